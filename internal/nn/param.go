@@ -1,0 +1,75 @@
+// Package nn holds layers. Each has Forward and Backward side by side; what
+// backward needs is kept in a Pass that belongs to one view, so that one set of
+// layers can serve two passes.
+package nn
+
+import "fmt"
+
+// Param is a trainable array, or, with a nil Grad, a running statistic.
+type Param struct {
+	Name  string // as in torchvision's state dict, e.g. layer1.0.conv1.weight
+	Shape []int  // as in torchvision: (k, c, r, s), (out, in) or (c)
+
+	// Value and Grad are stored in our order: r × s × c × k for convolutions,
+	// in × out for linear layers. Use Torch and SetTorch at the border.
+	Value, Grad []float32
+}
+
+// NewParam returns a zero parameter with a gradient.
+func NewParam(name string, shape ...int) *Param {
+	n := count(shape)
+	return &Param{Name: name, Shape: shape, Value: make([]float32, n), Grad: make([]float32, n)}
+}
+
+// NewBuffer returns a running statistic, which has no gradient.
+func NewBuffer(name string, shape ...int) *Param {
+	return &Param{Name: name, Shape: shape, Value: make([]float32, count(shape))}
+}
+
+func count(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+// Torch returns the values in PyTorch's order (k, c, r, s or out, in).
+func (p *Param) Torch() []float32 { return p.reorder(p.Value, true) }
+
+// TorchGrad returns the gradient in PyTorch's order.
+func (p *Param) TorchGrad() []float32 { return p.reorder(p.Grad, true) }
+
+// SetTorch stores values given in PyTorch's order.
+func (p *Param) SetTorch(v []float32) {
+	if len(v) != len(p.Value) {
+		panic(fmt.Sprintf("nn: %s has %d values, got %d", p.Name, len(p.Value), len(v)))
+	}
+	copy(p.Value, p.reorder(v, false))
+}
+
+// reorder copies v from our order to PyTorch's or back: the output dimension
+// k, last in ours, is first in theirs, and the input dimension c comes before
+// r and s.
+func (p *Param) reorder(v []float32, toTorch bool) []float32 {
+	out := make([]float32, len(v))
+	if len(p.Shape) < 2 {
+		copy(out, v)
+		return out
+	}
+	k, c := p.Shape[0], p.Shape[1]
+	rs := count(p.Shape[2:])
+	for ki := range k {
+		for ci := range c {
+			for i := range rs {
+				theirs, ours := (ki*c+ci)*rs+i, (i*c+ci)*k+ki
+				if toTorch {
+					out[theirs] = v[ours]
+				} else {
+					out[ours] = v[theirs]
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""PyTorch's side of the benchmarks: one workload, timed step by step, as one JSON line.
+
+It is written to be as fast as PyTorch gets on a CPU: gradients set to none, the
+layout (NCHW or channels_last) a flag so that the driver can take the better one,
+the optimizer included, the same shapes and arithmetic as vicreg's side.
+Needs Debian's python3-torch and python3-torchvision; run with /usr/bin/python3.
+"""
+import argparse, contextlib, json, resource, time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torchvision
+
+
+def args_():
+    p = argparse.ArgumentParser()
+    p.add_argument("workload", choices=["step", "embed", "loss", "version"])
+    p.add_argument("--encoder", default="resnet18")
+    p.add_argument("--width", type=int, default=64)
+    p.add_argument("--stem", default="small")
+    p.add_argument("--size", type=int, default=32)
+    p.add_argument("--channels", type=int, default=3)
+    p.add_argument("--batch", type=int, default=128)
+    p.add_argument("--expander", default="2048-2048-2048")
+    p.add_argument("--precision", default="float32", choices=["float32", "bf16"])
+    p.add_argument("--layout", default="nchw", choices=["nchw", "channels_last"])
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--steps", type=int, default=3)
+    p.add_argument("--warmup", type=int, default=1)
+    p.add_argument("--n", type=int, default=256)
+    p.add_argument("--d", type=int, default=8192)
+    return p.parse_args()
+
+
+def encoder(a):
+    resnet = torchvision.models.resnet
+    block, layers = {"resnet18": (resnet.BasicBlock, [2, 2, 2, 2]), "resnet34": (resnet.BasicBlock, [3, 4, 6, 3]),
+                     "resnet50": (resnet.Bottleneck, [3, 4, 6, 3])}[a.encoder]
+    m = resnet.ResNet(block, layers)
+    w = a.width
+    if w != 64:
+        m.inplanes = w
+        m.layer1 = m._make_layer(block, w, layers[0])
+        m.layer2 = m._make_layer(block, w * 2, layers[1], stride=2)
+        m.layer3 = m._make_layer(block, w * 4, layers[2], stride=2)
+        m.layer4 = m._make_layer(block, w * 8, layers[3], stride=2)
+        m.bn1 = nn.BatchNorm2d(w)
+    if a.stem == "small":
+        m.conv1, m.maxpool = nn.Conv2d(a.channels, w, 3, 1, 1, bias=False), nn.Identity()
+    else:
+        m.conv1 = nn.Conv2d(a.channels, w, 7, 2, 3, bias=False)
+    m.fc = nn.Identity()
+    return m, w * 8 * block.expansion
+
+
+def expander(d, spec):
+    dims = [d] + [int(s) for s in spec.split("-")]
+    layers = []
+    for i in range(len(dims) - 2):
+        layers += [nn.Linear(dims[i], dims[i + 1]), nn.BatchNorm1d(dims[i + 1]), nn.ReLU(True)]
+    return nn.Sequential(*layers, nn.Linear(dims[-2], dims[-1], bias=False))
+
+
+def vicreg(x, y):
+    n, d = x.shape
+    inv = F.mse_loss(x, y)
+    var = cov = 0.0
+    for z in (x, y):
+        z = z - z.mean(0)
+        var = var + F.relu(1 - torch.sqrt(z.var(0) + 1e-4)).mean() / 2
+        c = z.T @ z / (n - 1)
+        cov = cov + (c.pow(2).sum() - c.diagonal().pow(2).sum()) / d
+    return 25 * inv + 25 * var + cov
+
+
+class LARS:
+    def __init__(self, params, lr=0.3, wd=1e-4, eta=0.02, momentum=0.9):
+        self.params, self.lr, self.wd, self.eta, self.momentum = list(params), lr, wd, eta, momentum
+        self.buf = [torch.zeros_like(p) for p in self.params]
+
+    def zero_grad(self):
+        for p in self.params:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        for p, buf in zip(self.params, self.buf):
+            dp = p.grad
+            if p.ndim > 1:
+                dp = dp.add_(p, alpha=self.wd)
+                wn, gn = p.norm(), dp.norm()
+                if wn > 0 and gn > 0:
+                    dp = dp.mul_(self.eta * wn / gn)
+            buf.mul_(self.momentum).add_(dp)
+            p.add_(buf, alpha=-self.lr)
+
+
+def workload(a):
+    """Returns the function to time and the number of images it handles."""
+    layout = torch.channels_last if a.layout == "channels_last" else torch.contiguous_format
+    if a.workload == "loss":
+        z = [torch.randn(a.n, a.d, requires_grad=True) for _ in range(2)]
+        def run():
+            for t in z:
+                t.grad = None
+            vicreg(*z).backward()
+        return run, a.n
+
+    amp = (lambda: torch.autocast("cpu", dtype=torch.bfloat16)) if a.precision == "bf16" else contextlib.nullcontext
+    enc, dim = encoder(a)
+    views = [torch.randn(a.batch, a.channels, a.size, a.size).to(memory_format=layout) for _ in range(2)]
+    enc = enc.to(memory_format=layout)
+    if a.workload == "embed":
+        enc.eval()
+        def run():
+            with torch.inference_mode(), amp():
+                enc(views[0])
+        return run, a.batch
+
+    net = nn.Sequential(enc, expander(dim, a.expander))
+    opt = LARS(net.parameters())
+    def run():
+        opt.zero_grad()
+        with amp():
+            zx, zy = net(views[0]), net(views[1])
+        vicreg(zx.float(), zy.float()).backward()
+        opt.step()
+    return run, a.batch
+
+
+def main():
+    a = args_()
+    if a.workload == "version":
+        print(json.dumps(dict(torch=torch.__version__, torchvision=torchvision.__version__)))
+        return
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    run, images = workload(a)
+    for _ in range(a.warmup):
+        run()
+    times = []
+    for _ in range(a.steps):
+        t = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - t)
+    s = sorted(times)
+    median = s[len(s) // 2] if len(s) % 2 else (s[len(s) // 2 - 1] + s[len(s) // 2]) / 2
+    print(json.dumps(dict(median_s=median, min_s=s[0], max_s=s[-1], times_s=times, images_per_second=images / median,
+                          peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+package safetensors
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/renameio/v2"
+)
+
+// Tensor is an array to write.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  any // []float32, []float64, []int64, []int32, []uint8 or []bool
+}
+
+// describe returns the type and number of elements of the data.
+func (t Tensor) describe() (DType, int, error) {
+	var d DType
+	var n int
+	switch v := t.Data.(type) {
+	case []float64:
+		d, n = F64, len(v)
+	case []float32:
+		d, n = F32, len(v)
+	case []int64:
+		d, n = I64, len(v)
+	case []int32:
+		d, n = I32, len(v)
+	case []uint8:
+		d, n = U8, len(v)
+	case []bool:
+		d, n = BOOL, len(v)
+	default:
+		return "", 0, fmt.Errorf("safetensors: tensor %q holds %T, which cannot be written", t.Name, t.Data)
+	}
+	count := 1
+	for _, s := range t.Shape {
+		if s < 0 {
+			return "", 0, fmt.Errorf("safetensors: tensor %q has shape %v", t.Name, t.Shape)
+		}
+		count *= s
+	}
+	if count != n {
+		return "", 0, fmt.Errorf("safetensors: tensor %q has %d elements, which do not fill shape %v", t.Name, n, t.Shape)
+	}
+	return d, n, nil
+}
+
+// Write writes tensors and metadata. Tensors of wider elements come first, so
+// that each is aligned, and keep the caller's order otherwise: the same
+// arguments give the same bytes.
+func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	for _, t := range tensors {
+		if _, _, err := t.describe(); err != nil {
+			return err
+		}
+	}
+	tensors = slices.Clone(tensors)
+	slices.SortStableFunc(tensors, func(a, b Tensor) int {
+		da, _, _ := a.describe()
+		db, _, _ := b.describe()
+		return db.Size() - da.Size()
+	})
+	header, err := header(tensors, metadata)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 1<<18)
+	out.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header))))
+	out.Write(header) // a bufio.Writer keeps its first error until Flush
+	for _, t := range tensors {
+		t.encode(out)
+	}
+	return out.Flush()
+}
+
+// header returns the JSON object, padded with spaces to a multiple of 8 bytes.
+func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	if metadata != nil {
+		m, err := json.Marshal(metadata) // sorts the keys
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, `"__metadata__":%s`, m)
+	}
+	seen := map[string]bool{"__metadata__": true}
+	at := 0
+	for _, t := range tensors {
+		if seen[t.Name] {
+			return nil, fmt.Errorf("safetensors: cannot write tensor %q: the name is taken", t.Name)
+		}
+		seen[t.Name] = true
+		d, n, _ := t.describe()
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{} // a scalar's shape is [], never null
+		}
+		s, _ := json.Marshal(shape)
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		end := at + n*d.Size()
+		fmt.Fprintf(&b, `%s:{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}`, name, d, s, at, end)
+		at = end
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	if b.Len() > maxHeader {
+		return nil, fmt.Errorf("safetensors: the header would take %d bytes; the limit is %d", b.Len(), maxHeader)
+	}
+	return b.Bytes(), nil
+}
+
+func (t Tensor) encode(w *bufio.Writer) {
+	le := binary.LittleEndian
+	var b [8]byte
+	switch v := t.Data.(type) {
+	case []float64:
+		for _, x := range v {
+			w.Write(le.AppendUint64(b[:0], math.Float64bits(x)))
+		}
+	case []float32:
+		for _, x := range v {
+			w.Write(le.AppendUint32(b[:0], math.Float32bits(x)))
+		}
+	case []int64:
+		for _, x := range v {
+			w.Write(le.AppendUint64(b[:0], uint64(x)))
+		}
+	case []int32:
+		for _, x := range v {
+			w.Write(le.AppendUint32(b[:0], uint32(x)))
+		}
+	case []uint8:
+		w.Write(v)
+	case []bool:
+		for _, x := range v {
+			c := byte(0)
+			if x {
+				c = 1
+			}
+			w.WriteByte(c)
+		}
+	}
+}
+
+// WriteFile saves durably: the data goes to a temporary file beside path, to
+// the disk, and only then takes the place of what stood there. After a crash
+// path holds the old contents or the new ones, whole.
+func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer f.Cleanup()
+	if err := Write(f, tensors, metadata); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

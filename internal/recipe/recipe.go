@@ -1,0 +1,148 @@
+// Package recipe holds [Config], everything a pretraining run is, and the
+// recipes that come with vicreg.
+//
+// A run is configured in layers: a built-in recipe ([Load]), then a file
+// ([Config.MergeFile]), then whatever the caller sets, and at last
+// [Config.Validate]. What comes out is written to the run's folder in full.
+package recipe
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+)
+
+// Config is everything a run is. Its YAML form is the file in a run's folder
+// and the form of a recipe.
+type Config struct {
+	Recipe      string `yaml:"recipe,omitempty"` // the built-in recipe it grew from
+	Description string `yaml:"description,omitempty"`
+
+	Method string `yaml:"method"` // vicreg
+	Seed   uint64 `yaml:"seed"`
+	Out    string `yaml:"out,omitempty"` // the run's folder
+
+	Data      Data      `yaml:"data"`
+	Size      int       `yaml:"size"`     // pixels, width and height of a view
+	Channels  int       `yaml:"channels"` // 1 grey, 3 colour, 0 as the data
+	Normalize Normalize `yaml:"normalize"`
+	Views     Views     `yaml:"views"`
+
+	Encoder  Encoder `yaml:"encoder"`
+	Expander string  `yaml:"expander"` // widths of its layers, as 8192-8192-8192
+	Loss     Loss    `yaml:"loss"`
+
+	Batch     int       `yaml:"batch"` // images, of which two views each are made
+	Epochs    int       `yaml:"epochs"`
+	Warmup    float64   `yaml:"warmup"` // epochs
+	Optimizer Optimizer `yaml:"optimizer"`
+
+	Eval              Eval    `yaml:"eval"`
+	CheckpointMinutes float64 `yaml:"checkpoint_minutes"` // besides the end of each epoch
+	LogEvery          int     `yaml:"log_every"`          // steps between lines of metrics.jsonl
+
+	Workers   int    `yaml:"workers"`   // that decode and augment; 0: one for each processor
+	Threads   int    `yaml:"threads"`   // that compute; 0: one for each processor
+	Precision string `yaml:"precision"` // float32
+}
+
+// Data says which images to train on. See package dataset for the sources.
+type Data struct {
+	Source  string  `yaml:"source"`  // sample, fashion-mnist, a folder or a file
+	Labels  string  `yaml:"labels"`  // auto, folders or none
+	Limit   int     `yaml:"limit"`   // take this many images, spread evenly; 0: all
+	Holdout float64 `yaml:"holdout"` // share of labelled images kept for scoring where the data has no test set
+}
+
+// Normalize holds mean and standard deviation by channel, of pixels in [0, 1];
+// empty means measured on the training images.
+type Normalize struct {
+	Mean []float64 `yaml:"mean,flow"`
+	Std  []float64 `yaml:"std,flow"`
+}
+
+// Encoder is the network that is kept. See package model.
+type Encoder struct {
+	Arch             string `yaml:"arch"`
+	Width            int    `yaml:"width"` // channels of the first stage; 64 is the usual ResNet
+	Stem             string `yaml:"stem"`  // small: 3×3, no pool; imagenet: 7×7/2 and max-pool
+	ZeroInitResidual bool   `yaml:"zero_init_residual"`
+}
+
+// Loss holds VICReg's coefficients. See package loss.
+type Loss struct {
+	Convention string  `yaml:"convention"` // released, formula or pseudocode
+	Lambda     float64 `yaml:"lambda"`     // of the invariance term
+	Mu         float64 `yaml:"mu"`         // of the variance term
+	Nu         float64 `yaml:"nu"`         // of the covariance term
+	Gamma      float64 `yaml:"gamma"`      // target standard deviation
+	Eps        float64 `yaml:"eps"`        // under the root of the variance
+}
+
+// Optimizer names one and holds its constants and those of the schedule. The
+// learning rate at its peak is BaseLR·Batch/256.
+type Optimizer struct {
+	Name        string     `yaml:"name"` // lars, sgd or adamw
+	BaseLR      float64    `yaml:"base_lr"`
+	EndLRFactor float64    `yaml:"end_lr_factor"` // of the peak, reached at the last step
+	Momentum    float64    `yaml:"momentum"`      // lars, sgd
+	WeightDecay float64    `yaml:"weight_decay"`
+	Eta         float64    `yaml:"eta"`        // lars: trust coefficient
+	Clip        bool       `yaml:"clip"`       // lars: never more than the plain learning rate
+	Nesterov    bool       `yaml:"nesterov"`   // sgd
+	Betas       [2]float64 `yaml:"betas,flow"` // adamw
+	Eps         float64    `yaml:"eps"`        // adamw
+}
+
+// PeakLR returns the learning rate after warm-up.
+func (c *Config) PeakLR() float64 { return c.Optimizer.BaseLR * float64(c.Batch) / 256 }
+
+// Eval says when and how the encoder is scored, given labels.
+type Eval struct {
+	Every       int     `yaml:"every"` // epochs between kNN scores; 0: only at the end
+	K           int     `yaml:"k"`
+	Temperature float64 `yaml:"temperature"`
+}
+
+// Views configures the two views of an image.
+type Views [2]View
+
+//go:embed recipes/*.yaml
+var files embed.FS
+
+// names in the order they are listed; the first is the default.
+var names = []string{"quick", "fashion-mnist", "cifar", "imagenet-100ep", "imagenet-1000ep"}
+
+// Default is the recipe of a run that names none.
+const Default = "quick"
+
+// Names returns the built-in recipes, the default first.
+func Names() []string { return append([]string(nil), names...) }
+
+// Load returns a built-in recipe.
+func Load(name string) (Config, error) {
+	raw, err := files.ReadFile("recipes/" + name + ".yaml")
+	if err != nil {
+		return Config{}, fmt.Errorf("unknown recipe %q: the recipes are %s", name, strings.Join(names, ", "))
+	}
+	c := base
+	if err := c.merge(raw, "recipe "+name); err != nil {
+		return Config{}, err
+	}
+	c.Recipe = name
+	return c, nil
+}
+
+// base is what recipes need not say.
+var base = Config{
+	Method:            "vicreg",
+	Seed:              1,
+	Data:              Data{Source: "sample", Labels: "auto", Holdout: 0.2},
+	Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
+	Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},
+	Optimizer:         Optimizer{Name: "lars", EndLRFactor: 0.001, Momentum: 0.9, Eta: 0.001, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
+	Eval:              Eval{Every: 1, K: 20, Temperature: 0.07},
+	CheckpointMinutes: 10,
+	LogEvery:          10,
+	Precision:         "float32",
+}

@@ -1,0 +1,119 @@
+package recipe
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestBuiltinRecipesAreValid(t *testing.T) {
+	entries, err := files.ReadDir("recipes")
+	if err != nil || len(entries) != len(Names()) {
+		t.Fatalf("%d recipe files for %d names (%v)", len(entries), len(Names()), err)
+	}
+	for _, name := range Names() {
+		c, err := Load(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.Description == "" || c.Recipe != name {
+			t.Errorf("%s: description %q, recipe %q", name, c.Description, c.Recipe)
+		}
+	}
+	if _, err := Load("nosuch"); err == nil || !strings.Contains(err.Error(), "fashion-mnist") {
+		t.Errorf("unknown recipe: %v", err)
+	}
+}
+
+func TestYAMLRepeatsTheRun(t *testing.T) {
+	c, err := Load("imagenet-1000ep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Out, c.Seed = "runs/x", 7
+	raw, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, c) {
+		t.Errorf("read back\n%+v\nwant\n%+v", got, c)
+	}
+}
+
+func TestMergeKeepsWhatTheFileDoesNotName(t *testing.T) {
+	c, _ := Load("fashion-mnist")
+	want := c
+	want.Epochs, want.Encoder.Width, want.Loss.Nu = 3, 8, 2
+	if err := c.merge([]byte("epochs: 3\nencoder: {width: 8}\nloss:\n  nu: 2\n"), "f.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("merged\n%+v\nwant\n%+v", c, want)
+	}
+	if err := c.merge(nil, "f.yaml"); err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("an empty file changed something: %v", err)
+	}
+}
+
+func TestMistakesInAFileNameItsLine(t *testing.T) {
+	for _, tt := range []struct{ yaml, want string }{
+		{"epochs: 3\nepcohs: 4\n", `f.yaml:2: unknown key "epcohs"`},
+		{"epochs: 3\nencoder:\n  arch: resnet18\n  depth: 4\n", `f.yaml:4: unknown key "encoder.depth"; known here: arch, width`},
+		{"epochs: many\n", "f.yaml:1: cannot unmarshal"},
+		{"epochs: 3\nepochs: 4\n", "f.yaml:2: mapping key \"epochs\" already defined"},
+		{"epochs: [\n", "f.yaml:"},
+		{"- epochs\n", "f.yaml:1: a configuration is a list of keys"},
+		{"views: [{}]\n", "f.yaml:1: views is a list of two views"},
+		{"views:\n- {}\n- {flap: 1}\n", `f.yaml:3: unknown key "views[1].flap"`},
+	} {
+		c := base
+		err := c.merge([]byte(tt.yaml), "f.yaml")
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %s...", tt.yaml, err, tt.want)
+		}
+		if !reflect.DeepEqual(c, base) {
+			t.Errorf("%q: a failed merge changed the configuration", tt.yaml)
+		}
+	}
+}
+
+func TestValidateNamesTheMistake(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.Batch = 1 }, "batch is 1, but must be at least 2"},
+		{func(c *Config) { c.Encoder.Arch = "resnet19" }, `unknown encoder "resnet19"; known: resnet18`},
+		{func(c *Config) { c.Expander = "512-x" }, `expander "512-x" is not a list`},
+		{func(c *Config) { c.Expander = "" }, `expander "" is not a list`},
+		{func(c *Config) { c.Expander = "512-1" }, "at least 2 dimensions"},
+		{func(c *Config) { c.Warmup = 10 }, "warmup is 10, but must be shorter than the run's 10 epochs"},
+		{func(c *Config) { c.Optimizer.Name = "sgd"; c.Optimizer.Clip = true }, "clip is true"},
+		{func(c *Config) { c.Optimizer.Nesterov = true }, "nesterov is true"},
+		{func(c *Config) { c.Data.Limit = 100 }, "a batch of 256 is larger than the 100 images"},
+		{func(c *Config) { c.Normalize.Mean = []float64{0.5} }, "1 means and 0 standard deviations"},
+		{func(c *Config) { c.Channels = 2 }, "channels is 2"},
+		{func(c *Config) { c.Precision = "bf16" }, `unknown precision "bf16"`},
+		{func(c *Config) { c.Loss.Convention = "paper" }, `unknown loss convention "paper"`},
+	} {
+		c, _ := Load("fashion-mnist")
+		tt.change(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}

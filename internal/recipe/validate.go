@@ -1,0 +1,139 @@
+package recipe
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	methods     = []string{"vicreg"}
+	archs       = []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet50x2", "resnet200x2"}
+	stems       = []string{"small", "imagenet"}
+	conventions = []string{"released", "formula", "pseudocode"}
+	optimizers  = []string{"lars", "sgd", "adamw"}
+	labelings   = []string{"auto", "folders", "none"}
+	precisions  = []string{"float32"}
+)
+
+// Archs returns the encoders that a configuration may name.
+func Archs() []string { return slices.Clone(archs) }
+
+// Validate returns the first mistake in c as one sentence, or nil.
+func (c *Config) Validate() error {
+	for _, f := range []func() error{c.validateNames, c.validateNumbers, c.validateData} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	_, err := ParseExpander(c.Expander)
+	return err
+}
+
+func (c *Config) validateNames() error {
+	for _, f := range []struct {
+		what, got string
+		known     []string
+	}{
+		{"method", c.Method, methods},
+		{"encoder", c.Encoder.Arch, archs},
+		{"stem", c.Encoder.Stem, stems},
+		{"loss convention", c.Loss.Convention, conventions},
+		{"optimizer", c.Optimizer.Name, optimizers},
+		{"labels", c.Data.Labels, labelings},
+		{"precision", c.Precision, precisions},
+	} {
+		if !slices.Contains(f.known, f.got) {
+			return fmt.Errorf("unknown %s %q; known: %s", f.what, f.got, strings.Join(f.known, ", "))
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateNumbers() error {
+	o, l := c.Optimizer, c.Loss
+	for _, f := range []struct {
+		ok   bool
+		what string
+		got  any
+		want string
+	}{
+		{c.Size >= 8, "size", c.Size, "at least 8 pixels"},
+		{c.Channels == 0 || c.Channels == 1 || c.Channels == 3, "channels", c.Channels, "1 (grey), 3 (colour) or 0 (as the data)"},
+		{c.Encoder.Width >= 1, "encoder width", c.Encoder.Width, "at least 1"},
+		{c.Batch >= 2, "batch", c.Batch, "at least 2: variance and covariance are taken over the batch"},
+		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
+		{c.Warmup >= 0, "warmup", c.Warmup, "0 or more epochs"},
+		{c.Warmup < float64(c.Epochs) || c.Warmup == 0, "warmup", c.Warmup, fmt.Sprintf("shorter than the run's %d epochs", c.Epochs)},
+		{l.Lambda >= 0, "loss lambda", l.Lambda, "0 or more"},
+		{l.Mu >= 0, "loss mu", l.Mu, "0 or more"},
+		{l.Nu >= 0, "loss nu", l.Nu, "0 or more"},
+		{l.Gamma > 0, "loss gamma", l.Gamma, "above 0"},
+		{l.Eps > 0, "loss eps", l.Eps, "above 0"},
+		{o.BaseLR > 0, "base_lr", o.BaseLR, "above 0"},
+		{o.EndLRFactor >= 0 && o.EndLRFactor <= 1, "end_lr_factor", o.EndLRFactor, "from 0 to 1"},
+		{o.Momentum >= 0 && o.Momentum < 1, "momentum", o.Momentum, "from 0 to below 1"},
+		{o.WeightDecay >= 0, "weight_decay", o.WeightDecay, "0 or more"},
+		{o.Name != "lars" || o.Eta > 0, "eta", o.Eta, "above 0"},
+		{!o.Clip || o.Name == "lars", "clip", o.Clip, "false: only lars clips its trust ratio, and the optimizer is " + o.Name},
+		{!o.Nesterov || o.Name == "sgd", "nesterov", o.Nesterov, "false: it belongs to sgd, and the optimizer is " + o.Name},
+		{o.Betas[0] >= 0 && o.Betas[0] < 1 && o.Betas[1] >= 0 && o.Betas[1] < 1, "betas", o.Betas, "two numbers from 0 to below 1"},
+		{o.Eps > 0, "optimizer eps", o.Eps, "above 0"},
+		{c.Eval.Every >= 0, "eval every", c.Eval.Every, "0 or more epochs"},
+		{c.Eval.K >= 1, "eval k", c.Eval.K, "at least 1"},
+		{c.Eval.Temperature > 0, "eval temperature", c.Eval.Temperature, "above 0"},
+		{c.CheckpointMinutes >= 0, "checkpoint_minutes", c.CheckpointMinutes, "0 (only each epoch) or more"},
+		{c.LogEvery >= 1, "log_every", c.LogEvery, "at least 1 step"},
+		{c.Workers >= 0, "workers", c.Workers, "0 or more"},
+		{c.Threads >= 0, "threads", c.Threads, "0 or more"},
+	} {
+		// A comparison with NaN is false, so NaN is refused as well.
+		if !f.ok {
+			return fmt.Errorf("%s is %v, but must be %s", f.what, f.got, f.want)
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateData() error {
+	d, n := c.Data, c.Normalize
+	switch {
+	case d.Source == "":
+		return fmt.Errorf("no data: name a folder of images, a file, or a known data set")
+	case d.Limit < 0:
+		return fmt.Errorf("limit is %d, but must be 0 (all) or more", d.Limit)
+	case d.Limit > 0 && d.Limit < c.Batch:
+		return fmt.Errorf("a batch of %d is larger than the %d images that limit leaves; lower the batch or raise the limit", c.Batch, d.Limit)
+	case !(d.Holdout >= 0 && d.Holdout < 1):
+		return fmt.Errorf("holdout is %v, but must be a share from 0 to below 1", d.Holdout)
+	case len(n.Mean) != len(n.Std):
+		return fmt.Errorf("normalize has %d means and %d standard deviations; give one of each per channel, or neither to measure them", len(n.Mean), len(n.Std))
+	case len(n.Mean) != 0 && len(n.Mean) != 1 && len(n.Mean) != 3:
+		return fmt.Errorf("normalize has %d channels, but images have 1 or 3", len(n.Mean))
+	case len(n.Mean) != 0 && c.Channels != 0 && len(n.Mean) != c.Channels:
+		return fmt.Errorf("normalize has %d channels, but channels is %d", len(n.Mean), c.Channels)
+	}
+	for _, s := range n.Std {
+		if !(s > 0) {
+			return fmt.Errorf("normalize has a standard deviation of %v, but it must be above 0", s)
+		}
+	}
+	return nil
+}
+
+// ParseExpander reads widths joined by dashes, as 8192-8192-8192.
+func ParseExpander(spec string) ([]int, error) {
+	var widths []int
+	for part := range strings.SplitSeq(spec, "-") {
+		w, err := strconv.Atoi(part)
+		if err != nil || w < 1 {
+			return nil, fmt.Errorf("expander %q is not a list of widths such as 512-512-512", spec)
+		}
+		widths = append(widths, w)
+	}
+	if last := widths[len(widths)-1]; last < 2 {
+		return nil, fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, last)
+	}
+	return widths, nil
+}

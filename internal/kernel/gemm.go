@@ -1,0 +1,71 @@
+package kernel
+
+import "fmt"
+
+//go:generate sh -c "cd _asm && go run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel"
+
+// Mat is a row-major matrix: Rows × Cols as stored, rows Stride elements apart
+// (0 means Cols). With Trans it takes part in a product as its transpose.
+type Mat struct {
+	Data       []float32
+	Rows, Cols int
+	Stride     int
+	Trans      bool
+}
+
+// T returns the transpose of m, over the same data.
+func (m Mat) T() Mat {
+	m.Trans = !m.Trans
+	return m
+}
+
+// dims returns the size of the matrix that m stands for.
+func (m Mat) dims() (rows, cols int) {
+	if m.Trans {
+		return m.Cols, m.Rows
+	}
+	return m.Rows, m.Cols
+}
+
+// steps returns the distances between neighbouring elements of a column and of
+// a row of the matrix that m stands for: element (i, j) is Data[i*rs+j*cs].
+func (m Mat) steps() (rs, cs int) {
+	if m.Trans {
+		return 1, m.Stride
+	}
+	return m.Stride, 1
+}
+
+// checked fills in the stride and panics if the data do not hold the matrix.
+func (m Mat) checked(name string) Mat {
+	if m.Stride == 0 {
+		m.Stride = m.Cols
+	}
+	if m.Rows < 0 || m.Cols < 0 || m.Stride < m.Cols {
+		panic(fmt.Sprintf("kernel: matrix %s has %d rows, %d columns and stride %d", name, m.Rows, m.Cols, m.Stride))
+	}
+	if m.Rows > 0 && m.Cols > 0 && len(m.Data) < (m.Rows-1)*m.Stride+m.Cols {
+		panic(fmt.Sprintf("kernel: matrix %s of %d rows, %d columns and stride %d does not fit %d elements",
+			name, m.Rows, m.Cols, m.Stride, len(m.Data)))
+	}
+	return m
+}
+
+// Gemm computes c = a·b, or c += a·b if accumulate. It runs on all workers and
+// gives the same bits for any number of them. c must not overlap a or b.
+func Gemm(c, a, b Mat, accumulate bool) {
+	c, a, b = c.checked("c"), a.checked("a"), b.checked("b")
+	m, n := c.dims()
+	am, k := a.dims()
+	bk, bn := b.dims()
+	if am != m || bk != k || bn != n {
+		panic(fmt.Sprintf("kernel: product of %d × %d and %d × %d does not give %d × %d", am, k, bk, bn, m, n))
+	}
+	if m == 0 || n == 0 {
+		return
+	}
+	crs, ccs := c.steps()
+	ars, aks := a.steps()
+	bks, bjs := b.steps()
+	plainGemm(m, n, k, c.Data, crs, ccs, a.Data, ars, aks, b.Data, bks, bjs, accumulate)
+}

@@ -10,6 +10,8 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+
+	"vicreg/internal/augment"
 )
 
 // Config is everything a run is. Its YAML form is the file in a run's folder
@@ -105,7 +107,7 @@ type Eval struct {
 }
 
 // Views configures the two views of an image.
-type Views [2]View
+type Views [2]augment.View
 
 //go:embed recipes/*.yaml
 var files embed.FS
@@ -137,6 +139,7 @@ func Load(name string) (Config, error) {
 var base = Config{
 	Method:            "vicreg",
 	Seed:              1,
+	Views:             augment.Released(),
 	Data:              Data{Source: "sample", Labels: "auto", Holdout: 0.2},
 	Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
 	Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},

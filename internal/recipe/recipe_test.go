@@ -57,8 +57,9 @@ func TestYAMLRepeatsTheRun(t *testing.T) {
 func TestMergeKeepsWhatTheFileDoesNotName(t *testing.T) {
 	c, _ := Load("fashion-mnist")
 	want := c
+	want.Views[1].Flip = 0.25
 	want.Epochs, want.Encoder.Width, want.Loss.Nu = 3, 8, 2
-	if err := c.merge([]byte("epochs: 3\nencoder: {width: 8}\nloss:\n  nu: 2\n"), "f.yaml"); err != nil {
+	if err := c.merge([]byte("epochs: 3\nencoder: {width: 8}\nloss:\n  nu: 2\nviews: [{}, {flip: 0.25}]\n"), "f.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -107,6 +108,7 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		{func(c *Config) { c.Data.Limit = 100 }, "a batch of 256 is larger than the 100 images"},
 		{func(c *Config) { c.Normalize.Mean = []float64{0.5} }, "1 means and 0 standard deviations"},
 		{func(c *Config) { c.Channels = 2 }, "channels is 2"},
+		{func(c *Config) { c.Views[1].Flip = 2 }, "views[1].flip is 2"},
 		{func(c *Config) { c.Precision = "bf16" }, `unknown precision "bf16"`},
 		{func(c *Config) { c.Loss.Convention = "paper" }, `unknown loss convention "paper"`},
 	} {

@@ -27,6 +27,11 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	for i, v := range c.Views {
+		if err := v.Check(); err != nil {
+			return fmt.Errorf("views[%d].%w", i, err)
+		}
+	}
 	_, err := ParseExpander(c.Expander)
 	return err
 }

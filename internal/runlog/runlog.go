@@ -1,0 +1,116 @@
+// Package runlog writes and reads the folder of a run:
+//
+//	config.yaml        everything the run is, enough to repeat it
+//	metrics.jsonl      one JSON object a line: a [Step], an [Epoch] or a [Warning]
+//	summary.json       a [Summary], written when the run ends
+//	model.safetensors  the encoder and its expander, written when the run ends
+//	checkpoint         see package checkpoint
+//
+// Whoever shows runs needs nothing but this package.
+package runlog
+
+import "time"
+
+// Files of a run's folder.
+const (
+	ConfigFile     = "config.yaml"
+	MetricsFile    = "metrics.jsonl"
+	SummaryFile    = "summary.json"
+	ModelFile      = "model.safetensors"
+	CheckpointFile = "checkpoint"
+)
+
+// Term is one term of a loss, before its coefficient.
+type Term struct {
+	Name  string
+	Value float64
+}
+
+// Terms lists a loss's terms in their order. In JSON each is a key of the
+// object that holds it.
+type Terms []Term
+
+// Get returns the value of a term, 0 if there is none.
+func (t Terms) Get(name string) float64 {
+	for _, x := range t {
+		if x.Name == name {
+			return x.Value
+		}
+	}
+	return 0
+}
+
+// Step is one optimizer step.
+type Step struct {
+	Event     string  `json:"event"` // step
+	Epoch     int     `json:"epoch"` // from 1
+	Step      int     `json:"step"`  // since the start of the run, from 1
+	Loss      float64 `json:"loss"`
+	Terms     Terms   `json:"-"`
+	LR        float64 `json:"lr"`
+	GradNorm  float64 `json:"grad_norm"`
+	Images    float64 `json:"images_per_second"` // images, not views
+	WaitShare float64 `json:"wait_share"`        // share of the time spent waiting for data
+}
+
+// Epoch sums up one epoch. Loss and terms are means over its steps.
+type Epoch struct {
+	Event        string   `json:"event"` // epoch
+	Epoch        int      `json:"epoch"` // from 1
+	Step         int      `json:"step"`  // steps done since the start of the run
+	Loss         float64  `json:"loss"`
+	Terms        Terms    `json:"-"`
+	LR           float64  `json:"lr"`
+	Images       float64  `json:"images_per_second"`
+	WaitShare    float64  `json:"wait_share"`
+	EmbeddingStd float64  `json:"embedding_std"` // mean over dimensions
+	Correlation  float64  `json:"correlation"`   // mean absolute, off the diagonal
+	Rank         float64  `json:"rank"`          // effective rank
+	Collapsed    bool     `json:"collapsed"`
+	KNN          *float64 `json:"knn,omitempty"` // share of the scoring set that is right
+	Seconds      float64  `json:"seconds"`       // since the start of the run, pauses left out
+}
+
+// Warning is anything a reader of the log should know.
+type Warning struct {
+	Event   string `json:"event"` // warning
+	Epoch   int    `json:"epoch"`
+	Step    int    `json:"step"`
+	Message string `json:"message"`
+}
+
+// Summary is what came of a run. Scores are shares from 0 to 1, null without
+// labels. Loss and terms are means over the last epoch.
+type Summary struct {
+	Method  string  `json:"method"`
+	Dataset string  `json:"dataset"`
+	Images  int     `json:"images"`
+	Epochs  int     `json:"epochs"`
+	Steps   int     `json:"steps"`
+	Loss    float64 `json:"loss"`
+	Terms   Terms   `json:"-"`
+
+	EmbeddingStd float64 `json:"embedding_std"`
+	Correlation  float64 `json:"correlation"`
+	Rank         float64 `json:"rank"`
+	Collapsed    bool    `json:"collapsed"`
+
+	KNN              *float64 `json:"knn"`
+	Linear           *float64 `json:"linear"`
+	RandomInitKNN    *float64 `json:"random_init_knn"`
+	RandomInitLinear *float64 `json:"random_init_linear"`
+
+	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
+	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data
+	ImagesPerSecond float64 `json:"images_per_second"`
+	WaitShare       float64 `json:"wait_share"`
+	PeakRSSMiB      float64 `json:"peak_rss_mib"`
+	Parameters      int     `json:"parameters"` // of the encoder
+
+	BadImages int      `json:"bad_images"`
+	Bad       []string `json:"bad_image_list,omitempty"` // each with what is wrong with it
+
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+}

@@ -1,0 +1,68 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"vicreg/internal/runlog"
+)
+
+// Reporter is told how a run goes, by one goroutine, while it goes.
+type Reporter interface {
+	Start(Plan)
+	Step(runlog.Step) // every step
+	Epoch(runlog.Epoch)
+	Warning(runlog.Warning)
+	Phase(what string) // something other than steps begins, such as "linear probe"
+	Done(runlog.Summary)
+}
+
+// Plan is what is known of a run before its first step.
+type Plan struct {
+	Folder  string
+	About   string // a few lines on data and network, for people
+	Epochs  int    // of the whole run
+	Steps   int    // of the whole run
+	Done    int    // steps of it that a checkpoint already holds
+	Batch   int    // images in a step
+	Dataset string
+	Images  int // that it trains on
+}
+
+// Silent is a Reporter that says nothing.
+type Silent struct{}
+
+func (Silent) Start(Plan)             {}
+func (Silent) Step(runlog.Step)       {}
+func (Silent) Epoch(runlog.Epoch)     {}
+func (Silent) Warning(runlog.Warning) {}
+func (Silent) Phase(string)           {}
+func (Silent) Done(runlog.Summary)    {}
+
+// ErrInterrupted is what a run returns that was told to stop and has saved
+// itself.
+var ErrInterrupted = errors.New("the run was interrupted")
+
+// Interrupted says where a run stopped. It matches ErrInterrupted.
+type Interrupted struct {
+	Folder      string
+	Epoch, Step int
+}
+
+func (e *Interrupted) Error() string {
+	return fmt.Sprintf("interrupted in epoch %d, after step %d; everything is saved, go on with --resume %s", e.Epoch, e.Step, e.Folder)
+}
+
+func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
+
+// NotFinite says that training went wrong beyond repair.
+type NotFinite struct {
+	Step  int
+	What  string // the term, or gradient norm
+	Value float64
+	Last  string // the last good checkpoint, as a part of a sentence
+}
+
+func (e *NotFinite) Error() string {
+	return fmt.Sprintf("step %d: %s is %v, so the run stops; %s. A lower base learning rate or a longer warm-up often helps", e.Step, e.What, e.Value, e.Last)
+}

@@ -1,9 +1,102 @@
-// Package imagefile reads image files into plain 8-bit pixels.
+// Package imagefile reads image files into plain 8-bit pixels: [Read] for a
+// path, [Decode] for bytes already in memory, [Stat] for the header alone.
+//
+// JPEG, PNG, GIF (the first frame), BMP, TIFF and WebP are told apart by their
+// first bytes, whatever the file is called. What comes out:
+//
+//   - Grey files give one channel, all others three. A palette of greys alone
+//     counts as grey.
+//   - 16-bit samples keep their high byte. CMYK becomes RGB by the plain
+//     formula (1−C)(1−K), as in Pillow.
+//   - Transparent pixels are laid over white, so that the picture is the one a
+//     viewer shows. (Pillow's convert("RGB") keeps the hidden colour instead;
+//     black line art on a transparent ground would then be black all over.)
+//   - The EXIF orientation is applied: the picture is upright.
+//
+// Files are not trusted: the number of pixels is checked before any is
+// decoded, and a decoder that panics gives an error.
 package imagefile
+
+import "fmt"
 
 // Image is W × H pixels of C channels (1: grey, 3: red, green, blue), stored
 // row by row, the channels of a pixel side by side: Pix[(y*W+x)*C+c].
 type Image struct {
 	W, H, C int
 	Pix     []uint8
+}
+
+// Luma returns the grey value of a colour, by the integer formula of Pillow's
+// mode L (ITU-R 601-2).
+func Luma(r, g, b uint8) uint8 {
+	return uint8((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 0x8000) >> 16)
+}
+
+// Convert returns the image with 1 or 3 channels: itself if it has as many,
+// else a new one. Colour becomes grey by [Luma]; grey is repeated.
+func (m Image) Convert(channels int) Image {
+	if channels != 1 && channels != 3 {
+		panic(fmt.Sprintf("imagefile: %d channels", channels))
+	}
+	if channels == m.C {
+		return m
+	}
+	out := Image{W: m.W, H: m.H, C: channels, Pix: make([]uint8, m.W*m.H*channels)}
+	if channels == 1 {
+		for i := range out.Pix {
+			p := m.Pix[3*i : 3*i+3 : 3*i+3]
+			out.Pix[i] = Luma(p[0], p[1], p[2])
+		}
+		return out
+	}
+	for i, v := range m.Pix {
+		p := out.Pix[3*i : 3*i+3 : 3*i+3]
+		p[0], p[1], p[2] = v, v, v
+	}
+	return out
+}
+
+// oriented returns the image turned upright, for an EXIF orientation of 1 to 8.
+func (m Image) oriented(orientation int) Image {
+	if orientation < 2 || orientation > 8 {
+		return m
+	}
+	w, h := m.W, m.H
+	if orientation >= 5 {
+		w, h = h, w
+	}
+	// The pixel shown at (x, y) is stored at origin + x*stepX + y*stepY.
+	var origin, stepX, stepY int
+	right, down, lastX, lastY := 1, m.W, m.W-1, (m.H-1)*m.W
+	switch orientation {
+	case 2: // mirrored left to right
+		origin, stepX, stepY = lastX, -right, down
+	case 3: // half a turn
+		origin, stepX, stepY = lastX+lastY, -right, -down
+	case 4: // mirrored top to bottom
+		origin, stepX, stepY = lastY, right, -down
+	case 5: // transposed
+		origin, stepX, stepY = 0, down, right
+	case 6: // shown a quarter turn clockwise
+		origin, stepX, stepY = lastY, -down, right
+	case 7: // transposed over the other diagonal
+		origin, stepX, stepY = lastX+lastY, -down, -right
+	case 8: // shown a quarter turn anticlockwise
+		origin, stepX, stepY = lastX, down, -right
+	}
+	out := Image{W: w, H: h, C: m.C, Pix: make([]uint8, len(m.Pix))}
+	i := 0
+	for y := range h {
+		s := origin + y*stepY
+		for range w {
+			if m.C == 1 {
+				out.Pix[i] = m.Pix[s]
+			} else {
+				copy(out.Pix[i:i+3:i+3], m.Pix[3*s:3*s+3:3*s+3])
+			}
+			i += m.C
+			s += stepX
+		}
+	}
+	return out
 }

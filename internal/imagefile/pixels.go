@@ -1,0 +1,235 @@
+package imagefile
+
+import (
+	"image"
+	"image/color"
+)
+
+// pixels turns a decoded picture into an Image. data is the file, whose header
+// tells what the decoder's type does not: whether a PNG with transparency is
+// grey.
+func (f *format) pixels(decoded image.Image, data []byte) Image {
+	bounds := decoded.Bounds()
+	w, h := bounds.Dx(), bounds.Dy()
+	rgb := func() Image { return Image{W: w, H: h, C: 3, Pix: make([]uint8, w*h*3)} }
+
+	switch src := decoded.(type) {
+	case *image.Gray:
+		out := Image{W: w, H: h, C: 1, Pix: make([]uint8, w*h)}
+		for y := range h {
+			copy(out.Pix[y*w:(y+1)*w], src.Pix[y*src.Stride:])
+		}
+		return out
+
+	case *image.Gray16: // big-endian samples
+		out := Image{W: w, H: h, C: 1, Pix: make([]uint8, w*h)}
+		for y := range h {
+			row := src.Pix[y*src.Stride:]
+			for x := range w {
+				out.Pix[y*w+x] = row[2*x]
+			}
+		}
+		return out
+
+	case *image.Paletted:
+		return fromPaletted(src)
+
+	case *image.YCbCr:
+		out := rgb()
+		fromYCbCr(out, src, f == formatWebP)
+		return out
+
+	case *image.NYCbCrA:
+		out := rgb()
+		fromYCbCr(out, &src.YCbCr, f == formatWebP)
+		for y := range h {
+			row := out.Pix[y*w*3 : (y+1)*w*3]
+			alpha := src.A[y*src.AStride:]
+			for x := range w {
+				if a := alpha[x]; a != 255 {
+					p := row[3*x : 3*x+3 : 3*x+3]
+					p[0], p[1], p[2] = onWhite(p[0], a), onWhite(p[1], a), onWhite(p[2], a)
+				}
+			}
+		}
+		return out
+
+	case *image.RGBA: // colours already multiplied by alpha
+		out := rgb()
+		for y := range h {
+			row, dst := src.Pix[y*src.Stride:], out.Pix[y*w*3:(y+1)*w*3]
+			for x := range w {
+				s, d := row[4*x:4*x+4:4*x+4], dst[3*x:3*x+3:3*x+3]
+				white := 255 - s[3]
+				d[0], d[1], d[2] = addClamp(s[0], white), addClamp(s[1], white), addClamp(s[2], white)
+			}
+		}
+		return out
+
+	case *image.NRGBA:
+		return greyIf(f.isGrey(data), fromNRGBA(rgb(), src.Pix, src.Stride, 1))
+
+	case *image.NRGBA64:
+		return greyIf(f.isGrey(data), fromNRGBA(rgb(), src.Pix, src.Stride, 2))
+
+	case *image.RGBA64:
+		out := rgb()
+		for y := range h {
+			row, dst := src.Pix[y*src.Stride:], out.Pix[y*w*3:(y+1)*w*3]
+			for x := range w {
+				s, d := row[8*x:8*x+8:8*x+8], dst[3*x:3*x+3:3*x+3]
+				white := 255 - s[6]
+				d[0], d[1], d[2] = addClamp(s[0], white), addClamp(s[2], white), addClamp(s[4], white)
+			}
+		}
+		return out
+
+	case *image.CMYK:
+		out := rgb()
+		for y := range h {
+			row, dst := src.Pix[y*src.Stride:], out.Pix[y*w*3:(y+1)*w*3]
+			for x := range w {
+				s, d := row[4*x:4*x+4:4*x+4], dst[3*x:3*x+3:3*x+3]
+				light := 255 - uint32(s[3])
+				for c := range 3 {
+					d[c] = uint8(((255-uint32(s[c]))*light + 127) / 255)
+				}
+			}
+		}
+		return out
+	}
+
+	out := rgb() // a type no decoder here returns today
+	for y := range h {
+		for x := range w {
+			c := color.NRGBAModel.Convert(decoded.At(bounds.Min.X+x, bounds.Min.Y+y)).(color.NRGBA)
+			copy(out.Pix[(y*w+x)*3:], []uint8{onWhite(c.R, c.A), onWhite(c.G, c.A), onWhite(c.B, c.A)})
+		}
+	}
+	return out
+}
+
+// onWhite lays a colour of opacity a over white.
+func onWhite(v, a uint8) uint8 {
+	return uint8((uint32(v)*uint32(a) + 255*(255-uint32(a)) + 127) / 255)
+}
+
+func addClamp(a, b uint8) uint8 { return uint8(min(uint32(a)+uint32(b), 255)) }
+
+// isGrey reports whether a PNG's colour type is grey (0, or 4 with alpha):
+// IHDR is its first chunk.
+func (f *format) isGrey(data []byte) bool {
+	return f == formatPNG && len(data) > 25 && (data[25] == 0 || data[25] == 4)
+}
+
+// greyIf keeps one channel of an image whose three are equal.
+func greyIf(grey bool, m Image) Image {
+	if !grey {
+		return m
+	}
+	out := Image{W: m.W, H: m.H, C: 1, Pix: make([]uint8, m.W*m.H)}
+	for i := range out.Pix {
+		out.Pix[i] = m.Pix[3*i]
+	}
+	return out
+}
+
+// fromNRGBA lays pixels of four samples, each of the given number of bytes
+// (the high one first), over white.
+func fromNRGBA(out Image, pix []uint8, stride, bytes int) Image {
+	for y := range out.H {
+		row, dst := pix[y*stride:], out.Pix[y*out.W*3:(y+1)*out.W*3]
+		for x := range out.W {
+			s, d := row[4*bytes*x:4*bytes*(x+1)], dst[3*x:3*x+3:3*x+3]
+			a := s[3*bytes]
+			if a == 255 {
+				d[0], d[1], d[2] = s[0], s[bytes], s[2*bytes]
+			} else {
+				d[0], d[1], d[2] = onWhite(s[0], a), onWhite(s[bytes], a), onWhite(s[2*bytes], a)
+			}
+		}
+	}
+	return out
+}
+
+func fromPaletted(src *image.Paletted) Image {
+	var table [256][3]uint8
+	grey := true
+	for i, c := range src.Palette[:min(len(src.Palette), 256)] {
+		n := color.NRGBAModel.Convert(c).(color.NRGBA)
+		table[i] = [3]uint8{onWhite(n.R, n.A), onWhite(n.G, n.A), onWhite(n.B, n.A)}
+		grey = grey && table[i][0] == table[i][1] && table[i][1] == table[i][2]
+	}
+	w, h := src.Rect.Dx(), src.Rect.Dy()
+	if grey {
+		out := Image{W: w, H: h, C: 1, Pix: make([]uint8, w*h)}
+		for y := range h {
+			row := src.Pix[y*src.Stride:]
+			for x := range w {
+				out.Pix[y*w+x] = table[row[x]][0]
+			}
+		}
+		return out
+	}
+	out := Image{W: w, H: h, C: 3, Pix: make([]uint8, w*h*3)}
+	for y := range h {
+		row, dst := src.Pix[y*src.Stride:], out.Pix[y*w*3:(y+1)*w*3]
+		for x := range w {
+			copy(dst[3*x:3*x+3:3*x+3], table[row[x]][:])
+		}
+	}
+	return out
+}
+
+// fromYCbCr converts by the JFIF formula (full range), or by that of BT.601
+// with luma in 16..235, which WebP stores:
+//
+//	R = s(Y−o) + r·Cr,  G = s(Y−o) − g·Cb − h·Cr,  B = s(Y−o) + b·Cb
+//
+// in 16-bit fixed point. Chroma samples are repeated over the pixels they
+// cover.
+func fromYCbCr(out Image, src *image.YCbCr, studio bool) {
+	// Luma is scaled by 0x10101, a little over 1, as image/color does, which
+	// rounds; for BT.601 a half is added.
+	scale, offset, half := int32(0x10101), int32(0), int32(0)
+	r, g, h, b := int32(91881), int32(22554), int32(46802), int32(116130)
+	if studio {
+		scale, offset, half = 76309, 16, 1<<15
+		r, g, h, b = 104597, 25674, 53278, 132201
+	}
+	shift := 0
+	switch src.SubsampleRatio {
+	case image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420:
+		shift = 1
+	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
+		shift = 2
+	}
+	for y := range out.H {
+		luma := src.Y[src.YOffset(src.Rect.Min.X, src.Rect.Min.Y+y):][:out.W]
+		at := src.COffset(src.Rect.Min.X, src.Rect.Min.Y+y)
+		chroma := (out.W-1)>>shift + 1
+		cbs, crs := src.Cb[at:][:chroma], src.Cr[at:][:chroma]
+		dst := out.Pix[y*out.W*3 : (y+1)*out.W*3]
+		x := 0
+		for i := range cbs {
+			cb, cr := int32(cbs[i])-128, int32(crs[i])-128
+			dr, dg, db := r*cr+half, half-g*cb-h*cr, b*cb+half
+			for end := min(x+1<<shift, len(luma)); x < end; x++ {
+				l := (int32(luma[x]) - offset) * scale
+				d := dst[3*x : 3*x+3 : 3*x+3]
+				d[0], d[1], d[2] = clamp16(l+dr), clamp16(l+dg), clamp16(l+db)
+			}
+		}
+	}
+}
+
+// clamp16 shifts a 16-bit fixed-point value to an integer in 0..255.
+func clamp16(v int32) uint8 {
+	if uint32(v)&0xff000000 == 0 {
+		return uint8(v >> 16)
+	}
+	if v < 0 {
+		return 0
+	}
+	return 255
+}

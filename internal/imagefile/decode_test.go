@@ -5,7 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"image"
+	"image/color/palette"
+	"image/draw"
+	"image/jpeg"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -208,6 +213,51 @@ func TestContainPanic(t *testing.T) {
 	}
 }
 
+// Every type and every part of a picture gives the colours of its At, over
+// white.
+func TestFrom(t *testing.T) {
+	bounds := image.Rect(0, 0, 9, 7)
+	ycbcr := image.NewYCbCr(bounds, image.YCbCrSubsampleRatio420)
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, plane := range [][]uint8{ycbcr.Y, ycbcr.Cb, ycbcr.Cr} {
+		for i := range plane {
+			plane[i] = uint8(r.Uint32())
+		}
+	}
+	alpha := &image.NYCbCrA{YCbCr: *ycbcr, A: make([]uint8, 63), AStride: 9}
+	for i := range alpha.A {
+		alpha.A[i] = uint8(r.Uint32())
+	}
+	pictures := []draw.Image{
+		image.NewRGBA(bounds), image.NewNRGBA(bounds), image.NewRGBA64(bounds), image.NewNRGBA64(bounds),
+		image.NewCMYK(bounds), image.NewPaletted(bounds, palette.Plan9), image.NewGray(bounds), image.NewGray16(bounds),
+	}
+	all := []image.Image{ycbcr, alpha}
+	for _, p := range pictures {
+		draw.Draw(p, bounds, alpha, image.Point{}, draw.Src)
+		all = append(all, p)
+	}
+	for _, whole := range all {
+		for _, part := range []image.Rectangle{bounds, image.Rect(3, 1, 8, 6)} {
+			p := whole.(interface {
+				SubImage(image.Rectangle) image.Image
+			}).SubImage(part)
+			m := From(p)
+			if m.W != part.Dx() || m.H != part.Dy() {
+				t.Fatalf("%T: %d × %d", p, m.W, m.H)
+			}
+			m = m.Convert(3)
+			for i, v := range m.Pix {
+				pr, pg, pb, pa := p.At(part.Min.X+i/3%m.W, part.Min.Y+i/3/m.W).RGBA()
+				want := int([]uint32{pr, pg, pb}[i%3]+0xffff-pa) >> 8
+				if d := int(v) - want; d < -2 || d > 2 {
+					t.Fatalf("%T %v: sample %d is %d, want %d", p, part, i, v, want)
+				}
+			}
+		}
+	}
+}
+
 func TestConvert(t *testing.T) {
 	m := Image{W: 2, H: 2, C: 3, Pix: []uint8{255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}}
 	grey := m.Convert(1)
@@ -219,5 +269,23 @@ func TestConvert(t *testing.T) {
 	}
 	if same := m.Convert(3); &same.Pix[0] != &m.Pix[0] {
 		t.Error("an image that has the channels asked for is copied")
+	}
+}
+
+func BenchmarkDecodeJPEG(b *testing.B) {
+	src := image.NewYCbCr(image.Rect(0, 0, 640, 427), image.YCbCrSubsampleRatio420)
+	for i := range src.Y {
+		x, y := i%640, i/640
+		src.Y[i] = uint8(128 + 60*math.Sin(float64(x)/9) + 60*math.Cos(float64(y*x)/5000))
+	}
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, src, &jpeg.Options{Quality: 90}); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(640 * 427)
+	for b.Loop() {
+		if _, err := Decode(file.Bytes(), Limits{}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

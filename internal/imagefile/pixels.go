@@ -5,6 +5,9 @@ import (
 	"image/color"
 )
 
+// From converts a picture in memory, as [Decode] does one from a file.
+func From(m image.Image) Image { return (&format{}).pixels(m, nil) }
+
 // pixels turns a decoded picture into an Image. data is the file, whose header
 // tells what the decoder's type does not: whether a PNG with transparency is
 // grey.
@@ -13,6 +16,14 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 	w, h := bounds.Dx(), bounds.Dy()
 	rgb := func() Image { return Image{W: w, H: h, C: 3, Pix: make([]uint8, w*h*3)} }
 
+	if bounds.Min != (image.Point{}) {
+		switch decoded.(type) {
+		case *image.YCbCr, *image.NYCbCrA:
+			// A part of a picture may start inside a chroma sample, where
+			// fromYCbCr cannot: hide the type, so that At does the work.
+			decoded = struct{ image.Image }{decoded}
+		}
+	}
 	switch src := decoded.(type) {
 	case *image.Gray:
 		out := Image{W: w, H: h, C: 1, Pix: make([]uint8, w*h)}
@@ -99,7 +110,7 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 		return out
 	}
 
-	out := rgb() // a type no decoder here returns today
+	out := rgb() // types no decoder here returns
 	for y := range h {
 		for x := range w {
 			c := color.NRGBAModel.Convert(decoded.At(bounds.Min.X+x, bounds.Min.Y+y)).(color.NRGBA)

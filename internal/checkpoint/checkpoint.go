@@ -1,0 +1,252 @@
+// Package checkpoint saves and restores everything a run is, durably: a file
+// holds one state or the next, never a part, whatever happens to the process
+// or the machine.
+//
+// The file is safetensors, so any tool can look into it. Its metadata holds the
+// position in the run, as JSON, and a checksum of the tensors' bytes.
+package checkpoint
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"vicreg/internal/safetensors"
+)
+
+// Suffix names the checkpoint before the last.
+const Suffix = ".previous"
+
+// State is all of a run but its arrays.
+type State struct {
+	Method      string  `json:"method"`
+	Config      string  `json:"config"` // digest of what the run computes
+	Epoch       int     `json:"epoch"`  // from 0: the one the next step belongs to
+	Step        int     `json:"step"`   // in that epoch, from 0: the next one
+	Steps       int     `json:"steps"`  // done since the start of the run
+	MetricsSize int64   `json:"metrics_size"`
+	Seconds     float64 `json:"seconds"`       // of the run so far, pauses left out
+	Train       float64 `json:"train_seconds"` // of them, in steps and their data
+	Wait        float64 `json:"wait_seconds"`  // of them, waiting for data
+	Started     string  `json:"started"`
+
+	// Sums of the epoch so far: loss and terms, in the loss's order.
+	Sums     []float64 `json:"sums"`
+	Warnings []string  `json:"warnings,omitempty"` // kinds already given
+}
+
+// Array is a named array of the run: a parameter, a running statistic, an
+// optimizer's or a method's state.
+type Array struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+const (
+	stateKey = "vicreg.state"
+	sumKey   = "vicreg.crc32c"
+	format   = "vicreg checkpoint 1"
+)
+
+// Save writes a checkpoint to path. The one that stood there becomes
+// path.previous, and stays if anything fails.
+func Save(path string, s State, arrays []Array) error {
+	if err := save(path, s, arrays); err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			err = errors.New("the disk is full")
+		}
+		return fmt.Errorf("cannot save the checkpoint %s: %w; %s", path, err, standing(path))
+	}
+	return nil
+}
+
+// standing says what is left when a new checkpoint cannot be written.
+func standing(path string) string {
+	if s, err := Peek(path); err == nil {
+		return fmt.Sprintf("the one after step %d is intact", s.Steps)
+	}
+	return "there is no earlier one"
+}
+
+func save(path string, s State, arrays []Array) error {
+	state, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	tensors := make([]safetensors.Tensor, len(arrays))
+	for i, a := range arrays {
+		tensors[i] = safetensors.Tensor{Name: a.Name, Shape: a.Shape, Data: a.Data}
+	}
+	meta := map[string]string{"format": format, stateKey: string(state), sumKey: strconv.FormatUint(uint64(sum(arrays)), 16)}
+	next := path + ".next"
+	defer os.Remove(next) // gone already unless something failed
+	if err := safetensors.WriteFile(next, tensors, meta); err != nil {
+		return err
+	}
+	// The last checkpoint keeps its name until the new one takes it.
+	if err := os.Remove(path + Suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A file system without hard links keeps no previous checkpoint.
+	_ = os.Link(path, path+Suffix)
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	return syncDir(path)
+}
+
+// Peek reads the state of a checkpoint and checks that its arrays are all
+// there, without reading them.
+func Peek(path string) (State, error) {
+	f, s, err := open(path)
+	if err != nil {
+		return s, err
+	}
+	return s, f.Close()
+}
+
+// Load reads a checkpoint into arrays, which must be the ones saved, in name and
+// shape. On an error some of them may have been overwritten.
+func Load(path string, arrays []Array) (State, error) {
+	f, s, err := open(path)
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	if err := match(f, path, arrays); err != nil {
+		return s, err
+	}
+	for _, a := range arrays {
+		if err := f.Float32Into(a.Name, a.Data); err != nil {
+			return s, err
+		}
+	}
+	if got := strconv.FormatUint(uint64(sum(arrays)), 16); got != f.Metadata[sumKey] {
+		return s, fmt.Errorf("checkpoint %s is damaged: its checksum is %s, but was %s when it was saved%s", path, got, f.Metadata[sumKey], previous(path))
+	}
+	return s, nil
+}
+
+func open(path string) (*safetensors.File, State, error) {
+	var s State
+	f, err := safetensors.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, s, fmt.Errorf("there is no checkpoint %s: %w", path, err)
+		}
+		if size, want, ok := cutShort(path); ok {
+			return nil, s, fmt.Errorf("checkpoint %s is cut short (%d of %d bytes)%s", path, size, want, previous(path))
+		}
+		return nil, s, fmt.Errorf("%w%s", err, previous(path))
+	}
+	if f.Metadata["format"] != format {
+		f.Close()
+		return nil, s, fmt.Errorf("%s is not a checkpoint of vicreg", path)
+	}
+	if err := json.Unmarshal([]byte(f.Metadata[stateKey]), &s); err != nil {
+		f.Close()
+		return nil, s, fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return f, s, nil
+}
+
+// match compares names and shapes.
+func match(f *safetensors.File, path string, arrays []Array) error {
+	for _, a := range arrays {
+		info, ok := f.Info(a.Name)
+		switch {
+		case !ok:
+			return fmt.Errorf("checkpoint %s is of another architecture: it has no %s, which is %v here", path, a.Name, a.Shape)
+		case !slices.Equal(info.Shape, a.Shape):
+			return fmt.Errorf("checkpoint %s is of another architecture: %s is %v there and %v here", path, a.Name, info.Shape, a.Shape)
+		}
+	}
+	if len(f.Tensors) != len(arrays) {
+		for _, t := range f.Tensors {
+			if !slices.ContainsFunc(arrays, func(a Array) bool { return a.Name == t.Name }) {
+				return fmt.Errorf("checkpoint %s is of another architecture: its %s, %v, is unknown here", path, t.Name, t.Shape)
+			}
+		}
+	}
+	return nil
+}
+
+// previous says whether the checkpoint before path can stand in for it.
+func previous(path string) string {
+	s, err := Peek(path + Suffix)
+	if err != nil {
+		return ", and there is no whole one before it"
+	}
+	return fmt.Sprintf("; the one before it, after step %d, is whole: mv %s%s %s", s.Steps, path, Suffix, path)
+}
+
+// cutShort compares the size of a safetensors file with what its header says.
+func cutShort(path string) (size, want int64, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, 0, false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return 0, 0, false
+	}
+	var lead [8]byte
+	if _, err := f.ReadAt(lead[:], 0); err != nil {
+		return st.Size(), 8, true
+	}
+	n := binary.LittleEndian.Uint64(lead[:])
+	if n > 100_000_000 {
+		return 0, 0, false
+	}
+	header := make([]byte, n)
+	if _, err := f.ReadAt(header, 8); err != nil {
+		return st.Size(), int64(8 + n), true
+	}
+	var entries map[string]struct {
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	if json.Unmarshal(header, &entries) != nil {
+		return 0, 0, false
+	}
+	for _, e := range entries {
+		want = max(want, e.Offsets[1])
+	}
+	want += int64(8 + n)
+	return st.Size(), want, st.Size() < want
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sum is the CRC-32C of all values, little-endian, in the order of arrays.
+func sum(arrays []Array) uint32 {
+	var crc uint32
+	buf := make([]byte, 0, 1<<16)
+	for _, a := range arrays {
+		for _, v := range a.Data {
+			if buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v)); len(buf) == cap(buf) {
+				crc = crc32.Update(crc, castagnoli, buf)
+				buf = buf[:0]
+			}
+		}
+	}
+	return crc32.Update(crc, castagnoli, buf)
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,72 @@
+package check
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// Derivative compares a gradient with central differences of f, which must read
+// x each time it is called: along every coordinate of a short x, and along some
+// coordinates and some dense random directions of a long one. The derivatives
+// along all of them, as vectors, may differ by tol·‖want‖.
+//
+// It uses the steps that x really took after rounding to float32, so eps need
+// not be large; ReLUs want it small, float32 arithmetic in f not too small.
+func Derivative(t testing.TB, what string, x, grad []float32, f func() float64, eps, tol float64) {
+	t.Helper()
+	if len(x) != len(grad) {
+		t.Fatalf("%s: %d values, but a gradient of %d", what, len(x), len(grad))
+	}
+	rng := rand.New(rand.NewPCG(1, uint64(len(x))))
+	old := append([]float32(nil), x...)
+	steps := make([]float64, len(x))
+	var got, want []float64
+	along := func(direction func(i int) float64) {
+		for i := range x {
+			x[i] = old[i] + float32(eps*direction(i))
+			steps[i] = float64(x[i])
+		}
+		plus := f()
+		for i := range x {
+			x[i] = old[i] - float32(eps*direction(i))
+			steps[i] -= float64(x[i])
+		}
+		minus := f()
+		copy(x, old)
+		dot := 0.0
+		for i, s := range steps {
+			dot += s * float64(grad[i])
+		}
+		got, want = append(got, dot/(2*eps)), append(want, (plus-minus)/(2*eps))
+	}
+	coordinates := rng.Perm(len(x))
+	for _, j := range coordinates[:min(16, len(x))] {
+		along(func(i int) float64 {
+			if i == j {
+				return 1
+			}
+			return 0
+		})
+	}
+	if len(x) > 16 {
+		for range 4 {
+			u := make([]float64, len(x))
+			for i := range u {
+				u[i] = rng.NormFloat64() / math.Sqrt(float64(len(x)))
+			}
+			along(func(i int) float64 { return u[i] })
+		}
+	}
+	Close64(t, what+": gradient against differences", got, want, tol)
+}
+
+// Random returns n values from N(0, 1), the same for the same seed.
+func Random(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	return x
+}

@@ -1,0 +1,212 @@
+package loss
+
+import (
+	"vicreg/internal/kernel"
+	"vicreg/internal/tensor"
+)
+
+// The covariance term of centred embeddings Zc (n × d), with S = n − 1, is
+//
+//	c = 1/d · (‖ZcᵀZc‖²_F/S² − Σ_j Var_j²)               paper Eq. 3, 4
+//	∂c/∂Zc = 4/(d·S) · Zc·(C − diag C),  C = ZcᵀZc/S
+//
+// which needs a d × d matrix. Since ‖ZcᵀZc‖_F = ‖ZcZcᵀ‖_F, the n × n Gram matrix
+// G = ZcZcᵀ serves as well:
+//
+//	c = 1/d · (‖G‖²_F/S² − Σ_j Var_j²)
+//	∂c/∂Zc = 4/(d·S) · (G·Zc/S − Zc·diag(Var))
+//
+// Both take two products of n·d·min(n, d). The gradient of the centring itself
+// is the identity here: columns of ∂c/∂Zc sum to zero.
+
+// route is a way to the covariance.
+type route int
+
+const (
+	overRows    route = iota // through the n × n Gram matrix
+	overColumns              // through the d × d covariance matrix
+)
+
+func cheaper(n, d int) route {
+	if n <= d {
+		return overRows
+	}
+	return overColumns
+}
+
+// cancels is the share of Σ Var² below which what the n × n route leaves of
+// ‖G‖² after subtracting Σ Var² has lost too many digits of float32. That takes
+// a few dimensions of far more variance than all others; the d × d route, which
+// never adds what it would have to subtract, is right even then.
+const cancels = 1.0 / 32
+
+// covariance returns c(Z) of branch i and, if dz is not nil, stores in it the
+// covariance's part of the gradient times nu, but for what it adds to coef.
+func (ws *Workspace) covariance(i int, by route, nu float64, dz []float32) float64 {
+	b := &ws.branch[i]
+	s, d := float64(ws.n-1), float64(ws.d)
+	ws.scale = float32(4 * nu / (d * s * s))
+	if by == overRows {
+		var diagonal float64
+		for _, v := range b.variance {
+			diagonal += v * v
+		}
+		rest := ws.overRows(b)/(s*s) - diagonal
+		if !(rest < cancels*diagonal) { // NaN stays on this route
+			if dz != nil {
+				for j, v := range b.variance {
+					b.coef[j] -= float32(4 * nu / (d * s) * v)
+				}
+				kernel.Gemm(ws.matrix(dz), ws.squareMat(), ws.centred(b), false)
+			}
+			return rest / d
+		}
+	}
+	return ws.overColumns(b, dz) / (s * s) / d
+}
+
+func (ws *Workspace) centred(b *branch) kernel.Mat {
+	return kernel.Mat{Data: b.zc, Rows: ws.n, Cols: ws.d, Stride: ws.stride}
+}
+
+func (ws *Workspace) matrix(dz []float32) kernel.Mat {
+	return kernel.Mat{Data: dz, Rows: ws.n, Cols: ws.d}
+}
+
+func (ws *Workspace) squareMat() kernel.Mat {
+	return kernel.Mat{Data: ws.square, Rows: ws.m, Cols: ws.m}
+}
+
+// overRows returns ‖G‖²_F and leaves scale·G in square.
+func (ws *Workspace) overRows(b *branch) float64 {
+	ws.diagonal = true
+	return ws.gram(ws.centred(b), ws.n)
+}
+
+// widest is the largest d for which the whole d × d matrix is held.
+const widest = 4096
+
+// overColumns returns Σ_{i≠j} (ZcᵀZc)²_ij and, if dz is not nil, stores
+// scale·Zc·offdiagonal(ZcᵀZc) in it.
+func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
+	zc := ws.centred(b)
+	ws.diagonal = false
+	if ws.d <= widest {
+		sum := ws.gram(zc.T(), ws.d)
+		if dz != nil {
+			kernel.Gemm(ws.matrix(dz), zc, ws.squareMat(), false)
+		}
+		return sum
+	}
+	// A block of columns of the matrix at a time.
+	const width = 1024
+	ws.square = tensor.Grow(ws.square, ws.d*width)
+	var sum float64
+	for ws.lo = 0; ws.lo < ws.d; ws.lo += width {
+		ws.m = min(width, ws.d-ws.lo)
+		c := kernel.Mat{Data: ws.square, Rows: ws.d, Cols: ws.m}
+		kernel.Gemm(c, zc.T(), columns(zc, ws.lo, ws.m), false)
+		sum += ws.run(ws.d, ws.passes.block)
+		if dz != nil {
+			kernel.Gemm(columns(ws.matrix(dz), ws.lo, ws.m), zc, c, false)
+		}
+	}
+	return sum
+}
+
+// columns returns n columns of m, from column lo.
+func columns(m kernel.Mat, lo, n int) kernel.Mat {
+	if m.Stride == 0 {
+		m.Stride = m.Cols
+	}
+	m.Data, m.Cols = m.Data[lo:], n
+	return m
+}
+
+// blockRow handles row i of a block of the d × d matrix: the sum of its squares
+// without the diagonal, then scale.
+func (ws *Workspace) blockRow(_, i int) {
+	row := ws.square[i*ws.m:][:ws.m]
+	if j := i - ws.lo; j >= 0 && j < ws.m {
+		row[j] = 0
+	}
+	var sum float64
+	for j, v := range row {
+		sum += float64(v) * float64(v)
+		row[j] = v * ws.scale
+	}
+	ws.part[i] = sum
+}
+
+// tile is the width of the pieces in which a square matrix is mirrored.
+const tile = 64
+
+// gram computes the symmetric m × m matrix a·aᵀ into square: blocks on and above
+// the diagonal by products, the rest mirrored. Its diagonal becomes zero unless
+// ws.diagonal. It returns the sum of squares and leaves the matrix scaled.
+func (ws *Workspace) gram(a kernel.Mat, m int) float64 {
+	ws.m = m
+	ws.square = tensor.Grow(ws.square, m*m)
+	step := gramStep(m)
+	for lo := 0; lo < m; lo += step {
+		rows := min(step, m-lo)
+		c := kernel.Mat{Data: ws.square[lo*m+lo:], Rows: rows, Cols: m - lo, Stride: m}
+		kernel.Gemm(c, part(a, lo, rows), part(a, lo, m-lo).T(), false)
+	}
+	tiles := (m + tile - 1) / tile
+	return ws.run(tiles*(tiles+1)/2, ws.passes.tile)
+}
+
+// gramStep returns the rows of a product: finer steps leave out more of the
+// lower half, coarser ones are better products.
+func gramStep(m int) int {
+	switch {
+	case m < 256:
+		return m
+	case m < 1024:
+		return (m/2 + tile - 1) / tile * tile
+	}
+	return (m/8 + tile - 1) / tile * tile
+}
+
+// part returns n rows, from row lo, of the matrix that a stands for.
+func part(a kernel.Mat, lo, n int) kernel.Mat {
+	if a.Trans {
+		return columns(a, lo, n)
+	}
+	a.Data, a.Rows = a.Data[lo*a.Stride:], n
+	return a
+}
+
+// tilePiece scales one tile on or above the diagonal, writes its mirror image
+// and sums the squares of both.
+func (ws *Workspace) tilePiece(_, piece int) {
+	m, scale := ws.m, ws.scale
+	r, c := 0, piece // row and column of tiles
+	for tiles := (m + tile - 1) / tile; c >= tiles-r; r++ {
+		c -= tiles - r
+	}
+	c += r
+	var sum float64
+	for i := r * tile; i < min((r+1)*tile, m); i++ {
+		from := c * tile
+		if r == c {
+			from = i + 1
+			v := float64(ws.square[i*m+i])
+			if ws.diagonal {
+				sum += v * v
+			} else {
+				v = 0
+			}
+			ws.square[i*m+i] = float32(v) * scale
+		}
+		to := min((c+1)*tile, m)
+		for j := from; j < to; j++ {
+			v := ws.square[i*m+j]
+			sum += 2 * float64(v) * float64(v)
+			v *= scale
+			ws.square[i*m+j], ws.square[j*m+i] = v, v
+		}
+	}
+	ws.part[piece] = sum
+}

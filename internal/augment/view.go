@@ -9,7 +9,6 @@ package augment
 
 import (
 	"fmt"
-	"math"
 )
 
 // View is the distribution of one view. Its steps are made in the order of the
@@ -81,9 +80,9 @@ func (v View) Check() error {
 		{"crop_max", v.CropMax, 0, 1},
 		{"flip", v.Flip, 0, 1},
 		{"jitter.p", v.Jitter.P, 0, 1},
-		{"jitter.brightness", v.Jitter.Brightness, 0, math.MaxFloat32},
-		{"jitter.contrast", v.Jitter.Contrast, 0, math.MaxFloat32},
-		{"jitter.saturation", v.Jitter.Saturation, 0, math.MaxFloat32},
+		{"jitter.brightness", v.Jitter.Brightness, 0, 100},
+		{"jitter.contrast", v.Jitter.Contrast, 0, 100},
+		{"jitter.saturation", v.Jitter.Saturation, 0, 100},
 		{"jitter.hue", v.Jitter.Hue, 0, 0.5},
 		{"grey", v.Grey, 0, 1},
 		{"blur.p", v.Blur.P, 0, 1},

@@ -1,0 +1,132 @@
+package augment
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"vicreg/internal/imagefile"
+)
+
+// Scratch is the working memory of one worker. Its methods allocate nothing
+// once it has grown to the size of the images. The zero value is ready.
+type Scratch struct {
+	img imagefile.Image // being worked on
+	lut level           // still to be applied to img
+
+	across, down table
+	mid          []uint8
+	words        []uint64
+	spare        level
+}
+
+// takeLUT returns the map still to be applied and resets it; the caller
+// applies it.
+func (s *Scratch) takeLUT() *level {
+	s.spare, s.lut = s.lut, identity
+	return &s.spare
+}
+
+// View draws a view of img from v and writes it to dst, size × size × c.
+func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View, size int, n *Norm) {
+	d := v.Draw(r, img.W, img.H, img.C)
+	s.apply(img, &d, size)
+	n.apply(dst, s.img, &s.lut)
+}
+
+// Apply makes the view that d describes, size × size, in dst.
+func (s *Scratch) Apply(dst *imagefile.Image, img imagefile.Image, d *Draw, size int) {
+	s.apply(img, d, size)
+	dst.W, dst.H, dst.C = size, size, img.C
+	dst.Pix = grow(dst.Pix, len(s.img.Pix))
+	for i, v := range s.img.Pix {
+		dst.Pix[i] = s.lut[v]
+	}
+}
+
+// apply leaves the view in s.img, but for s.lut.
+func (s *Scratch) apply(img imagefile.Image, d *Draw, size int) {
+	s.ResizedCrop(&s.img, img, d.Crop, size, size, Bicubic, d.Flip)
+	s.lut = identity
+	for _, j := range d.Jitter[:d.Jitters] {
+		switch j.Kind {
+		case Brightness:
+			s.brightness(float32(j.Factor))
+		case Contrast:
+			s.contrast(float32(j.Factor))
+		case Saturation:
+			s.saturation(float32(j.Factor))
+		case Hue:
+			s.hue(j.Factor)
+		}
+	}
+	if d.Grey {
+		s.grey()
+	}
+	if d.Blur {
+		s.blur(d.Sigma)
+	}
+	if d.Solarize {
+		s.solarize(d.Threshold)
+	}
+}
+
+// Center makes the picture that evaluation looks at: the shorter side resized
+// to short pixels, the middle size × size cut out; dst is size × size × c.
+func (s *Scratch) Center(dst []float32, img imagefile.Image, short, size int, n *Norm) {
+	checkImage(img)
+	w, h := short, short
+	if img.W < img.H {
+		h = short * img.H / img.W
+	} else {
+		w = short * img.W / img.H
+	}
+	if w < size || h < size {
+		panic(fmt.Sprintf("augment: no %d × %d centre in an image resized to %d × %d", size, size, w, h))
+	}
+	s.Resize(&s.img, img, w, h)
+	CenterCrop(&s.img, s.img, size, size)
+	n.ToFloat(dst, s.img)
+}
+
+// Resize makes dst the whole of img at w × h pixels, bicubic and antialiased.
+func (s *Scratch) Resize(dst *imagefile.Image, img imagefile.Image, w, h int) {
+	s.ResizedCrop(dst, img, Rect{0, 0, img.W, img.H}, w, h, Bicubic, false)
+}
+
+// CenterCrop makes dst the middle w × h of img, which must be that large. dst
+// may be img itself.
+func CenterCrop(dst *imagefile.Image, img imagefile.Image, w, h int) {
+	checkImage(img)
+	if w > img.W || h > img.H || w < 1 || h < 1 {
+		panic(fmt.Sprintf("augment: no %d × %d centre in an image of %d × %d", w, h, img.W, img.H))
+	}
+	c := img.C
+	// Halves round to even, as Python's round in torchvision's center_crop.
+	x, y := halfToEven(img.W-w), halfToEven(img.H-h)
+	dst.W, dst.H, dst.C = w, h, c
+	dst.Pix = grow(dst.Pix, w*h*c)
+	for i := range h {
+		copy(dst.Pix[i*w*c:(i+1)*w*c], img.Pix[((y+i)*img.W+x)*c:])
+	}
+}
+
+func halfToEven(n int) int {
+	half := n / 2
+	if n%2 == 1 && half%2 == 1 {
+		half++
+	}
+	return half
+}
+
+func checkImage(img imagefile.Image) {
+	if img.W < 1 || img.H < 1 || img.C != 1 && img.C != 3 || len(img.Pix) != img.W*img.H*img.C {
+		panic(fmt.Sprintf("augment: image of %d × %d × %d with %d bytes", img.W, img.H, img.C, len(img.Pix)))
+	}
+}
+
+func grow[T any](buf []T, n int) []T {
+	if cap(buf) >= n {
+		return buf[:n]
+	}
+	return make([]T, n)
+}

@@ -11,34 +11,52 @@ import (
 // coordinates and some dense random directions of a long one. The derivatives
 // along all of them, as vectors, may differ by tol·‖want‖.
 //
-// It uses the steps that x really took after rounding to float32, so eps need
-// not be large; ReLUs want it small, float32 arithmetic in f not too small.
+// It uses the steps that x really took after rounding to float32. Choose eps
+// large enough for the rounding within f, which is divided by it.
 func Derivative(t testing.TB, what string, x, grad []float32, f func() float64, eps, tol float64) {
+	t.Helper()
+	PiecewiseDerivative(t, what, x, grad, func() (float64, uint64) { return f(), 0 }, eps, tol)
+}
+
+// PiecewiseDerivative is [Derivative] for a function with kinks, such as those
+// of ReLUs: f also names the smooth piece it is on, as a hash of all signs. A
+// step that leaves the piece is shortened, and given up if that does not help;
+// most must remain.
+func PiecewiseDerivative(t testing.TB, what string, x, grad []float32, f func() (value float64, piece uint64), eps, tol float64) {
 	t.Helper()
 	if len(x) != len(grad) {
 		t.Fatalf("%s: %d values, but a gradient of %d", what, len(x), len(grad))
 	}
 	rng := rand.New(rand.NewPCG(1, uint64(len(x))))
 	old := append([]float32(nil), x...)
+	_, here := f()
 	steps := make([]float64, len(x))
 	var got, want []float64
+	tried := 0
 	along := func(direction func(i int) float64) {
-		for i := range x {
-			x[i] = old[i] + float32(eps*direction(i))
-			steps[i] = float64(x[i])
+		tried++
+		for _, eps := range []float64{eps, eps / 2, eps / 4} {
+			for i := range x {
+				x[i] = old[i] + float32(eps*direction(i))
+				steps[i] = float64(x[i])
+			}
+			plus, piece1 := f()
+			for i := range x {
+				x[i] = old[i] - float32(eps*direction(i))
+				steps[i] -= float64(x[i])
+			}
+			minus, piece2 := f()
+			copy(x, old)
+			if piece1 != here || piece2 != here {
+				continue
+			}
+			dot := 0.0
+			for i, s := range steps {
+				dot += s * float64(grad[i])
+			}
+			got, want = append(got, dot/(2*eps)), append(want, (plus-minus)/(2*eps))
+			return
 		}
-		plus := f()
-		for i := range x {
-			x[i] = old[i] - float32(eps*direction(i))
-			steps[i] -= float64(x[i])
-		}
-		minus := f()
-		copy(x, old)
-		dot := 0.0
-		for i, s := range steps {
-			dot += s * float64(grad[i])
-		}
-		got, want = append(got, dot/(2*eps)), append(want, (plus-minus)/(2*eps))
 	}
 	coordinates := rng.Perm(len(x))
 	for _, j := range coordinates[:min(16, len(x))] {
@@ -57,6 +75,9 @@ func Derivative(t testing.TB, what string, x, grad []float32, f func() float64, 
 			}
 			along(func(i int) float64 { return u[i] })
 		}
+	}
+	if 2*len(got) < tried {
+		t.Errorf("%s: %d of %d steps crossed a kink", what, tried-len(got), tried)
 	}
 	Close64(t, what+": gradient against differences", got, want, tol)
 }

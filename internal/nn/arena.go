@@ -1,0 +1,119 @@
+package nn
+
+import (
+	"fmt"
+
+	"vicreg/internal/tensor"
+)
+
+// Arena lends the large buffers of passes: activations, which die in the
+// reverse of the order they were made in, and gradients, which then take their
+// place. It keeps all memory it ever got, and lends it in an order that depends
+// on the sequence of calls alone, so that the same step finds the same buffers
+// again. Views and inference share one arena. It is not safe for concurrent use.
+type Arena struct {
+	chunks []*chunk
+	total  int // floats in all chunks
+	lent   int
+	peak   int
+}
+
+// chunk is a run of memory cut into spans, in order and without gaps.
+type chunk struct {
+	mem   []float32
+	spans []span
+}
+
+type span struct {
+	off, n int
+	used   bool
+}
+
+const (
+	alignment = 16      // floats, a cache line
+	bigChunk  = 1 << 24 // floats; a chunk is larger only if one buffer is
+	minChunk  = 1 << 16
+)
+
+// Get lends a buffer of n floats, with unspecified contents.
+func (a *Arena) Get(n int) []float32 {
+	if n == 0 {
+		return nil
+	}
+	size := (n + alignment - 1) / alignment * alignment
+	a.lent += size
+	a.peak = max(a.peak, a.lent)
+	for _, c := range a.chunks {
+		if b := c.get(size, n); b != nil {
+			return b
+		}
+	}
+	// Memory that is never touched costs nothing, so a chunk may be generous.
+	grow := max(size, min(bigChunk, max(minChunk, a.total)))
+	c := &chunk{mem: make([]float32, grow), spans: []span{{0, grow, false}}}
+	a.chunks = append(a.chunks, c)
+	a.total += grow
+	return c.get(size, n)
+}
+
+// Put takes a buffer back. It may have been shortened, but must start where it
+// started when lent.
+func (a *Arena) Put(b []float32) {
+	if b == nil {
+		return
+	}
+	for _, c := range a.chunks {
+		for i := range c.spans {
+			if s := &c.spans[i]; s.used && &c.mem[s.off] == &b[0] {
+				a.lent -= s.n
+				c.free(i)
+				return
+			}
+		}
+	}
+	panic(fmt.Sprintf("nn: a buffer of %d floats was not lent by this arena", len(b)))
+}
+
+// Tensor lends a tensor.
+func (a *Arena) Tensor(shape ...int) *tensor.Tensor {
+	return &tensor.Tensor{Shape: shape, Data: a.Get(tensor.Count(shape))}
+}
+
+// Lent and Peak return the floats lent now, and the most there ever were.
+func (a *Arena) Lent() int { return a.lent }
+func (a *Arena) Peak() int { return a.peak }
+
+// get takes the first free span that holds size floats, or returns nil.
+func (c *chunk) get(size, n int) []float32 {
+	for i := range c.spans {
+		s := c.spans[i]
+		if s.used || s.n < size {
+			continue
+		}
+		if s.n > size {
+			c.spans = append(c.spans, span{})
+			copy(c.spans[i+2:], c.spans[i+1:])
+			c.spans[i+1] = span{s.off + size, s.n - size, false}
+		}
+		c.spans[i] = span{s.off, size, true}
+		return c.mem[s.off : s.off+n : s.off+size]
+	}
+	return nil
+}
+
+// free frees span i and joins it with free neighbours.
+func (c *chunk) free(i int) {
+	c.spans[i].used = false
+	if i+1 < len(c.spans) && !c.spans[i+1].used {
+		c.join(i)
+	}
+	if i > 0 && !c.spans[i-1].used {
+		c.join(i - 1)
+	}
+}
+
+// join makes one span of spans i and i+1.
+func (c *chunk) join(i int) {
+	c.spans[i].n += c.spans[i+1].n
+	c.spans = append(c.spans[:i+1], c.spans[i+2:]...)
+}

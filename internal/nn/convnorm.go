@@ -1,0 +1,195 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/kernel"
+)
+
+// Batch normalisation as PyTorch does it by default.
+const (
+	normEps      = 1e-5
+	normMomentum = 0.1
+)
+
+// ConvNorm is a convolution, batch normalisation and, if ReLU, a ReLU. The
+// convolution has no bias; a linear layer may have one. Only the raw output of
+// the convolution is stored: whoever reads it normalises on the way.
+type ConvNorm struct {
+	Weight          *Param // (k, c, r, s), or (k, c) of a linear layer
+	Bias            *Param // (k) or nil
+	Gamma, Beta     *Param // (k)
+	RunMean, RunVar *Param // (k)
+	Batches         *Param // (), number of training batches seen
+	ReLU            bool
+
+	size, stride, pad int
+}
+
+// NewConvNorm returns a size × size convolution from c to k channels named conv,
+// and its normalisation named norm. Weights are zero, γ is 1, β is 0.
+func NewConvNorm(conv, norm string, c, k, size, stride, pad int, relu bool) *ConvNorm {
+	u := &ConvNorm{
+		Weight: NewParam(conv+".weight", k, c, size, size),
+		ReLU:   relu, size: size, stride: stride, pad: pad,
+	}
+	u.norm(norm, k)
+	return u
+}
+
+// NewLinearNorm returns a linear layer with bias from c to k channels named
+// linear, its normalisation named norm, and a ReLU. It works on n × 1 × 1 × c.
+func NewLinearNorm(linear, norm string, c, k int) *ConvNorm {
+	u := &ConvNorm{
+		Weight: NewParam(linear+".weight", k, c),
+		Bias:   NewParam(linear+".bias", k),
+		ReLU:   true, size: 1, stride: 1,
+	}
+	u.norm(norm, k)
+	return u
+}
+
+func (u *ConvNorm) norm(name string, k int) {
+	u.Gamma, u.Beta = NewParam(name+".weight", k), NewParam(name+".bias", k)
+	u.RunMean, u.RunVar = NewBuffer(name+".running_mean", k), NewBuffer(name+".running_var", k)
+	u.Batches = NewBuffer(name + ".num_batches_tracked")
+	fill(u.Gamma.Value, 1)
+	fill(u.RunVar.Value, 1)
+}
+
+func fill(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
+	}
+}
+
+// Params and Buffers return them in the order of PyTorch's modules.
+func (u *ConvNorm) Params() []*Param {
+	if u.Bias != nil {
+		return []*Param{u.Weight, u.Bias, u.Gamma, u.Beta}
+	}
+	return []*Param{u.Weight, u.Gamma, u.Beta}
+}
+
+func (u *ConvNorm) Buffers() []*Param { return []*Param{u.RunMean, u.RunVar, u.Batches} }
+
+// Conv returns the shape of the convolution on n × h × w images.
+func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
+	return kernel.Conv{
+		N: n, H: h, W: w, C: u.Weight.Shape[1],
+		K: u.Weight.Shape[0], R: u.size, S: u.size,
+		Stride: u.stride, Pad: u.pad,
+	}
+}
+
+// Forward returns relu(norm(conv(in))), still to be normalised. A training pass
+// uses the batch's statistics and updates the running ones.
+func (u *ConvNorm) Forward(p *Pass, in Act) Act {
+	s := u.Conv(in.N, in.H, in.W)
+	if in.C != s.C {
+		panic(fmt.Sprintf("nn: %s reads %d channels, got %d", u.Weight.Name, s.C, in.C))
+	}
+	r := p.push(u, in, s.OutLen())
+	r.channels(s.K)
+	if p.train {
+		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
+		u.batchStatistics(r, s.N*s.OutH()*s.OutW())
+	} else {
+		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, nil)
+		u.runningStatistics(r)
+	}
+	for c, g := range u.Gamma.Value {
+		r.scale[c] = float32(float64(g) * r.rstd[c])
+		// The rounded scale, so that y = mean gives β.
+		r.shift[c] = float32(float64(u.Beta.Value[c]) - r.mean[c]*float64(r.scale[c]))
+	}
+	r.out = Act{
+		N: s.N, H: s.OutH(), W: s.OutW(), C: s.K,
+		Source: kernel.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: u.ReLU},
+		Dot:    r.y, Sums: r.sums,
+	}
+	return r.out
+}
+
+// batchStatistics turns Σ y and Σ y² over m values a channel into mean and
+// 1/√(var + ε) (biased variance), and moves the running statistics towards mean
+// and unbiased variance, as torch.nn.BatchNorm2d does.
+func (u *ConvNorm) batchStatistics(r *record, m int) {
+	if m < 2 {
+		panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
+	}
+	n := float64(m)
+	for c := range r.mean {
+		mean := r.sums.A[c] / n
+		variance := max(0, r.sums.B[c]/n-mean*mean)
+		r.mean[c], r.rstd[c] = mean, 1/math.Sqrt(variance+normEps)
+		if u.Bias != nil { // it cancels in all but the running mean
+			mean += float64(u.Bias.Value[c])
+		}
+		blend(&u.RunMean.Value[c], mean)
+		blend(&u.RunVar.Value[c], variance*n/(n-1))
+	}
+	u.Batches.Value[0]++
+}
+
+func blend(running *float32, v float64) {
+	*running = float32((1-normMomentum)*float64(*running) + normMomentum*v)
+}
+
+func (u *ConvNorm) runningStatistics(r *record) {
+	for c := range r.mean {
+		r.mean[c] = float64(u.RunMean.Value[c])
+		if u.Bias != nil { // y comes without it
+			r.mean[c] -= float64(u.Bias.Value[c])
+		}
+		r.rstd[c] = 1 / math.Sqrt(float64(u.RunVar.Value[c])+normEps)
+	}
+}
+
+// Backward adds the gradients of the parameters. d is the gradient of the
+// normalised output, where the ReLU let it through, and the output's sums have
+// been left as [Act] says; it is still the caller's after. The gradient of the
+// input, finished as f says, goes to dx unless that is nil.
+//
+// With x̂ = (y − mean)·rstd over m values a channel (Ioffe and Szegedy 2015,
+// section 3):
+//
+//	dβ = Σ d
+//	dγ = Σ d·x̂ = rstd·(Σ d·y − mean·Σ d)
+//	dy = γ·rstd·(d − dβ/m − x̂·dγ/m) = A·d + B·y + K
+//
+// The gradient of a bias before the normalisation is exactly zero.
+func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+	r := p.pop(u)
+	s := u.Conv(r.in.N, r.in.H, r.in.W)
+	m := float64(s.N * s.OutH() * s.OutW())
+	for c, gamma := range u.Gamma.Value {
+		mean, rstd := r.mean[c], r.rstd[c]
+		dBeta := r.sums.A[c]
+		dGamma := rstd * (r.sums.B[c] - mean*dBeta)
+		u.Beta.Grad[c] += float32(dBeta)
+		u.Gamma.Grad[c] += float32(dGamma)
+
+		a := float64(gamma) * rstd
+		b := float32(-a * rstd * dGamma / m)
+		r.a[c], r.b[c] = float32(a), b
+		r.k[c] = float32(-a*dBeta/m - float64(b)*mean)
+	}
+	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
+	kernel.ConvWeightGrad(u.Weight.Grad, s, g, r.in.Source)
+	if dx != nil {
+		kernel.ConvInputGrad(dx, s, g, u.Weight.Value, f)
+	}
+	p.done(r)
+}
+
+// In returns the input of a layer that is next in backward.
+func (u *ConvNorm) In(p *Pass) Act { return p.top(u).in }
+
+// sumGrad leaves the sums of d that Backward needs, for a layer next in
+// backward whose gradient was made for another layer too.
+func (u *ConvNorm) sumGrad(p *Pass, d []float32) {
+	r := p.top(u)
+	finishGrad(d, r.out.C, kernel.Finish{Dot: r.y, Sums: r.sums})
+}

@@ -1,0 +1,51 @@
+package nn
+
+import (
+	"fmt"
+
+	"vicreg/internal/kernel"
+)
+
+// Linear is a linear layer without bias, from n × c to n × k.
+type Linear struct {
+	Weight *Param // (k, c)
+}
+
+// NewLinear returns a layer with zero weights.
+func NewLinear(name string, c, k int) *Linear {
+	return &Linear{NewParam(name+".weight", k, c)}
+}
+
+// Params returns the weight.
+func (l *Linear) Params() []*Param { return []*Param{l.Weight} }
+
+// Conv returns the layer as a convolution on n rows.
+func (l *Linear) Conv(n int) kernel.Conv {
+	return kernel.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
+}
+
+// Forward returns in·W.
+func (l *Linear) Forward(p *Pass, in Act) Act {
+	s := l.Conv(in.N)
+	if in.H*in.W*in.C != s.C {
+		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
+	}
+	r := p.push(l, in, s.OutLen())
+	kernel.ConvForward(r.y, s, in.Source, l.Weight.Value, nil)
+	return Input(r.y, in.N, 1, 1, s.K)
+}
+
+// Backward adds dW = inᵀ·d, and leaves d·Wᵀ, finished as f says, in dx unless
+// that is nil.
+func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+	r := p.pop(l)
+	s, g := l.Conv(r.in.N), kernel.Grad{D: d}
+	kernel.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
+	if dx != nil {
+		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, f)
+	}
+	p.done(r)
+}
+
+// In returns the input of a layer that is next in backward.
+func (l *Linear) In(p *Pass) Act { return p.top(l).in }

@@ -1,0 +1,150 @@
+package nn
+
+import (
+	"fmt"
+
+	"vicreg/internal/kernel"
+)
+
+// Act is an activation in flight, n × h × w × c: a raw tensor and the
+// normalisation and ReLU its readers have still to do.
+type Act struct {
+	N, H, W, C int
+	kernel.Source
+
+	// Dot is the raw tensor that the last normalisation normalised, and Sums is
+	// where whoever computes this activation's gradient d leaves Σ d and
+	// Σ d·Dot, all that the backward of that normalisation needs. Both are nil
+	// where no normalisation comes before.
+	Dot  []float32
+	Sums *kernel.Sums
+}
+
+// Len returns the number of elements.
+func (a Act) Len() int { return a.N * a.H * a.W * a.C }
+
+// Input returns raw data as an activation.
+func Input(x []float32, n, h, w, c int) Act {
+	if len(x) != n*h*w*c {
+		panic(fmt.Sprintf("nn: %d values do not fill %d × %d × %d × %d", len(x), n, h, w, c))
+	}
+	return Act{N: n, H: h, W: w, C: c, Source: kernel.Source{X: x}}
+}
+
+// Finish says how to complete a gradient of this activation: with add added
+// (or nil), where its ReLU let it through, leaving the sums.
+func (a Act) Finish(add []float32) kernel.Finish {
+	f := kernel.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
+	if a.ReLU {
+		f.Mask = a.Source
+	}
+	return f
+}
+
+// Pass is one view's way through a network and what backward needs to know of
+// it. A training pass keeps every raw tensor until its backward; an inference
+// pass normalises by running statistics and gives tensors back as soon as they
+// are read.
+//
+// Layers push a record each in Forward and pop it in Backward, so backward must
+// visit the layers in the reverse order.
+type Pass struct {
+	arena *Arena
+	train bool
+	tape  []*record // records past n are kept for their memory
+	n     int
+}
+
+// record is what a layer remembers between forward and backward.
+type record struct {
+	layer   any
+	in, out Act
+	y       []float32 // the raw tensor the layer wrote; the arena's
+
+	mean, rstd   []float64 // c each, of batch normalisation
+	scale, shift []float32 // c each: γ·rstd, β − mean·γ·rstd
+	a, b, k      []float32 // c each: see [kernel.Grad]
+	sums         *kernel.Sums
+	argmax       []uint8
+}
+
+// NewPass returns a pass that takes its buffers from an arena.
+func NewPass(arena *Arena, train bool) *Pass { return &Pass{arena: arena, train: train} }
+
+// Train reports whether the pass is one for training.
+func (p *Pass) Train() bool { return p.train }
+
+// Arena returns where the pass takes its buffers from.
+func (p *Pass) Arena() *Arena { return p.arena }
+
+// Reset makes the pass ready for a new forward. What it still holds goes back
+// to the arena, and with it the results of the last forward.
+func (p *Pass) Reset() {
+	for _, r := range p.tape[:p.n] {
+		p.done(r)
+	}
+	p.n = 0
+}
+
+// push appends the record of a layer that reads in and writes size floats.
+func (p *Pass) push(layer any, in Act, size int) *record {
+	if p.n == len(p.tape) {
+		p.tape = append(p.tape, new(record))
+	}
+	r := p.tape[p.n]
+	p.n++
+	r.layer, r.in, r.out, r.y = layer, in, Act{}, p.arena.Get(size)
+	return r
+}
+
+// top returns the last record, which must be the layer's.
+func (p *Pass) top(layer any) *record {
+	if !p.train {
+		panic("nn: backward of an inference pass")
+	}
+	if p.n == 0 || p.tape[p.n-1].layer != layer {
+		panic("nn: backward does not follow forward in reverse")
+	}
+	return p.tape[p.n-1]
+}
+
+// pop removes the last record and returns it; done gives its tensor back.
+func (p *Pass) pop(layer any) *record {
+	r := p.top(layer)
+	p.n--
+	return r
+}
+
+// done gives the tensor of a popped record back to the arena.
+func (p *Pass) done(r *record) {
+	p.arena.Put(r.y)
+	r.y = nil
+}
+
+// Drop says that an activation will not be read again in forward: inference
+// gives its memory back, training keeps it.
+func (p *Pass) Drop(a Act) {
+	if p.train {
+		return
+	}
+	for _, r := range p.tape[:p.n] {
+		if len(r.y) > 0 && &r.y[0] == &a.X[0] {
+			p.done(r)
+			return
+		}
+	}
+}
+
+// channels makes room for c values in each of the record's slices.
+func (r *record) channels(c int) {
+	if r.sums == nil || cap(r.mean) < c {
+		r.mean, r.rstd = make([]float64, c), make([]float64, c)
+		f := make([]float32, 5*c)
+		r.scale, r.shift = f[:c:c], f[c:2*c:2*c]
+		r.a, r.b, r.k = f[2*c:3*c:3*c], f[3*c:4*c:4*c], f[4*c:]
+		r.sums = kernel.NewSums(c)
+	}
+	r.mean, r.rstd, r.scale, r.shift = r.mean[:c], r.rstd[:c], r.scale[:c], r.shift[:c]
+	r.a, r.b, r.k = r.a[:c], r.b[:c], r.k[:c]
+	r.sums.A, r.sums.B = r.sums.A[:c], r.sums.B[:c]
+}

@@ -1,0 +1,59 @@
+package nn
+
+import (
+	"vicreg/internal/kernel"
+)
+
+// MaxPool is the largest of each 3 × 3 window, at every second pixel, with a
+// border of one that never wins.
+type MaxPool struct{}
+
+// Shape returns the windows as those of a convolution.
+func (m *MaxPool) Shape(n, h, w, c int) kernel.Conv {
+	return kernel.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+}
+
+// Forward returns the pooled activation, which is stored as it is read.
+func (m *MaxPool) Forward(p *Pass, in Act) Act {
+	s := m.Shape(in.N, in.H, in.W, in.C)
+	n := s.OutLen()
+	r := p.push(m, in, n)
+	if cap(r.argmax) < n {
+		r.argmax = make([]uint8, n)
+	}
+	maxPool(r.y, r.argmax[:n], s, in.Source)
+	p.Drop(in)
+	return Input(r.y, s.N, s.OutH(), s.OutW(), s.C)
+}
+
+// Backward turns d, the gradient of the output, into that of the input. It owns
+// d, a buffer of the arena, and returns another.
+func (m *MaxPool) Backward(p *Pass, d []float32) []float32 {
+	r := p.pop(m)
+	s := m.Shape(r.in.N, r.in.H, r.in.W, r.in.C)
+	dx := p.arena.Get(s.InLen())
+	maxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, r.in.Finish(nil))
+	p.arena.Put(d)
+	p.done(r)
+	return dx
+}
+
+// GlobalPool is the mean over all pixels of an image.
+type GlobalPool struct{}
+
+// Forward returns n × c.
+func (g *GlobalPool) Forward(p *Pass, in Act) Act {
+	r := p.push(g, in, in.N*in.C)
+	avgPool(r.y, in, in.Source)
+	p.Drop(in)
+	return Input(r.y, in.N, 1, 1, in.C)
+}
+
+// Backward turns dy (n × c) into a gradient of the input, a buffer of the arena.
+func (g *GlobalPool) Backward(p *Pass, dy []float32) []float32 {
+	r := p.pop(g)
+	dx := p.arena.Get(r.in.Len())
+	avgPoolGrad(dx, dy, r.in, r.in.Finish(nil))
+	p.done(r)
+	return dx
+}

@@ -1,0 +1,93 @@
+package nn
+
+import "vicreg/internal/kernel"
+
+// Residual is a block relu(convs(x) + x), or relu(convs(x) + down(x)).
+type Residual struct {
+	Convs []*ConvNorm // all but the last with ReLU
+	Down  *ConvNorm   // without ReLU, or nil
+}
+
+// units returns the block's layers in the order of torchvision's modules.
+func (b *Residual) units() []*ConvNorm {
+	if b.Down == nil {
+		return b.Convs
+	}
+	return append(b.Convs[:len(b.Convs):len(b.Convs)], b.Down)
+}
+
+// Params and Buffers return those of all layers.
+func (b *Residual) Params() (ps []*Param) {
+	for _, u := range b.units() {
+		ps = append(ps, u.Params()...)
+	}
+	return ps
+}
+
+func (b *Residual) Buffers() (ps []*Param) {
+	for _, u := range b.units() {
+		ps = append(ps, u.Buffers()...)
+	}
+	return ps
+}
+
+// Forward returns the block's output, which is stored as it is read: its own
+// sign is the mask of the last ReLU. Its gradient's sums serve the last
+// convolution's normalisation.
+func (b *Residual) Forward(p *Pass, x Act) Act {
+	a := x
+	for i, u := range b.Convs {
+		next := u.Forward(p, a)
+		if i > 0 {
+			p.Drop(a)
+		}
+		a = next
+	}
+	id := x
+	if b.Down != nil {
+		id = b.Down.Forward(p, x)
+		p.Drop(x)
+	}
+	out := a
+	if p.train {
+		r := p.push(b, a, a.Len())
+		out.Source = kernel.Source{X: r.y, ReLU: true}
+		r.out = out
+	} else {
+		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
+	}
+	addReLU(out.X, a.Source, id.Source, a.C, true)
+	p.Drop(id)
+	return out
+}
+
+// Backward turns d, the gradient of the block's output where its ReLU let it
+// through, into that of its input. It owns d, a buffer of the arena, and returns
+// another or the same.
+func (b *Residual) Backward(p *Pass, d []float32) []float32 {
+	p.done(p.pop(b)) // the sum's gradient is d in both branches
+	id := d
+	if b.Down != nil {
+		id = p.arena.Get(b.Down.In(p).Len())
+		b.Down.sumGrad(p, d)
+		b.Down.Backward(p, d, id, kernel.Finish{})
+	}
+	// The identity's gradient is added to that of the first convolution's input,
+	// in place.
+	for i := len(b.Convs) - 1; i >= 0; i-- {
+		u := b.Convs[i]
+		in := u.In(p)
+		if i == 0 {
+			u.Backward(p, d, id, in.Finish(id))
+		} else {
+			dx := p.arena.Get(in.Len())
+			u.Backward(p, d, dx, in.Finish(nil))
+			if i < len(b.Convs)-1 || b.Down != nil {
+				p.arena.Put(d)
+			}
+			d = dx
+		}
+	}
+	p.arena.Put(d)
+	return id
+}

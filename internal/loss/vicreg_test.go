@@ -277,6 +277,8 @@ func TestNotFinitePropagates(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
+	parallel.SetWorkers(1)
+	defer parallel.SetWorkers(0)
 	const n, d = 64, 200
 	z1, z2 := embeddings(n, d, even)
 	dz1, dz2 := make([]float32, n*d), make([]float32, n*d)

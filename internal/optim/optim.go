@@ -1,0 +1,101 @@
+// Package optim updates parameters from their gradients: LARS as VICReg's
+// released code has it, SGD with momentum, AdamW, and the learning-rate schedule
+// of the released code.
+//
+// "Released" is main_vicreg.py of facebookresearch/vicreg at commit 4e12602.
+package optim
+
+import (
+	"fmt"
+
+	"vicreg/internal/nn"
+)
+
+// Optimizer changes the parameters it was made for. Parameters without a
+// gradient, which are running statistics, stay as they are. The same bits come
+// out for any number of workers.
+type Optimizer interface {
+	Name() string
+
+	// Step updates every parameter from its Grad, with learning rate lr.
+	Step(lr float64)
+
+	// State returns what the optimizer remembers from step to step, as named
+	// arrays. Saving their values and putting them back into an optimizer made
+	// with the same parameters restores it.
+	State() []*nn.Param
+}
+
+// Config names an optimizer and holds its constants.
+type Config struct {
+	Name        string  // lars, sgd or adamw
+	Momentum    float64 // lars, sgd
+	WeightDecay float64
+	Eta         float64    // lars: trust coefficient
+	Clip        bool       // lars: as solo-learn's, see LARS
+	Nesterov    bool       // sgd
+	Betas       [2]float64 // adamw
+	Eps         float64    // adamw; lars with Clip
+}
+
+// New returns the optimizer that c names. Weight decay leaves out 1-D parameters
+// (biases and the scales and shifts of normalisation).
+func New(params []*nn.Param, c Config) (Optimizer, error) {
+	switch c.Name {
+	case "lars":
+		l := LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip}
+		if c.Clip {
+			l.Eps = c.Eps
+		}
+		return NewLARS(params, l), nil
+	case "sgd":
+		return NewSGD(params, SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov}), nil
+	case "adamw":
+		return NewAdamW(params, AdamW{WeightDecay: c.WeightDecay, Betas: c.Betas, Eps: c.Eps}), nil
+	}
+	return nil, fmt.Errorf("unknown optimizer %q; known: lars, sgd, adamw", c.Name)
+}
+
+// pieceLen is the number of elements of a parameter that a worker takes at
+// once: three arrays of them fit its second-level cache.
+const pieceLen = 1 << 15
+
+// piece is a run of elements of one parameter.
+type piece struct{ param, lo, hi int }
+
+// set is the parameters an optimizer works on, cut into pieces.
+type set struct {
+	params []*nn.Param
+	pieces []piece
+}
+
+// newSet leaves out parameters without a gradient.
+func newSet(params []*nn.Param) set {
+	var s set
+	for _, p := range params {
+		if p.Grad == nil {
+			continue
+		}
+		if len(p.Grad) != len(p.Value) {
+			panic(fmt.Sprintf("optim: %s has %d values and a gradient of %d", p.Name, len(p.Value), len(p.Grad)))
+		}
+		for lo := 0; lo < len(p.Value); lo += pieceLen {
+			s.pieces = append(s.pieces, piece{len(s.params), lo, min(lo+pieceLen, len(p.Value))})
+		}
+		s.params = append(s.params, p)
+	}
+	return s
+}
+
+// buffers returns a zero array for each parameter, named after it.
+func (s set) buffers(what string) []*nn.Param {
+	out := make([]*nn.Param, len(s.params))
+	for i, p := range s.params {
+		out[i] = nn.NewBuffer(p.Name+"."+what, p.Shape...)
+	}
+	return out
+}
+
+// flat reports whether p is a bias or belongs to a normalisation; released
+// lines 235–236.
+func flat(p *nn.Param) bool { return len(p.Shape) <= 1 }

@@ -1,0 +1,133 @@
+package kernel
+
+import "vicreg/internal/parallel"
+
+// Direct convolution: a piece of the output is small enough for its operands to
+// stay in the second-level cache. Its input is loaded through the Source into a
+// zero-bordered buffer, gathered into a row of r·s·c elements for each output
+// pixel (im2col), and multiplied by the weights, packed once a call.
+
+const (
+	pieceFloats = 112 << 10 // what the operands of a piece may take of the cache
+	columnBlock = 128       // output channels that are packed together
+)
+
+// direct is the direct convolution under way. The functions of its pieces read
+// it, so that a call allocates nothing.
+var direct directJob
+
+type directJob struct {
+	Conv
+	in      image     // what is gathered into columns
+	out, w  []float32 // y, or dx
+	packed  []float32 // weights
+	bands   bands     // pieces of the output
+	sums    bool
+	fin     finisher // input gradient
+	classes []class  // input gradient
+}
+
+func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
+	d := &direct
+	d.Conv, d.out, d.w, d.sums = s, y, w, sums != nil
+	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
+	depth := s.R * s.S * s.C
+
+	shared.reset(room(packedLen(depth, s.K)))
+	d.packed = shared.take(packedLen(depth, s.K))
+	parallel.For((s.K+columnBlock-1)/columnBlock, packForward)
+
+	rows := 0
+	if s.dense() {
+		// rows of one pixel
+		pixels := s.N * s.H * s.W
+		rows = roundUp(max(1, pieceFloats/(depth+s.K)), 14)
+		d.bands = cut(1, pixels, min(rows, roundUp((pixels+7)/8, 14)), 14)
+		reserve(room(d.bands.rows*padded(depth), 2*s.K))
+	} else {
+		perRow := s.OutW()*(depth+s.K) + s.Stride*d.in.width()*s.C
+		rows = max(1, pieceFloats/perRow)
+		d.bands = cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
+		images, rows := d.bands.images, d.bands.rows
+		reserve(room(images*rows*s.OutW()*padded(depth), s.seen(rows)*d.in.width()*s.C, 2*s.K))
+	}
+	pieces := d.bands.count()
+	if d.sums {
+		zeroPartials(pieces * 2 * s.K)
+	}
+	parallel.For(pieces, directForwardPiece)
+	if d.sums {
+		addPartials(sums, pieces, s.K)
+	}
+	d.in, d.out, d.w = image{}, nil, nil
+}
+
+// dense says that the pixels of input and output are the same: the convolution
+// is a matrix product.
+func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stride == 1 }
+
+// seen returns how many input rows some output rows see.
+func (s Conv) seen(rows int) int { return (rows-1)*s.Stride + s.R }
+
+func packForward(_, piece int) {
+	d := &direct
+	depth, j := d.R*d.S*d.C, piece*columnBlock
+	cols := min(columnBlock, d.K-j)
+	packB(d.packed[j*depth:], Mat{Data: d.w[j:], Rows: depth, Cols: cols, Stride: d.K})
+}
+
+func directForwardPiece(worker, piece int) {
+	d := &direct
+	m := &arenas[worker]
+	m.used = 0
+	b := d.bands.at(piece)
+	depth := d.R * d.S * d.C
+	cols, stride, first, pixels := d.columns(&d.in, m, b, nil)
+	multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed)
+	if d.sums {
+		sa, sb := piecePartials(piece, d.K)
+		addSums(sa, sb, d.out[first*d.K:], d.K, pixels, d.K, m.take(2*d.K))
+	}
+}
+
+// multiply computes c = a·b, b n columns in packed blocks.
+func multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32) {
+	for j := 0; j < n; j += columnBlock {
+		blockNN(m, min(columnBlock, n-j), k, c[j:], crs, a, ars, b[j*k:], false)
+	}
+}
+
+// columns returns, for each output pixel of a band, the row of r·s·c elements
+// it sees, with rows stride apart; first is the first of those pixels. They are
+// written to dst if it is not nil.
+func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float32, stride, first, pixels int) {
+	depth := s.R * s.S * s.C
+	if s.dense() {
+		first, pixels = b.y0, b.y1-b.y0
+		if in.plain() && dst == nil {
+			return in.x[first*s.C:], s.C, first, pixels
+		}
+		stride = padded(depth)
+		if cols = dst; cols == nil {
+			cols = m.take(pixels * stride)
+		}
+		in.load(cols, stride, first*s.C, s.C, pixels)
+		return cols, stride, first, pixels
+	}
+	stride = padded(depth)
+	rows, ow, width := b.y1-b.y0, s.OutW(), in.width()
+	first, pixels = (b.n0*s.OutH()+b.y0)*ow, (b.n1-b.n0)*rows*ow
+	if cols = dst; cols == nil {
+		cols = m.take(pixels * stride)
+	}
+	buf := m.take(s.seen(rows) * width * s.C)
+	for n := b.n0; n < b.n1; n++ {
+		y := b.y0*s.Stride - s.Pad
+		in.loadRows(buf, n, y, y+s.seen(rows))
+		for r := range rows {
+			gatherRows(cols[((n-b.n0)*rows+r)*ow*stride:], stride, buf[r*s.Stride*width*s.C:],
+				s.Stride*s.C, ow, s.R, width*s.C, s.S*s.C)
+		}
+	}
+	return cols, stride, first, pixels
+}

@@ -1,0 +1,201 @@
+package kernel
+
+import "vicreg/internal/parallel"
+
+// The input gradient of a convolution of stride t falls into t × t classes of
+// input pixels, by the remainders of their padded position: those of a class
+// see the same taps, r = y mod t, y mod t + t, …, and see them like the output
+// of a convolution of stride 1 over the output gradient. So no sum is scattered,
+// and each piece owns whole rows of the result.
+
+// class is one class of input pixels.
+type class struct {
+	y, x           int // first row and column of the class
+	rows, cols     int // taps: from the last to the first, t apart
+	tapY, tapX     int // the first taps
+	outY, outX     int // the output pixel of the last taps, at the first pixel
+	depth          int // rows · cols · k
+	packed, length int // its weights
+}
+
+// classesOf appends the classes of s to list.
+func classesOf(list []class, s Conv) []class {
+	packed := 0
+	for y := range min(s.Stride, s.H) {
+		for x := range min(s.Stride, s.W) {
+			c := class{y: y, x: x, tapY: (y + s.Pad) % s.Stride, tapX: (x + s.Pad) % s.Stride}
+			c.rows = max(0, (s.R-c.tapY+s.Stride-1)/s.Stride)
+			c.cols = max(0, (s.S-c.tapX+s.Stride-1)/s.Stride)
+			c.outY = (y+s.Pad-c.tapY)/s.Stride - (c.rows - 1)
+			c.outX = (x+s.Pad-c.tapX)/s.Stride - (c.cols - 1)
+			c.depth = c.rows * c.cols * s.K
+			c.packed, c.length = packed, packedLen(c.depth, s.C)
+			packed += roundUp(c.length, lineFloats)
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
+	d := &direct
+	d.Conv, d.out, d.w = s, dx, w
+	d.fin = newFinisher(f, s.C)
+	d.classes = classesOf(d.classes[:0], s)
+
+	// borders that hold whatever a class reaches beside the rows of g
+	left, right, deepest, packed := 0, 0, 0, 0
+	for _, c := range d.classes {
+		if c.depth == 0 {
+			continue
+		}
+		reach := c.outX + (s.W-1-c.x)/s.Stride + c.cols // one past the last column
+		left, right = max(left, -c.outX), max(right, reach-s.OutW())
+		deepest = max(deepest, c.depth)
+		packed = c.packed + c.length
+	}
+	d.in = image{gradReader(g, s.K), s.OutH(), s.OutW(), left, right}
+
+	blocks := (s.C + columnBlock - 1) / columnBlock
+	shared.reset(room(packed))
+	d.packed = shared.take(packed)
+	reserve(room(deepest * columnBlock))
+	parallel.For(blocks*len(d.classes), packInputGrad)
+
+	if s.dense() {
+		pixels := s.N * s.H * s.W
+		rows := roundUp(max(1, pieceFloats/(s.C+s.K)), 14)
+		d.bands = cut(1, pixels, min(rows, roundUp((pixels+7)/8, 14)), 14)
+		reserve(room(d.bands.rows*padded(s.K), d.bands.rows*padded(s.C), 2*s.C))
+	} else {
+		perRow := (s.W+s.Stride-1)/s.Stride*(deepest+s.C)/s.Stride + d.in.width()*s.K/s.Stride
+		rows := max(1, pieceFloats/perRow)
+		d.bands = cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
+		images, rows := d.bands.images, d.bands.rows
+		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
+		reserve(room(images*d.gradRows(rows)*d.in.width()*s.K, pixels*padded(deepest), pixels*padded(s.C), 2*s.C))
+	}
+	pieces := d.bands.count()
+	if f.Sums != nil {
+		zeroPartials(pieces * 2 * s.C)
+	}
+	parallel.For(pieces, directInputPiece)
+	if f.Sums != nil {
+		addPartials(f.Sums, pieces, s.C)
+	}
+	d.in, d.out, d.w, d.fin = image{}, nil, nil, finisher{}
+}
+
+// gradRows returns how many rows of the output gradient some input rows see, at most.
+func (s Conv) gradRows(rows int) int { return (rows+s.R)/s.Stride + 4 }
+
+// packInputGrad packs a block of columns of the weights of a class: row
+// (r, s, k), taps from the last to the first, column c.
+func packInputGrad(worker, piece int) {
+	d := &direct
+	c := &d.classes[piece%len(d.classes)]
+	if c.depth == 0 {
+		return
+	}
+	j := piece / len(d.classes) * columnBlock
+	cols := min(columnBlock, d.C-j)
+	m := &arenas[worker]
+	m.used = 0
+	block := m.take(c.depth * cols)
+	for r := range c.rows {
+		for t := range c.cols {
+			tapY, tapX := c.tapY+(c.rows-1-r)*d.Stride, c.tapX+(c.cols-1-t)*d.Stride
+			tap := d.w[((tapY*d.S+tapX)*d.C+j)*d.K:]
+			transpose(block[(r*c.cols+t)*d.K*cols:], cols, tap, d.K, cols, d.K)
+		}
+	}
+	packB(d.packed[c.packed+j*c.depth:], Mat{Data: block, Rows: c.depth, Cols: cols})
+}
+
+// transpose writes the transpose of src, rows × cols and ss apart, to dst.
+func transpose(dst []float32, ds int, src []float32, ss, rows, cols int) {
+	for r0 := 0; r0 < rows; r0 += 16 {
+		r1 := min(r0+16, rows)
+		for c := range cols {
+			d := dst[c*ds:][:r1]
+			for r := r0; r < r1; r++ {
+				d[r] = src[r*ss+c]
+			}
+		}
+	}
+}
+
+func directInputPiece(worker, piece int) {
+	d := &direct
+	m := &arenas[worker]
+	m.used = 0
+	b := d.bands.at(piece)
+	part := m.take(2 * d.C)
+	clear(part)
+	var sa, sb []float64
+	if d.fin.Sums != nil {
+		sa, sb = piecePartials(piece, d.C)
+	}
+	ps := padded(d.C)
+	if d.dense() {
+		pixels := b.y1 - b.y0
+		cols, stride := []float32(nil), padded(d.K)
+		if d.in.plain() {
+			cols, stride = d.in.x[b.y0*d.K:], d.K
+		} else {
+			cols = m.take(pixels * stride)
+			d.in.load(cols, stride, b.y0*d.K, d.K, pixels)
+		}
+		prod := m.take(pixels * ps)
+		multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed)
+		d.fin.store(d.out, b.y0*d.C, d.C, prod, ps, pixels, sa, sb, part)
+		return
+	}
+
+	t := d.Stride
+	row := d.in.width() * d.K
+	g0, g1 := (b.y0+d.Pad-(d.R-1))/t-1, (b.y1-1+d.Pad)/t+1
+	grad := m.take((b.n1 - b.n0) * (g1 - g0) * row)
+	for n := b.n0; n < b.n1; n++ {
+		d.in.loadRows(grad[(n-b.n0)*(g1-g0)*row:], n, g0, g1)
+	}
+	mark := m.used
+	for i := range d.classes {
+		c := &d.classes[i]
+		m.used = mark
+		y0 := c.y + (b.y0+t-1-c.y)/t*t // first row of the class in the band
+		if b.y0 <= c.y {
+			y0 = c.y
+		}
+		rows, pixels := max(0, (b.y1-y0+t-1)/t), (d.W-c.x+t-1)/t
+		if rows == 0 {
+			continue
+		}
+		total := (b.n1 - b.n0) * rows * pixels
+		var prod []float32
+		if c.depth > 0 {
+			stride := padded(c.depth)
+			cols := m.take(total * stride)
+			prod = m.take(total * ps)
+			for n := range b.n1 - b.n0 {
+				for r := range rows {
+					o := (y0-c.y)/t + r + c.outY - g0
+					gatherRows(cols[(n*rows+r)*pixels*stride:], stride,
+						grad[(n*(g1-g0)+o)*row+(c.outX+d.in.left)*d.K:],
+						d.K, pixels, c.rows, row, c.cols*d.K)
+				}
+			}
+			multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:])
+		}
+		for n := b.n0; n < b.n1; n++ {
+			for r := range rows {
+				off := ((n*d.H+y0+r*t)*d.W + c.x) * d.C
+				var p []float32
+				if prod != nil {
+					p = prod[((n-b.n0)*rows+r)*pixels*ps:]
+				}
+				d.fin.store(d.out, off, t*d.C, p, ps, pixels, sa, sb, part)
+			}
+		}
+	}
+}

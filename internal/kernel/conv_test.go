@@ -1,0 +1,237 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/cpu"
+	"vicreg/internal/parallel"
+)
+
+// eachVariant runs f as a subtest under every variant this processor has.
+func eachVariant(t *testing.T, f func(t *testing.T)) {
+	for _, v := range cpu.Variants() {
+		t.Run(v, func(t *testing.T) {
+			restore, err := cpu.Set(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer restore()
+			f(t)
+		})
+	}
+}
+
+func normal(r *rand.Rand, n int) []float32 {
+	s := make([]float32, n)
+	for i := range s {
+		s[i] = float32(r.NormFloat64())
+	}
+	return s
+}
+
+// convCase is a convolution with everything that a pass over it takes.
+type convCase struct {
+	Conv
+	src         Source
+	g           Grad
+	w           []float32
+	f           Finish // its Sums are set by the test
+	dx          []float32
+	alias, sums bool // f.Add is dx
+}
+
+// randomCase picks options at random; every kind comes up among a few cases.
+func randomCase(r *rand.Rand, s Conv) *convCase {
+	c := &convCase{Conv: s, w: normal(r, s.WeightLen())}
+	c.src.X = normal(r, s.InLen())
+	if r.IntN(2) == 0 {
+		c.src.Scale, c.src.Shift = normal(r, s.C), normal(r, s.C)
+	}
+	c.src.ReLU = r.IntN(2) == 0
+	c.g.D = normal(r, s.OutLen())
+	if r.IntN(2) == 0 {
+		c.g.Y = normal(r, s.OutLen())
+		c.g.A, c.g.B, c.g.K = normal(r, s.K), normal(r, s.K), normal(r, s.K)
+	}
+	c.dx = normal(r, s.InLen())
+	switch r.IntN(3) {
+	case 0:
+		c.f.Add = normal(r, s.InLen())
+	case 1:
+		c.alias = true
+	}
+	switch r.IntN(3) {
+	case 0:
+		c.f.Mask = Source{X: normal(r, s.InLen())}
+	case 1:
+		c.f.Mask = Source{X: normal(r, s.InLen()), Scale: normal(r, s.C), Shift: normal(r, s.C)}
+	}
+	if c.sums = r.IntN(2) == 0; c.sums {
+		c.f.Dot = normal(r, s.InLen())
+	}
+	return c
+}
+
+// result is what the three passes give.
+type result struct {
+	y, dx, dw []float32
+	sum, back *Sums
+}
+
+func (c *convCase) run(forward func([]float32, Conv, Source, []float32, *Sums),
+	input func([]float32, Conv, Grad, []float32, Finish), weight func([]float32, Conv, Grad, Source)) result {
+	nan := func(n int) []float32 {
+		s := make([]float32, n)
+		for i := range s {
+			s[i] = float32(math.NaN())
+		}
+		return s
+	}
+	out := result{y: nan(c.OutLen()), dx: nan(c.InLen()), dw: make([]float32, c.WeightLen())}
+	f := c.f
+	if c.sums {
+		out.sum, out.back = NewSums(c.K), NewSums(c.C)
+		f.Sums = out.back
+	}
+	if c.alias {
+		copy(out.dx, c.dx)
+		f.Add = out.dx
+	}
+	for i := range out.dw {
+		out.dw[i] = float32(i % 7)
+	}
+	forward(out.y, c.Conv, c.src, c.w, out.sum)
+	input(out.dx, c.Conv, c.g, c.w, f)
+	weight(out.dw, c.Conv, c.g, c.src)
+	return out
+}
+
+func (got result) close(t *testing.T, want result, tol float64) {
+	t.Helper()
+	check.Close(t, "y", got.y, want.y, tol)
+	check.Close(t, "dx", got.dx, want.dx, tol)
+	check.Close(t, "dw", got.dw, want.dw, tol)
+	if want.sum != nil {
+		check.Close64(t, "Σ y", got.sum.A, want.sum.A, tol*10)
+		check.Close64(t, "Σ y²", got.sum.B, want.sum.B, tol)
+		check.Close64(t, "Σ d", got.back.A, want.back.A, tol*10)
+		check.Close64(t, "Σ d·dot", got.back.B, want.back.B, tol*10)
+	}
+}
+
+func (got result) same(t *testing.T, want result) {
+	t.Helper()
+	check := func(what string, got, want []float32) {
+		for i, v := range want {
+			if math.Float32bits(got[i]) != math.Float32bits(v) {
+				t.Errorf("%s[%d] = %v, with one worker %v", what, i, got[i], v)
+				return
+			}
+		}
+	}
+	check("y", got.y, want.y)
+	check("dx", got.dx, want.dx)
+	check("dw", got.dw, want.dw)
+	if want.sum != nil {
+		for i, v := range want.sum.A {
+			if got.sum.A[i] != v || got.sum.B[i] != want.sum.B[i] {
+				t.Errorf("sums of channel %d differ from those of one worker", i)
+			}
+		}
+		for i, v := range want.back.A {
+			if got.back.A[i] != v || got.back.B[i] != want.back.B[i] {
+				t.Errorf("backward sums of channel %d differ from those of one worker", i)
+			}
+		}
+	}
+}
+
+// randomShape picks a small odd convolution.
+func randomShape(r *rand.Rand) Conv {
+	channels := []int{1, 3, 4, 10, 16, 17, 33}
+	kernels := []int{1, 2, 3, 3, 5, 7}
+	for {
+		s := Conv{
+			N: 1 + r.IntN(3), H: 1 + r.IntN(13), W: 1 + r.IntN(13),
+			C: channels[r.IntN(len(channels))], K: channels[r.IntN(len(channels))],
+			R: kernels[r.IntN(len(kernels))], Stride: 1 + r.IntN(2),
+		}
+		s.S = s.R
+		if r.IntN(8) == 0 {
+			s.S = kernels[r.IntN(len(kernels))]
+			s.Stride = 1 + r.IntN(3)
+		}
+		s.Pad = r.IntN(s.R/2 + 1)
+		if r.IntN(4) > 0 {
+			s.Pad = s.R / 2
+		}
+		if s.H+2*s.Pad >= s.R && s.W+2*s.Pad >= s.S {
+			return s
+		}
+	}
+}
+
+// convShapes are shapes that a random choice may miss.
+var convShapes = []Conv{
+	{N: 1, H: 1, W: 1, C: 1, K: 1, R: 1, S: 1, Stride: 1},
+	{N: 33, H: 1, W: 1, C: 40, K: 30, R: 1, S: 1, Stride: 1}, // linear
+	{N: 2, H: 9, W: 6, C: 33, K: 20, R: 1, S: 1, Stride: 1},
+	{N: 2, H: 9, W: 6, C: 33, K: 20, R: 1, S: 1, Stride: 2},
+	{N: 1, H: 1, W: 1, C: 3, K: 5, R: 3, S: 3, Stride: 1, Pad: 1},
+	{N: 3, H: 4, W: 4, C: 16, K: 32, R: 3, S: 3, Stride: 1, Pad: 1},
+	{N: 2, H: 7, W: 7, C: 17, K: 16, R: 3, S: 3, Stride: 1, Pad: 1},
+	{N: 2, H: 8, W: 8, C: 16, K: 33, R: 3, S: 3, Stride: 2, Pad: 1},
+	{N: 1, H: 14, W: 14, C: 3, K: 16, R: 7, S: 7, Stride: 2, Pad: 3},
+	{N: 70, H: 4, W: 4, C: 10, K: 4, R: 3, S: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 40, W: 40, C: 64, K: 16, R: 3, S: 3, Stride: 1, Pad: 1}, // more than one piece an image
+	{N: 1, H: 40, W: 40, C: 64, K: 16, R: 3, S: 3, Stride: 2, Pad: 1},
+	{N: 1, H: 30, W: 30, C: 160, K: 140, R: 1, S: 1, Stride: 1},
+	{N: 3, H: 6, W: 6, C: 80, K: 140, R: 3, S: 3, Stride: 2, Pad: 1}, // dw shared by blocks
+}
+
+func testShapes(n int) []Conv {
+	r := rand.New(rand.NewPCG(1, 2))
+	shapes := append([]Conv(nil), convShapes...)
+	for range n {
+		shapes = append(shapes, randomShape(r))
+	}
+	return shapes
+}
+
+func (s Conv) String() string {
+	return fmt.Sprintf("n%d_%dx%dx%d_k%d_%dx%d_stride%d_pad%d", s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.Stride, s.Pad)
+}
+
+func TestConv(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, s := range testShapes(120) {
+			c := randomCase(r, s)
+			want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+			t.Run(s.String(), func(t *testing.T) {
+				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
+			})
+		}
+	})
+}
+
+// The same bits come out for any number of workers.
+func TestConvWorkers(t *testing.T) {
+	defer parallel.SetWorkers(0)
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, s := range testShapes(20) {
+		c := randomCase(r, s)
+		t.Run(s.String(), func(t *testing.T) {
+			parallel.SetWorkers(1)
+			one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+			for _, n := range []int{2, 3} {
+				parallel.SetWorkers(n)
+				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
+			}
+		})
+	}
+}

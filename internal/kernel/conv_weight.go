@@ -1,0 +1,160 @@
+package kernel
+
+import "vicreg/internal/parallel"
+
+// The weight gradient is dw += colsᵀ·g over all output pixels, with cols the
+// rows that the forward product reads. Two ways share the work:
+//
+//   - small dw: the pixels are split into parts, each with a dw of its own;
+//     these are added in order.
+//   - large dw: cols and g of a group of pixels are written to shared memory
+//     by all workers, then each adds its blocks of dw.
+//
+// Parts, groups and blocks depend on the shape alone.
+
+const (
+	splitFloats = 96 << 10 // largest dw that is kept once for each part
+	splitTotal  = 1 << 20  // all of them together
+	groupFloats = 1 << 20  // cols and g of a group
+	weightRows  = 112      // of a block of dw: a multiple of the product's 14
+	weightCols  = 256
+)
+
+var weight weightJob
+
+type weightJob struct {
+	Conv
+	in, grad image
+	depth    int
+	bands    bands // pieces of output pixels
+	dw       []float32
+
+	parts, perPart int
+	partial        []float32 // parts × dw
+
+	first, pixels int // the bands of a group
+	cols, g       []float32
+	colsRow, gRow int // lengths of rows of cols and g
+	bandRows      int // rows of cols that a band may take
+	rowBlocks     int
+	groupPixels   int
+}
+
+func directWeightGrad(dw []float32, s Conv, g Grad, src Source) {
+	d := &weight
+	d.Conv, d.dw, d.depth = s, dw, s.R*s.S*s.C
+	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
+	d.grad = image{gradReader(g, s.K), s.OutH(), s.OutW(), 0, 0}
+	d.colsRow, d.gRow = padded(d.depth), padded(s.K)
+
+	if s.dense() {
+		pixels := s.N * s.H * s.W
+		rows := max(64, pieceFloats/(s.C+s.K))
+		d.bands = cut(1, pixels, min(rows, (pixels+7)/8), 1)
+		d.bandRows = d.bands.rows
+		reserve(room(d.bandRows*d.colsRow, d.bandRows*d.gRow))
+	} else {
+		perRow := s.OutW()*(d.depth+s.K) + s.Stride*d.in.width()*s.C
+		rows := max(1, pieceFloats/perRow)
+		d.bands = cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
+		d.bandRows = d.bands.images * d.bands.rows * s.OutW()
+		reserve(room(d.bandRows*d.colsRow, d.bandRows*d.gRow, s.seen(d.bands.rows)*d.in.width()*s.C))
+	}
+	if d.depth*s.K <= splitFloats {
+		d.split()
+	} else {
+		d.grouped()
+	}
+	d.dw, d.in, d.grad = nil, image{}, image{}
+}
+
+// split gives each part of the pixels its own dw.
+func (d *weightJob) split() {
+	size := len(d.dw)
+	pieces := d.bands.count()
+	d.parts = min(pieces, max(2, min(16, splitTotal/size)))
+	d.perPart = (pieces + d.parts - 1) / d.parts
+	d.parts = (pieces + d.perPart - 1) / d.perPart
+	shared.reset(room(d.parts * size))
+	d.partial = shared.take(d.parts * size)
+	parallel.For(d.parts, weightPart)
+	parallel.For((size+4095)/4096, weightAddParts)
+}
+
+func weightPart(worker, part int) {
+	d := &weight
+	m := &arenas[worker]
+	size := len(d.dw)
+	for piece := part * d.perPart; piece < min((part+1)*d.perPart, d.bands.count()); piece++ {
+		m.used = 0
+		cols, stride, first, pixels := d.columns(&d.in, m, d.bands.at(piece), nil)
+		g, gs := d.gradRows(m, first, pixels)
+		blockTN(d.depth, d.K, pixels, d.partial[part*size:][:size], d.K, cols, stride, g, gs, piece > part*d.perPart)
+	}
+}
+
+// gradRows returns the output gradient of pixels, rows gs apart.
+func (d *weightJob) gradRows(m *arena, first, pixels int) (g []float32, gs int) {
+	if d.grad.plain() {
+		return d.grad.x[first*d.K:], d.K
+	}
+	g = m.take(pixels * d.gRow)
+	d.grad.load(g, d.gRow, first*d.K, d.K, pixels)
+	return g, d.gRow
+}
+
+func weightAddParts(_, piece int) {
+	d := &weight
+	size := len(d.dw)
+	lo, hi := piece*4096, min(piece*4096+4096, size)
+	for p := range d.parts {
+		axpy(d.dw[lo:hi], 1, d.partial[p*size+lo:p*size+hi])
+	}
+}
+
+// grouped lets all workers load a group of pixels and then share the blocks of dw.
+func (d *weightJob) grouped() {
+	pieces := d.bands.count()
+	perGroup := max(1, groupFloats/(d.bandRows*(d.colsRow+d.gRow)))
+	shared.reset(room(perGroup*d.bandRows*d.colsRow, perGroup*d.bandRows*d.gRow))
+	d.cols = shared.take(perGroup * d.bandRows * d.colsRow)
+	d.g = shared.take(perGroup * d.bandRows * d.gRow)
+	d.rowBlocks = (d.depth + weightRows - 1) / weightRows
+	colBlocks := (d.K + weightCols - 1) / weightCols
+	for d.first = 0; d.first < pieces; d.first += perGroup {
+		d.groupPixels = 0
+		n := min(perGroup, pieces-d.first)
+		parallel.For(n, weightLoad)
+		for p := range n {
+			d.groupPixels += d.pixelsOf(d.bands.at(d.first + p))
+		}
+		parallel.For(d.rowBlocks*colBlocks, weightBlock)
+	}
+}
+
+// pixelsOf returns how many output pixels a band has.
+func (d *weightJob) pixelsOf(b band) int {
+	if d.dense() {
+		return b.y1 - b.y0
+	}
+	return (b.n1 - b.n0) * (b.y1 - b.y0) * d.OutW()
+}
+
+func weightLoad(worker, piece int) {
+	d := &weight
+	m := &arenas[worker]
+	m.used = 0
+	row := 0 // all bands but the last of an image have the same number of rows
+	for p := range piece {
+		row += d.pixelsOf(d.bands.at(d.first + p))
+	}
+	_, _, first, pixels := d.columns(&d.in, m, d.bands.at(d.first+piece), d.cols[row*d.colsRow:])
+	d.grad.load(d.g[row*d.gRow:], d.gRow, first*d.K, d.K, pixels)
+}
+
+func weightBlock(_, piece int) {
+	d := &weight
+	i, j := piece%d.rowBlocks*weightRows, piece/d.rowBlocks*weightCols
+	blockTN(min(weightRows, d.depth-i), min(weightCols, d.K-j), d.groupPixels,
+		d.dw[i*d.K+j:], d.K, d.cols[i:], d.colsRow, d.g[j:], d.gRow, true)
+}

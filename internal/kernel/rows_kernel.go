@@ -1,0 +1,200 @@
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+// reader reads pixels of an activation through its [Source], or of a gradient
+// through its [Grad], in the load stage of a kernel.
+type reader struct {
+	x, y               []float32
+	scale, other, coef []float32 // scale·x + other·y + coef, or nil
+	lo                 float32
+	c                  int
+}
+
+var minusInf = float32(math.Inf(-1))
+
+func sourceReader(s Source, c int) reader {
+	r := reader{x: s.X, scale: s.Scale, coef: s.Shift, lo: minusInf, c: c}
+	if s.ReLU {
+		r.lo = 0
+		if r.scale == nil {
+			r.scale, r.coef = constants(c)
+		}
+	}
+	return r
+}
+
+func gradReader(g Grad, c int) reader {
+	return reader{x: g.D, y: g.Y, scale: g.A, other: g.B, coef: g.K, lo: minusInf, c: c}
+}
+
+// plain says that reading is mere copying.
+func (r *reader) plain() bool { return r.scale == nil }
+
+// load reads pixels whose first channel is at off, off+stride, … into rows of
+// dst that lie ds apart.
+func (r *reader) load(dst []float32, ds, off, stride, pixels int) {
+	if pixels == 0 {
+		return
+	}
+	switch {
+	case r.scale == nil && ds == r.c && stride == r.c:
+		copy(dst[:pixels*r.c], r.x[off:])
+	case r.scale == nil:
+		copyRows(dst, ds, r.x[off:], stride, pixels, r.c)
+	case r.other == nil:
+		affineRows(dst, ds, r.x[off:], stride, pixels, r.c, r.scale, r.coef, r.lo)
+	default:
+		gradRows(dst, ds, r.x[off:], r.y[off:], stride, pixels, r.c, r.scale, r.other, r.coef)
+	}
+}
+
+func copyRows(dst []float32, ds int, src []float32, ss, rows, c int) {
+	for r := range rows {
+		copy(dst[r*ds:][:c], src[r*ss:])
+	}
+}
+
+// ones and zeros stand in for operands that are absent. They only grow, outside
+// of parallel pieces.
+var ones, zeros []float32
+
+func constants(c int) (one, zero []float32) {
+	if len(ones) < c {
+		n := max(c, 1024)
+		ones, zeros = make([]float32, n), make([]float32, n)
+		for i := range ones {
+			ones[i] = 1
+		}
+	}
+	return ones[:c], zeros[:c]
+}
+
+// sumBlock is how many rows are summed in float32 before float64 takes over.
+const sumBlock = 64
+
+// addSums adds Σ y and Σ y² over rows to sums a and b. part holds 2·c elements.
+func addSums(a, b []float64, y []float32, ys, rows, c int, part []float32) {
+	for r := 0; r < rows; r += sumBlock {
+		sumRows(y[r*ys:], ys, min(sumBlock, rows-r), c, part[:c], part[c:2*c])
+		addWide(a[:c], part[:c])
+		addWide(b[:c], part[c:2*c])
+	}
+}
+
+// finisher applies a [Finish] to products as they come.
+type finisher struct {
+	Finish
+	scale, shift []float32 // of the mask
+	c            int
+}
+
+func newFinisher(f Finish, c int) finisher {
+	one, zero := constants(c)
+	r := finisher{f, one, zero, c}
+	if f.Mask.Scale != nil {
+		r.scale, r.shift = f.Mask.Scale, f.Mask.Shift
+	}
+	return r
+}
+
+// store finishes pixels: products in rows of prod (ps apart; nil for products
+// that are zero) go to dst[off:], stride apart, where off counts from the start
+// of the gradient. a and b get the sums, if f.Sums is set; part holds 2·c zeros.
+func (f *finisher) store(dst []float32, off, stride int, prod []float32, ps, rows int, a, b []float64, part []float32) {
+	if rows == 0 {
+		return
+	}
+	last := off + (rows-1)*stride + f.c - 1
+	_ = dst[last]
+	args := finishArgs{
+		ds: stride, prod: &zeros[0], add: &zeros[0], mask: &ones[0], dot: &zeros[0],
+		scale: &f.scale[0], shift: &f.shift[0],
+		sum: &part[0], sumDot: &part[f.c], c: f.c,
+	}
+	if prod != nil {
+		_ = prod[(rows-1)*ps+f.c-1]
+		args.ps = ps
+	}
+	if f.Add != nil {
+		_ = f.Add[last]
+		args.as = stride
+	}
+	if f.Mask.X != nil {
+		_ = f.Mask.X[last]
+		args.ms = stride
+	}
+	block := rows
+	if f.Sums != nil {
+		_ = f.Dot[last]
+		args.dots, block = stride, sumBlock
+	}
+	for r := 0; r < rows; r += block {
+		o := off + r*stride
+		args.rows = min(block, rows-r)
+		args.dst = &dst[o]
+		if prod != nil {
+			args.prod = &prod[r*ps]
+		}
+		if f.Add != nil {
+			args.add = &f.Add[o]
+		}
+		if f.Mask.X != nil {
+			args.mask = &f.Mask.X[o]
+		}
+		if f.Sums == nil {
+			finishRows(&args)
+			continue
+		}
+		args.dot = &f.Dot[o]
+		finishRows(&args)
+		addWide(a[:f.c], part[:f.c])
+		addWide(b[:f.c], part[f.c:2*f.c])
+	}
+}
+
+func span(p *float32, n int) []float32 { return unsafe.Slice(p, n) }
+
+// row returns c elements, off elements on from p.
+func row(p *float32, off, c int) []float32 {
+	return span((*float32)(unsafe.Add(unsafe.Pointer(p), off*4)), c)
+}
+
+// image is how a tensor of n × h × w pixels is read into zero-bordered buffers.
+type image struct {
+	reader
+	h, w        int
+	left, right int // columns of zeros around each row
+}
+
+// width returns the pixels of a row with its border.
+func (m *image) width() int { return m.left + m.w + m.right }
+
+// loadRows reads rows [y0, y1) of image n; rows outside of it are zeros.
+func (m *image) loadRows(dst []float32, n, y0, y1 int) {
+	row := m.width() * m.c
+	for y := y0; y < y1; y++ {
+		d := dst[(y-y0)*row:][:row]
+		if y < 0 || y >= m.h {
+			clear(d)
+			continue
+		}
+		clear(d[:m.left*m.c])
+		m.load(d[m.left*m.c:], m.c, (n*m.h+y)*m.w*m.c, m.c, m.w)
+		clear(d[(m.left+m.w)*m.c:])
+	}
+}
+
+// gatherRows writes, for each of some pixels, segments of n elements one after
+// the other: dst row p, segment s = src[p·step + s·skip:][:n].
+func gatherRows(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
+	for p := range pixels {
+		d, s := dst[p*ds:], src[p*step:]
+		for g := range segments {
+			copy(d[g*n:][:n], s[g*skip:])
+		}
+	}
+}

@@ -1,0 +1,31 @@
+//go:build !amd64
+
+package kernel
+
+func affineRows(dst []float32, ds int, src []float32, ss, rows, c int, scale, shift []float32, lo float32) {
+	affineRowsPlain(dst, ds, src, ss, rows, c, scale, shift, lo)
+}
+
+func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []float32) {
+	gradRowsPlain(dst, ds, d, y, ss, rows, c, a, b, k)
+}
+
+func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo float32) {
+	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo)
+}
+
+func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
+	sumRowsPlain(y, ys, rows, c, sum, square)
+}
+
+func finishRows(f *finishArgs)                 { finishRowsPlain(f) }
+func addWide(sum []float64, part []float32)    { addWidePlain(sum, part) }
+func axpy(y []float32, a float32, x []float32) { axpyPlain(y, a, x) }
+func scale(x []float32, a float32)             { scalePlain(x, a) }
+func dot(a, b []float32) float64               { return dotPlain(a, b) }
+
+func momentum(w, m, g []float32, lr, momentum, weightDecay, scale float32) {
+	momentumPlain(w, m, g, lr, momentum, weightDecay, scale)
+}
+
+func adam(w, m, v, g []float32, a *adamArgs) { adamPlain(w, m, v, g, a) }

@@ -1,8 +1,6 @@
 package augment
 
-import (
-	"math"
-)
+import "math"
 
 // blur is Pillow's Gaussian blur (libImaging/BoxBlur.c): three box filters of
 // fractional radius along the rows, then three along the columns, each rounded
@@ -97,16 +95,18 @@ func (s *Scratch) boxes(b box, n, m int) []uint64 {
 	pad := (b.radius + 1) * m
 	size := n*m + 2*pad
 	src, dst, acc := s.words[:size], s.words[size:2*size], s.words[2*size:3*size]
+	if b.radius == 0 && n >= 3 {
+		for i := range m {
+			b.thrice(dst[pad+i:][:(n-1)*m+1], src[pad+i:], m)
+		}
+		return dst[pad:][:n*m]
+	}
 	for range 3 {
 		for i := 0; i < pad; i += m {
 			copy(src[i:i+m], src[pad:])
 			copy(src[pad+n*m+i:][:m], src[pad+(n-1)*m:])
 		}
-		if b.radius == 0 {
-			b.narrow(dst[pad:][:n*m], src, m)
-		} else {
-			b.wide(dst[pad:][:n*m], src, acc, m)
-		}
+		b.once(dst[pad:][:n*m], src, acc, m)
 		src, dst = dst, src
 	}
 	return src[pad:][:n*m]
@@ -117,16 +117,43 @@ const (
 	boxMask = 0xff | 0xff<<32
 )
 
-// narrow is wide for radius 0: dst[i] = round(weight·src[i+m] + edge·(src[i] + src[i+2m])).
-func (b box) narrow(dst, src []uint64, m int) {
-	left, mid, right := src[:len(dst)], src[m:][:len(dst)], src[2*m:][:len(dst)]
-	for i := range dst {
-		dst[i] = (mid[i]*b.weight + (left[i]+right[i])*b.edge + boxHalf) >> 24 & boxMask
-	}
+// at returns the filtered value of center between left and right, for radius 0.
+func (b box) at(left, center, right uint64) uint64 {
+	return (center*b.weight + (left+right)*b.edge + boxHalf) >> 24 & boxMask
 }
 
-// wide filters m interleaved lines; src starts radius+1 places before dst.
-func (b box) wide(dst, src, acc []uint64, m int) {
+// thrice filters three times with radius 0 one line, of which every m-th place
+// of dst and src belongs to it: p, q and dst are the three results, r the place
+// right of c.
+func (b box) thrice(dst, src []uint64, m int) {
+	src = src[:len(dst)]
+	sl, sc, sr := src[0], src[m], src[2*m]
+	pl := b.at(sl, sl, sc)
+	pc := b.at(sl, sc, sr)
+	ql := b.at(pl, pl, pc)
+	qc := ql
+	sl, sc = sc, sr
+	i := 0
+	for j := 3 * m; uint(j) < uint(len(src)); j += m {
+		sr := src[j]
+		pr := b.at(sl, sc, sr)
+		qr := b.at(pl, pc, pr)
+		dst[i] = b.at(ql, qc, qr)
+		sl, sc, pl, pc, ql, qc = sc, sr, pc, pr, qc, qr
+		i += m
+	}
+	// The last value repeats at the edge: first of src, then of p, then of q.
+	pr := b.at(sl, sc, sc)
+	qr := b.at(pl, pc, pr)
+	dst[i] = b.at(ql, qc, qr)
+	pl, pc, ql, qc = pc, pr, qc, qr
+	qr = b.at(pl, pc, pc)
+	dst[i+m] = b.at(ql, qc, qr)
+	dst[i+2*m] = b.at(qc, qr, qr)
+}
+
+// once filters m interleaved lines; src starts radius+1 places before dst.
+func (b box) once(dst, src, acc []uint64, m int) {
 	// acc[i+m] is the sum within radius of dst[i]; the first comes from the
 	// padding, each next one from the one before.
 	for i := range m {

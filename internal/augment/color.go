@@ -83,10 +83,11 @@ func (s *Scratch) saturation(factor float32) {
 		base := float32(l)
 		at := 255 - int(l)
 		x, y, z := base+scaled[(at+int(r))&511], base+scaled[(at+int(g))&511], base+scaled[(at+int(b))&511]
+		i, j, k := int32(x), int32(y), int32(z)
 		if clipped {
-			x, y, z = min(max(x, 0), 255), min(max(y, 0), 255), min(max(z, 0), 255)
+			i, j, k = min(max(i, 0), 255), min(max(j, 0), 255), min(max(k, 0), 255)
 		}
-		p[0], p[1], p[2] = uint8(int32(x)), uint8(int32(y)), uint8(int32(z))
+		p[0], p[1], p[2] = uint8(i), uint8(j), uint8(k)
 	}
 }
 
@@ -120,58 +121,53 @@ func (s *Scratch) hue(factor float64) {
 	for p := s.img.Pix; len(p) >= 3; p = p[3:] {
 		r, g, b := lut[p[0]], lut[p[1]], lut[p[2]]
 		top, low := max(r, g, b), min(r, g, b)
-		if top == low {
-			p[0], p[1], p[2] = r, g, b
-			continue
-		}
-		// rgb2hsv: which sixth of the circle, and how far the middle channel
-		// lies below the top one.
-		chroma := top - low
-		var sixth int
-		var d uint8
-		switch {
-		case r == top && b == low:
-			sixth, d = 0, top-g
-		case r == top:
-			sixth, d = 1, top-b
-		case g == top && b == low:
-			sixth, d = 2, top-r
-		case g == top:
-			sixth, d = 3, top-b
-		case r == low:
-			sixth, d = 4, top-g
-		default:
-			sixth, d = 5, top-r
-		}
-		h := t.hue[sixth][int(chroma)<<8|int(d)] + shift
-		sat := t.saturation[int(top)<<8|int(chroma)]
+		chroma, d := top-low, top-(r+g+b-top-low) // d: how far the middle channel lies below the top
+		// rgb2hsv; no branches, they would be hard to predict
+		h := t.hue[turn(r, g, b)][int(chroma)<<8|int(d)] + shift
+		v, fs := float64(top), t.fraction[t.saturation[int(top)<<8|int(chroma)]]
 		// hsv2rgb
-		v, fs := float64(top), t.fraction[sat]
 		a := &t.angle[h]
-		bottom := uint8(int32(float64(v*(1-float64(fs))) + 0.5))
-		var x float64
-		if a.rising {
-			x = float64(v * (1 - float64(fs)*a.rest))
-		} else {
-			x = float64(v * (1 - float64(fs*a.f)))
-		}
-		v3 := [4]uint8{top, bottom, uint8(int32(x + 0.5))}
-		p[0], p[1], p[2] = v3[a.order[0]&3], v3[a.order[1]&3], v3[a.order[2]&3]
+		away := float64(float64(fs)*a.rise) + float64(fs*a.fall)
+		bottom := int32(float64(v*(1-float64(fs))) + 0.5)
+		middle := int32(float64(v*(1-away)) + 0.5)
+		all := uint32(top) | uint32(bottom)<<8 | uint32(middle)<<16
+		p[0], p[1], p[2] = uint8(all>>(a.shift[0]&31)), uint8(all>>(a.shift[1]&31)), uint8(all>>(a.shift[2]&31))
 	}
+}
+
+// turn tells the order of the channels: bit 0 is r ≥ g, bit 1 g ≥ b, bit 2 b ≥ r.
+func turn(r, g, b uint8) int {
+	var x, y, z int
+	if r >= g {
+		x = 1
+	}
+	if g >= b {
+		y = 2
+	}
+	if b >= r {
+		z = 4
+	}
+	return x | y | z
 }
 
 type hues struct {
-	hue        [6][1 << 16]uint8 // by sixth of the circle, chroma and d
+	hue        [8][1 << 16]uint8 // by turn, chroma and d
 	saturation [1 << 16]uint8    // by value and chroma
 	fraction   [256]float32      // saturation from 0 to 1
-	angle      [256]struct {     // by hue
-		f      float32 // place in its sixth
-		rest   float64 // 1 - f
-		rising bool
-		order  [3]uint8 // for red, green, blue: 0 top, 1 bottom, 2 between
-	}
+	angle      [256]angle        // by hue
 }
 
+// angle is what hsv2rgb needs to know of a hue: where in its sixth of the
+// circle it lies, one of rise and fall being 0, and by how many bits red, green
+// and blue stand from the right in (middle, bottom, top).
+type angle struct {
+	rise  float64
+	fall  float32
+	shift [3]uint8
+}
+
+// hueTables are filled in the arithmetic of Convert.c: some of it in float32,
+// some in float64.
 var hueTables = sync.OnceValue(func() *hues {
 	t := new(hues)
 	quantize := func(h float32) uint8 {
@@ -180,29 +176,39 @@ var hueTables = sync.OnceValue(func() *hues {
 	}
 	for chroma := 1; chroma < 256; chroma++ {
 		for d := 0; d <= chroma; d++ {
-			i := chroma<<8 | d
-			m := float32(d) / float32(chroma) // the middle channel's; the lowest's is 1
-			t.hue[0][i] = quantize(1 - m)
-			t.hue[1][i] = quantize(m - 1)
-			t.hue[2][i] = quantize(float32(2 + float64(m) - 1))
-			t.hue[3][i] = quantize(float32(2 + 1 - float64(m)))
-			t.hue[4][i] = quantize(float32(4 + float64(m) - 1))
-			t.hue[5][i] = quantize(float32(4 + 1 - float64(m)))
+			m := float32(d) / float32(chroma)
+			for turn, h := range [8]float32{
+				1: m - 1,                       // r > b > g
+				2: float32(2 + float64(m) - 1), // g > r > b
+				3: 1 - m,                       // r ≥ g ≥ b
+				4: float32(4 + float64(m) - 1), // b > g > r
+				5: float32(4 + 1 - float64(m)), // b ≥ r ≥ g
+				6: float32(2 + 1 - float64(m)), // g ≥ b ≥ r
+			} {
+				t.hue[turn][chroma<<8|d] = quantize(h)
+			}
 		}
 		for v := chroma; v < 256; v++ {
 			t.saturation[v<<8|chroma] = uint8(int(float64(float32(chroma)/float32(v)) * 255))
 		}
 	}
-	orders := [6][3]uint8{{0, 2, 1}, {2, 0, 1}, {1, 0, 2}, {1, 2, 0}, {2, 1, 0}, {0, 1, 2}}
-	for h := range 256 {
+	const top, bottom, middle = 0, 8, 16
+	shifts := [6][3]uint8{
+		{top, middle, bottom}, {middle, top, bottom}, {bottom, top, middle},
+		{bottom, middle, top}, {middle, bottom, top}, {top, bottom, middle},
+	}
+	for h := range t.angle {
 		t.fraction[h] = float32(float64(h) / 255)
-		at := float64(float32(h)) * 6 / 255
-		i := math.Floor(at)
+		sixths := float64(h) * 6 / 255
+		i := int(sixths)
+		f := float32(sixths - float64(i))
 		a := &t.angle[h]
-		a.f = float32(at - i)
-		a.rest = 1 - float64(a.f)
-		a.rising = int(i)%2 == 0
-		a.order = orders[int(i)%6]
+		if i%2 == 0 {
+			a.rise = 1 - float64(f)
+		} else {
+			a.fall = f
+		}
+		a.shift = shifts[i%6]
 	}
 	return t
 })

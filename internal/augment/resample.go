@@ -168,14 +168,18 @@ func (s *Scratch) resizeRows(dst, src []uint8, stride, in, out, n, c int) {
 			w := t.weight[x*t.size:][:count]
 			p := words[3*first:][:3*count]
 			s0, s1, s2 := start, start, start
-			for _, k := range w {
-				if len(p) < 3 {
-					break // never: says so to the compiler
-				}
+			for len(w) >= 2 && len(p) >= 6 {
+				k, l := w[0], w[1]
+				s0 += p[0]*k + p[3]*l
+				s1 += p[1]*k + p[4]*l
+				s2 += p[2]*k + p[5]*l
+				w, p = w[2:], p[6:]
+			}
+			if len(w) > 0 && len(p) >= 3 {
+				k := w[0]
 				s0 += p[0] * k
 				s1 += p[1] * k
 				s2 += p[2] * k
-				p = p[3:]
 			}
 			if c == 3 {
 				d := dst[(y*out+x)*3:]

@@ -2,7 +2,7 @@ package kernel
 
 import "fmt"
 
-//go:generate sh -c "cd _asm && go run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel"
+//go:generate go -C _asm run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
 
 // Mat is a row-major matrix: Rows × Cols as stored, rows Stride elements apart
 // (0 means Cols). With Trans it takes part in a product as its transpose.
@@ -64,8 +64,5 @@ func Gemm(c, a, b Mat, accumulate bool) {
 	if m == 0 || n == 0 {
 		return
 	}
-	crs, ccs := c.steps()
-	ars, aks := a.steps()
-	bks, bjs := b.steps()
-	plainGemm(m, n, k, c.Data, crs, ccs, a.Data, ars, aks, b.Data, bks, bjs, accumulate)
+	gemm(m, n, k, c, a, b, accumulate)
 }

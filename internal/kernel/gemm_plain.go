@@ -1,19 +1,25 @@
 package kernel
 
-// plainGemm is the definition of the matrix product, for any strides:
+// plainTile is the register tile in Go, for any rows, and cols a multiple of 4:
 //
-//	for i, j:  c[i·crs+j·ccs] (+)= Σ_p a[i·ars+p·aks] · b[p·bks+j·bjs]
-func plainGemm(m, n, k int, c []float32, crs, ccs int, a []float32, ars, aks int, b []float32, bks, bjs int, accumulate bool) {
-	for i := range m {
-		for j := range n {
-			var sum float32
+//	c[i*crs+j] (+)= Σ_p a[i*ars+p*aks] · b[p*brs+j]
+func plainTile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	for i := range rows {
+		for j := 0; j < cols; j += 4 {
+			var s0, s1, s2, s3 float32
 			for p := range k {
-				sum += a[i*ars+p*aks] * b[p*bks+j*bjs]
+				x := a[i*ars+p*aks]
+				y := b[p*brs+j:][:4]
+				s0 += x * y[0]
+				s1 += x * y[1]
+				s2 += x * y[2]
+				s3 += x * y[3]
 			}
+			out := c[i*crs+j:][:4]
 			if accumulate {
-				sum += c[i*crs+j*ccs]
+				s0, s1, s2, s3 = s0+out[0], s1+out[1], s2+out[2], s3+out[3]
 			}
-			c[i*crs+j*ccs] = sum
+			out[0], out[1], out[2], out[3] = s0, s1, s2, s3
 		}
 	}
 }

@@ -91,7 +91,7 @@ func TestGemm(t *testing.T) {
 			}
 			return 1 + r.IntN(40)
 		}
-		for range 3000 {
+		for range 800 {
 			m, n, k := size(), size(), size()
 			a := randMat(r, m, k, r.IntN(2) == 0)
 			b := randMat(r, k, n, r.IntN(2) == 0)
@@ -110,7 +110,7 @@ func TestGemm(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	eachGemmVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		for range 2000 {
+		for range 600 {
 			m, n, k := r.IntN(70), r.IntN(70), r.IntN(70)
 			b := randMat(r, k, n, r.IntN(2) == 0)
 			c := randMat(r, m, n, false)

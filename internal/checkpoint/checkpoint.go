@@ -19,7 +19,9 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
+	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
 
@@ -28,20 +30,24 @@ const Suffix = ".previous"
 
 // State is all of a run but its arrays.
 type State struct {
-	Method      string  `json:"method"`
-	Config      string  `json:"config"` // digest of what the run computes
-	Epoch       int     `json:"epoch"`  // from 0: the one the next step belongs to
-	Step        int     `json:"step"`   // in that epoch, from 0: the next one
-	Steps       int     `json:"steps"`  // done since the start of the run
-	MetricsSize int64   `json:"metrics_size"`
-	Seconds     float64 `json:"seconds"`       // of the run so far, pauses left out
-	Train       float64 `json:"train_seconds"` // of them, in steps and their data
-	Wait        float64 `json:"wait_seconds"`  // of them, waiting for data
-	Started     string  `json:"started"`
+	Method      string    `json:"method"`
+	Config      string    `json:"config"` // digest of what the run computes
+	Epoch       int       `json:"epoch"`  // from 0: the one the next step belongs to
+	Step        int       `json:"step"`   // in that epoch, from 0: the next one
+	Steps       int       `json:"steps"`  // done since the start of the run
+	MetricsSize int64     `json:"metrics_size"`
+	Seconds     float64   `json:"seconds"`       // of the run so far, pauses left out
+	Train       float64   `json:"train_seconds"` // of them, in steps and their data
+	Wait        float64   `json:"wait_seconds"`  // of them, waiting for data
+	Started     time.Time `json:"started"`
 
-	// Sums of the epoch so far: loss and terms, in the loss's order.
-	Sums     []float64 `json:"sums"`
-	Warnings []string  `json:"warnings,omitempty"` // kinds already given
+	Loss  float64      `json:"loss"` // sums over the epoch so far
+	Terms runlog.Terms `json:"terms"`
+
+	Fingerprint string   `json:"fingerprint"` // of the data, bad images included
+	BadTrain    []int    `json:"bad_train"`   // images that cannot be read
+	BadTest     []int    `json:"bad_test"`
+	Bad         []string `json:"bad"` // their names and what is wrong
 }
 
 // Array is a named array of the run: a parameter, a running statistic, an

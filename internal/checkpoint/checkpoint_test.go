@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"vicreg/internal/runlog"
 )
 
 func arrays(fill float32) []Array {
@@ -24,7 +26,7 @@ func save2(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	for step := 1; step <= 2; step++ {
-		if err := Save(path, State{Steps: step, Sums: []float64{0.1}}, arrays(float32(step))); err != nil {
+		if err := Save(path, State{Steps: step, Loss: 0.1}, arrays(float32(step))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,7 +37,7 @@ func TestRoundTripKeepsEveryBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	want := arrays(1)
 	copy(want[0].Data, []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, float32(math.Inf(1)), math.MaxFloat32})
-	s := State{Method: "vicreg", Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Sums: []float64{1.0 / 3}}
+	s := State{Method: "vicreg", Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Loss: 1.0 / 3, Terms: runlog.Terms{{Name: "variance", Value: 0.1}}}
 	if err := Save(path, s, want); err != nil {
 		t.Fatal(err)
 	}

@@ -98,9 +98,9 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		want   string
 	}{
 		{func(c *Config) { c.Batch = 1 }, "batch is 1, but must be at least 2"},
-		{func(c *Config) { c.Encoder.Arch = "resnet19" }, `unknown encoder "resnet19"; known: resnet18`},
-		{func(c *Config) { c.Expander = "512-x" }, `expander "512-x" is not a list`},
-		{func(c *Config) { c.Expander = "" }, `expander "" is not a list`},
+		{func(c *Config) { c.Encoder.Arch = "resnet19" }, `unknown encoder "resnet19"; known: resnet10, resnet18`},
+		{func(c *Config) { c.Expander = "512-x" }, `expander "512-x": "x" is not a width`},
+		{func(c *Config) { c.Expander = "" }, `expander "": "" is not a width`},
 		{func(c *Config) { c.Expander = "512-1" }, "at least 2 dimensions"},
 		{func(c *Config) { c.Warmup = 10 }, "warmup is 10, but must be shorter than the run's 10 epochs"},
 		{func(c *Config) { c.Optimizer.Name = "sgd"; c.Optimizer.Clip = true }, "clip is true"},

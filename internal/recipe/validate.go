@@ -3,22 +3,30 @@ package recipe
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"vicreg/internal/loss"
+	"vicreg/internal/model"
 )
 
 var (
-	methods     = []string{"vicreg"}
-	archs       = []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet50x2", "resnet200x2"}
-	stems       = []string{"small", "imagenet"}
-	conventions = []string{"released", "formula", "pseudocode"}
-	optimizers  = []string{"lars", "sgd", "adamw"}
-	labelings   = []string{"auto", "folders", "none"}
-	precisions  = []string{"float32"}
+	methods    = []string{"vicreg"}
+	stems      = []string{"small", "imagenet"}
+	optimizers = []string{"lars", "sgd", "adamw"}
+	labelings  = []string{"auto", "folders", "none"}
+	precisions = []string{"float32"}
 )
 
 // Archs returns the encoders that a configuration may name.
-func Archs() []string { return slices.Clone(archs) }
+func Archs() []string { return model.Archs() }
+
+func conventions() []string {
+	var names []string
+	for _, c := range []loss.Convention{loss.Released, loss.Formula, loss.Pseudocode} {
+		names = append(names, c.String())
+	}
+	return names
+}
 
 // Validate returns the first mistake in c as one sentence, or nil.
 func (c *Config) Validate() error {
@@ -32,8 +40,14 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("views[%d].%w", i, err)
 		}
 	}
-	_, err := ParseExpander(c.Expander)
-	return err
+	widths, err := model.ParseExpander(c.Expander)
+	if err != nil {
+		return err
+	}
+	if last := widths[len(widths)-1]; last < 2 {
+		return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", c.Expander, last)
+	}
+	return nil
 }
 
 func (c *Config) validateNames() error {
@@ -42,9 +56,9 @@ func (c *Config) validateNames() error {
 		known     []string
 	}{
 		{"method", c.Method, methods},
-		{"encoder", c.Encoder.Arch, archs},
+		{"encoder", c.Encoder.Arch, model.Archs()},
 		{"stem", c.Encoder.Stem, stems},
-		{"loss convention", c.Loss.Convention, conventions},
+		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},
 		{"labels", c.Data.Labels, labelings},
 		{"precision", c.Precision, precisions},
@@ -125,20 +139,4 @@ func (c *Config) validateData() error {
 		}
 	}
 	return nil
-}
-
-// ParseExpander reads widths joined by dashes, as 8192-8192-8192.
-func ParseExpander(spec string) ([]int, error) {
-	var widths []int
-	for part := range strings.SplitSeq(spec, "-") {
-		w, err := strconv.Atoi(part)
-		if err != nil || w < 1 {
-			return nil, fmt.Errorf("expander %q is not a list of widths such as 512-512-512", spec)
-		}
-		widths = append(widths, w)
-	}
-	if last := widths[len(widths)-1]; last < 2 {
-		return nil, fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, last)
-	}
-	return widths, nil
 }

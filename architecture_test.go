@@ -1,0 +1,121 @@
+package vicreg
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layers lists every package from the bottom up. A package may import those of
+// lower layers only, whatever the build tags.
+var layers = [][]string{
+	{"cpu", "parallel", "rng", "imagefile", "safetensors", "npy", "runlog"},
+	{"kernel", "augment", "dataset"},
+	{"tensor"},
+	{"nn", "batch"},
+	{"model", "loss", "optim", "checkpoint"},
+	{"recipe"},
+	{"method"},
+	{"eval", "pretrained"},
+	{"train"},
+	{"vicreg"},
+	{"cmd/vicreg", "bench"},
+}
+
+// never holds what the layers alone would let pass: a package and what it must
+// not reach, by any number of steps.
+var never = map[string][]string{
+	"loss":    {"nn", "model"},
+	"dataset": {"augment", "tensor"},
+	"augment": {"dataset", "tensor"},
+	"batch":   {"nn", "model", "loss", "kernel"},
+	"runlog":  {"safetensors"},
+	"eval":    {"train", "method"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	level := map[string]int{}
+	for i, names := range layers {
+		for _, name := range names {
+			level[name] = i
+		}
+	}
+	imports := map[string]map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if n := d.Name(); file != "." && (n == "testdata" || n[0] == '_' || n[0] == '.') {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		pkg := short(path.Join("vicreg", filepath.ToSlash(filepath.Dir(file))))
+		if pkg == "check" { // for tests
+			return nil
+		}
+		if _, ok := level[pkg]; !ok {
+			t.Errorf("package %s has no layer; add it where it belongs", pkg)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if name != "vicreg" && !strings.HasPrefix(name, "vicreg/") {
+				continue
+			}
+			name = short(name)
+			if imports[pkg] == nil {
+				imports[pkg] = map[string]bool{}
+			}
+			imports[pkg][name] = true
+			if to, ok := level[name]; !ok || to >= level[pkg] {
+				t.Errorf("%s: package %s must not import %s", file, pkg, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(imports["cmd/vicreg"]) == 0 {
+		t.Error("the command's imports were not found")
+	}
+	for pkg, forbidden := range never {
+		reached := map[string]bool{}
+		reach(imports, pkg, reached)
+		for _, name := range forbidden {
+			if reached[name] {
+				t.Errorf("package %s must not depend on %s", pkg, name)
+			}
+		}
+	}
+}
+
+func short(name string) string {
+	name = strings.TrimPrefix(name, "vicreg/")
+	return strings.TrimPrefix(name, "internal/")
+}
+
+func reach(imports map[string]map[string]bool, pkg string, reached map[string]bool) {
+	for name := range imports[pkg] {
+		if !reached[name] {
+			reached[name] = true
+			reach(imports, name, reached)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+// Package pretrained reads and writes model.safetensors, what is left of a run
+// for use: the encoder under torchvision's names and in its layout, the expander
+// under expander.*, and in the metadata all that is needed to feed images to it.
+package pretrained
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vicreg/internal/method"
+	"vicreg/internal/model"
+	"vicreg/internal/nn"
+	"vicreg/internal/runlog"
+	"vicreg/internal/safetensors"
+)
+
+// Meta is what a model's file says beside its arrays.
+type Meta struct {
+	Method    string
+	Encoder   model.ResNetConfig
+	Expander  string // widths
+	Size      int    // pixels, width and height of an input
+	Mean, Std []float64
+	Dataset   string
+	Images    int // trained on
+	Epochs    int
+	Seed      uint64
+}
+
+// Model is an encoder and its expander, ready for inference.
+type Model struct {
+	Meta
+	Path     string
+	Encoder  *model.ResNet
+	Expander *model.Expander
+}
+
+const (
+	format         = "vicreg model 1"
+	expanderPrefix = "expander."
+	tracked        = "num_batches_tracked"
+)
+
+// Save writes a model durably.
+func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expander) error {
+	var tensors []safetensors.Tensor
+	add := func(prefix string, ps []*nn.Param) {
+		for _, p := range ps {
+			t := safetensors.Tensor{Name: prefix + p.Name, Shape: p.Shape}
+			if strings.HasSuffix(p.Name, tracked) {
+				t.Data = []int64{int64(p.Value[0])}
+			} else {
+				t.Data = p.Torch()
+			}
+			tensors = append(tensors, t)
+		}
+	}
+	add("", encoder.Params())
+	add("", encoder.Buffers())
+	add(expanderPrefix, expander.Params())
+	add(expanderPrefix, expander.Buffers())
+	return safetensors.WriteFile(path, tensors, meta.encode())
+}
+
+// Open reads the model of a run's folder, or of a file.
+func Open(path string) (*Model, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the model: %w", err)
+	}
+	if st.IsDir() {
+		file := filepath.Join(path, runlog.ModelFile)
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("%s has no %s: either it is no run folder, or its run has not ended (--resume %s goes on with it)", path, runlog.ModelFile, path)
+		}
+		path = file
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m := &Model{Path: path}
+	if err := m.Meta.decode(f.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if m.Encoder, err = model.NewResNet(m.Meta.Encoder, nil); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if m.Expander, err = model.NewExpander(m.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, part := range []struct {
+		prefix string
+		params []*nn.Param
+	}{
+		{"", m.Encoder.Params()}, {"", m.Encoder.Buffers()},
+		{expanderPrefix, m.Expander.Params()}, {expanderPrefix, m.Expander.Buffers()},
+	} {
+		for _, p := range part.params {
+			if err := load(f, path, part.prefix+p.Name, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+func load(f *safetensors.File, path, name string, p *nn.Param) error {
+	info, ok := f.Info(name)
+	if !ok {
+		return fmt.Errorf("%s has no %s, which its encoder needs", path, name)
+	}
+	if !slices.Equal(info.Shape, p.Shape) {
+		return fmt.Errorf("%s: %s is %v, but %v in the encoder it names", path, name, info.Shape, p.Shape)
+	}
+	v, err := f.Float32(name)
+	if err != nil {
+		return err
+	}
+	p.SetTorch(v)
+	return nil
+}
+
+// Untrained returns the encoder as it was before the first step.
+func (m *Meta) Untrained() (*model.ResNet, error) {
+	return method.NewEncoder(m.Encoder, m.Seed)
+}
+
+// encode spells the metadata so that a reader in any language can use it.
+func (m *Meta) encode() map[string]string {
+	list := func(v []float64) string {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			panic(fmt.Sprintf("pretrained: %v", err))
+		}
+		return string(raw)
+	}
+	e := m.Encoder
+	return map[string]string{
+		"format": format, "method": m.Method,
+		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "channels": strconv.Itoa(e.Channels),
+		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander,
+		"size": strconv.Itoa(m.Size), "mean": list(m.Mean), "std": list(m.Std),
+		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
+		"seed": strconv.FormatUint(m.Seed, 10),
+	}
+}
+
+func (m *Meta) decode(meta map[string]string) (err error) {
+	if meta["format"] != format {
+		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %q, not %q", meta["format"], format)
+	}
+	parse := func(key string, set func(string) error) {
+		if e := set(meta[key]); e != nil && err == nil {
+			err = fmt.Errorf("its metadata has %s %q: %w", key, meta[key], e)
+		}
+	}
+	number := func(key string, to *int) {
+		parse(key, func(s string) (e error) { *to, e = strconv.Atoi(s); return e })
+	}
+	list := func(key string, to *[]float64) {
+		parse(key, func(s string) error { return json.Unmarshal([]byte(s), to) })
+	}
+	m.Method, m.Expander, m.Dataset = meta["method"], meta["expander"], meta["dataset"]
+	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
+	number("width", &m.Encoder.Width)
+	number("channels", &m.Encoder.Channels)
+	number("size", &m.Size)
+	number("images", &m.Images)
+	number("epochs", &m.Epochs)
+	parse("zero_init_residual", func(s string) (e error) { m.Encoder.ZeroInitResidual, e = strconv.ParseBool(s); return e })
+	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
+	list("mean", &m.Mean)
+	list("std", &m.Std)
+	if err != nil {
+		return err
+	}
+	if c := m.Encoder.Channels; (c != 1 && c != 3) || len(m.Mean) != c || len(m.Std) != c || m.Size < 1 {
+		return fmt.Errorf("its metadata is contradictory: %d channels, mean %v, std %v, size %d", c, m.Mean, m.Std, m.Size)
+	}
+	return nil
+}

@@ -161,8 +161,9 @@ func (u *ConvNorm) runningStatistics(r *record) {
 //
 // The gradient of a bias before the normalisation is exactly zero.
 func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+	in := u.In(p)
 	r := p.pop(u)
-	s := u.Conv(r.in.N, r.in.H, r.in.W)
+	s := u.Conv(in.N, in.H, in.W)
 	m := float64(s.N * s.OutH() * s.OutW())
 	for c, gamma := range u.Gamma.Value {
 		mean, rstd := r.mean[c], r.rstd[c]
@@ -177,7 +178,7 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 		r.k[c] = float32(-a*dBeta/m - float64(b)*mean)
 	}
 	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
-	kernel.ConvWeightGrad(u.Weight.Grad, s, g, r.in.Source)
+	kernel.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)
 	if dx != nil {
 		kernel.ConvInputGrad(dx, s, g, u.Weight.Value, f)
 	}
@@ -185,7 +186,7 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 }
 
 // In returns the input of a layer that is next in backward.
-func (u *ConvNorm) In(p *Pass) Act { return p.top(u).in }
+func (u *ConvNorm) In(p *Pass) Act { return p.live(p.top(u).in) }
 
 // sumGrad leaves the sums of d that Backward needs, for a layer next in
 // backward whose gradient was made for another layer too.

@@ -38,9 +38,10 @@ func (l *Linear) Forward(p *Pass, in Act) Act {
 // Backward adds dW = inᵀ·d, and leaves d·Wᵀ, finished as f says, in dx unless
 // that is nil.
 func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+	in := l.In(p)
 	r := p.pop(l)
-	s, g := l.Conv(r.in.N), kernel.Grad{D: d}
-	kernel.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
+	s, g := l.Conv(in.N), kernel.Grad{D: d}
+	kernel.ConvWeightGrad(l.Weight.Grad, s, g, in.Source)
 	if dx != nil {
 		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, f)
 	}
@@ -48,4 +49,4 @@ func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 }
 
 // In returns the input of a layer that is next in backward.
-func (l *Linear) In(p *Pass) Act { return p.top(l).in }
+func (l *Linear) In(p *Pass) Act { return p.live(p.top(l).in) }

@@ -54,9 +54,9 @@ func chain(layers ...layer) layer {
 func piece(p *Pass) uint64 {
 	h := fnv.New64a()
 	for _, r := range p.tape[:p.n] {
-		if r.out.ReLU {
-			for i := range r.out.X {
-				if r.out.At(i, i%r.out.C) > 0 {
+		if out := p.live(r.out); out.ReLU {
+			for i := range out.X {
+				if out.At(i, i%out.C) > 0 {
 					h.Write([]byte{1})
 				} else {
 					h.Write([]byte{0})

@@ -18,6 +18,10 @@ type Act struct {
 	// where no normalisation comes before.
 	Dot  []float32
 	Sums *kernel.Sums
+
+	// join is the record of the residual block that made this activation, or
+	// nil: X may have been given back since, see [Pass.live].
+	join *record
 }
 
 // Len returns the number of elements.
@@ -42,9 +46,10 @@ func (a Act) Finish(add []float32) kernel.Finish {
 }
 
 // Pass is one view's way through a network and what backward needs to know of
-// it. A training pass keeps every raw tensor until its backward; an inference
-// pass normalises by running statistics and gives tensors back as soon as they
-// are read.
+// it. A training pass keeps the raw output of every convolution until its
+// backward; the sums at the ends of residual blocks, which are cheap to make
+// again, it keeps only as long as forward reads them. An inference pass
+// normalises by running statistics and keeps nothing.
 //
 // Layers push a record each in Forward and pop it in Backward, so backward must
 // visit the layers in the reverse order.
@@ -59,7 +64,8 @@ type Pass struct {
 type record struct {
 	layer   any
 	in, out Act
-	y       []float32 // the raw tensor the layer wrote; the arena's
+	id      Act       // what a residual block adds to in
+	y       []float32 // the raw tensor the layer wrote, the arena's; nil once given back
 
 	mean, rstd   []float64 // c each, of batch normalisation
 	scale, shift []float32 // c each: γ·rstd, β − mean·γ·rstd
@@ -119,6 +125,21 @@ func (p *Pass) pop(layer any) *record {
 func (p *Pass) done(r *record) {
 	p.arena.Put(r.y)
 	r.y = nil
+}
+
+// live returns an activation that backward is about to read. If it is the sum
+// of a residual block it may have to be made again, and before it those that
+// went into it, up to the first of its stage; backward will read them all soon.
+func (p *Pass) live(a Act) Act {
+	if r := a.join; r != nil {
+		if r.y == nil {
+			id := p.live(r.id)
+			r.y = p.arena.Get(a.Len())
+			addReLU(r.y, r.in.Source, id.Source, a.C, true)
+		}
+		a.X = r.y
+	}
+	return a
 }
 
 // Drop says that an activation will not be read again in forward: inference

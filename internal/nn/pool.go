@@ -29,10 +29,11 @@ func (m *MaxPool) Forward(p *Pass, in Act) Act {
 // Backward turns d, the gradient of the output, into that of the input. It owns
 // d, a buffer of the arena, and returns another.
 func (m *MaxPool) Backward(p *Pass, d []float32) []float32 {
+	in := p.live(p.top(m).in)
 	r := p.pop(m)
-	s := m.Shape(r.in.N, r.in.H, r.in.W, r.in.C)
+	s := m.Shape(in.N, in.H, in.W, in.C)
 	dx := p.arena.Get(s.InLen())
-	maxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, r.in.Finish(nil))
+	maxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, in.Finish(nil))
 	p.arena.Put(d)
 	p.done(r)
 	return dx
@@ -51,9 +52,10 @@ func (g *GlobalPool) Forward(p *Pass, in Act) Act {
 
 // Backward turns dy (n × c) into a gradient of the input, a buffer of the arena.
 func (g *GlobalPool) Backward(p *Pass, dy []float32) []float32 {
+	in := p.live(p.top(g).in)
 	r := p.pop(g)
-	dx := p.arena.Get(r.in.Len())
-	avgPoolGrad(dx, dy, r.in, r.in.Finish(nil))
+	dx := p.arena.Get(in.Len())
+	avgPoolGrad(dx, dy, in, in.Finish(nil))
 	p.done(r)
 	return dx
 }

@@ -31,9 +31,9 @@ func (b *Residual) Buffers() (ps []*Param) {
 	return ps
 }
 
-// Forward returns the block's output, which is stored as it is read: its own
-// sign is the mask of the last ReLU. Its gradient's sums serve the last
-// convolution's normalisation.
+// Forward returns relu(a + b), where a is what the convolutions make of x and b
+// is x itself or what Down makes of it. The sum is stored as it is read: its own
+// sign is the mask of the ReLU. Its gradient's sums serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
 	a := x
 	for i, u := range b.Convs {
@@ -46,17 +46,21 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	id := x
 	if b.Down != nil {
 		id = b.Down.Forward(p, x)
-		p.Drop(x)
 	}
 	out := a
 	if p.train {
 		r := p.push(b, a, a.Len())
-		out.Source = kernel.Source{X: r.y, ReLU: true}
+		r.id = id
+		out.Source, out.join = kernel.Source{X: r.y, ReLU: true}, r
 		r.out = out
 	} else {
 		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
 	}
 	addReLU(out.X, a.Source, id.Source, a.C, true)
+	if x.join != nil {
+		p.done(x.join)
+	}
+	p.Drop(x)
 	p.Drop(id)
 	return out
 }
@@ -65,7 +69,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 // through, into that of its input. It owns d, a buffer of the arena, and returns
 // another or the same.
 func (b *Residual) Backward(p *Pass, d []float32) []float32 {
-	p.done(p.pop(b)) // the sum's gradient is d in both branches
+	p.done(p.pop(b)) // the gradient of the sum is that of what was added
 	id := d
 	if b.Down != nil {
 		id = p.arena.Get(b.Down.In(p).Len())

@@ -1,0 +1,120 @@
+package vicreg
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"vicreg/internal/loss"
+)
+
+// Convention names one of three ways to compute the loss: the paper's equations,
+// its pseudo-code and its released code differ in how they average. With n
+// embeddings of d dimensions, v and c the variance and covariance of one branch,
+//
+//	            invariance             variance              covariance
+//	Released    Σ(z1 − z2)²/(n·d)      (v(z1) + v(z2))/2     c(z1) + c(z2)
+//	Formula     Σ(z1 − z2)²/n          v(z1) + v(z2)         c(z1) + c(z2)
+//	Pseudocode  Σ(z1 − z2)²/(n·d)      v(z1) + v(z2)         c(z1) + c(z2)
+type Convention = loss.Convention
+
+// The conventions. The published numbers came from Released.
+const (
+	Released   = loss.Released
+	Formula    = loss.Formula
+	Pseudocode = loss.Pseudocode
+)
+
+// ParseConvention returns the convention called released, formula or
+// pseudocode.
+func ParseConvention(name string) (Convention, error) { return loss.ParseConvention(name) }
+
+// Terms are the terms of the loss, before their coefficients, and the total,
+// with them.
+type Terms = loss.Terms
+
+// Loss is the VICReg loss of two embeddings of the same n inputs (paper Eq. 6,
+// https://arxiv.org/abs/2105.04906):
+//
+//	Lambda·invariance + Mu·variance + Nu·covariance
+//
+//	v(z) = 1/d Σ_j max(0, Gamma − √(Var(z_j) + Eps))       Eq. 1, 2
+//	c(z) = 1/d Σ_{i≠j} C_ij(z)²                            Eq. 3, 4
+//
+// Var and the covariance matrix C divide by n − 1. The paper's coefficients are
+// what [NewLoss] returns. A Loss may be used by several goroutines at once.
+type Loss struct {
+	Lambda, Mu, Nu float64
+	Gamma          float64 // target standard deviation of each dimension
+	Eps            float64 // under the root
+	Convention     Convention
+}
+
+// NewLoss returns the published loss: 25, 25, 1, with Gamma 1 and Eps 1e-4, in
+// the released convention.
+func NewLoss() Loss { return Loss(loss.NewVICReg()) }
+
+var workspaces = sync.Pool{New: func() any { return new(loss.Workspace) }}
+
+// Eval returns the terms of the loss of z1 and z2, both n × d, row by row. If
+// dz1 and dz2 are not nil they have the same size and receive the gradients of
+// the total.
+//
+// It is an error if n is less than 2, a slice has another length than n·d, a
+// coefficient is negative or not finite, or an embedding is not finite. The work
+// grows with n·d·min(n, d). Results are the same bits for any GOMAXPROCS.
+func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error) {
+	if err := l.check(); err != nil {
+		return Terms{}, err
+	}
+	if n < 2 || d < 1 || n > math.MaxInt/d {
+		return Terms{}, fmt.Errorf("the loss wants at least 2 embeddings of at least 1 dimension, got %d × %d", n, d)
+	}
+	for _, x := range []struct {
+		name string
+		data []float32
+		skip bool
+	}{{"z1", z1, false}, {"z2", z2, false}, {"dz1", dz1, dz1 == nil && dz2 == nil}, {"dz2", dz2, dz1 == nil && dz2 == nil}} {
+		if !x.skip && len(x.data) != n*d {
+			return Terms{}, fmt.Errorf("%s has %d values, want %d × %d = %d", x.name, len(x.data), n, d, n*d)
+		}
+	}
+	ws := workspaces.Get().(*loss.Workspace)
+	defer workspaces.Put(ws)
+	t := loss.VICReg(l).Eval(ws, z1, z2, n, d, dz1, dz2)
+	if math.IsNaN(t.Total) || math.IsInf(t.Total, 0) {
+		if err := notFinite("z1", z1, d); err != nil {
+			return t, err
+		}
+		if err := notFinite("z2", z2, d); err != nil {
+			return t, err
+		}
+		return t, fmt.Errorf("the loss is %v: the embeddings are too large", t.Total)
+	}
+	return t, nil
+}
+
+func (l Loss) check() error {
+	for _, c := range []struct {
+		name  string
+		value float64
+	}{{"lambda", l.Lambda}, {"mu", l.Mu}, {"nu", l.Nu}, {"gamma", l.Gamma}, {"eps", l.Eps}} {
+		if !(c.value >= 0) || math.IsInf(c.value, 0) {
+			return fmt.Errorf("the loss's %s is %v; it must be 0 or more", c.name, c.value)
+		}
+	}
+	if l.Convention < Released || l.Convention > Pseudocode {
+		return fmt.Errorf("the loss's convention is %v; take Released, Formula or Pseudocode", l.Convention)
+	}
+	return nil
+}
+
+// notFinite names the first value of z, rows of d, that is not finite.
+func notFinite(name string, z []float32, d int) error {
+	for i, v := range z {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("%s has the value %v in row %d, column %d (counted from 0)", name, v, i/d, i%d)
+		}
+	}
+	return nil
+}

@@ -35,3 +35,31 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 		plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 	}
 }
+
+// packRows packs a row-major matrix into whole panels of width w.
+func packRows(dst []float32, w int, b Mat) {
+	_ = b.Data[(b.Rows-1)*b.Stride+b.Cols-1]
+	_ = dst[b.Rows*b.Cols-1]
+	switch {
+	case w == 32:
+		packRowsAVX2x32(b.Rows, b.Cols/32, &b.Data[0], uintptr(b.Stride)*4, &dst[0])
+	case cpu.AVX2:
+		packRowsAVX2x16(b.Rows, b.Cols/16, &b.Data[0], uintptr(b.Stride)*4, &dst[0])
+	default:
+		plainPackRows(dst, w, b)
+	}
+}
+
+// packTransposed packs the transpose of a w × k matrix into a panel of width w.
+func packTransposed(dst []float32, w int, b Mat) {
+	done := 0
+	if blocks := b.Cols / 8; cpu.AVX2 && blocks > 0 {
+		_ = b.Data[(w-1)*b.Stride+b.Cols-1]
+		_ = dst[w*b.Cols-1]
+		for j := 0; j < w; j += 8 {
+			transposeAVX2(blocks, &b.Data[j*b.Stride], uintptr(b.Stride)*4, &dst[j], uintptr(w)*4)
+		}
+		done = 8 * blocks
+	}
+	plainPackTransposed(dst, w, b, done)
+}

@@ -3018,3 +3018,134 @@ store6:
 	VMOVUPS Y11, 32(AX)
 	VZEROUPPER
 	RET
+
+// func packRowsAVX2x32(k int, panels int, src *float32, stride uintptr, dst *float32)
+// Requires: AVX, MMX+
+TEXT ·packRowsAVX2x32(SB), NOSPLIT, $0-40
+	MOVQ   k+0(FP), AX
+	MOVQ   panels+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   stride+24(FP), BX
+	MOVQ   dst+32(FP), SI
+	IMUL3Q $0x80, AX, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+	ADDQ BX, DX
+
+panel:
+	PREFETCHT0 (R8)(BX*1)
+	PREFETCHT0 64(R8)(BX*1)
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMOVUPS    96(R8), Y3
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	VMOVUPS    Y2, 64(R9)
+	VMOVUPS    Y3, 96(R9)
+	ADDQ       $0x80, R8
+	ADDQ       DI, R9
+	DECQ       R10
+	JNZ        panel
+	ADDQ       $0x80, SI
+	DECQ       AX
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func packRowsAVX2x16(k int, panels int, src *float32, stride uintptr, dst *float32)
+// Requires: AVX, MMX+
+TEXT ·packRowsAVX2x16(SB), NOSPLIT, $0-40
+	MOVQ   k+0(FP), AX
+	MOVQ   panels+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   stride+24(FP), BX
+	MOVQ   dst+32(FP), SI
+	IMUL3Q $0x40, AX, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+	ADDQ BX, DX
+
+panel:
+	PREFETCHT0 (R8)(BX*1)
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	ADDQ       $0x40, R8
+	ADDQ       DI, R9
+	DECQ       R10
+	JNZ        panel
+	ADDQ       $0x40, SI
+	DECQ       AX
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func transposeAVX2(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
+	MOVQ blocks+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStride+16(FP), DX
+	MOVQ dst+24(FP), BX
+	MOVQ dstStride+32(FP), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (SI)(SI*2), R8
+	LEAQ (CX)(DX*4), R9
+
+block:
+	VMOVUPS     (CX), X0
+	VINSERTF128 $0x01, (R9), Y0, Y0
+	VMOVUPS     (CX)(DX*1), X1
+	VINSERTF128 $0x01, (R9)(DX*1), Y1, Y1
+	VMOVUPS     (CX)(DX*2), X2
+	VINSERTF128 $0x01, (R9)(DX*2), Y2, Y2
+	VMOVUPS     (CX)(DI*1), X3
+	VINSERTF128 $0x01, (R9)(DI*1), Y3, Y3
+	VMOVUPS     16(CX), X4
+	VINSERTF128 $0x01, 16(R9), Y4, Y4
+	VMOVUPS     16(CX)(DX*1), X5
+	VINSERTF128 $0x01, 16(R9)(DX*1), Y5, Y5
+	VMOVUPS     16(CX)(DX*2), X6
+	VINSERTF128 $0x01, 16(R9)(DX*2), Y6, Y6
+	VMOVUPS     16(CX)(DI*1), X7
+	VINSERTF128 $0x01, 16(R9)(DI*1), Y7, Y7
+	VUNPCKLPS   Y1, Y0, Y8
+	VUNPCKHPS   Y1, Y0, Y9
+	VUNPCKLPS   Y3, Y2, Y1
+	VUNPCKHPS   Y3, Y2, Y3
+	VUNPCKLPD   Y1, Y8, Y0
+	VUNPCKHPD   Y1, Y8, Y1
+	VUNPCKLPD   Y3, Y9, Y2
+	VUNPCKHPD   Y3, Y9, Y3
+	VUNPCKLPS   Y5, Y4, Y8
+	VUNPCKHPS   Y5, Y4, Y9
+	VUNPCKLPS   Y7, Y6, Y5
+	VUNPCKHPS   Y7, Y6, Y7
+	VUNPCKLPD   Y5, Y8, Y4
+	VUNPCKHPD   Y5, Y8, Y5
+	VUNPCKLPD   Y7, Y9, Y6
+	VUNPCKHPD   Y7, Y9, Y7
+	VMOVUPS     Y0, (BX)
+	VMOVUPS     Y1, (BX)(SI*1)
+	VMOVUPS     Y2, (BX)(SI*2)
+	VMOVUPS     Y3, (BX)(R8*1)
+	LEAQ        (BX)(SI*4), BX
+	VMOVUPS     Y4, (BX)
+	VMOVUPS     Y5, (BX)(SI*1)
+	VMOVUPS     Y6, (BX)(SI*2)
+	VMOVUPS     Y7, (BX)(R8*1)
+	LEAQ        (BX)(SI*4), BX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, R9
+	DECQ        AX
+	JNZ         block
+	VZEROUPPER
+	RET

@@ -12,30 +12,6 @@ package kernel
 // 14 × depth, then stay in the first-level cache.
 const depth = 256
 
-// packedLen returns the length of a k × n matrix packed by packB.
-func packedLen(k, n int) int { return k * ((n + 15) &^ 15) }
-
-// packB packs b, a k × n matrix, or its transpose if b.Trans, for blockNN. The
-// packed form belongs to the active variant of the processor: panels as wide as
-// the tile, one after the other, each k rows, zero where b has no columns left.
-func packB(dst []float32, b Mat) {
-	b = b.checked("b")
-	k, n := b.dims()
-	bks, bjs := b.steps()
-	for j := 0; j < n; {
-		_, w := tileShape(n - j)
-		panel := dst[j*k:][:w*k]
-		for p := range k {
-			row := panel[p*w:][:w]
-			clear(row)
-			for x := range min(w, n-j) {
-				row[x] = b.Data[p*bks+(j+x)*bjs]
-			}
-		}
-		j += w
-	}
-}
-
 // blockNN computes c = a·b, or c += a·b if accumulate: c is m × n with rows crs
 // apart, a is m × k with rows ars apart, b is k × n as packB left it. It goes
 // through b once for every 14 rows of a, so depth × n of b should fit the

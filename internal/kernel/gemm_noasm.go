@@ -7,3 +7,6 @@ func tileShape(rem int) (rows, cols int) { return 4, 16 }
 func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 }
+
+func packRows(dst []float32, w int, b Mat)       { plainPackRows(dst, w, b) }
+func packTransposed(dst []float32, w int, b Mat) { plainPackTransposed(dst, w, b, 0) }

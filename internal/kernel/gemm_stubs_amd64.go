@@ -57,3 +57,36 @@ func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //
 //go:noescape
 func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+
+// packRowsAVX2x32 copies k rows, stride bytes apart, to panels of 32 columns:
+//
+//	for p := range k {
+//		for j := range panels {
+//			copy(dst[(j*k+p)*32:][:32], src[p*stride+4*j*32:])
+//		}
+//	}
+//
+//go:noescape
+func packRowsAVX2x32(k int, panels int, src *float32, stride uintptr, dst *float32)
+
+// packRowsAVX2x16 copies k rows, stride bytes apart, to panels of 16 columns:
+//
+//	for p := range k {
+//		for j := range panels {
+//			copy(dst[(j*k+p)*16:][:16], src[p*stride+4*j*16:])
+//		}
+//	}
+//
+//go:noescape
+func packRowsAVX2x16(k int, panels int, src *float32, stride uintptr, dst *float32)
+
+// transposeAVX2 writes 8 rows as 8 columns; strides count bytes:
+//
+//	for p := range 8 * blocks {
+//		for j := range 8 {
+//			dst[p*dstStride+4*j] = src[j*srcStride+4*p]
+//		}
+//	}
+//
+//go:noescape
+func transposeAVX2(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)

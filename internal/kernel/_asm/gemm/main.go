@@ -14,6 +14,9 @@ func main() {
 	function("tileAVX512x32", 14, avx512{vectors: 2})
 	function("tileAVX512x16", 14, avx512{vectors: 1})
 	function("tileAVX2x16", 6, avx2{})
+	packRows(32)
+	packRows(16)
+	transpose()
 	Generate()
 }
 

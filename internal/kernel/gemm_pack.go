@@ -1,0 +1,63 @@
+package kernel
+
+// packedLen returns the length of a k × n matrix packed by packB.
+func packedLen(k, n int) int { return k * ((n + 15) &^ 15) }
+
+// packB packs b, a k × n matrix, or its transpose if b.Trans, for blockNN. The
+// packed form belongs to the active variant of the processor: panels as wide as
+// the tile, one after the other, each k rows, zero where b has no columns left.
+func packB(dst []float32, b Mat) {
+	b = b.checked("b")
+	k, n := b.dims()
+	if k == 0 {
+		return
+	}
+	for j := 0; j < n; {
+		_, w := tileShape(n - j)
+		panels := (n - j) / w
+		switch {
+		case panels == 0:
+			panels = 1
+			packEdge(dst[j*k:], w, b.part(0, j, k, n-j))
+		case b.Trans:
+			panels = 1
+			packTransposed(dst[j*k:], w, b.part(0, j, k, w))
+		default:
+			packRows(dst[j*k:], w, b.part(0, j, k, panels*w))
+		}
+		j += panels * w
+	}
+}
+
+// packEdge packs fewer columns than the width w of their panel.
+func packEdge(dst []float32, w int, b Mat) {
+	k, n := b.dims()
+	bks, bjs := b.steps()
+	for p := range k {
+		row := dst[p*w:][:w]
+		clear(row)
+		for j := range n {
+			row[j] = b.Data[p*bks+j*bjs]
+		}
+	}
+}
+
+// plainPackRows packs a row-major matrix into whole panels of width w.
+func plainPackRows(dst []float32, w int, b Mat) {
+	for p := range b.Rows {
+		row := b.Data[p*b.Stride:][:b.Cols]
+		for j := 0; j < b.Cols; j += w {
+			copy(dst[j*b.Rows+p*w:][:w], row[j:])
+		}
+	}
+}
+
+// plainPackTransposed packs the transpose of a w × k matrix, from column p on.
+func plainPackTransposed(dst []float32, w int, b Mat, p int) {
+	for ; p < b.Cols; p++ {
+		row := dst[p*w:][:w]
+		for j := range row {
+			row[j] = b.Data[j*b.Stride+p]
+		}
+	}
+}

@@ -2,11 +2,19 @@ package kernel
 
 // ConvForward computes y = conv(src, w); sums, if not nil, gets Σ y and Σ y²
 // per output channel.
+//
+// This and the other kernels that run on all workers run one at a time: a
+// second call waits for the first.
 func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	s.check(len(src.X), len(y), len(w))
 	busy.Lock()
 	defer busy.Unlock()
-	directForward(y, s, src, w, sums)
+	switch {
+	case s.linear():
+		linearForward(y, s, src, w, sums)
+	default:
+		directForward(y, s, src, w, sums)
+	}
 }
 
 // ConvInputGrad computes the gradient of the convolution's input and finishes
@@ -15,7 +23,12 @@ func ConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	s.check(len(dx), len(g.D), len(w))
 	busy.Lock()
 	defer busy.Unlock()
-	directInputGrad(dx, s, g, w, f)
+	switch {
+	case s.linear():
+		linearInputGrad(dx, s, g, w, f)
+	default:
+		directInputGrad(dx, s, g, w, f)
+	}
 }
 
 // ConvWeightGrad adds the gradient of the weights to dw.
@@ -23,5 +36,10 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	s.check(len(src.X), len(g.D), len(dw))
 	busy.Lock()
 	defer busy.Unlock()
-	directWeightGrad(dw, s, g, src)
+	switch {
+	case s.linear():
+		linearWeightGrad(dw, s, g, src)
+	default:
+		directWeightGrad(dw, s, g, src)
+	}
 }

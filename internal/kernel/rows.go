@@ -1,7 +1,202 @@
 package kernel
 
-// adamArgs are the constants of an AdamW step.
-type adamArgs struct {
-	beta1, rest1, beta2, rest2 float32 // rest = 1 − beta
-	keep, rate, rootScale, eps float32
+import (
+	"fmt"
+
+	"vicreg/internal/parallel"
+)
+
+// Passes over activations of pixels × c, on all workers. Pieces depend on the
+// shape alone, so the bits do not depend on the number of workers.
+
+// passFloats is the size of a piece of a pass, in elements.
+const passFloats = 32 << 10
+
+// pass is the pass under way; its pieces read it, so that a call allocates nothing.
+var pass struct {
+	dst     []float32
+	a, b    reader
+	lo      float32
+	fin     finisher
+	c, rows int // rows of a piece
+	pixels  int
+	pieces  int
+}
+
+// runPass runs body over pieces of n/c rows and forgets the operands.
+func runPass(n, c int, body func(worker, piece int)) {
+	p := &pass
+	planPass(n, c)
+	parallel.For(p.pieces, body)
+	p.dst, p.a, p.b, p.fin = nil, reader{}, reader{}, finisher{}
+}
+
+func planPass(n, c int) {
+	p := &pass
+	p.c, p.pixels = c, n/c
+	p.rows = max(1, passFloats/c)
+	p.pieces = (p.pixels + p.rows - 1) / p.rows
+}
+
+// pieceRows returns the first row and the number of rows of a piece.
+func pieceRows(piece int) (first, rows int) {
+	first = piece * pass.rows
+	return first, min(pass.rows, pass.pixels-first)
+}
+
+func checkRows(what string, c int, n int, more ...int) {
+	if c < 1 || n%c != 0 {
+		panic(fmt.Sprintf("kernel: %s of %d elements in rows of %d channels", what, n, c))
+	}
+	for _, m := range more {
+		if m != n {
+			panic(fmt.Sprintf("kernel: %s of %d elements meets an operand of %d", what, n, m))
+		}
+	}
+}
+
+// Apply writes what src reads, pixels × c, to dst. dst may be src.X.
+func Apply(dst []float32, src Source, c int) {
+	checkRows("Apply", c, len(dst), len(src.X))
+	busy.Lock()
+	defer busy.Unlock()
+	pass.dst, pass.a = dst, sourceReader(src, c)
+	runPass(len(dst), c, applyPiece)
+}
+
+// ApplyGrad writes what g reads, pixels × c, to dst. dst may be g.D or g.Y.
+func ApplyGrad(dst []float32, g Grad, c int) {
+	checkRows("ApplyGrad", c, len(dst), len(g.D))
+	busy.Lock()
+	defer busy.Unlock()
+	pass.dst, pass.a = dst, gradReader(g, c)
+	runPass(len(dst), c, applyPiece)
+}
+
+func applyPiece(_, piece int) {
+	p := &pass
+	first, rows := pieceRows(piece)
+	p.a.load(p.dst[first*p.c:], p.c, first*p.c, p.c, rows)
+}
+
+// AddBias adds b, c elements, to each row of y.
+func AddBias(y, b []float32) {
+	c := len(b)
+	checkRows("AddBias", c, len(y))
+	busy.Lock()
+	defer busy.Unlock()
+	one, _ := constants(c)
+	pass.dst, pass.a = y, reader{x: y, scale: one, coef: b, lo: minusInf, c: c}
+	runPass(len(y), c, applyPiece)
+}
+
+// AddReLU writes a + b, each as its Source reads it, to out; max(0, a + b) if
+// relu. It joins the branches of a residual block. out may be a.X or b.X.
+func AddReLU(out []float32, a, b Source, c int, relu bool) {
+	checkRows("AddReLU", c, len(out), len(a.X), len(b.X))
+	busy.Lock()
+	defer busy.Unlock()
+	p := &pass
+	p.dst, p.a, p.b, p.lo = out, sourceReader(a, c), sourceReader(b, c), minusInf
+	one, zero := constants(c)
+	if p.a.plain() {
+		p.a.scale, p.a.coef = one, zero
+	}
+	if p.b.plain() {
+		p.b.scale, p.b.coef = one, zero
+	}
+	if relu {
+		p.lo = 0
+	}
+	runPass(len(out), c, joinPiece)
+}
+
+func joinPiece(_, piece int) {
+	p := &pass
+	first, rows := pieceRows(piece)
+	o := first * p.c
+	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo, p.b.lo)
+}
+
+// FinishGrad does what f says to a gradient of pixels × c that is already in d.
+func FinishGrad(d []float32, c int, f Finish) {
+	checkRows("FinishGrad", c, len(d))
+	busy.Lock()
+	defer busy.Unlock()
+	finishPass(d, c, f)
+}
+
+func finishPass(d []float32, c int, f Finish) {
+	p := &pass
+	p.dst, p.fin = d, newFinisher(f, c)
+	planPass(len(d), c)
+	pieces := p.pieces
+	reserve(room(2 * c))
+	if f.Sums != nil {
+		zeroPartials(pieces * 2 * c)
+	}
+	runPass(len(d), c, finishPiece)
+	if f.Sums != nil {
+		addPartials(f.Sums, pieces, c)
+	}
+}
+
+func finishPiece(worker, piece int) {
+	p := &pass
+	first, rows := pieceRows(piece)
+	part := arenas[worker].buf[:2*p.c]
+	clear(part)
+	var sa, sb []float64
+	if p.fin.Sums != nil {
+		sa, sb = piecePartials(piece, p.c)
+	}
+	p.fin.store(p.dst, first*p.c, p.c, p.dst[first*p.c:], p.c, rows, sa, sb, part)
+}
+
+// ChannelSums sets s to Σ y and Σ y² per channel of y, pixels × c.
+func ChannelSums(s *Sums, y []float32, c int) {
+	checkRows("ChannelSums", c, len(y))
+	busy.Lock()
+	defer busy.Unlock()
+	sumPass(s, reader{x: y, lo: minusInf, c: c})
+}
+
+// ColumnSums sets sums to Σ per channel of what g reads, pixels × c.
+func ColumnSums(sums []float64, g Grad, c int) {
+	checkRows("ColumnSums", c, len(g.D))
+	busy.Lock()
+	defer busy.Unlock()
+	if len(squares) < c {
+		squares = make([]float64, c)
+	}
+	s := Sums{sums[:c], squares[:c]}
+	sumPass(&s, gradReader(g, c))
+}
+
+var squares []float64 // sums of squares that nobody asked for
+
+func sumPass(s *Sums, r reader) {
+	p := &pass
+	p.a = r
+	planPass(len(r.x), r.c)
+	pieces := p.pieces
+	reserve(room(2*r.c, p.rows*r.c))
+	zeroPartials(pieces * 2 * r.c)
+	runPass(len(r.x), r.c, sumPiece)
+	addPartials(s, pieces, r.c)
+}
+
+func sumPiece(worker, piece int) {
+	p := &pass
+	first, rows := pieceRows(piece)
+	m := &arenas[worker]
+	m.used = 0
+	part := m.take(2 * p.c)
+	y := p.a.x[first*p.c:]
+	if !p.a.plain() {
+		y = m.take(p.rows * p.c)
+		p.a.load(y, p.c, first*p.c, p.c, rows)
+	}
+	sa, sb := piecePartials(piece, p.c)
+	addSums(sa, sb, y, p.c, rows, p.c, part)
 }

@@ -44,20 +44,20 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 	}
 }
 
-func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo float32) {
+func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32) {
 	if rows == 0 {
 		return
 	}
 	if !cpu.AVX2 {
-		joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo)
+		joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo, loA, loB)
 		return
 	}
 	last := rows*c - 1
 	_, _, _, _, _, _, _ = dst[last], a[last], b[last], as[c-1], at[c-1], bs[c-1], bt[c-1]
 	if cpu.AVX512 {
-		joinRowsAVX512(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo)
+		joinRowsAVX512(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
 	} else {
-		joinRowsAVX2(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo)
+		joinRowsAVX2(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
 	}
 }
 

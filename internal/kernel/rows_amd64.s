@@ -142,9 +142,9 @@ c_done:
 	VZEROUPPER
 	RET
 
-// func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32)
+// func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·joinRowsAVX512(SB), NOSPLIT, $0-76
+TEXT ·joinRowsAVX512(SB), NOSPLIT, $0-84
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -154,6 +154,8 @@ TEXT ·joinRowsAVX512(SB), NOSPLIT, $0-76
 	MOVQ         bs+56(FP), R8
 	MOVQ         bt+64(FP), R9
 	VBROADCASTSS lo+72(FP), Z0
+	VBROADCASTSS loA+76(FP), Z1
+	VBROADCASTSS loB+80(FP), Z2
 	MOVQ         c+32(FP), R10
 	SHLQ         $0x02, R10
 	MOVQ         c+32(FP), R11
@@ -172,17 +174,19 @@ row:
 	JMP  c_test
 
 c_vector:
-	VMOVUPS     (SI)(R13*1), Z1
-	VMOVUPS     (R8)(R13*1), Z2
-	VMOVUPS     (DI)(R13*1), Z3
-	VMOVUPS     (R9)(R13*1), Z4
-	VMOVUPS     (CX)(R13*1), Z5
-	VMOVUPS     (DX)(R13*1), Z6
-	VFMADD213PS Z3, Z5, Z1
-	VFMADD213PS Z4, Z6, Z2
-	VADDPS      Z2, Z1, Z1
-	VMAXPS      Z1, Z0, Z1
-	VMOVUPS     Z1, (AX)(R13*1)
+	VMOVUPS     (SI)(R13*1), Z3
+	VMOVUPS     (R8)(R13*1), Z4
+	VMOVUPS     (DI)(R13*1), Z5
+	VMOVUPS     (R9)(R13*1), Z6
+	VMOVUPS     (CX)(R13*1), Z7
+	VMOVUPS     (DX)(R13*1), Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, (AX)(R13*1)
 	ADDQ        $0x40, R13
 
 c_test:
@@ -190,17 +194,19 @@ c_test:
 	JB          c_vector
 	TESTQ       R12, R12
 	JZ          c_done
-	VMOVUPS.Z   (SI)(R13*1), K1, Z1
-	VMOVUPS.Z   (R8)(R13*1), K1, Z2
-	VMOVUPS.Z   (DI)(R13*1), K1, Z3
-	VMOVUPS.Z   (R9)(R13*1), K1, Z4
-	VMOVUPS.Z   (CX)(R13*1), K1, Z5
-	VMOVUPS.Z   (DX)(R13*1), K1, Z6
-	VFMADD213PS Z3, Z5, Z1
-	VFMADD213PS Z4, Z6, Z2
-	VADDPS      Z2, Z1, Z1
-	VMAXPS      Z1, Z0, Z1
-	VMOVUPS     Z1, K1, (AX)(R13*1)
+	VMOVUPS.Z   (SI)(R13*1), K1, Z3
+	VMOVUPS.Z   (R8)(R13*1), K1, Z4
+	VMOVUPS.Z   (DI)(R13*1), K1, Z5
+	VMOVUPS.Z   (R9)(R13*1), K1, Z6
+	VMOVUPS.Z   (CX)(R13*1), K1, Z7
+	VMOVUPS.Z   (DX)(R13*1), K1, Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, K1, (AX)(R13*1)
 
 c_done:
 	ADDQ R10, AX
@@ -900,9 +906,9 @@ c_done:
 	VZEROUPPER
 	RET
 
-// func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32)
+// func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
 // Requires: AVX, FMA3
-TEXT ·joinRowsAVX2(SB), NOSPLIT, $0-76
+TEXT ·joinRowsAVX2(SB), NOSPLIT, $0-84
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -912,6 +918,8 @@ TEXT ·joinRowsAVX2(SB), NOSPLIT, $0-76
 	MOVQ         bs+56(FP), R8
 	MOVQ         bt+64(FP), R9
 	VBROADCASTSS lo+72(FP), Y0
+	VBROADCASTSS loA+76(FP), Y1
+	VBROADCASTSS loB+80(FP), Y2
 	MOVQ         c+32(FP), R10
 	SHLQ         $0x02, R10
 	MOVQ         c+32(FP), R11
@@ -922,24 +930,26 @@ TEXT ·joinRowsAVX2(SB), NOSPLIT, $0-76
 	MOVQ         R12, R13
 	NEGQ         R13
 	LEAQ         rowsTail<>+0(SB), R14
-	VMOVUPS      32(R14)(R13*1), Y1
+	VMOVUPS      32(R14)(R13*1), Y3
 
 row:
 	XORQ R13, R13
 	JMP  c_test
 
 c_vector:
-	VMOVUPS     (SI)(R13*1), Y2
-	VMOVUPS     (R8)(R13*1), Y3
-	VMOVUPS     (DI)(R13*1), Y4
-	VMOVUPS     (R9)(R13*1), Y5
-	VMOVUPS     (CX)(R13*1), Y6
-	VMOVUPS     (DX)(R13*1), Y7
-	VFMADD213PS Y4, Y6, Y2
-	VFMADD213PS Y5, Y7, Y3
-	VADDPS      Y3, Y2, Y2
-	VMAXPS      Y2, Y0, Y2
-	VMOVUPS     Y2, (AX)(R13*1)
+	VMOVUPS     (SI)(R13*1), Y4
+	VMOVUPS     (R8)(R13*1), Y5
+	VMOVUPS     (DI)(R13*1), Y6
+	VMOVUPS     (R9)(R13*1), Y7
+	VMOVUPS     (CX)(R13*1), Y8
+	VMOVUPS     (DX)(R13*1), Y9
+	VFMADD213PS Y6, Y8, Y4
+	VFMADD213PS Y7, Y9, Y5
+	VMAXPS      Y4, Y1, Y4
+	VMAXPS      Y5, Y2, Y5
+	VADDPS      Y5, Y4, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMOVUPS     Y4, (AX)(R13*1)
 	ADDQ        $0x20, R13
 
 c_test:
@@ -947,17 +957,19 @@ c_test:
 	JB          c_vector
 	TESTQ       R12, R12
 	JZ          c_done
-	VMASKMOVPS  (SI)(R13*1), Y1, Y2
-	VMASKMOVPS  (R8)(R13*1), Y1, Y3
-	VMASKMOVPS  (DI)(R13*1), Y1, Y4
-	VMASKMOVPS  (R9)(R13*1), Y1, Y5
-	VMASKMOVPS  (CX)(R13*1), Y1, Y6
-	VMASKMOVPS  (DX)(R13*1), Y1, Y7
-	VFMADD213PS Y4, Y6, Y2
-	VFMADD213PS Y5, Y7, Y3
-	VADDPS      Y3, Y2, Y2
-	VMAXPS      Y2, Y0, Y2
-	VMASKMOVPS  Y2, Y1, (AX)(R13*1)
+	VMASKMOVPS  (SI)(R13*1), Y3, Y4
+	VMASKMOVPS  (R8)(R13*1), Y3, Y5
+	VMASKMOVPS  (DI)(R13*1), Y3, Y6
+	VMASKMOVPS  (R9)(R13*1), Y3, Y7
+	VMASKMOVPS  (CX)(R13*1), Y3, Y8
+	VMASKMOVPS  (DX)(R13*1), Y3, Y9
+	VFMADD213PS Y6, Y8, Y4
+	VFMADD213PS Y7, Y9, Y5
+	VMAXPS      Y4, Y1, Y4
+	VMAXPS      Y5, Y2, Y5
+	VADDPS      Y5, Y4, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMASKMOVPS  Y4, Y3, (AX)(R13*1)
 
 c_done:
 	ADDQ R10, AX

@@ -95,7 +95,7 @@ type finisher struct {
 func newFinisher(f Finish, c int) finisher {
 	one, zero := constants(c)
 	r := finisher{f, one, zero, c}
-	if f.Mask.Scale != nil {
+	if f.Mask.X != nil && f.Mask.Scale != nil {
 		r.scale, r.shift = f.Mask.Scale, f.Mask.Shift
 	}
 	return r

@@ -10,8 +10,8 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 	gradRowsPlain(dst, ds, d, y, ss, rows, c, a, b, k)
 }
 
-func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo float32) {
-	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo)
+func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32) {
+	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo, loA, loB)
 }
 
 func sumRows(y []float32, ys, rows, c int, sum, square []float32) {

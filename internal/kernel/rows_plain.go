@@ -27,12 +27,12 @@ func gradRowsPlain(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b,
 	}
 }
 
-// joinRowsPlain: dst = max(lo, (a·as + at) + (b·bs + bt)).
-func joinRowsPlain(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo float32) {
+// joinRowsPlain: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
+func joinRowsPlain(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32) {
 	for r := range rows {
 		d, a, b := dst[r*c:][:c], a[r*c:][:c], b[r*c:][:c]
 		for i := range d {
-			d[i] = max(lo, (a[i]*as[i]+at[i])+(b[i]*bs[i]+bt[i]))
+			d[i] = max(lo, max(loA, a[i]*as[i]+at[i])+max(loB, b[i]*bs[i]+bt[i]))
 		}
 	}
 }

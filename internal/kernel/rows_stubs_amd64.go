@@ -14,10 +14,10 @@ func affineRowsAVX512(dst *float32, ds int, src *float32, ss int, rows int, c in
 //go:noescape
 func gradRowsAVX512(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 
-// joinRowsAVX512: dst = max(lo, (a·as + at) + (b·bs + bt)), all rows dense.
+// joinRowsAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
 //
 //go:noescape
-func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32)
+func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
 
 // sumRowsAVX512: sum = Σ y, square = Σ y² over the rows.
 //
@@ -69,10 +69,10 @@ func affineRowsAVX2(dst *float32, ds int, src *float32, ss int, rows int, c int,
 //go:noescape
 func gradRowsAVX2(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 
-// joinRowsAVX2: dst = max(lo, (a·as + at) + (b·bs + bt)), all rows dense.
+// joinRowsAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
 //
 //go:noescape
-func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32)
+func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
 
 // sumRowsAVX2: sum = Σ y, square = Σ y² over the rows.
 //

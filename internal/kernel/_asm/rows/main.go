@@ -208,11 +208,11 @@ func grad(s isa) {
 }
 
 func join(s isa) {
-	start(s, "joinRows", "func(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32)",
-		"joinRows"+s.suffix+": dst = max(lo, (a·as + at) + (b·bs + bt)), all rows dense.")
+	start(s, "joinRows", "func(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)",
+		"joinRows"+s.suffix+": dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.")
 	dst, a, b := ptr("dst"), ptr("a"), ptr("b")
 	rows, as, at, bs, bt := ptr("rows"), ptr("as"), ptr("at"), ptr("bs"), ptr("bt")
-	lo := s.broadcast("lo")
+	lo, loA, loB := s.broadcast("lo"), s.broadcast("loA"), s.broadcast("loB")
 	width := stride("c")
 	r := channels(s, ptr("c"))
 	Label("row")
@@ -222,6 +222,8 @@ func join(s isa) {
 		xa, xb := r.load(idx(a, i), masked), r.load(idx(b, i), masked)
 		VFMADD213PS(ta, xa, va)
 		VFMADD213PS(tb, xb, vb)
+		VMAXPS(va, loA, va)
+		VMAXPS(vb, loB, vb)
 		VADDPS(vb, va, va)
 		VMAXPS(va, lo, va)
 		r.store(va, idx(dst, i), masked)

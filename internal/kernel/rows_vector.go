@@ -1,0 +1,155 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/parallel"
+)
+
+// Passes over long vectors, on all workers.
+
+// vectorPiece is the length of a piece. A sum over one, in 64 lanes of
+// float32, adds 64 numbers to each lane.
+const vectorPiece = 4096
+
+// vectorPieces is how many pieces a worker takes at a time.
+const vectorPieces = 8
+
+// vector is the pass under way.
+var vector struct {
+	w, m, v, g        []float32
+	lr, mu, wd, scale float32
+	adam              adamArgs
+}
+
+// adamArgs are the constants of an AdamW step.
+type adamArgs struct {
+	beta1, rest1, beta2, rest2 float32 // rest = 1 − beta
+	keep, rate, rootScale, eps float32
+}
+
+func runVector(n int, body func(worker, piece int)) {
+	const size = vectorPiece * vectorPieces
+	parallel.For((n+size-1)/size, body)
+	v := &vector
+	v.w, v.m, v.v, v.g = nil, nil, nil, nil
+}
+
+func vectorRange(piece int) (lo, hi int) {
+	const size = vectorPiece * vectorPieces
+	return piece * size, min((piece+1)*size, len(vector.w))
+}
+
+func checkVectors(what string, n int, more ...int) {
+	for _, m := range more {
+		if m != n {
+			panic(fmt.Sprintf("kernel: %s of vectors of %d and %d elements", what, n, m))
+		}
+	}
+}
+
+// Axpy computes y += a·x.
+func Axpy(y []float32, a float32, x []float32) {
+	checkVectors("Axpy", len(y), len(x))
+	busy.Lock()
+	defer busy.Unlock()
+	vector.w, vector.g, vector.scale = y, x, a
+	runVector(len(y), axpyPiece)
+}
+
+func axpyPiece(_, piece int) {
+	lo, hi := vectorRange(piece)
+	axpy(vector.w[lo:hi], vector.scale, vector.g[lo:hi])
+}
+
+// Scale computes x *= a.
+func Scale(x []float32, a float32) {
+	busy.Lock()
+	defer busy.Unlock()
+	vector.w, vector.scale = x, a
+	runVector(len(x), scalePiece)
+}
+
+func scalePiece(_, piece int) {
+	lo, hi := vectorRange(piece)
+	scale(vector.w[lo:hi], vector.scale)
+}
+
+// Dot returns Σ a·b.
+func Dot(a, b []float32) float64 {
+	checkVectors("Dot", len(a), len(b))
+	busy.Lock()
+	defer busy.Unlock()
+	vector.w, vector.g = a, b
+	pieces := (len(a) + vectorPiece*vectorPieces - 1) / (vectorPiece * vectorPieces)
+	zeroPartials(pieces)
+	runVector(len(a), dotPiece)
+	var sum float64
+	for _, v := range partials[:pieces] {
+		sum += v
+	}
+	return sum
+}
+
+func dotPiece(_, piece int) {
+	lo, hi := vectorRange(piece)
+	for ; lo < hi; lo += vectorPiece {
+		end := min(lo+vectorPiece, hi)
+		partials[piece] += dot(vector.w[lo:end], vector.g[lo:end])
+	}
+}
+
+// SumSquares returns Σ x².
+func SumSquares(x []float32) float64 { return Dot(x, x) }
+
+// MomentumStep is a step of gradient descent with momentum, in one pass:
+//
+//	m = momentum·m + scale·(g + weightDecay·w)
+//	w -= lr·m
+//
+// scale is the trust ratio of LARS, or 1.
+func MomentumStep(w, m, g []float32, lr, momentum, weightDecay, scale float32) {
+	checkVectors("MomentumStep", len(w), len(m), len(g))
+	busy.Lock()
+	defer busy.Unlock()
+	v := &vector
+	v.w, v.m, v.g = w, m, g
+	v.lr, v.mu, v.wd, v.scale = lr, momentum, weightDecay, scale
+	runVector(len(w), momentumPiece)
+}
+
+func momentumPiece(_, piece int) {
+	v := &vector
+	lo, hi := vectorRange(piece)
+	momentum(v.w[lo:hi], v.m[lo:hi], v.g[lo:hi], v.lr, v.mu, v.wd, v.scale)
+}
+
+// AdamStep is step number step ≥ 1 of AdamW (Loshchilov & Hutter 2019,
+// Algorithm 2), in one pass:
+//
+//	m = beta1·m + (1−beta1)·g
+//	v = beta2·v + (1−beta2)·g²
+//	w = (1−lr·weightDecay)·w − lr·m̂/(√v̂ + eps), m̂ = m/(1−beta1^step), v̂ = v/(1−beta2^step)
+func AdamStep(w, m, v, g []float32, step int, lr, beta1, beta2, eps, weightDecay float64) {
+	checkVectors("AdamStep", len(w), len(m), len(v), len(g))
+	busy.Lock()
+	defer busy.Unlock()
+	x := &vector
+	x.w, x.m, x.v, x.g = w, m, v, g
+	x.adam = adamArgs{
+		beta1: float32(beta1), rest1: float32(1 - beta1),
+		beta2: float32(beta2), rest2: float32(1 - beta2),
+		keep:      float32(1 - lr*weightDecay),
+		rate:      float32(lr / (1 - math.Pow(beta1, float64(step)))),
+		rootScale: float32(1 / math.Sqrt(1-math.Pow(beta2, float64(step)))),
+		eps:       float32(eps),
+	}
+	runVector(len(w), adamPiece)
+}
+
+func adamPiece(_, piece int) {
+	v := &vector
+	lo, hi := vectorRange(piece)
+	adam(v.w[lo:hi], v.m[lo:hi], v.v[lo:hi], v.g[lo:hi], &v.adam)
+}

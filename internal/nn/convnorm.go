@@ -192,5 +192,5 @@ func (u *ConvNorm) In(p *Pass) Act { return p.live(p.top(u).in) }
 // backward whose gradient was made for another layer too.
 func (u *ConvNorm) sumGrad(p *Pass, d []float32) {
 	r := p.top(u)
-	finishGrad(d, r.out.C, kernel.Finish{Dot: r.y, Sums: r.sums})
+	kernel.FinishGrad(d, r.out.C, kernel.Finish{Dot: r.y, Sums: r.sums})
 }

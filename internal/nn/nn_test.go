@@ -146,7 +146,7 @@ func TestDerivatives(t *testing.T) {
 			out := test.l.forward(p, Input(x, test.n, test.h, test.w, test.c))
 			d := p.arena.Get(out.Len())
 			copy(d, w)
-			finishGrad(d, out.C, out.Finish(nil))
+			kernel.FinishGrad(d, out.C, out.Finish(nil))
 			dx := append([]float32(nil), test.l.backward(p, d)...)
 
 			const eps, tol = 2e-3, 1e-2

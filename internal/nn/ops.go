@@ -2,36 +2,6 @@ package nn
 
 import "vicreg/internal/kernel"
 
-func addReLU(out []float32, a, b kernel.Source, c int, relu bool) {
-	for i := range out {
-		v := a.At(i, i%c) + b.At(i, i%c)
-		if relu {
-			v = max(0, v)
-		}
-		out[i] = v
-	}
-}
-
-func finishGrad(d []float32, c int, f kernel.Finish) {
-	if f.Sums != nil {
-		clear(f.Sums.A)
-		clear(f.Sums.B)
-	}
-	for i, v := range d {
-		if f.Add != nil {
-			v += f.Add[i]
-		}
-		if f.Mask.X != nil && f.Mask.At(i, i%c) <= 0 {
-			v = 0
-		}
-		d[i] = v
-		if f.Sums != nil {
-			f.Sums.A[i%c] += float64(v)
-			f.Sums.B[i%c] += float64(v) * float64(f.Dot[i])
-		}
-	}
-}
-
 func maxPool(out []float32, argmax []uint8, s kernel.Conv, src kernel.Source) {
 	i := 0
 	for n := range s.N {
@@ -70,7 +40,7 @@ func maxPoolGrad(dx, d []float32, argmax []uint8, s kernel.Conv, f kernel.Finish
 			}
 		}
 	}
-	finishGrad(dx, s.C, f)
+	kernel.FinishGrad(dx, s.C, f)
 }
 
 func avgPool(out []float32, in Act, src kernel.Source) {
@@ -92,5 +62,5 @@ func avgPoolGrad(dx, d []float32, in Act, f kernel.Finish) {
 		n, c := i/(hw*in.C), i%in.C
 		dx[i] = d[n*in.C+c] / float32(hw)
 	}
-	finishGrad(dx, in.C, f)
+	kernel.FinishGrad(dx, in.C, f)
 }

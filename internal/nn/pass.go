@@ -135,7 +135,7 @@ func (p *Pass) live(a Act) Act {
 		if r.y == nil {
 			id := p.live(r.id)
 			r.y = p.arena.Get(a.Len())
-			addReLU(r.y, r.in.Source, id.Source, a.C, true)
+			kernel.AddReLU(r.y, r.in.Source, id.Source, a.C, true)
 		}
 		a.X = r.y
 	}

@@ -56,7 +56,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	} else {
 		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
 	}
-	addReLU(out.X, a.Source, id.Source, a.C, true)
+	kernel.AddReLU(out.X, a.Source, id.Source, a.C, true)
 	if x.join != nil {
 		p.done(x.join)
 	}

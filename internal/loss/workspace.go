@@ -123,17 +123,29 @@ func (ws *Workspace) centreStrip(_, piece int) {
 	}
 }
 
-// sumRow adds a to sumA and b to sumB and returns Σ (a − b)².
-func sumRow(sumA, sumB []float64, a, b []float32) (square float64) {
+// sumRow adds a to sumA and b to sumB and returns Σ (a − b)², in two chains of
+// additions, which run faster than one.
+func sumRow(sumA, sumB []float64, a, b []float32) float64 {
 	sumA, sumB, b = sumA[:len(a)], sumB[:len(a)], b[:len(a)]
-	for j, x := range a {
-		y := b[j]
-		sumA[j] += float64(x)
-		sumB[j] += float64(y)
-		diff := float64(x) - float64(y)
-		square += diff * diff
+	var even, odd float64
+	j := 0
+	for ; j+1 < len(a); j += 2 {
+		x0, y0 := float64(a[j]), float64(b[j])
+		x1, y1 := float64(a[j+1]), float64(b[j+1])
+		sumA[j] += x0
+		sumB[j] += y0
+		sumA[j+1] += x1
+		sumB[j+1] += y1
+		even += (x0 - y0) * (x0 - y0)
+		odd += (x1 - y1) * (x1 - y1)
 	}
-	return square
+	if j < len(a) {
+		x, y := float64(a[j]), float64(b[j])
+		sumA[j] += x
+		sumB[j] += y
+		even += (x - y) * (x - y)
+	}
+	return even + odd
 }
 
 // centreRow stores z − mean in zc and adds its squares to sum.

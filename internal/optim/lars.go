@@ -3,8 +3,8 @@ package optim
 import (
 	"math"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
-	"vicreg/internal/parallel"
 )
 
 // LARS is layer-wise adaptive rate scaling with momentum, released lines
@@ -25,13 +25,7 @@ type LARS struct {
 	Clip bool
 	Eps  float64
 
-	set
-	momentum []*nn.Param
-	part     [][2]float64 // per piece: Σ w² and Σ (g + δ·w)² or Σ g²
-	rate     []rate       // per parameter
-	lr       float32
-	norms    func(worker, piece int)
-	update   func(worker, piece int)
+	params, momentum []*nn.Param
 }
 
 // rate is what one step does to one parameter.
@@ -39,11 +33,8 @@ type rate struct{ ratio, decay float32 }
 
 // NewLARS returns an optimizer with the constants of c.
 func NewLARS(params []*nn.Param, c LARS) *LARS {
-	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, set: newSet(params)}
-	o.momentum = o.buffers("momentum")
-	o.part = make([][2]float64, len(o.pieces))
-	o.rate = make([]rate, len(o.params))
-	o.norms, o.update = o.sumPiece, o.updatePiece
+	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, params: trainable(params)}
+	o.momentum = buffers(o.params, "momentum")
 	return o
 }
 
@@ -51,24 +42,35 @@ func (o *LARS) Name() string       { return "lars" }
 func (o *LARS) State() []*nn.Param { return o.momentum }
 
 func (o *LARS) Step(lr float64) {
-	parallel.For(len(o.pieces), o.norms)
-	at := 0
 	for i, p := range o.params {
-		var w2, g2 float64
-		for ; at < len(o.pieces) && o.pieces[at].param == i; at++ {
-			w2, g2 = w2+o.part[at][0], g2+o.part[at][1]
-		}
-		o.rate[i] = rate{1, 0}
+		r := rate{1, 0}
 		if !flat(p) {
-			o.rate[i] = o.trust(math.Sqrt(w2), math.Sqrt(g2), lr)
+			w, g := o.norms(p)
+			r = o.trust(w, g, lr)
 		}
+		kernel.MomentumStep(p.Value, o.momentum[i].Value, p.Grad, float32(lr), float32(o.Momentum), r.decay, r.ratio)
 	}
-	o.lr = float32(lr)
-	parallel.For(len(o.pieces), o.update)
 }
 
-// trust returns the rate of a layer from the norms of its weights and of its
-// gradient, with the decay in it or not as sumPiece has it.
+// norms returns ‖w‖ and ‖g + δ·w‖, or ‖g‖ if Eps > 0.
+func (o *LARS) norms(p *nn.Param) (w, g float64) {
+	w2, g2 := kernel.SumSquares(p.Value), kernel.SumSquares(p.Grad)
+	if o.Eps == 0 && o.WeightDecay != 0 {
+		d := o.WeightDecay
+		most := g2 + d*d*w2
+		g2 = most + 2*d*kernel.Dot(p.Value, p.Grad)
+		if g2 < most/100 { // the gradient opposes the decay: digits were lost
+			g2 = 0
+			for i, w := range p.Value {
+				u := float64(p.Grad[i]) + d*float64(w)
+				g2 += u * u
+			}
+		}
+	}
+	return math.Sqrt(w2), math.Sqrt(g2)
+}
+
+// trust returns the rate of a layer from its norms.
 func (o *LARS) trust(w, g, lr float64) rate {
 	decay := float32(o.WeightDecay)
 	q := o.Eta * w / g
@@ -85,55 +87,4 @@ func (o *LARS) trust(w, g, lr float64) rate {
 		q = min(q/lr, 1)
 	}
 	return rate{float32(q), decay}
-}
-
-func (o *LARS) sumPiece(_, i int) {
-	x := o.pieces[i]
-	p := o.params[x.param]
-	if flat(p) {
-		return
-	}
-	decay := float32(o.WeightDecay)
-	if o.Eps > 0 {
-		decay = 0
-	}
-	o.part[i] = squares(p.Value[x.lo:x.hi], p.Grad[x.lo:x.hi], decay)
-}
-
-// squares returns Σ w² and Σ (g + decay·w)². The second is not put together from
-// Σ g², Σ g·w and Σ w², which cancel where the gradient opposes the decay.
-func squares(w, g []float32, decay float32) [2]float64 {
-	g = g[:len(w)]
-	var w0, w1, g0, g1 float64
-	i := 0
-	for ; i+1 < len(w); i += 2 {
-		a, b := w[i], w[i+1]
-		c, d := float64(g[i]+decay*a), float64(g[i+1]+decay*b)
-		w0 += float64(a) * float64(a)
-		w1 += float64(b) * float64(b)
-		g0 += c * c
-		g1 += d * d
-	}
-	if i < len(w) {
-		c := float64(g[i] + decay*w[i])
-		w0 += float64(w[i]) * float64(w[i])
-		g0 += c * c
-	}
-	return [2]float64{w0 + w1, g0 + g1}
-}
-
-func (o *LARS) updatePiece(_, i int) {
-	x := o.pieces[i]
-	p, r := o.params[x.param], o.rate[x.param]
-	momentumStep(p.Value[x.lo:x.hi], o.momentum[x.param].Value[x.lo:x.hi], p.Grad[x.lo:x.hi],
-		o.lr, float32(o.Momentum), r.decay, r.ratio)
-}
-
-// momentumStep: m = momentum·m + scale·(g + decay·w), w = w − lr·m.
-func momentumStep(w, m, g []float32, lr, momentum, decay, scale float32) {
-	m, g = m[:len(w)], g[:len(w)]
-	for i := range w {
-		m[i] = momentum*m[i] + scale*(g[i]+decay*w[i])
-		w[i] -= lr * m[i]
-	}
 }

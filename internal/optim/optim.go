@@ -56,22 +56,9 @@ func New(params []*nn.Param, c Config) (Optimizer, error) {
 	return nil, fmt.Errorf("unknown optimizer %q; known: lars, sgd, adamw", c.Name)
 }
 
-// pieceLen is the number of elements of a parameter that a worker takes at
-// once: three arrays of them fit its second-level cache.
-const pieceLen = 1 << 15
-
-// piece is a run of elements of one parameter.
-type piece struct{ param, lo, hi int }
-
-// set is the parameters an optimizer works on, cut into pieces.
-type set struct {
-	params []*nn.Param
-	pieces []piece
-}
-
-// newSet leaves out parameters without a gradient.
-func newSet(params []*nn.Param) set {
-	var s set
+// trainable returns the parameters that have a gradient.
+func trainable(params []*nn.Param) []*nn.Param {
+	var out []*nn.Param
 	for _, p := range params {
 		if p.Grad == nil {
 			continue
@@ -79,18 +66,15 @@ func newSet(params []*nn.Param) set {
 		if len(p.Grad) != len(p.Value) {
 			panic(fmt.Sprintf("optim: %s has %d values and a gradient of %d", p.Name, len(p.Value), len(p.Grad)))
 		}
-		for lo := 0; lo < len(p.Value); lo += pieceLen {
-			s.pieces = append(s.pieces, piece{len(s.params), lo, min(lo+pieceLen, len(p.Value))})
-		}
-		s.params = append(s.params, p)
+		out = append(out, p)
 	}
-	return s
+	return out
 }
 
 // buffers returns a zero array for each parameter, named after it.
-func (s set) buffers(what string) []*nn.Param {
-	out := make([]*nn.Param, len(s.params))
-	for i, p := range s.params {
+func buffers(params []*nn.Param, what string) []*nn.Param {
+	out := make([]*nn.Param, len(params))
+	for i, p := range params {
 		out[i] = nn.NewBuffer(p.Name+"."+what, p.Shape...)
 	}
 	return out

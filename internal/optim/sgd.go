@@ -1,8 +1,8 @@
 package optim
 
 import (
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
-	"vicreg/internal/parallel"
 )
 
 // SGD is stochastic gradient descent with momentum, as PyTorch's:
@@ -17,17 +17,13 @@ type SGD struct {
 	Momentum, WeightDecay float64
 	Nesterov, DecayAll    bool
 
-	set
-	momentum []*nn.Param
-	lr       float32
-	update   func(worker, piece int)
+	params, momentum []*nn.Param
 }
 
 // NewSGD returns an optimizer with the constants of c.
 func NewSGD(params []*nn.Param, c SGD) *SGD {
-	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll, set: newSet(params)}
-	o.momentum = o.buffers("momentum")
-	o.update = o.updatePiece
+	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll, params: trainable(params)}
+	o.momentum = buffers(o.params, "momentum")
 	return o
 }
 
@@ -35,26 +31,19 @@ func (o *SGD) Name() string       { return "sgd" }
 func (o *SGD) State() []*nn.Param { return o.momentum }
 
 func (o *SGD) Step(lr float64) {
-	o.lr = float32(lr)
-	parallel.For(len(o.pieces), o.update)
-}
-
-func (o *SGD) updatePiece(_, i int) {
-	x := o.pieces[i]
-	p := o.params[x.param]
-	decay := float32(o.WeightDecay)
-	if flat(p) && !o.DecayAll {
-		decay = 0
-	}
-	w, m, g := p.Value[x.lo:x.hi], o.momentum[x.param].Value[x.lo:x.hi], p.Grad[x.lo:x.hi]
-	if !o.Nesterov {
-		momentumStep(w, m, g, o.lr, float32(o.Momentum), decay, 1)
-		return
-	}
-	momentum := float32(o.Momentum)
-	for i := range w {
-		d := g[i] + decay*w[i]
-		m[i] = momentum*m[i] + d
-		w[i] -= o.lr * (d + momentum*m[i])
+	rate, momentum := float32(lr), float32(o.Momentum)
+	for i, p := range o.params {
+		m, decay := o.momentum[i].Value, float32(0)
+		if o.DecayAll || !flat(p) {
+			decay = float32(o.WeightDecay)
+		}
+		if !o.Nesterov {
+			kernel.MomentumStep(p.Value, m, p.Grad, rate, momentum, decay, 1)
+			continue
+		}
+		kernel.MomentumStep(p.Value, m, p.Grad, 0, momentum, decay, 1) // m alone
+		kernel.Scale(p.Value, 1-rate*decay)
+		kernel.Axpy(p.Value, -rate, p.Grad)
+		kernel.Axpy(p.Value, -rate*momentum, m)
 	}
 }

@@ -1,0 +1,209 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"vicreg/internal/imagefile"
+)
+
+// Bad is an image that cannot be used.
+type Bad struct {
+	Name string // of the item
+	Err  error  // names the file and the reason
+}
+
+// TooManyBad is the error when more than a tenth of the images are bad.
+type TooManyBad struct {
+	Bad   []Bad
+	Total int // images of the data set
+}
+
+func (e *TooManyBad) Error() string {
+	const shown = 5
+	var reasons []string
+	for _, b := range e.Bad[:min(len(e.Bad), shown)] {
+		reasons = append(reasons, b.Err.Error())
+	}
+	if more := len(e.Bad) - shown; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%d of %d images cannot be read, more than a tenth: %s", len(e.Bad), e.Total, strings.Join(reasons, "; "))
+}
+
+func tooMany(bad, total int) bool { return bad*10 > total }
+
+// ScanOptions say how thoroughly to look.
+type ScanOptions struct {
+	Workers  int                   // 0: one for each processor
+	Decode   int                   // decode this many files, spread evenly, and look at the header of the others; 0: 50,000, -1: all
+	Progress func(done, total int) // called now and then, done growing; may be nil
+}
+
+// Report is what a Scan found, of the images that are left.
+type Report struct {
+	Images     int
+	Decoded    int // of them, and measured
+	Grey       int // images with one channel in their file, among those decoded
+	Channels   int // 1 if all are grey, else 3; or as the source was told
+	MinW, MaxW int // pixels
+	MinH, MaxH int
+	Mean, Std  []float64 // by channel, of pixels in [0, 1]
+	Bad        []Bad     // in the order of the data set; no longer in it
+}
+
+// found is what a Scan learns of one item.
+type found struct {
+	w, h, c int
+	mean    [3]float64 // over the pixels, in [0, 1]
+	square  [3]float64 // mean of squares
+	decoded bool
+	err     error
+}
+
+// Scan looks at every image once, takes those that cannot be read out of the
+// data set, and measures the rest. Mean and standard deviation are those of all
+// pixels of all images, each image counting the same whatever its size; a
+// channel that never varies is given a standard deviation of 1. More than a
+// tenth bad is an error of type *TooManyBad.
+//
+// Files may still turn bad later: see Loader.Bad.
+func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
+	n := len(s.data.Items)
+	if n == 0 {
+		return nil, fmt.Errorf("%s: the data set has no images", s.data.Name)
+	}
+	decode := o.Decode
+	if decode == 0 {
+		decode = 50_000
+	}
+	if decode < 0 || decode > n {
+		decode = n
+	}
+
+	all := make([]found, n)
+	var next, done atomic.Int64
+	var wg sync.WaitGroup
+	var progress struct {
+		sync.Mutex
+		last int
+	}
+	for range min(workersOr(o.Workers), n) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1) - 1)
+				if i >= n {
+					return
+				}
+				// Item ⌊k·n/decode⌋ is decoded for each k.
+				k := (i*decode + n - 1) / n
+				s.look(i, &all[i], s.data.Items[i].Path == "" || k < decode && k*n/decode == i)
+				if d := int(done.Add(1)); o.Progress != nil && (d%16 == 0 || d == n) {
+					progress.Lock()
+					if d > progress.last {
+						progress.last = d
+						o.Progress(d, n)
+					}
+					progress.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.conclude(all)
+}
+
+// look fills in what is to be known of item i.
+func (s *Source) look(i int, f *found, decode bool) {
+	item := &s.data.Items[i]
+	if !decode {
+		f.w, f.h, f.err = imagefile.Stat(item.Path, s.limits)
+		return
+	}
+	m, err := s.Image(i)
+	if err != nil {
+		f.err = err
+		return
+	}
+	f.decoded, f.w, f.h, f.c = true, m.W, m.H, m.C
+	var sum, square [3]uint64 // exact
+	if m.C == 1 {
+		for _, v := range m.Pix {
+			sum[0] += uint64(v)
+			square[0] += uint64(v) * uint64(v)
+		}
+		sum[1], sum[2], square[1], square[2] = sum[0], sum[0], square[0], square[0]
+	} else {
+		for p := m.Pix; len(p) >= 3; p = p[3:] {
+			r, g, b := uint64(p[0]), uint64(p[1]), uint64(p[2])
+			sum[0] += r
+			sum[1] += g
+			sum[2] += b
+			square[0] += r * r
+			square[1] += g * g
+			square[2] += b * b
+		}
+	}
+	pixels := float64(m.W) * float64(m.H)
+	for c := range 3 {
+		f.mean[c] = float64(sum[c]) / pixels / 255
+		f.square[c] = float64(square[c]) / pixels / (255 * 255)
+	}
+}
+
+// conclude sums up in the order of the items, so that the same numbers come out
+// however many goroutines looked.
+func (s *Source) conclude(all []found) (*Report, error) {
+	r := &Report{MinW: math.MaxInt, MinH: math.MaxInt}
+	var bad []int
+	var mean, square [3]float64
+	for i := range all {
+		f := &all[i]
+		if f.err != nil {
+			bad = append(bad, i)
+			r.Bad = append(r.Bad, Bad{Name: s.data.Items[i].Name, Err: f.err})
+			continue
+		}
+		r.Images++
+		r.MinW, r.MaxW = min(r.MinW, f.w), max(r.MaxW, f.w)
+		r.MinH, r.MaxH = min(r.MinH, f.h), max(r.MaxH, f.h)
+		if !f.decoded {
+			continue
+		}
+		r.Decoded++
+		if f.c == 1 {
+			r.Grey++
+		}
+		for c := range 3 {
+			mean[c] += f.mean[c]
+			square[c] += f.square[c]
+		}
+	}
+	if tooMany(len(bad), len(all)) || r.Decoded == 0 {
+		return nil, &TooManyBad{Bad: r.Bad, Total: len(all)}
+	}
+	if s.channels == 0 {
+		s.channels = 3
+		if r.Grey == r.Decoded {
+			s.channels = 1
+		}
+	}
+	r.Channels = s.channels
+	for c := range r.Channels {
+		m := mean[c] / float64(r.Decoded)
+		std := math.Sqrt(max(0, square[c]/float64(r.Decoded)-m*m))
+		if std < 1e-6 {
+			std = 1
+		}
+		r.Mean, r.Std = append(r.Mean, m), append(r.Std, std)
+	}
+	s.remove(bad)
+	return r, nil
+}

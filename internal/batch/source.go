@@ -1,0 +1,128 @@
+// Package batch turns a data set into batches: images decoded, augmented,
+// normalised, and ready before they are asked for.
+//
+//	source := batch.NewSource(data, batch.SourceOptions{Channels: 3})
+//	report, err := source.Scan(ctx, batch.ScanOptions{}) // bad images out, mean and std
+//	loader, err := source.Train(batch.Config{...})       // or source.Plain, to evaluate
+//	defer loader.Close()
+//	for {
+//		b, err := loader.Next() // valid until the next call; io.EOF at the end
+//	}
+//
+// What a batch holds depends on the data, the seed, the epoch and the step, not
+// on the number of goroutines at work. They are the package's own: the pool of
+// package parallel is for computing.
+package batch
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
+)
+
+// DefaultCache is the room for decoded images, in bytes.
+const DefaultCache = 512 << 20
+
+// SourceOptions say how images are decoded.
+type SourceOptions struct {
+	Channels int   // 1 or 3, converted if need be; 0: as Scan finds them
+	Cache    int64 // bytes of decoded images to keep; 0: DefaultCache, -1: none
+	Limits   imagefile.Limits
+}
+
+// Source decodes the images of a data set and keeps as many as fit into its
+// cache, pixel for pixel. Any number of goroutines may use it.
+type Source struct {
+	data     *dataset.Dataset
+	channels int
+	limits   imagefile.Limits
+	cache    []atomic.Pointer[imagefile.Image] // by item
+	room     atomic.Int64                      // bytes
+}
+
+// NewSource returns a source of d's images. If channels are not given it must
+// be scanned before it makes batches.
+func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
+	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
+		panic(fmt.Sprintf("batch: %d channels", o.Channels))
+	}
+	s := &Source{data: d, channels: o.Channels, limits: o.Limits, cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
+	switch {
+	case o.Cache == 0:
+		s.room.Store(DefaultCache)
+	case o.Cache > 0:
+		s.room.Store(o.Cache)
+	}
+	return s
+}
+
+// Data returns the data set, after a Scan without its bad images.
+func (s *Source) Data() *dataset.Dataset { return s.data }
+
+// Channels returns the number of channels images have, 0 if it is not known
+// before a Scan.
+func (s *Source) Channels() int { return s.channels }
+
+// Image returns the pixels of item i, with the source's channels. They are not
+// to be changed.
+func (s *Source) Image(i int) (imagefile.Image, error) {
+	if m := s.cache[i].Load(); m != nil {
+		return s.convert(*m), nil
+	}
+	item := &s.data.Items[i]
+	if item.Path == "" && (s.channels == 0 || s.channels == item.Image.C) {
+		return item.Image, nil
+	}
+	m := item.Image
+	if item.Path != "" {
+		var err error
+		if m, err = imagefile.Read(item.Path, s.limits); err != nil {
+			return m, err
+		}
+	}
+	m = s.convert(m)
+	size := int64(len(m.Pix))
+	if s.room.Add(-size) < 0 {
+		s.room.Add(size)
+	} else if !s.cache[i].CompareAndSwap(nil, &m) {
+		s.room.Add(size) // another goroutine was first
+	}
+	return m, nil
+}
+
+func (s *Source) convert(m imagefile.Image) imagefile.Image {
+	if s.channels == 0 {
+		return m
+	}
+	return m.Convert(s.channels)
+}
+
+// remove drops bad items, which are in order, from the data set and the cache.
+func (s *Source) remove(bad []int) {
+	if len(bad) == 0 {
+		return
+	}
+	s.data.Remove(bad)
+	cache := make([]atomic.Pointer[imagefile.Image], len(s.data.Items))
+	to := 0
+	for i := range s.cache {
+		if len(bad) > 0 && i == bad[0] {
+			bad = bad[1:]
+			continue
+		}
+		cache[to].Store(s.cache[i].Load())
+		to++
+	}
+	s.cache = cache
+}
+
+// workersOr returns the number of goroutines to use when n are asked for.
+func workersOr(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.GOMAXPROCS(0)
+}

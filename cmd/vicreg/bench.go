@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/parallel"
+)
+
+// timing is what a benchmark measured.
+type timing struct {
+	Median          float64   `json:"median_s"`
+	Min             float64   `json:"min_s"`
+	Max             float64   `json:"max_s"`
+	Times           []float64 `json:"times_s"`
+	ImagesPerSecond float64   `json:"images_per_second"` // images, not views
+	Gflops          float64   `json:"gflops"`            // useful operations of direct convolution, 10⁹ a second
+	PeakRSS         float64   `json:"peak_rss_mib"`
+}
+
+// benchFlags are shared by all benchmarks.
+type benchFlags struct {
+	threads, steps, warmup int
+	json                   bool
+	profile                string
+}
+
+func newBench() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Time training steps, inference or the loss on random data",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("there is no benchmark %q; known: step, embed, loss", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var f benchFlags
+	flags := cmd.PersistentFlags()
+	flags.IntVar(&f.threads, "threads", 0, "`processors` to use; 0: all")
+	flags.IntVar(&f.steps, "steps", 5, "timed `steps`")
+	flags.IntVar(&f.warmup, "warmup", 1, "`steps` before timing starts")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
+	must(flags.MarkHidden("cpuprofile"))
+	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f))
+	return cmd
+}
+
+// measure times run, which handles images and flops a call, and prints what
+// came out. flags are checked before setup makes run.
+func (f *benchFlags) measure(what string, setup func() (run func() error, images, flops int, err error)) error {
+	for _, v := range []struct {
+		flag       string
+		value, min int
+	}{{"threads", f.threads, 0}, {"steps", f.steps, 1}, {"warmup", f.warmup, 0}} {
+		if v.value < v.min {
+			return usagef("--%s is %d, but must be at least %d", v.flag, v.value, v.min)
+		}
+	}
+	parallel.SetWorkers(f.threads)
+	run, images, flops, err := setup()
+	if err != nil {
+		return err
+	}
+	for range f.warmup {
+		if err := run(); err != nil {
+			return err
+		}
+	}
+	stop, err := startProfile(f.profile)
+	if err != nil {
+		return err
+	}
+	var t timing
+	for range f.steps {
+		start := time.Now()
+		if err := run(); err != nil {
+			return err
+		}
+		t.Times = append(t.Times, time.Since(start).Seconds())
+	}
+	if err := stop(); err != nil {
+		return err
+	}
+	sorted := slices.Sorted(slices.Values(t.Times))
+	t.Min, t.Max = sorted[0], sorted[len(sorted)-1]
+	t.Median = (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+	t.ImagesPerSecond = float64(images) / t.Median
+	t.Gflops = float64(flops) / t.Median / 1e9
+	t.PeakRSS = peakRSS()
+	if f.json {
+		return printJSON(t)
+	}
+	_, err = fmt.Printf("%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %.4g images/s, %.4g Gflop/s, peak memory %.0f MiB\n",
+		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, t.ImagesPerSecond, t.Gflops, t.PeakRSS)
+	return err
+}
+
+// startProfile writes a processor profile to path until the returned function
+// is called; an empty path does nothing.
+func startProfile(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	out, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("--cpuprofile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return out.Close()
+	}, nil
+}
+
+// peakRSS returns the most memory this process held, in MiB: VmHWM, which
+// unlike the resource usage does not count the parent before exec.
+func peakRSS() float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %g kB", &kib); n == 1 {
+			return kib / 1024
+		}
+	}
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	unit := 1024.0 // KiB
+	if runtime.GOOS == "darwin" {
+		unit *= 1024 // bytes
+	}
+	return float64(u.Maxrss) / unit
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"vicreg"
+	"vicreg/internal/npy"
+)
+
+func newEmbed() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "embed RUN",
+		Short: "Write a run's features of images as a NumPy array",
+		Long: `Writes the features of images, as the encoder of a run folder (or of a
+model.safetensors file) sees them: an array images × features of float32, and
+beside it a text file with the name of each row's image. No labels are needed.`,
+		Example: `  vicreg embed runs/photos --data ~/photos --out e.npy    # and e.txt`,
+		Args:    oneArg("run folder"),
+	}
+	var (
+		o   vicreg.EmbedOptions
+		out string
+	)
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	config := newConfigFlags(flags)
+	config.data()
+	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
+	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
+	flags.IntVar(&o.Batch, "batch", 256, "`images` at once")
+	config.machine()
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		data, threads, workers, err := config.source()
+		switch {
+		case err != nil:
+			return err
+		case !strings.HasSuffix(out, ".npy"):
+			return usagef("--out %q must name a file that ends in .npy", out)
+		case o.Layer != "representation" && o.Layer != "embedding":
+			return usagef("--layer %q is unknown; known: representation, embedding", o.Layer)
+		case o.Batch < 1:
+			return usagef("--batch is %d, but must be at least 1", o.Batch)
+		}
+		o.Threads, o.Workers = threads, workers
+		m, err := vicreg.Open(args[0])
+		if err != nil {
+			return err
+		}
+		// Made first, so that a place that cannot be written to is found before the work.
+		array, err := renameio.NewPendingFile(out, renameio.WithPermissions(0o644))
+		if err != nil {
+			return fmt.Errorf("--out %s cannot be written: %w", out, cause(err))
+		}
+		defer array.Cleanup()
+		ctx, release := interruptible(context.Background())
+		defer release()
+		progress := newCounter()
+		o.Progress = progress.count
+		e, err := m.EmbedData(ctx, data, o)
+		progress.clear()
+		if err != nil {
+			return err
+		}
+		names := strings.TrimSuffix(out, ".npy") + ".txt"
+		if err := writeEmbeddings(array, names, e); err != nil {
+			return err
+		}
+		writeBad(os.Stdout, e.Bad)
+		_, err = fmt.Printf("%d images × %d features in %s, their names in %s\n", len(e.Features), len(e.Features[0]), out, names)
+		return err
+	}
+	return cmd
+}
+
+// writeEmbeddings puts both files in place, the names first.
+func writeEmbeddings(array *renameio.PendingFile, names string, e *vicreg.Embeddings) error {
+	w, err := npy.NewWriter(array, len(e.Features), len(e.Features[0]))
+	if err != nil {
+		return err
+	}
+	for _, row := range e.Features {
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(names, []byte(strings.Join(e.Names, "\n")+"\n"), 0o644); err != nil {
+		return fmt.Errorf("cannot write the names: %w", err)
+	}
+	return array.CloseAtomicallyReplace()
+}
+
+// cause strips what the operating system was asked from its answer.
+func cause(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"vicreg/internal/recipe"
+)
+
+// configFlags are flags that each set one field of a configuration. None has a
+// default of its own: a flag that is not given leaves the recipe's value.
+type configFlags struct {
+	flags *pflag.FlagSet
+	set   map[string]func(*recipe.Config)
+}
+
+func newConfigFlags(flags *pflag.FlagSet) *configFlags {
+	return &configFlags{flags, map[string]func(*recipe.Config){}}
+}
+
+// bind registers a flag for the field that at points to.
+func bind[T any](f *configFlags, register func(name string, value T, usage string) *T,
+	name, usage string, at func(*recipe.Config) *T) {
+	var none T
+	value := register(name, none, usage)
+	f.set[name] = func(c *recipe.Config) { *at(c) = *value }
+}
+
+// given returns the names of the flags that were given, in order.
+func (f *configFlags) given() []string {
+	var names []string
+	for name := range f.set {
+		if f.flags.Changed(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// apply lays the given flags over c.
+func (f *configFlags) apply(c *recipe.Config) {
+	for _, name := range f.given() {
+		f.set[name](c)
+	}
+}
+
+// encoder binds the flags of the network.
+func (f *configFlags) encoder() {
+	s, i := f.flags.String, f.flags.Int
+	bind(f, s, "encoder", "`architecture`: "+strings.Join(recipe.Archs(), ", "), func(c *recipe.Config) *string { return &c.Encoder.Arch })
+	bind(f, i, "width", "`channels` of the encoder's first stage; 64 is the usual ResNet", func(c *recipe.Config) *int { return &c.Encoder.Width })
+	bind(f, s, "stem", "first layers: small (3×3, for small images) or imagenet (7×7/2, max-pool)", func(c *recipe.Config) *string { return &c.Encoder.Stem })
+	bind(f, i, "size", "width and height of a view, in `pixels`", func(c *recipe.Config) *int { return &c.Size })
+	bind(f, i, "channels", "1 grey, 3 colour, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
+}
+
+func (f *configFlags) expander() {
+	bind(f, f.flags.String, "expander", "`widths` of the expander's layers, such as 8192-8192-8192", func(c *recipe.Config) *string { return &c.Expander })
+}
+
+func (f *configFlags) batch() {
+	bind(f, f.flags.Int, "batch", "`images` in a step", func(c *recipe.Config) *int { return &c.Batch })
+}
+
+func (f *configFlags) precision() {
+	bind(f, f.flags.String, "precision", "`kind` of numbers to compute with: float32", func(c *recipe.Config) *string { return &c.Precision })
+}
+
+// loss binds the flags of the loss.
+func (f *configFlags) loss() {
+	x := f.flags.Float64
+	bind(f, f.flags.String, "convention", "form of the loss: released, formula or pseudocode", func(c *recipe.Config) *string { return &c.Loss.Convention })
+	bind(f, x, "lambda", "`weight` of the invariance term", func(c *recipe.Config) *float64 { return &c.Loss.Lambda })
+	bind(f, x, "mu", "`weight` of the variance term", func(c *recipe.Config) *float64 { return &c.Loss.Mu })
+	bind(f, x, "nu", "`weight` of the covariance term", func(c *recipe.Config) *float64 { return &c.Loss.Nu })
+	bind(f, x, "gamma", "standard `deviation` the variance term asks for", func(c *recipe.Config) *float64 { return &c.Loss.Gamma })
+	bind(f, x, "eps", "`constant` under the root of the variance", func(c *recipe.Config) *float64 { return &c.Loss.Eps })
+}
+
+// data binds the flags that say what to train on.
+func (f *configFlags) data() {
+	s, i := f.flags.String, f.flags.Int
+	bind(f, s, "data", "`images`: a folder, a CIFAR or idx file, fashion-mnist, or sample (built in)", func(c *recipe.Config) *string { return &c.Data.Source })
+	bind(f, s, "labels", "classes for scoring: auto, folders (each sub-folder a class) or none", func(c *recipe.Config) *string { return &c.Data.Labels })
+	bind(f, i, "limit", "take this `many` images, spread evenly over the data", func(c *recipe.Config) *int { return &c.Data.Limit })
+	bind(f, f.flags.Float64, "holdout", "`share` of labelled images kept for scoring where the data has no test set", func(c *recipe.Config) *float64 { return &c.Data.Holdout })
+}
+
+// run binds the flags of the training run itself.
+func (f *configFlags) run() {
+	s, i, x := f.flags.String, f.flags.Int, f.flags.Float64
+	bind(f, i, "epochs", "passes over the data", func(c *recipe.Config) *int { return &c.Epochs })
+	bind(f, x, "warmup", "`epochs` over which the learning rate rises", func(c *recipe.Config) *float64 { return &c.Warmup })
+	bind(f, x, "base-lr", "learning `rate` for a batch of 256; it grows with the batch", func(c *recipe.Config) *float64 { return &c.Optimizer.BaseLR })
+	bind(f, s, "optimizer", "lars, sgd or adamw", func(c *recipe.Config) *string { return &c.Optimizer.Name })
+	bind(f, x, "weight-decay", "`factor` of the weights added to their gradients", func(c *recipe.Config) *float64 { return &c.Optimizer.WeightDecay })
+	bind(f, x, "momentum", "`factor` of lars and sgd", func(c *recipe.Config) *float64 { return &c.Optimizer.Momentum })
+	bind(f, x, "trust", "trust `coefficient` of lars", func(c *recipe.Config) *float64 { return &c.Optimizer.Eta })
+	bind(f, f.flags.Bool, "clip", "lars: let no trust ratio exceed the plain learning rate", func(c *recipe.Config) *bool { return &c.Optimizer.Clip })
+	bind(f, f.flags.Uint64, "seed", "`number` that fixes every random choice", func(c *recipe.Config) *uint64 { return &c.Seed })
+	bind(f, i, "eval-every", "`epochs` between kNN scores; 0: only at the end", func(c *recipe.Config) *int { return &c.Eval.Every })
+	bind(f, x, "checkpoint-every", "`minutes` between checkpoints, besides one at each epoch", func(c *recipe.Config) *float64 { return &c.CheckpointMinutes })
+}
+
+// machine binds the flags that change how fast a run goes and nothing else.
+func (f *configFlags) machine() {
+	i := f.flags.Int
+	bind(f, i, "threads", "`processors` that compute; 0: all", func(c *recipe.Config) *int { return &c.Threads })
+	bind(f, i, "workers", "`processors` that decode and augment; 0: all", func(c *recipe.Config) *int { return &c.Workers })
+}
+
+// source returns what the flags of data and machine say, for a command that
+// looks at images with an encoder it has.
+func (f *configFlags) source() (data recipe.Data, threads, workers int, err error) {
+	if !f.flags.Changed("data") {
+		return data, 0, 0, usagef("--data is missing: name a folder of images, a file or a known data set")
+	}
+	c, err := recipe.Load(recipe.Default)
+	if err != nil {
+		return data, 0, 0, err
+	}
+	f.apply(&c)
+	checked := c
+	checked.Data.Limit = min(0, c.Data.Limit) // there is no batch that it could be too small for
+	if err := checked.Validate(); err != nil {
+		return data, 0, 0, usageError{err}
+	}
+	return c.Data, c.Threads, c.Workers, nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/method"
+	"vicreg/internal/model"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+func newInfo() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "info RUN",
+		Short: "Show what a run is and how far it came",
+		Long: `Shows a run folder: network, its parameters and operations, configuration,
+epochs done and scores. The run need not have ended.`,
+		Example: "  vicreg info runs/photos",
+		Args:    oneArg("run folder"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := readRun(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(r)
+			}
+			return r.print()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// runInfo is what a run folder says.
+type runInfo struct {
+	Folder             string          `json:"folder"`
+	Finished           bool            `json:"finished"`
+	EpochsDone         int             `json:"epochs_done"`
+	Epochs             int             `json:"epochs"`
+	EncoderParameters  int             `json:"encoder_parameters"`
+	ExpanderParameters int             `json:"expander_parameters"`
+	Features           int             `json:"features"`
+	ForwardFlops       int             `json:"forward_flops"` // of the encoder on one image; a multiply-add is two
+	Summary            *runlog.Summary `json:"summary,omitempty"`
+	LastEpoch          *runlog.Epoch   `json:"last_epoch,omitempty"`
+
+	config recipe.Config
+	yaml   []byte
+}
+
+func readRun(folder string) (*runInfo, error) {
+	path := filepath.Join(folder, runlog.ConfigFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no run folder: it has no %s", folder, runlog.ConfigFile)
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot read the run: %w", err)
+	}
+	r := &runInfo{Folder: folder, yaml: text}
+	if r.config, err = recipe.ReadFile(path); err != nil {
+		return nil, err
+	}
+	r.Epochs = r.config.Epochs
+	if err := r.network(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	metrics, err := runlog.ReadMetrics(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if metrics != nil && len(metrics.Epochs) > 0 {
+		r.LastEpoch = &metrics.Epochs[len(metrics.Epochs)-1]
+		r.EpochsDone = r.LastEpoch.Epoch
+	}
+	r.Summary, err = runlog.ReadSummary(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	r.Finished = r.Summary != nil
+	return r, nil
+}
+
+// network counts the network that the configuration names.
+func (r *runInfo) network() error {
+	encoder, err := model.NewResNet(method.EncoderConfig(r.config), nil)
+	if err != nil {
+		return err
+	}
+	expander, err := model.NewExpander(encoder.Dim(), r.config.Expander, nil)
+	if err != nil {
+		return err
+	}
+	r.EncoderParameters, r.ExpanderParameters = model.Count(encoder.Params()), model.Count(expander.Params())
+	r.Features = encoder.Dim()
+	r.ForwardFlops = encoder.Flops(1, r.config.Size, r.config.Size, r.config.Channels)
+	return nil
+}
+
+func (r *runInfo) print() error {
+	c := r.config
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	state := "stopped; pretrain --resume " + r.Folder + " goes on with it"
+	if r.Finished {
+		state = "finished"
+	}
+	fmt.Fprintf(w, "run\t%s, %d of %d epochs, %s\n", r.Folder, r.EpochsDone, r.Epochs, state)
+	fmt.Fprintf(w, "data\t%s\n", c.Data.Source)
+	fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %d in, %d features out\n", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
+		c.Size, c.Size, c.Channels, r.Features)
+	fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(r.EncoderParameters)/1e6, float64(r.ForwardFlops)/1e9)
+	fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", c.Expander, float64(r.ExpanderParameters)/1e6)
+	if e := r.LastEpoch; e != nil {
+		fmt.Fprintf(w, "epoch %d\tloss %.4g", e.Epoch, e.Loss)
+		for _, t := range e.Terms {
+			fmt.Fprintf(w, ", %s %.4g", t.Name, t.Value)
+		}
+		fmt.Fprintf(w, "\n\tstd %.3f, corr %.3f, rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+		if e.Collapsed {
+			fmt.Fprint(w, ": collapsed")
+		}
+		if e.KNN != nil {
+			fmt.Fprintf(w, ", kNN %s", percent(e.KNN))
+		}
+		fmt.Fprintln(w)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if s := r.Summary; s != nil {
+		fmt.Printf("\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+		writeScores(os.Stdout, *s)
+		writeBad(os.Stdout, s.Bad)
+	}
+	_, err := fmt.Printf("\n%s:\n%s", runlog.ConfigFile, r.yaml)
+	return err
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/eval"
+	"vicreg/internal/loss"
+	"vicreg/internal/parallel"
+	"vicreg/internal/recipe"
+	"vicreg/internal/safetensors"
+)
+
+func newLoss() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "loss FILE.safetensors",
+		Short: "Compute every term of the loss for two embedding matrices",
+		Long: `Reads two embedding matrices z1 and z2 (n × d each, any number type) from a
+safetensors file and prints one JSON object: the convention, the three terms
+before their weights, their weighted total, and for each branch the figures that
+show a collapse: mean standard deviation, mean absolute correlation and effective
+rank. --grad writes the gradients of the total, dz1 and dz2.
+
+Weights and constants come from the flags alone; whatever the file's metadata
+says about them is not read.`,
+		Example: `  vicreg loss pair.safetensors
+  vicreg loss pair.safetensors --convention formula --grad g.safetensors`,
+		Args: oneArg("safetensors file"),
+	}
+	var (
+		grad    string
+		threads int
+	)
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	config := newConfigFlags(flags)
+	config.loss()
+	flags.StringVar(&grad, "grad", "", "write the gradients dz1 and dz2 to this safetensors `file`")
+	flags.IntVar(&threads, "threads", 0, "`processors` to use; 0: all")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		c, err := recipe.Load(recipe.Default)
+		if err != nil {
+			return err
+		}
+		v := loss.NewVICReg()
+		c.Loss = recipe.Loss{Convention: v.Convention.String(), Lambda: v.Lambda, Mu: v.Mu, Nu: v.Nu, Gamma: v.Gamma, Eps: v.Eps}
+		config.apply(&c)
+		c.Threads = threads
+		if err := c.Validate(); err != nil {
+			return usageError{err}
+		}
+		v.Lambda, v.Mu, v.Nu, v.Gamma, v.Eps = c.Loss.Lambda, c.Loss.Mu, c.Loss.Nu, c.Loss.Gamma, c.Loss.Eps
+		if v.Convention, err = loss.ParseConvention(c.Loss.Convention); err != nil {
+			return usageError{err}
+		}
+		parallel.SetWorkers(threads)
+		p, err := readPair(args[0])
+		if err != nil {
+			return err
+		}
+		return p.report(v, grad)
+	}
+	return cmd
+}
+
+// pair is two embedding matrices, n × d each.
+type pair struct {
+	n, d int
+	z    [2][]float32
+}
+
+// readPair reads z1 and z2 and demands what the loss needs of them.
+func readPair(path string) (*pair, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var shape []int
+	p := &pair{}
+	for i, name := range []string{"z1", "z2"} {
+		info, ok := f.Info(name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s has no tensor %s; the loss reads z1 and z2, n × d each", path, name)
+		case len(info.Shape) != 2:
+			return nil, fmt.Errorf("%s: %s has shape %v, but must be a matrix n × d", path, name, info.Shape)
+		case i == 1 && !slices.Equal(info.Shape, shape):
+			return nil, fmt.Errorf("%s: z1 is %d × %d and z2 is %d × %d, but they must be alike", path, shape[0], shape[1], info.Shape[0], info.Shape[1])
+		case info.Shape[0] < 2 || info.Shape[1] < 1:
+			return nil, fmt.Errorf("%s: %s is %d × %d, but variance needs at least 2 rows and 1 column", path, name, info.Shape[0], info.Shape[1])
+		}
+		shape = info.Shape
+		if p.z[i], err = f.Float32(name); err != nil {
+			return nil, err
+		}
+		for at, v := range p.z[i] {
+			if v != v || math.IsInf(float64(v), 0) {
+				return nil, fmt.Errorf("%s: %s holds %v in row %d, column %d (from 0), but embeddings must be finite", path, name, v, at/shape[1], at%shape[1])
+			}
+		}
+	}
+	p.n, p.d = shape[0], shape[1]
+	return p, nil
+}
+
+// branchFigures show whether one branch has collapsed.
+type branchFigures struct {
+	Std         float64 `json:"std"`         // mean over dimensions
+	Correlation float64 `json:"correlation"` // mean absolute, off the diagonal
+	Rank        float64 `json:"rank"`        // effective rank
+}
+
+// report computes the loss, writes the gradients to path unless that is empty,
+// and prints the rest.
+func (p *pair) report(v loss.VICReg, path string) error {
+	var dz [2][]float32
+	if path != "" {
+		dz[0], dz[1] = make([]float32, p.n*p.d), make([]float32, p.n*p.d)
+	}
+	var ws loss.Workspace
+	t := v.Eval(&ws, p.z[0], p.z[1], p.n, p.d, dz[0], dz[1])
+	if math.IsNaN(t.Total) || math.IsInf(t.Total, 0) {
+		return fmt.Errorf("the loss is not finite: the embeddings are too large for float32")
+	}
+	if path != "" {
+		shape := []int{p.n, p.d}
+		err := safetensors.WriteFile(path, []safetensors.Tensor{{Name: "dz1", Shape: shape, Data: dz[0]}, {Name: "dz2", Shape: shape, Data: dz[1]}}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	var branches [2]branchFigures
+	for i := range branches {
+		s := eval.NewSpectrum(p.z[i], p.n, p.d)
+		branches[i] = branchFigures{s.Std, s.Correlation, s.Rank}
+	}
+	return printJSON(struct {
+		Convention string        `json:"convention"`
+		N          int           `json:"n"`
+		D          int           `json:"d"`
+		Invariance float64       `json:"invariance"`
+		Variance   float64       `json:"variance"`
+		Covariance float64       `json:"covariance"`
+		Total      float64       `json:"total"`
+		Branch1    branchFigures `json:"branch1"`
+		Branch2    branchFigures `json:"branch2"`
+	}{v.Convention.String(), p.n, p.d, t.Invariance, t.Variance, t.Covariance, t.Total, branches[0], branches[1]})
+}

@@ -1,0 +1,162 @@
+// Command vicreg pretrains image encoders with VICReg and looks at what they
+// learned. Each subcommand stands in a file of its own; all of them are thin:
+// flags become arguments of the library, results become text or JSON.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vicreg"
+	"vicreg/internal/cpu"
+)
+
+// Exit codes, as the help of the root command states them.
+const (
+	exitFailure = 1   // the work could not be done
+	exitUsage   = 2   // the command was called wrongly; nothing was done
+	exitStopped = 130 // stopped by a signal, with everything saved
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns the exit code.
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, context.Canceled) && !errors.Is(err, vicreg.ErrInterrupted) {
+		err = errStopped
+	}
+	fmt.Fprintf(os.Stderr, "vicreg: %s\n", err)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, vicreg.ErrInterrupted), errors.Is(err, errStopped):
+		return exitStopped
+	}
+	return exitFailure
+}
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errStopped is the end of a command that had nothing to save.
+var errStopped = errors.New("stopped by a signal; nothing was written")
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vicreg",
+		Short: "Learn image representations without labels",
+		Long: `vicreg learns image representations without labels (VICReg, arXiv:2105.04906)
+and shows what the encoder learned.
+
+Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
+130 stopped by a signal, with everything saved.`,
+		Example: `  vicreg pretrain                                  # the built-in sample, a few minutes
+  vicreg pretrain --data ~/photos --out runs/photos
+  vicreg pretrain --resume runs/photos
+  vicreg eval runs/photos --data labelled/`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			message := fmt.Sprintf("there is no command %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				message += fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+			}
+			return usagef("%s (see vicreg --help)", message)
+		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := cpu.EnvError(); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%s (see %s --help)", flagMessage(err), cmd.CommandPath())
+	})
+	root.AddCommand(newPretrain(), newEval(), newEmbed(), newLoss(), newInfo(), newRecipes(), newBench(), newVersion())
+	return root
+}
+
+// flagMessage turns pflag's errors into plain sentences.
+func flagMessage(err error) string {
+	var (
+		unknown *pflag.NotExistError
+		missing *pflag.ValueRequiredError
+		invalid *pflag.InvalidValueError
+	)
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		return fmt.Sprintf("there is no flag --%s", unknown.GetSpecifiedName())
+	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() == "":
+		return fmt.Sprintf("--%s needs a value", missing.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		wanted, known := map[string]string{
+			"int": "a whole number", "uint64": "a whole number of at least 0", "float64": "a number",
+			"bool": "true or false", "duration": "a length of time such as 30s or 10m",
+		}[invalid.GetFlag().Value.Type()]
+		if known {
+			return fmt.Sprintf("--%s %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
+		}
+		return fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
+	}
+	return err.Error()
+}
+
+// noArgs refuses arguments that are no flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument besides flags, got %q (see %[1]s --help)", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// oneArg demands exactly one argument, which usage calls name.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usagef("%s needs exactly one %s, got %d arguments (see %[1]s --help)", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
+}
+
+// must is for mistakes in this command's own code.
+func must(err error) {
+	if err != nil {
+		panic("vicreg: " + err.Error())
+	}
+}
+
+// printJSON writes v to standard output, indented for people.
+func printJSON(v any) error {
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(string(out))
+	return err
+}

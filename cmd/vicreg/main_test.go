@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"vicreg": main})
+}
+
+// TestScripts drives the real main; see the commands below for what the
+// scripts may use besides testscript's own.
+func TestScripts(t *testing.T) {
+	golden, err := filepath.Abs("../../internal/loss/testdata/vicreg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("GOLDEN", golden)
+			env.Setenv("TINY", strings.Join(tiny, " "))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"fails":    cmdFails,
+			"images":   cmdImages,
+			"broken":   cmdBroken,
+			"bomb":     cmdBomb,
+			"cut":      cmdCut,
+			"await":    cmdAwait,
+			"json":     cmdJSON,
+			"pretrain": cmdPretrain,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// tiny are the flags of a run that takes a second.
+var tiny = []string{"--width", "2", "--size", "12", "--expander", "8-8", "--batch", "8", "--epochs", "2", "--warmup", "0"}
+
+// cmdPretrain is "exec vicreg pretrain" of a tiny run with further flags.
+func cmdPretrain(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("vicreg", append(append([]string{"pretrain"}, tiny...), args...)...)
+	if (err != nil) != neg {
+		ts.Fatalf("pretrain: %v", err)
+	}
+}
+
+// cmdFails runs a command that must end with the given exit code and one line
+// on standard error: fails CODE PROGRAM ARGS...
+func cmdFails(ts *testscript.TestScript, neg bool, args []string) {
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != code {
+		ts.Fatalf("want exit code %d, got %v", code, err)
+	}
+	message := ts.ReadFile("stderr")
+	if strings.Count(message, "\n") != 1 || !strings.HasSuffix(message, "\n") {
+		ts.Fatalf("want one line on standard error, got %q", message)
+	}
+	for _, jargon := range []string{"goroutine", "panic", "nil pointer", "Usage:", "strconv", " 0x"} {
+		if strings.Contains(message, jargon) {
+			ts.Fatalf("the message holds %q", jargon)
+		}
+	}
+}
+
+// cmdImages writes images of mixed sizes and formats: images DIR COUNT. The
+// names sort in order, and equal directories get equal pictures.
+func cmdImages(ts *testscript.TestScript, neg bool, args []string) {
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(writeImages(ts.MkAbs(args[0]), count))
+}
+
+func writeImages(dir string, count int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(uint64(crc32.ChecksumIEEE([]byte(filepath.Base(dir)))), 0))
+	tint := [3]int{rng.IntN(200), rng.IntN(200), rng.IntN(200)}
+	for i := range count {
+		w, h := 14+rng.IntN(30), 14+rng.IntN(30)
+		img := image.NewRGBA(image.Rect(0, 0, w, h))
+		cx, cy := rng.IntN(w), rng.IntN(h)
+		for y := range h {
+			for x := range w {
+				d := (x-cx)*(x-cx) + (y-cy)*(y-cy)
+				img.SetRGBA(x, y, color.RGBA{uint8(tint[0] + rng.IntN(56)), uint8(tint[1] + d%50), uint8(tint[2] + rng.IntN(30)), 255})
+			}
+		}
+		var b bytes.Buffer
+		name, err := fmt.Sprintf("img%03d.jpg", i), error(nil)
+		if i%3 == 2 {
+			name, err = fmt.Sprintf("img%03d.png", i), png.Encode(&b, img)
+		} else {
+			err = jpeg.Encode(&b, img, nil)
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cmdBroken adds JPEG files that are empty, cut short or no pictures at all:
+// broken DIR COUNT.
+func cmdBroken(ts *testscript.TestScript, neg bool, args []string) {
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var b bytes.Buffer
+	ts.Check(jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 40)), nil))
+	for i := range count {
+		content := [][]byte{nil, b.Bytes()[:b.Len()/3], []byte("this is no picture")}[i%3]
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), fmt.Sprintf("broken%d.jpg", i)), content, 0o644))
+	}
+}
+
+// cmdBomb writes a small PNG that claims 60000 × 60000 pixels: bomb FILE.
+func cmdBomb(ts *testscript.TestScript, neg bool, args []string) {
+	var b bytes.Buffer
+	ts.Check(png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8))))
+	raw := b.Bytes()
+	header := raw[12:29] // "IHDR", then width and height
+	copy(header[4:], []byte{0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60})
+	sum := crc32.ChecksumIEEE(header)
+	copy(raw[29:], []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o644))
+}
+
+// cmdCut keeps the first percent of a file: cut FILE PERCENT.
+func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	percent, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	info, err := os.Stat(path)
+	ts.Check(err)
+	ts.Check(os.Truncate(path, info.Size()*int64(percent)/100))
+}
+
+// cmdAwait waits until a file holds a text: await FILE TEXT.
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	path := ts.MkAbs(args[0])
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if b, err := os.ReadFile(path); err == nil && bytes.Contains(b, []byte(args[1])) {
+			return
+		}
+	}
+	ts.Fatalf("%s never held %q", args[0], args[1])
+}
+
+// cmdJSON checks a file of one or more JSON objects: json FILE KEY... The
+// last object must have all the keys.
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	d := json.NewDecoder(bufio.NewReader(strings.NewReader(ts.ReadFile(args[0]))))
+	var last map[string]any
+	for d.More() {
+		last = nil
+		ts.Check(d.Decode(&last))
+	}
+	for _, key := range args[1:] {
+		if _, ok := last[key]; !ok {
+			ts.Fatalf("%s: no key %q in %v", args[0], key, last)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vicreg"
+)
+
+// pretrainFlags are the flags of pretrain that are no part of a configuration.
+type pretrainFlags struct {
+	recipe, config, out, resume string
+	json, quiet                 bool
+	profile                     string
+}
+
+func newPretrain() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pretrain",
+		Short: "Train an encoder on unlabelled images and score it",
+		Long: `Trains an encoder with VICReg and writes a run folder: config.yaml (everything
+the run is), metrics.jsonl, summary.json, model.safetensors and the checkpoint.
+Labels are never needed to train; where the data has some, they score the encoder.
+
+Without flags it trains the recipe quick on the built-in sample. A recipe is the
+start, --config lays a file over it, and the other flags lay single values over
+both; a flag that is not given leaves what the recipe and the file say.
+
+Ctrl-C (or SIGTERM) finishes the step, saves everything and exits with code 130;
+a second one leaves at once. A run that was stopped in any way goes on with
+--resume and ends with the same result as one that was never stopped.`,
+		Example: `  vicreg pretrain
+  vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos
+  vicreg pretrain --recipe cifar --data cifar-10-batches-bin
+  vicreg pretrain --resume runs/photos`,
+		Args: noArgs,
+	}
+	var f pretrainFlags
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	config := newConfigFlags(flags)
+	config.data()
+	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+vicreg.Recipes()[0]+")")
+	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
+	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
+	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`")
+	config.encoder()
+	config.expander()
+	config.batch()
+	config.run()
+	config.loss()
+	config.precision()
+	config.machine()
+	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
+	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
+	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
+	must(flags.MarkHidden("cpuprofile"))
+	cmd.RunE = func(*cobra.Command, []string) error { return pretrain(&f, config) }
+	return cmd
+}
+
+func pretrain(f *pretrainFlags, config *configFlags) (err error) {
+	if f.json && f.quiet {
+		return usagef("--json and --quiet contradict each other; give one")
+	}
+	start, err := f.job(config)
+	if err != nil {
+		return err
+	}
+	stop, err := startProfile(f.profile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	ctx, release := interruptible(context.Background())
+	defer release()
+	report := newReporter(f.json, f.quiet)
+	_, err = start(ctx, vicreg.WithReporter(report))
+	if c, ok := report.(*console); ok && err != nil {
+		c.clear()
+	}
+	return err
+}
+
+// job returns what the flags ask for: a new run or an old one resumed.
+func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicreg.Option) (*vicreg.Run, error), error) {
+	c, err := f.configuration(config)
+	if f.resume == "" {
+		return func(ctx context.Context, o ...vicreg.Option) (*vicreg.Run, error) {
+			return vicreg.Pretrain(ctx, c, o...)
+		}, err
+	}
+	given := config.given()
+	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out} {
+		if value != "" {
+			given = append(given, name)
+		}
+	}
+	slices.Sort(given)
+	for _, name := range given {
+		if name != "threads" && name != "workers" {
+			return nil, usagef("--resume goes on with %s as it was configured, so --%s cannot be given with it", f.resume, name)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, o ...vicreg.Option) (*vicreg.Run, error) {
+		return vicreg.Resume(ctx, f.resume, append(o, vicreg.WithMachine(c.Threads, c.Workers))...)
+	}, nil
+}
+
+// configuration lays the file and the flags over the recipe.
+func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error) {
+	name := f.recipe
+	if name == "" {
+		name = vicreg.Recipes()[0]
+	}
+	c, err := vicreg.Recipe(name)
+	if err != nil {
+		return c, usageError{err}
+	}
+	if f.config != "" {
+		if err := c.MergeFile(f.config); err != nil {
+			return c, usageError{err}
+		}
+	}
+	config.apply(&c)
+	if f.out != "" {
+		c.Out = f.out
+	}
+	if err := contradiction(config.given(), &c); err != nil {
+		return c, err
+	}
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+// contradiction finds a given flag that the rest of the configuration leaves
+// without effect.
+func contradiction(given []string, c *vicreg.Config) error {
+	for _, name := range given {
+		switch optimizer := c.Optimizer.Name; {
+		case name == "trust" && optimizer != "lars":
+			return usagef("--trust is a constant of lars, but the optimizer is %s", optimizer)
+		case name == "momentum" && optimizer == "adamw":
+			return usagef("--momentum is a constant of lars and sgd, but the optimizer is adamw")
+		case (name == "eval-every" || name == "holdout") && c.Data.Labels == "none":
+			return usagef("--%s is about scoring, which needs labels, but --labels is none", name)
+		}
+	}
+	return nil
+}

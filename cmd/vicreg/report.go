@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"vicreg/internal/runlog"
+	"vicreg/internal/train"
+)
+
+// newReporter returns the reporter for standard output: a live line on a
+// terminal, plain lines elsewhere, JSON lines or silence when asked for.
+func newReporter(asJSON, quiet bool) train.Reporter {
+	switch {
+	case asJSON:
+		return &jsonLines{out: os.Stdout}
+	case quiet:
+		return &silent{out: os.Stderr}
+	}
+	c := &console{out: os.Stdout, now: time.Now}
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
+		c.live = true
+		if width, _, err := term.GetSize(fd); err == nil {
+			c.width = width
+		}
+	}
+	return c
+}
+
+// jsonLines writes what metrics.jsonl holds, then the summary with the event
+// "summary".
+type jsonLines struct {
+	train.Silent
+	out io.Writer
+}
+
+func (j *jsonLines) Step(s runlog.Step)       { j.write(s) }
+func (j *jsonLines) Epoch(e runlog.Epoch)     { j.write(e) }
+func (j *jsonLines) Warning(w runlog.Warning) { j.write(w) }
+
+func (j *jsonLines) write(event any) { json.NewEncoder(j.out).Encode(event) }
+
+func (j *jsonLines) Done(s runlog.Summary) {
+	raw, err := json.Marshal(s)
+	if err == nil {
+		fmt.Fprintf(j.out, "{\"event\":\"summary\",%s\n", raw[1:])
+	}
+}
+
+// silent speaks of nothing but warnings.
+type silent struct {
+	train.Silent
+	out io.Writer
+}
+
+func (s *silent) Warning(w runlog.Warning) { fmt.Fprintf(s.out, "warning: %s\n", w.Message) }
+
+// How often steps are shown on the live line and as plain lines.
+const (
+	livePause  = 200 * time.Millisecond
+	plainPause = 30 * time.Second
+)
+
+// console writes for people.
+type console struct {
+	out   io.Writer
+	live  bool // out is a terminal: keep one line up to date
+	width int  // of the terminal, in columns
+	now   func() time.Time
+
+	plan   train.Plan
+	bar    *progressbar.ProgressBar
+	began  time.Time // when this process began to train
+	spoken time.Time // when the live line was brought up to date or a plain line written
+}
+
+func (c *console) Start(p train.Plan) {
+	c.plan, c.began, c.spoken = p, c.now(), c.now()
+	fmt.Fprintln(c.out, p.About)
+	if c.live {
+		c.bar = progressbar.NewOptions(c.length(p.Steps)+1, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(24),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))
+	}
+}
+
+// length returns the bar's length after some steps. The whole bar is a little
+// longer than the whole run, for a full bar no longer changes its text, and
+// after the last step there is still the scoring to show.
+func (*console) length(steps int) int { return 1000*steps + 1 }
+
+func (c *console) Step(s runlog.Step) {
+	now := c.now()
+	pause := plainPause
+	if c.bar != nil {
+		pause = livePause
+	}
+	if now.Sub(c.spoken) < pause {
+		return
+	}
+	c.spoken = now
+	if c.bar == nil {
+		fmt.Fprintln(c.out, c.status(s, now))
+		return
+	}
+	c.bar.Set(c.length(s.Step))
+	c.bar.Describe(c.status(s, now))
+}
+
+// status is the text of the live line after its bar.
+func (c *console) status(s runlog.Step, now time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "epoch %d/%d", s.Epoch, c.plan.Epochs)
+	if c.bar == nil {
+		fmt.Fprintf(&b, ", step %d/%d", s.Step, c.plan.Steps)
+	}
+	fmt.Fprintf(&b, " %.0f images/s", s.Images)
+	if done := s.Step - c.plan.Done; done > 0 {
+		left := now.Sub(c.began) / time.Duration(done) * time.Duration(c.plan.Steps-s.Step)
+		fmt.Fprintf(&b, ", %s left", left.Round(time.Second))
+	}
+	if s.WaitShare >= 0.05 {
+		fmt.Fprintf(&b, ", %.0f%% waiting for data", 100*s.WaitShare)
+	}
+	for _, t := range s.Terms {
+		name := t.Name
+		if c.bar != nil && c.width < 120 {
+			name = name[:min(3, len(name))]
+		}
+		fmt.Fprintf(&b, " %s %.3g", name, t.Value)
+	}
+	return b.String()
+}
+
+// clear removes the live line.
+func (c *console) clear() {
+	if c.bar != nil {
+		c.bar.Clear()
+	}
+}
+
+// line writes a line of its own above the live one.
+func (c *console) line(format string, args ...any) {
+	c.clear()
+	fmt.Fprintf(c.out, format+"\n", args...)
+	c.spoken = c.now()
+}
+
+func (c *console) Epoch(e runlog.Epoch) {
+	var b strings.Builder
+	digits := len(fmt.Sprint(c.plan.Epochs))
+	fmt.Fprintf(&b, "epoch %*d/%d  loss %.4g", digits, e.Epoch, c.plan.Epochs, e.Loss)
+	for _, t := range e.Terms {
+		fmt.Fprintf(&b, "  %s %.4g", t.Name, t.Value)
+	}
+	fmt.Fprintf(&b, "  std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+	if e.KNN != nil {
+		fmt.Fprintf(&b, "  kNN %.2f%%", 100**e.KNN)
+	}
+	fmt.Fprintf(&b, "  %.0f images/s", e.Images)
+	c.line("%s", b.String())
+}
+
+// Phase shows on the live line what takes time between steps.
+func (c *console) Phase(what string) {
+	if c.bar != nil {
+		c.bar.Describe(what)
+	}
+}
+
+func (c *console) Warning(w runlog.Warning) { c.line("warning: %s", w.Message) }
+
+// listed is how many bad images are named.
+const listed = 20
+
+// writeBad names images that could not be read.
+func writeBad(out io.Writer, bad []string) {
+	if len(bad) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%d images could not be read and were skipped:\n", len(bad))
+	for _, b := range bad[:min(listed, len(bad))] {
+		fmt.Fprintf(out, "  %s\n", b)
+	}
+	if len(bad) > listed {
+		fmt.Fprintf(out, "  and %d more\n", len(bad)-listed)
+	}
+}
+
+func (c *console) Done(s runlog.Summary) {
+	c.clear()
+	writeBad(c.out, s.Bad)
+	fmt.Fprintf(c.out, "\n%d epochs on %d images in %s, %.0f images/s\n", s.Epochs, s.Images,
+		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+	writeScores(c.out, s)
+	fmt.Fprintf(c.out, `
+Run folder: %[1]s
+Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of any images
+      vicreg eval %[1]s --data DIR                  its scores on labelled images
+      vicreg info %[1]s                             what the run was
+`, c.plan.Folder)
+}
+
+// writeScores writes the scores of the trained encoder beside the untrained one's.
+func writeScores(out io.Writer, s runlog.Summary) {
+	if s.KNN == nil && s.Linear == nil {
+		fmt.Fprintln(out, "No labels, so no scores: vicreg eval scores the encoder on labelled images.")
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tuntrained\ttrained\t")
+	for _, row := range []struct {
+		name               string
+		untrained, trained *float64
+	}{{"kNN", s.RandomInitKNN, s.KNN}, {"linear probe", s.RandomInitLinear, s.Linear}} {
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n", row.name, percent(row.untrained), percent(row.trained))
+	}
+	w.Flush()
+}
+
+func percent(share *float64) string {
+	if share == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f%%", 100**share)
+}

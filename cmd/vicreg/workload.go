@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/loss"
+	"vicreg/internal/method"
+	"vicreg/internal/model"
+	"vicreg/internal/nn"
+	"vicreg/internal/optim"
+	"vicreg/internal/recipe"
+	"vicreg/internal/rng"
+	"vicreg/internal/tensor"
+)
+
+func newBenchStep(f *benchFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "step",
+		Short: "Time whole training steps",
+		Long: `Times whole training steps on random data: forward of both views, loss,
+backward, and the optimizer (LARS). Images are counted once, not per view.
+Operations are those of direct convolution, three times the forward's for
+forward and backward, whatever way they are computed.`,
+		Example: "  vicreg bench step --encoder resnet18 --size 32 --batch 128 --json",
+		Args:    noArgs,
+	}
+	config := newNetworkFlags(cmd)
+	config.expander()
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, err := config.network()
+		if err != nil {
+			return err
+		}
+		return f.measure(describe(c)+", expander "+c.Expander, func() (func() error, int, int, error) { return stepWork(c) })
+	}
+	return cmd
+}
+
+func newBenchEmbed(f *benchFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "embed",
+		Short:   "Time inference",
+		Long:    "Times the encoder's forward on random data, as vicreg embed runs it.",
+		Example: "  vicreg bench embed --encoder resnet50 --stem imagenet --size 224 --batch 16",
+		Args:    noArgs,
+	}
+	config := newNetworkFlags(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, err := config.network()
+		if err != nil {
+			return err
+		}
+		return f.measure(describe(c), func() (func() error, int, int, error) { return embedWork(c) })
+	}
+	return cmd
+}
+
+func newBenchLoss(f *benchFlags) *cobra.Command {
+	var n, d int
+	cmd := &cobra.Command{
+		Use:     "loss",
+		Short:   "Time the loss and both gradients",
+		Example: "  vicreg bench loss --n 256 --d 8192",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if n < 2 || d < 1 {
+				return usagef("--n is %d and --d is %d, but the loss needs at least 2 rows and 1 column", n, d)
+			}
+			return f.measure(fmt.Sprintf("loss and gradients, n %d, d %d", n, d), func() (func() error, int, int, error) { return lossWork(n, d) })
+		},
+	}
+	cmd.Flags().IntVar(&n, "n", 256, "`rows`: images in a batch")
+	cmd.Flags().IntVar(&d, "d", 8192, "`columns`: width of the embedding")
+	return cmd
+}
+
+// newNetworkFlags binds what both benchmarks of a network understand.
+func newNetworkFlags(cmd *cobra.Command) *configFlags {
+	cmd.Flags().SortFlags = false
+	config := newConfigFlags(cmd.Flags())
+	config.encoder()
+	config.batch()
+	config.precision()
+	return config
+}
+
+// network returns what the flags name; without any it is ResNet-18 at 32
+// pixels, batch 128, and the expander of the recipe cifar.
+func (f *configFlags) network() (recipe.Config, error) {
+	c, err := recipe.Load("cifar")
+	if err != nil {
+		return c, err
+	}
+	c.Channels, c.Batch = 3, 128
+	f.apply(&c)
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	if c.Channels == 0 {
+		return c, usagef("--channels is 0, but random data must have 1 or 3")
+	}
+	return c, nil
+}
+
+func describe(c recipe.Config) string {
+	return fmt.Sprintf("%s, width %d, %s stem, %d × %d × %d × %d, %s", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
+		c.Batch, c.Size, c.Size, c.Channels, c.Precision)
+}
+
+// view returns a batch of random images.
+func view(c recipe.Config, key uint64) *tensor.Tensor {
+	return tensor.From(random(c.Batch*c.Size*c.Size*c.Channels, key), c.Batch, c.Size, c.Size, c.Channels)
+}
+
+// random returns n standard normal values.
+func random(n int, key uint64) []float32 {
+	r := rng.New(key)
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// stepWork makes a function that does one training step, and counts its images
+// and operations.
+func stepWork(c recipe.Config) (func() error, int, int, error) {
+	m, err := method.New(c)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	o := c.Optimizer
+	opt, err := optim.New(m.Params(), optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
+		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	views := []*tensor.Tensor{view(c, 1), view(c, 2)}
+	lr := c.PeakLR()
+	forward := m.Encoder().Flops(views[0].Shape...) + m.Heads().Flops(c.Batch)
+	return func() error {
+		m.Step(views)
+		opt.Step(lr)
+		return nil
+	}, c.Batch, 2*3*forward + lossFlops(c.Batch, m.Heads().Dim()), nil
+}
+
+func embedWork(c recipe.Config) (func() error, int, int, error) {
+	encoder, err := model.NewResNet(method.EncoderConfig(c), rng.New(c.Seed))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	x := view(c, 1)
+	pass := nn.NewPass(new(nn.Arena), false)
+	return func() error {
+		pass.Reset()
+		encoder.Forward(pass, x)
+		return nil
+	}, c.Batch, encoder.Flops(x.Shape...), nil
+}
+
+func lossWork(n, d int) (func() error, int, int, error) {
+	z1, z2 := random(n*d, 1), random(n*d, 2)
+	dz1, dz2 := make([]float32, n*d), make([]float32, n*d)
+	v, ws := loss.NewVICReg(), new(loss.Workspace)
+	return func() error {
+		v.Eval(ws, z1, z2, n, d, dz1, dz2)
+		return nil
+	}, n, lossFlops(n, d), nil
+}
+
+// lossFlops counts the two products of each branch: the smaller of the n × n
+// and d × d matrices, and its product with the embeddings.
+func lossFlops(n, d int) int { return 2 * 2 * 2 * n * d * min(n, d) }

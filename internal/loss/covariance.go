@@ -161,7 +161,7 @@ func (ws *Workspace) gram(a kernel.Mat, m int) float64 {
 // lower half, coarser ones are better products.
 func gramStep(m int) int {
 	switch {
-	case m < 256:
+	case m < 512:
 		return m
 	case m < 1024:
 		return (m/2 + tile - 1) / tile * tile

@@ -158,7 +158,7 @@ func TestRoutesAgree(t *testing.T) {
 		"some constant": func(j int) float64 { return float64(j % 2) },
 	}
 	var ws Workspace
-	for _, s := range [][2]int{{2, 1}, {2, 300}, {3, 4100}, {17, 65}, {64, 64}, {70, 130}, {300, 40}, {260, 300}, {1030, 20}} {
+	for _, s := range [][2]int{{2, 1}, {2, 300}, {3, 4100}, {17, 65}, {64, 64}, {70, 130}, {300, 40}, {260, 300}, {600, 9}, {1030, 20}} {
 		n, d := s[0], s[1]
 		for name, spread := range spreads {
 			z1, z2 := embeddings(n, d, spread)

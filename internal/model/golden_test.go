@@ -21,11 +21,47 @@ const (
 	// at the end) are not a function of its weights to float32's precision: in
 	// float64, rounding the weights to float32 moves them by 2e-4, and two ReLUs
 	// stand within 1e-6 of zero, each good for 1e-2 to 6e-2. PyTorch's float32
-	// strays 4.2e-4 from the file. So the file must be matched this well by one
-	// of a few runs that differ in the rounding of their weights.
-	roundingTol  = 5e-4
-	roundingRuns = 16
+	// strays 4.2e-4 from the file.
+	resnet50Tol = 5e-4
 )
+
+// nearGolden fails the test unless run, which returns the worst distance it
+// found and where, comes within tol in one of a few tries. The first has the
+// parameters as prepare leaves them, each of the others rounds them otherwise,
+// by about a float32's last bit. It is for files where a ReLU stands so near zero
+// that rounding decides which side it is on, ours and PyTorch's float32 alike.
+func nearGolden(t *testing.T, tol float64, params []*nn.Param, prepare func(), run func() (worst float64, at string)) {
+	t.Helper()
+	const tries = 16
+	for try := range uint64(tries) {
+		prepare()
+		if try > 0 {
+			for i, p := range params {
+				for j, r := range check.Random(try<<32+uint64(i), len(p.Value)) {
+					p.Value[j] *= 1 + r/(1<<24)
+				}
+			}
+		}
+		worst, at := run()
+		if worst <= tol {
+			return
+		}
+		t.Logf("try %d: %s is %.3g off", try, at, worst)
+	}
+	t.Errorf("none of %d tries came within %.3g", tries, tol)
+}
+
+// worst remembers the largest distance.
+type worst struct {
+	distance float64
+	at       string
+}
+
+func (w *worst) add(at string, got, want []float32) {
+	if d := distance(got, want); !(d <= w.distance) {
+		w.distance, w.at = d, at
+	}
+}
 
 // load sets parameters and buffers from the tensors of a golden file that start
 // with prefix.
@@ -88,40 +124,23 @@ func TestResNetGolden(t *testing.T) {
 				check.Close(t, "after."+p.Name, p.Value, g.F32("after."+p.Name), outTol)
 			}
 
-			// gradients returns the worst distance of a gradient and its name.
-			gradients := func() (worst float64, at string) {
+			gradients := func() (float64, string) {
+				var w worst
 				train.Reset()
 				m.Forward(train, x)
 				dx := make([]float32, x.Len())
 				m.Backward(train, g.F32("dout"), dx)
-				worst, at = distance(dx, image(g, "dx").Data), "dx"
+				w.add("dx", dx, image(g, "dx").Data)
 				for _, p := range m.Params() {
-					if d := distance(p.TorchGrad(), g.F32("grad."+p.Name)); !(d <= worst) {
-						worst, at = d, p.Name
-					}
+					w.add(p.Name, p.TorchGrad(), g.F32("grad."+p.Name))
 					clear(p.Grad)
 				}
-				return worst, at
+				return w.distance, w.at
 			}
-			worst, at := gradients()
-			if part[0] != "resnet50" {
-				if !(worst <= gradTol) {
-					t.Errorf("the gradient of %s is %.3g off, allowed %.3g", at, worst, gradTol)
-				}
-			} else {
-				for run := uint64(1); run < roundingRuns && !(worst <= roundingTol); run++ {
-					t.Logf("run %d: the gradient of %s is %.3g off", run, at, worst)
-					load(t, g, "state.", m.Params())
-					for i, p := range m.Params() {
-						for j, r := range check.Random(run<<32+uint64(i), len(p.Value)) {
-							p.Value[j] *= 1 + r/(1<<24)
-						}
-					}
-					worst, at = gradients()
-				}
-				if !(worst <= roundingTol) {
-					t.Errorf("the gradient of %s is %.3g off in the last of %d runs, allowed %.3g", at, worst, roundingRuns, roundingTol)
-				}
+			if part[0] == "resnet50" {
+				nearGolden(t, resnet50Tol, m.Params(), func() { load(t, g, "state.", m.Params()) }, gradients)
+			} else if d, at := gradients(); !(d <= gradTol) {
+				t.Errorf("the gradient of %s is %.3g off, allowed %.3g", at, d, gradTol)
 			}
 			if arena.Lent() != 0 {
 				t.Errorf("%d floats still lent", arena.Lent())

@@ -3,7 +3,9 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -137,6 +139,25 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
+// fullDisk takes n bytes and then fails.
+type fullDisk struct{ n int }
+
+func (f *fullDisk) Write(b []byte) (int, error) {
+	if f.n -= len(b); f.n < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(b), nil
+}
+
+func TestWriteFails(t *testing.T) {
+	in := []Tensor{{"x", []int{1 << 18}, make([]float32, 1<<18)}}
+	for _, room := range []int{0, 1 << 18, 1 << 19} {
+		if err := Write(&fullDisk{room}, in, nil); err == nil || err.Error() != "no space left" {
+			t.Errorf("a disk with room for %d bytes: %v", room, err)
+		}
+	}
+}
+
 func TestConversions(t *testing.T) {
 	for _, c := range []struct {
 		d    DType
@@ -243,4 +264,30 @@ func FuzzNewFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	in := []Tensor{{"x", []int{1 << 22}, make([]float32, 1<<22)}}
+	b.SetBytes(4 << 22)
+	for b.Loop() {
+		if err := Write(io.Discard, in, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkFloat32(b *testing.B) {
+	var file bytes.Buffer
+	Write(&file, []Tensor{{"x", []int{1 << 22}, make([]float32, 1<<22)}}, nil)
+	f, err := open(file.Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	dst := make([]float32, 1<<22)
+	b.SetBytes(4 << 22)
+	for b.Loop() {
+		if err := f.Float32Into("x", dst); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -130,34 +130,41 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 
 func (t Tensor) encode(w *bufio.Writer) {
 	le := binary.LittleEndian
-	var b [8]byte
 	switch v := t.Data.(type) {
 	case []float64:
-		for _, x := range v {
-			w.Write(le.AppendUint64(b[:0], math.Float64bits(x)))
-		}
+		encode(w, v, func(b []byte, x float64) []byte { return le.AppendUint64(b, math.Float64bits(x)) })
 	case []float32:
-		for _, x := range v {
-			w.Write(le.AppendUint32(b[:0], math.Float32bits(x)))
-		}
+		encode(w, v, func(b []byte, x float32) []byte { return le.AppendUint32(b, math.Float32bits(x)) })
 	case []int64:
-		for _, x := range v {
-			w.Write(le.AppendUint64(b[:0], uint64(x)))
-		}
+		encode(w, v, func(b []byte, x int64) []byte { return le.AppendUint64(b, uint64(x)) })
 	case []int32:
-		for _, x := range v {
-			w.Write(le.AppendUint32(b[:0], uint32(x)))
-		}
+		encode(w, v, func(b []byte, x int32) []byte { return le.AppendUint32(b, uint32(x)) })
 	case []uint8:
 		w.Write(v)
 	case []bool:
-		for _, x := range v {
-			c := byte(0)
+		encode(w, v, func(b []byte, x bool) []byte {
 			if x {
-				c = 1
+				return append(b, 1)
 			}
-			w.WriteByte(c)
+			return append(b, 0)
+		})
+	}
+}
+
+// encode appends values of up to 8 bytes each to the writer's own buffer. Errors
+// stay in w until its last Flush.
+func encode[T any](w *bufio.Writer, values []T, put func([]byte, T) []byte) {
+	for len(values) > 0 {
+		if w.Available() < 8 && w.Flush() != nil {
+			return
 		}
+		b := w.AvailableBuffer()
+		n := min(len(values), cap(b)/8)
+		for _, x := range values[:n] {
+			b = put(b, x)
+		}
+		w.Write(b)
+		values = values[n:]
 	}
 }
 

@@ -1,0 +1,164 @@
+// Package eval measures what frozen features are worth: [KNN] and [Linear]
+// score them on labels, [Evaluate] does both, and a [Spectrum] tells whether
+// they have collapsed.
+package eval
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/parallel"
+)
+
+// Set is the features of labelled images.
+type Set struct {
+	X      []float32 // n × D
+	D      int
+	Labels []int // n; -1: none, the image is left out
+}
+
+// Options say how to score. A zero field means the default.
+type Options struct {
+	K           int     // neighbours that vote: 20
+	Temperature float64 // of the votes: 0.07
+	C           float64 // inverse strength of the linear probe's penalty: 1
+	Iterations  int     // of the linear probe, at most: 300
+}
+
+func (o Options) filled() Options {
+	if o.K == 0 {
+		o.K = 20
+	}
+	if o.Temperature == 0 {
+		o.Temperature = 0.07
+	}
+	if o.C == 0 {
+		o.C = 1
+	}
+	if o.Iterations == 0 {
+		o.Iterations = 300
+	}
+	return o
+}
+
+// Scores are shares of the test set that are right, from 0 to 1.
+type Scores struct {
+	KNN, Linear float64
+	Train, Test int // images with a label
+	Classes     int // in the training set
+	Iterations  int // of the linear probe
+	Converged   bool
+}
+
+// Evaluate scores features by k nearest neighbours and by a linear probe, both
+// fitted on train and scored on test.
+func Evaluate(train, test Set, o Options) (Scores, error) {
+	knn, err := KNN(train, test, o)
+	if err != nil {
+		return Scores{}, err
+	}
+	probe, err := Linear(train, test, o)
+	if err != nil {
+		return Scores{}, err
+	}
+	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged}
+	s.Train, s.Classes = count(train.Labels)
+	s.Test, _ = count(test.Labels)
+	return s, nil
+}
+
+// count returns the number of labels and of different ones.
+func count(labels []int) (n, classes int) {
+	seen := map[int]bool{}
+	for _, l := range labels {
+		if l >= 0 {
+			n++
+			seen[l] = true
+		}
+	}
+	return n, len(seen)
+}
+
+// task is two sets without the unlabelled images; labels are numbered from 0
+// in the order of the classes of the training set, and -1 is a class that only
+// the test set has.
+type task struct {
+	train, test Set
+	classes     int
+}
+
+func newTask(train, test Set) (task, error) {
+	check("training", train)
+	check("test", test)
+	if train.D != test.D {
+		panic(fmt.Sprintf("eval: %d features to train on, %d to test on", train.D, test.D))
+	}
+	top := -1
+	for _, l := range train.Labels {
+		top = max(top, l)
+	}
+	number := make([]int, top+1) // of each label, 0: not in the training set
+	for _, l := range train.Labels {
+		if l >= 0 {
+			number[l] = 1
+		}
+	}
+	t := task{}
+	for l, there := range number {
+		if there == 1 {
+			t.classes++
+			number[l] = t.classes
+		}
+	}
+	if t.classes < 2 {
+		return t, fmt.Errorf("the training images have labels of %d classes: scoring needs at least 2", t.classes)
+	}
+	for _, s := range []struct {
+		from Set
+		to   *Set
+		what string
+	}{{train, &t.train, "training"}, {test, &t.test, "test"}} {
+		d := s.from.D
+		s.to.D = d
+		for i, l := range s.from.Labels {
+			if l < 0 {
+				continue
+			}
+			x := s.from.X[i*d : (i+1)*d]
+			for _, v := range x {
+				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+					return t, fmt.Errorf("the features of %s image %d are not finite: the encoder is broken", s.what, i)
+				}
+			}
+			class := -1
+			if l <= top {
+				class = number[l] - 1
+			}
+			s.to.Labels = append(s.to.Labels, class)
+		}
+		s.to.X = s.from.X
+		if n := len(s.to.Labels); n < len(s.from.Labels) {
+			s.to.X = make([]float32, 0, n*d)
+			for i, l := range s.from.Labels {
+				if l >= 0 {
+					s.to.X = append(s.to.X, s.from.X[i*d:(i+1)*d]...)
+				}
+			}
+		}
+	}
+	if len(t.test.Labels) == 0 {
+		return t, fmt.Errorf("no test image has a label: nothing to score")
+	}
+	return t, nil
+}
+
+func check(what string, s Set) {
+	if s.D < 1 || len(s.X) != len(s.Labels)*s.D {
+		panic(fmt.Sprintf("eval: %s set of %d labels, %d values, %d features", what, len(s.Labels), len(s.X), s.D))
+	}
+}
+
+// rows runs body on pieces of n rows, in parallel.
+func rows(n int, body func(lo, hi int)) {
+	parallel.Range(n, 64, func(_, lo, hi int) { body(lo, hi) })
+}

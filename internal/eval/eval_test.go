@@ -1,0 +1,257 @@
+package eval
+
+import (
+	"math"
+	"sort"
+	"strings"
+	"testing"
+
+	"vicreg/internal/parallel"
+	"vicreg/internal/rng"
+)
+
+// made returns n features of d numbers whose k classes overlap; a small
+// generator that any language can repeat makes them. The last is constant.
+func made(n, d, k int, seed uint64) Set {
+	s := Set{X: make([]float32, n*d), D: d, Labels: make([]int, n)}
+	for i := range n {
+		s.Labels[i] = i % k
+		for j := range d {
+			seed = seed*6364136223846793005 + 1442695040888963407
+			v := float64(seed>>40) / (1 << 24) * float64(1+j)
+			if j%k == i%k {
+				v += 0.35 * float64(1+j)
+			}
+			s.X[i*d+j] = float32(v)
+		}
+		s.X[i*d+d-1] = 7
+	}
+	return s
+}
+
+// Minima and scores of scikit-learn 1.2.1: LogisticRegression(C=C, tol=1e-10,
+// max_iter=10000) after StandardScaler, in float64.
+func TestLinearMatchesScikitLearn(t *testing.T) {
+	for _, c := range []struct {
+		k                 int
+		c                 float64
+		loss, train, test float64
+	}{
+		{4, 1, 0.600719109, 460.0 / 600, 301.0 / 400},
+		{4, 0.01, 0.940937942, 461.0 / 600, 302.0 / 400},
+		{2, 1, 0.110823429, 574.0 / 600, 384.0 / 400},
+		{2, 0.01, 0.347734199, 574.0 / 600, 383.0 / 400},
+	} {
+		p, err := Linear(made(600, 9, c.k, 1), made(400, 9, c.k, 2), Options{C: c.c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.Converged || p.Iterations > 50 {
+			t.Errorf("k=%d C=%v: converged %v after %d iterations", c.k, c.c, p.Converged, p.Iterations)
+		}
+		if math.Abs(p.Loss-c.loss) > 1e-6*c.loss {
+			t.Errorf("k=%d C=%v: loss %.9f, want %.9f", c.k, c.c, p.Loss, c.loss)
+		}
+		if math.Abs(p.Train-c.train) > 1.01/600 || math.Abs(p.Accuracy-c.test) > 1.01/400 {
+			t.Errorf("k=%d C=%v: accuracies %.4f and %.4f, want %.4f and %.4f", c.k, c.c, p.Train, p.Accuracy, c.train, c.test)
+		}
+	}
+}
+
+func TestLogisticGradient(t *testing.T) {
+	s := made(70, 6, 3, 5)
+	f := newLogistic(newScaler(s).apply(s), s.Labels, s.D, 3, 0.5)
+	r := rng.New(1)
+	w, g, scrap := make([]float64, f.params()), make([]float64, f.params()), make([]float64, f.params())
+	for i := range w {
+		w[i] = float64(float32(r.NormFloat64()))
+	}
+	f.evaluate(g, w)
+	for i := range w {
+		const h = 1.0 / 256
+		old := w[i]
+		w[i] = old + h
+		up := f.evaluate(scrap, w)
+		w[i] = old - h
+		down := f.evaluate(scrap, w)
+		w[i] = old
+		if want := (up - down) / (2 * h); math.Abs(g[i]-want) > 1e-4 {
+			t.Errorf("gradient %d is %v, differences give %v", i, g[i], want)
+		}
+	}
+}
+
+// The same labels under other numbers, with holes between, score alike.
+func TestLabelsMayHaveHoles(t *testing.T) {
+	train, test := made(300, 8, 3, 1), made(150, 8, 3, 2)
+	want, err := Evaluate(train, test, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Set{&train, &test} {
+		for i, l := range s.Labels {
+			s.Labels[i] = 5 + 100*l
+		}
+	}
+	got, err := Evaluate(train, test, Options{})
+	if err != nil || got != want {
+		t.Errorf("scores %+v, error %v; want %+v", got, err, want)
+	}
+	if want.Train != 300 || want.Test != 150 || want.Classes != 3 || !(want.KNN > 0.5 && want.Linear > 0.5) {
+		t.Errorf("scores %+v", want)
+	}
+}
+
+func TestUnlabelledAreLeftOut(t *testing.T) {
+	train, test := made(300, 8, 3, 1), made(150, 8, 3, 2)
+	want, err := Evaluate(train, test, Options{K: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := func(s Set) Set {
+		out := Set{D: s.D}
+		for i, l := range s.Labels {
+			x := s.X[i*s.D : (i+1)*s.D]
+			out.X = append(append(out.X, x...), x...)
+			out.Labels = append(out.Labels, l, -1)
+		}
+		return out
+	}
+	got, err := Evaluate(mixed(train), mixed(test), Options{K: 5})
+	if err != nil || got != want {
+		t.Errorf("scores %+v, error %v; want %+v", got, err, want)
+	}
+	// A class that is only in the test set counts as wrong.
+	test.Labels[0], test.Labels[1] = 3, 77
+	less, err := Evaluate(train, test, Options{K: 5})
+	if err != nil || less.Test != 150 || less.KNN > want.KNN || less.Linear > want.Linear {
+		t.Errorf("scores %+v, error %v", less, err)
+	}
+}
+
+// knnOracle is the definition, in float64, one test image at a time.
+func knnOracle(train, test Set, k int, temperature float64) float64 {
+	cosine := func(a, b []float32) float64 {
+		var ab, aa, bb float64
+		for i := range a {
+			ab += float64(a[i]) * float64(b[i])
+			aa += float64(a[i]) * float64(a[i])
+			bb += float64(b[i]) * float64(b[i])
+		}
+		return ab / math.Sqrt(aa*bb)
+	}
+	d, hits := train.D, 0
+	for i, label := range test.Labels {
+		cos := make([]float64, len(train.Labels))
+		order := make([]int, len(train.Labels))
+		for j := range order {
+			order[j] = j
+			cos[j] = cosine(test.X[i*d:(i+1)*d], train.X[j*d:(j+1)*d])
+		}
+		sort.SliceStable(order, func(a, b int) bool { return cos[order[a]] > cos[order[b]] })
+		votes := make([]float64, 100)
+		for _, j := range order[:k] {
+			votes[train.Labels[j]] += math.Exp((cos[j] - cos[order[0]]) / temperature)
+		}
+		best := 0
+		for c, v := range votes {
+			if v > votes[best] {
+				best = c
+			}
+		}
+		if best == label {
+			hits++
+		}
+	}
+	return float64(hits) / float64(len(test.Labels))
+}
+
+func TestKNN(t *testing.T) {
+	train, test := made(2500, 7, 5, 3), made(300, 7, 5, 4) // more than a block each
+	for _, o := range []Options{{K: 1, Temperature: 0.07}, {K: 20, Temperature: 0.07}, {K: 200, Temperature: 1}, {K: 2500, Temperature: 0.001}} {
+		got, err := KNN(train, test, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := knnOracle(train, test, o.K, o.Temperature); math.Abs(got-want) > 1.01/300 {
+			t.Errorf("%+v: %.4f, want %.4f", o, got, want)
+		}
+	}
+	same, err := KNN(train, train, Options{K: 1})
+	if err != nil || same != 1 {
+		t.Errorf("images are not their own nearest neighbours: %v, %v", same, err)
+	}
+}
+
+// Ties: the earlier image is nearer, the earlier class wins.
+func TestKNNTies(t *testing.T) {
+	train := Set{D: 2, X: []float32{1, 0, 2, 0, 3, 0, 0, 0}, Labels: []int{2, 1, 1, 0}}
+	test := Set{D: 2, X: []float32{5, 0}, Labels: []int{2}}
+	for k, want := range map[int]float64{1: 1, 2: 0, 3: 0} { // of 2: one vote each for 2 and 1
+		if got, err := KNN(train, test, Options{K: k}); err != nil || got != want {
+			t.Errorf("k=%d: %v, %v; want %v", k, got, err, want)
+		}
+	}
+}
+
+func TestScoresDoNotDependOnWorkers(t *testing.T) {
+	defer parallel.SetWorkers(0)
+	train, test := made(3000, 20, 5, 3), made(400, 20, 5, 4)
+	var want Scores
+	for workers := 1; workers <= 3; workers++ {
+		parallel.SetWorkers(workers)
+		got, err := Evaluate(train, test, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if workers == 1 {
+			want = got
+		} else if got != want {
+			t.Errorf("%d workers: %+v, one: %+v", workers, got, want)
+		}
+	}
+}
+
+func TestEvaluateErrors(t *testing.T) {
+	good := func() (Set, Set) { return made(30, 4, 3, 1), made(10, 4, 3, 2) }
+	for want, change := range map[string]func(train, test *Set){
+		"of 1 classes":   func(train, _ *Set) { clear(train.Labels) },
+		"of 0 classes":   func(train, _ *Set) { *train = Set{D: 4} },
+		"no test image":  func(_, test *Set) { fill(test.Labels, -1) },
+		"only 30":        nil,
+		"training image": func(train, _ *Set) { train.X[5*4+1] = float32(math.NaN()) },
+		"test image 3":   func(_, test *Set) { test.X[3*4] = float32(math.Inf(1)) },
+	} {
+		train, test := good()
+		o := Options{K: 5}
+		if change == nil {
+			o.K = 31
+		} else {
+			change(&train, &test)
+		}
+		_, err := Evaluate(train, test, o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", want, err)
+		}
+	}
+}
+
+func fill(labels []int, v int) {
+	for i := range labels {
+		labels[i] = v
+	}
+}
+
+// Collapsed features: nothing to learn, but no failure either.
+func TestConstantFeatures(t *testing.T) {
+	train, test := made(40, 4, 2, 1), made(20, 4, 2, 2)
+	for _, s := range []Set{train, test} {
+		for i := range s.X {
+			s.X[i] = 0.3
+		}
+	}
+	s, err := Evaluate(train, test, Options{})
+	if err != nil || s.Linear != 0.5 || !s.Converged {
+		t.Errorf("scores %+v, error %v", s, err)
+	}
+}

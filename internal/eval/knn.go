@@ -1,0 +1,135 @@
+package eval
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/kernel"
+)
+
+// KNN returns the share of test images whose class the nearest training images
+// tell: the o.K of greatest cosine s vote with exp(s / o.Temperature) for their
+// own class (Wu et al., "Unsupervised feature learning via non-parametric
+// instance discrimination", 2018, section 3.4). Of equal cosines the earlier
+// training image counts as nearer, of equal votes the earlier class wins.
+func KNN(train, test Set, o Options) (float64, error) {
+	o = o.filled()
+	if o.K < 1 || !(o.Temperature > 0) {
+		panic(fmt.Sprintf("eval: k %d and temperature %v", o.K, o.Temperature))
+	}
+	t, err := newTask(train, test)
+	if err != nil {
+		return 0, err
+	}
+	n, m, d := len(t.train.Labels), len(t.test.Labels), t.train.D
+	if o.K > n {
+		return 0, fmt.Errorf("k is %d, but there are only %d labelled training images: choose a smaller k", o.K, n)
+	}
+	near := unit(t.train.X, d)
+	far := unit(t.test.X, d)
+
+	// Cosines come in blocks of test × training images; what stays of them is
+	// the best K of each test image.
+	const high, wide = 256, 2048
+	cos := make([]float32, high*wide)
+	best := make([]neighbours, min(high, m))
+	for i := range best {
+		best[i] = neighbours{make([]float32, o.K), make([]int, o.K), 0}
+	}
+	hits := 0
+	for i := 0; i < m; i += high {
+		h := min(high, m-i)
+		for r := range h {
+			best[r].n = 0
+		}
+		for j := 0; j < n; j += wide {
+			w := min(wide, n-j)
+			kernel.Gemm(kernel.Mat{Data: cos, Rows: h, Cols: w},
+				kernel.Mat{Data: far[i*d:], Rows: h, Cols: d},
+				kernel.Mat{Data: near[j*d:], Rows: w, Cols: d, Trans: true}, false)
+			rows(h, func(lo, hi int) {
+				for r := lo; r < hi; r++ {
+					best[r].offer(cos[r*w:(r+1)*w], j)
+				}
+			})
+		}
+		votes := make([]float64, t.classes)
+		for r := range h {
+			if best[r].vote(votes, t.train.Labels, o.Temperature) == t.test.Labels[i+r] {
+				hits++
+			}
+		}
+	}
+	return float64(hits) / float64(m), nil
+}
+
+// unit returns the rows of x, n × d, scaled to length 1; a zero row stays.
+func unit(x []float32, d int) []float32 {
+	out := make([]float32, len(x))
+	rows(len(x)/d, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			from, to := x[i*d:(i+1)*d], out[i*d:(i+1)*d]
+			var sum float64
+			for _, v := range from {
+				sum += float64(v) * float64(v)
+			}
+			if sum == 0 {
+				continue
+			}
+			inv := 1 / math.Sqrt(sum)
+			for k, v := range from {
+				to[k] = float32(float64(v) * inv)
+			}
+		}
+	})
+	return out
+}
+
+// neighbours are the nearest training images seen so far, the nearest first.
+type neighbours struct {
+	cos   []float32
+	index []int
+	n     int
+}
+
+// offer shows the cosines of the training images from first on.
+func (b *neighbours) offer(cos []float32, first int) {
+	k := len(b.cos)
+	worst := float32(math.Inf(-1))
+	if b.n == k {
+		worst = b.cos[k-1]
+	}
+	for i, c := range cos {
+		if c <= worst {
+			continue
+		}
+		if b.n < k {
+			b.n++
+		}
+		at := b.n - 1
+		for at > 0 && b.cos[at-1] < c {
+			b.cos[at], b.index[at] = b.cos[at-1], b.index[at-1]
+			at--
+		}
+		b.cos[at], b.index[at] = c, first+i
+		if b.n == k {
+			worst = b.cos[k-1]
+		}
+	}
+}
+
+// vote returns the class that the neighbours vote for. Votes are taken
+// relative to the nearest one's, so that no temperature overflows.
+func (b *neighbours) vote(votes []float64, labels []int, temperature float64) int {
+	clear(votes)
+	for i, c := range b.cos {
+		votes[labels[b.index[i]]] += math.Exp(float64(c-b.cos[0]) / temperature)
+	}
+	winner := 0
+	for class, v := range votes {
+		if v > votes[winner] {
+			winner = class
+		}
+	}
+	return winner
+}

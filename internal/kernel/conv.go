@@ -12,6 +12,8 @@ func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	switch {
 	case s.linear():
 		linearForward(y, s, src, w, sums)
+	case s.winograd():
+		winogradForward(y, s, src, w, sums)
 	default:
 		directForward(y, s, src, w, sums)
 	}
@@ -26,6 +28,8 @@ func ConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	switch {
 	case s.linear():
 		linearInputGrad(dx, s, g, w, f)
+	case s.winograd():
+		winogradInputGrad(dx, s, g, w, f)
 	default:
 		directInputGrad(dx, s, g, w, f)
 	}

@@ -213,7 +213,11 @@ func TestConv(t *testing.T) {
 			c := randomCase(r, s)
 			want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
 			t.Run(s.String(), func(t *testing.T) {
+				defer SetWinograd(SetWinograd(false))
 				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
+				if SetWinograd(true); s.winograd() {
+					c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 1e-5)
+				}
 			})
 		}
 	})

@@ -101,22 +101,28 @@ func newFinisher(f Finish, c int) finisher {
 	return r
 }
 
-// store finishes pixels: products in rows of prod (ps apart; nil for products
-// that are zero) go to dst[off:], stride apart, where off counts from the start
-// of the gradient. a and b get the sums, if f.Sums is set; part holds 2·c zeros.
+// store finishes pixels of all channels; see storeColumns.
 func (f *finisher) store(dst []float32, off, stride int, prod []float32, ps, rows int, a, b []float64, part []float32) {
+	f.storeColumns(dst, off, stride, prod, ps, rows, 0, f.c, a, b, part)
+}
+
+// storeColumns finishes channels [col, col+c) of pixels: products in rows of prod (ps apart; nil for products
+// that are zero) go to dst[off:], stride apart, where off counts from the start
+// of the gradient and is in channel col. a and b get the sums of all channels, if
+// f.Sums is set; part holds 2·c zeros.
+func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64, part []float32) {
 	if rows == 0 {
 		return
 	}
-	last := off + (rows-1)*stride + f.c - 1
+	last := off + (rows-1)*stride + c - 1
 	_ = dst[last]
 	args := finishArgs{
 		ds: stride, prod: &zeros[0], add: &zeros[0], mask: &ones[0], dot: &zeros[0],
-		scale: &f.scale[0], shift: &f.shift[0],
-		sum: &part[0], sumDot: &part[f.c], c: f.c,
+		scale: &f.scale[col], shift: &f.shift[col],
+		sum: &part[0], sumDot: &part[c], c: c,
 	}
 	if prod != nil {
-		_ = prod[(rows-1)*ps+f.c-1]
+		_ = prod[(rows-1)*ps+c-1]
 		args.ps = ps
 	}
 	if f.Add != nil {
@@ -151,8 +157,8 @@ func (f *finisher) store(dst []float32, off, stride int, prod []float32, ps, row
 		}
 		args.dot = &f.Dot[o]
 		finishRows(&args)
-		addWide(a[:f.c], part[:f.c])
-		addWide(b[:f.c], part[f.c:2*f.c])
+		addWide(a[col:col+c], part[:c])
+		addWide(b[col:col+c], part[c:2*c])
 	}
 }
 
@@ -174,17 +180,20 @@ type image struct {
 func (m *image) width() int { return m.left + m.w + m.right }
 
 // loadRows reads rows [y0, y1) of image n; rows outside of it are zeros.
-func (m *image) loadRows(dst []float32, n, y0, y1 int) {
-	row := m.width() * m.c
+func (m *image) loadRows(dst []float32, n, y0, y1 int) { m.loadWide(dst, m.c, n, y0, y1) }
+
+// loadWide is loadRows with pixels ds ≥ c apart; what lies between is not written.
+func (m *image) loadWide(dst []float32, ds, n, y0, y1 int) {
+	row := m.width() * ds
 	for y := y0; y < y1; y++ {
 		d := dst[(y-y0)*row:][:row]
 		if y < 0 || y >= m.h {
 			clear(d)
 			continue
 		}
-		clear(d[:m.left*m.c])
-		m.load(d[m.left*m.c:], m.c, (n*m.h+y)*m.w*m.c, m.c, m.w)
-		clear(d[(m.left+m.w)*m.c:])
+		clear(d[:m.left*ds])
+		m.load(d[m.left*ds:], ds, (n*m.h+y)*m.w*m.c, m.c, m.w)
+		clear(d[(m.left+m.w)*ds:])
 	}
 }
 

@@ -1,0 +1,66 @@
+package kernel
+
+import (
+	"unsafe"
+
+	"vicreg/internal/cpu"
+)
+
+//go:generate sh -c "cd _asm && go run ./winograd -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg kernel"
+
+// Each function transforms tiles of channels channels, a multiple of 16.
+
+func winogradInput(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradInputAVX512(q, channels)
+	case cpu.AVX2:
+		winogradInputAVX2(q, channels)
+	default:
+		winogradB.plain(p, channels)
+	}
+}
+
+func winogradOutput(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradOutputAVX512(q, channels)
+	case cpu.AVX2:
+		winogradOutputAVX2(q, channels)
+	default:
+		winogradAT.plain(p, channels)
+	}
+}
+
+func winogradGrad(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradGradAVX512(q, channels)
+	case cpu.AVX2:
+		winogradGradAVX2(q, channels)
+	default:
+		winogradA.plain(p, channels)
+	}
+}
+
+func winogradWeight(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradWeightAVX512(q, channels)
+	case cpu.AVX2:
+		winogradWeightAVX2(q, channels)
+	default:
+		winogradG.plain(p, channels)
+	}
+}
+
+func winogradWeightGrad(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradWeightGradAVX512(q, channels)
+	case cpu.AVX2:
+		winogradWeightGradAVX2(q, channels)
+	default:
+		winogradGT.plain(p, channels)
+	}
+}

@@ -2,8 +2,6 @@ package vicreg
 
 import (
 	"context"
-	"errors"
-	"image"
 
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -58,96 +56,27 @@ func WithMachine(threads, workers int) Option {
 // new folder under runs. When ctx is cancelled it finishes the step, saves
 // everything and returns an error that matches ErrInterrupted.
 func Pretrain(ctx context.Context, c Config, options ...Option) (*Run, error) {
-	return nil, errors.New("pretraining is not wired up yet")
+	folder, s, err := train.Pretrain(ctx, c, collect(options))
+	if err != nil {
+		return nil, err
+	}
+	return &Run{folder, *s}, nil
 }
 
 // Resume goes on with the run in folder from its last checkpoint. The run ends
 // with the same bits as one that was never stopped.
 func Resume(ctx context.Context, folder string, options ...Option) (*Run, error) {
-	return nil, errors.New("pretraining is not wired up yet")
+	s, err := train.Resume(ctx, folder, collect(options))
+	if err != nil {
+		return nil, err
+	}
+	return &Run{folder, *s}, nil
 }
 
-// Model is a trained encoder with its expander.
-type Model struct{}
-
-// Info describes a model.
-type Info struct {
-	Path       string // of its file
-	Method     string
-	Arch       string
-	Width      int
-	Stem       string
-	Channels   int // 1 grey, 3 colour
-	Size       int // pixels, width and height of an input
-	Features   int // width of a representation
-	Embedding  int // width of an embedding
-	Expander   string
-	Parameters int // of the encoder
-	Mean, Std  []float64
-	Dataset    string
-	Epochs     int
-}
-
-// Open loads the model of a run's folder or a model.safetensors file.
-func Open(path string) (*Model, error) {
-	return nil, errors.New("models are not wired up yet")
-}
-
-// Info describes the model.
-func (m *Model) Info() Info { return Info{} }
-
-// Embed returns the representation of each image, resized and centre-cropped
-// as the model expects.
-func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
-	return nil, errors.New("models are not wired up yet")
-}
-
-// Embeddings are the features of a data set's images, without the bad ones.
-type Embeddings struct {
-	Features [][]float32 // image × feature
-	Names    []string
-	Labels   []int // -1: none
-	Classes  []string
-	Bad      []string // images that could not be read, each with its reason
-}
-
-// EmbedOptions say what EmbedData computes and how.
-type EmbedOptions struct {
-	Layer            string // representation (the default) or embedding
-	Batch            int    // images at once; 0: 256
-	Threads, Workers int
-	Progress         func(done, total int)
-}
-
-// EmbedData embeds every image of a data set; of one with a train and a test
-// part, both, in this order.
-func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
-	return nil, errors.New("models are not wired up yet")
-}
-
-// Scores are shares of a scoring set that are right, from 0 to 1.
-type Scores struct {
-	Dataset          string
-	Train, Test      int // images
-	Classes          int
-	KNN              float64
-	Linear           float64
-	RandomInitKNN    float64
-	RandomInitLinear float64
-	Bad              []string
-}
-
-// EvalOptions say how Evaluate scores.
-type EvalOptions struct {
-	K                int     // neighbours; 0: 20
-	Temperature      float64 // 0: 0.07
-	Threads, Workers int
-	Progress         func(what string)
-}
-
-// Evaluate scores the frozen encoder on labelled images, and the same encoder
-// untrained: k nearest neighbours and a linear probe, fitted on the train part
-// of d and scored on its test part or on a share held out.
-func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
-	return nil, errors.New("models are not wired up yet")
+func collect(options []Option) train.Options {
+	var o train.Options
+	for _, set := range options {
+		set(&o)
+	}
+	return o
 }

@@ -30,24 +30,31 @@ const Suffix = ".previous"
 
 // State is all of a run but its arrays.
 type State struct {
-	Method      string    `json:"method"`
-	Config      string    `json:"config"` // digest of what the run computes
-	Epoch       int       `json:"epoch"`  // from 0: the one the next step belongs to
-	Step        int       `json:"step"`   // in that epoch, from 0: the next one
-	Steps       int       `json:"steps"`  // done since the start of the run
-	MetricsSize int64     `json:"metrics_size"`
-	Seconds     float64   `json:"seconds"`       // of the run so far, pauses left out
-	Train       float64   `json:"train_seconds"` // of them, in steps and their data
-	Wait        float64   `json:"wait_seconds"`  // of them, waiting for data
+	Config      string    `json:"config"`      // digest of what the run computes
+	Fingerprint string    `json:"fingerprint"` // of the data, bad images included
 	Started     time.Time `json:"started"`
+
+	Epoch int `json:"epoch"` // from 0: the one the next step belongs to
+	Step  int `json:"step"`  // of that epoch, from 0: the next one
+	Steps int `json:"steps"` // done since the start of the run
 
 	Loss  float64      `json:"loss"` // sums over the epoch so far
 	Terms runlog.Terms `json:"terms"`
 
-	Fingerprint string   `json:"fingerprint"` // of the data, bad images included
-	BadTrain    []int    `json:"bad_train"`   // images that cannot be read
-	BadTest     []int    `json:"bad_test"`
-	Bad         []string `json:"bad"` // their names and what is wrong
+	MetricsSize  int64   `json:"metrics_size"`  // bytes
+	Seconds      float64 `json:"seconds"`       // of the run so far, pauses left out
+	TrainSeconds float64 `json:"train_seconds"` // of them, in steps and their data
+	WaitSeconds  float64 `json:"wait_seconds"`  // of them, waiting for data
+
+	BadTrain []Bad `json:"bad_train"` // images taken out before the first step
+	BadTest  []Bad `json:"bad_test"`
+	BadLate  []Bad `json:"bad_late"` // images that turned bad later, and are replaced
+}
+
+// Bad is an image that cannot be read.
+type Bad struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"` // names the file
 }
 
 // Array is a named array of the run: a parameter, a running statistic, an

@@ -37,7 +37,7 @@ func TestRoundTripKeepsEveryBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	want := arrays(1)
 	copy(want[0].Data, []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, float32(math.Inf(1)), math.MaxFloat32})
-	s := State{Method: "vicreg", Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Loss: 1.0 / 3, Terms: runlog.Terms{{Name: "variance", Value: 0.1}}}
+	s := State{Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Loss: 1.0 / 3, Terms: runlog.Terms{{Name: "variance", Value: 0.1}}}
 	if err := Save(path, s, want); err != nil {
 		t.Fatal(err)
 	}

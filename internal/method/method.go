@@ -36,6 +36,10 @@ type Method interface {
 	// are the Method's until the next.
 	Embeddings() *tensor.Tensor
 
+	// TargetStd is the standard deviation that the method wants of every
+	// dimension of the embedding; 0 if it wants none in particular.
+	TargetStd() float64
+
 	// Encoder is what remains after training, and Heads what was on top of it.
 	// The first layer of the heads reads the encoder's representations.
 	Encoder() model.Encoder

@@ -48,6 +48,7 @@ func (m *vicreg) Buffers() []*nn.Param       { return m.joint.Buffers() }
 func (m *vicreg) State() []*nn.Param         { return nil }
 func (m *vicreg) AfterStep(step, total int)  {}
 func (m *vicreg) Embeddings() *tensor.Tensor { return &m.z }
+func (m *vicreg) TargetStd() float64         { return m.loss.Gamma }
 func (m *vicreg) Encoder() model.Encoder     { return m.joint.Branch(0).Encoder }
 func (m *vicreg) Heads() *model.Expander     { return m.joint.Branch(0).Expander }
 

@@ -102,6 +102,7 @@ func (c *Config) PeakLR() float64 { return c.Optimizer.BaseLR * float64(c.Batch)
 // Eval says when and how the encoder is scored, given labels.
 type Eval struct {
 	Every       int     `yaml:"every"` // epochs between kNN scores; 0: only at the end
+	Limit       int     `yaml:"limit"` // images of each part they are taken on, spread evenly; 0, and at the end: all
 	K           int     `yaml:"k"`
 	Temperature float64 `yaml:"temperature"`
 }
@@ -144,7 +145,7 @@ var base = Config{
 	Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
 	Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},
 	Optimizer:         Optimizer{Name: "lars", EndLRFactor: 0.001, Momentum: 0.9, Eta: 0.001, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
-	Eval:              Eval{Every: 1, K: 20, Temperature: 0.07},
+	Eval:              Eval{Every: 1, Limit: 4000, K: 20, Temperature: 0.07},
 	CheckpointMinutes: 10,
 	LogEvery:          10,
 	Precision:         "float32",

@@ -100,6 +100,7 @@ func (c *Config) validateNumbers() error {
 		{o.Betas[0] >= 0 && o.Betas[0] < 1 && o.Betas[1] >= 0 && o.Betas[1] < 1, "betas", o.Betas, "two numbers from 0 to below 1"},
 		{o.Eps > 0, "optimizer eps", o.Eps, "above 0"},
 		{c.Eval.Every >= 0, "eval every", c.Eval.Every, "0 or more epochs"},
+		{c.Eval.Limit >= 0, "eval limit", c.Eval.Limit, "0 (all) or more images"},
 		{c.Eval.K >= 1, "eval k", c.Eval.K, "at least 1"},
 		{c.Eval.Temperature > 0, "eval temperature", c.Eval.Temperature, "above 0"},
 		{c.CheckpointMinutes >= 0, "checkpoint_minutes", c.CheckpointMinutes, "0 (only each epoch) or more"},

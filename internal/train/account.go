@@ -1,0 +1,151 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"vicreg/internal/nn"
+	"vicreg/internal/parallel"
+	"vicreg/internal/runlog"
+)
+
+// add takes the step that was just done into the sums of its epoch.
+func (r *run) add(loss float64, terms runlog.Terms) {
+	if r.at.Step == 1 {
+		r.at.Loss, r.at.Terms = 0, make(runlog.Terms, len(terms))
+	}
+	r.at.Loss += loss
+	for i, t := range terms {
+		r.at.Terms[i].Name = t.Name
+		r.at.Terms[i].Value += t.Value
+	}
+}
+
+// means returns loss and terms over the steps of the epoch.
+func (r *run) means() (float64, runlog.Terms) {
+	n := float64(r.at.Step)
+	terms := make(runlog.Terms, len(r.at.Terms))
+	for i, t := range r.at.Terms {
+		terms[i] = runlog.Term{Name: t.Name, Value: t.Value / n}
+	}
+	return r.at.Loss / n, terms
+}
+
+// checkFinite stops the run at the first number of a step that is none.
+func (r *run) checkFinite(loss float64, terms runlog.Terms, norm float64) error {
+	bad := func(what string, v float64) error {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return &NotFinite{Step: r.at.Steps + 1, What: what, Value: v, Last: r.lastGood()}
+		}
+		return nil
+	}
+	for _, t := range terms {
+		if err := bad("the "+t.Name+" term", t.Value); err != nil {
+			return err
+		}
+	}
+	if err := bad("the loss", loss); err != nil {
+		return err
+	}
+	return bad("the norm of the gradient", norm)
+}
+
+// clock measures how fast a run goes.
+type clock struct {
+	began       time.Time // of this process's part of the run
+	before      float64   // seconds of the parts before it
+	step, wait  float64   // seconds of a step and of its waiting for data: moving averages
+	epoch       float64   // seconds of the epoch's steps in this part,
+	epochWait   float64   // of them waiting for data,
+	epochImages int       // and their images
+}
+
+// newest is the weight of the newest step in the moving averages.
+const newest = 0.1
+
+// add takes in a step over some images.
+func (c *clock) add(s, waited time.Duration, images int) {
+	step, wait := s.Seconds(), waited.Seconds()
+	if c.step == 0 {
+		c.step, c.wait = step, wait
+	}
+	c.step += newest * (step - c.step)
+	c.wait += newest * (wait - c.wait)
+	c.epoch, c.epochWait, c.epochImages = c.epoch+step, c.epochWait+wait, c.epochImages+images
+}
+
+// startEpoch forgets the epoch before.
+func (c *clock) startEpoch() { c.epoch, c.epochWait, c.epochImages = 0, 0, 0 }
+
+// elapsed returns the seconds of the whole run, pauses left out.
+func (c *clock) elapsed() float64 { return c.before + time.Since(c.began).Seconds() }
+
+// per returns x/y, 0 for nothing of nothing.
+func per(x, y float64) float64 {
+	if y == 0 {
+		return 0
+	}
+	return x / y
+}
+
+// gradNorm takes the norm of all gradients. Its sums belong to fixed pieces, so
+// that the same bits come out for any number of workers.
+type gradNorm struct {
+	pieces [][]float32
+	sums   []float64
+	sum    func(worker, piece int)
+}
+
+func newGradNorm(params []*nn.Param) *gradNorm {
+	const size = 1 << 16
+	g := &gradNorm{}
+	for _, p := range params {
+		for lo := 0; lo < len(p.Grad); lo += size {
+			g.pieces = append(g.pieces, p.Grad[lo:min(lo+size, len(p.Grad))])
+		}
+	}
+	g.sums = make([]float64, len(g.pieces))
+	g.sum = g.sumPiece
+	return g
+}
+
+// norm returns √Σ g².
+func (g *gradNorm) norm() float64 {
+	parallel.For(len(g.pieces), g.sum)
+	total := 0.0
+	for _, s := range g.sums {
+		total += s
+	}
+	return math.Sqrt(total)
+}
+
+func (g *gradNorm) sumPiece(_, piece int) {
+	var a, b, c, d float64
+	v := g.pieces[piece]
+	for ; len(v) >= 4; v = v[4:] {
+		a += float64(v[0]) * float64(v[0])
+		b += float64(v[1]) * float64(v[1])
+		c += float64(v[2]) * float64(v[2])
+		d += float64(v[3]) * float64(v[3])
+	}
+	for _, x := range v {
+		a += float64(x) * float64(x)
+	}
+	g.sums[piece] = (a + b) + (c + d)
+}
+
+// warn puts a warning into the log and before people.
+func (r *run) warn(format string, args ...any) error {
+	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Message: fmt.Sprintf(format, args...)}
+	r.report.Warning(w)
+	return r.write(w)
+}
+
+// write appends to the metrics.
+func (r *run) write(event any) error {
+	if err := r.log.Write(event); err != nil {
+		return fmt.Errorf("%w; %s", err, r.lastGood())
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"vicreg/internal/checkpoint"
+	"vicreg/internal/method"
+	"vicreg/internal/nn"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/runlog"
+)
+
+// arrays are all arrays of the run, under the names of the checkpoint.
+func (r *run) arrays() []checkpoint.Array {
+	var all []checkpoint.Array
+	add := func(prefix string, ps []*nn.Param) {
+		for _, p := range ps {
+			all = append(all, checkpoint.Array{Name: prefix + p.Name, Shape: stored(p), Data: p.Value})
+		}
+	}
+	add("", r.method.Params())
+	add("", r.method.Buffers())
+	add("method.", r.method.State())
+	add("optimizer.", r.optimizer.State())
+	return append(all, checkpoint.Array{Name: "recent_embeddings", Shape: []int{r.recent.rows, r.recent.d}, Data: r.recent.data})
+}
+
+// stored is the shape of a parameter as its values lie in memory: r × s × c × k
+// for convolutions, in × out for linear layers.
+func stored(p *nn.Param) []int {
+	switch s := p.Shape; len(s) {
+	case 4:
+		return []int{s[2], s[3], s[1], s[0]}
+	case 2:
+		return []int{s[1], s[0]}
+	default:
+		return s
+	}
+}
+
+// save writes the checkpoint; the metrics before it are on the disk by then.
+func (r *run) save() error {
+	size, err := r.log.Sync()
+	if err != nil {
+		return fmt.Errorf("%w; %s", err, r.lastGood())
+	}
+	r.at.MetricsSize = size
+	r.at.Seconds = r.clock.elapsed()
+	if err := checkpoint.Save(r.file(runlog.CheckpointFile), r.at, r.arrays()); err != nil {
+		return err
+	}
+	r.saved, r.savedStep = time.Now(), r.at.Steps
+	return nil
+}
+
+// restore reads the checkpoint into the run.
+func (r *run) restore() error {
+	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), r.arrays())
+	if err != nil {
+		return err
+	}
+	r.at, r.savedStep, r.clock.before = at, at.Steps, at.Seconds
+	return nil
+}
+
+// lastGood says which checkpoint stands, as a part of a sentence.
+func (r *run) lastGood() string {
+	if r.savedStep < 0 {
+		return "no checkpoint was written yet"
+	}
+	return fmt.Sprintf("the last good checkpoint is %s, after step %d", r.file(runlog.CheckpointFile), r.savedStep)
+}
+
+func (r *run) saveModel() error {
+	c := r.config
+	meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c), Expander: c.Expander, Size: c.Size,
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Dataset: r.trainData.Name, Images: len(r.trainData.Items), Epochs: c.Epochs, Seed: c.Seed}
+	if err := pretrained.Save(r.file(runlog.ModelFile), meta, r.method.Encoder(), r.method.Heads()); err != nil {
+		return fmt.Errorf("%w; %s", err, r.lastGood())
+	}
+	return nil
+}
+
+func (r *run) file(name string) string { return filepath.Join(r.folder, name) }

@@ -1,0 +1,144 @@
+// Package train is the loop: data in, a trained encoder and its scores out.
+//
+// [Pretrain] starts a run and [Resume] goes on with one; both come to
+// (*run).train, below. What a run computes depends on its configuration and its
+// position (epoch and step) alone, so one that was stopped anywhere and resumed
+// ends with the same bits as one that was not.
+package train
+
+import (
+	"context"
+	"time"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/eval"
+	"vicreg/internal/optim"
+	"vicreg/internal/runlog"
+)
+
+// train goes on from where the run stands until its last epoch is done. When
+// ctx is cancelled it finishes the step, saves everything and returns an error
+// that matches ErrInterrupted.
+func (r *run) train(ctx context.Context) error {
+	c := r.config
+	schedule := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.Epochs, c.Warmup)
+	loader, err := r.trainSource.Train(batch.Config{
+		Views: c.Views[:], Size: c.Size, Batch: c.Batch, Mean: c.Normalize.Mean, Std: c.Normalize.Std, Seed: c.Seed,
+		Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step, Workers: c.Workers,
+	})
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	defer context.AfterFunc(ctx, loader.Close)()
+	r.saved = time.Now()
+	for r.at.Epoch < c.Epochs {
+		r.clock.startEpoch()
+		for r.at.Step < r.steps {
+			if err := r.step(ctx, loader, schedule); err != nil {
+				return err
+			}
+		}
+		if err := r.endEpoch(ctx, loader, schedule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step does one step of the run and accounts for it.
+func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Schedule) error {
+	c := r.config
+
+	// Data.
+	began := time.Now()
+	b, err := loader.Next()
+	if ctx.Err() != nil {
+		return r.interrupt()
+	}
+	if err != nil {
+		return err
+	}
+	waited := time.Since(began)
+
+	// Forward, loss and backward; update.
+	lr := schedule.At(r.at.Steps)
+	loss, terms := r.method.Step(b.Views)
+	norm := r.grads.norm()
+	if err := r.checkFinite(loss, terms, norm); err != nil {
+		return err
+	}
+	r.optimizer.Step(lr)
+	r.method.AfterStep(r.at.Steps+1, c.Epochs*r.steps)
+	r.recent.add(r.at.Step, r.method.Embeddings())
+	r.at.Step++
+	r.at.Steps++
+
+	// Account.
+	r.add(loss, terms)
+	took := time.Since(began)
+	r.clock.add(took, waited, c.Batch)
+	r.at.TrainSeconds += took.Seconds()
+	r.at.WaitSeconds += waited.Seconds()
+	s := runlog.Step{Event: "step", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Loss: loss, Terms: terms, LR: lr, GradNorm: norm,
+		Images: per(float64(c.Batch), r.clock.step), WaitShare: per(r.clock.wait, r.clock.step)}
+	r.report.Step(s)
+	if r.at.Steps%c.LogEvery == 0 {
+		if err := r.write(s); err != nil {
+			return err
+		}
+	}
+
+	// Save when it is time to, or to go.
+	if ctx.Err() != nil {
+		return r.interrupt()
+	}
+	if every := c.CheckpointMinutes; every > 0 && time.Since(r.saved).Minutes() >= every {
+		return r.save()
+	}
+	return nil
+}
+
+// endEpoch takes the figures of an epoch whose steps are all done, and saves.
+func (r *run) endEpoch(ctx context.Context, loader *batch.Loader, schedule optim.Schedule) error {
+	c := r.config
+	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}
+	e.Loss, e.Terms = r.means()
+	e.Images, e.WaitShare = per(float64(r.clock.epochImages), r.clock.epoch), per(r.clock.epochWait, r.clock.epoch)
+	s := eval.NewSpectrum(r.recent.data, r.recent.rows, r.recent.d)
+	collapsed, why := s.Collapsed(r.method.TargetStd())
+	e.EmbeddingStd, e.Correlation, e.Rank, e.Collapsed = s.Std, s.Correlation, s.Rank, collapsed
+	if r.testData != nil && c.Eval.Every > 0 && (r.at.Epoch+1)%c.Eval.Every == 0 {
+		knn, err := r.knn(ctx)
+		if ctx.Err() != nil {
+			return r.interrupt() // a resumed run comes back to the end of this epoch
+		}
+		if err != nil {
+			return err
+		}
+		e.KNN = &knn
+	}
+	e.Seconds = r.clock.elapsed()
+	r.report.Epoch(e)
+	if err := r.write(e); err != nil {
+		return err
+	}
+	if collapsed {
+		if err := r.warn("%s", why); err != nil {
+			return err
+		}
+	}
+	if err := r.takeBad(loader.Bad()); err != nil {
+		return err
+	}
+	r.at.Epoch, r.at.Step = r.at.Epoch+1, 0
+	return r.save()
+}
+
+// interrupt saves the run where it stands and says so.
+func (r *run) interrupt() error {
+	if err := r.save(); err != nil {
+		return err
+	}
+	return &Interrupted{Folder: r.folder, Epoch: r.at.Epoch + 1, Step: r.at.Steps}
+}

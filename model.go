@@ -1,0 +1,228 @@
+package vicreg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+	"vicreg/internal/eval"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/model"
+	"vicreg/internal/parallel"
+	"vicreg/internal/pretrained"
+)
+
+// Model is a trained encoder with its expander. One goroutine uses it at a time.
+type Model struct{ file *pretrained.Model }
+
+// Info describes a model.
+type Info struct {
+	Path       string // of its file
+	Method     string
+	Arch       string
+	Width      int
+	Stem       string
+	Channels   int // 1 grey, 3 colour
+	Size       int // pixels, width and height of an input
+	Features   int // width of a representation
+	Embedding  int // width of an embedding
+	Expander   string
+	Parameters int // of the encoder
+	Mean, Std  []float64
+	Dataset    string
+	Images     int // trained on
+	Epochs     int
+	Seed       uint64
+}
+
+// Open loads the model of a run's folder or a model.safetensors file.
+func Open(path string) (*Model, error) {
+	file, err := pretrained.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{file}, nil
+}
+
+// Info describes the model.
+func (m *Model) Info() Info {
+	f := m.file
+	e := f.Meta.Encoder
+	return Info{Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: e.Channels, Size: f.Size,
+		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander, Parameters: model.Count(f.Encoder.Params()),
+		Mean: f.Mean, Std: f.Std, Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed}
+}
+
+// embedder returns the model at work on batches of at most n images.
+func (m *Model) embedder(n, workers int) *pretrained.Embedder {
+	if n <= 0 {
+		n = 256
+	}
+	return &pretrained.Embedder{Encoder: m.file.Encoder, Size: m.file.Size, Mean: m.file.Mean, Std: m.file.Std, Batch: n, Workers: workers}
+}
+
+// source returns a data set's images as the model takes them, without those
+// that cannot be read, and what is wrong with these.
+func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int) (*batch.Source, []string, error) {
+	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Meta.Encoder.Channels})
+	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers})
+	if err != nil {
+		return nil, nil, err
+	}
+	var bad []string
+	for _, b := range found.Bad {
+		bad = append(bad, b.Err.Error())
+	}
+	return s, bad, nil
+}
+
+// Embed returns the representation of each image, resized and centre-cropped
+// as the model expects.
+func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
+	if len(images) == 0 {
+		return nil, nil
+	}
+	d := &dataset.Dataset{Name: "images"}
+	for i, im := range images {
+		if im.Bounds().Empty() {
+			return nil, fmt.Errorf("image %d is empty", i)
+		}
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: imagefile.From(im)})
+	}
+	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Meta.Encoder.Channels})
+	e := m.embedder(0, 0)
+	x, err := e.Embed(context.Background(), s, nil)
+	if err != nil {
+		return nil, err
+	}
+	return split(x, e.Dim()), nil
+}
+
+// split cuts n × d values into rows.
+func split(x []float32, d int) [][]float32 {
+	out := make([][]float32, len(x)/d)
+	for i := range out {
+		out[i] = x[i*d : (i+1)*d : (i+1)*d]
+	}
+	return out
+}
+
+// Embeddings are the features of a data set's images, without the bad ones.
+type Embeddings struct {
+	Features [][]float32 // image × feature
+	Names    []string
+	Labels   []int // -1: none
+	Classes  []string
+	Bad      []string // images that could not be read, each with its reason
+}
+
+// EmbedOptions say what EmbedData computes and how.
+type EmbedOptions struct {
+	Layer            string // representation (the default) or embedding
+	Batch            int    // images at once; 0: 256
+	Threads, Workers int    // that compute, and that decode; 0: one for each processor
+	Progress         func(done, total int)
+}
+
+// EmbedData embeds every image of a data set; of one with a train and a test
+// part, both, in this order.
+func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
+	e := m.embedder(o.Batch, o.Workers)
+	e.Progress = o.Progress
+	switch o.Layer {
+	case "", "representation":
+	case "embedding":
+		e.Expander = m.file.Expander
+	default:
+		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
+	}
+	all, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels})
+	if err != nil {
+		return nil, err
+	}
+	if test != nil {
+		all.Items = append(all.Items, test.Items...)
+	}
+	all.Limit(d.Limit)
+	parallel.SetWorkers(o.Threads)
+	s, bad, err := m.source(ctx, all, o.Workers)
+	if err != nil {
+		return nil, err
+	}
+	x, err := e.Embed(ctx, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad}
+	for _, item := range all.Items {
+		out.Names = append(out.Names, item.Name)
+	}
+	return out, nil
+}
+
+// Scores are shares of a scoring set that are right, from 0 to 1.
+type Scores struct {
+	Dataset          string
+	Train, Test      int // images
+	Classes          int
+	KNN              float64
+	Linear           float64
+	RandomInitKNN    float64
+	RandomInitLinear float64
+	Bad              []string
+}
+
+// EvalOptions say how Evaluate scores.
+type EvalOptions struct {
+	K                int     // neighbours; 0: 20
+	Temperature      float64 // 0: 0.07
+	Threads, Workers int
+	Progress         func(what string)
+}
+
+// Evaluate scores the frozen encoder on labelled images, and the same encoder
+// untrained: k nearest neighbours and a linear probe, fitted on the train part
+// of d and scored on its test part or on a share held out.
+func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
+	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
+	if err != nil {
+		return nil, err
+	}
+	if test == nil {
+		if d.Labels == "none" {
+			return nil, errors.New("scoring needs labels, but labels is none")
+		}
+		if train.Classes != nil {
+			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
+		}
+		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own", d.Source)
+	}
+	train.Limit(d.Limit)
+	parallel.SetWorkers(o.Threads)
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	o.Progress("looking at the images")
+	fit, bad, err := m.source(ctx, train, o.Workers)
+	if err != nil {
+		return nil, err
+	}
+	held, badTest, err := m.source(ctx, test, o.Workers)
+	if err != nil {
+		return nil, err
+	}
+	untrained, err := m.file.Untrained()
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.embedder(0, o.Workers).Score(ctx, untrained, fit, held, eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return &Scores{Dataset: train.Name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
+		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear,
+		Bad: append(bad, badTest...)}, nil
+}

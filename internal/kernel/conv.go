@@ -43,6 +43,8 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	switch {
 	case s.linear():
 		linearWeightGrad(dw, s, g, src)
+	case s.winograd():
+		winogradWeightGradient(dw, s, g, src)
 	default:
 		directWeightGrad(dw, s, g, src)
 	}

@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/host"
 	"vicreg/internal/parallel"
 )
 
@@ -99,7 +97,7 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	t.Median = (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 	t.ImagesPerSecond = float64(images) / t.Median
 	t.Gflops = float64(flops) / t.Median / 1e9
-	t.PeakRSS = peakRSS()
+	t.PeakRSS = host.PeakRSS()
 	if f.json {
 		return printJSON(t)
 	}
@@ -125,25 +123,4 @@ func startProfile(path string) (stop func() error, err error) {
 		pprof.StopCPUProfile()
 		return out.Close()
 	}, nil
-}
-
-// peakRSS returns the most memory this process held, in MiB: VmHWM, which
-// unlike the resource usage does not count the parent before exec.
-func peakRSS() float64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(status)) {
-		var kib float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %g kB", &kib); n == 1 {
-			return kib / 1024
-		}
-	}
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	unit := 1024.0 // KiB
-	if runtime.GOOS == "darwin" {
-		unit *= 1024 // bytes
-	}
-	return float64(u.Maxrss) / unit
 }

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"cut":      cmdCut,
 			"await":    cmdAwait,
 			"json":     cmdJSON,
+			"same":     cmdSame,
 			"pretrain": cmdPretrain,
 		},
 		RequireExplicitExec: true,
@@ -58,11 +59,42 @@ func TestScripts(t *testing.T) {
 // tiny are the flags of a run that takes a second.
 var tiny = []string{"--width", "2", "--size", "12", "--expander", "8-8", "--batch", "8", "--epochs", "2", "--warmup", "0"}
 
-// cmdPretrain is "exec vicreg pretrain" of a tiny run with further flags.
+// cmdPretrain is "exec vicreg pretrain" of a tiny run with further flags. With
+// --interrupt last, the run gets SIGINT once it has done a few steps, and must
+// exit with 130.
 func cmdPretrain(ts *testscript.TestScript, neg bool, args []string) {
-	err := ts.Exec("vicreg", append(append([]string{"pretrain"}, tiny...), args...)...)
-	if (err != nil) != neg {
+	args = append(append([]string{"pretrain"}, tiny...), args...)
+	if last := len(args) - 1; args[last] == "--interrupt" {
+		interrupt(ts, args[:last])
+		return
+	}
+	err := ts.Exec("vicreg", args...)
+	var exit *exec.ExitError
+	switch {
+	case !neg && err != nil:
 		ts.Fatalf("pretrain: %v", err)
+	case neg && !(errors.As(err, &exit) && exit.ExitCode() == exitFailure):
+		ts.Fatalf("pretrain: want exit code %d, got %v", exitFailure, err)
+	}
+}
+
+func interrupt(ts *testscript.TestScript, args []string) {
+	path, err := exec.LookPath("vicreg")
+	ts.Check(err)
+	cmd := exec.Command(path, append(args, "--json")...)
+	cmd.Dir, cmd.Stderr = ts.MkAbs("."), ts.Stderr()
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	steps := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if steps++; steps == 7 {
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitStopped {
+		ts.Fatalf("want exit code %d after SIGINT, got %v", exitStopped, err)
 	}
 }
 
@@ -187,5 +219,18 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 		if _, ok := last[key]; !ok {
 			ts.Fatalf("%s: no key %q in %v", args[0], key, last)
 		}
+	}
+}
+
+// cmdSame checks that two files hold the same bytes, or with ! that they do
+// not: same FILE FILE.
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	a, b := ts.ReadFile(args[0]), ts.ReadFile(args[1])
+	if a == b == neg {
+		at := 0
+		for at < min(len(a), len(b)) && a[at] == b[at] {
+			at++
+		}
+		ts.Fatalf("%s (%d bytes) and %s (%d bytes): same is %v; equal up to byte %d", args[0], len(a), args[1], len(b), a == b, at)
 	}
 }

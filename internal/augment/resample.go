@@ -36,7 +36,7 @@ func (f Filter) weight(x float64) float64 {
 	case f == Bilinear:
 		return max(0, 1-x)
 	case x < 1:
-		return float64(float64(float64(1.5*x)-2.5)*x*x) + 1 // conversions forbid fused multiply-add
+		return float64(float64(float64(1.5*x)-2.5)*x*x) + 1 // no fused multiply-add here, either
 	case x < 2:
 		return (float64(float64(float64(x-5)*x+8)*x) - 4) * -0.5
 	}
@@ -75,13 +75,13 @@ func (t *table) build(in, out int, f Filter, flip bool) {
 	t.first, t.count = grow(t.first, out), grow(t.count, out)
 	t.weight, t.exact = grow(t.weight, out*t.size), grow(t.exact, t.size)
 	for i := range out {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale) // the conversion forbids fused multiply-add
 		lo := max(int(center-support+0.5), 0)
 		hi := min(int(center+support+0.5), in)
 		k := t.exact[:hi-lo]
 		var sum float64
 		for j := range k {
-			k[j] = f.weight((float64(lo+j) - center + 0.5) * (1 / wide))
+			k[j] = f.weight(float64((float64(lo+j) - center + 0.5) * (1 / wide)))
 			sum += k[j]
 		}
 		o := i

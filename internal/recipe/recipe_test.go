@@ -102,7 +102,7 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		{func(c *Config) { c.Expander = "512-x" }, `expander "512-x": "x" is not a width`},
 		{func(c *Config) { c.Expander = "" }, `expander "": "" is not a width`},
 		{func(c *Config) { c.Expander = "512-1" }, "at least 2 dimensions"},
-		{func(c *Config) { c.Warmup = 10 }, "warmup is 10, but must be shorter than the run's 10 epochs"},
+		{func(c *Config) { c.Warmup = 11 }, "warmup is 11, but must be no longer than the run's epochs, 10"},
 		{func(c *Config) { c.Optimizer.Name = "sgd"; c.Optimizer.Clip = true }, "clip is true"},
 		{func(c *Config) { c.Optimizer.Nesterov = true }, "nesterov is true"},
 		{func(c *Config) { c.Data.Limit = 100 }, "a batch of 256 is larger than the 100 images"},

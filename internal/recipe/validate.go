@@ -84,7 +84,7 @@ func (c *Config) validateNumbers() error {
 		{c.Batch >= 2, "batch", c.Batch, "at least 2: variance and covariance are taken over the batch"},
 		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
 		{c.Warmup >= 0, "warmup", c.Warmup, "0 or more epochs"},
-		{c.Warmup < float64(c.Epochs) || c.Warmup == 0, "warmup", c.Warmup, fmt.Sprintf("shorter than the run's %d epochs", c.Epochs)},
+		{c.Warmup <= float64(c.Epochs), "warmup", c.Warmup, fmt.Sprintf("no longer than the run's epochs, %d", c.Epochs)},
 		{l.Lambda >= 0, "loss lambda", l.Lambda, "0 or more"},
 		{l.Mu >= 0, "loss mu", l.Mu, "0 or more"},
 		{l.Nu >= 0, "loss nu", l.Nu, "0 or more"},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 )
@@ -145,6 +146,27 @@ func ReadSummary(dir string) (*Summary, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// Clean removes what a killed process left of files it was writing into dir.
+func Clean(dir string) error {
+	for _, name := range []string{ConfigFile, SummaryFile, ModelFile, CheckpointFile} {
+		left, err := filepath.Glob(filepath.Join(escape(dir), "."+name+"*"))
+		if err != nil {
+			return err
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// escape returns dir as a pattern that matches itself alone.
+func escape(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir)
 }
 
 // writeFile saves durably: the file holds its old contents or the new ones.

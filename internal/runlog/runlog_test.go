@@ -93,3 +93,26 @@ func TestSummaryRoundTrip(t *testing.T) {
 		t.Errorf("temporary files stayed: %v", left)
 	}
 }
+
+func TestCleanRemovesWhatAKilledProcessLeft(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*c")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".checkpoint.next123", ".model.safetensors9", "checkpoint", "checkpoint.previous", ".mine"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".mine", "checkpoint", "checkpoint.previous"}; !reflect.DeepEqual(left, want) {
+		t.Errorf("left %q, want %q", left, want)
+	}
+}

@@ -115,6 +115,9 @@ func newRun(c recipe.Config, o Options) *run {
 
 // do brings the run from where its folder says it stands to its summary.
 func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
+	if err := runlog.Clean(r.folder); err != nil {
+		return nil, err
+	}
 	resumed, err := r.position()
 	if err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 	ctx, release := interruptible(context.Background())
 	defer release()
-	report := newReporter(f.json, f.quiet)
+	report := newReporter(f.json, f.quiet, f.resume)
 	_, err = start(ctx, vicreg.WithReporter(report))
 	if c, ok := report.(*console); ok && err != nil {
 		c.clear()

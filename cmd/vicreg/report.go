@@ -17,15 +17,16 @@ import (
 )
 
 // newReporter returns the reporter for standard output: a live line on a
-// terminal, plain lines elsewhere, JSON lines or silence when asked for.
-func newReporter(asJSON, quiet bool) train.Reporter {
+// terminal, plain lines elsewhere, JSON lines or silence when asked for. folder is
+// that of a run to resume, or empty.
+func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	switch {
 	case asJSON:
 		return &jsonLines{out: os.Stdout}
 	case quiet:
 		return &silent{out: os.Stderr}
 	}
-	c := &console{out: os.Stdout, now: time.Now}
+	c := &console{out: os.Stdout, now: time.Now, plan: train.Plan{Folder: folder}}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		c.live = true
 		if width, _, err := term.GetSize(fd); err == nil {
@@ -79,11 +80,13 @@ type console struct {
 	plan   train.Plan
 	bar    *progressbar.ProgressBar
 	began  time.Time // when this process began to train
+	rate   float64   // images a second, over the last steps
 	spoken time.Time // when the live line was brought up to date or a plain line written
 }
 
 func (c *console) Start(p train.Plan) {
 	c.plan, c.began, c.spoken = p, c.now(), c.now()
+	c.clear()
 	fmt.Fprintln(c.out, p.About)
 	if c.live {
 		c.bar = progressbar.NewOptions(c.length(p.Steps)+1, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(24),
@@ -100,6 +103,10 @@ func (*console) length(steps int) int { return 1000*steps + 1 }
 
 func (c *console) Step(s runlog.Step) {
 	now := c.now()
+	if c.rate == 0 {
+		c.rate = s.Images
+	}
+	c.rate += (s.Images - c.rate) / 10 // calmer than single steps
 	pause := plainPause
 	if c.bar != nil {
 		pause = livePause
@@ -116,35 +123,34 @@ func (c *console) Step(s runlog.Step) {
 	c.bar.Describe(c.status(s, now))
 }
 
-// status is the text of the live line after its bar.
+// status says how the run goes: the live line after its bar.
 func (c *console) status(s runlog.Step, now time.Time) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "epoch %d/%d", s.Epoch, c.plan.Epochs)
+	parts := []string{fmt.Sprintf("epoch %d/%d", s.Epoch, c.plan.Epochs)}
 	if c.bar == nil {
-		fmt.Fprintf(&b, ", step %d/%d", s.Step, c.plan.Steps)
+		parts = append(parts, fmt.Sprintf("step %d/%d", s.Step, c.plan.Steps))
 	}
-	fmt.Fprintf(&b, " %.0f images/s", s.Images)
+	parts = append(parts, fmt.Sprintf("%.0f images/s", c.rate))
 	if done := s.Step - c.plan.Done; done > 0 {
 		left := now.Sub(c.began) / time.Duration(done) * time.Duration(c.plan.Steps-s.Step)
-		fmt.Fprintf(&b, ", %s left", left.Round(time.Second))
+		parts = append(parts, fmt.Sprintf("%s left", left.Round(time.Second)))
 	}
 	if s.WaitShare >= 0.05 {
-		fmt.Fprintf(&b, ", %.0f%% waiting for data", 100*s.WaitShare)
+		parts = append(parts, fmt.Sprintf("%.0f%% waiting for data", 100*s.WaitShare))
 	}
 	for _, t := range s.Terms {
 		name := t.Name
 		if c.bar != nil && c.width < 120 {
 			name = name[:min(3, len(name))]
 		}
-		fmt.Fprintf(&b, " %s %.3g", name, t.Value)
+		parts = append(parts, fmt.Sprintf("%s %.3g", name, t.Value))
 	}
-	return b.String()
+	return strings.Join(parts, "  ")
 }
 
 // clear removes the live line.
 func (c *console) clear() {
-	if c.bar != nil {
-		c.bar.Clear()
+	if c.live {
+		fmt.Fprint(c.out, "\r\033[K")
 	}
 }
 
@@ -172,8 +178,11 @@ func (c *console) Epoch(e runlog.Epoch) {
 
 // Phase shows on the live line what takes time between steps.
 func (c *console) Phase(what string) {
-	if c.bar != nil {
+	switch {
+	case c.bar != nil:
 		c.bar.Describe(what)
+	case c.live:
+		fmt.Fprint(c.out, "\r\033[K", what)
 	}
 }
 

@@ -27,6 +27,7 @@ func speak(live bool, width int) string {
 	var out strings.Builder
 	clock := time.Unix(1000, 0)
 	c := &console{out: &out, live: live, width: width, now: func() time.Time { return clock }}
+	c.Phase("looking at the images")
 	c.Start(train.Plan{Folder: "runs/a", About: "80 images", Epochs: 10, Steps: 100, Done: 5, Batch: 8})
 	clock = clock.Add(time.Second)
 	early := aStep
@@ -44,8 +45,7 @@ func speak(live bool, width int) string {
 func TestPlainConsole(t *testing.T) {
 	got := speak(false, 0)
 	for _, want := range []string{
-		"80 images\n",
-		"\nepoch 2/10, step 15/100 260 images/s, 8m30s left, 25% waiting for data invariance 0.125 variance 0.5 covariance 3.25\n",
+		"\nepoch 2/10  step 15/100  260 images/s  8m30s left  25% waiting for data  invariance 0.125  variance 0.5  covariance 3.25\n",
 		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
 		"\nwarning: looks like collapse\n",
 		"\n25 images could not be read and were skipped:\n  a.jpg:_empty\n",
@@ -58,6 +58,9 @@ func TestPlainConsole(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	if !strings.HasPrefix(got, "80 images\n") {
+		t.Errorf("the plan is not the first line of\n%s", got)
+	}
 	if strings.Contains(got, "step 6/100") {
 		t.Error("a plain line for a step one second into the run")
 	}
@@ -68,19 +71,22 @@ func TestPlainConsole(t *testing.T) {
 
 func TestLiveConsole(t *testing.T) {
 	wide, narrow := speak(true, 200), speak(true, 80)
-	for _, want := range []string{" 15% ", "epoch 2/10 260 images/s, 8m30s left", "linear probe", "█"} {
+	for _, want := range []string{" 15% ", "epoch 2/10  260 images/s  8m30s left", "linear probe", "█"} {
 		if !strings.Contains(wide, want) {
 			t.Errorf("no %q in %q", want, wide)
 		}
 	}
-	if !strings.Contains(wide, "invariance 0.125 variance 0.5 covariance 3.25") {
+	if !strings.Contains(wide, "invariance 0.125  variance 0.5  covariance 3.25") {
 		t.Errorf("terms missing in %q", wide)
 	}
-	if !strings.Contains(narrow, "inv 0.125 var 0.5 cov 3.25") {
+	if !strings.Contains(narrow, "inv 0.125  var 0.5  cov 3.25") {
 		t.Errorf("short terms missing in %q", narrow)
 	}
+	if !strings.HasPrefix(wide, "\r\033[Klooking at the images\r\033[K80 images\n") {
+		t.Errorf("the first phase is missing or stays: %q", wide)
+	}
 	// The line of the epoch stands alone, the live line cleared before it.
-	if !strings.Contains(wide, "\033[2K\repoch  2/10  loss") {
+	if !strings.Contains(wide, "\r\033[Kepoch  2/10  loss") {
 		t.Errorf("the epoch's line does not clear the live one: %q", wide)
 	}
 }

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"fmt"
 	"math"
 	"sort"
 	"strings"
@@ -108,7 +109,7 @@ func TestUnlabelledAreLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mixed := func(s Set) Set {
+	doubled := func(s Set) Set {
 		out := Set{D: s.D}
 		for i, l := range s.Labels {
 			x := s.X[i*s.D : (i+1)*s.D]
@@ -117,7 +118,7 @@ func TestUnlabelledAreLeftOut(t *testing.T) {
 		}
 		return out
 	}
-	got, err := Evaluate(mixed(train), mixed(test), Options{K: 5})
+	got, err := Evaluate(doubled(train), doubled(test), Options{K: 5})
 	if err != nil || got != want {
 		t.Errorf("scores %+v, error %v; want %+v", got, err, want)
 	}
@@ -253,5 +254,54 @@ func TestConstantFeatures(t *testing.T) {
 	s, err := Evaluate(train, test, Options{})
 	if err != nil || s.Linear != 0.5 || !s.Converged {
 		t.Errorf("scores %+v, error %v", s, err)
+	}
+}
+
+// mixed returns features of k classes that overlap in 64 hidden directions.
+func mixed(n, d, k int, seed uint64) Set {
+	shared, r := rng.New(0), rng.New(1, seed)
+	mix, means := make([]float32, 64*d), make([]float32, 64*k)
+	for i := range mix {
+		mix[i] = float32(shared.NormFloat64()) / 8
+	}
+	for i := range means {
+		means[i] = float32(shared.NormFloat64()) * 0.45
+	}
+	s := Set{X: make([]float32, n*d), D: d, Labels: make([]int, n)}
+	for i := range n {
+		c := r.IntN(k)
+		s.Labels[i] = c
+		x := s.X[i*d : (i+1)*d]
+		for j := range 64 {
+			v := means[c*64+j] + float32(r.NormFloat64())
+			for q, m := range mix[j*d : (j+1)*d] {
+				x[q] += v * m
+			}
+		}
+	}
+	return s
+}
+
+func BenchmarkKNN(b *testing.B) {
+	train, test := mixed(60000, 512, 10, 1), mixed(1000, 512, 10, 2)
+	for b.Loop() {
+		if _, err := KNN(train, test, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLinear(b *testing.B) {
+	for _, c := range []struct{ n, d int }{{20000, 128}, {60000, 512}} {
+		b.Run(fmt.Sprintf("%dx%d", c.n, c.d), func(b *testing.B) {
+			train, test := mixed(c.n, c.d, 10, 1), mixed(1000, c.d, 10, 2)
+			for b.Loop() {
+				p, err := Linear(train, test, Options{})
+				if err != nil || !p.Converged {
+					b.Fatal(p, err)
+				}
+				b.ReportMetric(float64(p.Iterations), "iterations")
+			}
+		})
 	}
 }

@@ -51,10 +51,17 @@ type winogradJob struct {
 	weights  []float32
 	backward bool      // weights are turned and transposed
 	u        []float32 // [k/block][36][panels of c × width]
+	uPlane   int       // from one of 36 to the next
 	out      []float32
 	fin      finisher // backward
 	sums     bool
 	bands    bands // of rows of tiles
+
+	// for many channels: see winograd_wide.go
+	v            []float32 // [36][tiles of the group][c]
+	plane        int
+	first, group int // bands of the group
+	perChunk     int // bands at a time
 }
 
 func winogradForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
@@ -86,6 +93,11 @@ func oddLines(n int) int { return roundUp(n, lineFloats) | lineFloats }
 func (j *winogradJob) run(n int, sums *Sums) {
 	j.across = tiles4(j.w)
 	j.in.left, j.in.right = j.pad, 4*j.across+2-j.pad-j.in.w
+	if 36*j.c*j.k >= wideWeights {
+		j.runWide(n, sums)
+		*j = winogradJob{}
+		return
+	}
 	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
 
 	perTile := 36*(c16+block) + 16*block
@@ -96,8 +108,10 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	images, rows := j.bands.images, j.bands.rows
 	tiles = images * rows * j.across
 
-	shared.reset(room(36 * c16 * roundUp(j.k, 16)))
-	j.u = shared.take(36 * j.c * roundUp(j.k, 16))
+	blocks := (j.k + winogradBlock - 1) / winogradBlock
+	j.uPlane = oddLines(j.c * block)
+	shared.reset(room(blocks * 36 * j.uPlane))
+	j.u = shared.take(blocks * 36 * j.uPlane)
 	image := (4*rows + 2) * j.in.width() * c16
 	reserve(room(max(image, 9*j.c*32), 36*oddLines(tiles*c16), 36*oddLines(tiles*block), 16*j.across*block, 2*j.k))
 	parallel.For((j.k+31)/32, winogradPack)
@@ -118,19 +132,18 @@ func (j *winogradJob) run(n int, sums *Sums) {
 func winogradPack(worker, piece int) {
 	j := &wino
 	m := &arenas[worker]
-	m.used = 0
 	for col := piece * 32; col < min(piece*32+32, j.k); {
-		block := col / winogradBlock * winogradBlock // where its block of columns starts
-		cols := min(winogradBlock, roundUp(j.k-block, 16))
+		block := col / winogradBlock
 		_, width := tileShape(roundUp(j.k-col, 16))
-		j.packPanel(m, j.u[36*j.c*block+(col-block)*j.c:], j.c*cols, col, width)
+		j.packPanel(m.buf, j.u[block*36*j.uPlane+(col-block*winogradBlock)*j.c:], j.uPlane, col, width)
 		col += width
 	}
 }
 
 // packPanel transforms the weights of columns [col, col+width) to u: rows of
-// width elements for each channel, positions plane apart.
-func (j *winogradJob) packPanel(m *arena, u []float32, plane, col, width int) {
+// width elements for each channel, positions plane apart. temp is room for the
+// weights themselves.
+func (j *winogradJob) packPanel(temp, u []float32, plane, col, width int) {
 	args := winogradArgs{
 		dst: &u[0], dstRow: 6 * 4 * uintptr(plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(width),
 		items: j.c,
@@ -140,10 +153,8 @@ func (j *winogradJob) packPanel(m *arena, u []float32, plane, col, width int) {
 		args.src = &j.weights[col]
 		args.srcItem, args.srcCol = 4*uintptr(j.k), 4*uintptr(j.c*j.k)
 	} else {
-		m.used = 0
-		t := m.take(9 * j.c * width)
 		for tap := range 9 {
-			to := t[tap*j.c*width:][:j.c*width]
+			to := temp[tap*j.c*width:][:j.c*width]
 			switch {
 			case whole: // weights are taps × k × c
 				packTransposed(to, width, Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:], Rows: width, Cols: j.c, Stride: j.c})
@@ -155,7 +166,7 @@ func (j *winogradJob) packPanel(m *arena, u []float32, plane, col, width int) {
 				copyRows(to, width, j.weights[tap*j.c*j.k+col:], j.k, j.c, j.k-col)
 			}
 		}
-		args.src = &t[0]
+		args.src = &temp[0]
 		args.srcItem, args.srcCol = 4*uintptr(width), 4*uintptr(j.c*width)
 	}
 	args.srcRow = 3 * args.srcCol
@@ -187,9 +198,9 @@ func winogradPiece(worker, piece int) {
 	}
 	for col := 0; col < j.k; col += winogradBlock {
 		cols := min(winogradBlock, roundUp(j.k-col, 16))
-		u := j.u[36*j.c*col:]
+		u := j.u[col/winogradBlock*36*j.uPlane:]
 		for p := range 36 {
-			blockNN(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[p*j.c*cols:], false)
+			blockNN(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[p*j.uPlane:], false)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for y := b.y0; y < b.y1; y++ {

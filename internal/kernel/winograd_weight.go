@@ -67,18 +67,13 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		n := min(j.group, pieces-j.first)
 		j.tiles = 0
 		for p := range n {
-			j.tiles += j.tilesOf(j.first + p)
+			j.tiles += j.wino.tilesOf(j.first + p)
 		}
 		parallel.For(n, winogradLoad)
 		parallel.For(36*j.blocks, winogradAdd)
 	}
 	parallel.For((s.C+winogradFinish-1)/winogradFinish, winogradFinishRows)
 	*j = winogradWeightJob{}
-}
-
-func (j *winogradWeightJob) tilesOf(piece int) int {
-	b := j.wino.bands.at(piece)
-	return (b.n1 - b.n0) * (b.y1 - b.y0) * j.wino.across
 }
 
 // winogradLoad writes V and D of a piece.
@@ -88,7 +83,7 @@ func winogradLoad(worker, piece int) {
 	m := &arenas[worker]
 	tile := 0
 	for p := range piece {
-		tile += j.tilesOf(j.first + p)
+		tile += j.wino.tilesOf(j.first + p)
 	}
 	b := w.bands.at(j.first + piece)
 	rows := b.y1 - b.y0

@@ -1,0 +1,119 @@
+package kernel
+
+import "vicreg/internal/parallel"
+
+// Where there are so many channels that the transformed weights do not fit the
+// caches, a piece of the pixels would read all of them from memory. Then the
+// work is shared by columns: all workers write V of a group of tiles to shared
+// memory, then each takes 32 columns of the output, transforms their weights
+// into a buffer of its own and goes through the tiles of the group.
+
+const (
+	wideWeights = 36 * 300 * 300 // elements of U from which to do so
+	wideGroup   = 4 << 20        // elements of V in a group
+	wideColumns = 32
+	wideTiles   = 64 // tiles at a time: M of these stays in the cache
+)
+
+func (j *winogradJob) runWide(n int, sums *Sums) {
+	c16 := roundUp(j.c, 16)
+	down := tiles4(j.h)
+	rows := max(1, 8/j.across)
+	j.bands = cut(n, down, min(rows, (n*down+7)/8), 1)
+	images, rows := j.bands.images, j.bands.rows
+	perBand := images * rows * j.across
+	j.uPlane = oddLines(j.c * wideColumns)
+	j.perChunk = max(1, wideTiles/perBand)
+	perGroup := max(1, wideGroup/(36*c16*perBand))
+	pieces := j.bands.count()
+	perGroup = roundUp(min(perGroup, pieces), j.perChunk)
+	j.plane = oddLines(min(perGroup, pieces) * perBand * c16)
+
+	shared.reset(room(36 * j.plane))
+	j.v = shared.take(36 * j.plane)
+	chunk := j.perChunk * perBand
+	reserve(max(
+		room((4*rows+2)*j.in.width()*c16),
+		room(36*j.uPlane, 9*j.c*wideColumns, 36*oddLines(chunk*wideColumns), 16*j.across*wideColumns, 2*j.k)))
+	if j.sums {
+		zeroPartials(2 * j.k)
+	}
+	for j.first = 0; j.first < pieces; j.first += perGroup {
+		j.group = min(perGroup, pieces-j.first)
+		parallel.For(j.group, wideLoad)
+		parallel.For((j.k+wideColumns-1)/wideColumns, widePiece)
+	}
+	if j.sums {
+		addPartials(sums, 1, j.k)
+	}
+}
+
+// tilesOf returns how many tiles a band has.
+func (j *winogradJob) tilesOf(band int) int {
+	b := j.bands.at(band)
+	return (b.n1 - b.n0) * (b.y1 - b.y0) * j.across
+}
+
+func wideLoad(worker, piece int) {
+	j := &wino
+	m := &arenas[worker]
+	tile := 0
+	for p := range piece {
+		tile += j.tilesOf(j.first + p)
+	}
+	b := j.bands.at(j.first + piece)
+	c16 := roundUp(j.c, 16)
+	for n := b.n0; n < b.n1; n++ {
+		m.used = 0
+		img := m.take((4*(b.y1-b.y0) + 2) * j.in.width() * c16)
+		j.transformImage(j.v[tile*c16:], j.plane, img, n, b.y0, b.y1)
+		tile += (b.y1 - b.y0) * j.across
+	}
+}
+
+func widePiece(worker, piece int) {
+	j := &wino
+	m := &arenas[worker]
+	m.used = 0
+	c16, col := roundUp(j.c, 16), piece*wideColumns
+	cols := min(wideColumns, roundUp(j.k-col, 16))
+	u, temp := m.take(36*j.uPlane), m.take(9*j.c*cols)
+	for at := 0; at < cols; {
+		_, width := tileShape(cols - at)
+		j.packPanel(temp, u[at*j.c:], j.uPlane, col+at, width)
+		at += width
+	}
+
+	out, part := m.take(16*j.across*cols), m.take(2*j.k)
+	clear(part)
+	sa, sb := []float64(nil), []float64(nil)
+	if j.sums {
+		sa, sb = piecePartials(0, j.k)
+	}
+	rest := m.used
+	tile := 0
+	for lo := 0; lo < j.group; lo += j.perChunk {
+		hi := min(lo+j.perChunk, j.group)
+		tiles := 0
+		for p := lo; p < hi; p++ {
+			tiles += j.tilesOf(j.first + p)
+		}
+		m.used = rest
+		plane := oddLines(tiles * cols)
+		prod := m.take(36 * plane)
+		for p := range 36 {
+			blockNN(tiles, cols, j.c, prod[p*plane:], cols, j.v[p*j.plane+tile*c16:], c16, u[p*j.uPlane:], false)
+		}
+		at := 0
+		for p := lo; p < hi; p++ {
+			b := j.bands.at(j.first + p)
+			for n := b.n0; n < b.n1; n++ {
+				for y := b.y0; y < b.y1; y++ {
+					j.store(n, y, col, cols, prod[at*cols:], plane, out, sa, sb, part)
+					at += j.across
+				}
+			}
+		}
+		tile += tiles
+	}
+}

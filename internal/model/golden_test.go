@@ -8,14 +8,16 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
 
 // Tolerances of ‖ours − golden‖ / ‖golden‖.
 const (
-	outTol  = 1e-4
-	gradTol = 1e-4
+	outTol      = 1e-4
+	gradTol     = 1e-4
+	winogradTol = 5e-4 // of gradients, where Winograd is on
 
 	// The gradients of the tiny ResNet-50 (two images, eight values per channel
 	// at the end) are not a function of its weights to float32's precision: in
@@ -24,6 +26,20 @@ const (
 	// strays 4.2e-4 from the file.
 	resnet50Tol = 5e-4
 )
+
+// eachConvolution runs a test without and with Winograd convolution.
+func eachConvolution(t *testing.T, test func(t *testing.T, winograd bool)) {
+	for _, on := range []bool{false, true} {
+		name := "direct"
+		if on {
+			name = "winograd"
+		}
+		t.Run(name, func(t *testing.T) {
+			defer kernel.SetWinograd(kernel.SetWinograd(on))
+			test(t, on)
+		})
+	}
+}
 
 // nearGolden fails the test unless run, which returns the worst distance it
 // found and where, comes within tol in one of a few tries. The first has the
@@ -88,64 +104,71 @@ func image(g *check.GoldenFile, name string) *tensor.Tensor {
 func TestResNetGolden(t *testing.T) {
 	for _, name := range []string{"resnet18_w4_imagenet", "resnet18_w4_small", "resnet34_w4_small", "resnet50_w4_imagenet"} {
 		t.Run(name, func(t *testing.T) {
-			g := check.Golden(t, "testdata/"+name+".safetensors")
-			part := strings.Split(name, "_")
-			width, _ := strconv.Atoi(part[1][1:])
-			x := image(g, "x")
-			m, err := NewResNet(ResNetConfig{Arch: part[0], Width: width, Stem: part[2], Channels: x.Shape[3]}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			load(t, g, "state.", m.Params(), m.Buffers())
-			names := 0
-			for _, name := range g.Names() {
-				if strings.HasPrefix(name, "state.") {
-					names++
-				}
-			}
-			if got := len(m.Params()) + len(m.Buffers())*2/3; got != names {
-				t.Errorf("%d tensors, golden %d", got, names)
-			}
-
-			arena := new(nn.Arena)
-			eval := nn.NewPass(arena, false)
-			check.Close(t, "eval_out", m.Forward(eval, x).Data, g.F32("eval_out"), outTol)
-			eval.Reset()
-
-			train := nn.NewPass(arena, true)
-			check.Close(t, "train_out", m.Forward(train, x).Data, g.F32("train_out"), outTol)
-			for _, p := range m.Buffers() {
-				if strings.HasSuffix(p.Name, "num_batches_tracked") {
-					if p.Value[0] != 1 {
-						t.Errorf("%s = %v after one batch", p.Name, p.Value[0])
-					}
-					continue
-				}
-				check.Close(t, "after."+p.Name, p.Value, g.F32("after."+p.Name), outTol)
-			}
-
-			gradients := func() (float64, string) {
-				var w worst
-				train.Reset()
-				m.Forward(train, x)
-				dx := make([]float32, x.Len())
-				m.Backward(train, g.F32("dout"), dx)
-				w.add("dx", dx, image(g, "dx").Data)
-				for _, p := range m.Params() {
-					w.add(p.Name, p.TorchGrad(), g.F32("grad."+p.Name))
-					clear(p.Grad)
-				}
-				return w.distance, w.at
-			}
-			if part[0] == "resnet50" {
-				nearGolden(t, resnet50Tol, m.Params(), func() { load(t, g, "state.", m.Params()) }, gradients)
-			} else if d, at := gradients(); !(d <= gradTol) {
-				t.Errorf("the gradient of %s is %.3g off, allowed %.3g", at, d, gradTol)
-			}
-			if arena.Lent() != 0 {
-				t.Errorf("%d floats still lent", arena.Lent())
-			}
+			eachConvolution(t, func(t *testing.T, winograd bool) { testResNet(t, name, winograd) })
 		})
+	}
+}
+
+func testResNet(t *testing.T, name string, winograd bool) {
+	g := check.Golden(t, "testdata/"+name+".safetensors")
+	part := strings.Split(name, "_")
+	width, _ := strconv.Atoi(part[1][1:])
+	x := image(g, "x")
+	m, err := NewResNet(ResNetConfig{Arch: part[0], Width: width, Stem: part[2], Channels: x.Shape[3]}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, g, "state.", m.Params(), m.Buffers())
+	names := 0
+	for _, name := range g.Names() {
+		if strings.HasPrefix(name, "state.") {
+			names++
+		}
+	}
+	if got := len(m.Params()) + len(m.Buffers())*2/3; got != names {
+		t.Errorf("%d tensors, golden %d", got, names)
+	}
+
+	arena := new(nn.Arena)
+	eval := nn.NewPass(arena, false)
+	check.Close(t, "eval_out", m.Forward(eval, x).Data, g.F32("eval_out"), outTol)
+	eval.Reset()
+
+	train := nn.NewPass(arena, true)
+	check.Close(t, "train_out", m.Forward(train, x).Data, g.F32("train_out"), outTol)
+	for _, p := range m.Buffers() {
+		if strings.HasSuffix(p.Name, "num_batches_tracked") {
+			if p.Value[0] != 1 {
+				t.Errorf("%s = %v after one batch", p.Name, p.Value[0])
+			}
+			continue
+		}
+		check.Close(t, "after."+p.Name, p.Value, g.F32("after."+p.Name), outTol)
+	}
+
+	gradients := func() (float64, string) {
+		var w worst
+		train.Reset()
+		m.Forward(train, x)
+		dx := make([]float32, x.Len())
+		m.Backward(train, g.F32("dout"), dx)
+		w.add("dx", dx, image(g, "dx").Data)
+		for _, p := range m.Params() {
+			w.add(p.Name, p.TorchGrad(), g.F32("grad."+p.Name))
+			clear(p.Grad)
+		}
+		return w.distance, w.at
+	}
+	tol := gradTol
+	switch {
+	case part[0] == "resnet50":
+		tol = resnet50Tol
+	case winograd:
+		tol = winogradTol
+	}
+	nearGolden(t, tol, m.Params(), func() { load(t, g, "state.", m.Params()) }, gradients)
+	if arena.Lent() != 0 {
+		t.Errorf("%d floats still lent", arena.Lent())
 	}
 }
 

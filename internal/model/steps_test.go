@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/optim"
 )
@@ -15,6 +16,7 @@ import (
 // the initial weights to float32 turns the reference itself onto another path,
 // 8% away in the loss, in one of four tries; PyTorch's float32 takes that too.
 func TestTenSteps(t *testing.T) {
+	defer kernel.SetWinograd(kernel.SetWinograd(false))
 	g := check.Golden(t, "testdata/ten_steps.safetensors")
 	b := newBranch(t, tiny, g.Meta["expander"], 1)
 	j := NewJoint(b, b)

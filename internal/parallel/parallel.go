@@ -25,7 +25,8 @@ func (j *job) run(worker int) {
 	defer j.done.Done()
 	defer func() {
 		if r := recover(); r != nil {
-			j.panicked.CompareAndSwap(nil, &r)
+			raised := r // only a panic allocates
+			j.panicked.CompareAndSwap(nil, &raised)
 			j.next.Store(j.n) // no worker starts another piece
 		}
 	}()

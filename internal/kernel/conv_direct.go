@@ -33,8 +33,8 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
 	depth := s.R * s.S * s.C
 
-	shared.reset(room(packedLen(depth, s.K)))
-	d.packed = shared.take(packedLen(depth, s.K))
+	sharedArena.reset(room(packedLen(depth, s.K)))
+	d.packed = sharedArena.take(packedLen(depth, s.K))
 	parallel.For((s.K+columnBlock-1)/columnBlock, packForward)
 
 	rows := 0

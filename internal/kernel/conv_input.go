@@ -57,8 +57,8 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	d.in = image{gradReader(g, s.K), s.OutH(), s.OutW(), left, right}
 
 	blocks := (s.C + columnBlock - 1) / columnBlock
-	shared.reset(room(packed))
-	d.packed = shared.take(packed)
+	sharedArena.reset(room(packed))
+	d.packed = sharedArena.take(packed)
 	reserve(room(deepest * columnBlock))
 	parallel.For(blocks*len(d.classes), packInputGrad)
 

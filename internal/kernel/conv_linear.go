@@ -8,7 +8,7 @@ func (s Conv) linear() bool { return s.H == 1 && s.W == 1 && s.R == 1 && s.S == 
 
 func linearForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	r := sourceReader(src, s.C)
-	shared.reset(r.room(s.N))
+	sharedArena.reset(r.room(s.N))
 	x := r.matrix(s.N)
 	Gemm(Mat{Data: y, Rows: s.N, Cols: s.K}, x, Mat{Data: w, Rows: s.C, Cols: s.K}, false)
 	if sums != nil {
@@ -18,7 +18,7 @@ func linearForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 
 func linearInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	r := gradReader(g, s.K)
-	shared.reset(r.room(s.N))
+	sharedArena.reset(r.room(s.N))
 	d := r.matrix(s.N)
 	accumulate := f.Add != nil && &f.Add[0] == &dx[0]
 	if accumulate {
@@ -32,7 +32,7 @@ func linearInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 
 func linearWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	rx, rd := sourceReader(src, s.C), gradReader(g, s.K)
-	shared.reset(rx.room(s.N) + rd.room(s.N))
+	sharedArena.reset(rx.room(s.N) + rd.room(s.N))
 	x, d := rx.matrix(s.N), rd.matrix(s.N)
 	Gemm(Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
 }
@@ -49,7 +49,7 @@ func (r *reader) room(rows int) int {
 func (r *reader) matrix(rows int) Mat {
 	m := Mat{Data: r.x, Rows: rows, Cols: r.c}
 	if !r.plain() {
-		m.Data = shared.take(rows * r.c)
+		m.Data = sharedArena.take(rows * r.c)
 		pass.dst, pass.a = m.Data, *r
 		runPass(len(m.Data), r.c, applyPiece)
 	}

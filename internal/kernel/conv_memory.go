@@ -44,10 +44,10 @@ func room(sizes ...int) int {
 // What kernels keep from call to call. One call runs at a time: busy is held
 // for the length of each.
 var (
-	busy     sync.Mutex
-	shared   arena     // read by all workers
-	arenas   []arena   // one for each worker
-	partials []float64 // sums of the pieces of a call
+	busy        sync.Mutex
+	sharedArena arena     // read by all workers
+	arenas      []arena   // one for each worker
+	partials    []float64 // sums of the pieces of a call
 )
 
 // reserve makes room for n elements in the arena of every worker.

@@ -75,8 +75,8 @@ func (d *weightJob) split() {
 	d.parts = min(pieces, max(2, min(16, splitTotal/size)))
 	d.perPart = (pieces + d.parts - 1) / d.parts
 	d.parts = (pieces + d.perPart - 1) / d.perPart
-	shared.reset(room(d.parts * size))
-	d.partial = shared.take(d.parts * size)
+	sharedArena.reset(room(d.parts * size))
+	d.partial = sharedArena.take(d.parts * size)
 	parallel.For(d.parts, weightPart)
 	parallel.For((size+4095)/4096, weightAddParts)
 }
@@ -116,9 +116,9 @@ func weightAddParts(_, piece int) {
 func (d *weightJob) grouped() {
 	pieces := d.bands.count()
 	perGroup := max(1, groupFloats/(d.bandRows*(d.colsRow+d.gRow)))
-	shared.reset(room(perGroup*d.bandRows*d.colsRow, perGroup*d.bandRows*d.gRow))
-	d.cols = shared.take(perGroup * d.bandRows * d.colsRow)
-	d.g = shared.take(perGroup * d.bandRows * d.gRow)
+	sharedArena.reset(room(perGroup*d.bandRows*d.colsRow, perGroup*d.bandRows*d.gRow))
+	d.cols = sharedArena.take(perGroup * d.bandRows * d.colsRow)
+	d.g = sharedArena.take(perGroup * d.bandRows * d.gRow)
 	d.rowBlocks = (d.depth + weightRows - 1) / weightRows
 	colBlocks := (d.K + weightCols - 1) / weightCols
 	for d.first = 0; d.first < pieces; d.first += perGroup {

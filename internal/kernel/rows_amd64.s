@@ -788,6 +788,93 @@ n_done:
 	VZEROUPPER
 	RET
 
+// func poolMaxAVX512(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX512F
+TEXT ·poolMaxAVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         arg+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         off+24(FP), BX
+	MOVQ         tap+32(FP), SI
+	MOVQ         n+40(FP), DI
+	MOVQ         c+48(FP), R8
+	MOVQ         scale+56(FP), R9
+	MOVQ         shift+64(FP), R10
+	VBROADCASTSS lo+72(FP), Z0
+	XORQ         R11, R11
+
+channels:
+	XORQ         R13, R13
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*4), R12
+	VMOVUPS      (R9)(R11*4), Z1
+	VMOVUPS      (R10)(R11*4), Z2
+	VMOVUPS      (R12)(R11*4), Z4
+	VFMADD213PS  Z2, Z1, Z4
+	VMAXPS       Z4, Z0, Z4
+	VPBROADCASTD (SI), Z3
+	JMP          test
+
+taps:
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*4), R12
+	VMOVUPS      (R12)(R11*4), Z5
+	VFMADD213PS  Z2, Z1, Z5
+	VMAXPS       Z5, Z0, Z5
+	VCMPPS       $0x1e, Z4, Z5, K1
+	VCMPPS       $0x03, Z5, Z5, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z5, K1, Z4
+	VPBROADCASTD (SI)(R13*4), K1, Z3
+
+test:
+	INCQ    R13
+	CMPQ    R13, DI
+	JB      taps
+	VMOVUPS Z4, (AX)(R11*4)
+	VPMOVDB Z3, (CX)(R11*1)
+	ADDQ    $0x10, R11
+	CMPQ    R11, R8
+	JB      channels
+	VZEROUPPER
+	RET
+
+// func poolGradAVX512(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·poolGradAVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ arg+16(FP), DX
+	MOVQ off+24(FP), BX
+	MOVQ tap+32(FP), SI
+	MOVQ n+40(FP), DI
+	MOVQ c+48(FP), R8
+	XORQ R9, R9
+
+channels:
+	VXORPS Z0, Z0, Z0
+	XORQ   R10, R10
+	JMP    test
+
+taps:
+	MOVQ         (BX)(R10*8), R11
+	ADDQ         R9, R11
+	VPBROADCASTD (SI)(R10*4), Z1
+	VPMOVZXBD    (DX)(R11*1), Z2
+	VPCMPEQD     Z1, Z2, K1
+	VADDPS       (CX)(R11*4), Z0, K1, Z0
+	INCQ         R10
+
+test:
+	CMPQ    R10, DI
+	JB      taps
+	VMOVUPS Z0, (AX)(R9*4)
+	ADDQ    $0x10, R9
+	CMPQ    R9, R8
+	JB      channels
+	VZEROUPPER
+	RET
+
 // func affineRowsAVX2(dst *float32, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
 // Requires: AVX, FMA3
 TEXT ·affineRowsAVX2(SB), NOSPLIT, $0-68
@@ -1541,5 +1628,120 @@ n_test:
 	VMASKMOVPS  Y12, Y8, (AX)(R8*1)
 
 n_done:
+	VZEROUPPER
+	RET
+
+// func poolMaxAVX2(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·poolMaxAVX2(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         arg+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         off+24(FP), BX
+	MOVQ         tap+32(FP), SI
+	MOVQ         n+40(FP), DI
+	MOVQ         c+48(FP), R8
+	MOVQ         scale+56(FP), R9
+	MOVQ         shift+64(FP), R10
+	VBROADCASTSS lo+72(FP), Y0
+	XORQ         R11, R11
+
+channels:
+	XORQ         R13, R13
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*4), R12
+	VMOVUPS      (R9)(R11*4), Y1
+	VMOVUPS      (R10)(R11*4), Y2
+	VMOVUPS      (R12)(R11*4), Y4
+	VFMADD213PS  Y2, Y1, Y4
+	VMAXPS       Y4, Y0, Y4
+	VPBROADCASTD (SI), Y3
+	VMOVUPS      32(R9)(R11*4), Y5
+	VMOVUPS      32(R10)(R11*4), Y6
+	VMOVUPS      32(R12)(R11*4), Y8
+	VFMADD213PS  Y6, Y5, Y8
+	VMAXPS       Y8, Y0, Y8
+	VPBROADCASTD (SI), Y7
+	JMP          test
+
+taps:
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*4), R12
+	VMOVUPS      (R12)(R11*4), Y9
+	VFMADD213PS  Y2, Y1, Y9
+	VMAXPS       Y9, Y0, Y9
+	VCMPPS       $0x1e, Y4, Y9, Y10
+	VCMPPS       $0x03, Y9, Y9, Y11
+	VORPS        Y11, Y10, Y10
+	VBLENDVPS    Y10, Y9, Y4, Y4
+	VPBROADCASTD (SI)(R13*4), Y11
+	VBLENDVPS    Y10, Y11, Y3, Y3
+	VMOVUPS      32(R12)(R11*4), Y9
+	VFMADD213PS  Y6, Y5, Y9
+	VMAXPS       Y9, Y0, Y9
+	VCMPPS       $0x1e, Y8, Y9, Y10
+	VCMPPS       $0x03, Y9, Y9, Y11
+	VORPS        Y11, Y10, Y10
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPBROADCASTD (SI)(R13*4), Y11
+	VBLENDVPS    Y10, Y11, Y7, Y7
+
+test:
+	INCQ         R13
+	CMPQ         R13, DI
+	JB           taps
+	VMOVUPS      Y4, (AX)(R11*4)
+	VMOVUPS      Y8, 32(AX)(R11*4)
+	VPACKUSDW    Y7, Y3, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSWB    X2, X1, X2
+	VMOVDQU      X2, (CX)(R11*1)
+	ADDQ         $0x10, R11
+	CMPQ         R11, R8
+	JB           channels
+	VZEROUPPER
+	RET
+
+// func poolGradAVX2(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)
+// Requires: AVX, AVX2
+TEXT ·poolGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ arg+16(FP), DX
+	MOVQ off+24(FP), BX
+	MOVQ tap+32(FP), SI
+	MOVQ n+40(FP), DI
+	MOVQ c+48(FP), R8
+	XORQ R9, R9
+
+channels:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   R10, R10
+	JMP    test
+
+taps:
+	MOVQ         (BX)(R10*8), R11
+	ADDQ         R9, R11
+	VPBROADCASTD (SI)(R10*4), Y2
+	VPMOVZXBD    (DX)(R11*1), Y3
+	VPCMPEQD     Y2, Y3, Y3
+	VANDPS       (CX)(R11*4), Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	VPMOVZXBD    8(DX)(R11*1), Y3
+	VPCMPEQD     Y2, Y3, Y3
+	VANDPS       32(CX)(R11*4), Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	INCQ         R10
+
+test:
+	CMPQ    R10, DI
+	JB      taps
+	VMOVUPS Y0, (AX)(R9*4)
+	VMOVUPS Y1, 32(AX)(R9*4)
+	ADDQ    $0x10, R9
+	CMPQ    R9, R8
+	JB      channels
 	VZEROUPPER
 	RET

@@ -59,6 +59,17 @@ func momentumAVX512(w *float32, m *float32, grad *float32, n int, lr float32, mo
 //go:noescape
 func adamAVX512(w *float32, m *float32, v *float32, grad *float32, n int, a *[8]float32)
 
+// poolMaxAVX512: dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+// among t < n. n is not 0; c is a multiple of 16.
+//
+//go:noescape
+func poolMaxAVX512(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+
+// poolGradAVX512: dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.
+//
+//go:noescape
+func poolGradAVX512(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)
+
 // affineRowsAVX2: dst = max(lo, src·scale + shift).
 //
 //go:noescape
@@ -113,3 +124,14 @@ func momentumAVX2(w *float32, m *float32, grad *float32, n int, lr float32, mome
 //
 //go:noescape
 func adamAVX2(w *float32, m *float32, v *float32, grad *float32, n int, a *[8]float32)
+
+// poolMaxAVX2: dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+// among t < n. n is not 0; c is a multiple of 16.
+//
+//go:noescape
+func poolMaxAVX2(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+
+// poolGradAVX2: dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.
+//
+//go:noescape
+func poolGradAVX2(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)

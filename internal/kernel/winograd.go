@@ -110,8 +110,8 @@ func (j *winogradJob) run(n int, sums *Sums) {
 
 	blocks := (j.k + winogradBlock - 1) / winogradBlock
 	j.uPlane = oddLines(j.c * block)
-	shared.reset(room(blocks * 36 * j.uPlane))
-	j.u = shared.take(blocks * 36 * j.uPlane)
+	sharedArena.reset(room(blocks * 36 * j.uPlane))
+	j.u = sharedArena.take(blocks * 36 * j.uPlane)
 	image := (4*rows + 2) * j.in.width() * c16
 	reserve(room(max(image, 9*j.c*32), 36*oddLines(tiles*c16), 36*oddLines(tiles*block), 16*j.across*block, 2*j.k))
 	parallel.For((j.k+31)/32, winogradPack)

@@ -55,9 +55,9 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	j.group = max(1, winogradGroup/(36*(c16+k16)*perPiece))
 	most := min(j.group, w.bands.count()) * perPiece
 	j.vPlane, j.dPlane = oddLines(most*c16), oddLines(most*k16)
-	shared.reset(room(36*j.vPlane, 36*j.dPlane, 36*s.C*k16))
-	j.v, j.d = shared.take(36*j.vPlane), shared.take(36*j.dPlane)
-	j.du = shared.take(36 * s.C * k16)
+	sharedArena.reset(room(36*j.vPlane, 36*j.dPlane, 36*s.C*k16))
+	j.v, j.d = sharedArena.take(36*j.vPlane), sharedArena.take(36*j.dPlane)
+	j.du = sharedArena.take(36 * s.C * k16)
 	reserve(room(max((4*rows+2)*w.in.width()*c16, 4*rows*j.grad.width()*k16, 9*winogradFinish*k16)))
 
 	j.rowBlocks = (s.C + winogradRows - 1) / winogradRows

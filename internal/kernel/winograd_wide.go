@@ -29,8 +29,8 @@ func (j *winogradJob) runWide(n int, sums *Sums) {
 	perGroup = roundUp(min(perGroup, pieces), j.perChunk)
 	j.plane = oddLines(min(perGroup, pieces) * perBand * c16)
 
-	shared.reset(room(36 * j.plane))
-	j.v = shared.take(36 * j.plane)
+	sharedArena.reset(room(36 * j.plane))
+	j.v = sharedArena.take(36 * j.plane)
 	chunk := j.perChunk * perBand
 	reserve(max(
 		room((4*rows+2)*j.in.width()*c16),

@@ -46,6 +46,8 @@ func main() {
 		dot(s)
 		momentum(s)
 		adam(s)
+		poolMax(s)
+		poolGrad(s)
 	}
 	Generate()
 }

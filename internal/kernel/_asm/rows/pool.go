@@ -1,0 +1,136 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// poolMax takes 16 channels at a time, as one vector or two.
+func poolMax(s isa) {
+	start(s, "poolMax", "func(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)",
+		"poolMax"+s.suffix+": dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])",
+		"among t < n. n is not 0; c is a multiple of 16.")
+	dst, arg, x := ptr("dst"), ptr("arg"), ptr("x")
+	off, tap, n, c := ptr("off"), ptr("tap"), ptr("n"), ptr("c")
+	scale, shift := ptr("scale"), ptr("shift")
+	lo := s.broadcast("lo")
+	i := GP64()
+	XORQ(i, i)
+	Label("channels")
+	type lane struct{ scale, shift, best, index VecVirtual }
+	lanes := make([]lane, 64/s.bytes)
+	value := func(k int, p Register) VecVirtual {
+		v := s.vec()
+		VMOVUPS(Mem{Base: p, Index: i, Scale: 4, Disp: k * s.bytes}, v)
+		VFMADD213PS(lanes[k].shift, lanes[k].scale, v)
+		VMAXPS(v, lo, v)
+		return v
+	}
+	p, t := GP64(), GP64()
+	next := func() {
+		MOVQ(Mem{Base: off, Index: t, Scale: 8}, p)
+		LEAQ(Mem{Base: x, Index: p, Scale: 4}, p)
+	}
+	XORQ(t, t)
+	next()
+	for k := range lanes {
+		l := &lanes[k]
+		l.scale, l.shift, l.index = s.vec(), s.vec(), s.vec()
+		VMOVUPS(Mem{Base: scale, Index: i, Scale: 4, Disp: k * s.bytes}, l.scale)
+		VMOVUPS(Mem{Base: shift, Index: i, Scale: 4, Disp: k * s.bytes}, l.shift)
+		l.best = value(k, p)
+		VPBROADCASTD(Mem{Base: tap}, l.index)
+	}
+	JMP(LabelRef("test"))
+	Label("taps")
+	next()
+	for k, l := range lanes {
+		v := value(k, p)
+		const greater, unordered = 0x1e, 0x03
+		if s.wide() {
+			VCMPPS(Imm(greater), l.best, v, K1)
+			VCMPPS(Imm(unordered), v, v, K2)
+			KORW(K1, K2, K1)
+			VMOVAPS(v, K1, l.best)
+			VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, K1, l.index)
+			continue
+		}
+		m, u := s.vec(), s.vec()
+		VCMPPS(Imm(greater), l.best, v, m)
+		VCMPPS(Imm(unordered), v, v, u)
+		VORPS(u, m, m)
+		VBLENDVPS(m, v, l.best, l.best)
+		VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, u)
+		VBLENDVPS(m, u, l.index, l.index)
+	}
+	Label("test")
+	INCQ(t)
+	CMPQ(t, n)
+	JB(LabelRef("taps"))
+	for k, l := range lanes {
+		VMOVUPS(l.best, Mem{Base: dst, Index: i, Scale: 4, Disp: k * s.bytes})
+	}
+	to := Mem{Base: arg, Index: i, Scale: 1}
+	if s.wide() {
+		VPMOVDB(lanes[0].index, to)
+	} else {
+		words := YMM()
+		VPACKUSDW(lanes[1].index, lanes[0].index, words)
+		VPERMQ(Imm(0xd8), words, words)
+		high := XMM()
+		VEXTRACTI128(Imm(1), words, high)
+		VPACKUSWB(high, words.AsX(), high)
+		VMOVDQU(high, to)
+	}
+	ADDQ(Imm(16), i)
+	CMPQ(i, c)
+	JB(LabelRef("channels"))
+	end()
+}
+
+func poolGrad(s isa) {
+	start(s, "poolGrad", "func(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)",
+		"poolGrad"+s.suffix+": dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.")
+	dst, d, arg := ptr("dst"), ptr("d"), ptr("arg")
+	off, tap, n, c := ptr("off"), ptr("tap"), ptr("n"), ptr("c")
+	i, t := GP64(), GP64()
+	XORQ(i, i)
+	Label("channels")
+	acc := make([]VecVirtual, 64/s.bytes)
+	for k := range acc {
+		acc[k] = s.vec()
+		VXORPS(acc[k], acc[k], acc[k])
+	}
+	XORQ(t, t)
+	JMP(LabelRef("test"))
+	Label("taps")
+	o, want := GP64(), s.vec()
+	MOVQ(Mem{Base: off, Index: t, Scale: 8}, o)
+	ADDQ(i, o)
+	VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, want)
+	for k := range acc {
+		index := s.vec()
+		VPMOVZXBD(Mem{Base: arg, Index: o, Scale: 1, Disp: k * s.bytes / 4}, index)
+		from := Mem{Base: d, Index: o, Scale: 4, Disp: k * s.bytes}
+		if s.wide() {
+			VPCMPEQD(want, index, K1)
+			VADDPS(from, acc[k], K1, acc[k])
+		} else {
+			VPCMPEQD(want, index, index)
+			VANDPS(from, index, index)
+			VADDPS(index, acc[k], acc[k])
+		}
+	}
+	INCQ(t)
+	Label("test")
+	CMPQ(t, n)
+	JB(LabelRef("taps"))
+	for k := range acc {
+		VMOVUPS(acc[k], Mem{Base: dst, Index: i, Scale: 4, Disp: k * s.bytes})
+	}
+	ADDQ(Imm(16), i)
+	CMPQ(i, c)
+	JB(LabelRef("channels"))
+	end()
+}

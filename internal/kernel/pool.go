@@ -1,0 +1,235 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/parallel"
+)
+
+// pool is the pooling under way; a piece is an image.
+var pool poolJob
+
+type poolJob struct {
+	Conv
+	in     reader
+	out    []float32 // forward
+	argmax []uint8
+	d, dx  []float32 // backward
+	fin    finisher
+}
+
+func runPool(s Conv, sums *Sums, body func(worker, piece int)) {
+	pool.Conv = s
+	reserve(room(s.W*s.C, 2*s.C, s.H*s.W*s.C))
+	if sums != nil {
+		zeroPartials(s.N * 2 * s.C)
+	}
+	parallel.For(s.N, body)
+	if sums != nil {
+		addPartials(sums, s.N, s.C)
+	}
+	p := &pool
+	p.in, p.fin = reader{}, finisher{}
+	p.out, p.argmax, p.d, p.dx = nil, nil, nil, nil
+}
+
+// sums returns the partial sums of image n, or nil.
+func (p *poolJob) sums(n int) (a, b []float64) {
+	if p.fin.Sums == nil {
+		return nil, nil
+	}
+	return piecePartials(n, p.C)
+}
+
+// checkPool panics unless x, y, both in elements, fit the pooling s, whose
+// windows are R × S. No window may lie wholly in the padding.
+func (s Conv) checkPool(x, y int) {
+	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= min(s.R, s.S) || s.OutH() < 1 || s.OutW() < 1 {
+		panic(fmt.Sprintf("kernel: impossible pooling %+v", s))
+	}
+	s.K = s.C
+	if x != s.InLen() || y != s.OutLen() {
+		panic(fmt.Sprintf("kernel: pooling %+v wants %d and %d elements; got %d and %d", s, s.InLen(), s.OutLen(), x, y))
+	}
+}
+
+// MaxPool writes the greatest value that src has in each R × S window of s to
+// out, n × oh × ow × c, and which it was, as r·S + s, to argmax: the first, or
+// the last that is not a number. s.K is not used.
+func MaxPool(out []float32, argmax []uint8, s Conv, src Source) {
+	s.checkPool(len(src.X), len(out))
+	if len(argmax) != len(out) {
+		panic(fmt.Sprintf("kernel: pooling has %d outputs and room for %d positions", len(out), len(argmax)))
+	}
+	busy.Lock()
+	defer busy.Unlock()
+	p := &pool
+	p.in, p.out, p.argmax = sourceReader(src, s.C), out, argmax
+	if p.in.plain() {
+		p.in.scale, p.in.coef = constants(s.C)
+	}
+	runPool(s, nil, maxPoolPiece)
+}
+
+func maxPoolPiece(_, n int) {
+	p := &pool
+	var off [256]int64
+	var tap [256]int32
+	oh, ow := p.OutH(), p.OutW()
+	for oy := range oh {
+		for ox := range ow {
+			count := 0
+			for r := range p.R {
+				for t := range p.S {
+					y, x := oy*p.Stride+r-p.Pad, ox*p.Stride+t-p.Pad
+					if y >= 0 && y < p.H && x >= 0 && x < p.W {
+						off[count], tap[count] = int64(((n*p.H+y)*p.W+x)*p.C), int32(r*p.S+t)
+						count++
+					}
+				}
+			}
+			at := ((n*oh+oy)*ow + ox) * p.C
+			poolMax(p.out[at:][:p.C], p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
+		}
+	}
+}
+
+// MaxPoolGrad turns d, the gradient of what MaxPool wrote, into that of its
+// input, finished as f says.
+func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
+	s.checkPool(len(dx), len(d))
+	if len(argmax) != len(d) {
+		panic(fmt.Sprintf("kernel: pooling has %d outputs and positions of %d", len(d), len(argmax)))
+	}
+	busy.Lock()
+	defer busy.Unlock()
+	p := &pool
+	p.dx, p.d, p.argmax, p.fin = dx, d, argmax, newFinisher(f, s.C)
+	runPool(s, f.Sums, maxPoolGradPiece)
+}
+
+// windows returns the first and one past the last of out windows that see
+// position i, with windows of size.
+func (s *Conv) windows(i, size, out int) (lo, hi int) {
+	i += s.Pad
+	lo = max(0, (i-size+s.Stride)/s.Stride)
+	return lo, min(out, i/s.Stride+1)
+}
+
+func maxPoolGradPiece(worker, n int) {
+	p := &pool
+	var off [256]int64
+	var tap [256]int32
+	m := &arenas[worker]
+	m.used = 0
+	line, part := m.take(p.W*p.C), m.take(2*p.C)
+	clear(part)
+	sa, sb := p.sums(n)
+	oh, ow := p.OutH(), p.OutW()
+	for y := range p.H {
+		y0, y1 := p.windows(y, p.R, oh)
+		for x := range p.W {
+			x0, x1 := p.windows(x, p.S, ow)
+			count := 0
+			for oy := y0; oy < y1; oy++ {
+				for ox := x0; ox < x1; ox++ {
+					off[count] = int64(((n*oh+oy)*ow + ox) * p.C)
+					tap[count] = int32((y+p.Pad-oy*p.Stride)*p.S + x + p.Pad - ox*p.Stride)
+					count++
+				}
+			}
+			poolGrad(line[x*p.C:][:p.C], p.d, p.argmax, off[:count], tap[:count])
+		}
+		p.fin.store(p.dx, (n*p.H+y)*p.W*p.C, p.C, line, p.C, p.W, sa, sb, part)
+	}
+}
+
+// AvgPool writes the mean of each image's pixels, as src reads them, to out,
+// n × c.
+func AvgPool(out []float32, n, pixels, c int, src Source) {
+	checkAvgPool(n, pixels, c, len(src.X), len(out))
+	busy.Lock()
+	defer busy.Unlock()
+	p := &pool
+	p.in, p.out = sourceReader(src, c), out
+	zeroPartials(n * 2 * c)
+	runPool(Conv{N: n, H: pixels, W: 1, C: c}, nil, avgPoolPiece)
+}
+
+func avgPoolPiece(worker, n int) {
+	p := &pool
+	m := &arenas[worker]
+	m.used = 0
+	part := m.take(2 * p.C)
+	x := p.in.x[n*p.H*p.C:]
+	if !p.in.plain() {
+		x = m.take(p.H * p.C)
+		p.in.load(x, p.C, n*p.H*p.C, p.C, p.H)
+	}
+	sum, square := piecePartials(n, p.C)
+	addSums(sum, square, x, p.C, p.H, p.C, part)
+	for i, v := range sum {
+		p.out[n*p.C+i] = float32(v / float64(p.H))
+	}
+}
+
+// AvgPoolGrad turns d, n × c, the gradient of what AvgPool wrote, into that of
+// its input, finished as f says.
+func AvgPoolGrad(dx, d []float32, n, pixels, c int, f Finish) {
+	checkAvgPool(n, pixels, c, len(dx), len(d))
+	busy.Lock()
+	defer busy.Unlock()
+	p := &pool
+	p.dx, p.d, p.fin = dx, d, newFinisher(f, c)
+	runPool(Conv{N: n, H: pixels, W: 1, C: c}, f.Sums, avgPoolGradPiece)
+}
+
+func avgPoolGradPiece(worker, n int) {
+	p := &pool
+	m := &arenas[worker]
+	m.used = 0
+	row, part := m.take(p.C), m.take(2*p.C)
+	clear(part)
+	copy(row, p.d[n*p.C:])
+	scale(row, 1/float32(p.H))
+	sa, sb := p.sums(n)
+	p.fin.store(p.dx, n*p.H*p.C, p.C, row, 0, p.H, sa, sb, part)
+}
+
+func checkAvgPool(n, pixels, c, x, y int) {
+	if pixels < 1 || x != n*pixels*c || y != n*c {
+		panic(fmt.Sprintf("kernel: mean of %d × %d pixels of %d channels wants %d and %d elements; got %d and %d",
+			n, pixels, c, n*pixels*c, n*c, x, y))
+	}
+}
+
+// poolMaxPlain is the definition of poolMax, for channels from on:
+//
+//	v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+//	dst[i], arg[i] = v(t), tap[t] of the first greatest v(t), or the last NaN
+func poolMaxPlain(dst []float32, arg []uint8, in *reader, off []int64, tap []int32, from int) {
+	for i := from; i < len(dst); i++ {
+		for t, o := range off {
+			v := max(in.lo, in.x[int(o)+i]*in.scale[i]+in.coef[i])
+			if t == 0 || v > dst[i] || math.IsNaN(float64(v)) {
+				dst[i], arg[i] = v, uint8(tap[t])
+			}
+		}
+	}
+}
+
+// poolGradPlain is the definition of poolGrad, for channels from on:
+//
+//	dst[i] = Σ d[off[t]+i] where arg[off[t]+i] = tap[t]
+func poolGradPlain(dst, d []float32, arg []uint8, off []int64, tap []int32, from int) {
+	for i := from; i < len(dst); i++ {
+		var sum float32
+		for t, o := range off {
+			if int32(arg[int(o)+i]) == tap[t] {
+				sum += d[int(o)+i]
+			}
+		}
+		dst[i] = sum
+	}
+}

@@ -36,6 +36,18 @@ func (m Mat) steps() (rs, cs int) {
 	return m.Stride, 1
 }
 
+// part returns rows × cols of the matrix that m stands for, from row i and
+// column j on.
+func (m Mat) part(i, j, rows, cols int) Mat {
+	rs, cs := m.steps()
+	m.Data = m.Data[i*rs+j*cs:]
+	m.Rows, m.Cols = rows, cols
+	if m.Trans {
+		m.Rows, m.Cols = cols, rows
+	}
+	return m
+}
+
 // checked fills in the stride and panics if the data do not hold the matrix.
 func (m Mat) checked(name string) Mat {
 	if m.Stride == 0 {
@@ -61,8 +73,22 @@ func Gemm(c, a, b Mat, accumulate bool) {
 	if am != m || bk != k || bn != n {
 		panic(fmt.Sprintf("kernel: product of %d × %d and %d × %d does not give %d × %d", am, k, bk, bn, m, n))
 	}
-	if m == 0 || n == 0 {
+	if k == 0 && !accumulate {
+		for i := range c.Rows {
+			clear(c.Data[i*c.Stride:][:c.Cols])
+		}
+	}
+	if m == 0 || n == 0 || k == 0 {
 		return
 	}
-	gemm(m, n, k, c, a, b, accumulate)
+	if c.Trans {
+		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
+	}
+	// Packing b transposes it if its rows run along k: let that be the smaller
+	// operand, at the price of writing c transposed.
+	if b.Trans && (a.Trans || m < n) {
+		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
+	}
+	p := product{m: m, n: n, k: k, c: c, a: a, b: b, accumulate: accumulate}
+	p.run()
 }

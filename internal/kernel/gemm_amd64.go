@@ -63,3 +63,10 @@ func packTransposed(dst []float32, w int, b Mat) {
 	}
 	plainPackTransposed(dst, w, b, done)
 }
+
+// prefetchRows fetches a block of a matrix into the second-level cache.
+func prefetchRows(m Mat) {
+	if m.Rows > 0 && m.Cols > 0 {
+		prefetchRowsAMD64(m.Rows, (m.Cols+15)/16, &m.Data[0], uintptr(m.Stride)*4)
+	}
+}

@@ -5,44 +5,48 @@
 #include "textflag.h"
 
 // func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x32(SB), NOSPLIT, $0-73
-	MOVQ   rows+0(FP), AX
-	CMPQ   AX, $0x0e
-	JEQ    rows14
-	CMPQ   AX, $0x0d
-	JEQ    rows13
-	CMPQ   AX, $0x0c
-	JEQ    rows12
-	CMPQ   AX, $0x0b
-	JEQ    rows11
-	CMPQ   AX, $0x0a
-	JEQ    rows10
-	CMPQ   AX, $0x09
-	JEQ    rows9
-	CMPQ   AX, $0x08
-	JEQ    rows8
-	CMPQ   AX, $0x07
-	JEQ    rows7
-	CMPQ   AX, $0x06
-	JEQ    rows6
-	CMPQ   AX, $0x05
-	JEQ    rows5
-	CMPQ   AX, $0x04
-	JEQ    rows4
-	CMPQ   AX, $0x03
-	JEQ    rows3
-	CMPQ   AX, $0x02
-	JEQ    rows2
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	TESTQ  AX, AX
-	JLE    sum1
+	MOVQ       rows+0(FP), AX
+	CMPQ       AX, $0x0e
+	JEQ        rows14
+	CMPQ       AX, $0x0d
+	JEQ        rows13
+	CMPQ       AX, $0x0c
+	JEQ        rows12
+	CMPQ       AX, $0x0b
+	JEQ        rows11
+	CMPQ       AX, $0x0a
+	JEQ        rows10
+	CMPQ       AX, $0x09
+	JEQ        rows9
+	CMPQ       AX, $0x08
+	JEQ        rows8
+	CMPQ       AX, $0x07
+	JEQ        rows7
+	CMPQ       AX, $0x06
+	JEQ        rows6
+	CMPQ       AX, $0x05
+	JEQ        rows5
+	CMPQ       AX, $0x04
+	JEQ        rows4
+	CMPQ       AX, $0x03
+	JEQ        rows3
+	CMPQ       AX, $0x02
+	JEQ        rows2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+56(FP), DI
+	MOVQ       crs+64(FP), R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	TESTQ      AX, AX
+	JLE        sum1
 
 loop1:
 	VMOVUPS          (CX), Z2
@@ -71,18 +75,25 @@ store1:
 	RET
 
 rows2:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	TESTQ  AX, AX
-	JLE    sum2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	TESTQ      AX, AX
+	JLE        sum2
 
 loop2:
 	VMOVUPS          (CX), Z4
@@ -119,20 +130,30 @@ store2:
 	RET
 
 rows3:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	TESTQ  AX, AX
-	JLE    sum3
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	TESTQ      AX, AX
+	JLE        sum3
 
 loop3:
 	VMOVUPS          (CX), Z6
@@ -177,23 +198,36 @@ store3:
 	RET
 
 rows4:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	TESTQ  AX, AX
-	JLE    sum4
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	TESTQ      AX, AX
+	JLE        sum4
 
 loop4:
 	VMOVUPS          (CX), Z8
@@ -246,25 +280,41 @@ store4:
 	RET
 
 rows5:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	TESTQ  AX, AX
-	JLE    sum5
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	TESTQ      AX, AX
+	JLE        sum5
 
 loop5:
 	VMOVUPS          (CX), Z10
@@ -325,29 +375,48 @@ store5:
 	RET
 
 rows6:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	TESTQ  AX, AX
-	JLE    sum6
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      AX, AX
+	JLE        sum6
 
 loop6:
 	VMOVUPS          (CX), Z12
@@ -417,31 +486,53 @@ store6:
 	RET
 
 rows7:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	TESTQ  AX, AX
-	JLE    sum7
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      AX, AX
+	JLE        sum7
 
 loop7:
 	VMOVUPS          (CX), Z14
@@ -519,33 +610,58 @@ store7:
 	RET
 
 rows8:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	TESTQ  AX, AX
-	JLE    sum8
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      AX, AX
+	JLE        sum8
 
 loop8:
 	VMOVUPS          (CX), Z16
@@ -631,35 +747,63 @@ store8:
 	RET
 
 rows9:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	TESTQ  AX, AX
-	JLE    sum9
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      AX, AX
+	JLE        sum9
 
 loop9:
 	VMOVUPS          (CX), Z18
@@ -753,37 +897,68 @@ store9:
 	RET
 
 rows10:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	VXORPS X18, X18, X18
-	VXORPS X19, X19, X19
-	TESTQ  AX, AX
-	JLE    sum10
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	VXORPS     X18, X18, X18
+	VXORPS     X19, X19, X19
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      AX, AX
+	JLE        sum10
 
 loop10:
 	VMOVUPS          (CX), Z20
@@ -885,40 +1060,74 @@ store10:
 	RET
 
 rows11:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	VXORPS X18, X18, X18
-	VXORPS X19, X19, X19
-	VXORPS X20, X20, X20
-	VXORPS X21, X21, X21
-	TESTQ  AX, AX
-	JLE    sum11
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	VXORPS     X18, X18, X18
+	VXORPS     X19, X19, X19
+	VXORPS     X20, X20, X20
+	VXORPS     X21, X21, X21
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      AX, AX
+	JLE        sum11
 
 loop11:
 	VMOVUPS          (CX), Z22
@@ -1029,42 +1238,79 @@ store11:
 	RET
 
 rows12:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	VXORPS X18, X18, X18
-	VXORPS X19, X19, X19
-	VXORPS X20, X20, X20
-	VXORPS X21, X21, X21
-	VXORPS X22, X22, X22
-	VXORPS X23, X23, X23
-	TESTQ  AX, AX
-	JLE    sum12
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	VXORPS     X18, X18, X18
+	VXORPS     X19, X19, X19
+	VXORPS     X20, X20, X20
+	VXORPS     X21, X21, X21
+	VXORPS     X22, X22, X22
+	VXORPS     X23, X23, X23
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      AX, AX
+	JLE        sum12
 
 loop12:
 	VMOVUPS          (CX), Z24
@@ -1183,44 +1429,84 @@ store12:
 	RET
 
 rows13:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	VXORPS X18, X18, X18
-	VXORPS X19, X19, X19
-	VXORPS X20, X20, X20
-	VXORPS X21, X21, X21
-	VXORPS X22, X22, X22
-	VXORPS X23, X23, X23
-	VXORPS X24, X24, X24
-	VXORPS X25, X25, X25
-	TESTQ  AX, AX
-	JLE    sum13
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	VXORPS     X18, X18, X18
+	VXORPS     X19, X19, X19
+	VXORPS     X20, X20, X20
+	VXORPS     X21, X21, X21
+	VXORPS     X22, X22, X22
+	VXORPS     X23, X23, X23
+	VXORPS     X24, X24, X24
+	VXORPS     X25, X25, X25
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      AX, AX
+	JLE        sum13
 
 loop13:
 	VMOVUPS          (CX), Z26
@@ -1347,46 +1633,89 @@ store13:
 	RET
 
 rows14:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VXORPS X16, X16, X16
-	VXORPS X17, X17, X17
-	VXORPS X18, X18, X18
-	VXORPS X19, X19, X19
-	VXORPS X20, X20, X20
-	VXORPS X21, X21, X21
-	VXORPS X22, X22, X22
-	VXORPS X23, X23, X23
-	VXORPS X24, X24, X24
-	VXORPS X25, X25, X25
-	VXORPS X26, X26, X26
-	VXORPS X27, X27, X27
-	TESTQ  AX, AX
-	JLE    sum14
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VXORPS     X16, X16, X16
+	VXORPS     X17, X17, X17
+	VXORPS     X18, X18, X18
+	VXORPS     X19, X19, X19
+	VXORPS     X20, X20, X20
+	VXORPS     X21, X21, X21
+	VXORPS     X22, X22, X22
+	VXORPS     X23, X23, X23
+	VXORPS     X24, X24, X24
+	VXORPS     X25, X25, X25
+	VXORPS     X26, X26, X26
+	VXORPS     X27, X27, X27
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      AX, AX
+	JLE        sum14
 
 loop14:
 	VMOVUPS          (CX), Z28
@@ -1521,43 +1850,46 @@ store14:
 	RET
 
 // func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tileAVX512x16(SB), NOSPLIT, $0-73
-	MOVQ   rows+0(FP), AX
-	CMPQ   AX, $0x0e
-	JEQ    rows14
-	CMPQ   AX, $0x0d
-	JEQ    rows13
-	CMPQ   AX, $0x0c
-	JEQ    rows12
-	CMPQ   AX, $0x0b
-	JEQ    rows11
-	CMPQ   AX, $0x0a
-	JEQ    rows10
-	CMPQ   AX, $0x09
-	JEQ    rows9
-	CMPQ   AX, $0x08
-	JEQ    rows8
-	CMPQ   AX, $0x07
-	JEQ    rows7
-	CMPQ   AX, $0x06
-	JEQ    rows6
-	CMPQ   AX, $0x05
-	JEQ    rows5
-	CMPQ   AX, $0x04
-	JEQ    rows4
-	CMPQ   AX, $0x03
-	JEQ    rows3
-	CMPQ   AX, $0x02
-	JEQ    rows2
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	VXORPS X0, X0, X0
-	TESTQ  AX, AX
-	JLE    sum1
+	MOVQ       rows+0(FP), AX
+	CMPQ       AX, $0x0e
+	JEQ        rows14
+	CMPQ       AX, $0x0d
+	JEQ        rows13
+	CMPQ       AX, $0x0c
+	JEQ        rows12
+	CMPQ       AX, $0x0b
+	JEQ        rows11
+	CMPQ       AX, $0x0a
+	JEQ        rows10
+	CMPQ       AX, $0x09
+	JEQ        rows9
+	CMPQ       AX, $0x08
+	JEQ        rows8
+	CMPQ       AX, $0x07
+	JEQ        rows7
+	CMPQ       AX, $0x06
+	JEQ        rows6
+	CMPQ       AX, $0x05
+	JEQ        rows5
+	CMPQ       AX, $0x04
+	JEQ        rows4
+	CMPQ       AX, $0x03
+	JEQ        rows3
+	CMPQ       AX, $0x02
+	JEQ        rows2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	VXORPS     X0, X0, X0
+	MOVQ       c+56(FP), DI
+	MOVQ       crs+64(FP), R8
+	PREFETCHT0 (DI)
+	TESTQ      AX, AX
+	JLE        sum1
 
 loop1:
 	VMOVUPS          (CX), Z1
@@ -1582,16 +1914,21 @@ store1:
 	RET
 
 rows2:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	TESTQ  AX, AX
-	JLE    sum2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      AX, AX
+	JLE        sum2
 
 loop2:
 	VMOVUPS          (CX), Z2
@@ -1621,17 +1958,24 @@ store2:
 	RET
 
 rows3:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	TESTQ  AX, AX
-	JLE    sum3
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      AX, AX
+	JLE        sum3
 
 loop3:
 	VMOVUPS          (CX), Z3
@@ -1666,19 +2010,28 @@ store3:
 	RET
 
 rows4:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	TESTQ  AX, AX
-	JLE    sum4
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      AX, AX
+	JLE        sum4
 
 loop4:
 	VMOVUPS          (CX), Z4
@@ -1718,20 +2071,31 @@ store4:
 	RET
 
 rows5:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	TESTQ  AX, AX
-	JLE    sum5
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      AX, AX
+	JLE        sum5
 
 loop5:
 	VMOVUPS          (CX), Z5
@@ -1776,23 +2140,36 @@ store5:
 	RET
 
 rows6:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	TESTQ  AX, AX
-	JLE    sum6
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum6
 
 loop6:
 	VMOVUPS          (CX), Z6
@@ -1843,24 +2220,39 @@ store6:
 	RET
 
 rows7:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	TESTQ  AX, AX
-	JLE    sum7
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum7
 
 loop7:
 	VMOVUPS          (CX), Z7
@@ -1916,25 +2308,42 @@ store7:
 	RET
 
 rows8:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	TESTQ  AX, AX
-	JLE    sum8
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum8
 
 loop8:
 	VMOVUPS          (CX), Z8
@@ -1995,26 +2404,45 @@ store8:
 	RET
 
 rows9:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	TESTQ  AX, AX
-	JLE    sum9
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum9
 
 loop9:
 	VMOVUPS          (CX), Z9
@@ -2080,27 +2508,48 @@ store9:
 	RET
 
 rows10:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	TESTQ  AX, AX
-	JLE    sum10
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum10
 
 loop10:
 	VMOVUPS          (CX), Z10
@@ -2171,29 +2620,52 @@ store10:
 	RET
 
 rows11:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	TESTQ  AX, AX
-	JLE    sum11
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      AX, AX
+	JLE        sum11
 
 loop11:
 	VMOVUPS          (CX), Z11
@@ -2270,30 +2742,55 @@ store11:
 	RET
 
 rows12:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	TESTQ  AX, AX
-	JLE    sum12
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      AX, AX
+	JLE        sum12
 
 loop12:
 	VMOVUPS          (CX), Z12
@@ -2375,31 +2872,58 @@ store12:
 	RET
 
 rows13:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	TESTQ  AX, AX
-	JLE    sum13
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      AX, AX
+	JLE        sum13
 
 loop13:
 	VMOVUPS          (CX), Z13
@@ -2486,32 +3010,61 @@ store13:
 	RET
 
 rows14:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R10
-	LEAQ   (R10)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	TESTQ  AX, AX
-	JLE    sum14
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R10
+	LEAQ       (R10)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	MOVQ       c+56(FP), R11
+	MOVQ       crs+64(FP), R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      AX, AX
+	JLE        sum14
 
 loop14:
 	VMOVUPS          (CX), Z14
@@ -2603,28 +3156,31 @@ store14:
 	RET
 
 // func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileAVX2x16(SB), NOSPLIT, $0-73
-	MOVQ   rows+0(FP), AX
-	CMPQ   AX, $0x06
-	JEQ    rows6
-	CMPQ   AX, $0x05
-	JEQ    rows5
-	CMPQ   AX, $0x04
-	JEQ    rows4
-	CMPQ   AX, $0x03
-	JEQ    rows3
-	CMPQ   AX, $0x02
-	JEQ    rows2
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	TESTQ  AX, AX
-	JLE    sum1
+	MOVQ       rows+0(FP), AX
+	CMPQ       AX, $0x06
+	JEQ        rows6
+	CMPQ       AX, $0x05
+	JEQ        rows5
+	CMPQ       AX, $0x04
+	JEQ        rows4
+	CMPQ       AX, $0x03
+	JEQ        rows3
+	CMPQ       AX, $0x02
+	JEQ        rows2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+56(FP), DI
+	MOVQ       crs+64(FP), R8
+	PREFETCHT0 (DI)
+	TESTQ      AX, AX
+	JLE        sum1
 
 loop1:
 	VMOVUPS      (CX), Y2
@@ -2654,18 +3210,23 @@ store1:
 	RET
 
 rows2:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	TESTQ  AX, AX
-	JLE    sum2
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      AX, AX
+	JLE        sum2
 
 loop2:
 	VMOVUPS      (CX), Y4
@@ -2704,20 +3265,27 @@ store2:
 	RET
 
 rows3:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	TESTQ  AX, AX
-	JLE    sum3
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+56(FP), R8
+	MOVQ       crs+64(FP), R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      AX, AX
+	JLE        sum3
 
 loop3:
 	VMOVUPS      (CX), Y6
@@ -2765,23 +3333,32 @@ store3:
 	RET
 
 rows4:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	TESTQ  AX, AX
-	JLE    sum4
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      AX, AX
+	JLE        sum4
 
 loop4:
 	VMOVUPS      (CX), Y8
@@ -2838,25 +3415,36 @@ store4:
 	RET
 
 rows5:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	TESTQ  AX, AX
-	JLE    sum5
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+56(FP), R9
+	MOVQ       crs+64(FP), R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      AX, AX
+	JLE        sum5
 
 loop5:
 	VMOVUPS      (CX), Y10
@@ -2922,29 +3510,42 @@ store5:
 	RET
 
 rows6:
-	MOVQ   k+8(FP), AX
-	MOVQ   b+40(FP), CX
-	MOVQ   bks+48(FP), DX
-	MOVQ   a+16(FP), BX
-	MOVQ   aks+32(FP), SI
-	MOVQ   ars+24(FP), DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (DI)(DI*4), R9
-	LEAQ   (BX)(R9*1), R9
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	TESTQ  AX, AX
-	JLE    sum6
+	MOVQ       k+8(FP), AX
+	MOVQ       b+40(FP), CX
+	MOVQ       bks+48(FP), DX
+	MOVQ       a+16(FP), BX
+	MOVQ       aks+32(FP), SI
+	MOVQ       ars+24(FP), DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (DI)(DI*4), R9
+	LEAQ       (BX)(R9*1), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+56(FP), R10
+	MOVQ       crs+64(FP), R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      AX, AX
+	JLE        sum6
 
 loop6:
 	VMOVUPS      (CX), Y12
@@ -3148,4 +3749,26 @@ block:
 	DECQ        AX
 	JNZ         block
 	VZEROUPPER
+	RET
+
+// func prefetchRowsAMD64(rows int, lines int, p *float32, stride uintptr)
+// Requires: MMX+
+TEXT ·prefetchRowsAMD64(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ lines+8(FP), CX
+	MOVQ p+16(FP), DX
+	MOVQ stride+24(FP), BX
+
+row:
+	MOVQ DX, SI
+	MOVQ CX, DI
+
+line:
+	PREFETCHT1 (SI)
+	ADDQ       $0x40, SI
+	DECQ       DI
+	JNZ        line
+	ADDQ       BX, DX
+	DECQ       AX
+	JNZ        row
 	RET

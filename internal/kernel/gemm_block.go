@@ -38,47 +38,50 @@ func block(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []flo
 	if m == 0 || n == 0 {
 		return
 	}
-	for p := 0; p < k; {
-		kb := share(k-p, depth)
-		for i := 0; i < m; {
-			most, _ := tileShape(n)
-			rows := share(m-i, most)
+	deep := share(k, depth)
+	most, _ := tileShape(n)
+	high := share(m, most)
+	for p := 0; p < k; p += deep {
+		kb := min(deep, k-p)
+		for i := 0; i < m; i += high {
+			rows := min(high, m-i)
 			for j := 0; j < n; {
 				_, w := tileShape(n - j)
-				panel, step := b, brs
+				at, step := j+p*brs, brs
 				if brs == 0 {
-					panel, step = b[j*k+p*w:], w
-				} else {
-					panel = b[j+p*brs:]
+					at, step = j*k+p*w, w
 				}
-				if w <= n-j {
-					tile(rows, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, panel, step, accumulate || p > 0)
-				} else {
-					edge(rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, panel, step, accumulate || p > 0)
-				}
+				part(rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, accumulate || p > 0)
 				j += w
 			}
-			i += rows
 		}
-		p += kb
 	}
 }
 
-// share returns the size of the first of the fewest, nearly equal parts of n
-// that are at most most.
+// share returns the size of the parts that n is cut into: as few as may be of
+// at most most, and nearly equal.
 func share(n, most int) int {
-	parts := (n + most - 1) / most
+	parts := max(1, (n+most-1)/most)
 	return (n + parts - 1) / parts
+}
+
+// part computes a tile of w columns, or fewer if only cols are left.
+func part(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	if w <= cols {
+		tile(rows, w, k, c, crs, a, ars, aks, b, brs, accumulate)
+	} else {
+		edge(rows, cols, w, k, c, crs, a, ars, aks, b, brs, accumulate)
+	}
 }
 
 // edge computes the first cols columns of a tile of w, reading and writing no
 // others. It goes through copies.
 func edge(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
-	const part = 64
-	var bt [part * 32]float32
+	const deep = 64
+	var bt [deep * 32]float32
 	var ct [14 * 32]float32
-	for p := 0; p < k; p += part {
-		kp := min(part, k-p)
+	for p := 0; p < k; p += deep {
+		kp := min(deep, k-p)
 		for q := range kp {
 			copy(bt[q*w:], b[(p+q)*brs:][:cols])
 		}

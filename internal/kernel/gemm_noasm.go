@@ -10,3 +10,4 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 
 func packRows(dst []float32, w int, b Mat)       { plainPackRows(dst, w, b) }
 func packTransposed(dst []float32, w int, b Mat) { plainPackTransposed(dst, w, b, 0) }
+func prefetchRows(m Mat)                         {}

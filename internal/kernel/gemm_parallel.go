@@ -6,134 +6,220 @@ import (
 	"vicreg/internal/parallel"
 )
 
-// workspace is the scratch memory of one piece of a product.
-type workspace struct {
-	a, b, c []float32
+// product is one call of Gemm: c, or its transpose if c.Trans, is m × n. It is
+// cut into blocks of c by its shape alone, and each is computed on one worker.
+type product struct {
+	m, n, k    int
+	c, a, b    Mat
+	accumulate bool
+
+	high, wide int       // size of a block of c
+	deep       int       // step of k
+	packed     []float32 // all of b, if several blocks need the same part of it: steps of k one after the other
 }
 
-// workspaces keeps the scratch memory that no piece is using; the last used,
-// and still cached, is the first given out.
-var workspaces struct {
-	sync.Mutex
-	free []*workspace
-}
+const (
+	streamRows = 64      // up to this many rows of c, reading b is most of the work
+	sharedLen  = 4 << 20 // most elements of b to pack before the blocks start
+)
 
-func takeWorkspace() *workspace {
-	workspaces.Lock()
-	defer workspaces.Unlock()
-	n := len(workspaces.free)
-	if n == 0 {
-		return new(workspace)
+func (g *product) run() {
+	stream := g.m <= streamRows && !g.b.Trans
+	if stream {
+		g.deep = 32
+		g.cut(1024)
+	} else {
+		g.deep = share(g.k, depth)
+		g.cut(max(512, 128<<10/g.deep))
 	}
-	w := workspaces.free[n-1]
-	workspaces.free = workspaces.free[:n-1]
-	return w
+	down := (g.m + g.high - 1) / g.high
+	across := (g.n + g.wide - 1) / g.wide
+	if !stream && down > 1 && packedLen(g.k, g.n) <= sharedLen {
+		s := shared.take()
+		defer shared.put(s)
+		g.packed = grow(&s.b, packedLen(g.k, g.n))
+		g.pack()
+	}
+	parallel.For(down*across, func(_, piece int) {
+		s := private.take()
+		defer private.put(s)
+		i, j := piece%down*g.high, piece/down*g.wide
+		m, n := min(g.high, g.m-i), min(g.wide, g.n-j)
+		out, stride, acc := []float32(nil), n, false
+		if g.c.Trans {
+			out = grow(&s.c, m*n)
+		} else {
+			out, stride, acc = g.c.Data[i*g.c.Stride+j:], g.c.Stride, g.accumulate
+		}
+		if stream {
+			g.stream(s, i, m, j, n, out, stride, acc)
+		} else {
+			g.block(s, i, m, j, n, out, stride, acc)
+		}
+		if g.c.Trans {
+			g.putTransposed(out, i, m, j, n)
+		}
+	})
 }
 
-func (w *workspace) done() {
-	workspaces.Lock()
-	workspaces.free = append(workspaces.free, w)
-	workspaces.Unlock()
+// cut chooses the size of the blocks: wide, since a block packs b once and goes
+// through it for each row of tiles, but enough of them to share out.
+func (g *product) cut(wide int) {
+	const pieces, least = 8, 1 << 20 // blocks to have, and multiplications in each
+	g.high, g.wide = g.m, min(g.n, wide)
+	for {
+		down, across := (g.m+g.high-1)/g.high, (g.n+g.wide-1)/g.wide
+		if down*across >= pieces || g.high*g.wide < least/g.k {
+			return
+		}
+		if g.high >= g.wide && g.high > streamRows {
+			g.high = (g.high + 1) / 2
+		} else if g.wide > 32 {
+			g.wide = (g.wide/2 + 31) &^ 31
+		} else {
+			return
+		}
+	}
 }
 
+// pack packs all of b.
+func (g *product) pack() {
+	const wide = 256
+	steps := (g.k + g.deep - 1) / g.deep
+	across := (g.n + wide - 1) / wide
+	parallel.For(steps*across, func(_, piece int) {
+		p, j := piece/across*g.deep, piece%across*wide
+		kb := min(g.deep, g.k-p)
+		packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(wide, g.n-j)))
+	})
+}
+
+// block computes m × n elements of a·b, from row i and column j on, into out.
+func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
+	for p := 0; p < g.k; p += g.deep {
+		kb := min(g.deep, g.k-p)
+		var pb []float32
+		if g.packed != nil {
+			pb = g.packed[packedLen(p, g.n)+j*kb:]
+		} else {
+			pb = grow(&s.b, packedLen(kb, n))
+			packB(pb, g.b.part(p, j, kb, n))
+		}
+		pa := g.a.part(i, p, m, kb)
+		acc := accumulate || p > 0
+		if pa.Stride%1024 != 0 {
+			ars, aks := pa.steps()
+			block(m, n, kb, out, stride, pa.Data, ars, aks, pb, 0, acc)
+			continue
+		}
+		// The rows of a fall on the same cache lines: copy some at a time.
+		rows := 28
+		if pa.Trans {
+			rows = 112
+		}
+		for r := 0; r < m; r += rows {
+			some := min(rows, m-r)
+			ca := copyApart(&s.a, pa.part(r, 0, some, kb))
+			if rest := m - r - some; rest > 0 && !pa.Trans {
+				prefetchRows(pa.part(r+some, 0, min(rows, rest), kb))
+			}
+			ars, aks := ca.steps()
+			block(some, n, kb, out[r*stride:], stride, ca.Data, ars, aks, pb, 0, acc)
+		}
+	}
+}
+
+// copyApart returns a copy of m whose rows lie an odd number of cache lines
+// apart.
+func copyApart(buf *[]float32, m Mat) Mat {
+	stride := ((m.Cols+15)/16 | 1) * 16
+	data := grow(buf, stride*m.Rows)
+	for r := range m.Rows {
+		copy(data[r*stride:][:m.Cols], m.Data[r*m.Stride:])
+	}
+	m.Data, m.Stride = data, stride
+	return m
+}
+
+// stream computes what block does. It takes b as it is, once, in steps of k so
+// few that the rows of b are read side by side, and fetches the next step while
+// it computes.
+func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
+	most, _ := tileShape(n)
+	high := share(m, most)
+	for p := 0; p < g.k; p += g.deep {
+		kb := min(g.deep, g.k-p)
+		a := copyApart(&s.a, g.a.part(i, p, m, kb))
+		ars, aks := a.steps()
+		acc := accumulate || p > 0
+		for x := 0; x < n; {
+			_, w := tileShape(n - x)
+			if next := p + g.deep; next < g.k {
+				prefetchRows(g.b.part(next, j+x, min(g.deep, g.k-next), min(w, n-x)))
+			}
+			b := g.b.Data[p*g.b.Stride+j+x:]
+			for y := 0; y < m; y += high {
+				part(min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, acc)
+			}
+			x += w
+		}
+	}
+}
+
+// putTransposed writes out, m × n elements from row i and column j on, into the
+// transposed c.
+func (g *product) putTransposed(out []float32, i, m, j, n int) {
+	const some = 16 // rows at a time, so that what is read stays cached
+	for r := 0; r < m; r += some {
+		for x := range n {
+			col := g.c.Data[(j+x)*g.c.Stride+i+r:][:min(some, m-r)]
+			if g.accumulate {
+				for y := range col {
+					col[y] += out[(r+y)*n+x]
+				}
+			} else {
+				for y := range col {
+					col[y] = out[(r+y)*n+x]
+				}
+			}
+		}
+	}
+}
+
+// space is the scratch memory of one block, or of one product.
+type space struct{ a, b, c []float32 }
+
+// spaces keeps the scratch memory not in use, to be given out again, the last
+// used and best cached first.
+type spaces struct {
+	sync.Mutex
+	free []*space
+}
+
+var private, shared spaces
+
+func (p *spaces) take() *space {
+	p.Lock()
+	defer p.Unlock()
+	n := len(p.free)
+	if n == 0 {
+		return new(space)
+	}
+	s := p.free[n-1]
+	p.free = p.free[:n-1]
+	return s
+}
+
+func (p *spaces) put(s *space) {
+	p.Lock()
+	p.free = append(p.free, s)
+	p.Unlock()
+}
+
+// grow returns n elements of memory that buf keeps; their values are arbitrary.
 func grow(buf *[]float32, n int) []float32 {
 	if cap(*buf) < n {
 		*buf = make([]float32, n)
 	}
 	return (*buf)[:n]
-}
-
-// gemm cuts c into blocks, by its shape alone, and computes each on one worker.
-func gemm(m, n, k int, c, a, b Mat, accumulate bool) {
-	if c.Trans {
-		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
-	}
-	// Packing b transposes it if its rows run along k: let that be the smaller
-	// operand, at the price of writing c transposed.
-	if b.Trans && (a.Trans || m < n) {
-		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
-	}
-	mb, nb := blockShape(m, n, k)
-	down := (m + mb - 1) / mb
-	across := (n + nb - 1) / nb
-	parallel.For(down*across, func(_, piece int) {
-		i, j := piece%down*mb, piece/down*nb
-		w := takeWorkspace()
-		w.product(i, min(mb, m-i), j, min(nb, n-j), k, c, a, b, accumulate)
-		w.done()
-	})
-}
-
-func blockShape(m, n, k int) (mb, nb int) {
-	const pieces = 8
-	mb, nb = m, min(n, 512)
-	for {
-		down, across := (m+mb-1)/mb, (n+nb-1)/nb
-		if down*across >= pieces || float64(mb)*float64(nb)*float64(k) < 1<<20 {
-			return mb, nb
-		}
-		if mb >= nb {
-			mb = (mb + 1) / 2
-		} else {
-			nb = ((nb+1)/2 + 31) &^ 31
-		}
-	}
-}
-
-// product computes m × n elements of c from row i and column j on.
-func (w *workspace) product(i0, m, j0, n, k int, c, a, b Mat, accumulate bool) {
-	const rowsOfA = 112
-	out, crs := []float32(nil), n
-	if c.Trans {
-		out = grow(&w.c, m*n)
-	} else {
-		out, crs = c.Data[i0*c.Stride+j0:], c.Stride
-	}
-	if k == 0 {
-		block(m, n, 0, out, crs, nil, 0, 0, nil, 0, accumulate && !c.Trans)
-	}
-	for p := 0; p < k; {
-		kb := share(k-p, depth)
-		pb := grow(&w.b, packedLen(kb, n))
-		packB(pb, b.part(p, j0, kb, n))
-		for i := 0; i < m; {
-			rows := min(rowsOfA, m-i)
-			pa := a.part(i0+i, p, rows, kb)
-			stride := (pa.Cols+15)&^15 + 16 // an odd number of cache lines, if the block is as wide as depth
-			buf := grow(&w.a, stride*pa.Rows)
-			for r := range pa.Rows {
-				copy(buf[r*stride:][:pa.Cols], pa.Data[r*pa.Stride:])
-			}
-			ars, aks := stride, 1
-			if a.Trans {
-				ars, aks = 1, stride
-			}
-			block(rows, n, kb, out[i*crs:], crs, buf, ars, aks, pb, 0, p > 0 || accumulate && !c.Trans)
-			i += rows
-		}
-		p += kb
-	}
-	if c.Trans {
-		for j := range n {
-			col := c.Data[(j0+j)*c.Stride+i0:][:m]
-			for i := range col {
-				v := out[i*n+j]
-				if accumulate {
-					v += col[i]
-				}
-				col[i] = v
-			}
-		}
-	}
-}
-
-// part returns rows × cols of what m stands for, from row i and column j on.
-func (m Mat) part(i, j, rows, cols int) Mat {
-	rs, cs := m.steps()
-	m.Data = m.Data[i*rs+j*cs:]
-	m.Rows, m.Cols = rows, cols
-	if m.Trans {
-		m.Rows, m.Cols = cols, rows
-	}
-	return m
 }

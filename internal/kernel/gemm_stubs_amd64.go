@@ -90,3 +90,8 @@ func packRowsAVX2x16(k int, panels int, src *float32, stride uintptr, dst *float
 //
 //go:noescape
 func transposeAVX2(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)
+
+// prefetchRowsAMD64 fetches lines of 64 bytes from each of some rows, stride bytes apart, into the second-level cache.
+//
+//go:noescape
+func prefetchRowsAMD64(rows int, lines int, p *float32, stride uintptr)

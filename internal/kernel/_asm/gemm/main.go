@@ -17,6 +17,7 @@ func main() {
 	packRows(32)
 	packRows(16)
 	transpose()
+	prefetch()
 	Generate()
 }
 
@@ -97,6 +98,15 @@ func section(rows int, t isa) {
 			z := t.register()
 			VXORPS(z.AsX(), z.AsX(), z.AsX())
 			acc[i] = append(acc[i], z)
+		}
+	}
+	fetch, pitch := Load(Param("c"), GP64()), Load(Param("crs"), GP64())
+	for i := range rows { // c will be there when the sums are
+		for at := 0; at < vectors*bytes; at += 64 {
+			PREFETCHT0(Mem{Base: fetch, Disp: at})
+		}
+		if i < rows-1 {
+			ADDQ(pitch, fetch)
 		}
 	}
 	TESTQ(k, k)

@@ -129,3 +129,30 @@ func transpose() {
 	VZEROUPPER()
 	RET()
 }
+
+// prefetch generates the fetching of a block that will soon be needed.
+func prefetch() {
+	TEXT("prefetchRowsAMD64", NOSPLIT, "func(rows, lines int, p *float32, stride uintptr)")
+	Pragma("noescape")
+	Doc("prefetchRowsAMD64 fetches lines of 64 bytes from each of some rows, stride bytes apart, into the second-level cache.")
+	rows := Load(Param("rows"), GP64())
+	lines := Load(Param("lines"), GP64())
+	p := Load(Param("p"), GP64())
+	stride := Load(Param("stride"), GP64())
+	at, left := GP64(), GP64()
+
+	Label("row")
+	MOVQ(p, at)
+	MOVQ(lines, left)
+
+	Label("line")
+	PREFETCHT1(Mem{Base: at})
+	ADDQ(Imm(64), at)
+	DECQ(left)
+	JNZ(LabelRef("line"))
+
+	ADDQ(stride, p)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	RET()
+}

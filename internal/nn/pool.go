@@ -21,7 +21,7 @@ func (m *MaxPool) Forward(p *Pass, in Act) Act {
 	if cap(r.argmax) < n {
 		r.argmax = make([]uint8, n)
 	}
-	maxPool(r.y, r.argmax[:n], s, in.Source)
+	kernel.MaxPool(r.y, r.argmax[:n], s, in.Source)
 	p.Drop(in)
 	return Input(r.y, s.N, s.OutH(), s.OutW(), s.C)
 }
@@ -33,7 +33,7 @@ func (m *MaxPool) Backward(p *Pass, d []float32) []float32 {
 	r := p.pop(m)
 	s := m.Shape(in.N, in.H, in.W, in.C)
 	dx := p.arena.Get(s.InLen())
-	maxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, in.Finish(nil))
+	kernel.MaxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, in.Finish(nil))
 	p.arena.Put(d)
 	p.done(r)
 	return dx
@@ -45,7 +45,7 @@ type GlobalPool struct{}
 // Forward returns n × c.
 func (g *GlobalPool) Forward(p *Pass, in Act) Act {
 	r := p.push(g, in, in.N*in.C)
-	avgPool(r.y, in, in.Source)
+	kernel.AvgPool(r.y, in.N, in.H*in.W, in.C, in.Source)
 	p.Drop(in)
 	return Input(r.y, in.N, 1, 1, in.C)
 }
@@ -55,7 +55,7 @@ func (g *GlobalPool) Backward(p *Pass, dy []float32) []float32 {
 	in := p.live(p.top(g).in)
 	r := p.pop(g)
 	dx := p.arena.Get(in.Len())
-	avgPoolGrad(dx, dy, in, in.Finish(nil))
+	kernel.AvgPoolGrad(dx, dy, in.N, in.H*in.W, in.C, in.Finish(nil))
 	p.done(r)
 	return dx
 }

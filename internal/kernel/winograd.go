@@ -186,7 +186,7 @@ func winogradPiece(worker, piece int) {
 	vPlane, mPlane := oddLines(tiles*c16), oddLines(tiles*block)
 	v, prod := m.take(36*vPlane), m.take(36*mPlane)
 	for n := b.n0; n < b.n1; n++ {
-		j.transformImage(v[(n-b.n0)*rows*j.across*c16:], vPlane, img, n, b.y0, b.y1)
+		j.transformImage(v[(n-b.n0)*rows*j.across*c16:], c16, vPlane, img, n, b.y0, b.y1)
 	}
 
 	out := m.take(16 * j.across * block)
@@ -211,19 +211,19 @@ func winogradPiece(worker, piece int) {
 	}
 }
 
-// transformImage writes the tiles of rows [y0, y1) of image n to v, positions
-// plane apart. img is room for the pixels.
-func (j *winogradJob) transformImage(v []float32, plane int, img []float32, n, y0, y1 int) {
+// transformImage writes the tiles of rows [y0, y1) of image n to v, tiles row
+// and positions plane apart. img is room for the pixels.
+func (j *winogradJob) transformImage(v []float32, row, plane int, img []float32, n, y0, y1 int) {
 	c16 := roundUp(j.c, 16)
 	line := j.in.width() * c16
 	j.in.loadWide(img, c16, n, 4*y0-j.pad, 4*y1+2-j.pad)
 	args := winogradArgs{
-		dstRow: 6 * 4 * uintptr(plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(c16),
+		dstRow: 6 * 4 * uintptr(plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(row),
 		srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(c16), srcItem: 4 * 4 * uintptr(c16),
 		items: j.across,
 	}
 	for y := range y1 - y0 {
-		args.dst, args.src = &v[y*j.across*c16], &img[4*y*line]
+		args.dst, args.src = &v[y*j.across*row], &img[4*y*line]
 		winogradInput(&args, c16)
 	}
 }

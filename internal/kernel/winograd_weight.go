@@ -5,14 +5,28 @@ import "vicreg/internal/parallel"
 // The weight gradient by Winograd's algorithm: with V the tiles of the input and
 // D those of the output gradient, dU[36][c][k] = Σ Vᵀ·D over all tiles, and
 // dw = Gᵀ·dU·G. The tiles come in groups: all workers write V and D of a group
-// to shared memory, then each adds blocks of dU. Groups and blocks depend on
-// the shape alone.
+// to shared memory. Then either each takes positions of a small dU, which is
+// kept from group to group and transformed at the end; or each takes blocks of
+// c × k of a large one, which it transforms and adds to dw at once. Groups and
+// blocks depend on the shape alone.
 
 const (
-	winogradGroup = 1 << 20 // elements of V and D in a group
-	winogradRows  = 112     // of a block of dU: a multiple of the product's 14
-	winogradCols  = 256
+	winogradSmall = 96 * 96 // c · k up to which dU is small
+	winogradSide  = 64      // of a block of a large dU
 )
+
+// A group has about so many elements of V and D, and so many tiles.
+var winogradGroup = 1 << 19
+var winogradTiles = 112
+
+// spread returns a length for rows of n elements, of which a product reads
+// some columns, such that they do not share cache sets.
+func spread(n int) int {
+	if n > winogradSide {
+		n |= lineFloats
+	}
+	return n
+}
 
 var winoWeight winogradWeightJob
 
@@ -26,9 +40,9 @@ type winogradWeightJob struct {
 	first          int // piece of the group
 	group          int // pieces of a group
 	tiles          int // in the group
+	vRow, dRow     int // from one tile to the next
 	vPlane, dPlane int
 	rowBlocks      int
-	blocks         int // of a position
 }
 
 func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
@@ -47,21 +61,29 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	j.grad.right = 4*w.across - w.w
 	c16, k16 := roundUp(s.C, 16), roundUp(s.K, 16)
 
+	j.vRow, j.dRow = spread(c16), spread(k16)
 	down := tiles4(w.h)
 	rows := max(1, winogradFloats/(36*(c16+k16)*w.across))
 	w.bands = cut(s.N, down, min(rows, (s.N*down+7)/8), 1)
 	images, rows := w.bands.images, w.bands.rows
 	perPiece := images * rows * w.across
-	j.group = max(1, winogradGroup/(36*(c16+k16)*perPiece))
+	j.group = max(1, max(winogradGroup/(36*(c16+k16)), winogradTiles)/perPiece)
 	most := min(j.group, w.bands.count()) * perPiece
-	j.vPlane, j.dPlane = oddLines(most*c16), oddLines(most*k16)
-	sharedArena.reset(room(36*j.vPlane, 36*j.dPlane, 36*s.C*k16))
-	j.v, j.d = sharedArena.take(36*j.vPlane), sharedArena.take(36*j.dPlane)
-	j.du = sharedArena.take(36 * s.C * k16)
-	reserve(room(max((4*rows+2)*w.in.width()*c16, 4*rows*j.grad.width()*k16, 9*winogradFinish*k16)))
+	j.vPlane, j.dPlane = oddLines(most*j.vRow), oddLines(most*j.dRow)
+	small := s.C*s.K <= winogradSmall
+	duLen := 0
+	if small {
+		duLen = 36 * s.C * k16
+	}
+	sharedArena.reset(room(36*j.vPlane, 36*j.dPlane, duLen))
+	j.v, j.d, j.du = sharedArena.take(36*j.vPlane), sharedArena.take(36*j.dPlane), sharedArena.take(duLen)
+	reserve(max(
+		room(max((4*rows+2)*w.in.width()*c16, 4*rows*j.grad.width()*k16)),
+		room(9*winogradFinish*k16),
+		room(36*oddLines(winogradSide*winogradSide), 9*winogradSide*winogradSide)))
+	j.rowBlocks = (s.C + winogradSide - 1) / winogradSide
+	colBlocks := (s.K + winogradSide - 1) / winogradSide
 
-	j.rowBlocks = (s.C + winogradRows - 1) / winogradRows
-	j.blocks = j.rowBlocks * ((k16 + winogradCols - 1) / winogradCols)
 	pieces := w.bands.count()
 	for j.first = 0; j.first < pieces; j.first += j.group {
 		n := min(j.group, pieces-j.first)
@@ -70,9 +92,15 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 			j.tiles += j.wino.tilesOf(j.first + p)
 		}
 		parallel.For(n, winogradLoad)
-		parallel.For(36*j.blocks, winogradAdd)
+		if small {
+			parallel.For(36, winogradAdd)
+		} else {
+			parallel.For(j.rowBlocks*colBlocks, winogradAddBlock)
+		}
 	}
-	parallel.For((s.C+winogradFinish-1)/winogradFinish, winogradFinishRows)
+	if small {
+		parallel.For((s.C+winogradFinish-1)/winogradFinish, winogradFinishRows)
+	}
 	*j = winogradWeightJob{}
 }
 
@@ -91,7 +119,7 @@ func winogradLoad(worker, piece int) {
 	for n := b.n0; n < b.n1; n++ {
 		m.used = 0
 		img := m.take((4*rows + 2) * w.in.width() * c16)
-		w.transformImage(j.v[tile*c16:], j.vPlane, img, n, b.y0, b.y1)
+		w.transformImage(j.v[tile*j.vRow:], j.vRow, j.vPlane, img, n, b.y0, b.y1)
 
 		m.used = 0
 		line := j.grad.width() * k16
@@ -99,7 +127,7 @@ func winogradLoad(worker, piece int) {
 		j.grad.loadWide(img, k16, n, 4*b.y0, 4*b.y1)
 		for y := range rows {
 			args := winogradArgs{
-				dst: &j.d[(tile+y*w.across)*k16], dstRow: 6 * 4 * uintptr(j.dPlane), dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(k16),
+				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 6 * 4 * uintptr(j.dPlane), dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(j.dRow),
 				src: &img[4*y*line], srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(k16), srcItem: 4 * 4 * uintptr(k16),
 				items: w.across,
 			}
@@ -109,14 +137,45 @@ func winogradLoad(worker, piece int) {
 	}
 }
 
-// winogradAdd adds a group to a block of dU.
-func winogradAdd(_, piece int) {
+// winogradAdd adds a group to a position of dU.
+func winogradAdd(_, p int) {
 	j := &winoWeight
-	c, c16, k16 := j.wino.c, roundUp(j.wino.c, 16), roundUp(j.wino.k, 16)
-	p, block := piece/j.blocks, piece%j.blocks
-	row, col := block%j.rowBlocks*winogradRows, block/j.rowBlocks*winogradCols
-	blockTN(min(winogradRows, c-row), min(winogradCols, k16-col), j.tiles,
-		j.du[(p*c+row)*k16+col:], k16, j.v[p*j.vPlane+row:], c16, j.d[p*j.dPlane+col:], k16, j.first > 0)
+	c, k16 := j.wino.c, roundUp(j.wino.k, 16)
+	blockTN(c, k16, j.tiles, j.du[p*c*k16:], k16, j.v[p*j.vPlane:], j.vRow, j.d[p*j.dPlane:], j.dRow, j.first > 0)
+}
+
+// winogradAddBlock makes a block of dU of a group and adds it to dw.
+func winogradAddBlock(worker, piece int) {
+	j := &winoWeight
+	m := &arenas[worker]
+	m.used = 0
+	c, k, k16 := j.wino.c, j.wino.k, roundUp(j.wino.k, 16)
+	row, col := piece%j.rowBlocks*winogradSide, piece/j.rowBlocks*winogradSide
+	rows, cols := min(winogradSide, c-row), min(winogradSide, k16-col)
+	plane := oddLines(rows * cols)
+	du := m.take(36 * plane)
+	for p := range 36 {
+		blockTN(rows, cols, j.tiles, du[p*plane:], cols, j.v[p*j.vPlane+row:], j.vRow, j.d[p*j.dPlane+col:], j.dRow, false)
+	}
+	j.finish(m, du, 4*uintptr(plane), row, col, rows, cols, min(cols, k-col))
+}
+
+// finish transforms rows × cols of dU, with positions plane bytes apart, and
+// adds valid of the columns to dw from row and col on.
+func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, row, col, rows, cols, valid int) {
+	g := m.take(9 * rows * cols)
+	tap := 4 * uintptr(rows*cols)
+	args := winogradArgs{
+		dst: &g[0], dstRow: 3 * tap, dstCol: tap, dstItem: 4 * uintptr(cols),
+		src: &du[0], srcRow: 6 * plane, srcCol: plane, srcItem: 4 * uintptr(cols),
+		items: rows,
+	}
+	winogradWeightGrad(&args, cols)
+	for tap := range 9 {
+		for r := range rows {
+			axpy(j.dw[(tap*j.wino.c+row+r)*j.wino.k+col:][:valid], 1, g[(tap*rows+r)*cols:][:valid])
+		}
+	}
 }
 
 // winogradFinish is how many input channels' weights are finished in a piece.
@@ -128,18 +187,5 @@ func winogradFinishRows(worker, piece int) {
 	m.used = 0
 	c, k, k16 := j.wino.c, j.wino.k, roundUp(j.wino.k, 16)
 	row := piece * winogradFinish
-	rows := min(winogradFinish, c-row)
-	g := m.take(9 * rows * k16)
-	plane := 4 * uintptr(c*k16)
-	args := winogradArgs{
-		dst: &g[0], dstRow: 3 * 4 * uintptr(rows*k16), dstCol: 4 * uintptr(rows*k16), dstItem: 4 * uintptr(k16),
-		src: &j.du[row*k16], srcRow: 6 * plane, srcCol: plane, srcItem: 4 * uintptr(k16),
-		items: rows,
-	}
-	winogradWeightGrad(&args, k16)
-	for tap := range 9 {
-		for r := range rows {
-			axpy(j.dw[(tap*c+row+r)*k:][:k], 1, g[(tap*rows+r)*k16:][:k])
-		}
-	}
+	j.finish(m, j.du[row*k16:], 4*uintptr(c*k16), row, 0, min(winogradFinish, c-row), k16, k)
 }

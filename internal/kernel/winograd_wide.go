@@ -66,7 +66,7 @@ func wideLoad(worker, piece int) {
 	for n := b.n0; n < b.n1; n++ {
 		m.used = 0
 		img := m.take((4*(b.y1-b.y0) + 2) * j.in.width() * c16)
-		j.transformImage(j.v[tile*c16:], j.plane, img, n, b.y0, b.y1)
+		j.transformImage(j.v[tile*c16:], c16, j.plane, img, n, b.y0, b.y1)
 		tile += (b.y1 - b.y0) * j.across
 	}
 }

@@ -165,12 +165,21 @@ func writeImages(dir string, count int) error {
 func cmdBroken(ts *testscript.TestScript, neg bool, args []string) {
 	count, err := strconv.Atoi(args[1])
 	ts.Check(err)
+	ts.Check(writeBroken(ts.MkAbs(args[0]), count))
+}
+
+func writeBroken(dir string, count int) error {
 	var b bytes.Buffer
-	ts.Check(jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 40)), nil))
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 40, 40)), nil); err != nil {
+		return err
+	}
 	for i := range count {
 		content := [][]byte{nil, b.Bytes()[:b.Len()/3], []byte("this is no picture")}[i%3]
-		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), fmt.Sprintf("broken%d.jpg", i)), content, 0o644))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("broken%d.jpg", i)), content, 0o644); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // cmdBomb writes a small PNG that claims 60000 × 60000 pixels: bomb FILE.

@@ -181,7 +181,7 @@ func TestSteady(t *testing.T) {
 	peak := j.Arena().Peak()
 	allocs := testing.AllocsPerRun(2, step)
 	t.Logf("%v allocations a step", allocs)
-	if allocs > 2500 {
+	if allocs > 400 {
 		t.Errorf("%v allocations a step", allocs)
 	}
 	if j.Arena().Peak() != peak {

@@ -30,13 +30,13 @@ func blockTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float3
 // block computes the product of a, element (i, p) at a[i*ars+p*aks], and b,
 // packed if brs is 0.
 func block(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	if m == 0 || n == 0 {
+		return
+	}
 	if k == 0 && !accumulate {
 		for i := range m {
 			clear(c[i*crs:][:n])
 		}
-	}
-	if m == 0 || n == 0 {
-		return
 	}
 	deep := share(k, depth)
 	most, _ := tileShape(n)

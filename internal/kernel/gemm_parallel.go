@@ -18,10 +18,12 @@ type product struct {
 	packed     []float32 // all of b, if several blocks need the same part of it: steps of k one after the other
 }
 
-const (
-	streamRows = 64      // up to this many rows of c, reading b is most of the work
-	sharedLen  = 4 << 20 // most elements of b to pack before the blocks start
-)
+// streamRows is the most rows of c for which reading b is much of the work.
+const streamRows = 64
+
+// sharedLen is the most elements of b to pack before the blocks start: they
+// should stay in the cache that workers share.
+var sharedLen = 4 << 20
 
 func (g *product) run() {
 	stream := g.m <= streamRows && !g.b.Trans

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -23,51 +23,55 @@ func TestResumeAfterKill(t *testing.T) {
 		}
 	}
 	start := func(out string) []string {
-		return append(append([]string{"pretrain"}, tiny...), "--data", "photos", "--out", out,
-			"--epochs", "30", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
+		return append(append([]string{"pretrain"}, tiny...), "--data", "photos", "--out", out, "--json",
+			"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
 	}
-	command := func(args ...string) (*exec.Cmd, *bytes.Buffer) {
-		cmd := exec.Command("vicreg", append(args, "--quiet")...)
+	// run runs a command, kills it a moment after some lines of its output
+	// (0: never), and reports whether it was killed.
+	run := func(lines int, moment time.Duration, args ...string) bool {
+		t.Helper()
+		cmd := exec.Command("vicreg", args...)
 		var stderr bytes.Buffer
 		cmd.Dir, cmd.Stderr = dir, &stderr
-		return cmd, &stderr
-	}
-	whole, stderr := command(start("whole")...)
-	began := time.Now()
-	if err := whole.Run(); err != nil {
-		t.Fatalf("%v: %s", err, stderr)
-	}
-	length := time.Since(began)
-
-	rng := rand.New(rand.NewPCG(1, 2))
-	kills, finished := 0, false
-	for kills < 12 && !finished {
-		args := []string{"pretrain", "--resume", "killed"}
-		if _, err := os.Stat(filepath.Join(dir, "killed", "config.yaml")); errors.Is(err, fs.ErrNotExist) {
-			args = start("killed")
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
 		}
-		cmd, stderr := command(args...)
-		if err := cmd.Start(); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(rng.Float64()*0.5*float64(length)), func() { cmd.Process.Kill() })
-		err := cmd.Wait()
-		switch {
-		case !timer.Stop() && cmd.ProcessState.ExitCode() == -1: // by the signal
-			kills++
-		case err != nil:
-			t.Fatalf("after %d kills: %v: %s", kills, err, stderr)
-		default:
-			finished = true
+		seen := 0
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if seen++; seen == lines {
+				time.Sleep(moment)
+				cmd.Process.Kill()
+			}
 		}
-	}
-	if !finished {
-		cmd, stderr := command("pretrain", "--resume", "killed")
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("after %d kills: %v: %s", kills, err, stderr)
+		err = cmd.Wait()
+		if cmd.ProcessState.ExitCode() == -1 { // by the signal
+			return true
 		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, &stderr)
+		}
+		return false
 	}
-	t.Logf("%d kills of a run of %v", kills, length)
+	run(0, 0, start("whole")...)
+
+	rng := rand.New(rand.NewPCG(1, 2))
+	kills := 0
+	for kills < 6 {
+		args := []string{"pretrain", "--resume", "killed", "--json"}
+		if kills == 0 {
+			args = start("killed")
+		}
+		if !run(1+rng.IntN(40), time.Duration(rng.IntN(int(10*time.Millisecond))), args...) {
+			break
+		}
+		kills++
+	}
+	run(0, 0, "pretrain", "--resume", "killed", "--json")
+	t.Logf("%d kills", kills)
 	if kills < 2 {
 		t.Errorf("killed %d times only", kills)
 	}

@@ -22,6 +22,7 @@ type directJob struct {
 	out, w  []float32 // y, or dx
 	packed  []float32 // weights
 	bands   bands     // pieces of the output
+	workers int
 	sums    bool
 	fin     finisher // input gradient
 	classes []class  // input gradient
@@ -51,6 +52,7 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 		images, rows := d.bands.images, d.bands.rows
 		reserve(room(images*rows*s.OutW()*padded(depth), s.seen(rows)*d.in.width()*s.C, 2*s.K))
 	}
+	d.workers = parallel.Workers()
 	pieces := d.bands.count()
 	if d.sums {
 		zeroPartials(pieces * 2 * s.K)
@@ -83,17 +85,16 @@ func directForwardPiece(worker, piece int) {
 	b := d.bands.at(piece)
 	depth := d.R * d.S * d.C
 	cols, stride, first, pixels := d.columns(&d.in, m, b, nil)
-	multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed)
+	var f fetcher
+	f.add(d.out[first*d.K:][:pixels*d.K])
+	if next := piece + d.workers; next < d.bands.count() {
+		d.fetchColumns(&f, &d.in, d.bands.at(next))
+	}
+	f.plan(steps(pixels, d.K))
+	multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
 	if d.sums {
 		sa, sb := piecePartials(piece, d.K)
 		addSums(sa, sb, d.out[first*d.K:], d.K, pixels, d.K, m.take(2*d.K))
-	}
-}
-
-// multiply computes c = a·b, b n columns in packed blocks.
-func multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32) {
-	for j := 0; j < n; j += columnBlock {
-		blockNN(m, min(columnBlock, n-j), k, c[j:], crs, a, ars, b[j*k:], false)
 	}
 }
 
@@ -130,4 +131,14 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 		}
 	}
 	return cols, stride, first, pixels
+}
+
+// fetchColumns queues what columns reads.
+func (s *Conv) fetchColumns(f *fetcher, in *image, b band) {
+	if s.dense() {
+		f.add(in.x[b.y0*s.C : b.y1*s.C])
+		return
+	}
+	y := b.y0*s.Stride - s.Pad
+	in.fetchRows(f, b.n0, b.n1, y, y+s.seen(b.y1-b.y0))
 }

@@ -75,6 +75,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
 		reserve(room(images*d.gradRows(rows)*d.in.width()*s.K, pixels*padded(deepest), pixels*padded(s.C), 2*s.C))
 	}
+	d.workers = parallel.Workers()
 	pieces := d.bands.count()
 	if f.Sums != nil {
 		zeroPartials(pieces * 2 * s.C)
@@ -147,7 +148,17 @@ func directInputPiece(worker, piece int) {
 			d.in.load(cols, stride, b.y0*d.K, d.K, pixels)
 		}
 		prod := m.take(pixels * ps)
-		multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed)
+		var f fetcher
+		d.fin.fetch(&f, d.out, b.y0*d.C, b.y1*d.C)
+		if next := piece + d.workers; next < d.bands.count() {
+			b := d.bands.at(next)
+			f.add(d.in.x[b.y0*d.K : b.y1*d.K])
+			if d.in.other != nil {
+				f.add(d.in.y[b.y0*d.K : b.y1*d.K])
+			}
+		}
+		f.plan(steps(pixels, d.C))
+		multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed, &f)
 		d.fin.store(d.out, b.y0*d.C, d.C, prod, ps, pixels, sa, sb, part)
 		return
 	}
@@ -159,6 +170,13 @@ func directInputPiece(worker, piece int) {
 	for n := b.n0; n < b.n1; n++ {
 		d.in.loadRows(grad[(n-b.n0)*(g1-g0)*row:], n, g0, g1)
 	}
+	var f fetcher
+	d.fin.fetch(&f, d.out, (b.n0*d.H+b.y0)*d.W*d.C, ((b.n1-1)*d.H+b.y1)*d.W*d.C)
+	if next := piece + d.workers; next < d.bands.count() {
+		b := d.bands.at(next)
+		d.in.fetchRows(&f, b.n0, b.n1, (b.y0+d.Pad-(d.R-1))/t, (b.y1-1+d.Pad)/t+1)
+	}
+	f.plan(steps((b.n1-b.n0)*(b.y1-b.y0)*d.W, d.C))
 	mark := m.used
 	for i := range d.classes {
 		c := &d.classes[i]
@@ -185,7 +203,7 @@ func directInputPiece(worker, piece int) {
 						d.K, pixels, c.rows, row, c.cols*d.K)
 				}
 			}
-			multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:])
+			multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:], &f)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for r := range rows {

@@ -56,6 +56,7 @@ type winogradJob struct {
 	fin      finisher // backward
 	sums     bool
 	bands    bands // of rows of tiles
+	workers  int
 
 	// for many channels: see winograd_wide.go
 	v            []float32 // [36][tiles of the group][c]
@@ -116,6 +117,7 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	reserve(room(max(image, 9*j.c*32), 36*oddLines(tiles*c16), 36*oddLines(tiles*block), 16*j.across*block, 2*j.k))
 	parallel.For((j.k+31)/32, winogradPack)
 
+	j.workers = parallel.Workers()
 	pieces := j.bands.count()
 	if j.sums {
 		zeroPartials(pieces * 2 * j.k)
@@ -189,6 +191,13 @@ func winogradPiece(worker, piece int) {
 		j.transformImage(v[(n-b.n0)*rows*j.across*c16:], c16, vPlane, img, n, b.y0, b.y1)
 	}
 
+	var f fetcher
+	j.fetchOutput(&f, b)
+	if next := piece + j.workers; next < j.bands.count() {
+		j.fetchInput(&f, j.bands.at(next))
+	}
+	f.plan(36 * steps(tiles, j.k))
+
 	out := m.take(16 * j.across * block)
 	part := m.take(2 * j.k)
 	clear(part)
@@ -200,7 +209,7 @@ func winogradPiece(worker, piece int) {
 		cols := min(winogradBlock, roundUp(j.k-col, 16))
 		u := j.u[col/winogradBlock*36*j.uPlane:]
 		for p := range 36 {
-			blockNN(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[p*j.uPlane:], false)
+			multiply(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[p*j.uPlane:], &f)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for y := b.y0; y < b.y1; y++ {
@@ -208,6 +217,20 @@ func winogradPiece(worker, piece int) {
 				j.store(n, y, col, cols, prod[tile*cols:], mPlane, out, sa, sb, part)
 			}
 		}
+	}
+}
+
+// fetchInput queues the input of a band, fetchOutput what its output takes.
+func (j *winogradJob) fetchInput(f *fetcher, b band) {
+	j.in.fetchRows(f, b.n0, b.n1, 4*b.y0-j.pad, 4*b.y1+2-j.pad)
+}
+
+func (j *winogradJob) fetchOutput(f *fetcher, b band) {
+	lo, hi := (b.n0*j.h+4*b.y0)*j.w*j.k, ((b.n1-1)*j.h+min(4*b.y1, j.h))*j.w*j.k
+	if j.backward {
+		j.fin.fetch(f, j.out, lo, hi)
+	} else {
+		f.add(j.out[lo:hi])
 	}
 }
 

@@ -3,23 +3,38 @@ package kernel
 // plainTile is the register tile in Go, for any rows, and cols a multiple of 4:
 //
 //	c[i*crs+j] (+)= Σ_p a[i*ars+p*aks] · b[p*brs+j]
+//
+// It goes by 2 × 4 elements, which compilers keep in registers; an odd last row
+// counts as two.
 func plainTile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
-	for i := range rows {
+	for i := 0; i < rows; i += 2 {
+		below := min(i+1, rows-1)
 		for j := 0; j < cols; j += 4 {
-			var s0, s1, s2, s3 float32
+			var s0, s1, s2, s3, t0, t1, t2, t3 float32
 			for p := range k {
-				x := a[i*ars+p*aks]
-				y := b[p*brs+j:][:4]
-				s0 += x * y[0]
-				s1 += x * y[1]
-				s2 += x * y[2]
-				s3 += x * y[3]
+				x, y := a[i*ars+p*aks], a[below*ars+p*aks]
+				z := b[p*brs+j:][:4]
+				s0 += x * z[0]
+				s1 += x * z[1]
+				s2 += x * z[2]
+				s3 += x * z[3]
+				t0 += y * z[0]
+				t1 += y * z[1]
+				t2 += y * z[2]
+				t3 += y * z[3]
 			}
-			out := c[i*crs+j:][:4]
-			if accumulate {
-				s0, s1, s2, s3 = s0+out[0], s1+out[1], s2+out[2], s3+out[3]
+			putFour(c[i*crs+j:], s0, s1, s2, s3, accumulate)
+			if below > i {
+				putFour(c[below*crs+j:], t0, t1, t2, t3, accumulate)
 			}
-			out[0], out[1], out[2], out[3] = s0, s1, s2, s3
 		}
 	}
+}
+
+func putFour(c []float32, s0, s1, s2, s3 float32, accumulate bool) {
+	c = c[:4]
+	if accumulate {
+		s0, s1, s2, s3 = s0+c[0], s1+c[1], s2+c[2], s3+c[3]
+	}
+	c[0], c[1], c[2], c[3] = s0, s1, s2, s3
 }

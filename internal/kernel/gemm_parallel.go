@@ -65,10 +65,11 @@ func (g *product) run() {
 }
 
 // cut chooses the size of the blocks: wide, since a block packs b once and goes
-// through it for each row of tiles, but enough of them to share out.
+// through it for each row of tiles, but enough of them to share out. They start
+// where panels of b do, at multiples of 32.
 func (g *product) cut(wide int) {
 	const pieces, least = 8, 1 << 20 // blocks to have, and multiplications in each
-	g.high, g.wide = g.m, min(g.n, wide)
+	g.high, g.wide = g.m, min(g.n, wide&^31)
 	for {
 		down, across := (g.m+g.high-1)/g.high, (g.n+g.wide-1)/g.wide
 		if down*across >= pieces || g.high*g.wide < least/g.k {

@@ -191,6 +191,19 @@ func TestGemmLarge(t *testing.T) {
 	})
 }
 
+// Blocks that share a packed b must start where its panels do.
+func TestCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for range 1000 {
+		g := product{m: 1 + r.IntN(5000), n: 1 + r.IntN(5000), k: 1 + r.IntN(5000)}
+		g.deep = share(g.k, depth)
+		g.cut(512 + r.IntN(5000))
+		if g.high < 1 || g.wide < 1 || g.wide < g.n && g.wide%32 != 0 {
+			t.Fatalf("m=%d n=%d k=%d: blocks of %d × %d", g.m, g.n, g.k, g.high, g.wide)
+		}
+	}
+}
+
 // A NaN in a makes its row of c NaN, one in b its column, and nothing else;
 // zeros do not stop it, for 0·NaN is NaN; c is overwritten unless accumulated.
 func TestGemmNaN(t *testing.T) {

@@ -54,7 +54,7 @@ type slot struct {
 	wanted []int // items, before bad ones are replaced
 	left   atomic.Int64
 	ready  chan struct{}
-	failed atomic.Pointer[error]
+	errs   []error // of each row
 }
 
 type job struct {
@@ -87,7 +87,7 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 	l.order = make(chan *slot, slots)
 	l.work = make(chan job, 2*workers)
 	for range slots {
-		b := &slot{ready: make(chan struct{}, 1)}
+		b := &slot{ready: make(chan struct{}, 1), errs: make([]error, batch)}
 		b.Items = make([]int, batch)
 		for range views {
 			b.Views = append(b.Views, tensor.New(batch, l.size, l.size, l.source.channels))
@@ -123,9 +123,7 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 			w.rand = rand.New(w.pcg)
 			for j := range l.work {
 				if !l.isStopped() {
-					if err := l.make(&w, j.slot, j.row); err != nil {
-						j.slot.fail(err)
-					}
+					j.slot.errs[j.row] = l.make(&w, j.slot, j.row)
 				}
 				if j.slot.left.Add(-1) == 0 {
 					j.slot.ready <- struct{}{}
@@ -140,7 +138,7 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 func (b *slot) prepare(epoch, step int, items []int, values int) {
 	n := len(items)
 	b.Epoch, b.Step, b.wanted = epoch, step, items
-	b.Items = b.Items[:n]
+	b.Items, b.errs = b.Items[:n], b.errs[:n]
 	for _, v := range b.Views {
 		v.Shape[0] = n
 		v.Data = v.Data[:n*values]
@@ -164,8 +162,6 @@ type worker struct {
 	scratch augment.Scratch
 	middle  imagefile.Image
 }
-
-func (b *slot) fail(err error) { b.failed.CompareAndSwap(nil, &err) }
 
 // row returns the place of a row in view v, size × size × c.
 func (b *slot) row(v, row int) []float32 {
@@ -206,9 +202,11 @@ func (l *Loader) Next() (*Batch, error) {
 	if l.isStopped() { // the batch may be unfinished
 		return nil, ErrClosed
 	}
-	if err := b.failed.Load(); err != nil {
-		l.Close()
-		return nil, *err
+	for _, err := range b.errs {
+		if err != nil { // of the first row, whichever failed first
+			l.Close()
+			return nil, err
+		}
 	}
 	l.current = b
 	return &b.Batch, nil

@@ -7,10 +7,11 @@ import "vicreg/internal/parallel"
 // zero-bordered buffer, gathered into a row of r·s·c elements for each output
 // pixel (im2col), and multiplied by the weights, packed once a call.
 
-const (
-	pieceFloats = 112 << 10 // what the operands of a piece may take of the cache
-	columnBlock = 128       // output channels that are packed together
-)
+// columnBlock is how many output channels are packed at a time.
+const columnBlock = 128
+
+// pieceFloats is what the operands of a piece may take of the cache.
+var pieceFloats = 112 << 10
 
 // direct is the direct convolution under way. The functions of its pieces read
 // it, so that a call allocates nothing.

@@ -64,7 +64,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 
 	if s.dense() {
 		pixels := s.N * s.H * s.W
-		rows := roundUp(max(1, pieceFloats/(s.C+s.K)), 14)
+		rows := roundUp(max(1, pieceFloats/(2*s.C+2*s.K)), 14)
 		d.bands = cut(1, pixels, min(rows, roundUp((pixels+7)/8, 14)), 14)
 		reserve(room(d.bands.rows*padded(s.K), d.bands.rows*padded(s.C), 2*s.C))
 	} else {

@@ -206,18 +206,38 @@ func (s Conv) String() string {
 	return fmt.Sprintf("n%d_%dx%dx%d_k%d_%dx%d_stride%d_pad%d", s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.Stride, s.Pad)
 }
 
+// eachRoute runs f with the choices that convolutions make by size set so that
+// small shapes take every way: pieces small and many, then the ways for many
+// channels.
+func eachRoute(f func(route string)) {
+	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats}
+	set := func(v []int) {
+		pieceFloats, wideWeights, winogradFloats, winogradSmall = v[0], v[1], v[2], v[3]
+		winogradGroup, winogradTiles, splitFloats, groupFloats = v[4], v[5], v[6], v[7]
+	}
+	defer set(keep)
+	f("as chosen")
+	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7]})
+	f("small pieces")
+	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12})
+	f("by channels")
+}
+
 func TestConv(t *testing.T) {
+	defer SetWinograd(SetWinograd(true))
 	eachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		for _, s := range testShapes(120) {
+		for _, s := range testShapes(90) {
 			c := randomCase(r, s)
 			want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
-			t.Run(s.String(), func(t *testing.T) {
-				defer SetWinograd(SetWinograd(false))
-				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
-				if SetWinograd(true); s.winograd() {
-					c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 1e-5)
-				}
+			eachRoute(func(route string) {
+				t.Run(s.String()+" "+route, func(t *testing.T) {
+					SetWinograd(false)
+					c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
+					if SetWinograd(true); s.winograd() {
+						c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 5e-6)
+					}
+				})
 			})
 		}
 	})
@@ -226,16 +246,78 @@ func TestConv(t *testing.T) {
 // The same bits come out for any number of workers.
 func TestConvWorkers(t *testing.T) {
 	defer parallel.SetWorkers(0)
+	defer SetWinograd(SetWinograd(true))
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, s := range testShapes(20) {
+	for _, s := range testShapes(15) {
 		c := randomCase(r, s)
-		t.Run(s.String(), func(t *testing.T) {
-			parallel.SetWorkers(1)
-			one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
-			for _, n := range []int{2, 3} {
-				parallel.SetWorkers(n)
-				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
-			}
+		eachRoute(func(route string) {
+			t.Run(s.String()+" "+route, func(t *testing.T) {
+				for _, on := range []bool{false, true} {
+					SetWinograd(on)
+					parallel.SetWorkers(1)
+					one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+					for _, n := range []int{2, 3} {
+						parallel.SetWorkers(n)
+						c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
+					}
+				}
+			})
 		})
+	}
+}
+
+// A NaN comes through, and touches no other image.
+func TestConvNaN(t *testing.T) {
+	defer SetWinograd(SetWinograd(true))
+	eachVariant(t, func(t *testing.T) {
+		for _, on := range []bool{false, true} {
+			SetWinograd(on)
+			r := rand.New(rand.NewPCG(7, 7))
+			s := Conv{N: 2, H: 8, W: 8, C: 17, K: 18, R: 3, S: 3, Stride: 1, Pad: 1}
+			x, w := normal(r, s.InLen()), normal(r, s.WeightLen())
+			x[(8*3+3)*17] = float32(math.NaN())
+			one, zero := constants(17)
+			y := make([]float32, s.OutLen())
+			ConvForward(y, s, Source{X: x, Scale: one, Shift: zero, ReLU: true}, w, nil)
+			if !math.IsNaN(float64(y[(8*3+3)*18])) {
+				t.Errorf("winograd %v: a NaN got lost", on)
+			}
+			for i, v := range y[len(y)/2:] {
+				if math.IsNaN(float64(v)) {
+					t.Fatalf("winograd %v: a NaN of image 0 is at %d of image 1", on, i)
+				}
+			}
+		}
+	})
+}
+
+// A call allocates nothing once its buffers have grown.
+func TestConvAllocations(t *testing.T) {
+	defer parallel.SetWorkers(0)
+	defer SetWinograd(SetWinograd(true))
+	parallel.SetWorkers(1)
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, s := range convShapes {
+		c := randomCase(r, s)
+		if s.linear() { // Gemm's own affair
+			continue
+		}
+		sums, back := NewSums(s.K), NewSums(s.C)
+		f := c.f
+		if f.Sums = nil; c.sums {
+			f.Sums = back
+		}
+		y, dx, dw := make([]float32, s.OutLen()), make([]float32, s.InLen()), make([]float32, s.WeightLen())
+		for _, on := range []bool{false, true} {
+			SetWinograd(on)
+			n := testing.AllocsPerRun(3, func() {
+				ConvForward(y, s, c.src, c.w, sums)
+				ConvInputGrad(dx, s, c.g, c.w, f)
+				ConvWeightGrad(dw, s, c.g, c.src)
+			})
+			if n != 0 {
+				t.Errorf("%v, winograd %v: %v allocations", s, on, n)
+			}
+		}
 	}
 }

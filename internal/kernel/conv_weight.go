@@ -12,12 +12,16 @@ import "vicreg/internal/parallel"
 //
 // Parts, groups and blocks depend on the shape alone.
 
-const (
+var (
 	splitFloats = 96 << 10 // largest dw that is kept once for each part
 	splitTotal  = 1 << 20  // all of them together
 	groupFloats = 1 << 20  // cols and g of a group
-	weightRows  = 112      // of a block of dw: a multiple of the product's 14
-	weightCols  = 256
+)
+
+// Sides of a block of dw.
+const (
+	weightRows = 112 // a multiple of the product's 14
+	weightCols = 256
 )
 
 var weight weightJob

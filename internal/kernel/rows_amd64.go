@@ -61,6 +61,22 @@ func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, lo
 	}
 }
 
+func gatherRows(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
+	if pixels == 0 || segments == 0 {
+		return
+	}
+	if !cpu.AVX2 {
+		gatherRowsPlain(dst, ds, src, step, pixels, segments, skip, n)
+		return
+	}
+	_, _ = dst[(pixels-1)*ds+segments*n-1], src[(pixels-1)*step+(segments-1)*skip+n-1]
+	if cpu.AVX512 {
+		gatherRowsAVX512(&dst[0], ds, &src[0], step, pixels, segments, skip, n)
+	} else {
+		gatherRowsAVX2(&dst[0], ds, &src[0], step, pixels, segments, skip, n)
+	}
+}
+
 func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
 	if !cpu.AVX2 || rows == 0 {
 		sumRowsPlain(y, ys, rows, c, sum, square)

@@ -36,15 +36,139 @@ TEXT ·affineRowsAVX512(SB), NOSPLIT, $0-68
 	MOVQ         shift+56(FP), R8
 	VBROADCASTSS lo+64(FP), Z0
 	MOVQ         c+40(FP), R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, R10
-	ANDQ         $0x3f, R10
-	SUBQ         R10, R9
-	MOVQ         R10, R11
-	SHRQ         $0x02, R11
-	MOVQ         $-1, R12
-	BZHIQ        R11, R12, R12
-	KMOVW        R12, K1
+	CMPQ         R9, $0x10
+	JA           narrow1_next
+	LEAQ         (R9), R9
+	MOVQ         $-1, R10
+	BZHIQ        R9, R10, R10
+	KMOVW        R10, K1
+	VMOVUPS.Z    (DI), K1, Z1
+	VMOVUPS.Z    (R8), K1, Z2
+
+narrow1_row:
+	VMOVUPS.Z   (DX), K1, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, K1, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow1_row
+	VZEROUPPER
+	RET
+
+narrow1_next:
+	CMPQ      R9, $0x20
+	JA        narrow2_next
+	LEAQ      -16(R9), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VMOVUPS   (DI), Z1
+	VMOVUPS   (R8), Z2
+	VMOVUPS.Z 64(DI), K1, Z3
+	VMOVUPS.Z 64(R8), K1, Z4
+
+narrow2_row:
+	VMOVUPS     (DX), Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVUPS     Z5, (AX)
+	VMOVUPS.Z   64(DX), K1, Z5
+	VFMADD213PS Z4, Z3, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVUPS     Z5, K1, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow2_row
+	VZEROUPPER
+	RET
+
+narrow2_next:
+	CMPQ      R9, $0x30
+	JA        narrow3_next
+	LEAQ      -32(R9), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VMOVUPS   (DI), Z1
+	VMOVUPS   (R8), Z2
+	VMOVUPS   64(DI), Z3
+	VMOVUPS   64(R8), Z4
+	VMOVUPS.Z 128(DI), K1, Z5
+	VMOVUPS.Z 128(R8), K1, Z6
+
+narrow3_row:
+	VMOVUPS     (DX), Z7
+	VFMADD213PS Z2, Z1, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, (AX)
+	VMOVUPS     64(DX), Z7
+	VFMADD213PS Z4, Z3, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, 64(AX)
+	VMOVUPS.Z   128(DX), K1, Z7
+	VFMADD213PS Z6, Z5, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, K1, 128(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow3_row
+	VZEROUPPER
+	RET
+
+narrow3_next:
+	CMPQ      R9, $0x40
+	JA        narrow4_next
+	LEAQ      -48(R9), R9
+	MOVQ      $-1, R10
+	BZHIQ     R9, R10, R10
+	KMOVW     R10, K1
+	VMOVUPS   (DI), Z1
+	VMOVUPS   (R8), Z2
+	VMOVUPS   64(DI), Z3
+	VMOVUPS   64(R8), Z4
+	VMOVUPS   128(DI), Z5
+	VMOVUPS   128(R8), Z6
+	VMOVUPS.Z 192(DI), K1, Z7
+	VMOVUPS.Z 192(R8), K1, Z8
+
+narrow4_row:
+	VMOVUPS     (DX), Z9
+	VFMADD213PS Z2, Z1, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, (AX)
+	VMOVUPS     64(DX), Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, 64(AX)
+	VMOVUPS     128(DX), Z9
+	VFMADD213PS Z6, Z5, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, 128(AX)
+	VMOVUPS.Z   192(DX), K1, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, K1, 192(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow4_row
+	VZEROUPPER
+	RET
+
+narrow4_next:
+	SHLQ  $0x02, R9
+	MOVQ  R9, R10
+	ANDQ  $0x3f, R10
+	SUBQ  R10, R9
+	MOVQ  R10, R11
+	SHRQ  $0x02, R11
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
 
 row:
 	XORQ R11, R11
@@ -82,18 +206,166 @@ c_done:
 // func gradRowsAVX512(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gradRowsAVX512(SB), NOSPLIT, $0-80
-	MOVQ  dst+0(FP), AX
-	MOVQ  ds+8(FP), CX
-	SHLQ  $0x02, CX
-	MOVQ  d+16(FP), DX
-	MOVQ  y+24(FP), BX
-	MOVQ  ss+32(FP), SI
-	SHLQ  $0x02, SI
-	MOVQ  rows+40(FP), DI
-	MOVQ  a+56(FP), R8
-	MOVQ  b+64(FP), R9
-	MOVQ  k+72(FP), R10
-	MOVQ  c+48(FP), R11
+	MOVQ      dst+0(FP), AX
+	MOVQ      ds+8(FP), CX
+	SHLQ      $0x02, CX
+	MOVQ      d+16(FP), DX
+	MOVQ      y+24(FP), BX
+	MOVQ      ss+32(FP), SI
+	SHLQ      $0x02, SI
+	MOVQ      rows+40(FP), DI
+	MOVQ      a+56(FP), R8
+	MOVQ      b+64(FP), R9
+	MOVQ      k+72(FP), R10
+	MOVQ      c+48(FP), R11
+	CMPQ      R11, $0x10
+	JA        narrow1_next
+	LEAQ      (R11), R11
+	MOVQ      $-1, R12
+	BZHIQ     R11, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z (R9), K1, Z1
+	VMOVUPS.Z (R10), K1, Z2
+
+narrow1_row:
+	VMOVUPS.Z   (BX), K1, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMOVUPS.Z   (DX), K1, Z4
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS     Z3, K1, (AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow1_row
+	VZEROUPPER
+	RET
+
+narrow1_next:
+	CMPQ      R11, $0x20
+	JA        narrow2_next
+	LEAQ      -16(R11), R11
+	MOVQ      $-1, R12
+	BZHIQ     R11, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS   (R8), Z0
+	VMOVUPS   (R9), Z1
+	VMOVUPS   (R10), Z2
+	VMOVUPS.Z 64(R8), K1, Z3
+	VMOVUPS.Z 64(R9), K1, Z4
+	VMOVUPS.Z 64(R10), K1, Z5
+
+narrow2_row:
+	VMOVUPS     (BX), Z6
+	VFMADD213PS Z2, Z1, Z6
+	VMOVUPS     (DX), Z7
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS     Z6, (AX)
+	VMOVUPS.Z   64(BX), K1, Z6
+	VFMADD213PS Z5, Z4, Z6
+	VMOVUPS.Z   64(DX), K1, Z7
+	VFMADD231PS Z3, Z7, Z6
+	VMOVUPS     Z6, K1, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow2_row
+	VZEROUPPER
+	RET
+
+narrow2_next:
+	CMPQ      R11, $0x30
+	JA        narrow3_next
+	LEAQ      -32(R11), R11
+	MOVQ      $-1, R12
+	BZHIQ     R11, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS   (R8), Z0
+	VMOVUPS   (R9), Z1
+	VMOVUPS   (R10), Z2
+	VMOVUPS   64(R8), Z3
+	VMOVUPS   64(R9), Z4
+	VMOVUPS   64(R10), Z5
+	VMOVUPS.Z 128(R8), K1, Z6
+	VMOVUPS.Z 128(R9), K1, Z7
+	VMOVUPS.Z 128(R10), K1, Z8
+
+narrow3_row:
+	VMOVUPS     (BX), Z9
+	VFMADD213PS Z2, Z1, Z9
+	VMOVUPS     (DX), Z10
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS     Z9, (AX)
+	VMOVUPS     64(BX), Z9
+	VFMADD213PS Z5, Z4, Z9
+	VMOVUPS     64(DX), Z10
+	VFMADD231PS Z3, Z10, Z9
+	VMOVUPS     Z9, 64(AX)
+	VMOVUPS.Z   128(BX), K1, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VMOVUPS.Z   128(DX), K1, Z10
+	VFMADD231PS Z6, Z10, Z9
+	VMOVUPS     Z9, K1, 128(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow3_row
+	VZEROUPPER
+	RET
+
+narrow3_next:
+	CMPQ      R11, $0x40
+	JA        narrow4_next
+	LEAQ      -48(R11), R11
+	MOVQ      $-1, R12
+	BZHIQ     R11, R12, R12
+	KMOVW     R12, K1
+	VMOVUPS   (R8), Z0
+	VMOVUPS   (R9), Z1
+	VMOVUPS   (R10), Z2
+	VMOVUPS   64(R8), Z3
+	VMOVUPS   64(R9), Z4
+	VMOVUPS   64(R10), Z5
+	VMOVUPS   128(R8), Z6
+	VMOVUPS   128(R9), Z7
+	VMOVUPS   128(R10), Z8
+	VMOVUPS.Z 192(R8), K1, Z9
+	VMOVUPS.Z 192(R9), K1, Z10
+	VMOVUPS.Z 192(R10), K1, Z11
+
+narrow4_row:
+	VMOVUPS     (BX), Z12
+	VFMADD213PS Z2, Z1, Z12
+	VMOVUPS     (DX), Z13
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS     Z12, (AX)
+	VMOVUPS     64(BX), Z12
+	VFMADD213PS Z5, Z4, Z12
+	VMOVUPS     64(DX), Z13
+	VFMADD231PS Z3, Z13, Z12
+	VMOVUPS     Z12, 64(AX)
+	VMOVUPS     128(BX), Z12
+	VFMADD213PS Z8, Z7, Z12
+	VMOVUPS     128(DX), Z13
+	VFMADD231PS Z6, Z13, Z12
+	VMOVUPS     Z12, 128(AX)
+	VMOVUPS.Z   192(BX), K1, Z12
+	VFMADD213PS Z11, Z10, Z12
+	VMOVUPS.Z   192(DX), K1, Z13
+	VFMADD231PS Z9, Z13, Z12
+	VMOVUPS     Z12, K1, 192(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow4_row
+	VZEROUPPER
+	RET
+
+narrow4_next:
 	SHLQ  $0x02, R11
 	MOVQ  R11, R12
 	ANDQ  $0x3f, R12
@@ -214,6 +486,66 @@ c_done:
 	ADDQ R10, DX
 	DECQ BX
 	JNZ  row
+	VZEROUPPER
+	RET
+
+// func gatherRowsAVX512(dst *float32, ds int, src *float32, step int, pixels int, segments int, skip int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dst+0(FP), AX
+	MOVQ  ds+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  src+16(FP), DX
+	MOVQ  step+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  pixels+32(FP), SI
+	MOVQ  segments+40(FP), DI
+	MOVQ  skip+48(FP), R8
+	SHLQ  $0x02, R8
+	MOVQ  n+56(FP), R9
+	LEAQ  (R9)(R9*1), R10
+	SHLQ  $0x01, R10
+	SHLQ  $0x02, R9
+	MOVQ  R9, R11
+	ANDQ  $0x3f, R11
+	SUBQ  R11, R9
+	MOVQ  R11, R12
+	SHRQ  $0x02, R12
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+pixel:
+	MOVQ DX, R12
+	MOVQ AX, R13
+	MOVQ DI, R14
+
+segment:
+	XORQ R15, R15
+	JMP  n_test
+
+n_vector:
+	VMOVUPS (R12)(R15*1), Z0
+	VMOVUPS Z0, (R13)(R15*1)
+	ADDQ    $0x40, R15
+
+n_test:
+	CMPQ      R15, R9
+	JB        n_vector
+	TESTQ     R11, R11
+	JZ        n_done
+	VMOVUPS.Z (R12)(R15*1), K1, Z0
+	VMOVUPS   Z0, K1, (R13)(R15*1)
+
+n_done:
+	ADDQ R8, R12
+	ADDQ R10, R13
+	DECQ R14
+	JNZ  segment
+	ADDQ BX, DX
+	ADDQ CX, AX
+	DECQ SI
+	JNZ  pixel
 	VZEROUPPER
 	RET
 
@@ -401,101 +733,234 @@ done:
 
 // func finishRowsAVX512(f *[16]uintptr)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·finishRowsAVX512(SB), NOSPLIT, $48-8
+TEXT ·finishRowsAVX512(SB), NOSPLIT, $0-8
 	MOVQ   f+0(FP), AX
-	MOVQ   (AX), CX
-	MOVQ   16(AX), DX
-	MOVQ   32(AX), BX
-	MOVQ   48(AX), SI
-	MOVQ   64(AX), DI
-	MOVQ   80(AX), R8
-	MOVQ   88(AX), R9
-	MOVQ   96(AX), R10
-	MOVQ   104(AX), R11
-	MOVQ   8(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   R12, (SP)
-	MOVQ   24(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   R12, 8(SP)
-	MOVQ   40(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   R12, 16(SP)
-	MOVQ   56(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   R12, 24(SP)
-	MOVQ   72(AX), R12
-	SHLQ   $0x02, R12
-	MOVQ   R12, 32(SP)
-	MOVQ   112(AX), R12
-	MOVQ   R12, 40(SP)
-	MOVQ   120(AX), AX
-	SHLQ   $0x02, AX
-	MOVQ   AX, R12
-	ANDQ   $0x3f, R12
-	SUBQ   R12, AX
-	MOVQ   R12, R13
-	SHRQ   $0x02, R13
-	MOVQ   $-1, R14
-	BZHIQ  R13, R14, R14
-	KMOVW  R14, K1
+	MOVQ   120(AX), CX
+	SHLQ   $0x02, CX
+	MOVQ   CX, DX
+	ANDQ   $0x3f, DX
+	SUBQ   DX, CX
+	MOVQ   DX, BX
+	SHRQ   $0x02, BX
+	MOVQ   $-1, SI
+	BZHIQ  BX, SI, SI
+	KMOVW  SI, K1
 	VXORPS Z0, Z0, Z0
+	XORQ   BX, BX
 
-row:
-	XORQ R13, R13
-	JMP  c_test
+groups:
+	LEAQ    256(BX), SI
+	CMPQ    SI, CX
+	JA      singles
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Z1
+	VMOVUPS 64(R11)(BX*1), Z2
+	VMOVUPS 128(R11)(BX*1), Z3
+	VMOVUPS 192(R11)(BX*1), Z4
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Z5
+	VMOVUPS 64(R11)(BX*1), Z6
+	VMOVUPS 128(R11)(BX*1), Z7
+	VMOVUPS 192(R11)(BX*1), Z8
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Z9
+	VMOVUPS 64(R11)(BX*1), Z10
+	VMOVUPS 128(R11)(BX*1), Z11
+	VMOVUPS 192(R11)(BX*1), Z12
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Z13
+	VMOVUPS 64(R11)(BX*1), Z14
+	VMOVUPS 128(R11)(BX*1), Z15
+	VMOVUPS 192(R11)(BX*1), Z16
+	MOVQ    112(AX), R11
 
-c_vector:
-	VMOVUPS     (R8)(R13*1), Z1
-	VMOVUPS     (R9)(R13*1), Z2
-	VMOVUPS     (SI)(R13*1), Z3
-	VFMADD213PS Z2, Z3, Z1
-	VMOVUPS     (DX)(R13*1), Z2
-	VMOVUPS     (BX)(R13*1), Z3
-	VADDPS      Z3, Z2, Z2
-	VCMPPS      $0x16, Z0, Z1, K2
-	VMOVAPS.Z   Z2, K2, Z2
-	VMOVUPS     Z2, (CX)(R13*1)
-	VMOVUPS     (DI)(R13*1), Z1
-	VMOVUPS     (R10)(R13*1), Z3
-	VMOVUPS     (R11)(R13*1), Z4
-	VADDPS      Z2, Z3, Z3
-	VFMADD231PS Z2, Z1, Z4
-	VMOVUPS     Z3, (R10)(R13*1)
-	VMOVUPS     Z4, (R11)(R13*1)
-	ADDQ        $0x40, R13
+group_row:
+	VMOVUPS     (R9), Z17
+	VFMADD213PS Z5, Z1, Z17
+	VMOVUPS     (DI), Z18
+	VMOVUPS     (R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVUPS     Z18, (SI)
+	VADDPS      Z18, Z9, Z9
+	VMOVUPS     (R10), Z17
+	VFMADD231PS Z18, Z17, Z13
+	VMOVUPS     64(R9), Z17
+	VFMADD213PS Z6, Z2, Z17
+	VMOVUPS     64(DI), Z18
+	VMOVUPS     64(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVUPS     Z18, 64(SI)
+	VADDPS      Z18, Z10, Z10
+	VMOVUPS     64(R10), Z17
+	VFMADD231PS Z18, Z17, Z14
+	VMOVUPS     128(R9), Z17
+	VFMADD213PS Z7, Z3, Z17
+	VMOVUPS     128(DI), Z18
+	VMOVUPS     128(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVUPS     Z18, 128(SI)
+	VADDPS      Z18, Z11, Z11
+	VMOVUPS     128(R10), Z17
+	VFMADD231PS Z18, Z17, Z15
+	VMOVUPS     192(R9), Z17
+	VFMADD213PS Z8, Z4, Z17
+	VMOVUPS     192(DI), Z18
+	VMOVUPS     192(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVUPS     Z18, 192(SI)
+	VADDPS      Z18, Z12, Z12
+	VMOVUPS     192(R10), Z17
+	VFMADD231PS Z18, Z17, Z16
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         group_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Z9, (SI)(BX*1)
+	VMOVUPS     Z10, 64(SI)(BX*1)
+	VMOVUPS     Z11, 128(SI)(BX*1)
+	VMOVUPS     Z12, 192(SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Z13, (SI)(BX*1)
+	VMOVUPS     Z14, 64(SI)(BX*1)
+	VMOVUPS     Z15, 128(SI)(BX*1)
+	VMOVUPS     Z16, 192(SI)(BX*1)
+	ADDQ        $+256, BX
+	JMP         groups
 
-c_test:
-	CMPQ        R13, AX
-	JB          c_vector
-	TESTQ       R12, R12
-	JZ          c_done
-	VMOVUPS.Z   (R8)(R13*1), K1, Z1
-	VMOVUPS.Z   (R9)(R13*1), K1, Z2
-	VMOVUPS.Z   (SI)(R13*1), K1, Z3
-	VFMADD213PS Z2, Z3, Z1
-	VMOVUPS.Z   (DX)(R13*1), K1, Z2
-	VMOVUPS.Z   (BX)(R13*1), K1, Z3
-	VADDPS      Z3, Z2, Z2
-	VCMPPS      $0x16, Z0, Z1, K2
-	VMOVAPS.Z   Z2, K2, Z2
-	VMOVUPS     Z2, K1, (CX)(R13*1)
-	VMOVUPS.Z   (DI)(R13*1), K1, Z1
-	VMOVUPS.Z   (R10)(R13*1), K1, Z3
-	VMOVUPS.Z   (R11)(R13*1), K1, Z4
-	VADDPS      Z2, Z3, Z3
-	VFMADD231PS Z2, Z1, Z4
-	VMOVUPS     Z3, K1, (R10)(R13*1)
-	VMOVUPS     Z4, K1, (R11)(R13*1)
+singles:
+	CMPQ    BX, CX
+	JAE     tail
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Z1
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Z2
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Z3
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Z4
+	MOVQ    112(AX), R11
 
-c_done:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 24(SP), SI
-	ADDQ 32(SP), DI
-	DECQ 40(SP)
-	JNZ  row
+single_row:
+	VMOVUPS     (R9), Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (R8), Z7
+	VADDPS      Z7, Z6, Z6
+	VCMPPS      $0x16, Z0, Z5, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMOVUPS     Z6, (SI)
+	VADDPS      Z6, Z3, Z3
+	VMOVUPS     (R10), Z5
+	VFMADD231PS Z6, Z5, Z4
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         single_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Z3, (SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Z4, (SI)(BX*1)
+	ADDQ        $0x40, BX
+	JMP         singles
+
+tail:
+	TESTQ     DX, DX
+	JZ        done
+	MOVQ      (AX), CX
+	ADDQ      BX, CX
+	MOVQ      16(AX), DX
+	ADDQ      BX, DX
+	MOVQ      32(AX), SI
+	ADDQ      BX, SI
+	MOVQ      48(AX), DI
+	ADDQ      BX, DI
+	MOVQ      64(AX), R8
+	ADDQ      BX, R8
+	MOVQ      80(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z1
+	MOVQ      88(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z2
+	MOVQ      96(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z3
+	MOVQ      104(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z4
+	MOVQ      112(AX), R9
+
+last_row:
+	VMOVUPS.Z   (DI), K1, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMOVUPS.Z   (DX), K1, Z6
+	VMOVUPS.Z   (SI), K1, Z7
+	VADDPS      Z7, Z6, Z6
+	VCMPPS      $0x16, Z0, Z5, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMOVUPS     Z6, K1, (CX)
+	VADDPS      Z6, Z3, Z3
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z6, Z5, Z4
+	MOVQ        8(AX), R10
+	LEAQ        (CX)(R10*4), CX
+	MOVQ        24(AX), R10
+	LEAQ        (DX)(R10*4), DX
+	MOVQ        40(AX), R10
+	LEAQ        (SI)(R10*4), SI
+	MOVQ        56(AX), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        72(AX), R10
+	LEAQ        (R8)(R10*4), R8
+	DECQ        R9
+	JNZ         last_row
+	MOVQ        96(AX), CX
+	VMOVUPS     Z3, K1, (CX)(BX*1)
+	MOVQ        104(AX), AX
+	VMOVUPS     Z4, K1, (AX)(BX*1)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -889,14 +1354,139 @@ TEXT ·affineRowsAVX2(SB), NOSPLIT, $0-68
 	MOVQ         shift+56(FP), R8
 	VBROADCASTSS lo+64(FP), Y0
 	MOVQ         c+40(FP), R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, R10
-	ANDQ         $0x1f, R10
-	SUBQ         R10, R9
-	MOVQ         R10, R11
-	NEGQ         R11
-	LEAQ         rowsTail<>+0(SB), R12
-	VMOVUPS      32(R12)(R11*1), Y1
+	CMPQ         R9, $0x08
+	JA           narrow1_next
+	LEAQ         (R9), R9
+	NEGQ         R9
+	LEAQ         rowsTail<>+0(SB), R10
+	VMOVUPS      32(R10)(R9*4), Y1
+	VMASKMOVPS   (DI), Y1, Y2
+	VMASKMOVPS   (R8), Y1, Y3
+
+narrow1_row:
+	VMASKMOVPS  (DX), Y1, Y4
+	VFMADD213PS Y3, Y2, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMASKMOVPS  Y4, Y1, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow1_row
+	VZEROUPPER
+	RET
+
+narrow1_next:
+	CMPQ       R9, $0x10
+	JA         narrow2_next
+	LEAQ       -8(R9), R9
+	NEGQ       R9
+	LEAQ       rowsTail<>+0(SB), R10
+	VMOVUPS    32(R10)(R9*4), Y1
+	VMOVUPS    (DI), Y2
+	VMOVUPS    (R8), Y3
+	VMASKMOVPS 32(DI), Y1, Y4
+	VMASKMOVPS 32(R8), Y1, Y5
+
+narrow2_row:
+	VMOVUPS     (DX), Y6
+	VFMADD213PS Y3, Y2, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMOVUPS     Y6, (AX)
+	VMASKMOVPS  32(DX), Y1, Y6
+	VFMADD213PS Y5, Y4, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMASKMOVPS  Y6, Y1, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow2_row
+	VZEROUPPER
+	RET
+
+narrow2_next:
+	CMPQ       R9, $0x18
+	JA         narrow3_next
+	LEAQ       -16(R9), R9
+	NEGQ       R9
+	LEAQ       rowsTail<>+0(SB), R10
+	VMOVUPS    32(R10)(R9*4), Y1
+	VMOVUPS    (DI), Y2
+	VMOVUPS    (R8), Y3
+	VMOVUPS    32(DI), Y4
+	VMOVUPS    32(R8), Y5
+	VMASKMOVPS 64(DI), Y1, Y6
+	VMASKMOVPS 64(R8), Y1, Y7
+
+narrow3_row:
+	VMOVUPS     (DX), Y8
+	VFMADD213PS Y3, Y2, Y8
+	VMAXPS      Y8, Y0, Y8
+	VMOVUPS     Y8, (AX)
+	VMOVUPS     32(DX), Y8
+	VFMADD213PS Y5, Y4, Y8
+	VMAXPS      Y8, Y0, Y8
+	VMOVUPS     Y8, 32(AX)
+	VMASKMOVPS  64(DX), Y1, Y8
+	VFMADD213PS Y7, Y6, Y8
+	VMAXPS      Y8, Y0, Y8
+	VMASKMOVPS  Y8, Y1, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow3_row
+	VZEROUPPER
+	RET
+
+narrow3_next:
+	CMPQ       R9, $0x20
+	JA         narrow4_next
+	LEAQ       -24(R9), R9
+	NEGQ       R9
+	LEAQ       rowsTail<>+0(SB), R10
+	VMOVUPS    32(R10)(R9*4), Y1
+	VMOVUPS    (DI), Y2
+	VMOVUPS    (R8), Y3
+	VMOVUPS    32(DI), Y4
+	VMOVUPS    32(R8), Y5
+	VMOVUPS    64(DI), Y6
+	VMOVUPS    64(R8), Y7
+	VMASKMOVPS 96(DI), Y1, Y8
+	VMASKMOVPS 96(R8), Y1, Y9
+
+narrow4_row:
+	VMOVUPS     (DX), Y10
+	VFMADD213PS Y3, Y2, Y10
+	VMAXPS      Y10, Y0, Y10
+	VMOVUPS     Y10, (AX)
+	VMOVUPS     32(DX), Y10
+	VFMADD213PS Y5, Y4, Y10
+	VMAXPS      Y10, Y0, Y10
+	VMOVUPS     Y10, 32(AX)
+	VMOVUPS     64(DX), Y10
+	VFMADD213PS Y7, Y6, Y10
+	VMAXPS      Y10, Y0, Y10
+	VMOVUPS     Y10, 64(AX)
+	VMASKMOVPS  96(DX), Y1, Y10
+	VFMADD213PS Y9, Y8, Y10
+	VMAXPS      Y10, Y0, Y10
+	VMASKMOVPS  Y10, Y1, 96(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         narrow4_row
+	VZEROUPPER
+	RET
+
+narrow4_next:
+	SHLQ    $0x02, R9
+	MOVQ    R9, R10
+	ANDQ    $0x1f, R10
+	SUBQ    R10, R9
+	MOVQ    R10, R11
+	SHRQ    $0x02, R11
+	NEGQ    R11
+	LEAQ    rowsTail<>+0(SB), R12
+	VMOVUPS 32(R12)(R11*4), Y1
 
 row:
 	XORQ R11, R11
@@ -934,26 +1524,126 @@ c_done:
 // func gradRowsAVX2(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 // Requires: AVX, FMA3
 TEXT ·gradRowsAVX2(SB), NOSPLIT, $0-80
-	MOVQ    dst+0(FP), AX
-	MOVQ    ds+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    d+16(FP), DX
-	MOVQ    y+24(FP), BX
-	MOVQ    ss+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    rows+40(FP), DI
-	MOVQ    a+56(FP), R8
-	MOVQ    b+64(FP), R9
-	MOVQ    k+72(FP), R10
-	MOVQ    c+48(FP), R11
+	MOVQ       dst+0(FP), AX
+	MOVQ       ds+8(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       d+16(FP), DX
+	MOVQ       y+24(FP), BX
+	MOVQ       ss+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       rows+40(FP), DI
+	MOVQ       a+56(FP), R8
+	MOVQ       b+64(FP), R9
+	MOVQ       k+72(FP), R10
+	MOVQ       c+48(FP), R11
+	CMPQ       R11, $0x08
+	JA         narrow1_next
+	LEAQ       (R11), R11
+	NEGQ       R11
+	LEAQ       rowsTail<>+0(SB), R12
+	VMOVUPS    32(R12)(R11*4), Y0
+	VMASKMOVPS (R8), Y0, Y1
+	VMASKMOVPS (R9), Y0, Y2
+	VMASKMOVPS (R10), Y0, Y3
+
+narrow1_row:
+	VMASKMOVPS  (BX), Y0, Y4
+	VFMADD213PS Y3, Y2, Y4
+	VMASKMOVPS  (DX), Y0, Y5
+	VFMADD231PS Y1, Y5, Y4
+	VMASKMOVPS  Y4, Y0, (AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow1_row
+	VZEROUPPER
+	RET
+
+narrow1_next:
+	CMPQ       R11, $0x10
+	JA         narrow2_next
+	LEAQ       -8(R11), R11
+	NEGQ       R11
+	LEAQ       rowsTail<>+0(SB), R12
+	VMOVUPS    32(R12)(R11*4), Y0
+	VMOVUPS    (R8), Y1
+	VMOVUPS    (R9), Y2
+	VMOVUPS    (R10), Y3
+	VMASKMOVPS 32(R8), Y0, Y4
+	VMASKMOVPS 32(R9), Y0, Y5
+	VMASKMOVPS 32(R10), Y0, Y6
+
+narrow2_row:
+	VMOVUPS     (BX), Y7
+	VFMADD213PS Y3, Y2, Y7
+	VMOVUPS     (DX), Y8
+	VFMADD231PS Y1, Y8, Y7
+	VMOVUPS     Y7, (AX)
+	VMASKMOVPS  32(BX), Y0, Y7
+	VFMADD213PS Y6, Y5, Y7
+	VMASKMOVPS  32(DX), Y0, Y8
+	VFMADD231PS Y4, Y8, Y7
+	VMASKMOVPS  Y7, Y0, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow2_row
+	VZEROUPPER
+	RET
+
+narrow2_next:
+	CMPQ       R11, $0x18
+	JA         narrow3_next
+	LEAQ       -16(R11), R11
+	NEGQ       R11
+	LEAQ       rowsTail<>+0(SB), R12
+	VMOVUPS    32(R12)(R11*4), Y0
+	VMOVUPS    (R8), Y1
+	VMOVUPS    (R9), Y2
+	VMOVUPS    (R10), Y3
+	VMOVUPS    32(R8), Y4
+	VMOVUPS    32(R9), Y5
+	VMOVUPS    32(R10), Y6
+	VMASKMOVPS 64(R8), Y0, Y7
+	VMASKMOVPS 64(R9), Y0, Y8
+	VMASKMOVPS 64(R10), Y0, Y9
+
+narrow3_row:
+	VMOVUPS     (BX), Y10
+	VFMADD213PS Y3, Y2, Y10
+	VMOVUPS     (DX), Y11
+	VFMADD231PS Y1, Y11, Y10
+	VMOVUPS     Y10, (AX)
+	VMOVUPS     32(BX), Y10
+	VFMADD213PS Y6, Y5, Y10
+	VMOVUPS     32(DX), Y11
+	VFMADD231PS Y4, Y11, Y10
+	VMOVUPS     Y10, 32(AX)
+	VMASKMOVPS  64(BX), Y0, Y10
+	VFMADD213PS Y9, Y8, Y10
+	VMASKMOVPS  64(DX), Y0, Y11
+	VFMADD231PS Y7, Y11, Y10
+	VMASKMOVPS  Y10, Y0, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         narrow3_row
+	VZEROUPPER
+	RET
+
+narrow3_next:
 	SHLQ    $0x02, R11
 	MOVQ    R11, R12
 	ANDQ    $0x1f, R12
 	SUBQ    R12, R11
 	MOVQ    R12, R13
+	SHRQ    $0x02, R13
 	NEGQ    R13
 	LEAQ    rowsTail<>+0(SB), R14
-	VMOVUPS 32(R14)(R13*1), Y0
+	VMOVUPS 32(R14)(R13*4), Y0
 
 row:
 	XORQ R13, R13
@@ -1015,9 +1705,10 @@ TEXT ·joinRowsAVX2(SB), NOSPLIT, $0-84
 	ANDQ         $0x1f, R12
 	SUBQ         R12, R11
 	MOVQ         R12, R13
+	SHRQ         $0x02, R13
 	NEGQ         R13
 	LEAQ         rowsTail<>+0(SB), R14
-	VMOVUPS      32(R14)(R13*1), Y3
+	VMOVUPS      32(R14)(R13*4), Y3
 
 row:
 	XORQ R13, R13
@@ -1067,6 +1758,66 @@ c_done:
 	VZEROUPPER
 	RET
 
+// func gatherRowsAVX2(dst *float32, ds int, src *float32, step int, pixels int, segments int, skip int, n int)
+// Requires: AVX
+TEXT ·gatherRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ    dst+0(FP), AX
+	MOVQ    ds+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    src+16(FP), DX
+	MOVQ    step+24(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    pixels+32(FP), SI
+	MOVQ    segments+40(FP), DI
+	MOVQ    skip+48(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    n+56(FP), R9
+	LEAQ    (R9)(R9*1), R10
+	SHLQ    $0x01, R10
+	SHLQ    $0x02, R9
+	MOVQ    R9, R11
+	ANDQ    $0x1f, R11
+	SUBQ    R11, R9
+	MOVQ    R11, R12
+	SHRQ    $0x02, R12
+	NEGQ    R12
+	LEAQ    rowsTail<>+0(SB), R13
+	VMOVUPS 32(R13)(R12*4), Y0
+
+pixel:
+	MOVQ DX, R12
+	MOVQ AX, R13
+	MOVQ DI, R14
+
+segment:
+	XORQ R15, R15
+	JMP  n_test
+
+n_vector:
+	VMOVUPS (R12)(R15*1), Y1
+	VMOVUPS Y1, (R13)(R15*1)
+	ADDQ    $0x20, R15
+
+n_test:
+	CMPQ       R15, R9
+	JB         n_vector
+	TESTQ      R11, R11
+	JZ         n_done
+	VMASKMOVPS (R12)(R15*1), Y0, Y1
+	VMASKMOVPS Y1, Y0, (R13)(R15*1)
+
+n_done:
+	ADDQ R8, R12
+	ADDQ R10, R13
+	DECQ R14
+	JNZ  segment
+	ADDQ BX, DX
+	ADDQ CX, AX
+	DECQ SI
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
 // func sumRowsAVX2(y *float32, ys int, rows int, c int, sum *float32, square *float32)
 // Requires: AVX, FMA3
 TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-48
@@ -1082,9 +1833,10 @@ TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-48
 	ANDQ    $0x1f, R8
 	SUBQ    R8, DI
 	MOVQ    R8, R9
+	SHRQ    $0x02, R9
 	NEGQ    R9
 	LEAQ    rowsTail<>+0(SB), R10
-	VMOVUPS 32(R10)(R9*1), Y0
+	VMOVUPS 32(R10)(R9*4), Y0
 	XORQ    R9, R9
 
 groups:
@@ -1250,100 +2002,200 @@ done:
 
 // func finishRowsAVX2(f *[16]uintptr)
 // Requires: AVX, FMA3
-TEXT ·finishRowsAVX2(SB), NOSPLIT, $48-8
+TEXT ·finishRowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ    f+0(FP), AX
-	MOVQ    (AX), CX
-	MOVQ    16(AX), DX
-	MOVQ    32(AX), BX
-	MOVQ    48(AX), SI
-	MOVQ    64(AX), DI
-	MOVQ    80(AX), R8
-	MOVQ    88(AX), R9
-	MOVQ    96(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    8(AX), R12
-	SHLQ    $0x02, R12
-	MOVQ    R12, (SP)
-	MOVQ    24(AX), R12
-	SHLQ    $0x02, R12
-	MOVQ    R12, 8(SP)
-	MOVQ    40(AX), R12
-	SHLQ    $0x02, R12
-	MOVQ    R12, 16(SP)
-	MOVQ    56(AX), R12
-	SHLQ    $0x02, R12
-	MOVQ    R12, 24(SP)
-	MOVQ    72(AX), R12
-	SHLQ    $0x02, R12
-	MOVQ    R12, 32(SP)
-	MOVQ    112(AX), R12
-	MOVQ    R12, 40(SP)
-	MOVQ    120(AX), AX
-	SHLQ    $0x02, AX
-	MOVQ    AX, R12
-	ANDQ    $0x1f, R12
-	SUBQ    R12, AX
-	MOVQ    R12, R13
-	NEGQ    R13
-	LEAQ    rowsTail<>+0(SB), R14
-	VMOVUPS 32(R14)(R13*1), Y0
+	MOVQ    120(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    CX, DX
+	ANDQ    $0x1f, DX
+	SUBQ    DX, CX
+	MOVQ    DX, BX
+	SHRQ    $0x02, BX
+	NEGQ    BX
+	LEAQ    rowsTail<>+0(SB), SI
+	VMOVUPS 32(SI)(BX*4), Y0
 	VXORPS  Y1, Y1, Y1
+	XORQ    BX, BX
 
-row:
-	XORQ R13, R13
-	JMP  c_test
+groups:
+	LEAQ    64(BX), SI
+	CMPQ    SI, CX
+	JA      singles
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Y2
+	VMOVUPS 32(R11)(BX*1), Y3
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Y4
+	VMOVUPS 32(R11)(BX*1), Y5
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Y6
+	VMOVUPS 32(R11)(BX*1), Y7
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Y8
+	VMOVUPS 32(R11)(BX*1), Y9
+	MOVQ    112(AX), R11
 
-c_vector:
-	VMOVUPS     (R8)(R13*1), Y2
-	VMOVUPS     (R9)(R13*1), Y3
-	VMOVUPS     (SI)(R13*1), Y4
-	VFMADD213PS Y3, Y4, Y2
-	VMOVUPS     (DX)(R13*1), Y3
-	VMOVUPS     (BX)(R13*1), Y4
-	VADDPS      Y4, Y3, Y3
-	VCMPPS      $0x16, Y1, Y2, Y2
-	VANDPS      Y2, Y3, Y3
-	VMOVUPS     Y3, (CX)(R13*1)
-	VMOVUPS     (DI)(R13*1), Y2
-	VMOVUPS     (R10)(R13*1), Y4
-	VMOVUPS     (R11)(R13*1), Y5
-	VADDPS      Y3, Y4, Y4
-	VFMADD231PS Y3, Y2, Y5
-	VMOVUPS     Y4, (R10)(R13*1)
-	VMOVUPS     Y5, (R11)(R13*1)
-	ADDQ        $0x20, R13
+group_row:
+	VMOVUPS     (R9), Y10
+	VFMADD213PS Y4, Y2, Y10
+	VMOVUPS     (DI), Y11
+	VMOVUPS     (R8), Y12
+	VADDPS      Y12, Y11, Y11
+	VCMPPS      $0x16, Y1, Y10, Y10
+	VANDPS      Y10, Y11, Y11
+	VMOVUPS     Y11, (SI)
+	VADDPS      Y11, Y6, Y6
+	VMOVUPS     (R10), Y10
+	VFMADD231PS Y11, Y10, Y8
+	VMOVUPS     32(R9), Y10
+	VFMADD213PS Y5, Y3, Y10
+	VMOVUPS     32(DI), Y11
+	VMOVUPS     32(R8), Y12
+	VADDPS      Y12, Y11, Y11
+	VCMPPS      $0x16, Y1, Y10, Y10
+	VANDPS      Y10, Y11, Y11
+	VMOVUPS     Y11, 32(SI)
+	VADDPS      Y11, Y7, Y7
+	VMOVUPS     32(R10), Y10
+	VFMADD231PS Y11, Y10, Y9
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         group_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Y6, (SI)(BX*1)
+	VMOVUPS     Y7, 32(SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Y8, (SI)(BX*1)
+	VMOVUPS     Y9, 32(SI)(BX*1)
+	ADDQ        $+64, BX
+	JMP         groups
 
-c_test:
-	CMPQ        R13, AX
-	JB          c_vector
-	TESTQ       R12, R12
-	JZ          c_done
-	VMASKMOVPS  (R8)(R13*1), Y0, Y2
-	VMASKMOVPS  (R9)(R13*1), Y0, Y3
-	VMASKMOVPS  (SI)(R13*1), Y0, Y4
-	VFMADD213PS Y3, Y4, Y2
-	VMASKMOVPS  (DX)(R13*1), Y0, Y3
-	VMASKMOVPS  (BX)(R13*1), Y0, Y4
-	VADDPS      Y4, Y3, Y3
-	VCMPPS      $0x16, Y1, Y2, Y2
-	VANDPS      Y2, Y3, Y3
-	VMASKMOVPS  Y3, Y0, (CX)(R13*1)
-	VMASKMOVPS  (DI)(R13*1), Y0, Y2
-	VMASKMOVPS  (R10)(R13*1), Y0, Y4
-	VMASKMOVPS  (R11)(R13*1), Y0, Y5
-	VADDPS      Y3, Y4, Y4
-	VFMADD231PS Y3, Y2, Y5
-	VMASKMOVPS  Y4, Y0, (R10)(R13*1)
-	VMASKMOVPS  Y5, Y0, (R11)(R13*1)
+singles:
+	CMPQ    BX, CX
+	JAE     tail
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Y2
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Y3
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Y4
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Y5
+	MOVQ    112(AX), R11
 
-c_done:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), BX
-	ADDQ 24(SP), SI
-	ADDQ 32(SP), DI
-	DECQ 40(SP)
-	JNZ  row
+single_row:
+	VMOVUPS     (R9), Y6
+	VFMADD213PS Y3, Y2, Y6
+	VMOVUPS     (DI), Y7
+	VMOVUPS     (R8), Y8
+	VADDPS      Y8, Y7, Y7
+	VCMPPS      $0x16, Y1, Y6, Y6
+	VANDPS      Y6, Y7, Y7
+	VMOVUPS     Y7, (SI)
+	VADDPS      Y7, Y4, Y4
+	VMOVUPS     (R10), Y6
+	VFMADD231PS Y7, Y6, Y5
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         single_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Y4, (SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Y5, (SI)(BX*1)
+	ADDQ        $0x20, BX
+	JMP         singles
+
+tail:
+	TESTQ      DX, DX
+	JZ         done
+	MOVQ       (AX), CX
+	ADDQ       BX, CX
+	MOVQ       16(AX), DX
+	ADDQ       BX, DX
+	MOVQ       32(AX), SI
+	ADDQ       BX, SI
+	MOVQ       48(AX), DI
+	ADDQ       BX, DI
+	MOVQ       64(AX), R8
+	ADDQ       BX, R8
+	MOVQ       80(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y2
+	MOVQ       88(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y3
+	MOVQ       96(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y4
+	MOVQ       104(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y5
+	MOVQ       112(AX), R9
+
+last_row:
+	VMASKMOVPS  (DI), Y0, Y6
+	VFMADD213PS Y3, Y2, Y6
+	VMASKMOVPS  (DX), Y0, Y7
+	VMASKMOVPS  (SI), Y0, Y8
+	VADDPS      Y8, Y7, Y7
+	VCMPPS      $0x16, Y1, Y6, Y6
+	VANDPS      Y6, Y7, Y7
+	VMASKMOVPS  Y7, Y0, (CX)
+	VADDPS      Y7, Y4, Y4
+	VMASKMOVPS  (R8), Y0, Y6
+	VFMADD231PS Y7, Y6, Y5
+	MOVQ        8(AX), R10
+	LEAQ        (CX)(R10*4), CX
+	MOVQ        24(AX), R10
+	LEAQ        (DX)(R10*4), DX
+	MOVQ        40(AX), R10
+	LEAQ        (SI)(R10*4), SI
+	MOVQ        56(AX), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        72(AX), R10
+	LEAQ        (R8)(R10*4), R8
+	DECQ        R9
+	JNZ         last_row
+	MOVQ        96(AX), CX
+	VMASKMOVPS  Y4, Y0, (CX)(BX*1)
+	MOVQ        104(AX), AX
+	VMASKMOVPS  Y5, Y0, (AX)(BX*1)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1379,9 +2231,10 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-32
 	ANDQ         $0x1f, BX
 	SUBQ         BX, DX
 	MOVQ         BX, SI
+	SHRQ         $0x02, SI
 	NEGQ         SI
 	LEAQ         rowsTail<>+0(SB), DI
-	VMOVUPS      32(DI)(SI*1), Y1
+	VMOVUPS      32(DI)(SI*4), Y1
 	XORQ         SI, SI
 	JMP          n_test
 
@@ -1417,9 +2270,10 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
 	ANDQ         $0x1f, DX
 	SUBQ         DX, CX
 	MOVQ         DX, BX
+	SHRQ         $0x02, BX
 	NEGQ         BX
 	LEAQ         rowsTail<>+0(SB), SI
-	VMOVUPS      32(SI)(BX*1), Y1
+	VMOVUPS      32(SI)(BX*4), Y1
 	XORQ         BX, BX
 	JMP          n_test
 
@@ -1453,9 +2307,10 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-32
 	ANDQ    $0x1f, BX
 	SUBQ    BX, DX
 	MOVQ    BX, SI
+	SHRQ    $0x02, SI
 	NEGQ    SI
 	LEAQ    rowsTail<>+0(SB), DI
-	VMOVUPS 32(DI)(SI*1), Y0
+	VMOVUPS 32(DI)(SI*4), Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
@@ -1517,9 +2372,10 @@ TEXT ·momentumAVX2(SB), NOSPLIT, $0-48
 	ANDQ         $0x1f, SI
 	SUBQ         SI, BX
 	MOVQ         SI, DI
+	SHRQ         $0x02, DI
 	NEGQ         DI
 	LEAQ         rowsTail<>+0(SB), R8
-	VMOVUPS      32(R8)(DI*1), Y4
+	VMOVUPS      32(R8)(DI*4), Y4
 	XORQ         DI, DI
 	JMP          n_test
 
@@ -1576,9 +2432,10 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-48
 	ANDQ         $0x1f, DI
 	SUBQ         DI, SI
 	MOVQ         DI, R8
+	SHRQ         $0x02, R8
 	NEGQ         R8
 	LEAQ         rowsTail<>+0(SB), R9
-	VMOVUPS      32(R9)(R8*1), Y8
+	VMOVUPS      32(R9)(R8*4), Y8
 	XORQ         R8, R8
 	JMP          n_test
 

@@ -196,14 +196,3 @@ func (m *image) loadWide(dst []float32, ds, n, y0, y1 int) {
 		clear(d[(m.left+m.w)*ds:])
 	}
 }
-
-// gatherRows writes, for each of some pixels, segments of n elements one after
-// the other: dst row p, segment s = src[p·step + s·skip:][:n].
-func gatherRows(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
-	for p := range pixels {
-		d, s := dst[p*ds:], src[p*step:]
-		for g := range segments {
-			copy(d[g*n:][:n], s[g*skip:])
-		}
-	}
-}

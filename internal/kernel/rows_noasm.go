@@ -14,6 +14,10 @@ func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, lo
 	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo, loA, loB)
 }
 
+func gatherRows(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
+	gatherRowsPlain(dst, ds, src, step, pixels, segments, skip, n)
+}
+
 func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
 	sumRowsPlain(y, ys, rows, c, sum, square)
 }

@@ -50,6 +50,17 @@ func sumRowsPlain(y []float32, ys, rows, c int, sum, square []float32) {
 	}
 }
 
+// gatherRowsPlain writes, for each of some pixels, segments of n elements one after
+// the other: dst row p, segment s = src[p·step + s·skip:][:n].
+func gatherRowsPlain(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
+	for p := range pixels {
+		d, s := dst[p*ds:], src[p*step:]
+		for g := range segments {
+			copy(d[g*n:][:n], s[g*skip:])
+		}
+	}
+}
+
 // finishArgs are the operands of finishRows; what is absent reads a constant
 // row with stride 0.
 type finishArgs struct {

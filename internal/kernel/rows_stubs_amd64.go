@@ -19,6 +19,11 @@ func gradRowsAVX512(dst *float32, ds int, d *float32, y *float32, ss int, rows i
 //go:noescape
 func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
 
+// gatherRowsAVX512: dst[p·ds + g·n + i] = src[p·step + g·skip + i] for p < pixels, g < segments, i < n.
+//
+//go:noescape
+func gatherRowsAVX512(dst *float32, ds int, src *float32, step int, pixels int, segments int, skip int, n int)
+
 // sumRowsAVX512: sum = Σ y, square = Σ y² over the rows.
 //
 //go:noescape
@@ -84,6 +89,11 @@ func gradRowsAVX2(dst *float32, ds int, d *float32, y *float32, ss int, rows int
 //
 //go:noescape
 func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// gatherRowsAVX2: dst[p·ds + g·n + i] = src[p·step + g·skip + i] for p < pixels, g < segments, i < n.
+//
+//go:noescape
+func gatherRowsAVX2(dst *float32, ds int, src *float32, step int, pixels int, segments int, skip int, n int)
 
 // sumRowsAVX2: sum = Σ y, square = Σ y² over the rows.
 //

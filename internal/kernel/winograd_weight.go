@@ -10,14 +10,14 @@ import "vicreg/internal/parallel"
 // c × k of a large one, which it transforms and adds to dw at once. Groups and
 // blocks depend on the shape alone.
 
-const (
-	winogradSmall = 96 * 96 // c · k up to which dU is small
-	winogradSide  = 64      // of a block of a large dU
-)
+// winogradSide is the side of a block of a large dU.
+const winogradSide = 64
 
-// A group has about so many elements of V and D, and so many tiles.
-var winogradGroup = 1 << 19
-var winogradTiles = 112
+var (
+	winogradSmall = 96 * 96 // c · k up to which dU is small
+	winogradGroup = 1 << 19 // elements of V and D in a group, at least
+	winogradTiles = 112     // tiles in a group, at least
+)
 
 // spread returns a length for rows of n elements, of which a product reads
 // some columns, such that they do not share cache sets.

@@ -9,11 +9,13 @@ import "vicreg/internal/parallel"
 // into a buffer of its own and goes through the tiles of the group.
 
 const (
-	wideWeights = 36 * 300 * 300 // elements of U from which to do so
-	wideGroup   = 4 << 20        // elements of V in a group
+	wideGroup   = 4 << 20 // elements of V in a group
 	wideColumns = 32
 	wideTiles   = 64 // tiles at a time: M of these stays in the cache
 )
+
+// wideWeights is the number of elements of U from which to do so.
+var wideWeights = 36 * 300 * 300
 
 func (j *winogradJob) runWide(n int, sums *Sums) {
 	c16 := roundUp(j.c, 16)

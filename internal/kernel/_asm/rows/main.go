@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -38,6 +40,7 @@ func main() {
 		affine(s)
 		grad(s)
 		join(s)
+		gather(s)
 		sum(s)
 		finish(s)
 		addWide(s)
@@ -69,22 +72,8 @@ func channels(s isa, c Register) row {
 	SUBQ(r.rest, c)
 	lanes := GP64()
 	MOVQ(r.rest, lanes)
-	if s.wide() {
-		SHRQ(Imm(2), lanes)
-		bits := GP64()
-		MOVQ(I64(-1), bits)
-		BZHIQ(lanes, bits, bits)
-		KMOVW(bits.As32(), K1)
-		r.mask = K1
-		return r
-	}
-	// the mask starts 8-lanes before the middle of the table
-	NEGQ(lanes)
-	table := GP64()
-	LEAQ(tailTable, table)
-	m := YMM()
-	VMOVUPS(Mem{Base: table, Index: lanes, Scale: 1, Disp: 32}, m)
-	r.mask = m
+	SHRQ(Imm(2), lanes)
+	r.mask = maskOf(s, lanes)
 	return r
 }
 
@@ -131,6 +120,48 @@ func (r row) each(label string, body func(i Register, masked bool)) {
 	Label(label + "_done")
 }
 
+// narrow emits code of its own for rows of one to most vectors, the last of them
+// masked, so that what belongs to a channel stays in registers. Longer rows go
+// on to what follows.
+func narrow(s isa, c Register, most int, body func(r row, vectors int)) {
+	lanes := s.bytes / 4
+	for vectors := 1; vectors <= most; vectors++ {
+		next := fmt.Sprintf("narrow%d_next", vectors)
+		CMPQ(c, Imm(uint64(vectors*lanes)))
+		JA(LabelRef(next))
+		left := GP64()
+		LEAQ(Mem{Base: c, Disp: -(vectors - 1) * lanes}, left)
+		body(row{isa: s, mask: maskOf(s, left)}, vectors)
+		end()
+		Label(next)
+	}
+}
+
+// unrolled runs body for each vector of a narrow row.
+func (r row) unrolled(vectors int, body func(j, disp int, masked bool)) {
+	for j := range vectors {
+		body(j, j*r.bytes, j == vectors-1)
+	}
+}
+
+// maskOf returns a mask of the first lanes; lanes is overwritten.
+func maskOf(s isa, lanes Register) Register {
+	if s.wide() {
+		bits := GP64()
+		MOVQ(I64(-1), bits)
+		BZHIQ(lanes, bits, bits)
+		KMOVW(bits.As32(), K1)
+		return K1
+	}
+	// the mask starts that much before the middle of the table
+	NEGQ(lanes)
+	table := GP64()
+	LEAQ(tailTable, table)
+	m := YMM()
+	VMOVUPS(Mem{Base: table, Index: lanes, Scale: 4, Disp: 32}, m)
+	return m
+}
+
 func ptr(name string) Register { return Load(Param(name), GP64()) }
 
 // stride loads a stride and turns it into bytes.
@@ -161,249 +192,4 @@ func start(s isa, name, signature string, doc ...string) {
 func end() {
 	VZEROUPPER()
 	RET()
-}
-
-func affine(s isa) {
-	start(s, "affineRows", "func(dst *float32, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)",
-		"affineRows"+s.suffix+": dst = max(lo, src·scale + shift).")
-	dst, ds, src, ss := ptr("dst"), stride("ds"), ptr("src"), stride("ss")
-	rows, scale, shift := ptr("rows"), ptr("scale"), ptr("shift")
-	lo := s.broadcast("lo")
-	r := channels(s, ptr("c"))
-	Label("row")
-	r.each("c", func(i Register, masked bool) {
-		v := r.load(idx(scale, i), masked)
-		t := r.load(idx(shift, i), masked)
-		x := r.load(idx(src, i), masked)
-		VFMADD213PS(t, x, v)
-		VMAXPS(v, lo, v) // in this order a NaN of v comes through
-		r.store(v, idx(dst, i), masked)
-	})
-	ADDQ(ds, dst)
-	ADDQ(ss, src)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	end()
-}
-
-func grad(s isa) {
-	start(s, "gradRows", "func(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)",
-		"gradRows"+s.suffix+": dst = a·d + b·y + k.")
-	dst, ds, d, y, ss := ptr("dst"), stride("ds"), ptr("d"), ptr("y"), stride("ss")
-	rows, a, b, k := ptr("rows"), ptr("a"), ptr("b"), ptr("k")
-	r := channels(s, ptr("c"))
-	Label("row")
-	r.each("c", func(i Register, masked bool) {
-		v := r.load(idx(k, i), masked)
-		vb, vy := r.load(idx(b, i), masked), r.load(idx(y, i), masked)
-		VFMADD231PS(vb, vy, v)
-		va, vd := r.load(idx(a, i), masked), r.load(idx(d, i), masked)
-		VFMADD231PS(va, vd, v)
-		r.store(v, idx(dst, i), masked)
-	})
-	ADDQ(ds, dst)
-	ADDQ(ss, d)
-	ADDQ(ss, y)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	end()
-}
-
-func join(s isa) {
-	start(s, "joinRows", "func(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)",
-		"joinRows"+s.suffix+": dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.")
-	dst, a, b := ptr("dst"), ptr("a"), ptr("b")
-	rows, as, at, bs, bt := ptr("rows"), ptr("as"), ptr("at"), ptr("bs"), ptr("bt")
-	lo, loA, loB := s.broadcast("lo"), s.broadcast("loA"), s.broadcast("loB")
-	width := stride("c")
-	r := channels(s, ptr("c"))
-	Label("row")
-	r.each("c", func(i Register, masked bool) {
-		va, vb := r.load(idx(as, i), masked), r.load(idx(bs, i), masked)
-		ta, tb := r.load(idx(at, i), masked), r.load(idx(bt, i), masked)
-		xa, xb := r.load(idx(a, i), masked), r.load(idx(b, i), masked)
-		VFMADD213PS(ta, xa, va)
-		VFMADD213PS(tb, xb, vb)
-		VMAXPS(va, loA, va)
-		VMAXPS(vb, loB, vb)
-		VADDPS(vb, va, va)
-		VMAXPS(va, lo, va)
-		r.store(va, idx(dst, i), masked)
-	})
-	ADDQ(width, dst)
-	ADDQ(width, a)
-	ADDQ(width, b)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	end()
-}
-
-// sum keeps a group of channels in registers and runs down the rows: four
-// vectors at a time, then single ones with two rows in flight.
-func sum(s isa) {
-	start(s, "sumRows", "func(y *float32, ys int, rows int, c int, sum *float32, square *float32)",
-		"sumRows"+s.suffix+": sum = Σ y, square = Σ y² over the rows.")
-	y, ys, rows := ptr("y"), stride("ys"), ptr("rows")
-	a, b := ptr("sum"), ptr("square")
-	r := channels(s, ptr("c"))
-	i := GP64()
-	XORQ(i, i)
-
-	const group = 4
-	wide := GP64() // where groups end
-	Label("groups")
-	LEAQ(Mem{Base: i, Disp: group * s.bytes}, wide)
-	CMPQ(wide, r.full)
-	JA(LabelRef("singles"))
-	down(r, "group", group, 1, false, i, y, ys, rows, a, b)
-	MOVQ(wide, i)
-	JMP(LabelRef("groups"))
-
-	Label("singles")
-	CMPQ(i, r.full)
-	JAE(LabelRef("tail"))
-	down(r, "single", 1, 4, false, i, y, ys, rows, a, b)
-	ADDQ(Imm(uint64(s.bytes)), i)
-	JMP(LabelRef("singles"))
-
-	Label("tail")
-	TESTQ(r.rest, r.rest)
-	JZ(LabelRef("done"))
-	down(r, "last", 1, 4, true, i, y, ys, rows, a, b)
-	Label("done")
-	end()
-}
-
-// down sums vectors at i of all rows, unroll rows at a time.
-func down(r row, label string, vectors, unroll int, masked bool, i, y, ys, rows, a, b Register) {
-	var sums, squares []VecVirtual
-	for range vectors * unroll {
-		v, w := r.vec(), r.vec()
-		VXORPS(v, v, v)
-		VXORPS(w, w, w)
-		sums, squares = append(sums, v), append(squares, w)
-	}
-	p, n := GP64(), GP64()
-	LEAQ(idx(y, i), p)
-	MOVQ(rows, n)
-	step := func(u int) {
-		for j := range vectors {
-			v := r.load(Mem{Base: p, Disp: j * r.bytes}, masked)
-			VADDPS(v, sums[u*vectors+j], sums[u*vectors+j])
-			VFMADD231PS(v, v, squares[u*vectors+j])
-		}
-		ADDQ(ys, p)
-	}
-	if unroll > 1 {
-		Label(label + "_many")
-		SUBQ(Imm(uint64(unroll)), n)
-		JL(LabelRef(label + "_few"))
-		for u := range unroll {
-			step(u)
-		}
-		JMP(LabelRef(label + "_many"))
-		Label(label + "_few")
-		ADDQ(Imm(uint64(unroll)), n)
-		JZ(LabelRef(label + "_write"))
-	}
-	Label(label + "_row")
-	step(0)
-	DECQ(n)
-	JNZ(LabelRef(label + "_row"))
-	Label(label + "_write")
-	for n := unroll * vectors / 2; n >= vectors; n /= 2 {
-		for j := range n {
-			VADDPS(sums[j+n], sums[j], sums[j])
-			VADDPS(squares[j+n], squares[j], squares[j])
-		}
-	}
-	for j := range vectors {
-		r.store(sums[j], Mem{Base: a, Index: i, Scale: 1, Disp: j * r.bytes}, masked)
-		r.store(squares[j], Mem{Base: b, Index: i, Scale: 1, Disp: j * r.bytes}, masked)
-	}
-}
-
-// Offsets of the fields of finishArgs.
-var finishFields = map[string]int{
-	"dst": 0, "ds": 8, "prod": 16, "ps": 24, "add": 32, "as": 40, "mask": 48, "ms": 56,
-	"dot": 64, "dots": 72, "scale": 80, "shift": 88, "sum": 96, "sumDot": 104, "rows": 112, "c": 120,
-}
-
-func finish(s isa) {
-	start(s, "finishRows", "func(f *[16]uintptr)",
-		"finishRows"+s.suffix+": d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += d; sumDot += d·dot.")
-	f := ptr("f")
-	field := func(name string) Register {
-		v := GP64()
-		MOVQ(Mem{Base: f, Disp: finishFields[name]}, v)
-		return v
-	}
-	dst, prod, add, mask, dot := field("dst"), field("prod"), field("add"), field("mask"), field("dot")
-	scale, shift, sum, sumDot := field("scale"), field("shift"), field("sum"), field("sumDot")
-	// strides in bytes and what is left of rows live on the stack
-	strides := map[Register]Mem{}
-	for _, m := range []struct {
-		p    Register
-		name string
-	}{{dst, "ds"}, {prod, "ps"}, {add, "as"}, {mask, "ms"}, {dot, "dots"}} {
-		v := field(m.name)
-		SHLQ(Imm(2), v)
-		strides[m.p] = AllocLocal(8)
-		MOVQ(v, strides[m.p])
-	}
-	left := AllocLocal(8)
-	MOVQ(field("rows"), left)
-	r := channels(s, field("c"))
-	zero := s.vec()
-	VXORPS(zero, zero, zero)
-	Label("row")
-	r.each("c", func(i Register, masked bool) {
-		m := r.load(idx(scale, i), masked)
-		t := r.load(idx(shift, i), masked)
-		x := r.load(idx(mask, i), masked)
-		VFMADD213PS(t, x, m)
-		d := r.load(idx(prod, i), masked)
-		e := r.load(idx(add, i), masked)
-		VADDPS(e, d, d)
-		const notLessOrEqual = 0x16 // true for NaN
-		if s.wide() {
-			VCMPPS(Imm(notLessOrEqual), zero, m, K2)
-			VMOVAPS_Z(d, K2, d)
-		} else {
-			VCMPPS(Imm(notLessOrEqual), zero, m, m)
-			VANDPS(m, d, d)
-		}
-		r.store(d, idx(dst, i), masked)
-		w := r.load(idx(dot, i), masked)
-		acc, accDot := r.load(idx(sum, i), masked), r.load(idx(sumDot, i), masked)
-		VADDPS(d, acc, acc)
-		VFMADD231PS(d, w, accDot)
-		r.store(acc, idx(sum, i), masked)
-		r.store(accDot, idx(sumDot, i), masked)
-	})
-	for _, p := range []Register{dst, prod, add, mask, dot} {
-		ADDQ(strides[p], p)
-	}
-	DECQ(left)
-	JNZ(LabelRef("row"))
-	end()
-}
-
-func addWide(s isa) {
-	start(s, "addWide", "func(sum *float64, part *float32, n int)",
-		"addWide"+s.suffix+": sum += part, part = 0. n is a multiple of 4.")
-	sum, part, n := ptr("sum"), ptr("part"), ptr("n")
-	zero := XMM()
-	VXORPS(zero, zero, zero)
-	Label("loop")
-	v := YMM()
-	VCVTPS2PD(Mem{Base: part}, v)
-	VMOVUPS(zero, Mem{Base: part})
-	VADDPD(Mem{Base: sum}, v, v)
-	VMOVUPD(v, Mem{Base: sum})
-	ADDQ(Imm(32), sum)
-	ADDQ(Imm(16), part)
-	SUBQ(Imm(4), n)
-	JNZ(LabelRef("loop"))
-	end()
 }

@@ -28,7 +28,7 @@ var sharedLen = 4 << 20
 func (g *product) run() {
 	stream := g.m <= streamRows && !g.b.Trans
 	if stream {
-		g.deep = 32
+		g.deep = max(32, g.m)
 		g.cut(1024)
 	} else {
 		g.deep = share(g.k, depth)
@@ -98,36 +98,56 @@ func (g *product) pack() {
 }
 
 // block computes m × n elements of a·b, from row i and column j on, into out.
+// It takes some rows of a at a time, and meanwhile fetches the next, and a share
+// of the next step of b.
 func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
+	high := 28 // two tiles
+	if g.a.Trans {
+		high = 112 // so that what is read of a's short rows is not too short
+	}
+	groups := (m + high - 1) / high
 	for p := 0; p < g.k; p += g.deep {
 		kb := min(g.deep, g.k-p)
-		var pb []float32
+		ahead := min(g.deep, g.k-p-kb)
+		var b []float32
 		if g.packed != nil {
-			pb = g.packed[packedLen(p, g.n)+j*kb:]
+			b = g.packed[packedLen(p, g.n)+j*kb:]
 		} else {
-			pb = grow(&s.b, packedLen(kb, n))
-			packB(pb, g.b.part(p, j, kb, n))
+			b = grow(&s.b, packedLen(kb, n))
+			packB(b, g.b.part(p, j, kb, n))
 		}
-		pa := g.a.part(i, p, m, kb)
-		acc := accumulate || p > 0
-		if pa.Stride%1024 != 0 {
-			ars, aks := pa.steps()
-			block(m, n, kb, out, stride, pa.Data, ars, aks, pb, 0, acc)
-			continue
-		}
-		// The rows of a fall on the same cache lines: copy some at a time.
-		rows := 28
-		if pa.Trans {
-			rows = 112
-		}
-		for r := 0; r < m; r += rows {
-			some := min(rows, m-r)
-			ca := copyApart(&s.a, pa.part(r, 0, some, kb))
-			if rest := m - r - some; rest > 0 && !pa.Trans {
-				prefetchRows(pa.part(r+some, 0, min(rows, rest), kb))
+		for group := range groups {
+			r := group * high
+			a := g.a.part(i+r, p, min(high, m-r), kb)
+			if a.Stride%1024 == 0 { // its rows fall on the same cache lines
+				a = copyApart(&s.a, a)
 			}
-			ars, aks := ca.steps()
-			block(some, n, kb, out[r*stride:], stride, ca.Data, ars, aks, pb, 0, acc)
+			var f fetcher
+			if group+1 < groups {
+				f.addRows(g.a.part(i+r+high, p, min(high, m-r-high), kb))
+			} else if ahead > 0 {
+				f.addRows(g.a.part(i, p+kb, min(high, m), ahead))
+			}
+			if g.packed == nil && ahead > 0 {
+				lo, hi := group*ahead/groups, (group+1)*ahead/groups
+				f.addRows(g.b.part(p+kb+lo, j, hi-lo, n))
+			}
+			tiles(min(high, m-r), n, kb, out[r*stride:], stride, a, b, &f, accumulate || p > 0)
+		}
+	}
+}
+
+// tiles computes c = a·b, or c += a·b, b packed, and fetches after each tile.
+func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, accumulate bool) {
+	ars, aks := a.steps()
+	most, w := tileShape(n)
+	high := share(m, most)
+	f.plan((m + high - 1) / high * ((n + w - 1) / w))
+	for i := 0; i < m; i += high {
+		for j := 0; j < n; j += w {
+			_, w = tileShape(n - j)
+			part(min(high, m-i), n-j, w, k, c[i*crs+j:], crs, a.Data[i*ars:], ars, aks, b[j*k:], w, accumulate)
+			f.step()
 		}
 	}
 }

@@ -3690,7 +3690,7 @@ panel:
 	RET
 
 // func transposeAVX2(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
 	MOVQ blocks+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -3700,8 +3700,18 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-40
 	LEAQ (DX)(DX*2), DI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (CX)(DX*4), R9
+	LEAQ (R9)(DX*4), R10
+	LEAQ (R10)(DX*4), R11
 
 block:
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R10)(DX*1)
+	PREFETCHT0  (R11)(DX*1)
+	PREFETCHT0  (R10)(DX*2)
+	PREFETCHT0  (R11)(DX*2)
+	PREFETCHT0  (R10)(DI*1)
+	PREFETCHT0  (R11)(DI*1)
 	VMOVUPS     (CX), X0
 	VINSERTF128 $0x01, (R9), Y0, Y0
 	VMOVUPS     (CX)(DX*1), X1
@@ -3746,6 +3756,8 @@ block:
 	LEAQ        (BX)(SI*4), BX
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	DECQ        AX
 	JNZ         block
 	VZEROUPPER

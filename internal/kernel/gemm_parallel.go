@@ -29,10 +29,10 @@ func (g *product) run() {
 	stream := g.m <= streamRows && !g.b.Trans
 	if stream {
 		g.deep = max(32, g.m)
-		g.cut(1024)
+		g.cut(1024, g.m)
 	} else {
 		g.deep = share(g.k, depth)
-		g.cut(max(512, 128<<10/g.deep))
+		g.cut(max(512, 128<<10/g.deep), 28)
 	}
 	down := (g.m + g.high - 1) / g.high
 	across := (g.n + g.wide - 1) / g.wide
@@ -65,9 +65,9 @@ func (g *product) run() {
 }
 
 // cut chooses the size of the blocks: wide, since a block packs b once and goes
-// through it for each row of tiles, but enough of them to share out. They start
-// where panels of b do, at multiples of 32.
-func (g *product) cut(wide int) {
+// through it for each row of tiles, but enough of them to share out; and high
+// at least, or nearly. They start where panels of b do, at multiples of 32.
+func (g *product) cut(wide, high int) {
 	const pieces, least = 8, 1 << 20 // blocks to have, and multiplications in each
 	g.high, g.wide = g.m, min(g.n, wide&^31)
 	for {
@@ -75,7 +75,7 @@ func (g *product) cut(wide int) {
 		if down*across >= pieces || g.high*g.wide < least/g.k {
 			return
 		}
-		if g.high >= g.wide && g.high > streamRows {
+		if g.high > high && (g.high >= g.wide || g.wide == g.n) {
 			g.high = (g.high + 1) / 2
 		} else if g.wide > 32 {
 			g.wide = (g.wide/2 + 31) &^ 31

@@ -197,7 +197,7 @@ func TestCut(t *testing.T) {
 	for range 1000 {
 		g := product{m: 1 + r.IntN(5000), n: 1 + r.IntN(5000), k: 1 + r.IntN(5000)}
 		g.deep = share(g.k, depth)
-		g.cut(512 + r.IntN(5000))
+		g.cut(512+r.IntN(5000), 28)
 		if g.high < 1 || g.wide < 1 || g.wide < g.n && g.wide%32 != 0 {
 			t.Fatalf("m=%d n=%d k=%d: blocks of %d × %d", g.m, g.n, g.k, g.high, g.wide)
 		}

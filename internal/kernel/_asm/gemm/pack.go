@@ -62,7 +62,8 @@ func packRows(width int) {
 	RET()
 }
 
-// transpose generates the transposition of blocks of 8 × 8.
+// transpose generates the transposition of blocks of 8 × 8. Each block fetches
+// the one 8 rows below.
 func transpose() {
 	TEXT("transposeAVX2", NOSPLIT, "func(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)")
 	Pragma("noescape")
@@ -80,10 +81,12 @@ func transpose() {
 	ss := Load(Param("srcStride"), GP64())
 	dst := Load(Param("dst"), GP64())
 	ds := Load(Param("dstStride"), GP64())
-	ss3, ds3, src4 := GP64(), GP64(), GP64()
+	ss3, ds3, src4, src8, src12 := GP64(), GP64(), GP64(), GP64(), GP64()
 	LEAQ(Mem{Base: ss, Index: ss, Scale: 2}, ss3)
 	LEAQ(Mem{Base: ds, Index: ds, Scale: 2}, ds3)
 	LEAQ(Mem{Base: src, Index: ss, Scale: 4}, src4)
+	LEAQ(Mem{Base: src4, Index: ss, Scale: 4}, src8)
+	LEAQ(Mem{Base: src8, Index: ss, Scale: 4}, src12)
 	row := func(base, stride, stride3 Register, i, disp int) Mem {
 		m := Mem{Base: base, Disp: disp}
 		switch i {
@@ -96,6 +99,10 @@ func transpose() {
 	}
 
 	Label("block")
+	for i := range 4 {
+		PREFETCHT0(row(src8, ss, ss3, i, 0))
+		PREFETCHT0(row(src12, ss, ss3, i, 0))
+	}
 	// r[i] holds row i, columns 0–3, beside row i+4, columns 0–3; r[i+4] the
 	// same of columns 4–7.
 	r := make([]VecVirtual, 8)
@@ -122,8 +129,9 @@ func transpose() {
 		}
 		LEAQ(Mem{Base: dst, Index: ds, Scale: 4}, dst)
 	}
-	ADDQ(Imm(32), src)
-	ADDQ(Imm(32), src4)
+	for _, p := range []Register{src, src4, src8, src12} {
+		ADDQ(Imm(32), p)
+	}
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
 	VZEROUPPER()

@@ -98,5 +98,7 @@ func (r *finisher) fetch(f *fetcher, dst []float32, lo, hi int) {
 	if r.Add != nil && &r.Add[0] != &dst[0] {
 		f.add(r.Add[lo:hi])
 	}
-	f.add(dst[lo:hi])
+	if !r.stream {
+		f.add(dst[lo:hi])
+	}
 }

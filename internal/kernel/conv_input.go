@@ -40,7 +40,7 @@ func classesOf(list []class, s Conv) []class {
 func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	d := &direct
 	d.Conv, d.out, d.w = s, dx, w
-	d.fin = newFinisher(f, s.C)
+	d.fin = newFinisher(dx, f, s.C)
 	d.classes = classesOf(d.classes[:0], s)
 
 	// borders that hold whatever a class reaches beside the rows of g
@@ -160,6 +160,7 @@ func directInputPiece(worker, piece int) {
 		f.plan(steps(pixels, d.C))
 		multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed, &f)
 		d.fin.store(d.out, b.y0*d.C, d.C, prod, ps, pixels, sa, sb, part)
+		d.fin.done()
 		return
 	}
 
@@ -216,4 +217,5 @@ func directInputPiece(worker, piece int) {
 			}
 		}
 	}
+	d.fin.done()
 }

@@ -210,16 +210,16 @@ func (s Conv) String() string {
 // small shapes take every way: pieces small and many, then the ways for many
 // channels.
 func eachRoute(f func(route string)) {
-	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats}
+	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats}
 	set := func(v []int) {
 		pieceFloats, wideWeights, winogradFloats, winogradSmall = v[0], v[1], v[2], v[3]
-		winogradGroup, winogradTiles, splitFloats, groupFloats = v[4], v[5], v[6], v[7]
+		winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats = v[4], v[5], v[6], v[7], v[8]
 	}
 	defer set(keep)
 	f("as chosen")
-	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7]})
+	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7], 0})
 	f("small pieces")
-	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12})
+	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12, keep[8]})
 	f("by channels")
 }
 

@@ -105,7 +105,7 @@ func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
 	busy.Lock()
 	defer busy.Unlock()
 	p := &pool
-	p.dx, p.d, p.argmax, p.fin = dx, d, argmax, newFinisher(f, s.C)
+	p.dx, p.d, p.argmax, p.fin = dx, d, argmax, newFinisher(dx, f, s.C)
 	runPool(s, f.Sums, maxPoolGradPiece)
 }
 
@@ -143,6 +143,7 @@ func maxPoolGradPiece(worker, n int) {
 		}
 		p.fin.store(p.dx, (n*p.H+y)*p.W*p.C, p.C, line, p.C, p.W, sa, sb, part)
 	}
+	p.fin.done()
 }
 
 // AvgPool writes the mean of each image's pixels, as src reads them, to out,
@@ -181,7 +182,7 @@ func AvgPoolGrad(dx, d []float32, n, pixels, c int, f Finish) {
 	busy.Lock()
 	defer busy.Unlock()
 	p := &pool
-	p.dx, p.d, p.fin = dx, d, newFinisher(f, c)
+	p.dx, p.d, p.fin = dx, d, newFinisher(dx, f, c)
 	runPool(Conv{N: n, H: pixels, W: 1, C: c}, f.Sums, avgPoolGradPiece)
 }
 
@@ -195,6 +196,7 @@ func avgPoolGradPiece(worker, n int) {
 	scale(row, 1/float32(p.H))
 	sa, sb := p.sums(n)
 	p.fin.store(p.dx, n*p.H*p.C, p.C, row, 0, p.H, sa, sb, part)
+	p.fin.done()
 }
 
 func checkAvgPool(n, pixels, c, x, y int) {

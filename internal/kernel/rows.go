@@ -17,6 +17,7 @@ var pass struct {
 	dst     []float32
 	a, b    reader
 	lo      float32
+	stream  bool
 	fin     finisher
 	c, rows int // rows of a piece
 	pixels  int
@@ -108,6 +109,7 @@ func AddReLU(out []float32, a, b Source, c int, relu bool) {
 	if relu {
 		p.lo = 0
 	}
+	p.stream = streams(out, c) && &out[0] != &a.X[0] && &out[0] != &b.X[0]
 	runPass(len(out), c, joinPiece)
 }
 
@@ -115,10 +117,14 @@ func joinPiece(_, piece int) {
 	p := &pass
 	first, rows := pieceRows(piece)
 	o := first * p.c
-	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo, p.b.lo)
+	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo, p.b.lo, p.stream)
+	if p.stream {
+		storeFence()
+	}
 }
 
 // FinishGrad does what f says to a gradient of pixels × c that is already in d.
+// With neither Add nor Mask it only takes the sums.
 func FinishGrad(d []float32, c int, f Finish) {
 	checkRows("FinishGrad", c, len(d))
 	busy.Lock()
@@ -128,10 +134,11 @@ func FinishGrad(d []float32, c int, f Finish) {
 
 func finishPass(d []float32, c int, f Finish) {
 	p := &pass
-	p.dst, p.fin = d, newFinisher(f, c)
+	p.dst, p.fin = d, newFinisher(d, f, c)
+	p.fin.stream, p.fin.sumsOnly = false, f.Add == nil && f.Mask.X == nil
 	planPass(len(d), c)
 	pieces := p.pieces
-	reserve(room(2 * c))
+	reserve(room(3 * c))
 	if f.Sums != nil {
 		zeroPartials(pieces * 2 * c)
 	}
@@ -144,7 +151,7 @@ func finishPass(d []float32, c int, f Finish) {
 func finishPiece(worker, piece int) {
 	p := &pass
 	first, rows := pieceRows(piece)
-	part := arenas[worker].buf[:2*p.c]
+	part := arenas[worker].buf[:3*p.c]
 	clear(part)
 	var sa, sb []float64
 	if p.fin.Sums != nil {

@@ -44,7 +44,14 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 	}
 }
 
-func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32) {
+// streams says that stores to dst, rows of c elements, may go past the caches:
+// dst is too large to stay in them until someone reads it. Whoever streams
+// calls storeFence at the end of a piece.
+func streams(dst []float32, c int) bool {
+	return cpu.AVX2 && len(dst) >= streamFloats && c%16 == 0 && uintptr(unsafe.Pointer(&dst[0]))%64 == 0
+}
+
+func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32, stream bool) {
 	if rows == 0 {
 		return
 	}
@@ -54,9 +61,14 @@ func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, lo
 	}
 	last := rows*c - 1
 	_, _, _, _, _, _, _ = dst[last], a[last], b[last], as[c-1], at[c-1], bs[c-1], bt[c-1]
-	if cpu.AVX512 {
+	switch {
+	case cpu.AVX512 && stream:
+		joinRowsStreamAVX512(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
+	case cpu.AVX512:
 		joinRowsAVX512(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
-	} else {
+	case stream:
+		joinRowsStreamAVX2(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
+	default:
 		joinRowsAVX2(&dst[0], &a[0], &b[0], rows, c, &as[0], &at[0], &bs[0], &bt[0], lo, loA, loB)
 	}
 }
@@ -91,12 +103,16 @@ func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
 }
 
 // finishRows leaves checking to its caller.
-func finishRows(f *finishArgs) {
-	switch {
+func finishRows(f *finishArgs, stream bool) {
+	switch q := (*[16]uintptr)(unsafe.Pointer(f)); {
+	case cpu.AVX512 && stream:
+		finishRowsStreamAVX512(q)
 	case cpu.AVX512:
-		finishRowsAVX512((*[16]uintptr)(unsafe.Pointer(f)))
+		finishRowsAVX512(q)
+	case cpu.AVX2 && stream:
+		finishRowsStreamAVX2(q)
 	case cpu.AVX2:
-		finishRowsAVX2((*[16]uintptr)(unsafe.Pointer(f)))
+		finishRowsAVX2(q)
 	default:
 		finishRowsPlain(f)
 	}

@@ -964,6 +964,314 @@ done:
 	VZEROUPPER
 	RET
 
+// func joinRowsStreamAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·joinRowsStreamAVX512(SB), NOSPLIT, $0-84
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         as+40(FP), SI
+	MOVQ         at+48(FP), DI
+	MOVQ         bs+56(FP), R8
+	MOVQ         bt+64(FP), R9
+	VBROADCASTSS lo+72(FP), Z0
+	VBROADCASTSS loA+76(FP), Z1
+	VBROADCASTSS loB+80(FP), Z2
+	MOVQ         c+32(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         c+32(FP), R11
+	SHLQ         $0x02, R11
+	MOVQ         R11, R12
+	ANDQ         $0x3f, R12
+	SUBQ         R12, R11
+	MOVQ         R12, R13
+	SHRQ         $0x02, R13
+	MOVQ         $-1, R14
+	BZHIQ        R13, R14, R14
+	KMOVW        R14, K1
+
+row:
+	XORQ R13, R13
+	JMP  c_test
+
+c_vector:
+	VMOVUPS     (SI)(R13*1), Z3
+	VMOVUPS     (R8)(R13*1), Z4
+	VMOVUPS     (DI)(R13*1), Z5
+	VMOVUPS     (R9)(R13*1), Z6
+	VMOVUPS     (CX)(R13*1), Z7
+	VMOVUPS     (DX)(R13*1), Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVNTPS    Z3, (AX)(R13*1)
+	ADDQ        $0x40, R13
+
+c_test:
+	CMPQ        R13, R11
+	JB          c_vector
+	TESTQ       R12, R12
+	JZ          c_done
+	VMOVUPS.Z   (SI)(R13*1), K1, Z3
+	VMOVUPS.Z   (R8)(R13*1), K1, Z4
+	VMOVUPS.Z   (DI)(R13*1), K1, Z5
+	VMOVUPS.Z   (R9)(R13*1), K1, Z6
+	VMOVUPS.Z   (CX)(R13*1), K1, Z7
+	VMOVUPS.Z   (DX)(R13*1), K1, Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, K1, (AX)(R13*1)
+
+c_done:
+	ADDQ R10, AX
+	ADDQ R10, CX
+	ADDQ R10, DX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func finishRowsStreamAVX512(f *[16]uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·finishRowsStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ   f+0(FP), AX
+	MOVQ   120(AX), CX
+	SHLQ   $0x02, CX
+	MOVQ   CX, DX
+	ANDQ   $0x3f, DX
+	SUBQ   DX, CX
+	MOVQ   DX, BX
+	SHRQ   $0x02, BX
+	MOVQ   $-1, SI
+	BZHIQ  BX, SI, SI
+	KMOVW  SI, K1
+	VXORPS Z0, Z0, Z0
+	XORQ   BX, BX
+
+groups:
+	LEAQ    256(BX), SI
+	CMPQ    SI, CX
+	JA      singles
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Z1
+	VMOVUPS 64(R11)(BX*1), Z2
+	VMOVUPS 128(R11)(BX*1), Z3
+	VMOVUPS 192(R11)(BX*1), Z4
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Z5
+	VMOVUPS 64(R11)(BX*1), Z6
+	VMOVUPS 128(R11)(BX*1), Z7
+	VMOVUPS 192(R11)(BX*1), Z8
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Z9
+	VMOVUPS 64(R11)(BX*1), Z10
+	VMOVUPS 128(R11)(BX*1), Z11
+	VMOVUPS 192(R11)(BX*1), Z12
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Z13
+	VMOVUPS 64(R11)(BX*1), Z14
+	VMOVUPS 128(R11)(BX*1), Z15
+	VMOVUPS 192(R11)(BX*1), Z16
+	MOVQ    112(AX), R11
+
+group_row:
+	VMOVUPS     (R9), Z17
+	VFMADD213PS Z5, Z1, Z17
+	VMOVUPS     (DI), Z18
+	VMOVUPS     (R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVNTPS    Z18, (SI)
+	VADDPS      Z18, Z9, Z9
+	VMOVUPS     (R10), Z17
+	VFMADD231PS Z18, Z17, Z13
+	VMOVUPS     64(R9), Z17
+	VFMADD213PS Z6, Z2, Z17
+	VMOVUPS     64(DI), Z18
+	VMOVUPS     64(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVNTPS    Z18, 64(SI)
+	VADDPS      Z18, Z10, Z10
+	VMOVUPS     64(R10), Z17
+	VFMADD231PS Z18, Z17, Z14
+	VMOVUPS     128(R9), Z17
+	VFMADD213PS Z7, Z3, Z17
+	VMOVUPS     128(DI), Z18
+	VMOVUPS     128(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVNTPS    Z18, 128(SI)
+	VADDPS      Z18, Z11, Z11
+	VMOVUPS     128(R10), Z17
+	VFMADD231PS Z18, Z17, Z15
+	VMOVUPS     192(R9), Z17
+	VFMADD213PS Z8, Z4, Z17
+	VMOVUPS     192(DI), Z18
+	VMOVUPS     192(R8), Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVNTPS    Z18, 192(SI)
+	VADDPS      Z18, Z12, Z12
+	VMOVUPS     192(R10), Z17
+	VFMADD231PS Z18, Z17, Z16
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         group_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Z9, (SI)(BX*1)
+	VMOVUPS     Z10, 64(SI)(BX*1)
+	VMOVUPS     Z11, 128(SI)(BX*1)
+	VMOVUPS     Z12, 192(SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Z13, (SI)(BX*1)
+	VMOVUPS     Z14, 64(SI)(BX*1)
+	VMOVUPS     Z15, 128(SI)(BX*1)
+	VMOVUPS     Z16, 192(SI)(BX*1)
+	ADDQ        $+256, BX
+	JMP         groups
+
+singles:
+	CMPQ    BX, CX
+	JAE     tail
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Z1
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Z2
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Z3
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Z4
+	MOVQ    112(AX), R11
+
+single_row:
+	VMOVUPS     (R9), Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (R8), Z7
+	VADDPS      Z7, Z6, Z6
+	VCMPPS      $0x16, Z0, Z5, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMOVNTPS    Z6, (SI)
+	VADDPS      Z6, Z3, Z3
+	VMOVUPS     (R10), Z5
+	VFMADD231PS Z6, Z5, Z4
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         single_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Z3, (SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Z4, (SI)(BX*1)
+	ADDQ        $0x40, BX
+	JMP         singles
+
+tail:
+	TESTQ     DX, DX
+	JZ        done
+	MOVQ      (AX), CX
+	ADDQ      BX, CX
+	MOVQ      16(AX), DX
+	ADDQ      BX, DX
+	MOVQ      32(AX), SI
+	ADDQ      BX, SI
+	MOVQ      48(AX), DI
+	ADDQ      BX, DI
+	MOVQ      64(AX), R8
+	ADDQ      BX, R8
+	MOVQ      80(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z1
+	MOVQ      88(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z2
+	MOVQ      96(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z3
+	MOVQ      104(AX), R9
+	VMOVUPS.Z (R9)(BX*1), K1, Z4
+	MOVQ      112(AX), R9
+
+last_row:
+	VMOVUPS.Z   (DI), K1, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMOVUPS.Z   (DX), K1, Z6
+	VMOVUPS.Z   (SI), K1, Z7
+	VADDPS      Z7, Z6, Z6
+	VCMPPS      $0x16, Z0, Z5, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMOVUPS     Z6, K1, (CX)
+	VADDPS      Z6, Z3, Z3
+	VMOVUPS.Z   (R8), K1, Z5
+	VFMADD231PS Z6, Z5, Z4
+	MOVQ        8(AX), R10
+	LEAQ        (CX)(R10*4), CX
+	MOVQ        24(AX), R10
+	LEAQ        (DX)(R10*4), DX
+	MOVQ        40(AX), R10
+	LEAQ        (SI)(R10*4), SI
+	MOVQ        56(AX), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        72(AX), R10
+	LEAQ        (R8)(R10*4), R8
+	DECQ        R9
+	JNZ         last_row
+	MOVQ        96(AX), CX
+	VMOVUPS     Z3, K1, (CX)(BX*1)
+	MOVQ        104(AX), AX
+	VMOVUPS     Z4, K1, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func addWideAVX512(sum *float64, part *float32, n int)
 // Requires: AVX
 TEXT ·addWideAVX512(SB), NOSPLIT, $0-24
@@ -2199,6 +2507,280 @@ done:
 	VZEROUPPER
 	RET
 
+// func joinRowsStreamAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, FMA3
+TEXT ·joinRowsStreamAVX2(SB), NOSPLIT, $0-84
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         as+40(FP), SI
+	MOVQ         at+48(FP), DI
+	MOVQ         bs+56(FP), R8
+	MOVQ         bt+64(FP), R9
+	VBROADCASTSS lo+72(FP), Y0
+	VBROADCASTSS loA+76(FP), Y1
+	VBROADCASTSS loB+80(FP), Y2
+	MOVQ         c+32(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         c+32(FP), R11
+	SHLQ         $0x02, R11
+	MOVQ         R11, R12
+	ANDQ         $0x1f, R12
+	SUBQ         R12, R11
+	MOVQ         R12, R13
+	SHRQ         $0x02, R13
+	NEGQ         R13
+	LEAQ         rowsTail<>+0(SB), R14
+	VMOVUPS      32(R14)(R13*4), Y3
+
+row:
+	XORQ R13, R13
+	JMP  c_test
+
+c_vector:
+	VMOVUPS     (SI)(R13*1), Y4
+	VMOVUPS     (R8)(R13*1), Y5
+	VMOVUPS     (DI)(R13*1), Y6
+	VMOVUPS     (R9)(R13*1), Y7
+	VMOVUPS     (CX)(R13*1), Y8
+	VMOVUPS     (DX)(R13*1), Y9
+	VFMADD213PS Y6, Y8, Y4
+	VFMADD213PS Y7, Y9, Y5
+	VMAXPS      Y4, Y1, Y4
+	VMAXPS      Y5, Y2, Y5
+	VADDPS      Y5, Y4, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMOVNTPS    Y4, (AX)(R13*1)
+	ADDQ        $0x20, R13
+
+c_test:
+	CMPQ        R13, R11
+	JB          c_vector
+	TESTQ       R12, R12
+	JZ          c_done
+	VMASKMOVPS  (SI)(R13*1), Y3, Y4
+	VMASKMOVPS  (R8)(R13*1), Y3, Y5
+	VMASKMOVPS  (DI)(R13*1), Y3, Y6
+	VMASKMOVPS  (R9)(R13*1), Y3, Y7
+	VMASKMOVPS  (CX)(R13*1), Y3, Y8
+	VMASKMOVPS  (DX)(R13*1), Y3, Y9
+	VFMADD213PS Y6, Y8, Y4
+	VFMADD213PS Y7, Y9, Y5
+	VMAXPS      Y4, Y1, Y4
+	VMAXPS      Y5, Y2, Y5
+	VADDPS      Y5, Y4, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMASKMOVPS  Y4, Y3, (AX)(R13*1)
+
+c_done:
+	ADDQ R10, AX
+	ADDQ R10, CX
+	ADDQ R10, DX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func finishRowsStreamAVX2(f *[16]uintptr)
+// Requires: AVX, FMA3
+TEXT ·finishRowsStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ    f+0(FP), AX
+	MOVQ    120(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    CX, DX
+	ANDQ    $0x1f, DX
+	SUBQ    DX, CX
+	MOVQ    DX, BX
+	SHRQ    $0x02, BX
+	NEGQ    BX
+	LEAQ    rowsTail<>+0(SB), SI
+	VMOVUPS 32(SI)(BX*4), Y0
+	VXORPS  Y1, Y1, Y1
+	XORQ    BX, BX
+
+groups:
+	LEAQ    64(BX), SI
+	CMPQ    SI, CX
+	JA      singles
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Y2
+	VMOVUPS 32(R11)(BX*1), Y3
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Y4
+	VMOVUPS 32(R11)(BX*1), Y5
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Y6
+	VMOVUPS 32(R11)(BX*1), Y7
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Y8
+	VMOVUPS 32(R11)(BX*1), Y9
+	MOVQ    112(AX), R11
+
+group_row:
+	VMOVUPS     (R9), Y10
+	VFMADD213PS Y4, Y2, Y10
+	VMOVUPS     (DI), Y11
+	VMOVUPS     (R8), Y12
+	VADDPS      Y12, Y11, Y11
+	VCMPPS      $0x16, Y1, Y10, Y10
+	VANDPS      Y10, Y11, Y11
+	VMOVNTPS    Y11, (SI)
+	VADDPS      Y11, Y6, Y6
+	VMOVUPS     (R10), Y10
+	VFMADD231PS Y11, Y10, Y8
+	VMOVUPS     32(R9), Y10
+	VFMADD213PS Y5, Y3, Y10
+	VMOVUPS     32(DI), Y11
+	VMOVUPS     32(R8), Y12
+	VADDPS      Y12, Y11, Y11
+	VCMPPS      $0x16, Y1, Y10, Y10
+	VANDPS      Y10, Y11, Y11
+	VMOVNTPS    Y11, 32(SI)
+	VADDPS      Y11, Y7, Y7
+	VMOVUPS     32(R10), Y10
+	VFMADD231PS Y11, Y10, Y9
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         group_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Y6, (SI)(BX*1)
+	VMOVUPS     Y7, 32(SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Y8, (SI)(BX*1)
+	VMOVUPS     Y9, 32(SI)(BX*1)
+	ADDQ        $+64, BX
+	JMP         groups
+
+singles:
+	CMPQ    BX, CX
+	JAE     tail
+	MOVQ    (AX), SI
+	ADDQ    BX, SI
+	MOVQ    16(AX), DI
+	ADDQ    BX, DI
+	MOVQ    32(AX), R8
+	ADDQ    BX, R8
+	MOVQ    48(AX), R9
+	ADDQ    BX, R9
+	MOVQ    64(AX), R10
+	ADDQ    BX, R10
+	MOVQ    80(AX), R11
+	VMOVUPS (R11)(BX*1), Y2
+	MOVQ    88(AX), R11
+	VMOVUPS (R11)(BX*1), Y3
+	MOVQ    96(AX), R11
+	VMOVUPS (R11)(BX*1), Y4
+	MOVQ    104(AX), R11
+	VMOVUPS (R11)(BX*1), Y5
+	MOVQ    112(AX), R11
+
+single_row:
+	VMOVUPS     (R9), Y6
+	VFMADD213PS Y3, Y2, Y6
+	VMOVUPS     (DI), Y7
+	VMOVUPS     (R8), Y8
+	VADDPS      Y8, Y7, Y7
+	VCMPPS      $0x16, Y1, Y6, Y6
+	VANDPS      Y6, Y7, Y7
+	VMOVNTPS    Y7, (SI)
+	VADDPS      Y7, Y4, Y4
+	VMOVUPS     (R10), Y6
+	VFMADD231PS Y7, Y6, Y5
+	MOVQ        8(AX), R12
+	LEAQ        (SI)(R12*4), SI
+	MOVQ        24(AX), R12
+	LEAQ        (DI)(R12*4), DI
+	MOVQ        40(AX), R12
+	LEAQ        (R8)(R12*4), R8
+	MOVQ        56(AX), R12
+	LEAQ        (R9)(R12*4), R9
+	MOVQ        72(AX), R12
+	LEAQ        (R10)(R12*4), R10
+	DECQ        R11
+	JNZ         single_row
+	MOVQ        96(AX), SI
+	VMOVUPS     Y4, (SI)(BX*1)
+	MOVQ        104(AX), SI
+	VMOVUPS     Y5, (SI)(BX*1)
+	ADDQ        $0x20, BX
+	JMP         singles
+
+tail:
+	TESTQ      DX, DX
+	JZ         done
+	MOVQ       (AX), CX
+	ADDQ       BX, CX
+	MOVQ       16(AX), DX
+	ADDQ       BX, DX
+	MOVQ       32(AX), SI
+	ADDQ       BX, SI
+	MOVQ       48(AX), DI
+	ADDQ       BX, DI
+	MOVQ       64(AX), R8
+	ADDQ       BX, R8
+	MOVQ       80(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y2
+	MOVQ       88(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y3
+	MOVQ       96(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y4
+	MOVQ       104(AX), R9
+	VMASKMOVPS (R9)(BX*1), Y0, Y5
+	MOVQ       112(AX), R9
+
+last_row:
+	VMASKMOVPS  (DI), Y0, Y6
+	VFMADD213PS Y3, Y2, Y6
+	VMASKMOVPS  (DX), Y0, Y7
+	VMASKMOVPS  (SI), Y0, Y8
+	VADDPS      Y8, Y7, Y7
+	VCMPPS      $0x16, Y1, Y6, Y6
+	VANDPS      Y6, Y7, Y7
+	VMASKMOVPS  Y7, Y0, (CX)
+	VADDPS      Y7, Y4, Y4
+	VMASKMOVPS  (R8), Y0, Y6
+	VFMADD231PS Y7, Y6, Y5
+	MOVQ        8(AX), R10
+	LEAQ        (CX)(R10*4), CX
+	MOVQ        24(AX), R10
+	LEAQ        (DX)(R10*4), DX
+	MOVQ        40(AX), R10
+	LEAQ        (SI)(R10*4), SI
+	MOVQ        56(AX), R10
+	LEAQ        (DI)(R10*4), DI
+	MOVQ        72(AX), R10
+	LEAQ        (R8)(R10*4), R8
+	DECQ        R9
+	JNZ         last_row
+	MOVQ        96(AX), CX
+	VMASKMOVPS  Y4, Y0, (CX)(BX*1)
+	MOVQ        104(AX), AX
+	VMASKMOVPS  Y5, Y0, (AX)(BX*1)
+
+done:
+	VZEROUPPER
+	RET
+
 // func addWideAVX2(sum *float64, part *float32, n int)
 // Requires: AVX
 TEXT ·addWideAVX2(SB), NOSPLIT, $0-24
@@ -2601,4 +3183,10 @@ test:
 	CMPQ    R9, R8
 	JB      channels
 	VZEROUPPER
+	RET
+
+// func storeFence()
+// Requires: MMX+
+TEXT ·storeFence(SB), NOSPLIT, $0
+	SFENCE
 	RET

@@ -54,7 +54,7 @@ func testInside(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 
 	dense, from, from2 := guarded(rows*c), guarded(rows*c), guarded(rows*c)
 	wantDense := make([]float32, rows*c)
-	joinRows(dense, from, from2, rows, c, a, b, k, a, minusInf, 0, minusInf)
+	joinRows(dense, from, from2, rows, c, a, b, k, a, minusInf, 0, minusInf, false)
 	joinRowsPlain(wantDense, from, from2, rows, c, a, b, k, a, minusInf, 0, minusInf)
 	check.Close(t, "join", dense, wantDense, 1e-6)
 
@@ -79,7 +79,7 @@ func testInside(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	}
 	args.dst, args.sum, args.sumDot = &dst[0], &sum[0], &square[0]
 	copy(want, dst)
-	finishRows(&args)
+	finishRows(&args, false)
 	args.dst, args.sum, args.sumDot = &want[0], &wantSum[0], &wantSquare[0]
 	finishRowsPlain(&args)
 	check.Close(t, "finish", dst, want, 1e-6)

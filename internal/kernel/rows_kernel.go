@@ -90,11 +90,19 @@ type finisher struct {
 	Finish
 	scale, shift []float32 // of the mask
 	c            int
+	stream       bool // dst goes past the caches
+	sumsOnly     bool // dst is not written, and part holds 3·c elements
 }
 
-func newFinisher(f Finish, c int) finisher {
+// streamFloats is the size of a result that is too large to be found in a cache
+// by whoever reads it next.
+var streamFloats = 8 << 20
+
+// newFinisher returns what finishes gradients that go to dst.
+func newFinisher(dst []float32, f Finish, c int) finisher {
 	one, zero := constants(c)
-	r := finisher{f, one, zero, c}
+	aliased := f.Add != nil && &f.Add[0] == &dst[0]
+	r := finisher{Finish: f, scale: one, shift: zero, c: c, stream: !aliased && streams(dst, c)}
 	if f.Mask.X != nil && f.Mask.Scale != nil {
 		r.scale, r.shift = f.Mask.Scale, f.Mask.Shift
 	}
@@ -141,7 +149,9 @@ func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, 
 	for r := 0; r < rows; r += block {
 		o := off + r*stride
 		args.rows = min(block, rows-r)
-		args.dst = &dst[o]
+		if args.dst = &dst[o]; f.sumsOnly {
+			args.dst, args.ds = &part[2*c], 0
+		}
 		if prod != nil {
 			args.prod = &prod[r*ps]
 		}
@@ -152,13 +162,20 @@ func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, 
 			args.mask = &f.Mask.X[o]
 		}
 		if f.Sums == nil {
-			finishRows(&args)
+			finishRows(&args, f.stream)
 			continue
 		}
 		args.dot = &f.Dot[o]
-		finishRows(&args)
+		finishRows(&args, f.stream)
 		addWide(a[col:col+c], part[:c])
 		addWide(b[col:col+c], part[c:2*c])
+	}
+}
+
+// done ends a piece.
+func (f *finisher) done() {
+	if f.stream {
+		storeFence()
 	}
 }
 

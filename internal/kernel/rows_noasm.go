@@ -10,7 +10,10 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 	gradRowsPlain(dst, ds, d, y, ss, rows, c, a, b, k)
 }
 
-func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32) {
+func streams([]float32, int) bool { return false }
+func storeFence()                 {}
+
+func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32, _ bool) {
 	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo, loA, loB)
 }
 
@@ -22,7 +25,7 @@ func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
 	sumRowsPlain(y, ys, rows, c, sum, square)
 }
 
-func finishRows(f *finishArgs)                 { finishRowsPlain(f) }
+func finishRows(f *finishArgs, _ bool)         { finishRowsPlain(f) }
 func addWide(sum []float64, part []float32)    { addWidePlain(sum, part) }
 func axpy(y []float32, a float32, x []float32) { axpyPlain(y, a, x) }
 func scale(x []float32, a float32)             { scalePlain(x, a) }

@@ -34,6 +34,16 @@ func sumRowsAVX512(y *float32, ys int, rows int, c int, sum *float32, square *fl
 //go:noescape
 func finishRowsAVX512(f *[16]uintptr)
 
+// joinRowsStreamAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+//
+//go:noescape
+func joinRowsStreamAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// finishRowsStreamAVX512: d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += d; sumDot += d·dot.
+//
+//go:noescape
+func finishRowsStreamAVX512(f *[16]uintptr)
+
 // addWideAVX512: sum += part, part = 0. n is a multiple of 4.
 //
 //go:noescape
@@ -105,6 +115,16 @@ func sumRowsAVX2(y *float32, ys int, rows int, c int, sum *float32, square *floa
 //go:noescape
 func finishRowsAVX2(f *[16]uintptr)
 
+// joinRowsStreamAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+//
+//go:noescape
+func joinRowsStreamAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// finishRowsStreamAVX2: d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += d; sumDot += d·dot.
+//
+//go:noescape
+func finishRowsStreamAVX2(f *[16]uintptr)
+
 // addWideAVX2: sum += part, part = 0. n is a multiple of 4.
 //
 //go:noescape
@@ -145,3 +165,6 @@ func poolMaxAVX2(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n
 //
 //go:noescape
 func poolGradAVX2(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)
+
+// storeFence waits until what was streamed is visible to all.
+func storeFence()

@@ -74,8 +74,14 @@ func TestAddReLU(t *testing.T) {
 						want[i] = max(0, want[i])
 					}
 				}
-				AddReLU(got, a, b, c, opt&16 != 0)
-				check.Close(t, "AddReLU", got, want, 1e-6)
+				for _, large := range []int{streamFloats, 0} {
+					keep := streamFloats
+					streamFloats = large
+					AddReLU(got, a, b, c, opt&16 != 0)
+					streamFloats = keep
+					check.Close(t, "AddReLU", got, want, 1e-6)
+					clear(got)
+				}
 			}
 		}
 	})

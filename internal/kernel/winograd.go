@@ -19,7 +19,7 @@ import (
 const winogradBlock = 64
 
 // winogradFloats is what the operands of a piece may take of the cache.
-var winogradFloats = 168 << 10
+var winogradFloats = 128 << 10
 
 var winogradOn = os.Getenv("VICREG_WINOGRAD") != "0"
 
@@ -81,7 +81,7 @@ func winogradInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	*j = winogradJob{
 		in: image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW()},
 		h:  s.H, w: s.W, c: s.K, k: s.C, pad: 2 - s.Pad,
-		weights: w, backward: true, out: dx, fin: newFinisher(f, s.C), sums: f.Sums != nil,
+		weights: w, backward: true, out: dx, fin: newFinisher(dx, f, s.C), sums: f.Sums != nil,
 	}
 	j.run(s.N, f.Sums)
 }
@@ -219,6 +219,7 @@ func winogradPiece(worker, piece int) {
 			}
 		}
 	}
+	j.fin.done()
 }
 
 // fetchInput queues the input of a band, fetchOutput what its output takes.

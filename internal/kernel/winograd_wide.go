@@ -118,4 +118,5 @@ func widePiece(worker, piece int) {
 		}
 		tile += tiles
 	}
+	j.fin.done()
 }

@@ -11,14 +11,15 @@ import (
 
 // isa is what differs between the two instruction sets.
 type isa struct {
+	stream bool // stores go past the caches: dst is aligned, c a multiple of 16
 	suffix string
 	bytes  int // of a vector
 	vec    func() VecVirtual
 }
 
 var sets = []isa{
-	{"AVX512", 64, func() VecVirtual { return ZMM() }},
-	{"AVX2", 32, func() VecVirtual { return YMM() }},
+	{false, "AVX512", 64, func() VecVirtual { return ZMM() }},
+	{false, "AVX2", 32, func() VecVirtual { return YMM() }},
 }
 
 func (s isa) wide() bool { return s.bytes == 64 }
@@ -43,6 +44,10 @@ func main() {
 		gather(s)
 		sum(s)
 		finish(s)
+		stream := s
+		stream.stream, stream.suffix = true, "Stream"+s.suffix
+		join(stream)
+		finish(stream)
 		addWide(s)
 		axpy(s)
 		scale(s)
@@ -52,6 +57,10 @@ func main() {
 		poolMax(s)
 		poolGrad(s)
 	}
+	TEXT("storeFence", NOSPLIT, "func()")
+	Doc("storeFence waits until what was streamed is visible to all.")
+	SFENCE()
+	RET()
 	Generate()
 }
 
@@ -92,6 +101,15 @@ func (r row) load(m Mem, masked bool) VecVirtual {
 }
 
 func (r row) store(v Register, m Mem, masked bool) {
+	if r.stream && !masked {
+		VMOVNTPS(v, m)
+		return
+	}
+	r.keep(v, m, masked)
+}
+
+// keep stores what will be read soon.
+func (r row) keep(v Register, m Mem, masked bool) {
 	if masked {
 		if r.wide() {
 			VMOVUPS(v, r.mask, m)

@@ -192,7 +192,7 @@ func finishDown(r row, label string, vectors int, masked bool, i Register, zero 
 	}{{"sum", sum}, {"sumDot", sumDot}} {
 		q := GP64()
 		MOVQ(at(out.name), q)
-		each(func(j, disp int) { r.store(out.v[j], Mem{Base: q, Index: i, Scale: 1, Disp: disp}, masked) })
+		each(func(j, disp int) { r.keep(out.v[j], Mem{Base: q, Index: i, Scale: 1, Disp: disp}, masked) })
 	}
 }
 

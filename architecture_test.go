@@ -14,6 +14,7 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
+	{"durable"},
 	{"cpu", "host", "parallel", "rng", "imagefile", "safetensors", "npy", "runlog"},
 	{"kernel", "augment", "dataset"},
 	{"tensor"},

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"vicreg"
+	"vicreg/internal/durable"
 	"vicreg/internal/npy"
 )
 
@@ -54,11 +53,11 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return err
 		}
 		// Made first, so that a place that cannot be written to is found before the work.
-		array, err := renameio.NewPendingFile(out, renameio.WithPermissions(0o644))
+		array, err := durable.Create(out)
 		if err != nil {
-			return fmt.Errorf("--out %s cannot be written: %w", out, cause(err))
+			return fmt.Errorf("--out %s cannot be written: %w", out, err)
 		}
-		defer array.Cleanup()
+		defer array.Discard()
 		ctx, release := interruptible(context.Background())
 		defer release()
 		progress := newCounter()
@@ -70,7 +69,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		}
 		names := strings.TrimSuffix(out, ".npy") + ".txt"
 		if err := writeEmbeddings(array, names, e); err != nil {
-			return err
+			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
 		writeBad(os.Stdout, e.Bad)
 		_, err = fmt.Printf("%d images × %d features in %s, their names in %s\n", len(e.Features), len(e.Features[0]), out, names)
@@ -80,7 +79,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 }
 
 // writeEmbeddings puts both files in place, the names first.
-func writeEmbeddings(array *renameio.PendingFile, names string, e *vicreg.Embeddings) error {
+func writeEmbeddings(array *durable.File, names string, e *vicreg.Embeddings) error {
 	w, err := npy.NewWriter(array, len(e.Features), len(e.Features[0]))
 	if err != nil {
 		return err
@@ -93,17 +92,8 @@ func writeEmbeddings(array *renameio.PendingFile, names string, e *vicreg.Embedd
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(names, []byte(strings.Join(e.Names, "\n")+"\n"), 0o644); err != nil {
-		return fmt.Errorf("cannot write the names: %w", err)
+	if err := durable.WriteFile(names, []byte(strings.Join(e.Names, "\n")+"\n")); err != nil {
+		return err
 	}
-	return array.CloseAtomicallyReplace()
-}
-
-// cause strips what the operating system was asked from its answer.
-func cause(err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
+	return array.Commit()
 }

@@ -15,12 +15,11 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
+	"vicreg/internal/durable"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
@@ -74,10 +73,7 @@ const (
 // Save writes a checkpoint to path. The one that stood there becomes
 // path.previous, and stays if anything fails.
 func Save(path string, s State, arrays []Array) error {
-	if err := save(path, s, arrays); err != nil {
-		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			err = errors.New("the disk is full")
-		}
+	if err := durable.Reason(save(path, s, arrays)); err != nil {
 		return fmt.Errorf("cannot save the checkpoint %s: %w; %s", path, err, standing(path))
 	}
 	return nil
@@ -101,9 +97,15 @@ func save(path string, s State, arrays []Array) error {
 		tensors[i] = safetensors.Tensor{Name: a.Name, Shape: a.Shape, Data: a.Data}
 	}
 	meta := map[string]string{"format": format, stateKey: string(state), sumKey: strconv.FormatUint(uint64(sum(arrays)), 16)}
-	next := path + ".next"
-	defer os.Remove(next) // gone already unless something failed
-	if err := safetensors.WriteFile(next, tensors, meta); err != nil {
+	f, err := durable.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if err := safetensors.Write(f, tensors, meta); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	// The last checkpoint keeps its name until the new one takes it.
@@ -112,10 +114,7 @@ func save(path string, s State, arrays []Array) error {
 	}
 	// A file system without hard links keeps no previous checkpoint.
 	_ = os.Link(path, path+Suffix)
-	if err := os.Rename(next, path); err != nil {
-		return err
-	}
-	return syncDir(path)
+	return f.Commit()
 }
 
 // Peek reads the state of a checkpoint and checks that its arrays are all
@@ -254,12 +253,4 @@ func sum(arrays []Array) uint32 {
 		}
 	}
 	return crc32.Update(crc, castagnoli, buf)
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -3,14 +3,13 @@ package runlog
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"vicreg/internal/durable"
 )
 
 // Log appends to the metrics of a run, a line at a time.
@@ -52,7 +51,7 @@ func (l *Log) Write(event any) error {
 	n, err := l.f.Write(append(raw, '\n'))
 	l.size += int64(n)
 	if err != nil {
-		return fmt.Errorf("cannot write the run's metrics: %w", err)
+		return l.failed(err)
 	}
 	return nil
 }
@@ -60,9 +59,13 @@ func (l *Log) Write(event any) error {
 // Sync brings all lines to the disk and returns how many bytes they are.
 func (l *Log) Sync() (int64, error) {
 	if err := l.f.Sync(); err != nil {
-		return 0, fmt.Errorf("cannot write the run's metrics: %w", err)
+		return 0, l.failed(err)
 	}
 	return l.size, nil
+}
+
+func (l *Log) failed(err error) error {
+	return fmt.Errorf("cannot write %s: %w", l.f.Name(), durable.Reason(err))
 }
 
 // Close closes the log.
@@ -172,20 +175,8 @@ func escape(dir string) string {
 // writeFile saves durably: the file holds its old contents or the new ones.
 func writeFile(dir, name string, data []byte) error {
 	path := filepath.Join(dir, name)
-	err := renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(dir))
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
+	if err := durable.WriteFile(path, data); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -99,7 +99,7 @@ func TestCleanRemovesWhatAKilledProcessLeft(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{".checkpoint.next123", ".model.safetensors9", "checkpoint", "checkpoint.previous", ".mine"} {
+	for _, name := range []string{".checkpoint.123", ".model.safetensors.9", "checkpoint", "checkpoint.previous", ".mine"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}

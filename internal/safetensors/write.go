@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
+	"vicreg/internal/durable"
 )
 
 // Tensor is an array to write.
@@ -168,25 +166,20 @@ func encode[T any](w *bufio.Writer, values []T, put func([]byte, T) []byte) {
 	}
 }
 
-// WriteFile saves durably: the data goes to a temporary file beside path, to
-// the disk, and only then takes the place of what stood there. After a crash
-// path holds the old contents or the new ones, whole.
+// WriteFile saves durably: after a crash path holds the old contents or the new
+// ones, whole.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
+	f, err := durable.Create(path)
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	defer f.Cleanup()
-	if err := Write(f, tensors, metadata); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+	defer f.Discard()
+	err = durable.Reason(Write(f, tensors, metadata))
+	if err == nil {
+		err = f.Commit()
 	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	defer dir.Close()
-	return dir.Sync()
+	return nil
 }

@@ -16,11 +16,6 @@ import (
 // runs/NAME-2, … that does not exist.
 func newFolder(c *recipe.Config) (string, error) {
 	if c.Out != "" {
-		for _, name := range []string{runlog.ConfigFile, runlog.CheckpointFile, runlog.SummaryFile} {
-			if _, err := os.Lstat(filepath.Join(c.Out, name)); err == nil {
-				return "", fmt.Errorf("%s already holds a run; go on with it by --resume %s, or name another folder", c.Out, c.Out)
-			}
-		}
 		return c.Out, madeFolder(os.MkdirAll(c.Out, 0o777), c.Out)
 	}
 	base := c.Recipe
@@ -39,6 +34,16 @@ func newFolder(c *recipe.Config) (string, error) {
 		}
 		folder = fmt.Sprintf("%s-%d", base, i)
 	}
+}
+
+// unused refuses a folder that holds a run.
+func unused(folder string) error {
+	for _, name := range []string{runlog.ConfigFile, runlog.CheckpointFile, runlog.SummaryFile} {
+		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
+			return fmt.Errorf("%s already holds a run; go on with it by --resume %[1]s, or name another folder", folder)
+		}
+	}
+	return nil
 }
 
 func madeFolder(err error, folder string) error {

@@ -64,6 +64,14 @@ func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s
 	if r.folder, err = newFolder(&c); err != nil {
 		return "", nil, err
 	}
+	unlock, err := runlog.Lock(r.folder)
+	if err != nil {
+		return "", nil, err
+	}
+	defer unlock()
+	if err := unused(r.folder); err != nil {
+		return "", nil, err
+	}
 	if err := r.writeConfig(); err != nil {
 		return r.folder, nil, err
 	}
@@ -91,6 +99,11 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 		r.report.Done(*s)
 		return s, nil
 	}
+	unlock, err := runlog.Lock(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := r.list(); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -312,6 +313,14 @@ func TestMistakesAreNamed(t *testing.T) {
 	if _, err := pretrain(c, &breaker{}); err == nil || !strings.Contains(err.Error(), "already holds a run; go on with it by --resume") {
 		t.Errorf("an occupied folder: %v", err)
 	}
+	unlock, err := runlog.Lock(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(t.Context(), c.Out, Options{}); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "is in use by another process")) {
+		t.Errorf("a run that goes on elsewhere: %v", err)
+	}
+	unlock()
 	if _, err := Resume(t.Context(), t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "holds no run to go on with") {
 		t.Errorf("an empty folder: %v", err)
 	}

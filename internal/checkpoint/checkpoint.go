@@ -135,7 +135,7 @@ func Load(path string, arrays []Array) (State, error) {
 		return s, err
 	}
 	defer f.Close()
-	if err := match(f, path, arrays); err != nil {
+	if err := match(f, path, arrays, func(string) bool { return true }); err != nil {
 		return s, err
 	}
 	for _, a := range arrays {
@@ -172,22 +172,33 @@ func open(path string) (*safetensors.File, State, error) {
 	return f, s, nil
 }
 
-// match compares names and shapes.
-func match(f *safetensors.File, path string, arrays []Array) error {
+// Match compares names and shapes of a checkpoint with those of arrays, leaving
+// out what counts says no to, and names the first difference.
+func Match(path string, arrays []Array, counts func(name string) bool) error {
+	f, _, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return match(f, path, arrays, counts)
+}
+
+func match(f *safetensors.File, path string, arrays []Array, counts func(name string) bool) error {
+	known := map[string]bool{}
 	for _, a := range arrays {
+		known[a.Name] = true
 		info, ok := f.Info(a.Name)
 		switch {
+		case !counts(a.Name):
 		case !ok:
 			return fmt.Errorf("checkpoint %s is of another architecture: it has no %s, which is %v here", path, a.Name, a.Shape)
 		case !slices.Equal(info.Shape, a.Shape):
 			return fmt.Errorf("checkpoint %s is of another architecture: %s is %v there and %v here", path, a.Name, info.Shape, a.Shape)
 		}
 	}
-	if len(f.Tensors) != len(arrays) {
-		for _, t := range f.Tensors {
-			if !slices.ContainsFunc(arrays, func(a Array) bool { return a.Name == t.Name }) {
-				return fmt.Errorf("checkpoint %s is of another architecture: its %s, %v, is unknown here", path, t.Name, t.Shape)
-			}
+	for _, t := range f.Tensors {
+		if counts(t.Name) && !known[t.Name] {
+			return fmt.Errorf("checkpoint %s is of another architecture: its %s, %v, is unknown here", path, t.Name, t.Shape)
 		}
 	}
 	return nil

@@ -110,4 +110,13 @@ func TestAnotherArchitecture(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
+	conv := func(name string) bool { return name == "conv1.weight" }
+	if err := Match(path, wide, conv); err == nil || !strings.Contains(err.Error(), "of another architecture: conv1.weight is") {
+		t.Errorf("another convolution: %v", err)
+	}
+	for _, a := range [][]Array{renamed, arrays(0)[:1]} { // they differ in bn1 alone
+		if err := Match(path, a, conv); err != nil {
+			t.Errorf("the same convolution: %v", err)
+		}
+	}
 }

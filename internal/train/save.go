@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"vicreg/internal/checkpoint"
@@ -22,9 +23,21 @@ func (r *run) arrays() []checkpoint.Array {
 	}
 	add("", r.method.Params())
 	add("", r.method.Buffers())
-	add("method.", r.method.State())
-	add("optimizer.", r.optimizer.State())
-	return append(all, checkpoint.Array{Name: "recent_embeddings", Shape: []int{r.recent.rows, r.recent.d}, Data: r.recent.data})
+	add(methodPrefix, r.method.State())
+	add(optimizerPrefix, r.optimizer.State())
+	return append(all, checkpoint.Array{Name: recentName, Shape: []int{r.recent.rows, r.recent.d}, Data: r.recent.data})
+}
+
+// Names in the checkpoint of what is not the network.
+const (
+	methodPrefix    = "method."
+	optimizerPrefix = "optimizer."
+	recentName      = "recent_embeddings"
+)
+
+// ofNetwork reports whether an array of the checkpoint belongs to the network.
+func ofNetwork(name string) bool {
+	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) && name != recentName
 }
 
 // stored is the shape of a parameter as its values lie in memory: r × s × c × k

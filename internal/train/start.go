@@ -204,7 +204,13 @@ func (r *run) position() (resumed bool, err error) {
 	case err != nil:
 		return false, err
 	case at.Config != config:
-		return false, fmt.Errorf("%s was changed since the checkpoint was written; undo the change, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
+		if err := r.build(); err != nil {
+			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
+		}
+		if err := checkpoint.Match(path, r.arrays(), ofNetwork); err != nil {
+			return false, err
+		}
+		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 	case at.Fingerprint != r.at.Fingerprint:
 		return false, fmt.Errorf("the images in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"vicreg/internal/eval"
 	"vicreg/internal/loss"
+	"vicreg/internal/method"
 	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 	"vicreg/internal/safetensors"
@@ -52,8 +53,7 @@ says about them is not read.`,
 		if err := c.Validate(); err != nil {
 			return usageError{err}
 		}
-		v.Lambda, v.Mu, v.Nu, v.Gamma, v.Eps = c.Loss.Lambda, c.Loss.Mu, c.Loss.Nu, c.Loss.Gamma, c.Loss.Eps
-		if v.Convention, err = loss.ParseConvention(c.Loss.Convention); err != nil {
+		if v, err = method.NewLoss(c.Loss); err != nil {
 			return usageError{err}
 		}
 		parallel.SetWorkers(threads)

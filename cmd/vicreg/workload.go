@@ -9,7 +9,6 @@ import (
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
-	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
@@ -131,9 +130,7 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	o := c.Optimizer
-	opt, err := optim.New(m.Params(), optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
-		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps})
+	opt, err := method.NewOptimizer(c, m.Params())
 	if err != nil {
 		return nil, 0, 0, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
+	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
 	"vicreg/internal/runlog"
@@ -87,4 +88,11 @@ func NewEncoder(c model.ResNetConfig, seed uint64) (*model.ResNet, error) {
 func EncoderConfig(c recipe.Config) model.ResNetConfig {
 	e := c.Encoder
 	return model.ResNetConfig{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: c.Channels, ZeroInitResidual: e.ZeroInitResidual}
+}
+
+// NewOptimizer returns the optimizer of a configuration for some parameters.
+func NewOptimizer(c recipe.Config, params []*nn.Param) (optim.Optimizer, error) {
+	o := c.Optimizer
+	return optim.New(params, optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
+		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps})
 }

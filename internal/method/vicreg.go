@@ -31,16 +31,18 @@ func newVICReg(c recipe.Config) (Method, error) {
 	if err != nil {
 		return nil, err
 	}
-	convention, err := loss.ParseConvention(c.Loss.Convention)
+	l, err := NewLoss(c.Loss)
 	if err != nil {
 		return nil, err
 	}
 	branch := &model.Branch{Encoder: encoder, Expander: expander}
-	return &vicreg{
-		joint: model.NewJoint(branch, branch),
-		loss: loss.VICReg{Lambda: c.Loss.Lambda, Mu: c.Loss.Mu, Nu: c.Loss.Nu,
-			Gamma: c.Loss.Gamma, Eps: c.Loss.Eps, Convention: convention},
-	}, nil
+	return &vicreg{joint: model.NewJoint(branch, branch), loss: l}, nil
+}
+
+// NewLoss returns the loss of a configuration.
+func NewLoss(c recipe.Loss) (loss.VICReg, error) {
+	convention, err := loss.ParseConvention(c.Convention)
+	return loss.VICReg{Lambda: c.Lambda, Mu: c.Mu, Nu: c.Nu, Gamma: c.Gamma, Eps: c.Eps, Convention: convention}, err
 }
 
 func (m *vicreg) Params() []*nn.Param        { return m.joint.Params() }

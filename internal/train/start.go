@@ -289,9 +289,7 @@ func (r *run) build() (err error) {
 	if r.method, err = method.New(c); err != nil {
 		return err
 	}
-	o := c.Optimizer
-	if r.optimizer, err = optim.New(r.method.Params(), optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
-		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps}); err != nil {
+	if r.optimizer, err = method.NewOptimizer(c, r.method.Params()); err != nil {
 		return err
 	}
 	r.steps = batch.Steps(len(r.trainData.Items), c.Batch)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -207,7 +208,9 @@ func writeBad(out io.Writer, bad []string) {
 
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
-	writeBad(c.out, s.Bad)
+	if s.BadImages > 0 { // named when they were found
+		fmt.Fprintf(c.out, "\n%d images could not be read and were skipped; %s lists them\n", s.BadImages, filepath.Join(c.plan.Folder, runlog.SummaryFile))
+	}
 	fmt.Fprintf(c.out, "\n%d epochs on %d images in %s, %.0f images/s\n", s.Epochs, s.Images,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 	writeScores(c.out, s)

@@ -48,8 +48,7 @@ func TestPlainConsole(t *testing.T) {
 		"\nepoch 2/10  step 15/100  260 images/s  8m30s left  25% waiting for data  invariance 0.125  variance 0.5  covariance 3.25\n",
 		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
 		"\nwarning: looks like collapse\n",
-		"\n25 images could not be read and were skipped:\n  a.jpg:_empty\n",
-		"\n  and 5 more\n",
+		"\n25 images could not be read and were skipped; runs/a/summary.json lists them\n",
 		"            kNN      75.50%    84.40%\n",
 		"   linear probe      76.70%    87.00%\n",
 		"\nRun folder: runs/a\n",
@@ -88,6 +87,15 @@ func TestLiveConsole(t *testing.T) {
 	// The line of the epoch stands alone, the live line cleared before it.
 	if !strings.Contains(wide, "\r\033[Kepoch  2/10  loss") {
 		t.Errorf("the epoch's line does not clear the live one: %q", wide)
+	}
+}
+
+func TestBadImagesAreListed(t *testing.T) {
+	var out strings.Builder
+	writeBad(&out, aSummary.Bad)
+	if got := out.String(); !strings.HasPrefix(got, "\n25 images could not be read and were skipped:\n  a.jpg:_empty\n") ||
+		!strings.HasSuffix(got, "\n  and 5 more\n") || strings.Count(got, "a.jpg") != 20 {
+		t.Errorf("got %q", got)
 	}
 }
 

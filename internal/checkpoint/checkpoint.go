@@ -40,6 +40,9 @@ type State struct {
 	Loss  float64      `json:"loss"` // sums over the epoch so far
 	Terms runlog.Terms `json:"terms"`
 
+	EpochSeconds float64 `json:"epoch_seconds"`      // in the epoch's steps and their data so far,
+	EpochWait    float64 `json:"epoch_wait_seconds"` // of them waiting for data
+
 	MetricsSize  int64   `json:"metrics_size"`  // bytes
 	Seconds      float64 `json:"seconds"`       // of the run so far, pauses left out
 	TrainSeconds float64 `json:"train_seconds"` // of them, in steps and their data

@@ -14,6 +14,7 @@ import (
 func (r *run) add(loss float64, terms runlog.Terms) {
 	if r.at.Step == 1 {
 		r.at.Loss, r.at.Terms = 0, make(runlog.Terms, len(terms))
+		r.at.EpochSeconds, r.at.EpochWait = 0, 0
 	}
 	r.at.Loss += loss
 	for i, t := range terms {
@@ -53,30 +54,22 @@ func (r *run) checkFinite(loss float64, terms runlog.Terms, norm float64) error 
 
 // clock measures how fast a run goes.
 type clock struct {
-	began       time.Time // of this process's part of the run
-	before      float64   // seconds of the parts before it
-	step, wait  float64   // seconds of a step and of its waiting for data: moving averages
-	epoch       float64   // seconds of the epoch's steps in this part,
-	epochWait   float64   // of them waiting for data,
-	epochImages int       // and their images
+	began      time.Time // of this process's part of the run
+	before     float64   // seconds of the parts before it
+	step, wait float64   // seconds of a step and of its waiting for data: moving averages
 }
 
 // newest is the weight of the newest step in the moving averages.
 const newest = 0.1
 
-// add takes in a step over some images.
-func (c *clock) add(s, waited time.Duration, images int) {
-	step, wait := s.Seconds(), waited.Seconds()
+// add takes in the seconds of a step and of its waiting for data.
+func (c *clock) add(step, wait float64) {
 	if c.step == 0 {
 		c.step, c.wait = step, wait
 	}
 	c.step += newest * (step - c.step)
 	c.wait += newest * (wait - c.wait)
-	c.epoch, c.epochWait, c.epochImages = c.epoch+step, c.epochWait+wait, c.epochImages+images
 }
-
-// startEpoch forgets the epoch before.
-func (c *clock) startEpoch() { c.epoch, c.epochWait, c.epochImages = 0, 0, 0 }
 
 // elapsed returns the seconds of the whole run, pauses left out.
 func (c *clock) elapsed() float64 { return c.before + time.Since(c.began).Seconds() }

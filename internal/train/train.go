@@ -33,7 +33,6 @@ func (r *run) train(ctx context.Context) error {
 	defer context.AfterFunc(ctx, loader.Close)()
 	r.saved = time.Now()
 	for r.at.Epoch < c.Epochs {
-		r.clock.startEpoch()
 		for r.at.Step < r.steps {
 			if err := r.step(ctx, loader, schedule); err != nil {
 				return err
@@ -59,7 +58,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 	if err != nil {
 		return err
 	}
-	waited := time.Since(began)
+	waited := time.Since(began).Seconds()
 
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
@@ -76,10 +75,10 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 	// Account.
 	r.add(loss, terms)
-	took := time.Since(began)
-	r.clock.add(took, waited, c.Batch)
-	r.at.TrainSeconds += took.Seconds()
-	r.at.WaitSeconds += waited.Seconds()
+	took := time.Since(began).Seconds()
+	r.clock.add(took, waited)
+	r.at.TrainSeconds, r.at.WaitSeconds = r.at.TrainSeconds+took, r.at.WaitSeconds+waited
+	r.at.EpochSeconds, r.at.EpochWait = r.at.EpochSeconds+took, r.at.EpochWait+waited
 	s := runlog.Step{Event: "step", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Loss: loss, Terms: terms, LR: lr, GradNorm: norm,
 		Images: per(float64(c.Batch), r.clock.step), WaitShare: per(r.clock.wait, r.clock.step)}
 	r.report.Step(s)
@@ -104,7 +103,7 @@ func (r *run) endEpoch(ctx context.Context, loader *batch.Loader, schedule optim
 	c := r.config
 	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}
 	e.Loss, e.Terms = r.means()
-	e.Images, e.WaitShare = per(float64(r.clock.epochImages), r.clock.epoch), per(r.clock.epochWait, r.clock.epoch)
+	e.Images, e.WaitShare = per(float64(r.at.Step*c.Batch), r.at.EpochSeconds), per(r.at.EpochWait, r.at.EpochSeconds)
 	s := eval.NewSpectrum(r.recent.data, r.recent.rows, r.recent.d)
 	collapsed, why := s.Collapsed(r.method.TargetStd())
 	e.EmbeddingStd, e.Correlation, e.Rank, e.Collapsed = s.Std, s.Correlation, s.Rank, collapsed

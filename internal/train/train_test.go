@@ -117,6 +117,9 @@ func result(t *testing.T, folder string) (model []byte, metrics string) {
 		metrics += fmt.Sprint(s.Epoch, s.Step, s.Loss, s.Terms, s.LR, s.GradNorm, "\n")
 	}
 	for _, e := range m.Epochs {
+		if !(e.Images > 0) {
+			t.Errorf("epoch %d at %v images a second", e.Epoch, e.Images)
+		}
 		metrics += fmt.Sprint(e.Epoch, e.Step, e.Loss, e.Terms, e.LR, e.EmbeddingStd, e.Correlation, e.Rank, *e.KNN, "\n")
 	}
 	for _, w := range m.Warnings {

@@ -10,8 +10,9 @@ import (
 // KNN returns the share of test images whose class the nearest training images
 // tell: the o.K of greatest cosine s vote with exp(s / o.Temperature) for their
 // own class (Wu et al., "Unsupervised feature learning via non-parametric
-// instance discrimination", 2018, section 3.4). Of equal cosines the earlier
-// training image counts as nearer, of equal votes the earlier class wins.
+// instance discrimination", 2018, section 3.4). Where there are fewer training
+// images than that, all vote. Of equal cosines the earlier training image counts
+// as nearer, of equal votes the earlier class wins.
 func KNN(train, test Set, o Options) (float64, error) {
 	o = o.filled()
 	if o.K < 1 || !(o.Temperature > 0) {
@@ -22,19 +23,17 @@ func KNN(train, test Set, o Options) (float64, error) {
 		return 0, err
 	}
 	n, m, d := len(t.train.Labels), len(t.test.Labels), t.train.D
-	if o.K > n {
-		return 0, fmt.Errorf("k is %d, but there are only %d labelled training images: choose a smaller k", o.K, n)
-	}
+	k := min(o.K, n)
 	near := unit(t.train.X, d)
 	far := unit(t.test.X, d)
 
 	// Cosines come in blocks of test × training images; what stays of them is
-	// the best K of each test image.
+	// the best k of each test image.
 	const high, wide = 256, 2048
 	cos := make([]float32, high*wide)
 	best := make([]neighbours, min(high, m))
 	for i := range best {
-		best[i] = neighbours{make([]float32, o.K), make([]int, o.K), 0}
+		best[i] = neighbours{make([]float32, k), make([]int, k), 0}
 	}
 	hits := 0
 	for i := 0; i < m; i += high {

@@ -140,6 +140,7 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 	} else if err := r.scan(ctx); err != nil {
 		return nil, err
 	}
+	unscored := r.withoutOneClass()
 	if err := r.build(); err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 	defer r.log.Close()
 	r.report.Start(r.plan())
 	if !resumed {
-		if err := r.start(); err != nil {
+		if err := r.start(unscored); err != nil {
 			return nil, err
 		}
 	}
@@ -283,6 +284,22 @@ func (r *run) withoutBad() {
 	}
 }
 
+// withoutOneClass forgets labels that cannot score an encoder, and says why.
+func (r *run) withoutOneClass() (why string) {
+	if r.testData == nil {
+		return ""
+	}
+	classes := map[int]bool{}
+	for _, item := range r.trainData.Items {
+		classes[item.Label] = true
+	}
+	if len(classes) > 1 {
+		return ""
+	}
+	r.testData, r.testSource = nil, nil
+	return "the training images are all of one class, so there will be no scores"
+}
+
 // build makes everything that computes, as it is before the first step.
 func (r *run) build() (err error) {
 	c := r.config
@@ -300,8 +317,9 @@ func (r *run) build() (err error) {
 	return nil
 }
 
-// start writes what stands in a run before its first step.
-func (r *run) start() (err error) {
+// start writes what stands in a run before its first step, and a warning that is
+// not empty.
+func (r *run) start(warning string) (err error) {
 	if r.at.Config, err = digest(r.config); err != nil {
 		return err
 	}
@@ -311,6 +329,11 @@ func (r *run) start() (err error) {
 			if err := r.warn("skipped a bad image: %s", b.Reason); err != nil {
 				return err
 			}
+		}
+	}
+	if warning != "" {
+		if err := r.warn("%s", warning); err != nil {
+			return err
 		}
 	}
 	return r.save()

@@ -300,6 +300,30 @@ func TestBadImagesAreSkippedCountedAndListed(t *testing.T) {
 	}
 }
 
+// Labels are never needed: where they do not suffice, the run goes on without.
+func TestFewLabels(t *testing.T) {
+	c := config(t)
+	c.Data.Source, c.Data.Labels, c.Epochs = t.TempDir(), "folders", 1
+	class := func(name string) {
+		if err := os.Rename(photos(t, 12), filepath.Join(c.Data.Source, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	class("only")
+	b := &breaker{}
+	s, err := pretrain(c, b)
+	if err != nil || s.KNN != nil || len(b.warnings) != 1 || !strings.Contains(b.warnings[0], "all of one class") {
+		t.Errorf("one class: %+v, %v, warnings %q", s, err, b.warnings)
+	}
+
+	class("other") // 20 images to train on, fewer than vote with one left out
+	c.Out, c.Data.Limit = filepath.Join(t.TempDir(), "run"), 19
+	b = &breaker{}
+	if s, err = pretrain(c, b); err != nil || s.KNN == nil || s.Linear == nil || len(b.warnings) != 0 {
+		t.Errorf("19 images: %+v, %v, warnings %q", s, err, b.warnings)
+	}
+}
+
 func TestMistakesAreNamed(t *testing.T) {
 	c := config(t)
 	c.Batch = 43

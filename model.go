@@ -218,7 +218,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.embedder(0, o.Workers).Score(ctx, untrained, fit, held, eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
+	s, err := m.embedder(0, o.Workers).Score(ctx, untrained, pretrained.Images{Source: fit}, pretrained.Images{Source: held}, eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -225,7 +225,7 @@ Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of an
 // writeScores writes the scores of the trained encoder beside the untrained one's.
 func writeScores(out io.Writer, s runlog.Summary) {
 	if s.KNN == nil && s.Linear == nil {
-		fmt.Fprintln(out, "No labels, so no scores: vicreg eval scores the encoder on labelled images.")
+		fmt.Fprintln(out, "No scores: vicreg eval takes them on labelled images.")
 		return
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)

@@ -99,10 +99,10 @@ func TestBadImagesAreListed(t *testing.T) {
 	}
 }
 
-func TestNoLabelsNoScores(t *testing.T) {
+func TestNoScores(t *testing.T) {
 	var out strings.Builder
 	writeScores(&out, runlog.Summary{})
-	if got := out.String(); !strings.HasPrefix(got, "No labels") || strings.Contains(got, "%") {
+	if got := out.String(); !strings.HasPrefix(got, "No scores") || strings.Contains(got, "%") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -73,10 +73,10 @@ func (e *Embedder) Embed(ctx context.Context, s *batch.Source, items []int) ([]f
 	}
 }
 
-// Set returns the features and labels of the images that items lists (nil: all).
-func (e *Embedder) Set(ctx context.Context, s *batch.Source, items []int) (eval.Set, error) {
-	x, err := e.Embed(ctx, s, items)
-	return eval.Set{X: x, D: e.Dim(), Labels: labels(s.Data(), items)}, err
+// Set returns the features and labels of some images.
+func (e *Embedder) Set(ctx context.Context, images Images) (eval.Set, error) {
+	x, err := e.Embed(ctx, images.Source, images.Items)
+	return eval.Set{X: x, D: e.Dim(), Labels: labels(images.Source.Data(), images.Items)}, err
 }
 
 func labels(d *dataset.Dataset, items []int) []int {
@@ -93,9 +93,15 @@ func labels(d *dataset.Dataset, items []int) []int {
 // Scores are those of an encoder and of the same one untrained.
 type Scores struct{ Trained, Untrained eval.Scores }
 
+// Images are those of a source that Items lists (nil: all).
+type Images struct {
+	Source *batch.Source
+	Items  []int
+}
+
 // Score evaluates an encoder and the same one untrained, fitted on train and
 // scored on test. It calls phase before each part of the work.
-func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test *batch.Source, o eval.Options, phase func(string)) (Scores, error) {
+func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Images, o eval.Options, phase func(string)) (Scores, error) {
 	var s Scores
 	for _, part := range []struct {
 		what    string
@@ -105,11 +111,11 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 		phase("embedding with the " + part.what + " encoder")
 		one := *e
 		one.Encoder, one.Expander = part.encoder, nil
-		fit, err := one.Set(ctx, train, nil)
+		fit, err := one.Set(ctx, train)
 		if err != nil {
 			return s, err
 		}
-		held, err := one.Set(ctx, test, nil)
+		held, err := one.Set(ctx, test)
 		if err != nil {
 			return s, err
 		}

@@ -11,6 +11,7 @@ import (
 	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
+	"vicreg/internal/pretrained"
 	"vicreg/internal/runlog"
 )
 
@@ -28,6 +29,9 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		err := r.score(ctx, s)
 		if ctx.Err() != nil {
 			return nil, r.interrupt()
+		}
+		if err != nil {
+			err = r.warn("the encoder is trained and saved, but has no scores: %s", err)
 		}
 		if err != nil {
 			return nil, err
@@ -77,7 +81,7 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 	if err != nil {
 		return err
 	}
-	got, err := r.embedder.Score(ctx, untrained, r.trainSource, r.testSource, r.scoring(), r.report.Phase)
+	got, err := r.embedder.Score(ctx, untrained, r.good(r.trainSource, 0), r.good(r.testSource, 0), r.scoring(), r.report.Phase)
 	if err != nil {
 		return err
 	}
@@ -92,31 +96,45 @@ func (r *run) scoring() eval.Options {
 
 // knn scores the encoder as it is now, on part of the images.
 func (r *run) knn(ctx context.Context) (float64, error) {
-	part := func(s *batch.Source) (eval.Set, error) {
-		n, most := len(s.Data().Items), r.config.Eval.Limit
-		if most == 0 || most > n {
-			most = n
-		}
-		items := make([]int, most)
-		for i := range items {
-			items[i] = i * n / most
-		}
-		return r.embedder.Set(ctx, s, items)
-	}
 	r.report.Phase("nearest neighbours")
-	train, err := part(r.trainSource)
+	train, err := r.embedder.Set(ctx, r.good(r.trainSource, r.config.Eval.Limit))
 	if err != nil {
 		return 0, err
 	}
-	test, err := part(r.testSource)
+	test, err := r.embedder.Set(ctx, r.good(r.testSource, r.config.Eval.Limit))
 	if err != nil {
 		return 0, err
 	}
 	return eval.KNN(train, test, r.scoring())
 }
 
+// good returns most images of a source (0: all), spread evenly, without those
+// that have turned bad.
+func (r *run) good(s *batch.Source, most int) pretrained.Images {
+	bad := map[string]bool{}
+	for _, b := range r.at.BadLate {
+		bad[b.Name] = true
+	}
+	var items []int
+	for i, item := range s.Data().Items {
+		if !bad[item.Name] {
+			items = append(items, i)
+		}
+	}
+	if n := len(items); 0 < most && most < n {
+		for i := range most {
+			items[i] = items[i*n/most]
+		}
+		items = items[:most]
+	}
+	return pretrained.Images{Source: s, Items: items}
+}
+
 // takeBad warns of images that have turned bad since the run started.
 func (r *run) takeBad(late []batch.Bad) error {
+	if len(late) == 0 {
+		return nil
+	}
 	known := map[string]bool{}
 	for _, b := range r.at.BadLate {
 		known[b.Name] = true

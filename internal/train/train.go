@@ -38,7 +38,7 @@ func (r *run) train(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.endEpoch(ctx, loader, schedule); err != nil {
+		if err := r.endEpoch(ctx, schedule); err != nil {
 			return err
 		}
 	}
@@ -59,6 +59,9 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 		return err
 	}
 	waited := time.Since(began).Seconds()
+	if err := r.takeBad(loader.Bad()); err != nil {
+		return err
+	}
 
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
@@ -99,7 +102,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 }
 
 // endEpoch takes the figures of an epoch whose steps are all done, and saves.
-func (r *run) endEpoch(ctx context.Context, loader *batch.Loader, schedule optim.Schedule) error {
+func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	c := r.config
 	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}
 	e.Loss, e.Terms = r.means()
@@ -112,10 +115,11 @@ func (r *run) endEpoch(ctx context.Context, loader *batch.Loader, schedule optim
 		if ctx.Err() != nil {
 			return r.interrupt() // a resumed run comes back to the end of this epoch
 		}
-		if err != nil {
+		if err == nil {
+			e.KNN = &knn
+		} else if err := r.warn("the encoder could not be scored: %s", err); err != nil {
 			return err
 		}
-		e.KNN = &knn
 	}
 	e.Seconds = r.clock.elapsed()
 	r.report.Epoch(e)
@@ -126,9 +130,6 @@ func (r *run) endEpoch(ctx context.Context, loader *batch.Loader, schedule optim
 		if err := r.warn("%s", why); err != nil {
 			return err
 		}
-	}
-	if err := r.takeBad(loader.Bad()); err != nil {
-		return err
 	}
 	r.at.Epoch, r.at.Step = r.at.Epoch+1, 0
 	return r.save()

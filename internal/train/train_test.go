@@ -300,6 +300,54 @@ func TestBadImagesAreSkippedCountedAndListed(t *testing.T) {
 	}
 }
 
+// Images that turn bad after the start are replaced, and left out of the scores;
+// where a test image does, there are no scores, but a model all the same.
+func TestImagesThatTurnBad(t *testing.T) {
+	c := config(t)
+	c.Data.Source = t.TempDir()
+	for part, n := range map[string]int{"train": 12, "test": 5} {
+		for _, class := range []string{"a", "b"} {
+			folder := filepath.Join(c.Data.Source, part, class)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(folder), 0o755), os.Rename(photos(t, n), folder)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	resume := func(broken string) (*runlog.Summary, []string) {
+		t.Helper()
+		c.Out = filepath.Join(t.TempDir(), "run")
+		if _, err := pretrain(c, &breaker{step: 2}); !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		path := filepath.Join(c.Data.Source, broken)
+		if err := os.Truncate(path, 40); err != nil {
+			t.Fatal(err)
+		}
+		b := &breaker{}
+		s, err := Resume(t.Context(), c.Out, Options{Reporter: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(c.Out, runlog.ModelFile)); err != nil {
+			t.Error(err)
+		}
+		for _, w := range b.warnings {
+			if !strings.Contains(w, path) {
+				t.Errorf("a warning without %s: %s", path, w)
+			}
+		}
+		return s, b.warnings
+	}
+	s, warnings := resume("train/b/05.png")
+	if strings.Count(strings.Join(warnings, " "), "turned bad") != 1 || s.BadImages != 1 || s.KNN == nil || s.Linear == nil {
+		t.Errorf("a training image: %+v, warnings %q", s, warnings)
+	}
+	s, warnings = resume("test/b/03.png")
+	if len(warnings) != 3 || s.KNN != nil || s.Linear != nil || s.Steps != 4 { // two epochs and the end
+		t.Errorf("a test image: %+v, warnings %q", s, warnings)
+	}
+}
+
 // Labels are never needed: where they do not suffice, the run goes on without.
 func TestFewLabels(t *testing.T) {
 	c := config(t)

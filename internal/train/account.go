@@ -37,7 +37,7 @@ func (r *run) means() (float64, runlog.Terms) {
 func (r *run) checkFinite(loss float64, terms runlog.Terms, norm float64) error {
 	bad := func(what string, v float64) error {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return &NotFinite{Step: r.at.Steps + 1, What: what, Value: v, Last: r.lastGood()}
+			return &NotFinite{Step: r.at.Steps + 1, What: what, Value: v, Last: r.lastFinite()}
 		}
 		return nil
 	}

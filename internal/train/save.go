@@ -86,6 +86,20 @@ func (r *run) lastGood() string {
 	return fmt.Sprintf("the last good checkpoint is %s, after step %d", r.file(runlog.CheckpointFile), r.savedStep)
 }
 
+// lastFinite is lastGood for a step that is not finite: a checkpoint from right
+// before it holds the weights that made it so.
+func (r *run) lastFinite() string {
+	if r.savedStep != r.at.Steps || r.at.Steps == 0 {
+		return r.lastGood()
+	}
+	path := r.file(runlog.CheckpointFile)
+	previous := path + checkpoint.Suffix
+	if s, err := checkpoint.Peek(previous); err == nil && s.Steps < r.at.Steps {
+		return fmt.Sprintf("%s already holds the weights that led to it; the last good checkpoint is %s, after step %d", path, previous, s.Steps)
+	}
+	return fmt.Sprintf("%s already holds the weights that led to it", path)
+}
+
 func (r *run) saveModel() error {
 	c := r.config
 	meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c), Expander: c.Expander, Size: c.Size,

@@ -236,6 +236,22 @@ func TestNotFiniteStopsAndNamesTheCheckpoint(t *testing.T) {
 	}
 }
 
+// A checkpoint right before the step that is not finite is not a good one.
+func TestNotFiniteAfterACheckpoint(t *testing.T) {
+	c := config(t)
+	c.Optimizer.Name, c.Optimizer.BaseLR, c.Warmup = "sgd", 1e25, 0
+	c.Batch, c.Epochs = 42, 4 // an epoch is a step
+	_, err := pretrain(c, &breaker{})
+	var nf *NotFinite
+	if !errors.As(err, &nf) {
+		t.Fatalf("a learning rate of 10²⁵: %v", err)
+	}
+	want := fmt.Sprintf("the last good checkpoint is %s.previous, after step %d", filepath.Join(c.Out, "checkpoint"), nf.Step-2)
+	if !strings.Contains(err.Error(), want) {
+		t.Errorf("%q does not say %q", err, want)
+	}
+}
+
 func TestCollapseIsWarnedOf(t *testing.T) {
 	c := config(t)
 	c.Loss.Mu, c.Loss.Nu, c.Epochs, c.Warmup = 0, 0, 12, 0 // invariance alone: the paper's table 7

@@ -20,17 +20,19 @@ func tileShape(rem int) (rows, cols int) {
 // exactly, what tileShape says. k is not 0.
 //
 //	c[i*crs+j] (+)= Σ_p a[i*ars+p*aks] · b[p*brs+j]
-func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+//
+// Meanwhile it fetches what lies ahead elements beyond its part of b.
+func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
 	_ = a[(rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+cols-1]
 	_ = c[(rows-1)*crs+cols-1]
 	switch {
 	case cols == 32:
-		tileAVX512x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileAVX512x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
 	case cpu.AVX512:
-		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
 	case cpu.AVX2:
-		tileAVX2x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileAVX2x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
 	default:
 		plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 	}

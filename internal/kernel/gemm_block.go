@@ -51,7 +51,7 @@ func block(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []flo
 				if brs == 0 {
 					at, step = j*k+p*w, w
 				}
-				part(rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, accumulate || p > 0)
+				part(rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, accumulate || p > 0)
 				j += w
 			}
 		}
@@ -66,9 +66,9 @@ func share(n, most int) int {
 }
 
 // part computes a tile of w columns, or fewer if only cols are left.
-func part(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func part(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
 	if w <= cols {
-		tile(rows, w, k, c, crs, a, ars, aks, b, brs, accumulate)
+		tile(rows, w, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
 	} else {
 		edge(rows, cols, w, k, c, crs, a, ars, aks, b, brs, accumulate)
 	}
@@ -85,7 +85,7 @@ func edge(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int,
 		for q := range kp {
 			copy(bt[q*w:], b[(p+q)*brs:][:cols])
 		}
-		tile(rows, w, kp, ct[:], w, a[p*aks:], ars, aks, bt[:], w, p > 0)
+		tile(rows, w, kp, ct[:], w, a[p*aks:], ars, aks, bt[:], w, 0, p > 0)
 	}
 	for i := range rows {
 		out := c[i*crs:][:cols]

@@ -4,7 +4,7 @@ package kernel
 
 func tileShape(rem int) (rows, cols int) { return 4, 16 }
 
-func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
 	plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 }
 

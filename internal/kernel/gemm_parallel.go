@@ -28,7 +28,7 @@ var sharedLen = 4 << 20
 func (g *product) run() {
 	stream := g.m <= streamRows && !g.b.Trans
 	if stream {
-		g.deep = max(32, g.m)
+		g.deep = 128
 		g.cut(1024, g.m)
 	} else {
 		g.deep = share(g.k, depth)
@@ -146,7 +146,7 @@ func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, ac
 	for i := 0; i < m; i += high {
 		for j := 0; j < n; j += w {
 			_, w = tileShape(n - j)
-			part(min(high, m-i), n-j, w, k, c[i*crs+j:], crs, a.Data[i*ars:], ars, aks, b[j*k:], w, accumulate)
+			part(min(high, m-i), n-j, w, k, c[i*crs+j:], crs, a.Data[i*ars:], ars, aks, b[j*k:], w, 0, accumulate)
 			f.step()
 		}
 	}
@@ -174,15 +174,13 @@ func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, ac
 		kb := min(g.deep, g.k-p)
 		a := copyApart(&s.a, g.a.part(i, p, m, kb))
 		ars, aks := a.steps()
-		acc := accumulate || p > 0
 		for x := 0; x < n; {
 			_, w := tileShape(n - x)
-			if next := p + g.deep; next < g.k {
-				prefetchRows(g.b.part(next, j+x, min(g.deep, g.k-next), min(w, n-x)))
-			}
 			b := g.b.Data[p*g.b.Stride+j+x:]
+			ahead := g.deep * g.b.Stride
 			for y := 0; y < m; y += high {
-				part(min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, acc)
+				part(min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, ahead, accumulate || p > 0)
+				ahead = 0
 			}
 			x += w
 		}

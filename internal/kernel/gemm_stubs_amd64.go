@@ -19,8 +19,10 @@ package kernel
 //		}
 //	}
 //
+// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+//
 //go:noescape
-func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
 // tileAVX512x16 computes a tile of 1 to 14 rows × 16 columns; strides count bytes:
 //
@@ -37,8 +39,10 @@ func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //		}
 //	}
 //
+// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+//
 //go:noescape
-func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
 // tileAVX2x16 computes a tile of 1 to 6 rows × 16 columns; strides count bytes:
 //
@@ -55,8 +59,10 @@ func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //		}
 //	}
 //
+// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+//
 //go:noescape
-func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
 // packRowsAVX2x32 copies k rows, stride bytes apart, to panels of 32 columns:
 //

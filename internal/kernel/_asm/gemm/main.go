@@ -54,7 +54,7 @@ func (t avx2) multiplyAdd(a Mem, b, acc []VecVirtual) {
 // function generates a function with one section for each number of rows.
 func function(name string, maxRows int, t isa) {
 	vectors, bytes := t.columns()
-	TEXT(name, NOSPLIT, "func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)")
+	TEXT(name, NOSPLIT, "func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, c *float32, crs uintptr, accumulate bool)")
 	Pragma("noescape")
 	Doc(
 		fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes:", name, maxRows, vectors*bytes/4),
@@ -71,6 +71,8 @@ func function(name string, maxRows int, t isa) {
 		"\t\t\tc[i*crs+4*j] = sum",
 		"\t\t}",
 		"\t}",
+		"",
+		"Meanwhile it fetches what lies ahead bytes beyond the rows of b.",
 	)
 	rows := Load(Param("rows"), GP64())
 	for n := maxRows; n > 1; n-- {
@@ -91,6 +93,7 @@ func section(rows int, t isa) {
 	k := Load(Param("k"), GP64())
 	b := Load(Param("b"), GP64())
 	bks := Load(Param("bks"), GP64())
+	ahead := Load(Param("ahead"), GP64())
 	row, step := pointers(rows)
 	acc := make([][]VecVirtual, rows)
 	for i := range acc {
@@ -117,6 +120,9 @@ func section(rows int, t isa) {
 	for v := range bv {
 		bv[v] = t.register()
 		VMOVUPS(Mem{Base: b, Disp: bytes * v}, bv[v])
+	}
+	for at := 0; at < vectors*bytes; at += 64 {
+		PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: at})
 	}
 	ADDQ(bks, b)
 	for i := range rows {

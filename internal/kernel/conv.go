@@ -12,7 +12,7 @@ func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	switch {
 	case s.linear():
 		linearForward(y, s, src, w, sums)
-	case s.winograd():
+	case s.winograd(false):
 		winogradForward(y, s, src, w, sums)
 	default:
 		directForward(y, s, src, w, sums)
@@ -28,7 +28,7 @@ func ConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	switch {
 	case s.linear():
 		linearInputGrad(dx, s, g, w, f)
-	case s.winograd():
+	case s.winograd(false):
 		winogradInputGrad(dx, s, g, w, f)
 	default:
 		directInputGrad(dx, s, g, w, f)
@@ -43,7 +43,7 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	switch {
 	case s.linear():
 		linearWeightGrad(dw, s, g, src)
-	case s.winograd():
+	case s.winograd(true):
 		winogradWeightGradient(dw, s, g, src)
 	default:
 		directWeightGrad(dw, s, g, src)

@@ -21,6 +21,7 @@ var benchConvs = []struct {
 	{"3x3_256_8", Conv{N: 64, H: 8, W: 8, C: 256, K: 256, R: 3, S: 3, Stride: 1, Pad: 1}},
 	{"3x3_512_4", Conv{N: 128, H: 4, W: 4, C: 512, K: 512, R: 3, S: 3, Stride: 1, Pad: 1}},
 	{"3x3s2_64_32", Conv{N: 64, H: 32, W: 32, C: 64, K: 128, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_128_16", Conv{N: 128, H: 16, W: 16, C: 128, K: 256, R: 3, S: 3, Stride: 2, Pad: 1}},
 	{"3x3s2_256_8", Conv{N: 128, H: 8, W: 8, C: 256, K: 512, R: 3, S: 3, Stride: 2, Pad: 1}},
 	{"1x1s2_64_32", Conv{N: 64, H: 32, W: 32, C: 64, K: 128, R: 1, S: 1, Stride: 2}},
 	{"3x3_64_56", Conv{N: 16, H: 56, W: 56, C: 64, K: 64, R: 3, S: 3, Stride: 1, Pad: 1}},
@@ -39,6 +40,11 @@ var benchConvs = []struct {
 	{"3x3_64_7", Conv{N: 256, H: 7, W: 7, C: 64, K: 64, R: 3, S: 3, Stride: 1, Pad: 1}},
 	{"3x3_128_4", Conv{N: 256, H: 4, W: 4, C: 128, K: 128, R: 3, S: 3, Stride: 1, Pad: 1}},
 	{"3x3s2_16_28", Conv{N: 256, H: 28, W: 28, C: 16, K: 32, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_32_14", Conv{N: 256, H: 14, W: 14, C: 32, K: 64, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_64_7", Conv{N: 256, H: 7, W: 7, C: 64, K: 128, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_128_56", Conv{N: 16, H: 56, W: 56, C: 128, K: 128, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_256_28", Conv{N: 16, H: 28, W: 28, C: 256, K: 256, R: 3, S: 3, Stride: 2, Pad: 1}},
+	{"3x3s2_512_14", Conv{N: 16, H: 14, W: 14, C: 512, K: 512, R: 3, S: 3, Stride: 2, Pad: 1}},
 }
 
 // BenchmarkConv runs the three passes as training does, with normalisation and

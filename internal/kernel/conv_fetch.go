@@ -73,6 +73,27 @@ func steps(m, n int) int {
 	return (m + high - 1) / high * ((n + packedColumns - 1) / packedColumns)
 }
 
+// multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the
+// way.
+func multiplyTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
+	for p := 0; p < k; p += deepTN {
+		kb := min(deepTN, k-p)
+		for i := 0; i < m; i += highTN {
+			blockTN(min(highTN, m-i), n, kb, c[i*crs:], crs, a[p*ars+i:], ars, b[p*brs:], brs, accumulate || p > 0)
+			f.step()
+		}
+	}
+}
+
+// stepsTN returns how many steps multiplyTN takes.
+func stepsTN(m, k int) int { return (m + highTN - 1) / highTN * ((k + deepTN - 1) / deepTN) }
+
+// Rows and depth of the part of a product after which multiplyTN fetches.
+const (
+	highTN = 28
+	deepTN = 256
+)
+
 // fetchRows queues rows [y0, y1), as far as there are, of images [n0, n1): of
 // several images, all rows.
 func (m *image) fetchRows(f *fetcher, n0, n1, y0, y1 int) {
@@ -84,6 +105,20 @@ func (m *image) fetchRows(f *fetcher, n0, n1, y0, y1 int) {
 	f.add(m.x[lo:hi])
 	if m.other != nil {
 		f.add(m.y[lo:hi])
+	}
+}
+
+// fetchShare queues one of some shares of the rows from y0 of image n0 to y1 of
+// image n1-1.
+func (m *image) fetchShare(f *fetcher, n0, y0, n1, y1, share, shares int) {
+	lo, hi := (n0*m.h+max(0, y0))*m.w*m.c, ((n1-1)*m.h+min(m.h, y1))*m.w*m.c
+	from, to := lo+(hi-lo)/shares*share, lo+(hi-lo)/shares*(share+1)
+	if from >= to {
+		return
+	}
+	f.add(m.x[from:to])
+	if m.other != nil {
+		f.add(m.y[from:to])
 	}
 }
 

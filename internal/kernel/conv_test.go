@@ -223,8 +223,19 @@ func eachRoute(f func(route string)) {
 	f("by channels")
 }
 
+// useWinograd switches Winograd's algorithm on wherever it can be used, and
+// returns what undoes that.
+func useWinograd() (undo func()) {
+	was := SetWinograd(true)
+	winogradAny = true
+	return func() {
+		SetWinograd(was)
+		winogradAny = false
+	}
+}
+
 func TestConv(t *testing.T) {
-	defer SetWinograd(SetWinograd(true))
+	defer useWinograd()()
 	eachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, s := range testShapes(90) {
@@ -234,7 +245,7 @@ func TestConv(t *testing.T) {
 				t.Run(s.String()+" "+route, func(t *testing.T) {
 					SetWinograd(false)
 					c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
-					if SetWinograd(true); s.winograd() {
+					if SetWinograd(true); s.winograd(true) {
 						c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 5e-6)
 					}
 				})
@@ -246,7 +257,7 @@ func TestConv(t *testing.T) {
 // The same bits come out for any number of workers.
 func TestConvWorkers(t *testing.T) {
 	defer parallel.SetWorkers(0)
-	defer SetWinograd(SetWinograd(true))
+	defer useWinograd()()
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, s := range testShapes(15) {
 		c := randomCase(r, s)
@@ -268,7 +279,7 @@ func TestConvWorkers(t *testing.T) {
 
 // A NaN comes through, and touches no other image.
 func TestConvNaN(t *testing.T) {
-	defer SetWinograd(SetWinograd(true))
+	defer useWinograd()()
 	eachVariant(t, func(t *testing.T) {
 		for _, on := range []bool{false, true} {
 			SetWinograd(on)
@@ -294,7 +305,7 @@ func TestConvNaN(t *testing.T) {
 // A call allocates nothing once its buffers have grown.
 func TestConvAllocations(t *testing.T) {
 	defer parallel.SetWorkers(0)
-	defer SetWinograd(SetWinograd(true))
+	defer useWinograd()()
 	parallel.SetWorkers(1)
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, s := range convShapes {

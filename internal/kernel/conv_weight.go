@@ -93,7 +93,14 @@ func weightPart(worker, part int) {
 		m.used = 0
 		cols, stride, first, pixels := d.columns(&d.in, m, d.bands.at(piece), nil)
 		g, gs := d.gradRows(m, first, pixels)
-		blockTN(d.depth, d.K, pixels, d.partial[part*size:][:size], d.K, cols, stride, g, gs, piece > part*d.perPart)
+		var f fetcher
+		if next := piece + 1; next < min((part+1)*d.perPart, d.bands.count()) {
+			b := d.bands.at(next)
+			d.fetchColumns(&f, &d.in, b)
+			d.fetchGrad(&f, b)
+		}
+		f.plan(stepsTN(d.depth, pixels))
+		multiplyTN(d.depth, d.K, pixels, d.partial[part*size:][:size], d.K, cols, stride, g, gs, piece > part*d.perPart, &f)
 	}
 }
 
@@ -105,6 +112,18 @@ func (d *weightJob) gradRows(m *arena, first, pixels int) (g []float32, gs int) 
 	g = m.take(pixels * d.gRow)
 	d.grad.load(g, d.gRow, first*d.K, d.K, pixels)
 	return g, d.gRow
+}
+
+// fetchGrad queues the output gradient of a band.
+func (d *weightJob) fetchGrad(f *fetcher, b band) {
+	if d.dense() {
+		f.add(d.grad.x[b.y0*d.K : b.y1*d.K])
+		if d.grad.other != nil {
+			f.add(d.grad.y[b.y0*d.K : b.y1*d.K])
+		}
+		return
+	}
+	d.grad.fetchRows(f, b.n0, b.n1, b.y0, b.y1)
 }
 
 func weightAddParts(_, piece int) {

@@ -64,3 +64,80 @@ func winogradWeightGrad(p *winogradArgs, channels int) {
 		winogradGT.plain(p, channels)
 	}
 }
+
+func winogradInput2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradInput2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradInput2AVX2(q, channels)
+	default:
+		winogradB2.plain(p, channels)
+	}
+}
+
+func winogradOutput2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradOutput2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradOutput2AVX2(q, channels)
+	default:
+		winogradA2T.plain(p, channels)
+	}
+}
+
+func winogradGrad2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradGrad2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradGrad2AVX2(q, channels)
+	default:
+		winogradA2.plain(p, channels)
+	}
+}
+
+func winogradBack2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradBack2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradBack2AVX2(q, channels)
+	default:
+		winogradBack.plain(p, channels)
+	}
+}
+
+func winogradBackOutput2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradBackOutput2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradBackOutput2AVX2(q, channels)
+	default:
+		winogradBackT.plain(p, channels)
+	}
+}
+
+func winogradWeight2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradWeight2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradWeight2AVX2(q, channels)
+	default:
+		winogradG2.plain(p, channels)
+	}
+}
+
+func winogradWeightGrad2(p *winogradArgs, channels int) {
+	switch q := (*[9]uintptr)(unsafe.Pointer(p)); {
+	case cpu.AVX512:
+		winogradWeightGrad2AVX512(q, channels)
+	case cpu.AVX2:
+		winogradWeightGrad2AVX2(q, channels)
+	default:
+		winogradG2T.plain(p, channels)
+	}
+}

@@ -24,11 +24,11 @@ const (
 // winogradMatrix is one of the matrices, out × in.
 type winogradMatrix struct {
 	in, out int
-	m       [6][6]float32
+	m       [9][9]float32
 }
 
 var (
-	winogradB = winogradMatrix{6, 6, [6][6]float32{
+	winogradB = winogradMatrix{6, 6, [9][9]float32{
 		{1, 0, -2.5, 0, 1, 0},
 		{0, -2 * pointA, -2, pointA, 1, 0},
 		{0, 2 * pointA, -2, -pointA, 1, 0},
@@ -36,7 +36,7 @@ var (
 		{0, pointB / 2, -0.5, -pointB, 1, 0},
 		{0, 1, 0, -2.5, 0, 1},
 	}}
-	winogradA = winogradMatrix{4, 6, [6][6]float32{
+	winogradA = winogradMatrix{4, 6, [9][9]float32{
 		{1, 0, 0, 0},
 		{1, pointA, 0.5, pointA / 2},
 		{1, -pointA, 0.5, -pointA / 2},
@@ -44,7 +44,7 @@ var (
 		{1, -pointB, 2, -2 * pointB},
 		{0, 0, 0, 1},
 	}}
-	winogradG = winogradMatrix{3, 6, [6][6]float32{
+	winogradG = winogradMatrix{3, 6, [9][9]float32{
 		{1, 0, 0},
 		{-2.0 / 3, -2 * pointA / 3, -1.0 / 3},
 		{-2.0 / 3, 2 * pointA / 3, -1.0 / 3},
@@ -54,6 +54,69 @@ var (
 	}}
 	winogradAT = winogradA.transposed()
 	winogradGT = winogradG.transposed()
+)
+
+// The matrices of stride 2. In one dimension, output i is the sum of weights 0
+// and 2 at the odd pixels i and i+1, which F(4, 2) with the points ±a, ±b and ∞
+// makes of five values, and of weight 1 at the even pixel i, which stays as it
+// is: rows 0 to 4, and 5 to 8.
+var (
+	winogradB2 = winogradMatrix{9, 9, [9][9]float32{
+		{-2 * pointA, 0, -2, 0, pointA, 0, 1, 0, 0},
+		{2 * pointA, 0, -2, 0, -pointA, 0, 1, 0, 0},
+		{-pointB / 2, 0, -0.5, 0, pointB, 0, 1, 0, 0},
+		{pointB / 2, 0, -0.5, 0, -pointB, 0, 1, 0, 0},
+		{1, 0, 0, 0, -2.5, 0, 0, 0, 1},
+		{0, 1, 0, 0, 0, 0, 0, 0, 0},
+		{0, 0, 0, 1, 0, 0, 0, 0, 0},
+		{0, 0, 0, 0, 0, 1, 0, 0, 0},
+		{0, 0, 0, 0, 0, 0, 0, 1, 0},
+	}}
+	winogradA2 = winogradMatrix{4, 9, [9][9]float32{
+		{1, pointA, 0.5, pointA / 2},
+		{1, -pointA, 0.5, -pointA / 2},
+		{1, pointB, 2, 2 * pointB},
+		{1, -pointB, 2, -2 * pointB},
+		{0, 0, 0, 1},
+		{1, 0, 0, 0},
+		{0, 1, 0, 0},
+		{0, 0, 1, 0},
+		{0, 0, 0, 1},
+	}}
+	winogradG2 = winogradMatrix{3, 6, [9][9]float32{
+		{-pointB / 3, 0, -1.0 / 3},
+		{pointB / 3, 0, -1.0 / 3},
+		{pointA / 3, 0, 1.0 / 3},
+		{-pointA / 3, 0, 1.0 / 3},
+		{0, 0, 1},
+		{0, 1, 0},
+	}}
+	winogradA2T = winogradA2.transposed()
+	winogradG2T = winogradG2.transposed()
+
+	// Input gradient: pixel 2i+1 is the sum of weights 2 and 0 at output pixels i
+	// and i+1, pixel 2i that of weight 1 at i.
+	winogradBack = winogradMatrix{5, 9, [9][9]float32{
+		{-2 * pointA, -2, pointA, 1, 0},
+		{2 * pointA, -2, -pointA, 1, 0},
+		{-pointB / 2, -0.5, pointB, 1, 0},
+		{pointB / 2, -0.5, -pointB, 1, 0},
+		{1, 0, -2.5, 0, 1},
+		{1, 0, 0, 0, 0},
+		{0, 1, 0, 0, 0},
+		{0, 0, 1, 0, 0},
+		{0, 0, 0, 1, 0},
+	}}
+	winogradBackT = winogradMatrix{9, 8, [9][9]float32{
+		{0, 0, 0, 0, 0, 1},
+		{1, 1, 1, 1, 0},
+		{0, 0, 0, 0, 0, 0, 1},
+		{pointA, -pointA, pointB, -pointB, 0},
+		{0, 0, 0, 0, 0, 0, 0, 1},
+		{0.5, 0.5, 2, 2, 0},
+		{0, 0, 0, 0, 0, 0, 0, 0, 1},
+		{pointA / 2, -pointA / 2, 2 * pointB, -2 * pointB, 1},
+	}}
 )
 
 func (m winogradMatrix) transposed() winogradMatrix {
@@ -78,7 +141,7 @@ type winogradArgs struct {
 
 // plain applies the matrix on both sides of each item, for some channels.
 func (t *winogradMatrix) plain(p *winogradArgs, channels int) {
-	var x, y [6][6]float32
+	var x, y [9][9]float32
 	for n := range p.items {
 		for c := range channels {
 			src := unsafe.Add(unsafe.Pointer(p.src), uintptr(n)*p.srcItem+uintptr(c)*4)

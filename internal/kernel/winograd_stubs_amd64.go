@@ -34,6 +34,48 @@ func winogradWeightAVX512(p *[9]uintptr, channels int)
 //go:noescape
 func winogradWeightGradAVX512(p *[9]uintptr, channels int)
 
+// winogradInput2AVX512 applies the input transform of stride 2, 9 × 9 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradInput2AVX512(p *[9]uintptr, channels int)
+
+// winogradOutput2AVX512 applies the output transform of stride 2, 9 × 9 values to 4 × 4 pixels, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradOutput2AVX512(p *[9]uintptr, channels int)
+
+// winogradGrad2AVX512 applies the transform of the output gradient of stride 2, 4 × 4 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradGrad2AVX512(p *[9]uintptr, channels int)
+
+// winogradBack2AVX512 applies the input transform of the input gradient of stride 2, 5 × 5 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradBack2AVX512(p *[9]uintptr, channels int)
+
+// winogradBackOutput2AVX512 applies the output transform of the input gradient of stride 2, 9 × 9 values to 8 × 8 pixels, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradBackOutput2AVX512(p *[9]uintptr, channels int)
+
+// winogradWeight2AVX512 applies the weight transform of stride 2, 3 × 3 weights to 6 × 6 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradWeight2AVX512(p *[9]uintptr, channels int)
+
+// winogradWeightGrad2AVX512 applies the transform of the weight gradient of stride 2, 6 × 6 sums to 3 × 3 weights, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradWeightGrad2AVX512(p *[9]uintptr, channels int)
+
 // winogradInputAVX2 applies Bᵀ: 6 × 6 pixels of input to a tile on both sides.
 // p is a winogradArgs; channels is a multiple of 16.
 //
@@ -63,3 +105,45 @@ func winogradWeightAVX2(p *[9]uintptr, channels int)
 //
 //go:noescape
 func winogradWeightGradAVX2(p *[9]uintptr, channels int)
+
+// winogradInput2AVX2 applies the input transform of stride 2, 9 × 9 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradInput2AVX2(p *[9]uintptr, channels int)
+
+// winogradOutput2AVX2 applies the output transform of stride 2, 9 × 9 values to 4 × 4 pixels, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradOutput2AVX2(p *[9]uintptr, channels int)
+
+// winogradGrad2AVX2 applies the transform of the output gradient of stride 2, 4 × 4 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradGrad2AVX2(p *[9]uintptr, channels int)
+
+// winogradBack2AVX2 applies the input transform of the input gradient of stride 2, 5 × 5 pixels to 9 × 9 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradBack2AVX2(p *[9]uintptr, channels int)
+
+// winogradBackOutput2AVX2 applies the output transform of the input gradient of stride 2, 9 × 9 values to 8 × 8 pixels, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradBackOutput2AVX2(p *[9]uintptr, channels int)
+
+// winogradWeight2AVX2 applies the weight transform of stride 2, 3 × 3 weights to 6 × 6 values, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradWeight2AVX2(p *[9]uintptr, channels int)
+
+// winogradWeightGrad2AVX2 applies the transform of the weight gradient of stride 2, 6 × 6 sums to 3 × 3 weights, on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradWeightGrad2AVX2(p *[9]uintptr, channels int)

@@ -20,6 +20,13 @@ func TestWinogradTransforms(t *testing.T) {
 		{"Aᵀ", winogradOutput, &winogradAT},
 		{"G", winogradWeight, &winogradG},
 		{"Gᵀ", winogradWeightGrad, &winogradGT},
+		{"winogradInput2", winogradInput2, &winogradB2},
+		{"winogradOutput2", winogradOutput2, &winogradA2T},
+		{"winogradGrad2", winogradGrad2, &winogradA2},
+		{"winogradBack2", winogradBack2, &winogradBack},
+		{"winogradBackOutput2", winogradBackOutput2, &winogradBackT},
+		{"winogradWeight2", winogradWeight2, &winogradG2},
+		{"winogradWeightGrad2", winogradWeightGrad2, &winogradG2T},
 	}
 	eachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -44,23 +51,25 @@ func TestWinogradTransforms(t *testing.T) {
 }
 
 // The rounding of Winograd's algorithm at a real size, against direct
-// convolution. Measured in parts of the result's norm: 7e-7 forward, 8e-7 the
-// input's gradient, 5e-7 the weights' gradient, where direct convolution has
-// 2e-7, 3e-7 and 1e-7. The limits leave a factor of two.
+// convolution. Measured in parts of the result's norm, forward, input and weight
+// gradient: 7e-7, 8e-7 and 5e-7 with stride 1, 4e-7, 5e-7 and 2e-7 with stride
+// 2, where direct convolution has 2e-7, 3e-7 and 1e-7.
 func TestWinogradError(t *testing.T) {
-	defer SetWinograd(SetWinograd(true))
-	r := rand.New(rand.NewPCG(3, 3))
-	s := Conv{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: 1, Pad: 1}
-	c := &convCase{Conv: s, src: Source{X: normal(r, s.InLen()), ReLU: true}, g: Grad{D: normal(r, s.OutLen())}, w: normal(r, s.WeightLen())}
-	want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
-	for _, on := range []bool{false, true} {
-		SetWinograd(on)
-		got := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
-		t.Logf("winograd %v: %.1e %.1e %.1e", on, distance(got.y, want.y), distance(got.dx, want.dx), distance(got.dw, want.dw))
-		if on {
-			check.Close(t, "y", got.y, want.y, 1.4e-6)
-			check.Close(t, "dx", got.dx, want.dx, 1.6e-6)
-			check.Close(t, "dw", got.dw, want.dw, 1e-6)
+	defer useWinograd()()
+	for stride := 1; stride <= 2; stride++ {
+		r := rand.New(rand.NewPCG(3, 3))
+		s := Conv{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: stride, Pad: 1}
+		c := &convCase{Conv: s, src: Source{X: normal(r, s.InLen()), ReLU: true}, g: Grad{D: normal(r, s.OutLen())}, w: normal(r, s.WeightLen())}
+		want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+		for _, on := range []bool{false, true} {
+			SetWinograd(on)
+			got := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+			t.Logf("stride %d, winograd %v: %.1e %.1e %.1e", stride, on, distance(got.y, want.y), distance(got.dx, want.dx), distance(got.dw, want.dw))
+			if on {
+				check.Close(t, "y", got.y, want.y, 1.4e-6)
+				check.Close(t, "dx", got.dx, want.dx, 1.6e-6)
+				check.Close(t, "dw", got.dw, want.dw, 1e-6)
+			}
 		}
 	}
 }

@@ -34,7 +34,7 @@ type winogradWeightJob struct {
 	wino winogradJob // loads and transforms the input
 	grad image
 	dw   []float32
-	v, d []float32 // [36][tiles][c], [36][tiles][k]
+	v, d []float32 // [positions][tiles][c], [positions][tiles][k]
 	du   []float32 // [36][c][k]
 
 	first          int // piece of the group
@@ -43,31 +43,31 @@ type winogradWeightJob struct {
 	vRow, dRow     int // from one tile to the next
 	vPlane, dPlane int
 	rowBlocks      int
+	blocks         int
 }
 
 func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	j := &winoWeight
 	*j = winogradWeightJob{
 		wino: winogradJob{
-			in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
-			h:  s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
+			scheme: s.scheme(), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
+			h: s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
 		},
 		grad: image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW()},
 		dw:   dw,
 	}
 	w := &j.wino
-	w.across = tiles4(w.w)
-	w.in.left, w.in.right = w.pad, 4*w.across+2-w.pad-w.in.w
+	w.lay()
 	j.grad.right = 4*w.across - w.w
 	c16, k16 := roundUp(s.C, 16), roundUp(s.K, 16)
 
 	j.vRow, j.dRow = spread(c16), spread(k16)
-	down := tiles4(w.h)
-	rows := max(1, winogradFloats/(36*(c16+k16)*w.across))
+	down, positions := w.scheme.tiles(w.h), w.positions()
+	rows := max(1, winogradFloats/(positions*(c16+k16)*w.across))
 	w.bands = cut(s.N, down, min(rows, (s.N*down+7)/8), 1)
 	images, rows := w.bands.images, w.bands.rows
 	perPiece := images * rows * w.across
-	j.group = max(1, max(winogradGroup/(36*(c16+k16)), winogradTiles)/perPiece)
+	j.group = max(1, max(winogradGroup/(positions*(c16+k16)), winogradTiles)/perPiece)
 	most := min(j.group, w.bands.count()) * perPiece
 	j.vPlane, j.dPlane = oddLines(most*j.vRow), oddLines(most*j.dRow)
 	small := s.C*s.K <= winogradSmall
@@ -75,14 +75,14 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	if small {
 		duLen = 36 * s.C * k16
 	}
-	sharedArena.reset(room(36*j.vPlane, 36*j.dPlane, duLen))
-	j.v, j.d, j.du = sharedArena.take(36*j.vPlane), sharedArena.take(36*j.dPlane), sharedArena.take(duLen)
+	sharedArena.reset(room(positions*j.vPlane, positions*j.dPlane, duLen))
+	j.v, j.d, j.du = sharedArena.take(positions*j.vPlane), sharedArena.take(positions*j.dPlane), sharedArena.take(duLen)
 	reserve(max(
-		room(max((4*rows+2)*w.in.width()*c16, 4*rows*j.grad.width()*k16)),
+		room(max(w.pixels(rows)*w.in.width()*c16, 4*rows*j.grad.width()*k16)),
 		room(9*winogradFinish*k16),
 		room(36*oddLines(winogradSide*winogradSide), 9*winogradSide*winogradSide)))
 	j.rowBlocks = (s.C + winogradSide - 1) / winogradSide
-	colBlocks := (s.K + winogradSide - 1) / winogradSide
+	j.blocks = j.rowBlocks * ((s.K + winogradSide - 1) / winogradSide)
 
 	pieces := w.bands.count()
 	for j.first = 0; j.first < pieces; j.first += j.group {
@@ -95,7 +95,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		if small {
 			parallel.For(36, winogradAdd)
 		} else {
-			parallel.For(j.rowBlocks*colBlocks, winogradAddBlock)
+			parallel.For(j.blocks, winogradAddBlock)
 		}
 	}
 	if small {
@@ -118,7 +118,7 @@ func winogradLoad(worker, piece int) {
 	c16, k16 := roundUp(w.c, 16), roundUp(w.k, 16)
 	for n := b.n0; n < b.n1; n++ {
 		m.used = 0
-		img := m.take((4*rows + 2) * w.in.width() * c16)
+		img := m.take(w.pixels(rows) * w.in.width() * c16)
 		w.transformImage(j.v[tile*j.vRow:], j.vRow, j.vPlane, img, n, b.y0, b.y1)
 
 		m.used = 0
@@ -127,21 +127,56 @@ func winogradLoad(worker, piece int) {
 		j.grad.loadWide(img, k16, n, 4*b.y0, 4*b.y1)
 		for y := range rows {
 			args := winogradArgs{
-				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 6 * 4 * uintptr(j.dPlane), dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(j.dRow),
+				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 4 * uintptr(w.side*j.dPlane), dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(j.dRow),
 				src: &img[4*y*line], srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(k16), srcItem: 4 * 4 * uintptr(k16),
 				items: w.across,
 			}
-			winogradGrad(&args, k16)
+			w.scheme.grad(&args, k16)
 		}
 		tile += rows * w.across
 	}
 }
 
-// winogradAdd adds a group to a position of dU.
-func winogradAdd(_, p int) {
+// addPlane adds positions of a group to one of 36 planes of dU, rows crs apart:
+// columns [row, row+rows) of V times columns [col, col+cols) of D.
+func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, cols int, accumulate bool, f *fetcher) {
+	w := &j.wino
+	for p := range w.positions() {
+		if w.scheme.plane(p) == plane {
+			multiplyTN(rows, cols, j.tiles, du, crs, j.v[p*j.vPlane+row:], j.vRow, j.d[p*j.dPlane+col:], j.dRow, accumulate, f)
+			accumulate = true
+		}
+	}
+}
+
+// planeOf returns the planes in the order that they are shared out: those of
+// many positions come first.
+func planeOf(piece int) int { return 35 - piece }
+
+// winogradAdd adds a group to a plane of dU.
+func winogradAdd(_, piece int) {
 	j := &winoWeight
 	c, k16 := j.wino.c, roundUp(j.wino.k, 16)
-	blockTN(c, k16, j.tiles, j.du[p*c*k16:], k16, j.v[p*j.vPlane:], j.vRow, j.d[p*j.dPlane:], j.dRow, j.first > 0)
+	var f fetcher
+	j.fetchGroup(&f, piece, 36)
+	p := planeOf(piece)
+	f.plan(stepsTN(c, j.tiles))
+	j.addPlane(j.du[p*c*k16:], k16, p, 0, 0, c, k16, j.first > 0, &f)
+}
+
+// fetchGroup queues the share of a piece, one of pieces, in what the next group
+// loads.
+func (j *winogradWeightJob) fetchGroup(f *fetcher, piece, pieces int) {
+	w := &j.wino
+	lo, hi := j.first+j.group, min(j.first+2*j.group, w.bands.count())
+	if lo >= hi {
+		return
+	}
+	first, last := w.bands.at(lo), w.bands.at(hi-1)
+	y0, _ := w.reads(first.y0, first.y1)
+	_, y1 := w.reads(last.y0, last.y1)
+	w.in.fetchShare(f, first.n0, y0, last.n1, y1, piece, pieces)
+	j.grad.fetchShare(f, first.n0, 4*first.y0, last.n1, 4*last.y1, piece, pieces)
 }
 
 // winogradAddBlock makes a block of dU of a group and adds it to dw.
@@ -154,8 +189,11 @@ func winogradAddBlock(worker, piece int) {
 	rows, cols := min(winogradSide, c-row), min(winogradSide, k16-col)
 	plane := oddLines(rows * cols)
 	du := m.take(36 * plane)
+	var f fetcher
+	j.fetchGroup(&f, piece, j.blocks)
+	f.plan(j.wino.positions() * stepsTN(rows, j.tiles))
 	for p := range 36 {
-		blockTN(rows, cols, j.tiles, du[p*plane:], cols, j.v[p*j.vPlane+row:], j.vRow, j.d[p*j.dPlane+col:], j.dRow, false)
+		j.addPlane(du[p*plane:], cols, p, row, col, rows, cols, false, &f)
 	}
 	j.finish(m, du, 4*uintptr(plane), row, col, rows, cols, min(cols, k-col))
 }
@@ -170,7 +208,7 @@ func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, row, c
 		src: &du[0], srcRow: 6 * plane, srcCol: plane, srcItem: 4 * uintptr(cols),
 		items: rows,
 	}
-	winogradWeightGrad(&args, cols)
+	j.wino.weightGrad(&args, cols)
 	for tap := range 9 {
 		for r := range rows {
 			axpy(j.dw[(tap*j.wino.c+row+r)*j.wino.k+col:][:valid], 1, g[(tap*rows+r)*cols:][:valid])

@@ -19,24 +19,24 @@ var wideWeights = 36 * 300 * 300
 
 func (j *winogradJob) runWide(n int, sums *Sums) {
 	c16 := roundUp(j.c, 16)
-	down := tiles4(j.h)
+	down, positions := j.tiles(j.h), j.positions()
 	rows := max(1, 8/j.across)
 	j.bands = cut(n, down, min(rows, (n*down+7)/8), 1)
 	images, rows := j.bands.images, j.bands.rows
 	perBand := images * rows * j.across
 	j.uPlane = oddLines(j.c * wideColumns)
 	j.perChunk = max(1, wideTiles/perBand)
-	perGroup := max(1, wideGroup/(36*c16*perBand))
+	perGroup := max(1, wideGroup/(positions*c16*perBand))
 	pieces := j.bands.count()
 	perGroup = roundUp(min(perGroup, pieces), j.perChunk)
 	j.plane = oddLines(min(perGroup, pieces) * perBand * c16)
 
-	sharedArena.reset(room(36 * j.plane))
-	j.v = sharedArena.take(36 * j.plane)
+	sharedArena.reset(room(positions * j.plane))
+	j.v = sharedArena.take(positions * j.plane)
 	chunk := j.perChunk * perBand
 	reserve(max(
-		room((4*rows+2)*j.in.width()*c16),
-		room(36*j.uPlane, 9*j.c*wideColumns, 36*oddLines(chunk*wideColumns), 16*j.across*wideColumns, 2*j.k)))
+		room(j.pixels(rows)*j.in.width()*c16),
+		room(36*j.uPlane, 9*j.c*wideColumns, positions*oddLines(chunk*wideColumns), j.tile*j.tile*j.across*wideColumns, 2*j.k)))
 	if j.sums {
 		zeroPartials(2 * j.k)
 	}
@@ -67,7 +67,7 @@ func wideLoad(worker, piece int) {
 	c16 := roundUp(j.c, 16)
 	for n := b.n0; n < b.n1; n++ {
 		m.used = 0
-		img := m.take((4*(b.y1-b.y0) + 2) * j.in.width() * c16)
+		img := m.take(j.pixels(b.y1-b.y0) * j.in.width() * c16)
 		j.transformImage(j.v[tile*c16:], c16, j.plane, img, n, b.y0, b.y1)
 		tile += (b.y1 - b.y0) * j.across
 	}
@@ -86,7 +86,7 @@ func widePiece(worker, piece int) {
 		at += width
 	}
 
-	out, part := m.take(16*j.across*cols), m.take(2*j.k)
+	out, part := m.take(j.tile*j.tile*j.across*cols), m.take(2*j.k)
 	clear(part)
 	sa, sb := []float64(nil), []float64(nil)
 	if j.sums {
@@ -102,9 +102,9 @@ func widePiece(worker, piece int) {
 		}
 		m.used = rest
 		plane := oddLines(tiles * cols)
-		prod := m.take(36 * plane)
-		for p := range 36 {
-			blockNN(tiles, cols, j.c, prod[p*plane:], cols, j.v[p*j.plane+tile*c16:], c16, u[p*j.uPlane:], false)
+		prod := m.take(j.positions() * plane)
+		for p := range j.positions() {
+			blockNN(tiles, cols, j.c, prod[p*plane:], cols, j.v[p*j.plane+tile*c16:], c16, u[j.scheme.plane(p)*j.uPlane:], false)
 		}
 		at := 0
 		for p := lo; p < hi; p++ {

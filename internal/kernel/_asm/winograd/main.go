@@ -137,126 +137,13 @@ func (e *emitter) diff(x, y element) VecVirtual {
 	return v
 }
 
-// transform is one of the matrices, as code for some of its rows at a time.
-type transform struct {
-	name, doc string
-	in, out   int
-	consts    []float64
-	groups    [][]int // rows whose code shares work
-	rows      func(e *emitter, group int, x func(i int) element) []VecVirtual
-}
-
-// The points are 0, ±a, ±b and ∞ with b = 1/a = √2: half the rounding error of
-// the usual 0, ±1, ±2, ∞.
-var a, b = math.Sqrt2 / 2, math.Sqrt2
-
-var transforms = []transform{
-	{
-		name: "winogradInput", doc: "Bᵀ: 6 × 6 pixels of input to a tile", in: 6, out: 6,
-		consts: []float64{2.5, 2, 0.5, a, b},
-		groups: [][]int{{1, 2}, {3, 4}, {0}, {5}},
-		rows: func(e *emitter, group int, x func(int) element) []VecVirtual {
-			switch group {
-			case 0:
-				return e.pm(e.mulAdd(x(4), -2, x(2)), a, e.mulAdd(x(3), -2, x(1)))
-			case 1:
-				return e.pm(e.mulAdd(x(4), -0.5, x(2)), b, e.mulAdd(x(3), -0.5, x(1)))
-			}
-			first := group - 2 // rows 0 and 5 are alike
-			v := e.mulAdd(x(first), -2.5, x(first+2))
-			e.addTo(v, 1, x(first+4))
-			return []VecVirtual{v}
-		},
-	},
-	{
-		name: "winogradOutput", doc: "Aᵀ: a tile of products to 4 × 4 pixels of output", in: 6, out: 4,
-		consts: []float64{0.5, 2, a, b, a / 2, 2 * b},
-		groups: [][]int{{0, 2}, {1, 3}},
-		rows: func(e *emitter, group int, x func(int) element) []VecVirtual {
-			if group == 0 {
-				s1, s2 := e.sum(x(1), x(2)), e.sum(x(3), x(4))
-				y2 := e.times(0.5, e.val(s1))
-				e.addTo(y2, 2, e.val(s2))
-				VADDPS(x(0).op(), s1, s1)
-				VADDPS(s2, s1, s1)
-				return []VecVirtual{s1, y2}
-			}
-			d1, d2 := e.diff(x(1), x(2)), e.diff(x(3), x(4))
-			y1 := e.times(a, e.val(d1))
-			e.addTo(y1, b, e.val(d2))
-			y3 := x(5).fresh()
-			e.addTo(y3, a/2, e.val(d1))
-			e.addTo(y3, 2*b, e.val(d2))
-			return []VecVirtual{y1, y3}
-		},
-	},
-	{
-		name: "winogradGrad", doc: "A: 4 × 4 pixels of the output gradient to a tile", in: 4, out: 6,
-		consts: []float64{0.5, 2, a, b},
-		groups: [][]int{{1, 2}, {3, 4}, {0}, {5}},
-		rows: func(e *emitter, group int, x func(int) element) []VecVirtual {
-			switch group {
-			case 0:
-				return e.pm(e.mulAdd(x(0), 0.5, x(2)), a, e.mulAdd(x(1), 0.5, x(3)))
-			case 1:
-				return e.pm(e.mulAdd(x(0), 2, x(2)), b, e.mulAdd(x(1), 2, x(3)))
-			case 2:
-				return []VecVirtual{x(0).fresh()}
-			}
-			return []VecVirtual{x(3).fresh()}
-		},
-	},
-	{
-		name: "winogradWeight", doc: "G: 3 × 3 weights to a tile", in: 3, out: 6,
-		consts: []float64{2.0 / 3, 1.0 / 3, 2 * a / 3, 1.0 / 6, b / 6},
-		groups: [][]int{{1, 2}, {3, 4}, {0}, {5}},
-		rows: func(e *emitter, group int, x func(int) element) []VecVirtual {
-			switch group {
-			case 0: // −2/3·x0 − 1/3·x2 ∓ 2a/3·x1
-				even := e.times(1.0/3, x(2))
-				e.addTo(even, 2.0/3, x(0))
-				zero := e.vec()
-				VXORPS(zero, zero, zero)
-				VSUBPS(even, zero, even)
-				return e.pm(even, -2*a/3, x(1).fresh())
-			case 1:
-				even := e.times(1.0/6, x(0))
-				e.addTo(even, 1.0/3, x(2))
-				return e.pm(even, b/6, x(1).fresh())
-			case 2:
-				return []VecVirtual{x(0).fresh()}
-			}
-			return []VecVirtual{x(2).fresh()}
-		},
-	},
-	{
-		name: "winogradWeightGrad", doc: "Gᵀ: a tile of sums to the gradient of 3 × 3 weights", in: 6, out: 3,
-		consts: []float64{2.0 / 3, 1.0 / 3, 2 * a / 3, 1.0 / 6, b / 6},
-		groups: [][]int{{0, 2}, {1}},
-		rows: func(e *emitter, group int, x func(int) element) []VecVirtual {
-			if group == 1 {
-				d1, d2 := e.diff(x(2), x(1)), e.diff(x(3), x(4))
-				v := e.times(2*a/3, e.val(d1))
-				e.addTo(v, b/6, e.val(d2))
-				return []VecVirtual{v}
-			}
-			s1, s2 := e.sum(x(1), x(2)), e.sum(x(3), x(4))
-			w0 := x(0).fresh()
-			e.addTo(w0, -2.0/3, e.val(s1))
-			e.addTo(w0, 1.0/6, e.val(s2))
-			VSUBPS(s1, s2, s2)
-			w2 := x(5).fresh()
-			e.addTo(w2, 1.0/3, e.val(s2))
-			return []VecVirtual{w0, w2}
-		},
-	},
-}
+var all = append(transforms, halving...)
 
 func main() {
 	ConstraintExpr("amd64")
 	consts := constants()
 	for _, s := range sets {
-		for _, t := range transforms {
+		for _, t := range all {
 			generate(s, t, consts)
 		}
 	}
@@ -268,7 +155,7 @@ func constants() map[float64]Mem {
 	table := GLOBL("winogradConstants", RODATA|NOPTR)
 	at := map[float64]Mem{}
 	n := 0
-	for _, t := range transforms {
+	for _, t := range all {
 		for _, c := range t.consts {
 			if _, ok := at[c]; ok {
 				continue
@@ -314,37 +201,23 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 		e.consts[c] = v
 	}
 
-	srcAt, dstAt := rowsOf(srcRow, t.in), stepsOf(dstCol, t.out)
+	srcAt, dstAt := steps(srcRow, t.in), steps(dstCol, t.out)
 	i := GP64()
 	Label("item")
 	XORQ(i, i)
 	Label("channels")
 	for g, group := range t.groups {
-		// the group's rows of T·X, column by column
-		from := GP64()
-		LEAQ(Mem{Base: src, Index: i, Scale: 1}, from)
-		y := make([][]VecVirtual, len(group))
-		for col := range t.in {
-			out := t.rows(e, g, func(i int) element { return element{e: e, mem: srcAt(from, i)} })
-			for k, v := range out {
-				y[k] = append(y[k], v)
+		if s.bytes == 32 && len(group)*t.in > 12 { // too many for the registers: a row at a time
+			for k, row := range group {
+				t.emit(e, g, []int{k}, []int{row}, i, src, srcCol, dst, dstRow, srcAt, dstAt)
 			}
-			if col < t.in-1 {
-				ADDQ(srcCol, from)
-			}
+			continue
 		}
-		// those rows times Tᵀ
-		for k, row := range group {
-			to := GP64()
-			LEAQ(Mem{Base: dst, Index: i, Scale: 1}, to)
-			step(to, dstRow, row)
-			for g, group := range t.groups {
-				out := t.rows(e, g, func(i int) element { return e.val(y[k][i]) })
-				for n, col := range group {
-					VMOVUPS(out[n], dstAt(to, col))
-				}
-			}
+		all := make([]int, len(group))
+		for k := range all {
+			all[k] = k
 		}
+		t.emit(e, g, all, group, i, src, srcCol, dst, dstRow, srcAt, dstAt)
 	}
 	ADDQ(Imm(uint64(s.bytes)), i)
 	CMPQ(i, channels)
@@ -357,32 +230,89 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 	RET()
 }
 
-// stepsOf returns how to address base + n·stride for n below count, with 3 and
-// 5 strides in registers.
-func stepsOf(stride Register, count int) func(base Register, n int) Mem {
-	var three, five Register
-	if count > 3 {
-		three = GP64()
-		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
-	}
-	if count > 5 {
-		five = GP64()
-		LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, five)
-	}
-	return func(base Register, n int) Mem {
-		switch n {
-		case 0:
-			return Mem{Base: base}
-		case 3:
-			return Mem{Base: base, Index: three, Scale: 1}
-		case 5:
-			return Mem{Base: base, Index: five, Scale: 1}
+// emit makes some rows of a group: those rows of T·X, column by column, and then
+// each times Tᵀ.
+func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, dst, dstRow Register, srcAt, dstAt steps4) {
+	from := srcAt.start(src, i)
+	y := make([][]VecVirtual, len(some))
+	for col := range t.in {
+		out := t.rows(e, g, func(i int) element { return element{e: e, mem: from.at(i)} })
+		for n, k := range some {
+			y[n] = append(y[n], out[k])
 		}
-		return Mem{Base: base, Index: stride, Scale: uint8(n)}
+		if col < t.in-1 {
+			from.add(srcCol)
+		}
+	}
+	for n, row := range rows {
+		to := dstAt.startAt(dst, i, dstRow, row)
+		for g, group := range t.groups {
+			out := t.rows(e, g, func(i int) element { return e.val(y[n][i]) })
+			for k, col := range group {
+				VMOVUPS(out[k], to.at(col))
+			}
+		}
 	}
 }
 
-var rowsOf = stepsOf
+// steps4 addresses base + n·stride for n below 9, with a register for 3·stride
+// and a second base 4·stride on.
+type steps4 struct {
+	stride, three Register
+	count         int
+}
+
+func steps(stride Register, count int) steps4 {
+	s := steps4{stride: stride, count: count}
+	if count > 3 {
+		s.three = GP64()
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, s.three)
+	}
+	return s
+}
+
+type pointer struct {
+	steps4
+	low, high Register
+}
+
+// start returns a pointer to base + i.
+func (s steps4) start(base, i Register) pointer { return s.startAt(base, i, nil, 0) }
+
+// startAt returns a pointer to base + i + n·stride.
+func (s steps4) startAt(base, i, stride Register, n int) pointer {
+	p := pointer{steps4: s, low: GP64()}
+	LEAQ(Mem{Base: base, Index: i, Scale: 1}, p.low)
+	step(p.low, stride, n)
+	if s.count > 4 {
+		p.high = GP64()
+		LEAQ(Mem{Base: p.low, Index: s.stride, Scale: 4}, p.high)
+	}
+	return p
+}
+
+// add moves the pointer by a register.
+func (p pointer) add(r Register) {
+	ADDQ(r, p.low)
+	if p.high != nil {
+		ADDQ(r, p.high)
+	}
+}
+
+// at returns the operand n strides on.
+func (p pointer) at(n int) Mem {
+	base := p.low
+	if n > 4 || n == 4 && p.high != nil {
+		base, n = p.high, n-4
+	}
+	switch n {
+	case 0:
+		return Mem{Base: base}
+	case 3:
+		return Mem{Base: base, Index: p.three, Scale: 1}
+	}
+	return Mem{Base: base, Index: p.stride, Scale: uint8(n)}
+}
 
 // step adds n·stride to p.
 func step(p, stride Register, n int) {

@@ -1,0 +1,258 @@
+package kernel
+
+import "vicreg/internal/parallel"
+
+// Forward and input gradient in cache-sized pieces: some rows of tiles of one
+// image, or all tiles of a few. A piece loads its input through the Source or
+// Grad into a zero-bordered buffer, transforms it to V[positions][tiles][c],
+// multiplies by the transformed weights U[36][c][k] to M[positions][tiles][k], a
+// block of columns at a time, and transforms M back.
+
+// winogradBlock is how many columns of M are made at a time.
+const winogradBlock = 64
+
+// winogradFloats is what the operands of a piece may take of the cache.
+var winogradFloats = 128 << 10
+
+// wino is the convolution under way.
+var wino winogradJob
+
+type winogradJob struct {
+	scheme
+	in       image // what is convolved
+	h, w     int   // of the output
+	c, k     int   // channels of what is convolved, and of the output
+	pad      int
+	across   int // tiles in a row
+	weights  []float32
+	backward bool      // weights are turned and transposed
+	u        []float32 // [k/block][36][panels of c × width]
+	uPlane   int       // from one of 36 to the next
+	out      []float32
+	fin      finisher // backward
+	sums     bool
+	bands    bands // of rows of tiles
+	workers  int
+
+	// for many channels: see winograd_wide.go
+	v            []float32 // [positions][tiles of the group][c]
+	plane        int
+	first, group int // bands of the group
+	perChunk     int // bands at a time
+}
+
+// oddLines returns at least n such that planes n apart start in different cache sets.
+func oddLines(n int) int { return roundUp(n, lineFloats) | lineFloats }
+
+// lay sets the tiles of a row, and the borders of the input for them.
+func (j *winogradJob) lay() {
+	j.across = j.tiles(j.w)
+	j.in.left, j.in.right = j.pad, j.pixels(j.across)-j.pad-j.in.w
+}
+
+func (j *winogradJob) run(n int, sums *Sums) {
+	j.lay()
+	if 36*j.c*j.k >= wideWeights {
+		j.runWide(n, sums)
+		*j = winogradJob{}
+		return
+	}
+	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
+	perTile := j.positions()*(c16+block) + j.tile*j.tile*block
+	rows := max(1, winogradFloats/perTile/j.across)
+	down := j.tiles(j.h)
+	j.bands = cut(n, down, min(rows, (n*down+3)/4), 1)
+	images, rows := j.bands.images, j.bands.rows
+	tiles := images * rows * j.across
+
+	blocks := (j.k + winogradBlock - 1) / winogradBlock
+	j.uPlane = oddLines(j.c * block)
+	sharedArena.reset(room(blocks * 36 * j.uPlane))
+	j.u = sharedArena.take(blocks * 36 * j.uPlane)
+	image := j.pixels(rows) * j.in.width() * c16
+	reserve(room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16), j.positions()*oddLines(tiles*block),
+		j.tile*j.tile*j.across*block, 2*j.k))
+	parallel.For((j.k+31)/32, winogradPack)
+
+	j.workers = parallel.Workers()
+	pieces := j.bands.count()
+	if j.sums {
+		zeroPartials(pieces * 2 * j.k)
+	}
+	parallel.For(pieces, winogradPiece)
+	if j.sums {
+		addPartials(sums, pieces, j.k)
+	}
+	*j = winogradJob{}
+}
+
+// winogradPack transforms the weights of 32 columns into the panels that
+// blockNN reads.
+func winogradPack(worker, piece int) {
+	j := &wino
+	m := &arenas[worker]
+	for col := piece * 32; col < min(piece*32+32, j.k); {
+		block := col / winogradBlock
+		_, width := tileShape(roundUp(j.k-col, 16))
+		j.packPanel(m.buf, j.u[block*36*j.uPlane+(col-block*winogradBlock)*j.c:], j.uPlane, col, width)
+		col += width
+	}
+}
+
+// packPanel transforms the weights of columns [col, col+width) to u: rows of
+// width elements for each channel, positions plane apart. temp is room for the
+// weights themselves.
+func (j *winogradJob) packPanel(temp, u []float32, plane, col, width int) {
+	args := winogradArgs{
+		dst: &u[0], dstRow: 6 * 4 * uintptr(plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(width),
+		items: j.c,
+	}
+	whole := col+width <= j.k
+	if whole && !j.backward {
+		args.src = &j.weights[col]
+		args.srcItem, args.srcCol = 4*uintptr(j.k), 4*uintptr(j.c*j.k)
+	} else {
+		for tap := range 9 {
+			to := temp[tap*j.c*width:][:j.c*width]
+			switch {
+			case whole: // weights are taps × k × c
+				packTransposed(to, width, Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:], Rows: width, Cols: j.c, Stride: j.c})
+			case j.backward:
+				clear(to)
+				transpose(to, width, j.weights[((8-tap)*j.k+col)*j.c:], j.c, j.k-col, j.c)
+			default:
+				clear(to)
+				copyRows(to, width, j.weights[tap*j.c*j.k+col:], j.k, j.c, j.k-col)
+			}
+		}
+		args.src = &temp[0]
+		args.srcItem, args.srcCol = 4*uintptr(width), 4*uintptr(j.c*width)
+	}
+	args.srcRow = 3 * args.srcCol
+	j.weight(&args, width)
+}
+
+func winogradPiece(worker, piece int) {
+	j := &wino
+	m := &arenas[worker]
+	m.used = 0
+	b := j.bands.at(piece)
+	rows := b.y1 - b.y0
+	tiles := (b.n1 - b.n0) * rows * j.across
+	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
+
+	img := m.take(j.pixels(rows) * j.in.width() * c16)
+	vPlane, mPlane := oddLines(tiles*c16), oddLines(tiles*block)
+	v, prod := m.take(j.positions()*vPlane), m.take(j.positions()*mPlane)
+	for n := b.n0; n < b.n1; n++ {
+		j.transformImage(v[(n-b.n0)*rows*j.across*c16:], c16, vPlane, img, n, b.y0, b.y1)
+	}
+
+	var f fetcher
+	j.fetchOutput(&f, b)
+	if next := piece + j.workers; next < j.bands.count() {
+		j.fetchInput(&f, j.bands.at(next))
+	}
+	f.plan(j.positions() * steps(tiles, j.k))
+
+	out, part := m.take(j.tile*j.tile*j.across*block), m.take(2*j.k)
+	clear(part)
+	var sa, sb []float64
+	if j.sums {
+		sa, sb = piecePartials(piece, j.k)
+	}
+	for col := 0; col < j.k; col += winogradBlock {
+		cols := min(winogradBlock, roundUp(j.k-col, 16))
+		u := j.u[col/winogradBlock*36*j.uPlane:]
+		for p := range j.positions() {
+			multiply(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:], &f)
+		}
+		for n := b.n0; n < b.n1; n++ {
+			for y := b.y0; y < b.y1; y++ {
+				tile := ((n-b.n0)*rows + y - b.y0) * j.across
+				j.store(n, y, col, cols, prod[tile*cols:], mPlane, out, sa, sb, part)
+			}
+		}
+	}
+	j.fin.done()
+}
+
+// reads returns the rows of the input that rows [y0, y1) of tiles read.
+func (j *winogradJob) reads(y0, y1 int) (lo, hi int) {
+	lo = j.hop*y0 - j.pad
+	return lo, lo + j.pixels(y1-y0)
+}
+
+// fetchInput queues the input of a band, fetchOutput what its output takes.
+func (j *winogradJob) fetchInput(f *fetcher, b band) {
+	lo, hi := j.reads(b.y0, b.y1)
+	j.in.fetchRows(f, b.n0, b.n1, lo, hi)
+}
+
+func (j *winogradJob) fetchOutput(f *fetcher, b band) {
+	lo, hi := (b.n0*j.h+j.tile*b.y0)*j.w*j.k, ((b.n1-1)*j.h+min(j.tile*b.y1, j.h))*j.w*j.k
+	if j.backward {
+		j.fin.fetch(f, j.out, lo, hi)
+	} else {
+		f.add(j.out[lo:hi])
+	}
+}
+
+// transformImage writes the tiles of rows [y0, y1) of image n to v, tiles row
+// and positions plane apart. img is room for the pixels.
+func (j *winogradJob) transformImage(v []float32, row, plane int, img []float32, n, y0, y1 int) {
+	c16 := roundUp(j.c, 16)
+	line := j.in.width() * c16
+	lo, hi := j.reads(y0, y1)
+	j.in.loadWide(img, c16, n, lo, hi)
+	args := winogradArgs{
+		dstRow: 4 * uintptr(j.side*plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(row),
+		srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(c16), srcItem: 4 * uintptr(j.hop*c16),
+		items: j.across,
+	}
+	for y := range y1 - y0 {
+		args.dst, args.src = &v[y*j.across*row], &img[j.hop*y*line]
+		j.input(&args, c16)
+	}
+}
+
+// store transforms a row of tiles of M, columns [col, col+cols), and writes the
+// pixels that the output has. out is room for all.
+func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out []float32, sa, sb []float64, part []float32) {
+	args := winogradArgs{
+		src: &prod[0], srcRow: 4 * uintptr(j.side*plane), srcCol: 4 * uintptr(plane), srcItem: 4 * uintptr(cols),
+		items: j.across,
+	}
+	high, valid := min(j.tile, j.h-j.tile*y), min(cols, j.k-col)
+	first := ((n*j.h+j.tile*y)*j.w)*j.k + col // where the pixels are in the output
+	whole := j.tile*j.across == j.w
+	direct := !j.backward && whole && high == j.tile && valid == cols
+	if direct {
+		args.dst = &j.out[first]
+		args.dstCol, args.dstRow = 4*uintptr(j.k), 4*uintptr(j.k*j.w)
+	} else {
+		args.dst = &out[0]
+		args.dstCol, args.dstRow = 4*uintptr(cols), 4*uintptr(cols*j.tile*j.across)
+	}
+	args.dstItem = uintptr(j.tile) * args.dstCol
+	j.output(&args, cols)
+
+	lines, pixels := high, j.w
+	if whole {
+		lines, pixels = 1, high*j.w
+	}
+	for l := range lines {
+		off := first + l*j.w*j.k
+		rows := out[l*j.tile*j.across*cols:]
+		if j.backward {
+			j.fin.storeColumns(j.out, off, j.k, rows, cols, pixels, col, valid, sa, sb, part)
+			continue
+		}
+		if !direct {
+			copyRows(j.out[off:], j.k, rows, cols, pixels, valid)
+		}
+		if j.sums {
+			addSums(sa[col:], sb[col:], j.out[off:], j.k, pixels, valid, part)
+		}
+	}
+}

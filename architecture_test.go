@@ -14,10 +14,10 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable"},
-	{"cpu", "host", "parallel", "rng", "imagefile", "safetensors", "npy", "runlog"},
-	{"kernel", "augment", "dataset"},
-	{"tensor"},
+	{"durable", "cpu"},
+	{"host", "parallel", "rng", "imagefile", "safetensors", "npy", "runlog"},
+	{"kernel", "augment", "pack"},
+	{"tensor", "dataset"},
 	{"nn", "batch"},
 	{"model", "loss", "optim", "checkpoint"},
 	{"recipe"},
@@ -34,6 +34,7 @@ var never = map[string][]string{
 	"loss":    {"nn", "model"},
 	"dataset": {"augment", "tensor"},
 	"augment": {"dataset", "tensor"},
+	"pack":    {"augment", "dataset"},
 	"batch":   {"nn", "model", "loss", "kernel"},
 	"runlog":  {"safetensors"},
 	"eval":    {"train", "method"},

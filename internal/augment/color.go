@@ -52,16 +52,13 @@ func (s *Scratch) brightness(factor float32) {
 
 // contrast blends with the mean of the grey image, rounded.
 func (s *Scratch) contrast(factor float32) {
+	s.settle()
 	var sum uint64
-	lut := &s.lut
-	if p := s.img.Pix; s.img.C == 3 {
-		for len(p) >= 3 {
-			sum += uint64(luma(lut[p[0]], lut[p[1]], lut[p[2]]))
-			p = p[3:]
-		}
+	if s.img.C == 3 {
+		sum = lumaSum(s.img.Pix)
 	} else {
-		for _, v := range p {
-			sum += uint64(lut[v])
+		for _, v := range s.img.Pix {
+			sum += uint64(v)
 		}
 	}
 	mean := float64(sum) / float64(s.img.W*s.img.H)
@@ -71,33 +68,14 @@ func (s *Scratch) contrast(factor float32) {
 
 // saturation blends with the grey image.
 func (s *Scratch) saturation(factor float32) {
-	lut := s.takeLUT()
-	var scaled [512]float32 // factor · d at d + 255
-	for i := range scaled {
-		scaled[i] = factor * float32(i-255)
-	}
-	clipped := factor > 1
-	for p := s.img.Pix; len(p) >= 3; p = p[3:] {
-		r, g, b := lut[p[0]], lut[p[1]], lut[p[2]]
-		l := luma(r, g, b)
-		base := float32(l)
-		at := 255 - int(l)
-		x, y, z := base+scaled[(at+int(r))&511], base+scaled[(at+int(g))&511], base+scaled[(at+int(b))&511]
-		i, j, k := int32(x), int32(y), int32(z)
-		if clipped {
-			i, j, k = min(max(i, 0), 255), min(max(j, 0), 255), min(max(k, 0), 255)
-		}
-		p[0], p[1], p[2] = uint8(i), uint8(j), uint8(k)
-	}
+	s.settle()
+	saturatePixels(s.img.Pix, factor)
 }
 
 // grey sets all channels to the grey image.
 func (s *Scratch) grey() {
-	lut := s.takeLUT()
-	for p := s.img.Pix; len(p) >= 3; p = p[3:] {
-		l := luma(lut[p[0]], lut[p[1]], lut[p[2]])
-		p[0], p[1], p[2] = l, l, l
-	}
+	s.settle()
+	greyPixels(s.img.Pix)
 }
 
 // solarize inverts what reaches the threshold.
@@ -115,24 +93,8 @@ func (s *Scratch) solarize(threshold int) {
 // hue turns the hue by factor of a circle, through Pillow's 8-bit HSV
 // (libImaging/Convert.c, rgb2hsv_row and hsv2rgb).
 func (s *Scratch) hue(factor float64) {
-	lut := s.takeLUT()
-	t := hueTables()
-	shift := uint8(int32(factor * 255))
-	for p := s.img.Pix; len(p) >= 3; p = p[3:] {
-		r, g, b := lut[p[0]], lut[p[1]], lut[p[2]]
-		top, low := max(r, g, b), min(r, g, b)
-		chroma, d := top-low, top-(r+g+b-top-low) // d: how far the middle channel lies below the top
-		// rgb2hsv; no branches, they would be hard to predict
-		h := t.hue[turn(r, g, b)][int(chroma)<<8|int(d)] + shift
-		v, fs := float64(top), t.fraction[t.saturation[int(top)<<8|int(chroma)]]
-		// hsv2rgb
-		a := &t.angle[h]
-		away := float64(float64(fs)*a.rise) + float64(fs*a.fall)
-		bottom := int32(float64(v*(1-float64(fs))) + 0.5)
-		middle := int32(float64(v*(1-away)) + 0.5)
-		all := uint32(top) | uint32(bottom)<<8 | uint32(middle)<<16
-		p[0], p[1], p[2] = uint8(all>>(a.shift[0]&31)), uint8(all>>(a.shift[1]&31)), uint8(all>>(a.shift[2]&31))
-	}
+	s.settle()
+	turnHue(s.img.Pix, uint8(int32(factor*255)))
 }
 
 // turn tells the order of the channels: bit 0 is r ≥ g, bit 1 g ≥ b, bit 2 b ≥ r.

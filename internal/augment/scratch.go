@@ -13,10 +13,10 @@ type Scratch struct {
 	img imagefile.Image // being worked on
 	lut level           // still to be applied to img
 
-	across, down table
-	mid          []uint8
-	words        []uint64
-	spare        level
+	across, down  table
+	mid           []uint8
+	before, after []uint8 // lines side by side
+	spare         level
 }
 
 // takeLUT returns the map still to be applied and resets it; the caller
@@ -24,6 +24,13 @@ type Scratch struct {
 func (s *Scratch) takeLUT() *level {
 	s.spare, s.lut = s.lut, identity
 	return &s.spare
+}
+
+// settle applies that map.
+func (s *Scratch) settle() {
+	if l := s.takeLUT(); *l != identity {
+		substitute(s.img.Pix, l)
+	}
 }
 
 // View draws a view of img from v and writes it to dst, size × size × c.

@@ -47,12 +47,12 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 
 	case *image.YCbCr:
 		out := rgb()
-		fromYCbCr(out, src, f == formatWebP)
+		fromYCbCr(out, src, f.ycc())
 		return out
 
 	case *image.NYCbCrA:
 		out := rgb()
-		fromYCbCr(out, &src.YCbCr, f == formatWebP)
+		fromYCbCr(out, &src.YCbCr, f.ycc())
 		for y := range h {
 			row := out.Pix[y*w*3 : (y+1)*w*3]
 			alpha := src.A[y*src.AStride:]
@@ -118,6 +118,14 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 		}
 	}
 	return out
+}
+
+// ycc returns how a format stores colour.
+func (f *format) ycc() *ycc {
+	if f == formatWebP {
+		return &studio
+	}
+	return &jfif
 }
 
 // onWhite lays a colour of opacity a over white.
@@ -190,57 +198,4 @@ func fromPaletted(src *image.Paletted) Image {
 		}
 	}
 	return out
-}
-
-// fromYCbCr converts by the JFIF formula (full range), or by that of BT.601
-// with luma in 16..235, which WebP stores:
-//
-//	R = s(Y−o) + r·Cr,  G = s(Y−o) − g·Cb − h·Cr,  B = s(Y−o) + b·Cb
-//
-// in 16-bit fixed point. Chroma samples are repeated over the pixels they
-// cover.
-func fromYCbCr(out Image, src *image.YCbCr, studio bool) {
-	// Luma is scaled by 0x10101, a little over 1, as image/color does, which
-	// rounds; for BT.601 a half is added.
-	scale, offset, half := int32(0x10101), int32(0), int32(0)
-	r, g, h, b := int32(91881), int32(22554), int32(46802), int32(116130)
-	if studio {
-		scale, offset, half = 76309, 16, 1<<15
-		r, g, h, b = 104597, 25674, 53278, 132201
-	}
-	shift := 0
-	switch src.SubsampleRatio {
-	case image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio420:
-		shift = 1
-	case image.YCbCrSubsampleRatio411, image.YCbCrSubsampleRatio410:
-		shift = 2
-	}
-	for y := range out.H {
-		luma := src.Y[src.YOffset(src.Rect.Min.X, src.Rect.Min.Y+y):][:out.W]
-		at := src.COffset(src.Rect.Min.X, src.Rect.Min.Y+y)
-		chroma := (out.W-1)>>shift + 1
-		cbs, crs := src.Cb[at:][:chroma], src.Cr[at:][:chroma]
-		dst := out.Pix[y*out.W*3 : (y+1)*out.W*3]
-		x := 0
-		for i := range cbs {
-			cb, cr := int32(cbs[i])-128, int32(crs[i])-128
-			dr, dg, db := r*cr+half, half-g*cb-h*cr, b*cb+half
-			for end := min(x+1<<shift, len(luma)); x < end; x++ {
-				l := (int32(luma[x]) - offset) * scale
-				d := dst[3*x : 3*x+3 : 3*x+3]
-				d[0], d[1], d[2] = clamp16(l+dr), clamp16(l+dg), clamp16(l+db)
-			}
-		}
-	}
-}
-
-// clamp16 shifts a 16-bit fixed-point value to an integer in 0..255.
-func clamp16(v int32) uint8 {
-	if uint32(v)&0xff000000 == 0 {
-		return uint8(v >> 16)
-	}
-	if v < 0 {
-		return 0
-	}
-	return 255
 }

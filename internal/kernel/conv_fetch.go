@@ -1,13 +1,16 @@
 package kernel
 
+import "unsafe"
+
 // fetcher brings memory that will soon be needed to the cache while products
 // run: a few lines after each tile of a product, so that the processor waits for
 // neither. It changes no result.
 type fetcher struct {
-	list  [16]Mat
-	count int
-	next  int
-	share int // lines at a time
+	list   [16]Mat
+	count  int
+	next   int
+	share  int // lines at a step
+	credit int // lines that are due
 }
 
 // add queues a slice. What is queued first is fetched first.
@@ -50,27 +53,48 @@ func (f *fetcher) step() {
 	}
 }
 
-// packedColumns is how many columns of a product's right side make a block.
-const packedColumns = 32
+// ahead returns how far from b, in elements, the next n elements to be fetched
+// lie, for a tile that fetches as much as it reads of b; 0 if it is too early
+// for more, or there are none. It is for slices only.
+func (f *fetcher) ahead(b []float32, n int) int {
+	lines := n / lineFloats
+	if f.next == f.count || f.credit < lines {
+		return 0
+	}
+	m := &f.list[f.next]
+	distance := (int(uintptr(unsafe.Pointer(&m.Data[0]))) - int(uintptr(unsafe.Pointer(&b[0])))) / 4
+	f.credit -= lines
+	if m.Rows -= lines; m.Rows <= 0 {
+		f.next++
+	} else {
+		m.Data = m.Data[n:]
+	}
+	return distance
+}
 
-// multiply computes c = a·b like blockNN, tile by tile, and fetches between
-// them.
+// multiply computes c = a·b like blockNN, and fetches on the way.
 func multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
 	most, _ := tileShape(n)
-	high := share(m, most)
-	for j := 0; j < n; j += packedColumns {
+	high, deep := share(m, most), share(k, depth)
+	for j := 0; j < n; {
+		_, w := tileShape(n - j)
 		for i := 0; i < m; i += high {
-			blockNN(min(high, m-i), min(packedColumns, n-j), k, c[i*crs+j:], crs, a[i*ars:], ars, b[j*k:], false)
-			f.step()
+			f.credit += f.share
+			for p := 0; p < k; p += deep {
+				kb := min(deep, k-p)
+				panel := b[j*k+p*w:]
+				part(min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p:], ars, 1, panel, w, f.ahead(panel, kb*w), p > 0)
+			}
 		}
+		j += w
 	}
 }
 
 // steps returns how many steps multiply takes.
 func steps(m, n int) int {
-	most, _ := tileShape(n)
+	most, w := tileShape(n)
 	high := share(m, most)
-	return (m + high - 1) / high * ((n + packedColumns - 1) / packedColumns)
+	return (m + high - 1) / high * ((n + w - 1) / w)
 }
 
 // multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the

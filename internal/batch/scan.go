@@ -40,7 +40,7 @@ func tooMany(bad, total int) bool { return bad*10 > total }
 // ScanOptions say how thoroughly to look.
 type ScanOptions struct {
 	Workers  int                   // 0: one for each processor
-	Decode   int                   // decode this many files, spread evenly, and look at the header of the others; 0: 50,000, -1: all
+	Decode   int                   // decode this many files, or look at the pixels of as many packed images, spread evenly, and at the size of the others; 0: 50,000, -1: all
 	Progress func(done, total int) // called now and then, done growing; may be nil
 }
 
@@ -101,7 +101,8 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 				}
 				// Item ⌊k·n/decode⌋ is decoded for each k.
 				k := (i*decode + n - 1) / n
-				s.look(i, &all[i], s.data.Items[i].Path == "" || k < decode && k*n/decode == i)
+				held := s.data.Items[i].Path == "" && !s.data.Mapped
+				s.look(i, &all[i], held || k < decode && k*n/decode == i)
 				if d := int(done.Add(1)); o.Progress != nil && (d%16 == 0 || d == n) {
 					progress.Lock()
 					if d > progress.last {
@@ -123,7 +124,12 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 // look fills in what is to be known of item i.
 func (s *Source) look(i int, f *found, decode bool) {
 	item := &s.data.Items[i]
-	if !decode {
+	switch {
+	case decode:
+	case item.Path == "":
+		f.w, f.h = item.Image.W, item.Image.H
+		return
+	default:
 		f.w, f.h, f.err = imagefile.Stat(item.Path, s.limits)
 		return
 	}

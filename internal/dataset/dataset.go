@@ -10,7 +10,8 @@
 //     that name;
 //   - a folder tree of images, with train/ and test/ (or val/) inside or not;
 //   - a folder or a file of CIFAR-10 or CIFAR-100 in its binary version;
-//   - a folder or a file of the MNIST family (idx, gzipped or not).
+//   - a folder or a file of the MNIST family (idx, gzipped or not);
+//   - a file that vicreg pack made of one of these.
 package dataset
 
 import (
@@ -41,6 +42,11 @@ type Dataset struct {
 	Classes  []string // names; nil if the images have no labels
 	Channels int      // 1 or 3; 0: not known before decoding
 	About    string   // where images and labels come from, in a line for people
+
+	// Mapped says that the items' pixels lie in a mapped file, from which they
+	// are read as they are used.
+	Mapped bool
+	sum    string // of that file
 }
 
 // Options say how to read a data set.
@@ -156,6 +162,8 @@ func openFolder(path string, o Options) (train, test *Dataset, err error) {
 func openFile(path string) (train, test *Dataset, err error) {
 	lower := strings.ToLower(path)
 	switch {
+	case isPacked(path):
+		return openPacked(path)
 	case isImage(lower):
 		return nil, nil, fmt.Errorf("%s: this is one image; give the folder of all of them", path)
 	case isIDXImages(lower):
@@ -165,7 +173,7 @@ func openFile(path string) (train, test *Dataset, err error) {
 	case strings.HasSuffix(lower, ".zip"), strings.HasSuffix(lower, ".tar"), strings.HasSuffix(lower, ".gz"), strings.HasSuffix(lower, ".tgz"):
 		return nil, nil, fmt.Errorf("%s: this is an archive; unpack it and give the folder", path)
 	}
-	return nil, nil, fmt.Errorf("%s: neither a folder of images nor an idx images file (…images-idx3-ubyte, .gz or not) nor a CIFAR file (.bin)", path)
+	return nil, nil, fmt.Errorf("%s: neither a folder of images nor an idx images file (…images-idx3-ubyte, .gz or not) nor a CIFAR file (.bin) nor a packed data set", path)
 }
 
 // plain words an error of the file system: the path once, and the reason.
@@ -260,12 +268,13 @@ func (d *Dataset) split(share float64) (train, test *Dataset) {
 
 // Fingerprint names the data set's contents, so that a run is not resumed on
 // other data: it changes with the names, the labels, the order, and the pixels
-// that are held here, not with those of files.
+// that are held here or packed, not with those of other files.
 func (d *Dataset) Fingerprint() string {
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	h.Write([]byte(d.sum))
 	for _, item := range d.Items {
 		fmt.Fprintf(h, "%s\x00%d\x00", item.Name, item.Label)
-		if item.Path == "" {
+		if item.Path == "" && d.sum == "" {
 			binary.Write(h, binary.LittleEndian, [3]int64{int64(item.Image.W), int64(item.Image.H), int64(item.Image.C)})
 			h.Write(item.Image.Pix)
 		}

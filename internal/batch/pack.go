@@ -1,0 +1,127 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"vicreg/internal/augment"
+	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/pack"
+)
+
+// PackOptions say how images are packed.
+type PackOptions struct {
+	Short    int // pixels to which a longer shorter side is resized; 0: as decoded
+	Limits   imagefile.Limits
+	Workers  int                   // 0: one for each processor
+	Progress func(done, total int) // called now and then; may be nil
+}
+
+// Packed is what Pack wrote.
+type Packed struct {
+	Train, Test int   // images
+	Bytes       int64 // of the file
+	Bad         []Bad // left out, in the order of the data set
+}
+
+// Pack writes the decoded images of a data set, and of the part that scores if
+// test is not nil, to a file at path, which takes its place when it is complete.
+// Images that cannot be read are left out; more than a tenth of them is an
+// error of type *TooManyBad. The same images make the same bytes.
+func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o PackOptions) (*Packed, error) {
+	items := train.Items
+	if test != nil {
+		items = append(items[:len(items):len(items)], test.Items...)
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("%s: the data set has no images", train.Name)
+	}
+	w, err := pack.Create(path, train.Name, train.Classes)
+	if err != nil {
+		return nil, err
+	}
+	p, err := packAll(ctx, w, items, len(train.Items), o)
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	if p.Bytes, err = w.Close(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// packAll adds the items, of which the first train ones train, as many at a
+// time as fit into a window.
+func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, o PackOptions) (*Packed, error) {
+	workers := workersOr(o.Workers)
+	window := make([]struct {
+		image imagefile.Image
+		err   error
+	}, 8*workers)
+	scratch := make([]augment.Scratch, workers)
+	p := new(Packed)
+	for start := 0; start < len(items); start += len(window) {
+		part := items[start:min(start+len(window), len(items))]
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		for i := range workers {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					k := int(next.Add(1) - 1)
+					if k >= len(part) {
+						return
+					}
+					window[k].image, window[k].err = decoded(&scratch[i], &part[k], o)
+				}
+			})
+		}
+		wg.Wait()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for k, item := range part {
+			if err := window[k].err; err != nil {
+				p.Bad = append(p.Bad, Bad{Name: item.Name, Err: err})
+				if tooMany(len(p.Bad), len(items)) {
+					return nil, &TooManyBad{Bad: p.Bad, Total: len(items)}
+				}
+				continue
+			}
+			scores := start+k >= train
+			if scores {
+				p.Test++
+			} else {
+				p.Train++
+			}
+			if err := w.Add(pack.Item{Name: item.Name, Label: item.Label, Image: window[k].image}, scores); err != nil {
+				return nil, err
+			}
+		}
+		if o.Progress != nil {
+			o.Progress(start+len(part), len(items))
+		}
+	}
+	return p, nil
+}
+
+// decoded returns the image of an item as it is packed.
+func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, error) {
+	m := item.Image
+	if item.Path != "" {
+		var err error
+		if m, err = imagefile.Read(item.Path, o.Limits); err != nil {
+			return m, err
+		}
+	}
+	short := min(m.W, m.H)
+	if o.Short == 0 || short <= o.Short {
+		return m, nil
+	}
+	var small imagefile.Image
+	s.Resize(&small, m, max(1, m.W*o.Short/short), max(1, m.H*o.Short/short))
+	return small, nil
+}

@@ -3,7 +3,8 @@ package kernel
 // Block products run on the calling worker, allocate nothing, and are what
 // convolution and the parallel product are made of. Matrices are row-major
 // slices; lengths and strides count elements. Each element of c is a sum over
-// k in order, in steps of depth: its bits do not depend on m or n.
+// k in order, in steps that depend on k and n alone: its bits do not depend on
+// how many rows are computed at once.
 //
 // Where rows of an operand lie a multiple of 4 KiB apart they compete for the
 // same few cache lines: give such a buffer a stride of, say, 16 elements more.

@@ -177,7 +177,7 @@ func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, ac
 		for x := 0; x < n; {
 			_, w := tileShape(n - x)
 			b := g.b.Data[p*g.b.Stride+j+x:]
-			ahead := g.deep * g.b.Stride
+			ahead := g.deep * g.b.Stride // beyond b at last, which does no harm
 			for y := 0; y < m; y += high {
 				part(min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, ahead, accumulate || p > 0)
 				ahead = 0

@@ -35,10 +35,10 @@ type benchFlags struct {
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Time training steps, inference or the loss on random data",
+		Short: "Time training steps, inference or the loss on random data, or the making of views",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("there is no benchmark %q; known: step, embed, loss", args[0])
+				return usagef("there is no benchmark %q; known: step, embed, loss, views", args[0])
 			}
 			return nil
 		},
@@ -52,7 +52,7 @@ func newBench() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
-	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f))
+	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f))
 	return cmd
 }
 
@@ -101,8 +101,12 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	if f.json {
 		return printJSON(t)
 	}
-	_, err = fmt.Printf("%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %.4g images/s, %.4g Gflop/s, peak memory %.0f MiB\n",
-		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, t.ImagesPerSecond, t.Gflops, t.PeakRSS)
+	rate := fmt.Sprintf("%.4g images/s", t.ImagesPerSecond)
+	if flops > 0 {
+		rate += fmt.Sprintf(", %.4g Gflop/s", t.Gflops)
+	}
+	_, err = fmt.Printf("%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB\n",
+		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS)
 	return err
 }
 

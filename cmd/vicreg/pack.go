@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+)
+
+func newPack() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pack",
+		Short: "Write a data set as one file of decoded images",
+		Long: `Decodes every image of a data set once and writes them all to one file, with
+their names, labels and classes, and with the split where the data has a test
+set. --data takes that file like any data set; the images in it are read at the
+speed of memory, so that no later run decodes them again.
+
+A file of decoded images is large: three bytes a pixel. --size makes images
+smaller whose shorter side is longer than that. Images that cannot be read are
+left out, counted and named; more than a tenth of them is an error.`,
+		Example: `  vicreg pack --data ~/photos --size 256 --out photos.pack
+  vicreg pretrain --data photos.pack`,
+		Args: noArgs,
+	}
+	var (
+		data, labels, out string
+		size, workers     int
+	)
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&data, "data", "", "`images`: a folder, a CIFAR or idx file, fashion-mnist, or sample (built in)")
+	flags.StringVar(&labels, "labels", "auto", "classes to keep: auto, folders (each sub-folder a class) or none")
+	flags.IntVar(&size, "size", 0, "shorter side of larger images, in `pixels`; 0: as they are")
+	flags.StringVar(&out, "out", "", "`file` to write, such as photos.pack")
+	flags.IntVar(&workers, "workers", 0, "`processors` that decode; 0: all")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		switch {
+		case data == "":
+			return usagef("--data is missing: name a folder of images, a file or a known data set")
+		case out == "":
+			return usagef("--out is missing: name the file to write, such as photos.pack")
+		case size < 0:
+			return usagef("--size is %d, but must be at least 0", size)
+		case workers < 0:
+			return usagef("--workers is %d, but must be at least 0", workers)
+		}
+		train, test, err := dataset.Open(data, dataset.Options{Labels: labels})
+		if err != nil {
+			return err
+		}
+		ctx, release := interruptible(context.Background())
+		defer release()
+		progress := newCounter()
+		p, err := batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Workers: workers, Progress: progress.count})
+		progress.clear()
+		if err != nil {
+			return err
+		}
+		var bad []string
+		for _, b := range p.Bad {
+			bad = append(bad, b.Err.Error())
+		}
+		writeBad(os.Stdout, bad)
+		_, err = fmt.Println(describePacked(p, train.Classes, out))
+		return err
+	}
+	return cmd
+}
+
+// describePacked says what was written.
+func describePacked(p *batch.Packed, classes []string, out string) string {
+	s := fmt.Sprintf("%d images", p.Train+p.Test)
+	if p.Test > 0 {
+		s += fmt.Sprintf(" (%d to train, %d to score)", p.Train, p.Test)
+	}
+	if classes != nil {
+		s += fmt.Sprintf(" of %d classes", len(classes))
+	}
+	return fmt.Sprintf("%s in %s, %.1f MB", s, out, float64(p.Bytes)/1e6)
+}

@@ -122,6 +122,15 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	if cols = dst; cols == nil {
 		cols = m.take(pixels * stride)
 	}
+	if s.R == 1 && s.S == 1 && s.Pad == 0 { // some of the pixels, each a row
+		for n := b.n0; n < b.n1; n++ {
+			for r := range rows {
+				off := (n*s.H + (b.y0+r)*s.Stride) * s.W * s.C
+				in.load(cols[((n-b.n0)*rows+r)*ow*stride:], stride, off, s.Stride*s.C, ow)
+			}
+		}
+		return cols, stride, first, pixels
+	}
 	buf := m.take(s.seen(rows) * width * s.C)
 	for n := b.n0; n < b.n1; n++ {
 		y := b.y0*s.Stride - s.Pad

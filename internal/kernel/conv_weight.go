@@ -36,7 +36,7 @@ type weightJob struct {
 	parts, perPart int
 	partial        []float32 // parts × dw
 
-	first, pixels int // the bands of a group
+	first         int // band of a group
 	cols, g       []float32
 	colsRow, gRow int // lengths of rows of cols and g
 	bandRows      int // rows of cols that a band may take

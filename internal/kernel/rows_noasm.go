@@ -36,3 +36,11 @@ func momentum(w, m, g []float32, lr, momentum, weightDecay, scale float32) {
 }
 
 func adam(w, m, v, g []float32, a *adamArgs) { adamPlain(w, m, v, g, a) }
+
+func poolMax(dst []float32, arg []uint8, in *reader, off []int64, tap []int32) {
+	poolMaxPlain(dst, arg, in, off, tap, 0)
+}
+
+func poolGrad(dst, d []float32, arg []uint8, off []int64, tap []int32) {
+	poolGradPlain(dst, d, arg, off, tap, 0)
+}

@@ -92,31 +92,39 @@ func readRun(folder string) (*runInfo, error) {
 
 // network counts the network that the configuration names.
 func (r *runInfo) network() error {
-	encoder, err := model.NewResNet(method.EncoderConfig(r.config), nil)
+	c := r.config
+	if c.Channels == 0 { // stopped before it had looked at the images
+		c.Channels = 3
+	}
+	encoder, err := model.NewResNet(method.EncoderConfig(c), nil)
 	if err != nil {
 		return err
 	}
-	expander, err := model.NewExpander(encoder.Dim(), r.config.Expander, nil)
+	expander, err := model.NewExpander(encoder.Dim(), c.Expander, nil)
 	if err != nil {
 		return err
 	}
 	r.EncoderParameters, r.ExpanderParameters = model.Count(encoder.Params()), model.Count(expander.Params())
 	r.Features = encoder.Dim()
-	r.ForwardFlops = encoder.Flops(1, r.config.Size, r.config.Size, r.config.Channels)
+	r.ForwardFlops = encoder.Flops(1, c.Size, c.Size, c.Channels)
 	return nil
 }
 
 func (r *runInfo) print() error {
 	c := r.config
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	state := "stopped; pretrain --resume " + r.Folder + " goes on with it"
+	state := "not finished; if it was stopped, pretrain --resume " + r.Folder + " goes on with it"
 	if r.Finished {
 		state = "finished"
 	}
 	fmt.Fprintf(w, "run\t%s, %d of %d epochs, %s\n", r.Folder, r.EpochsDone, r.Epochs, state)
 	fmt.Fprintf(w, "data\t%s\n", c.Data.Source)
-	fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %d in, %d features out\n", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
-		c.Size, c.Size, c.Channels, r.Features)
+	channels := fmt.Sprint(c.Channels)
+	if c.Channels == 0 {
+		channels = "?"
+	}
+	fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %s in, %d features out\n", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
+		c.Size, c.Size, channels, r.Features)
 	fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(r.EncoderParameters)/1e6, float64(r.ForwardFlops)/1e9)
 	fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", c.Expander, float64(r.ExpanderParameters)/1e6)
 	if e := r.LastEpoch; e != nil {

@@ -29,7 +29,7 @@ func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	}
 	c := &console{out: os.Stdout, now: time.Now, plan: train.Plan{Folder: folder}}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
-		c.live = true
+		c.live, c.width = true, 80
 		if width, _, err := term.GetSize(fd); err == nil {
 			c.width = width
 		}
@@ -82,11 +82,12 @@ type console struct {
 	bar    *progressbar.ProgressBar
 	began  time.Time // when this process began to train
 	rate   float64   // images a second, over the last steps
+	step   int       // the last
 	spoken time.Time // when the live line was brought up to date or a plain line written
 }
 
 func (c *console) Start(p train.Plan) {
-	c.plan, c.began, c.spoken = p, c.now(), c.now()
+	c.plan, c.began, c.spoken, c.step = p, c.now(), c.now(), p.Done
 	c.clear()
 	fmt.Fprintln(c.out, p.About)
 	if c.live {
@@ -112,6 +113,7 @@ func (c *console) Step(s runlog.Step) {
 	if c.bar != nil {
 		pause = livePause
 	}
+	c.step = s.Step
 	if now.Sub(c.spoken) < pause {
 		return
 	}
@@ -124,8 +126,25 @@ func (c *console) Step(s runlog.Step) {
 	c.bar.Describe(c.status(s, now))
 }
 
-// status says how the run goes: the live line after its bar.
+// status says how the run goes: the live line after its bar, as long as the
+// terminal is wide, or a plain line.
 func (c *console) status(s runlog.Step, now time.Time) string {
+	if c.bar == nil {
+		return c.parts(s, now, true, true)
+	}
+	const percent, shortest = 9, 7 // columns of "100% " and blanks, and of a bar
+	var line string
+	for _, whole := range [][2]bool{{true, true}, {true, false}, {false, false}} {
+		if line = c.parts(s, now, whole[0], whole[1]); len(line) <= c.width-percent-shortest {
+			return line
+		}
+	}
+	return line[:max(0, min(len(line), c.width-percent))]
+}
+
+// parts makes the line, with or without the time waited for data, the terms under
+// their names or the beginnings of them.
+func (c *console) parts(s runlog.Step, now time.Time, wait, names bool) string {
 	parts := []string{fmt.Sprintf("epoch %d/%d", s.Epoch, c.plan.Epochs)}
 	if c.bar == nil {
 		parts = append(parts, fmt.Sprintf("step %d/%d", s.Step, c.plan.Steps))
@@ -135,12 +154,12 @@ func (c *console) status(s runlog.Step, now time.Time) string {
 		left := now.Sub(c.began) / time.Duration(done) * time.Duration(c.plan.Steps-s.Step)
 		parts = append(parts, fmt.Sprintf("%s left", left.Round(time.Second)))
 	}
-	if s.WaitShare >= 0.05 {
+	if wait && s.WaitShare >= 0.05 {
 		parts = append(parts, fmt.Sprintf("%.0f%% waiting for data", 100*s.WaitShare))
 	}
 	for _, t := range s.Terms {
 		name := t.Name
-		if c.bar != nil && c.width < 120 {
+		if !names {
 			name = name[:min(3, len(name))]
 		}
 		parts = append(parts, fmt.Sprintf("%s %.3g", name, t.Value))
@@ -181,6 +200,7 @@ func (c *console) Epoch(e runlog.Epoch) {
 func (c *console) Phase(what string) {
 	switch {
 	case c.bar != nil:
+		c.bar.Set(c.length(c.step))
 		c.bar.Describe(what)
 	case c.live:
 		fmt.Fprint(c.out, "\r\033[K", what)

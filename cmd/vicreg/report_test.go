@@ -84,6 +84,23 @@ func TestLiveConsole(t *testing.T) {
 	if !strings.HasPrefix(wide, "\r\033[Klooking at the images\r\033[K80 images\n") {
 		t.Errorf("the first phase is missing or stays: %q", wide)
 	}
+	if strings.Contains(narrow, "waiting") || !strings.Contains(speak(true, 110), "waiting") {
+		t.Error("the time waited for data is left out where there is no room, and there alone")
+	}
+	if !strings.Contains(wide, " 15% █") || !strings.Contains(wide, "  linear probe") {
+		t.Errorf("no bar in %q", wide)
+	}
+	// The bar shrinks to what room a terminal has; the text must leave it some.
+	for width := 20; width <= 200; width += 10 {
+		for line := range strings.SplitSeq(speak(true, width), "\r") {
+			if at := strings.LastIndex(line, "░  epoch"); at >= 0 {
+				text, _, _ := strings.Cut(line[at+len("░"):], "\033")
+				if most := width - len("100%  "); len(text) > most {
+					t.Errorf("%d columns of text in a terminal of %d: %q", len(text), width, text)
+				}
+			}
+		}
+	}
 	// The line of the epoch stands alone, the live line cleared before it.
 	if !strings.Contains(wide, "\r\033[Kepoch  2/10  loss") {
 		t.Errorf("the epoch's line does not clear the live one: %q", wide)

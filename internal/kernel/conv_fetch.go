@@ -62,14 +62,14 @@ func (f *fetcher) ahead(b []float32, n int) int {
 		return 0
 	}
 	m := &f.list[f.next]
-	distance := (int(uintptr(unsafe.Pointer(&m.Data[0]))) - int(uintptr(unsafe.Pointer(&b[0])))) / 4
+	far := distance(b, m.Data)
 	f.credit -= lines
 	if m.Rows -= lines; m.Rows <= 0 {
 		f.next++
 	} else {
 		m.Data = m.Data[n:]
 	}
-	return distance
+	return far
 }
 
 // multiply computes c = a·b like blockNN, and fetches on the way.
@@ -98,25 +98,38 @@ func steps(m, n int) int {
 }
 
 // multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the
-// way.
+// way: the tiles of the first rows what is queued first, and so on. Since they
+// fetch with the stride of b, they miss what falls between its rows.
 func multiplyTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
-	for p := 0; p < k; p += deepTN {
-		kb := min(deepTN, k-p)
-		for i := 0; i < m; i += highTN {
-			blockTN(min(highTN, m-i), n, kb, c[i*crs:], crs, a[p*ars+i:], ars, b[p*brs:], brs, accumulate || p > 0)
-			f.step()
+	most, _ := tileShape(n)
+	high, deep := share(m, most), share(k, depth)
+	for p := 0; p < k; p += deep {
+		kb := min(deep, k-p)
+		for i := 0; i < m; i += high {
+			for j := 0; j < n; {
+				_, w := tileShape(n - j)
+				at := j + p*brs
+				part(min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
+				j += w
+			}
 		}
 	}
 }
 
-// stepsTN returns how many steps multiplyTN takes.
-func stepsTN(m, k int) int { return (m + highTN - 1) / highTN * ((k + deepTN - 1) / deepTN) }
+// beside returns how far from b, in elements, slice number i lies, if it has an
+// element at.
+func (f *fetcher) beside(b []float32, at, i int) int {
+	if i >= f.count || at >= f.list[i].Rows*lineFloats {
+		return 0
+	}
+	return distance(b, f.list[i].Data)
+}
 
-// Rows and depth of the part of a product after which multiplyTN fetches.
-const (
-	highTN = 28
-	deepTN = 256
-)
+// distance returns how far to is from from, in elements. It is only for hints:
+// nothing is read or written by it.
+func distance(from, to []float32) int {
+	return (int(uintptr(unsafe.Pointer(&to[0]))) - int(uintptr(unsafe.Pointer(&from[0])))) / 4
+}
 
 // fetchRows queues rows [y0, y1), as far as there are, of images [n0, n1): of
 // several images, all rows.

@@ -99,7 +99,6 @@ func weightPart(worker, part int) {
 			d.fetchColumns(&f, &d.in, b)
 			d.fetchGrad(&f, b)
 		}
-		f.plan(stepsTN(d.depth, pixels))
 		multiplyTN(d.depth, d.K, pixels, d.partial[part*size:][:size], d.K, cols, stride, g, gs, piece > part*d.perPart, &f)
 	}
 }

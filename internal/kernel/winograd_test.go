@@ -64,7 +64,7 @@ func TestWinogradError(t *testing.T) {
 		for _, on := range []bool{false, true} {
 			SetWinograd(on)
 			got := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
-			t.Logf("stride %d, winograd %v: %.1e %.1e %.1e", stride, on, distance(got.y, want.y), distance(got.dx, want.dx), distance(got.dw, want.dw))
+			t.Logf("stride %d, winograd %v: %.1e %.1e %.1e", stride, on, relative(got.y, want.y), relative(got.dx, want.dx), relative(got.dw, want.dw))
 			if on {
 				check.Close(t, "y", got.y, want.y, 1.4e-6)
 				check.Close(t, "dx", got.dx, want.dx, 1.6e-6)
@@ -74,8 +74,8 @@ func TestWinogradError(t *testing.T) {
 	}
 }
 
-// distance returns ‖got − want‖ / ‖want‖.
-func distance(got, want []float32) float64 {
+// relative returns ‖got − want‖ / ‖want‖.
+func relative(got, want []float32) float64 {
 	var d, n float64
 	for i, v := range want {
 		d += math.Pow(float64(got[i])-float64(v), 2)

@@ -43,7 +43,6 @@ type winogradWeightJob struct {
 	vRow, dRow     int // from one tile to the next
 	vPlane, dPlane int
 	rowBlocks      int
-	blocks         int
 }
 
 func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
@@ -82,7 +81,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		room(9*winogradFinish*k16),
 		room(36*oddLines(winogradSide*winogradSide), 9*winogradSide*winogradSide)))
 	j.rowBlocks = (s.C + winogradSide - 1) / winogradSide
-	j.blocks = j.rowBlocks * ((s.K + winogradSide - 1) / winogradSide)
+	blocks := j.rowBlocks * ((s.K + winogradSide - 1) / winogradSide)
 
 	pieces := w.bands.count()
 	for j.first = 0; j.first < pieces; j.first += j.group {
@@ -95,7 +94,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		if small {
 			parallel.For(36, winogradAdd)
 		} else {
-			parallel.For(j.blocks, winogradAddBlock)
+			parallel.For(blocks, winogradAddBlock)
 		}
 	}
 	if small {
@@ -158,15 +157,14 @@ func winogradAdd(_, piece int) {
 	j := &winoWeight
 	c, k16 := j.wino.c, roundUp(j.wino.k, 16)
 	var f fetcher
-	j.fetchGroup(&f, piece, 36)
+	j.fetchGroup(&f, piece)
 	p := planeOf(piece)
-	f.plan(stepsTN(c, j.tiles))
 	j.addPlane(j.du[p*c*k16:], k16, p, 0, 0, c, k16, j.first > 0, &f)
 }
 
-// fetchGroup queues the share of a piece, one of pieces, in what the next group
+// fetchGroup queues the share of a piece, one of 36, in what the next group
 // loads.
-func (j *winogradWeightJob) fetchGroup(f *fetcher, piece, pieces int) {
+func (j *winogradWeightJob) fetchGroup(f *fetcher, piece int) {
 	w := &j.wino
 	lo, hi := j.first+j.group, min(j.first+2*j.group, w.bands.count())
 	if lo >= hi {
@@ -175,8 +173,8 @@ func (j *winogradWeightJob) fetchGroup(f *fetcher, piece, pieces int) {
 	first, last := w.bands.at(lo), w.bands.at(hi-1)
 	y0, _ := w.reads(first.y0, first.y1)
 	_, y1 := w.reads(last.y0, last.y1)
-	w.in.fetchShare(f, first.n0, y0, last.n1, y1, piece, pieces)
-	j.grad.fetchShare(f, first.n0, 4*first.y0, last.n1, 4*last.y1, piece, pieces)
+	w.in.fetchShare(f, first.n0, y0, last.n1, y1, piece, 36)
+	j.grad.fetchShare(f, first.n0, 4*first.y0, last.n1, 4*last.y1, piece, 36)
 }
 
 // winogradAddBlock makes a block of dU of a group and adds it to dw.
@@ -190,8 +188,6 @@ func winogradAddBlock(worker, piece int) {
 	plane := oddLines(rows * cols)
 	du := m.take(36 * plane)
 	var f fetcher
-	j.fetchGroup(&f, piece, j.blocks)
-	f.plan(j.wino.positions() * stepsTN(rows, j.tiles))
 	for p := range 36 {
 		j.addPlane(du[p*plane:], cols, p, row, col, rows, cols, false, &f)
 	}

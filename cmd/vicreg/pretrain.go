@@ -59,7 +59,14 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
-	cmd.RunE = func(*cobra.Command, []string) error { return pretrain(&f, config) }
+	cmd.RunE = func(*cobra.Command, []string) error {
+		for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "resume": f.resume} {
+			if flags.Changed(name) && value == "" { // as from an unset variable of a script
+				return usagef("--%s is empty; give it a name or leave it out", name)
+			}
+		}
+		return pretrain(&f, config)
+	}
 	return cmd
 }
 

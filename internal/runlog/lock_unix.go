@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// patience is how long Lock waits for a process that is about to end.
+const patience = time.Second
 
 // Lock keeps other processes from writing into dir until unlock is called or this
 // process ends, however it ends. Where the file system knows no locks it does
@@ -18,7 +22,10 @@ func Lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
+	for began := time.Now(); errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK); time.Sleep(patience / 20) {
+		if time.Since(began) < patience {
+			continue
+		}
 		d.Close()
 		return nil, fmt.Errorf("%s is in use by another process, and a run goes on in one at a time; wait for that one to end, or stop it", dir)
 	}

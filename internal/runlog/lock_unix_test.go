@@ -5,6 +5,7 @@ package runlog
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOneProcessAtATime(t *testing.T) {
@@ -20,6 +21,10 @@ func TestOneProcessAtATime(t *testing.T) {
 	unlock, err = Lock(dir)
 	if err != nil {
 		t.Fatalf("after the first was let go: %v", err)
+	}
+	time.AfterFunc(patience/10, unlock) // as a process that was just killed
+	if unlock, err = Lock(dir); err != nil {
+		t.Fatalf("while the other was let go: %v", err)
 	}
 	unlock()
 }

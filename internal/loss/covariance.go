@@ -40,37 +40,51 @@ func cheaper(n, d int) route {
 // never adds what it would have to subtract, is right even then.
 const cancels = 1.0 / 32
 
-// covariance returns c(Z) of branch i and, if dz is not nil, stores in it the
-// covariance's part of the gradient times nu, but for what it adds to coef.
-func (ws *Workspace) covariance(i int, by route, nu float64, dz []float32) float64 {
-	b := &ws.branch[i]
+// covariance returns c(Z) of branch x and, if dz is not nil, stores the gradient
+// of everything in it.
+func (ws *Workspace) covariance(x int, by route, nu float64, dz []float32) float64 {
+	b := &ws.branch[x]
 	s, d := float64(ws.n-1), float64(ws.d)
-	ws.scale = float32(4 * nu / (d * s * s))
 	if by == overRows {
-		var diagonal float64
-		for _, v := range b.variance {
-			diagonal += v * v
-		}
-		rest := ws.overRows(b)/(s*s) - diagonal
-		if !(rest < cancels*diagonal) { // NaN stays on this route
+		if rest, ok := b.withoutDiagonal(ws.overRows(b) / (s * s)); ok {
 			if dz != nil {
-				for j, v := range b.variance {
-					b.coef[j] -= float32(4 * nu / (d * s) * v)
-				}
-				kernel.Gemm(ws.matrix(dz), ws.squareMat(), ws.centred(b), false)
+				b.takeDiagonal(4 * nu / (d * s))
+				ws.pull(x)
+				kernel.Gemm(ws.matrix(dz), ws.squareMat(), ws.centred(b), true)
 			}
 			return rest / d
 		}
 	}
+	if dz != nil {
+		ws.pull(x)
+	}
 	return ws.overColumns(b, dz) / (s * s) / d
+}
+
+// withoutDiagonal returns Σ_{i≠j} C², from all Σ C², and whether it is of any
+// use. NaN is.
+func (b *branch) withoutDiagonal(all float64) (rest float64, ok bool) {
+	var diagonal float64
+	for _, v := range b.variance {
+		diagonal += v * v
+	}
+	rest = all - diagonal
+	return rest, !(rest < cancels*diagonal)
+}
+
+// takeDiagonal lets coef take off what the product with G has too much.
+func (b *branch) takeDiagonal(scale float64) {
+	for j, v := range b.variance {
+		b.coef[j] -= float32(scale * v)
+	}
 }
 
 func (ws *Workspace) centred(b *branch) kernel.Mat {
 	return kernel.Mat{Data: b.zc, Rows: ws.n, Cols: ws.d, Stride: ws.stride}
 }
 
-func (ws *Workspace) matrix(dz []float32) kernel.Mat {
-	return kernel.Mat{Data: dz, Rows: ws.n, Cols: ws.d}
+func (ws *Workspace) matrix(z []float32) kernel.Mat {
+	return kernel.Mat{Data: z, Rows: ws.n, Cols: ws.d, Stride: ws.d}
 }
 
 func (ws *Workspace) squareMat() kernel.Mat {
@@ -86,15 +100,15 @@ func (ws *Workspace) overRows(b *branch) float64 {
 // widest is the largest d for which the whole d × d matrix is held.
 const widest = 4096
 
-// overColumns returns Σ_{i≠j} (ZcᵀZc)²_ij and, if dz is not nil, stores
-// scale·Zc·offdiagonal(ZcᵀZc) in it.
+// overColumns returns Σ_{i≠j} (ZcᵀZc)²_ij and, if dz is not nil, adds
+// scale·Zc·offdiagonal(ZcᵀZc) to it.
 func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 	zc := ws.centred(b)
 	ws.diagonal = false
 	if ws.d <= widest {
 		sum := ws.gram(zc.T(), ws.d)
 		if dz != nil {
-			kernel.Gemm(ws.matrix(dz), zc, ws.squareMat(), false)
+			kernel.Gemm(ws.matrix(dz), zc, ws.squareMat(), true)
 		}
 		return sum
 	}
@@ -108,7 +122,7 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 		kernel.Gemm(c, zc.T(), columns(zc, ws.lo, ws.m), false)
 		sum += ws.run(ws.d, ws.passes.block)
 		if dz != nil {
-			kernel.Gemm(columns(ws.matrix(dz), ws.lo, ws.m), zc, c, false)
+			kernel.Gemm(columns(ws.matrix(dz), ws.lo, ws.m), zc, c, true)
 		}
 	}
 	return sum
@@ -116,9 +130,6 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 
 // columns returns n columns of m, from column lo.
 func columns(m kernel.Mat, lo, n int) kernel.Mat {
-	if m.Stride == 0 {
-		m.Stride = m.Cols
-	}
 	m.Data, m.Cols = m.Data[lo:], n
 	return m
 }
@@ -178,15 +189,21 @@ func part(a kernel.Mat, lo, n int) kernel.Mat {
 	return a
 }
 
+// tileOf returns row and column of the at-th tile on or above the diagonal of a
+// matrix of side × side tiles.
+func tileOf(at, side int) (r, c int) {
+	for at >= side-r {
+		at -= side - r
+		r++
+	}
+	return r, r + at
+}
+
 // tilePiece scales one tile on or above the diagonal, writes its mirror image
 // and sums the squares of both.
 func (ws *Workspace) tilePiece(_, piece int) {
 	m, scale := ws.m, ws.scale
-	r, c := 0, piece // row and column of tiles
-	for tiles := (m + tile - 1) / tile; c >= tiles-r; r++ {
-		c -= tiles - r
-	}
-	c += r
+	r, c := tileOf(piece, (m+tile-1)/tile)
 	var sum float64
 	for i := r * tile; i < min((r+1)*tile, m); i++ {
 		from := c * tile

@@ -103,7 +103,6 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 		panic(fmt.Sprintf("loss: gradients of %d × %d come with %d and %d values", n, d, len(dz1), len(dz2)))
 	}
 	ws.reset(z1, z2, n, d)
-	grad := dz1 != nil
 	nf, df := float64(n), float64(d)
 
 	// Which mean over the invariance, which share of the variance.
@@ -115,20 +114,36 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 		pairs = nf
 	}
 
-	var t Terms
-	t.Invariance = ws.centre() / pairs
-	for i := range ws.branch {
-		b := &ws.branch[i]
-		t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, -v.Mu*half/(df*(nf-1)))
-	}
-	for i := range ws.branch {
-		dz := [2][]float32{dz1, dz2}[i]
-		t.Branch[i].Covariance = ws.covariance(i, by, v.Nu, dz)
-	}
-	if grad {
-		ws.finish(dz1, dz2, float32(2*v.Lambda/pairs))
-	}
+	ws.beta = float32(2 * v.Lambda / pairs)
+	ws.scale = float32(4 * v.Nu / (df * (nf - 1) * (nf - 1)))
+	ws.dz = [2][]float32{dz1, dz2}
+	hinge := -v.Mu * half / (df * (nf - 1))
 
+	var t Terms
+	few := by == overRows && n <= fewRows
+	if few {
+		distance, squares := ws.grams()
+		t.Invariance = distance / pairs
+		for i := range ws.branch {
+			b := &ws.branch[i]
+			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge)
+			rest, ok := b.withoutDiagonal(squares[i] / ((nf - 1) * (nf - 1)))
+			t.Branch[i].Covariance = rest / df
+			b.takeDiagonal(4 * v.Nu / (df * (nf - 1)))
+			few = few && ok
+		}
+		if few && dz1 != nil {
+			ws.pullStrips()
+		}
+	}
+	if !few {
+		t.Invariance = ws.centre() / pairs
+		for i := range ws.branch {
+			b := &ws.branch[i]
+			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge)
+			t.Branch[i].Covariance = ws.covariance(i, by, v.Nu, ws.dz[i])
+		}
+	}
 	ws.z, ws.dz = [2][]float32{}, [2][]float32{} // the caller's
 
 	t.Variance = half * (t.Branch[0].Variance + t.Branch[1].Variance)

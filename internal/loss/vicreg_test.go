@@ -284,8 +284,7 @@ func TestNoAllocation(t *testing.T) {
 	dz1, dz2 := make([]float32, n*d), make([]float32, n*d)
 	var ws Workspace
 	v := NewVICReg()
-	const products = 4 // each of which may allocate a closure
-	if got := testing.AllocsPerRun(20, func() { v.Eval(&ws, z1, z2, n, d, dz1, dz2) }); got > products {
+	if got := testing.AllocsPerRun(20, func() { v.Eval(&ws, z1, z2, n, d, dz1, dz2) }); got > 0 {
 		t.Errorf("%v allocations per call", got)
 	}
 }

@@ -3,6 +3,7 @@ package loss
 import (
 	"unsafe"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -20,9 +21,12 @@ type Workspace struct {
 	// Passes take their arguments from these fields, so that no closure is made
 	// per call.
 	passes   passes
+	few      few
+	dump     []float32 // a row of every worker
 	dz       [2][]float32
 	strip    int     // columns in a piece of centre
-	rows     int     // in a piece of finish
+	rows     int     // in a piece of pull
+	one      int     // the branch that pull handles
 	m        int     // columns of square
 	lo       int     // column of the covariance at which square starts
 	diagonal bool    // square keeps its diagonal
@@ -39,12 +43,15 @@ type branch struct {
 }
 
 // passes are the bodies of the parallel loops.
-type passes struct{ centre, tile, block, finish func(worker, piece int) }
+type passes struct{ centre, tile, block, pull, share, reduce, strip func(worker, piece int) }
 
 // reset makes room for embeddings of n × d.
 func (ws *Workspace) reset(z1, z2 []float32, n, d int) {
 	if ws.passes.centre == nil {
-		ws.passes = passes{ws.centreStrip, ws.tilePiece, ws.blockRow, ws.finishRows}
+		ws.passes = passes{
+			ws.centreStrip, ws.tilePiece, ws.blockRow, ws.pullRows,
+			ws.shareOf, ws.reduceTile, ws.pullStrip,
+		}
 	}
 	ws.n, ws.d, ws.z = n, d, [2][]float32{z1, z2}
 	// Rows that lie a multiple of 4 KiB apart compete for the same cache lines.
@@ -54,7 +61,6 @@ func (ws *Workspace) reset(z1, z2 []float32, n, d int) {
 	}
 	for i := range ws.branch {
 		b := &ws.branch[i]
-		b.zc = tensor.Grow(b.zc, n*ws.stride)
 		b.mean, b.variance = grow(b.mean, d), grow(b.variance, d)
 		b.coef = tensor.Grow(b.coef, d)
 	}
@@ -87,6 +93,10 @@ const stripBytes = 1 << 18
 // centre fills zc, mean and variance of both branches in one trip over memory
 // and returns Σ (z1 − z2)².
 func (ws *Workspace) centre() float64 {
+	for i := range ws.branch {
+		b := &ws.branch[i]
+		b.zc = tensor.Grow(b.zc, ws.n*ws.stride)
+	}
 	row := ws.n * int(unsafe.Sizeof(float32(0)))
 	ws.strip = min(max(stripBytes/row&^15, 16), 512)
 	return ws.run((ws.d+ws.strip-1)/ws.strip, ws.passes.centre)
@@ -95,93 +105,57 @@ func (ws *Workspace) centre() float64 {
 // centreStrip handles a strip of columns. Sums run in float64 and the mean is
 // taken off in float64, so a large offset of the embeddings costs no precision.
 func (ws *Workspace) centreStrip(_, piece int) {
-	n, d := ws.n, ws.d
 	lo := piece * ws.strip
-	hi := min(lo+ws.strip, d)
-	m1, m2 := ws.branch[0].mean[lo:hi], ws.branch[1].mean[lo:hi]
-	clear(m1)
-	clear(m2)
-	var invariance float64
-	for i := range n {
-		a, b := ws.z[0][i*d+lo:i*d+hi], ws.z[1][i*d+lo:i*d+hi]
-		invariance += sumRow(m1, m2, a, b)
-	}
-	ws.part[piece] = invariance
-	for x := range ws.branch {
+	cols := min(ws.strip, ws.d-lo)
+	var z, zc [2]kernel.Mat
+	for x := range z {
 		b := &ws.branch[x]
-		mean, variance := b.mean[lo:hi], b.variance[lo:hi]
-		clear(variance)
-		for j := range mean {
-			mean[j] /= float64(n)
-		}
-		for i := range n {
-			centreRow(b.zc[i*ws.stride+lo:i*ws.stride+hi], ws.z[x][i*d+lo:i*d+hi], mean, variance)
-		}
-		for j := range variance {
-			variance[j] /= float64(n - 1)
-		}
+		z[x], zc[x] = columns(ws.matrix(ws.z[x]), lo, cols), columns(ws.centred(b), lo, cols)
+		kernel.CopySums(zc[x], z[x], b.startMean(lo, cols))
+	}
+	ws.part[piece] = kernel.Distance(zc[0], zc[1])
+	for x := range zc {
+		ws.branch[x].centre(zc[x], lo)
 	}
 }
 
-// sumRow adds a to sumA and b to sumB and returns Σ (a − b)², in two chains of
-// additions, which run faster than one.
-func sumRow(sumA, sumB []float64, a, b []float32) float64 {
-	sumA, sumB, b = sumA[:len(a)], sumB[:len(a)], b[:len(a)]
-	var even, odd float64
-	j := 0
-	for ; j+1 < len(a); j += 2 {
-		x0, y0 := float64(a[j]), float64(b[j])
-		x1, y1 := float64(a[j+1]), float64(b[j+1])
-		sumA[j] += x0
-		sumB[j] += y0
-		sumA[j+1] += x1
-		sumB[j+1] += y1
-		even += (x0 - y0) * (x0 - y0)
-		odd += (x1 - y1) * (x1 - y1)
-	}
-	if j < len(a) {
-		x, y := float64(a[j]), float64(b[j])
-		sumA[j] += x
-		sumB[j] += y
-		even += (x - y) * (x - y)
-	}
-	return even + odd
+// startMean returns the sums of columns [lo, lo+cols), zero so far.
+func (b *branch) startMean(lo, cols int) []float64 {
+	sum := b.mean[lo:][:cols]
+	clear(sum)
+	return sum
 }
 
-// centreRow stores z − mean in zc and adds its squares to sum.
-func centreRow(zc, z []float32, mean, sum []float64) {
-	zc, mean, sum = zc[:len(z)], mean[:len(z)], sum[:len(z)]
-	for j, x := range z {
-		c := float64(x) - mean[j]
-		zc[j] = float32(c)
-		sum[j] += c * c
+// centre centres the columns of z, from column lo of the embeddings on, whose
+// sums are in mean.
+func (b *branch) centre(z kernel.Mat, lo int) {
+	mean, variance := b.mean[lo:][:z.Cols], b.variance[lo:][:z.Cols]
+	clear(variance)
+	for j := range mean {
+		mean[j] /= float64(z.Rows)
+	}
+	kernel.Centre(z, mean, variance)
+	for j := range variance {
+		variance[j] /= float64(z.Rows - 1)
 	}
 }
 
-// finish adds to dz, which holds the product of the covariance, what the other
-// terms and the diagonal of the covariance contribute:
+// pull stores in dz of branch x all of its gradient but for a product, which is
+// then added:
 //
-//	dz1 += coef1·zc1 + β·(z1 − z2)
-//	dz2 += coef2·zc2 − β·(z1 − z2)
-func (ws *Workspace) finish(dz1, dz2 []float32, beta float32) {
-	ws.dz, ws.beta = [2][]float32{dz1, dz2}, beta
+//	dz = coef·zc + β·(z − z')
+func (ws *Workspace) pull(x int) {
+	ws.one = x
 	ws.rows = max(1, 1<<14/ws.d)
-	pieces := (ws.n + ws.rows - 1) / ws.rows
-	parallel.For(pieces, ws.passes.finish)
+	ws.dump = tensor.Grow(ws.dump, parallel.Workers()*ws.d)
+	parallel.For((ws.n+ws.rows-1)/ws.rows, ws.passes.pull)
 }
 
-func (ws *Workspace) finishRows(_, piece int) {
-	d, beta := ws.d, ws.beta
-	lo := piece * ws.rows
-	for i := lo; i < min(lo+ws.rows, ws.n); i++ {
-		z1, z2 := ws.z[0][i*d:][:d], ws.z[1][i*d:][:d]
-		d1, d2 := ws.dz[0][i*d:][:d], ws.dz[1][i*d:][:d]
-		c1, c2 := ws.branch[0].zc[i*ws.stride:][:d], ws.branch[1].zc[i*ws.stride:][:d]
-		e1, e2 := ws.branch[0].coef[:d], ws.branch[1].coef[:d]
-		for j := range z1 {
-			pull := beta * (z1[j] - z2[j])
-			d1[j] += e1[j]*c1[j] + pull
-			d2[j] += e2[j]*c2[j] - pull
-		}
-	}
+func (ws *Workspace) pullRows(worker, piece int) {
+	x, lo := ws.one, piece*ws.rows
+	rows := min(ws.rows, ws.n-lo)
+	at := func(z []float32) kernel.Mat { return part(ws.matrix(z), lo, rows) }
+	dump := kernel.Mat{Data: ws.dump[worker*ws.d:], Stride: -1}
+	b := &ws.branch[x]
+	kernel.Pull(at(ws.dz[x]), dump, at(ws.z[x]), at(ws.z[1-x]), b.mean, b.coef, ws.beta)
 }

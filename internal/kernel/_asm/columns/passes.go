@@ -1,0 +1,156 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func sum(s isa) {
+	start(s, "sumColumns", "func(dst *float32, ds int, z *float32, zs int, rows int, cols int, sum *float64)",
+		": dst = z, sum += z over the rows.")
+	each(s, ptr("cols"), func(label string, w columns) {
+		p, q := w.down("z"), w.down("dst")
+		sums := w.params("sum")
+		rows(label, []Register{p, q}, []Register{stride("zs"), stride("ds")}, func() {
+			for j := range w.vectors {
+				v := w.load(w.at(p, j))
+				w.store(v, w.at(q, j))
+				VADDPD(s.widen(v), sums[j], sums[j])
+			}
+		})
+		w.putParams(sums, "sum")
+	})
+	end()
+}
+
+func centre(s isa) {
+	start(s, "centreColumns", "func(z *float32, zs int, rows int, cols int, mean *float64, square *float64)",
+		": z -= mean, square += z² over the rows.")
+	each(s, ptr("cols"), func(label string, w columns) {
+		p := w.down("z")
+		means, squares := w.params("mean"), w.params("square")
+		rows(label, []Register{p}, []Register{stride("zs")}, func() {
+			for j := range w.vectors {
+				d := s.widen(w.load(w.at(p, j)))
+				VSUBPD(means[j], d, d)
+				w.store(s.narrow(d), w.at(p, j))
+				VFMADD231PD(d, d, squares[j])
+			}
+		})
+		w.putParams(squares, "square")
+	})
+	end()
+}
+
+func distance(s isa) {
+	start(s, "distanceColumns", "func(a *float32, as int, b *float32, bs int, rows int, cols int, lanes *float64)",
+		": Σ (a - b)² is added to 8 partial sums.")
+	lanes := ptr("lanes")
+	acc := make([]VecVirtual, 8/s.lanes)
+	for j := range acc {
+		acc[j] = s.doubles()
+		VMOVUPD(Mem{Base: lanes, Disp: j * s.lanes * 8}, acc[j])
+	}
+	for len(acc) < s.group {
+		v := s.doubles()
+		VXORPD(v, v, v)
+		acc = append(acc, v)
+	}
+	each(s, ptr("cols"), func(label string, w columns) {
+		p, q := w.down("a"), w.down("b")
+		rows(label, []Register{p, q}, []Register{stride("as"), stride("bs")}, func() {
+			for j := range w.vectors {
+				d, e := s.widen(w.load(w.at(p, j))), s.widen(w.load(w.at(q, j)))
+				VSUBPD(e, d, d)
+				VFMADD231PD(d, d, acc[j])
+			}
+		})
+	})
+	for n := len(acc) / 2; n >= 8/s.lanes; n /= 2 {
+		for j := range n {
+			VADDPD(acc[j+n], acc[j], acc[j])
+		}
+	}
+	for j := range 8 / s.lanes {
+		VMOVUPD(acc[j], Mem{Base: lanes, Disp: j * s.lanes * 8})
+	}
+	end()
+}
+
+func grad(s isa) {
+	start(s, "gradColumns", "func(dst *float32, ds int, c *float32, cs int, a *float32, b *float32, zs int, rows int, cols int, mean *float64, coef *float32, beta float32)",
+		": c = a - mean, dst = coef·c + beta·(a - b).")
+	beta := s.floats()
+	m, err := Param("beta").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(m.Addr, beta)
+	each(s, ptr("cols"), func(label string, w columns) {
+		means := w.params("mean")
+		coef := ptr("coef")
+		coefs := w.all(func(j int) VecVirtual {
+			return w.load(Mem{Base: coef, Index: w.i, Scale: 1, Disp: j * w.lanes * 4})
+		})
+		p, q, out, centred := w.down("a"), w.down("b"), w.down("dst"), w.down("c")
+		zs := stride("zs")
+		rows(label, []Register{p, q, out, centred}, []Register{zs, zs, stride("ds"), stride("cs")}, func() {
+			for j := range w.vectors {
+				v, other := w.load(w.at(p, j)), w.load(w.at(q, j))
+				d := s.widen(v)
+				VSUBPD(means[j], d, d)
+				x := s.narrow(d)
+				w.store(x, w.at(centred, j))
+				VSUBPS(other, v, v)
+				VMULPS(beta, v, v)
+				VFMADD231PS(coefs[j], x, v)
+				w.store(v, w.at(out, j))
+			}
+		})
+	})
+	end()
+}
+
+// norms keeps three sums of products of two vectors, in two chains each. Its
+// vectors of floats are as wide as those of doubles elsewhere.
+func norms(s isa) {
+	start(s, "norms", "func(w *float32, grad *float32, n int, lanes *float32)",
+		" leaves Σ w², Σ g² and Σ w·g in 16 partial sums each; n is a multiple of 32.")
+	w, g, n, lanes := ptr("w"), ptr("grad"), ptr("n"), ptr("lanes")
+	bytes := s.lanes * 8
+	count := 16 / (s.lanes * 2) // vectors that make 16 lanes
+	chains := 2
+	var acc [3][]VecVirtual
+	for k := range acc {
+		for range chains {
+			v := s.doubles()
+			VXORPS(v, v, v)
+			acc[k] = append(acc[k], v)
+		}
+	}
+	i := GP64()
+	XORQ(i, i)
+	SHLQ(Imm(2), n)
+	Label("loop")
+	for u := range 128 / bytes {
+		x, y := s.doubles(), s.doubles()
+		VMOVUPS(Mem{Base: w, Index: i, Scale: 1, Disp: u * bytes}, x)
+		VMOVUPS(Mem{Base: g, Index: i, Scale: 1, Disp: u * bytes}, y)
+		VFMADD231PS(x, x, acc[0][u%chains])
+		VFMADD231PS(y, y, acc[1][u%chains])
+		VFMADD231PS(x, y, acc[2][u%chains])
+	}
+	ADDQ(Imm(128), i)
+	CMPQ(i, n)
+	JB(LabelRef("loop"))
+	for k := range acc {
+		if count == 1 {
+			VADDPS(acc[k][1], acc[k][0], acc[k][0])
+		}
+		for j := range count {
+			VMOVUPS(acc[k][j], Mem{Base: lanes, Disp: 64*k + j*bytes})
+		}
+	}
+	end()
+}

@@ -1,0 +1,124 @@
+package kernel
+
+//go:generate go -C _asm run ./columns -out ../columns_amd64.s -stubs ../columns_stubs_amd64.go -pkg kernel
+
+// What a loss needs of the columns of embeddings. These functions run on the
+// calling worker, inside the pieces of a parallel loop, and allocate nothing.
+// Matrices are read as stored: Trans is not heeded.
+
+// CopySums copies z (rows × columns) to dst and adds its columns to sum. With a
+// negative stride dst is one row, which ends as the last of z.
+func CopySums(dst, z Mat, sum []float64) {
+	z = z.checked("z")
+	sumColumns(dst.Data, dst.apart(), z.Data, z.Stride, z.Rows, z.Cols, sum[:z.Cols])
+}
+
+// Centre takes mean off the columns of z, in float64, and adds the squares of
+// what remains to square.
+func Centre(z Mat, mean, square []float64) {
+	z = z.checked("z")
+	centreColumns(z.Data, z.Stride, z.Rows, z.Cols, mean[:z.Cols], square[:z.Cols])
+}
+
+// Distance returns Σ (a − b)², in float64.
+func Distance(a, b Mat) float64 {
+	a, b = a.checked("a"), b.checked("b")
+	var lanes [8]float64
+	distanceColumns(a.Data, a.Stride, b.Data, b.Stride, a.Rows, a.Cols, &lanes)
+	var sum float64
+	for _, v := range lanes {
+		sum += v
+	}
+	return sum
+}
+
+// Pull computes c = a − mean, in float64, and dst = coef·c + beta·(a − b); a and b
+// have the same stride. With a negative stride c is one row, overwritten.
+func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
+	a, b, dst = a.checked("a"), b.checked("b"), dst.checked("dst")
+	if a.Stride != b.Stride {
+		panic("kernel: Pull of matrices of different strides")
+	}
+	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols], coef[:a.Cols], beta)
+}
+
+// apart returns the distance between rows, 0 for a negative stride.
+func (m Mat) apart() int {
+	if m.Stride == 0 {
+		return m.Cols
+	}
+	return max(0, m.Stride)
+}
+
+// PackedLen returns the length of the scratch memory that a product with a
+// k × n matrix on its right needs.
+func PackedLen(k, n int) int { return packedLen(k, n) }
+
+// UpperGram computes g = z·zᵀ, or g += z·zᵀ if accumulate, on and above the
+// diagonal, and something below it. Meanwhile it fetches next to the cache.
+func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
+	g, z = g.checked("g"), z.checked("z")
+	n, k := z.Rows, z.Cols
+	packed = packed[:packedLen(k, n)]
+	packB(packed, z.T())
+	most, _ := tileShape(n)
+	high := share(n, most)
+	var f fetcher
+	f.plans(next, (n+high-1)/high)
+	for i := 0; i < n; i += high {
+		j := i &^ 31 // where a panel starts
+		blockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride, packed[j*k:], accumulate)
+		f.step()
+	}
+}
+
+// AddProduct computes c += a·b. Meanwhile it fetches next to the cache.
+func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
+	c, a, b = c.checked("c"), a.checked("a"), b.checked("b")
+	m, n, k := a.Rows, b.Cols, b.Rows
+	packed = packed[:packedLen(k, n)]
+	packB(packed, b)
+	most, _ := tileShape(n)
+	high := share(m, most)
+	var f fetcher
+	f.plans(next, (m+high-1)/high)
+	for i := 0; i < m; i += high {
+		blockNN(min(high, m-i), n, k, c.Data[i*c.Stride:], c.Stride, a.Data[i*a.Stride:], a.Stride, packed, true)
+		f.step()
+	}
+}
+
+func (f *fetcher) plans(next []Mat, steps int) {
+	for _, m := range next {
+		f.addRows(m.checked("next"))
+	}
+	f.plan(steps)
+}
+
+// Norms returns Σ w², Σ g² and Σ w·g. It runs on all workers.
+func Norms(w, g []float32) (ww, gg, wg float64) {
+	checkVectors("Norms", len(w), len(g))
+	busy.Lock()
+	defer busy.Unlock()
+	vector.w, vector.g = w, g
+	pieces := (len(w) + vectorPiece*vectorPieces - 1) / (vectorPiece * vectorPieces)
+	zeroPartials(3 * pieces)
+	runVector(len(w), normsPiece)
+	for i := range pieces {
+		ww += partials[3*i]
+		gg += partials[3*i+1]
+		wg += partials[3*i+2]
+	}
+	return ww, gg, wg
+}
+
+func normsPiece(_, piece int) {
+	lo, hi := vectorRange(piece)
+	for ; lo < hi; lo += vectorPiece {
+		end := min(lo+vectorPiece, hi)
+		ww, gg, wg := norms(vector.w[lo:end], vector.g[lo:end])
+		partials[3*piece] += ww
+		partials[3*piece+1] += gg
+		partials[3*piece+2] += wg
+	}
+}

@@ -54,11 +54,11 @@ func (o *LARS) Step(lr float64) {
 
 // norms returns ‖w‖ and ‖g + δ·w‖, or ‖g‖ if Eps > 0.
 func (o *LARS) norms(p *nn.Param) (w, g float64) {
-	w2, g2 := kernel.SumSquares(p.Value), kernel.SumSquares(p.Grad)
+	w2, g2, dot := kernel.Norms(p.Value, p.Grad)
 	if o.Eps == 0 && o.WeightDecay != 0 {
 		d := o.WeightDecay
 		most := g2 + d*d*w2
-		g2 = most + 2*d*kernel.Dot(p.Value, p.Grad)
+		g2 = most + 2*d*dot
 		if g2 < most/100 { // the gradient opposes the decay: digits were lost
 			g2 = 0
 			for i, w := range p.Value {

@@ -25,7 +25,9 @@ import (
 // workload is one row: the arguments both sides understand.
 type workload struct {
 	name    string
-	args    []string
+	args    []string // PHOTOS, PACK and SMALL stand for the data that is made, see photos.go
+	peer    []string // PyTorch's, if others
+	threads int      // 0: as the flag says
 	layouts []string // PyTorch's, of which the faster counts
 	warmup  int      // steps before timing starts
 	steps   int      // timed steps of each visit
@@ -35,16 +37,20 @@ type workload struct {
 var both = []string{"nchw", "channels_last"}
 
 var workloads = []workload{
-	{"loss n=256 d=8192", words("loss --n 256 --d 8192"), both[:1], 1, 2, 3},
-	{"loss n=2048 d=8192", words("loss --n 2048 --d 8192"), both[:1], 1, 1, 3},
+	{"loss n=256 d=8192", words("loss --n 256 --d 8192"), nil, 0, both[:1], 1, 2, 3},
+	{"loss n=2048 d=8192", words("loss --n 2048 --d 8192"), nil, 0, both[:1], 1, 1, 3},
 	{"step resnet18 32px batch 128 expander 2048³",
-		words("step --encoder resnet18 --stem small --size 32 --batch 128 --expander 2048-2048-2048"), both, 1, 3, 3},
+		words("step --encoder resnet18 --stem small --size 32 --batch 128 --expander 2048-2048-2048"), nil, 0, both, 1, 3, 3},
 	{"step resnet50 224px batch 16 expander 8192³",
-		words("step --encoder resnet50 --stem imagenet --size 224 --batch 16 --expander 8192-8192-8192"), both, 1, 2, 3},
+		words("step --encoder resnet50 --stem imagenet --size 224 --batch 16 --expander 8192-8192-8192"), nil, 0, both, 1, 2, 3},
 	{"step resnet18 width 16 28px batch 256 expander 512³",
-		words("step --encoder resnet18 --width 16 --stem small --size 28 --channels 1 --batch 256 --expander 512-512-512"), both, 1, 6, 3},
-	{"embed resnet18 32px", words("embed --encoder resnet18 --stem small --size 32 --batch 128"), both, 1, 3, 3},
-	{"embed resnet50 224px", words("embed --encoder resnet50 --stem imagenet --size 224 --batch 16"), both, 1, 2, 3},
+		words("step --encoder resnet18 --width 16 --stem small --size 28 --channels 1 --batch 256 --expander 512-512-512"), nil, 0, both, 1, 6, 3},
+	{"embed resnet18 32px", words("embed --encoder resnet18 --stem small --size 32 --batch 128"), nil, 0, both, 1, 3, 3},
+	{"embed resnet50 224px", words("embed --encoder resnet50 --stem imagenet --size 224 --batch 16"), nil, 0, both, 1, 2, 3},
+	{"two views 224px of 64 JPEG files, one core", words("views --data PHOTOS --size 224 --workers 1"), nil, 1, both[:1], 1, 3, 3},
+	{"two views 224px of 64 packed images, one core", words("views --data PACK --size 224 --workers 1"),
+		words("views --data PHOTOS --size 224 --workers 1"), 1, both[:1], 1, 3, 3},
+	{"two views 32px of 1024 images in memory, one core", words("views --data SMALL --size 32 --workers 1"), nil, 1, both[:1], 1, 3, 3},
 }
 
 func words(s string) []string { return strings.Fields(s) }
@@ -106,6 +112,7 @@ func bench(ctx context.Context, match, out, python string, threads, rounds int) 
 	}
 	torch := torchVersion(ctx, python, peer)
 
+	made := data{dir: dir, vicreg: ours}
 	table := new(strings.Builder)
 	fmt.Fprintf(table, "%s, %d threads, %s; %s.\n\n", processor(), threads, runtime.Version(), torch)
 	table.WriteString("| workload | vicreg s (min–max) | PyTorch s (min–max) | ratio | memory MiB | PyTorch MiB | ratio |\n")
@@ -118,7 +125,16 @@ func bench(ctx context.Context, match, out, python string, threads, rounds int) 
 		if rounds > 0 {
 			w.rounds = rounds
 		}
-		row, err := w.measure(ctx, ours, python, peer, threads, strings.HasPrefix(torch, "PyTorch"))
+		if w.threads == 0 {
+			w.threads = threads
+		}
+		if w.args, err = made.fill(ctx, w.args); err == nil {
+			w.peer, err = made.fill(ctx, w.peer)
+		}
+		if err != nil {
+			return err
+		}
+		row, err := w.measure(ctx, ours, python, peer, strings.HasPrefix(torch, "PyTorch"))
 		if err != nil {
 			return err
 		}
@@ -132,13 +148,17 @@ func bench(ctx context.Context, match, out, python string, threads, rounds int) 
 }
 
 // measure visits both sides in alternation and returns the row of the table.
-func (w workload) measure(ctx context.Context, ours, python, peer string, threads int, havePeer bool) (string, error) {
-	common := append(slices.Clone(w.args), "--threads", fmt.Sprint(threads),
-		"--steps", fmt.Sprint(w.steps), "--warmup", fmt.Sprint(w.warmup))
+func (w workload) measure(ctx context.Context, ours, python, peer string, havePeer bool) (string, error) {
+	common := []string{"--threads", fmt.Sprint(w.threads), "--steps", fmt.Sprint(w.steps), "--warmup", fmt.Sprint(w.warmup)}
+	args := slices.Concat([]string{"bench"}, w.args, common, []string{"--json"})
+	peerArgs := slices.Concat([]string{peer}, w.args, common)
+	if len(w.peer) > 0 {
+		peerArgs = slices.Concat([]string{peer}, w.peer, common)
+	}
 	var us side
 	them := make([]side, len(w.layouts))
 	for range w.rounds {
-		t, err := timed(ctx, ours, append(append([]string{"bench"}, common...), "--json"))
+		t, err := timed(ctx, ours, args)
 		if err != nil {
 			return "", err
 		}
@@ -147,12 +167,14 @@ func (w workload) measure(ctx context.Context, ours, python, peer string, thread
 			continue
 		}
 		for i, layout := range w.layouts {
-			t, err := timed(ctx, python, append(append([]string{peer}, common...), "--layout", layout))
+			t, err := timed(ctx, python, append(slices.Clone(peerArgs), "--layout", layout))
 			if err != nil {
 				return "", err
 			}
 			them[i].add(t)
-			them[i].note = layout
+			if len(w.layouts) > 1 {
+				them[i].note = layout
+			}
 		}
 	}
 	if !havePeer {

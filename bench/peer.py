@@ -6,7 +6,7 @@ layout (NCHW or channels_last) a flag so that the driver can take the better one
 the optimizer included, the same shapes and arithmetic as vicreg's side.
 Needs Debian's python3-torch and python3-torchvision; run with /usr/bin/python3.
 """
-import argparse, contextlib, json, resource, time
+import argparse, contextlib, json, os, random, resource, time
 
 import torch
 import torch.nn as nn
@@ -16,7 +16,7 @@ import torchvision
 
 def args_():
     p = argparse.ArgumentParser()
-    p.add_argument("workload", choices=["step", "embed", "loss", "version"])
+    p.add_argument("workload", choices=["step", "embed", "loss", "views", "version"])
     p.add_argument("--encoder", default="resnet18")
     p.add_argument("--width", type=int, default=64)
     p.add_argument("--stem", default="small")
@@ -31,6 +31,8 @@ def args_():
     p.add_argument("--warmup", type=int, default=1)
     p.add_argument("--n", type=int, default=256)
     p.add_argument("--d", type=int, default=8192)
+    p.add_argument("--workers", type=int, default=1, choices=[1], help="views: this process makes them all")
+    p.add_argument("--data", help="views: a folder of images, or a CIFAR-10 binary file")
     return p.parse_args()
 
 
@@ -75,6 +77,41 @@ def vicreg(x, y):
     return 25 * inv + 25 * var + cov
 
 
+def two_views(a):
+    """The released pair of views of every image: PIL through torchvision, from files or from arrays in memory."""
+    import numpy as np
+    from PIL import Image, ImageFilter
+    T = torchvision.transforms
+
+    class Blur:
+        def __init__(self, p):
+            self.p = p
+
+        def __call__(self, image):
+            if random.random() < self.p:
+                return image.filter(ImageFilter.GaussianBlur(radius=random.uniform(0.1, 2)))
+            return image
+
+    def view(blur, solarize):
+        return T.Compose([
+            T.RandomResizedCrop(a.size, interpolation=T.InterpolationMode.BICUBIC), T.RandomHorizontalFlip(),
+            T.RandomApply([T.ColorJitter(0.4, 0.4, 0.2, 0.1)], 0.8), T.RandomGrayscale(0.2), Blur(blur),
+            T.RandomSolarize(128, solarize), T.ToTensor(), T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    first, second = view(1.0, 0.0), view(0.1, 0.2)
+    if a.data.endswith(".bin"):
+        records = np.fromfile(a.data, np.uint8).reshape(-1, 3073)
+        items = list(np.ascontiguousarray(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)))
+        load = Image.fromarray
+    else:
+        items = [os.path.join(a.data, f) for f in sorted(os.listdir(a.data))]
+        load = lambda path: Image.open(path).convert("RGB")
+    def run():
+        for item in items:
+            image = load(item)
+            first(image), second(image)
+    return run, len(items)
+
+
 class LARS:
     def __init__(self, params, lr=0.3, wd=1e-4, eta=0.02, momentum=0.9):
         self.params, self.lr, self.wd, self.eta, self.momentum = list(params), lr, wd, eta, momentum
@@ -100,6 +137,8 @@ class LARS:
 def workload(a):
     """Returns the function to time and the number of images it handles."""
     layout = torch.channels_last if a.layout == "channels_last" else torch.contiguous_format
+    if a.workload == "views":
+        return two_views(a)
     if a.workload == "loss":
         z = [torch.randn(a.n, a.d, requires_grad=True) for _ in range(2)]
         def run():

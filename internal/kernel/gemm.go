@@ -89,6 +89,8 @@ func Gemm(c, a, b Mat, accumulate bool) {
 	if b.Trans && (a.Trans || m < n) {
 		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
 	}
-	p := product{m: m, n: n, k: k, c: c, a: a, b: b, accumulate: accumulate}
-	p.run()
+	g := products.take()
+	defer products.put(g)
+	g.m, g.n, g.k, g.c, g.a, g.b, g.accumulate = m, n, k, c, a, b, accumulate
+	g.run()
 }

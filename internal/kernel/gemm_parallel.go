@@ -16,6 +16,10 @@ type product struct {
 	high, wide int       // size of a block of c
 	deep       int       // step of k
 	packed     []float32 // all of b, if several blocks need the same part of it: steps of k one after the other
+	streams    bool      // b is read as it is
+	down       int       // blocks below each other
+
+	blockPiece, packPiece func(worker, piece int) // bodies of the parallel loops, made once
 }
 
 // streamRows is the most rows of c for which reading b is much of the work.
@@ -26,42 +30,44 @@ const streamRows = 64
 var sharedLen = 4 << 20
 
 func (g *product) run() {
-	stream := g.m <= streamRows && !g.b.Trans
-	if stream {
+	g.streams = g.m <= streamRows && !g.b.Trans
+	if g.streams {
 		g.deep = 128
 		g.cut(1024, g.m)
 	} else {
 		g.deep = share(g.k, depth)
 		g.cut(max(512, 128<<10/g.deep), 28)
 	}
-	down := (g.m + g.high - 1) / g.high
+	g.down = (g.m + g.high - 1) / g.high
 	across := (g.n + g.wide - 1) / g.wide
-	if !stream && down > 1 && packedLen(g.k, g.n) <= sharedLen {
+	if !g.streams && g.down > 1 && packedLen(g.k, g.n) <= sharedLen {
 		s := shared.take()
 		defer shared.put(s)
 		g.packed = grow(&s.b, packedLen(g.k, g.n))
 		g.pack()
 	}
-	parallel.For(down*across, func(_, piece int) {
-		s := private.take()
-		defer private.put(s)
-		i, j := piece%down*g.high, piece/down*g.wide
-		m, n := min(g.high, g.m-i), min(g.wide, g.n-j)
-		out, stride, acc := []float32(nil), n, false
-		if g.c.Trans {
-			out = grow(&s.c, m*n)
-		} else {
-			out, stride, acc = g.c.Data[i*g.c.Stride+j:], g.c.Stride, g.accumulate
-		}
-		if stream {
-			g.stream(s, i, m, j, n, out, stride, acc)
-		} else {
-			g.block(s, i, m, j, n, out, stride, acc)
-		}
-		if g.c.Trans {
-			g.putTransposed(out, i, m, j, n)
-		}
-	})
+	parallel.For(g.down*across, g.blockPiece)
+}
+
+func (g *product) runBlock(_, piece int) {
+	s := private.take()
+	defer private.put(s)
+	i, j := piece%g.down*g.high, piece/g.down*g.wide
+	m, n := min(g.high, g.m-i), min(g.wide, g.n-j)
+	out, stride, acc := []float32(nil), n, false
+	if g.c.Trans {
+		out = grow(&s.c, m*n)
+	} else {
+		out, stride, acc = g.c.Data[i*g.c.Stride+j:], g.c.Stride, g.accumulate
+	}
+	if g.streams {
+		g.stream(s, i, m, j, n, out, stride, acc)
+	} else {
+		g.block(s, i, m, j, n, out, stride, acc)
+	}
+	if g.c.Trans {
+		g.putTransposed(out, i, m, j, n)
+	}
 }
 
 // cut chooses the size of the blocks: wide, since a block packs b once and goes
@@ -85,16 +91,21 @@ func (g *product) cut(wide, high int) {
 	}
 }
 
+// packWide is how many columns of b are packed at a time.
+const packWide = 256
+
 // pack packs all of b.
 func (g *product) pack() {
-	const wide = 256
 	steps := (g.k + g.deep - 1) / g.deep
-	across := (g.n + wide - 1) / wide
-	parallel.For(steps*across, func(_, piece int) {
-		p, j := piece/across*g.deep, piece%across*wide
-		kb := min(g.deep, g.k-p)
-		packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(wide, g.n-j)))
-	})
+	across := (g.n + packWide - 1) / packWide
+	parallel.For(steps*across, g.packPiece)
+}
+
+func (g *product) runPack(_, piece int) {
+	across := (g.n + packWide - 1) / packWide
+	p, j := piece/across*g.deep, piece%across*packWide
+	kb := min(g.deep, g.k-p)
+	packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(packWide, g.n-j)))
 }
 
 // block computes m × n elements of a·b, from row i and column j on, into out.
@@ -209,6 +220,35 @@ func (g *product) putTransposed(out []float32, i, m, j, n int) {
 
 // space is the scratch memory of one block, or of one product.
 type space struct{ a, b, c []float32 }
+
+// productList keeps the products not under way, so that none is allocated per
+// call.
+type productList struct {
+	sync.Mutex
+	free []*product
+}
+
+var products productList
+
+func (l *productList) take() *product {
+	l.Lock()
+	defer l.Unlock()
+	if n := len(l.free); n > 0 {
+		g := l.free[n-1]
+		l.free = l.free[:n-1]
+		return g
+	}
+	g := new(product)
+	g.blockPiece, g.packPiece = g.runBlock, g.runPack
+	return g
+}
+
+func (l *productList) put(g *product) {
+	g.c, g.a, g.b, g.packed = Mat{}, Mat{}, Mat{}, nil // the caller's
+	l.Lock()
+	l.free = append(l.free, g)
+	l.Unlock()
+}
 
 // spaces keeps the scratch memory not in use, to be given out again, the last
 // used and best cached first.

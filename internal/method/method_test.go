@@ -112,3 +112,24 @@ func TestVICRegStep(t *testing.T) {
 		t.Errorf("a step of %v along the gradient lowers the loss by %v", step, before-after)
 	}
 }
+
+// The embeddings shown are those of the first view, by its own batch statistics.
+func TestEmbeddingsAreOfTheFirstView(t *testing.T) {
+	c := config(t, "vicreg")
+	embeddings := func(views ...*tensor.Tensor) []float32 {
+		m, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Step(views)
+		return slices.Clone(m.Embeddings().Data)
+	}
+	v := views(8)
+	want := embeddings(v[0], v[1])
+	if !slices.Equal(embeddings(v[0], v[0]), want) {
+		t.Error("another second view changes them")
+	}
+	if slices.Equal(embeddings(v[1], v[0]), want) {
+		t.Error("another first view does not change them")
+	}
+}

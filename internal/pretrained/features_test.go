@@ -1,0 +1,58 @@
+package pretrained
+
+import (
+	"fmt"
+	"testing"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+	"vicreg/internal/eval"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/method"
+	"vicreg/internal/model"
+)
+
+// source holds n images, upright stripes and level ones in turn.
+func source(n int) *batch.Source {
+	const side = 12
+	d := &dataset.Dataset{Name: "stripes", Classes: []string{"upright", "level"}, Channels: 1}
+	for i := range n {
+		m := imagefile.Image{W: side, H: side, C: 1, Pix: make([]uint8, side*side)}
+		for j := range m.Pix {
+			at := []int{j % side, j / side}[i%2]
+			m.Pix[j] = uint8((at+i)/2%2*150 + (i*j)%50)
+		}
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: i % 2, Image: m})
+	}
+	return batch.NewSource(d, batch.SourceOptions{Channels: 1})
+}
+
+// An encoder that has unlearned everything is told from one that has not begun.
+func TestScoreTellsTrainedFromUntrained(t *testing.T) {
+	c := model.ResNetConfig{Arch: "resnet10", Width: 4, Stem: "small", Channels: 1}
+	var encoders [2]*model.ResNet
+	for i := range encoders {
+		var err error
+		if encoders[i], err = method.NewEncoder(c, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range encoders[0].Params() {
+		clear(p.Value)
+	}
+	e := &Embedder{Encoder: encoders[0], Size: 12, Mean: []float64{0.5}, Std: []float64{0.5}, Batch: 16}
+	train, test := source(60), source(40)
+	var phases int
+	s, err := e.Score(t.Context(), encoders[1], Images{Source: train}, Images{Source: test}, eval.Options{}, func(string) { phases++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Trained.Linear > 0.5 || s.Trained.KNN > 0.5 || s.Untrained.Linear < 0.9 || s.Untrained.KNN < 0.9 || phases != 4 {
+		t.Errorf("scores %+v in %d phases", s, phases)
+	}
+	// Of the listed images alone.
+	s, err = e.Score(t.Context(), encoders[1], Images{train, []int{0, 1, 2, 3, 8}}, Images{test, []int{1, 2}}, eval.Options{}, func(string) {})
+	if err != nil || s.Trained.Train != 5 || s.Trained.Test != 2 || s.Untrained.Train != 5 {
+		t.Errorf("of a few images: %+v, %v", s, err)
+	}
+}

@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"vicreg/internal/checkpoint"
 	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
@@ -198,6 +200,52 @@ func TestAnyNumberOfWorkersGivesTheSameBits(t *testing.T) {
 			t.Errorf("%d workers give another result than %d", n, n-1)
 		}
 		model, metrics = m, x
+	}
+}
+
+// looker reads the checkpoint of a run at every step.
+type looker struct {
+	Silent
+	path  string
+	saved []int // steps, as the checkpoint has them
+}
+
+func (l *looker) Step(runlog.Step) {
+	if s, err := checkpoint.Peek(l.path); err == nil {
+		l.saved = append(l.saved, s.Steps)
+	}
+}
+
+func TestCheckpointsAndLinesAsOften(t *testing.T) {
+	c := config(t)
+	for _, tt := range []struct {
+		minutes  float64
+		logEvery int
+		saved    []int // before the checkpoint that follows a step
+		logged   []int
+	}{
+		{0, 3, []int{0, 0, 0, 0, 0, 5, 5, 5, 5, 5}, []int{3, 6, 9}},
+		{1e-9, 4, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, []int{4, 8}},
+	} {
+		c.Out, c.CheckpointMinutes, c.LogEvery = filepath.Join(t.TempDir(), "run"), tt.minutes, tt.logEvery
+		l := &looker{path: filepath.Join(c.Out, runlog.CheckpointFile)}
+		if _, _, err := Pretrain(t.Context(), c, Options{Reporter: l}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(l.saved, tt.saved) {
+			t.Errorf("every %v minutes: the steps found a checkpoint of %v, want %v", tt.minutes, l.saved, tt.saved)
+		}
+		m, err := runlog.ReadMetrics(c.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var logged []int
+		for _, s := range m.Steps {
+			logged = append(logged, s.Step)
+		}
+		if !slices.Equal(logged, tt.logged) {
+			t.Errorf("every %d steps: lines of the steps %v, want %v", tt.logEvery, logged, tt.logged)
+		}
 	}
 }
 

@@ -31,6 +31,59 @@ func TestBuiltinRecipesAreValid(t *testing.T) {
 	}
 }
 
+// What the recipes promise, from where they come: the released code (vicreg
+// 4e12602, main_vicreg.py:42-63 and augmentations.py; the paper's appendix C.4 for
+// 100 epochs) and solo-learn 9187ea3.
+func TestRecipesAreThePublishedOnes(t *testing.T) {
+	type promise struct {
+		arch, stem, expander, convention string
+		width, size, batch, epochs       int
+		warmup                           float64
+		optimizer                        Optimizer
+		crop                             float64
+		blur, solarize                   [2]float64
+	}
+	lars := func(lr, end, eta, decay float64, clip bool) Optimizer {
+		return Optimizer{Name: "lars", BaseLR: lr, EndLRFactor: end, Momentum: 0.9, WeightDecay: decay, Eta: eta, Clip: clip,
+			Betas: [2]float64{0.9, 0.999}, Eps: 1e-8}
+	}
+	for name, want := range map[string]promise{
+		"quick": {"resnet18", "small", "512-512-512", "released", 16, 28, 256, 6, 1,
+			lars(0.3, 0.001, 0.02, 1e-4, false), 0.2, [2]float64{0, 0}, [2]float64{0, 0.2}},
+		"fashion-mnist": {"resnet18", "small", "512-512-512", "released", 16, 28, 256, 10, 1,
+			lars(0.3, 0.001, 0.02, 1e-4, false), 0.2, [2]float64{0, 0}, [2]float64{0, 0.2}},
+		"cifar": {"resnet18", "small", "2048-2048-2048", "pseudocode", 64, 32, 256, 1000, 10,
+			lars(0.3, 0, 0.02, 1e-4, true), 0.2, [2]float64{0, 0}, [2]float64{0.1, 0.1}},
+		"imagenet-100ep": {"resnet50", "imagenet", "8192-8192-8192", "released", 64, 224, 2048, 100, 10,
+			lars(0.3, 0.001, 0.001, 1e-6, false), 0.08, [2]float64{1, 0.1}, [2]float64{0, 0.2}},
+		"imagenet-1000ep": {"resnet50", "imagenet", "8192-8192-8192", "released", 64, 224, 2048, 1000, 10,
+			lars(0.2, 0.001, 0.001, 1e-6, false), 0.08, [2]float64{1, 0.1}, [2]float64{0, 0.2}},
+	} {
+		c, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := promise{c.Encoder.Arch, c.Encoder.Stem, c.Expander, c.Loss.Convention, c.Encoder.Width, c.Size, c.Batch, c.Epochs,
+			c.Warmup, c.Optimizer, c.Views[0].CropMin,
+			[2]float64{c.Views[0].Blur.P, c.Views[1].Blur.P}, [2]float64{c.Views[0].Solarize.P, c.Views[1].Solarize.P}}
+		if got != want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", name, got, want)
+		}
+		if l := c.Loss; l.Lambda != 25 || l.Mu != 25 || l.Nu != 1 || l.Gamma != 1 || l.Eps != 1e-4 {
+			t.Errorf("%s: loss %+v", name, l)
+		}
+		for i, v := range c.Views {
+			if j := v.Jitter; v.CropMin != c.Views[0].CropMin || v.CropMax != 1 || v.Flip != 0.5 || v.Grey != 0.2 ||
+				j.P != 0.8 || j.Brightness != 0.4 || j.Contrast != 0.4 || j.Saturation != 0.2 || j.Hue != 0.1 {
+				t.Errorf("%s: view %d is %+v", name, i, v)
+			}
+		}
+		if zero := strings.HasPrefix(name, "imagenet"); c.Encoder.ZeroInitResidual != zero {
+			t.Errorf("%s: zero_init_residual is %v", name, !zero)
+		}
+	}
+}
+
 func TestYAMLRepeatsTheRun(t *testing.T) {
 	c, err := Load("imagenet-1000ep")
 	if err != nil {

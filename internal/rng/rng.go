@@ -13,7 +13,7 @@ import "math/rand/v2"
 // Purposes keep the streams of one seed apart. Their values are part of what a
 // seed means: append, never renumber.
 const (
-	Init    uint64 = 1 // weights: (seed, Init, parameter index)
+	Init    uint64 = 1 // weights: (seed, Init, network)
 	Shuffle uint64 = 2 // order of the training images: (seed, Shuffle, epoch)
 	Augment uint64 = 3 // views: (seed, Augment, epoch, item, view)
 	Sample  uint64 = 4 // choice of a part of a data set: (seed, Sample)

@@ -15,7 +15,7 @@ func TestLossRefuses(t *testing.T) {
 	huge := []float32{3e38, 0, -3e38, 0}
 	l := vicreg.NewLoss()
 	negative, odd := l, l
-	negative.Eps = -1
+	negative.Nu = -1e-9
 	odd.Convention = 7
 	for _, c := range []struct {
 		l        vicreg.Loss
@@ -31,7 +31,7 @@ func TestLossRefuses(t *testing.T) {
 		{l, z, z, 3, 4, z, nil, "dz2 has 0 values"},
 		{l, z, bad, 3, 4, nil, nil, "z2 has the value NaN in row 1, column 3"},
 		{l, huge, huge, 2, 2, nil, nil, "too large"},
-		{negative, z, z, 3, 4, nil, nil, "eps is -1"},
+		{negative, z, z, 3, 4, nil, nil, "nu is -1e-09"},
 		{odd, z, z, 3, 4, nil, nil, "convention"},
 	} {
 		if _, err := c.l.Eval(c.z1, c.z2, c.n, c.d, c.dz1, c.dz2); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -31,6 +31,7 @@ scored on its test part, or on a share held out where it has none.`,
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
+	config.holdout()
 	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
 	config.machine()

@@ -80,12 +80,16 @@ func (f *configFlags) loss() {
 	bind(f, x, "eps", "`constant` under the root of the variance", func(c *recipe.Config) *float64 { return &c.Loss.Eps })
 }
 
-// data binds the flags that say what to train on.
+// data binds the flags that say which images to take.
 func (f *configFlags) data() {
 	s, i := f.flags.String, f.flags.Int
 	bind(f, s, "data", "`images`: a folder, a CIFAR or idx file, what vicreg pack wrote, fashion-mnist, or sample (built in)", func(c *recipe.Config) *string { return &c.Data.Source })
 	bind(f, s, "labels", "classes for scoring: auto, folders (each sub-folder a class) or none", func(c *recipe.Config) *string { return &c.Data.Labels })
 	bind(f, i, "limit", "take this `many` images, spread evenly over the data", func(c *recipe.Config) *int { return &c.Data.Limit })
+}
+
+// holdout binds the flag for data that has labels but no test set.
+func (f *configFlags) holdout() {
 	bind(f, f.flags.Float64, "holdout", "`share` of labelled images kept for scoring where the data has no test set", func(c *recipe.Config) *float64 { return &c.Data.Holdout })
 }
 

@@ -44,6 +44,7 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
+	config.holdout()
 	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+vicreg.Recipes()[0]+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")

@@ -32,33 +32,43 @@ func splitPlain(dst []uint8, offsets *[lines]int, src []uint8, n int) {
 func weighPlain(dst []uint8, ds int, src []uint8, ss int, t *table, n int) {
 	for i, first := range t.first {
 		w := t.weight[i*t.size:][:t.count[i]]
-		d := dst[i*ds:][:n]
-		for j := range d {
-			sum := int32(1 << (precision - 1))
-			at := first*ss + j
-			for _, k := range w {
-				sum += k * int32(src[at])
-				at += ss
+		for j := 0; j < n; j += lines {
+			part := min(lines, n-j)
+			var sum [lines]int32
+			for k, weight := range w {
+				row := src[(first+k)*ss+j:][:part]
+				for l, v := range row {
+					sum[l&(lines-1)] += weight * int32(v)
+				}
 			}
-			d[j] = uint8(min(max(sum>>precision, 0), 255))
+			d := dst[i*ds+j:][:part]
+			for l := range d {
+				d[l] = uint8(min(max((sum[l&(lines-1)]+1<<(precision-1))>>precision, 0), 255))
+			}
 		}
 	}
 }
 
-// boxPlain filters n places of m values each. The first place of src has
-// radius+1 places before it and the last as many after it: src[0] is the first
-// of those before.
+// boxPlain filters n places of m values each, m a multiple of 16. The first
+// place of src has radius+1 places before it and the last as many after it:
+// src[0] is the first of those before.
 func boxPlain(dst, src []uint8, n, m int, b box) {
 	wide := 2*b.radius + 1
-	for j := range m {
-		var sum uint32
+	for j := 0; j < m; j += lines {
+		place := func(p int) *[lines]uint8 { return (*[lines]uint8)(src[p*m+j:]) }
+		var sum [lines]uint32
 		for k := range wide {
-			sum += uint32(src[k*m+j])
+			for l, v := range place(k) {
+				sum[l] += uint32(v)
+			}
 		}
 		for i := range n {
-			left, right := uint32(src[i*m+j]), uint32(src[(i+wide+1)*m+j])
-			sum += uint32(src[(i+wide)*m+j]) - left
-			dst[i*m+j] = uint8((sum*b.weight + (left+right)*b.edge + 1<<23) >> 24)
+			left, enter, right := place(i), place(i+wide), place(i+wide+1)
+			d := (*[lines]uint8)(dst[i*m+j:])
+			for l := range d {
+				sum[l] += uint32(enter[l]) - uint32(left[l])
+				d[l] = uint8((sum[l]*b.weight + (uint32(left[l])+uint32(right[l]))*b.edge + 1<<23) >> 24)
+			}
 		}
 	}
 }

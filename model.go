@@ -10,6 +10,7 @@ import (
 	"vicreg/internal/dataset"
 	"vicreg/internal/eval"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
@@ -123,6 +124,7 @@ type Embeddings struct {
 type EmbedOptions struct {
 	Layer            string // representation (the default) or embedding
 	Batch            int    // images at once; 0: 256
+	Precision        string // of products in the encoder: float32 (the default) or bf16, see Config
 	Threads, Workers int    // that compute, and that decode; 0: one for each processor
 	Progress         func(done, total int)
 }
@@ -139,6 +141,12 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	default:
 		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
 	}
+	precision, err := kernel.ParsePrecision(o.Precision)
+	if err != nil {
+		return nil, err
+	}
+	m.file.Encoder.SetPrecision(precision)
+	defer m.file.Encoder.SetPrecision(kernel.Float32)
 	all, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/durable"
+	"vicreg/internal/kernel"
 	"vicreg/internal/npy"
 )
 
@@ -34,6 +35,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 256, "`images` at once")
+	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
 	config.machine()
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		data, threads, workers, err := config.source()
@@ -47,6 +49,11 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		case o.Batch < 1:
 			return usagef("--batch is %d, but must be at least 1", o.Batch)
 		}
+		p, err := kernel.ParsePrecision(o.Precision)
+		if err != nil {
+			return usageError{err}
+		}
+		warnPrecision(p)
 		o.Threads, o.Workers = threads, workers
 		m, err := vicreg.Open(args[0])
 		if err != nil {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -100,7 +102,15 @@ func (f *configFlags) network() (recipe.Config, error) {
 	if c.Channels == 0 {
 		return c, usagef("--channels is 0, but random data must have 1 or 3")
 	}
+	warnPrecision(method.Precision(c))
 	return c, nil
+}
+
+// warnPrecision says so where float32 takes the place of p.
+func warnPrecision(p kernel.Precision) {
+	if missing := p.Missing(); missing != "" {
+		fmt.Fprintln(os.Stderr, "warning: "+missing)
+	}
 }
 
 func describe(c recipe.Config) string {
@@ -149,6 +159,7 @@ func embedWork(c recipe.Config) (func() error, int, int, error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
+	encoder.SetPrecision(method.Precision(c))
 	x := view(c, 1)
 	pass := nn.NewPass(new(nn.Arena), false)
 	return func() error {

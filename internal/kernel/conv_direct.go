@@ -22,6 +22,7 @@ type directJob struct {
 	in      image     // what is gathered into columns
 	out, w  []float32 // y, or dx
 	packed  []float32 // weights
+	half    bool      // products of bfloat16
 	bands   bands     // pieces of the output
 	workers int
 	sums    bool
@@ -31,12 +32,15 @@ type directJob struct {
 
 func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	d := &direct
-	d.Conv, d.out, d.w, d.sums = s, y, w, sums != nil
+	d.Conv, d.out, d.w, d.sums, d.half = s, y, w, sums != nil, s.bf16()
 	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
 	depth := s.R * s.S * s.C
 
 	sharedArena.reset(room(packedLen(depth, s.K)))
 	d.packed = sharedArena.take(packedLen(depth, s.K))
+	if d.half {
+		reserve(packedLen(depth, columnBlock))
+	}
 	parallel.For((s.K+columnBlock-1)/columnBlock, packForward)
 
 	rows := 0
@@ -72,11 +76,16 @@ func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stri
 // seen returns how many input rows some output rows see.
 func (s Conv) seen(rows int) int { return (rows-1)*s.Stride + s.R }
 
-func packForward(_, piece int) {
+func packForward(worker, piece int) {
 	d := &direct
 	depth, j := d.R*d.S*d.C, piece*columnBlock
 	cols := min(columnBlock, d.K-j)
-	packB(d.packed[j*depth:], Mat{Data: d.w[j:], Rows: depth, Cols: cols, Stride: d.K})
+	b := Mat{Data: d.w[j:], Rows: depth, Cols: cols, Stride: d.K}
+	if d.half {
+		packPairs(d.packed[j*half(depth):], arenas[worker].buf, b)
+	} else {
+		packB(d.packed[j*depth:], b)
+	}
 }
 
 func directForwardPiece(worker, piece int) {
@@ -85,17 +94,48 @@ func directForwardPiece(worker, piece int) {
 	m.used = 0
 	b := d.bands.at(piece)
 	depth := d.R * d.S * d.C
-	cols, stride, first, pixels := d.columns(&d.in, m, b, nil)
+	cols, stride, first, pixels := d.columns(&d.in, m, b, d.room(m, d.bands, depth))
+	if d.half {
+		narrowColumns(cols, stride, pixels, depth)
+	}
 	var f fetcher
 	f.add(d.out[first*d.K:][:pixels*d.K])
 	if next := piece + d.workers; next < d.bands.count() {
 		d.fetchColumns(&f, &d.in, d.bands.at(next))
 	}
 	f.plan(steps(pixels, d.K))
-	multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
+	d.multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
 	if d.sums {
 		sa, sb := piecePartials(piece, d.K)
 		addSums(sa, sb, d.out[first*d.K:], d.K, pixels, d.K, m.take(2*d.K))
+	}
+}
+
+// room returns where the rows of a dense convolution's pixels must be copied to,
+// so that they can be rounded, or nil.
+func (d *directJob) room(m *arena, b bands, depth int) []float32 {
+	if d.half && d.dense() {
+		return m.take(b.rows * padded(depth))
+	}
+	return nil
+}
+
+// narrowColumns rounds rows of n values to pairs, where they are.
+func narrowColumns(cols []float32, stride, rows, n int) {
+	if n%2 != 0 {
+		for r := range rows {
+			cols[r*stride+n] = 0
+		}
+	}
+	narrowRows(cols, stride, cols, stride, rows, roundUp(n, lineFloats))
+}
+
+// multiply multiplies by packed weights, k values deep.
+func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
+	if d.half {
+		multiplyBF16(m, n, half(k), c, crs, a, ars, b, f)
+	} else {
+		multiply(m, n, k, c, crs, a, ars, b, f)
 	}
 }
 

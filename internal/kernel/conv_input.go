@@ -39,7 +39,7 @@ func classesOf(list []class, s Conv) []class {
 
 func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	d := &direct
-	d.Conv, d.out, d.w = s, dx, w
+	d.Conv, d.out, d.w, d.half = s, dx, w, s.bf16()
 	d.fin = newFinisher(dx, f, s.C)
 	d.classes = classesOf(d.classes[:0], s)
 
@@ -59,7 +59,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	blocks := (s.C + columnBlock - 1) / columnBlock
 	sharedArena.reset(room(packed))
 	d.packed = sharedArena.take(packed)
-	reserve(room(deepest * columnBlock))
+	reserve(room(deepest*columnBlock, packedLen(deepest, columnBlock)))
 	parallel.For(blocks*len(d.classes), packInputGrad)
 
 	if s.dense() {
@@ -110,7 +110,12 @@ func packInputGrad(worker, piece int) {
 			transpose(block[(r*c.cols+t)*d.K*cols:], cols, tap, d.K, cols, d.K)
 		}
 	}
-	packB(d.packed[c.packed+j*c.depth:], Mat{Data: block, Rows: c.depth, Cols: cols})
+	b := Mat{Data: block, Rows: c.depth, Cols: cols}
+	if d.half {
+		packPairs(d.packed[c.packed+j*half(c.depth):], m.take(packedLen(c.depth, cols)), b)
+	} else {
+		packB(d.packed[c.packed+j*c.depth:], b)
+	}
 }
 
 // transpose writes the transpose of src, rows × cols and ss apart, to dst.
@@ -141,11 +146,14 @@ func directInputPiece(worker, piece int) {
 	if d.dense() {
 		pixels := b.y1 - b.y0
 		cols, stride := []float32(nil), padded(d.K)
-		if d.in.plain() {
+		if d.in.plain() && !d.half {
 			cols, stride = d.in.x[b.y0*d.K:], d.K
 		} else {
 			cols = m.take(pixels * stride)
 			d.in.load(cols, stride, b.y0*d.K, d.K, pixels)
+		}
+		if d.half {
+			narrowColumns(cols, stride, pixels, d.K)
 		}
 		prod := m.take(pixels * ps)
 		var f fetcher
@@ -158,7 +166,7 @@ func directInputPiece(worker, piece int) {
 			}
 		}
 		f.plan(steps(pixels, d.C))
-		multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed, &f)
+		d.multiply(pixels, d.C, d.K, prod, ps, cols, stride, d.packed, &f)
 		d.fin.store(d.out, b.y0*d.C, d.C, prod, ps, pixels, sa, sb, part)
 		d.fin.done()
 		return
@@ -204,7 +212,10 @@ func directInputPiece(worker, piece int) {
 						d.K, pixels, c.rows, row, c.cols*d.K)
 				}
 			}
-			multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:], &f)
+			if d.half {
+				narrowColumns(cols, stride, total, c.depth)
+			}
+			d.multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:], &f)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for r := range rows {

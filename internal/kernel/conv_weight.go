@@ -41,12 +41,13 @@ type weightJob struct {
 	colsRow, gRow int // lengths of rows of cols and g
 	bandRows      int // rows of cols that a band may take
 	rowBlocks     int
-	groupPixels   int
+	groupPixels   int  // rows of cols and g
+	half          bool // products of bfloat16
 }
 
 func directWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	d := &weight
-	d.Conv, d.dw, d.depth = s, dw, s.R*s.S*s.C
+	d.Conv, d.dw, d.depth, d.half = s, dw, s.R*s.S*s.C, s.bf16()
 	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
 	d.grad = image{gradReader(g, s.K), s.OutH(), s.OutW(), 0, 0}
 	d.colsRow, d.gRow = padded(d.depth), padded(s.K)
@@ -91,7 +92,11 @@ func weightPart(worker, part int) {
 	size := len(d.dw)
 	for piece := part * d.perPart; piece < min((part+1)*d.perPart, d.bands.count()); piece++ {
 		m.used = 0
-		cols, stride, first, pixels := d.columns(&d.in, m, d.bands.at(piece), nil)
+		var dst []float32
+		if d.half && d.dense() {
+			dst = m.take(d.bandRows * d.colsRow)
+		}
+		cols, stride, first, pixels := d.columns(&d.in, m, d.bands.at(piece), dst)
 		g, gs := d.gradRows(m, first, pixels)
 		var f fetcher
 		if next := piece + 1; next < min((part+1)*d.perPart, d.bands.count()) {
@@ -99,13 +104,20 @@ func weightPart(worker, part int) {
 			d.fetchColumns(&f, &d.in, b)
 			d.fetchGrad(&f, b)
 		}
-		multiplyTN(d.depth, d.K, pixels, d.partial[part*size:][:size], d.K, cols, stride, g, gs, piece > part*d.perPart, &f)
+		to, accumulate := d.partial[part*size:][:size], piece > part*d.perPart
+		if d.half {
+			pairRows(cols, stride, cols, stride, pixels, roundUp(d.depth, lineFloats))
+			pairRows(g, gs, g, gs, pixels, roundUp(d.K, lineFloats))
+			multiplyTNBF16(d.depth, d.K, half(pixels), to, d.K, cols, stride, g, gs, accumulate, &f)
+		} else {
+			multiplyTN(d.depth, d.K, pixels, to, d.K, cols, stride, g, gs, accumulate, &f)
+		}
 	}
 }
 
 // gradRows returns the output gradient of pixels, rows gs apart.
 func (d *weightJob) gradRows(m *arena, first, pixels int) (g []float32, gs int) {
-	if d.grad.plain() {
+	if d.grad.plain() && !d.half {
 		return d.grad.x[first*d.K:], d.K
 	}
 	g = m.take(pixels * d.gRow)
@@ -148,7 +160,7 @@ func (d *weightJob) grouped() {
 		n := min(perGroup, pieces-d.first)
 		parallel.For(n, weightLoad)
 		for p := range n {
-			d.groupPixels += d.pixelsOf(d.bands.at(d.first + p))
+			d.groupPixels += d.rowsOf(d.first + p)
 		}
 		parallel.For(d.rowBlocks*colBlocks, weightBlock)
 	}
@@ -162,13 +174,30 @@ func (d *weightJob) pixelsOf(b band) int {
 	return (b.n1 - b.n0) * (b.y1 - b.y0) * d.OutW()
 }
 
+// rowsOf returns how many rows of cols and g a band makes.
+func (d *weightJob) rowsOf(piece int) int {
+	n := d.pixelsOf(d.bands.at(piece))
+	if d.half {
+		n = half(n)
+	}
+	return n
+}
+
 func weightLoad(worker, piece int) {
 	d := &weight
 	m := &arenas[worker]
 	m.used = 0
 	row := 0 // all bands but the last of an image have the same number of rows
 	for p := range piece {
-		row += d.pixelsOf(d.bands.at(d.first + p))
+		row += d.rowsOf(d.first + p)
+	}
+	if d.half {
+		cols := m.take(d.bandRows * d.colsRow)
+		_, stride, first, pixels := d.columns(&d.in, m, d.bands.at(d.first+piece), cols)
+		pairRows(d.cols[row*d.colsRow:], d.colsRow, cols, stride, pixels, roundUp(d.depth, lineFloats))
+		g, gs := d.gradRows(m, first, pixels)
+		pairRows(d.g[row*d.gRow:], d.gRow, g, gs, pixels, roundUp(d.K, lineFloats))
+		return
 	}
 	_, _, first, pixels := d.columns(&d.in, m, d.bands.at(d.first+piece), d.cols[row*d.colsRow:])
 	d.grad.load(d.g[row*d.gRow:], d.gRow, first*d.K, d.K, pixels)
@@ -177,6 +206,10 @@ func weightLoad(worker, piece int) {
 func weightBlock(_, piece int) {
 	d := &weight
 	i, j := piece%d.rowBlocks*weightRows, piece/d.rowBlocks*weightCols
-	blockTN(min(weightRows, d.depth-i), min(weightCols, d.K-j), d.groupPixels,
-		d.dw[i*d.K+j:], d.K, d.cols[i:], d.colsRow, d.g[j:], d.gRow, true)
+	rows, cols, to := min(weightRows, d.depth-i), min(weightCols, d.K-j), d.dw[i*d.K+j:]
+	if d.half {
+		blockBF16(rows, cols, d.groupPixels, to, d.K, d.cols[i:], 1, d.colsRow, d.g[j:], d.gRow, true)
+	} else {
+		blockTN(rows, cols, d.groupPixels, to, d.K, d.cols[i:], d.colsRow, d.g[j:], d.gRow, true)
+	}
 }

@@ -15,7 +15,11 @@ type Conv struct {
 	N, H, W, C  int
 	K, R, S     int
 	Stride, Pad int
+	Precision   Precision
 }
+
+// bf16 says whether bfloat16 was asked for, and can be had.
+func (s Conv) bf16() bool { return s.Precision == BF16 && HasBF16() }
 
 // OutH returns the height of the output.
 func (s Conv) OutH() int { return (s.H+2*s.Pad-s.R)/s.Stride + 1 }

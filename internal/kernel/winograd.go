@@ -33,10 +33,10 @@ var winogradAny bool
 // make the transforms outweigh the products, or where much of the tiles lies
 // outside of the output. The limits are where it broke even; with stride 2 the
 // gain is smaller, and more so for the weight gradient, whose transform writes
-// 81 values for 16.
+// 81 values for 16. Direct products of bfloat16 are faster with stride 2.
 func (s Conv) winograd(weight bool) bool {
 	unit, half := s.Stride == 1 && s.Pad <= 2, s.Stride == 2 && s.Pad == 1
-	if !winogradOn || s.R != 3 || s.S != 3 || !unit && !half {
+	if !winogradOn || s.R != 3 || s.S != 3 || !unit && !half || half && s.bf16() {
 		return false
 	}
 	channels := min(s.C, s.K)

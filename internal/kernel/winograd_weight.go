@@ -34,6 +34,7 @@ type winogradWeightJob struct {
 	wino winogradJob // loads and transforms the input
 	grad image
 	dw   []float32
+	half bool      // products of bfloat16
 	v, d []float32 // [positions][tiles][c], [positions][tiles][k]
 	du   []float32 // [36][c][k]
 
@@ -54,6 +55,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		},
 		grad: image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW()},
 		dw:   dw,
+		half: s.bf16(),
 	}
 	w := &j.wino
 	w.lay()
@@ -67,7 +69,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	images, rows := w.bands.images, w.bands.rows
 	perPiece := images * rows * w.across
 	j.group = max(1, max(winogradGroup/(positions*(c16+k16)), winogradTiles)/perPiece)
-	most := min(j.group, w.bands.count()) * perPiece
+	most := min(j.group, w.bands.count()) * roundUp(perPiece, 2)
 	j.vPlane, j.dPlane = oddLines(most*j.vRow), oddLines(most*j.dRow)
 	small := s.C*s.K <= winogradSmall
 	duLen := 0
@@ -88,7 +90,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 		n := min(j.group, pieces-j.first)
 		j.tiles = 0
 		for p := range n {
-			j.tiles += j.wino.tilesOf(j.first + p)
+			j.tiles += j.rowsOf(j.first + p)
 		}
 		parallel.For(n, winogradLoad)
 		if small {
@@ -110,8 +112,9 @@ func winogradLoad(worker, piece int) {
 	m := &arenas[worker]
 	tile := 0
 	for p := range piece {
-		tile += j.wino.tilesOf(j.first + p)
+		tile += j.rowsOf(j.first + p)
 	}
+	first := tile
 	b := w.bands.at(j.first + piece)
 	rows := b.y1 - b.y0
 	c16, k16 := roundUp(w.c, 16), roundUp(w.k, 16)
@@ -134,6 +137,22 @@ func winogradLoad(worker, piece int) {
 		}
 		tile += rows * w.across
 	}
+	if j.half { // in every other row
+		for p := range w.positions() {
+			v, d := j.v[p*j.vPlane+first*j.vRow:], j.d[p*j.dPlane+first*j.dRow:]
+			pairRows(v, 2*j.vRow, v, j.vRow, tile-first, c16)
+			pairRows(d, 2*j.dRow, d, j.dRow, tile-first, k16)
+		}
+	}
+}
+
+// rowsOf returns how many rows of V and D a band takes.
+func (j *winogradWeightJob) rowsOf(band int) int {
+	n := j.wino.tilesOf(band)
+	if j.half {
+		n = roundUp(n, 2)
+	}
+	return n
 }
 
 // addPlane adds positions of a group to one of 36 planes of dU, rows crs apart:
@@ -142,7 +161,12 @@ func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, c
 	w := &j.wino
 	for p := range w.positions() {
 		if w.scheme.plane(p) == plane {
-			multiplyTN(rows, cols, j.tiles, du, crs, j.v[p*j.vPlane+row:], j.vRow, j.d[p*j.dPlane+col:], j.dRow, accumulate, f)
+			v, d := j.v[p*j.vPlane+row:], j.d[p*j.dPlane+col:]
+			if j.half {
+				multiplyTNBF16(rows, cols, j.tiles/2, du, crs, v, 2*j.vRow, d, 2*j.dRow, accumulate, f)
+			} else {
+				multiplyTN(rows, cols, j.tiles, du, crs, v, j.vRow, d, j.dRow, accumulate, f)
+			}
 			accumulate = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/optim"
@@ -82,6 +83,15 @@ const (
 // the method.
 func NewEncoder(c model.ResNetConfig, seed uint64) (*model.ResNet, error) {
 	return model.NewResNet(c, rng.New(seed, rng.Init, encoderInit))
+}
+
+// Precision returns the kind of numbers that a configuration multiplies.
+func Precision(c recipe.Config) kernel.Precision {
+	p, err := kernel.ParsePrecision(c.Precision)
+	if err != nil {
+		panic("method: " + err.Error()) // the configuration has been validated
+	}
+	return p
 }
 
 // EncoderConfig returns the part of a configuration that makes an encoder.

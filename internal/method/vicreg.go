@@ -27,6 +27,7 @@ func newVICReg(c recipe.Config) (Method, error) {
 	if err != nil {
 		return nil, err
 	}
+	encoder.SetPrecision(Precision(c))
 	expander, err := model.NewExpander(encoder.Dim(), c.Expander, rng.New(c.Seed, rng.Init, expanderInit))
 	if err != nil {
 		return nil, err

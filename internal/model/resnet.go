@@ -147,6 +147,19 @@ func (m *ResNet) init(rng *rand.Rand) {
 	}
 }
 
+// SetPrecision says what numbers the convolutions multiply.
+func (m *ResNet) SetPrecision(p kernel.Precision) {
+	m.stem.Precision = p
+	for _, b := range m.blocks {
+		for _, u := range b.Convs {
+			u.Precision = p
+		}
+		if b.Down != nil {
+			b.Down.Precision = p
+		}
+	}
+}
+
 // Config returns what the network was built from.
 func (m *ResNet) Config() ResNetConfig { return m.config }
 

@@ -23,6 +23,7 @@ type ConvNorm struct {
 	RunMean, RunVar *Param // (k)
 	Batches         *Param // (), number of training batches seen
 	ReLU            bool
+	Precision       kernel.Precision // of products
 
 	size, stride, pad int
 }
@@ -79,7 +80,7 @@ func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
 	return kernel.Conv{
 		N: n, H: h, W: w, C: u.Weight.Shape[1],
 		K: u.Weight.Shape[0], R: u.size, S: u.size,
-		Stride: u.stride, Pad: u.pad,
+		Stride: u.stride, Pad: u.pad, Precision: u.Precision,
 	}
 }
 

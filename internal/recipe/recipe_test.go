@@ -162,7 +162,7 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		{func(c *Config) { c.Normalize.Mean = []float64{0.5} }, "1 means and 0 standard deviations"},
 		{func(c *Config) { c.Channels = 2 }, "channels is 2"},
 		{func(c *Config) { c.Views[1].Flip = 2 }, "views[1].flip is 2"},
-		{func(c *Config) { c.Precision = "bf16" }, `unknown precision "bf16"`},
+		{func(c *Config) { c.Precision = "float16" }, `unknown precision "float16"`},
 		{func(c *Config) { c.Loss.Convention = "paper" }, `unknown loss convention "paper"`},
 	} {
 		c, _ := Load("fashion-mnist")

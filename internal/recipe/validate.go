@@ -14,7 +14,7 @@ var (
 	stems      = []string{"small", "imagenet"}
 	optimizers = []string{"lars", "sgd", "adamw"}
 	labelings  = []string{"auto", "folders", "none"}
-	precisions = []string{"float32"}
+	precisions = []string{"float32", "bf16"}
 )
 
 // Archs returns the encoders that a configuration may name.

@@ -331,6 +331,11 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
+	if missing := method.Precision(r.config).Missing(); missing != "" {
+		if err := r.warn("%s", missing); err != nil {
+			return err
+		}
+	}
 	if warning != "" {
 		if err := r.warn("%s", warning); err != nil {
 			return err

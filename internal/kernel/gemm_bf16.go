@@ -1,0 +1,206 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// Precision is the kind of numbers that a convolution multiplies. Sums, and what
+// it reads and writes, are float32 in either.
+//
+// With BF16 not all is bfloat16. Linear layers of few rows wait for their
+// weights, which are float32. Winograd's transforms enlarge the error of rounding
+// fivefold, to 1% a convolution, and from layer to layer it grows to 3%; so where
+// Winograd is used, with stride 1, forward and input gradient stay float32, which
+// is still faster than direct bfloat16. Weight gradients, whose error goes no
+// further, do not.
+type Precision uint8
+
+const (
+	Float32 Precision = iota
+	BF16              // bfloat16 where the processor has it, or else float32
+)
+
+// ParsePrecision returns what float32 or bf16 names; an empty name is float32.
+func ParsePrecision(name string) (Precision, error) {
+	switch name {
+	case "", "float32":
+		return Float32, nil
+	case "bf16":
+		return BF16, nil
+	}
+	return Float32, fmt.Errorf("unknown precision %q; known: float32, bf16", name)
+}
+
+// Missing returns a warning if this processor cannot multiply such numbers, and
+// float32 takes their place.
+func (p Precision) Missing() string {
+	if p == BF16 && !HasBF16() {
+		return "precision bf16 needs a processor with AVX512_BF16, which this one has not or may not use; computing in float32"
+	}
+	return ""
+}
+
+// Products of bfloat16 take pairs of values that follow each other along k in
+// the place of single values: an element is the two halves of a float32's bits,
+// the first in the low one. So their operands are laid out as those of float32
+// products of half the depth. Values are rounded to nearest, ties to even,
+// while they are in the cache; like the processor, all of this takes denormal
+// values for zeros.
+
+// half returns how many pairs n values make.
+func half(n int) int { return (n + 1) / 2 }
+
+// roundBF16 returns the bits of v rounded to bfloat16.
+func roundBF16(v float32) uint32 {
+	bits := math.Float32bits(v)
+	switch {
+	case v != v:
+		return bits>>16 | 0x40
+	case bits&0x7f800000 == 0:
+		return bits >> 16 & 0x8000
+	}
+	return (bits + 0x7fff + bits>>16&1) >> 16
+}
+
+// pairOf returns two values as a pair.
+func pairOf(lo, hi float32) float32 {
+	return math.Float32frombits(roundBF16(lo) | roundBF16(hi)<<16)
+}
+
+// values returns the two of a pair.
+func values(pair float32) (lo, hi float32) {
+	bits := math.Float32bits(pair)
+	return math.Float32frombits(bits << 16), math.Float32frombits(bits &^ 0xffff)
+}
+
+func plainNarrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
+	for r := range rows {
+		for i := range n / 2 {
+			dst[r*ds+i] = pairOf(src[r*ss+2*i], src[r*ss+2*i+1])
+		}
+	}
+}
+
+// plainPairRows is pairRows from one row of pairs on.
+func plainPairRows(dst []float32, ds int, src []float32, ss, rows, n, from int) {
+	for r := from; r < half(rows); r++ {
+		for i := range n {
+			lo, hi := src[2*r*ss+i], float32(0)
+			if 2*r+1 < rows {
+				hi = src[(2*r+1)*ss+i]
+			}
+			dst[r*ds+i] = pairOf(lo, hi)
+		}
+	}
+}
+
+// plainTileBF16 is plainTile for pairs.
+func plainTileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	for i := range rows {
+		for j := range cols {
+			var sum float32
+			for p := range k {
+				a0, a1 := values(a[i*ars+p*aks])
+				b0, b1 := values(b[p*brs+j])
+				sum += a1 * b1
+				sum += a0 * b0
+			}
+			if accumulate {
+				sum += c[i*crs+j]
+			}
+			c[i*crs+j] = sum
+		}
+	}
+}
+
+// packPairs packs b like packB, as pairs: panel after panel of half(k) rows.
+// temp is room for packB.
+func packPairs(dst, temp []float32, b Mat) {
+	packB(temp, b)
+	k, n := b.dims()
+	for j := 0; j < n; {
+		_, w := tileShape(n - j)
+		pairRows(dst[j*half(k):], w, temp[j*k:], w, k, w)
+		j += w
+	}
+}
+
+// blockBF16 is block for pairs, k of them.
+func blockBF16(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	deep := share(k, depth)
+	most, _ := tileShape(n)
+	high := share(m, most)
+	for p := 0; p < k; p += deep {
+		kb := min(deep, k-p)
+		for i := 0; i < m; i += high {
+			rows := min(high, m-i)
+			for j := 0; j < n; {
+				_, w := tileShape(n - j)
+				at, step := j+p*brs, brs
+				if brs == 0 {
+					at, step = j*k+p*w, w
+				}
+				to, from, acc := c[i*crs+j:], a[i*ars+p*aks:], accumulate || p > 0
+				if w <= n-j {
+					tileBF16(rows, w, kb, to, crs, from, ars, aks, b[at:], step, acc)
+				} else {
+					edgeBF16(rows, n-j, w, kb, to, crs, from, ars, aks, b[at:], step, acc)
+				}
+				j += w
+			}
+		}
+	}
+}
+
+// edgeBF16 is edge for pairs.
+func edgeBF16(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	const deep = 64
+	var bt [deep * 32]float32
+	var ct [14 * 32]float32
+	for p := 0; p < k; p += deep {
+		kp := min(deep, k-p)
+		for q := range kp {
+			copy(bt[q*w:], b[(p+q)*brs:][:cols])
+		}
+		tileBF16(rows, w, kp, ct[:], w, a[p*aks:], ars, aks, bt[:], w, p > 0)
+	}
+	for i := range rows {
+		out := c[i*crs:][:cols]
+		for j, v := range ct[i*w:][:cols] {
+			if accumulate {
+				v += out[j]
+			}
+			out[j] = v
+		}
+	}
+}
+
+// multiplyBF16 is multiply for pairs, k of them.
+func multiplyBF16(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
+	most, _ := tileShape(n)
+	high := share(m, most)
+	for j := 0; j < n; {
+		_, w := tileShape(n - j)
+		for i := 0; i < m; i += high {
+			blockBF16(min(high, m-i), min(w, n-j), k, c[i*crs+j:], crs, a[i*ars:], ars, 1, b[j*k:], 0, false)
+			f.step()
+		}
+		j += w
+	}
+}
+
+// multiplyTNBF16 is multiplyTN for pairs, k of them. It fetches all that is
+// queued.
+func multiplyTNBF16(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
+	most, _ := tileShape(n)
+	high, deep := share(m, most), share(k, depth)
+	f.plan((m + high - 1) / high * ((k + deep - 1) / deep))
+	for p := 0; p < k; p += deep {
+		kb := min(deep, k-p)
+		for i := 0; i < m; i += high {
+			blockBF16(min(high, m-i), n, kb, c[i*crs:], crs, a[p*ars+i:], 1, ars, b[p*brs:], brs, accumulate || p > 0)
+			f.step()
+		}
+	}
+}

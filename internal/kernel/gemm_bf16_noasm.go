@@ -1,0 +1,18 @@
+//go:build !amd64
+
+package kernel
+
+// HasBF16 says whether the processor, as it may be used, multiplies bfloat16.
+func HasBF16() bool { return false }
+
+func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+	plainTileBF16(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
+}
+
+func narrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
+	plainNarrowRows(dst, ds, src, ss, rows, n)
+}
+
+func pairRows(dst []float32, ds int, src []float32, ss, rows, n int) {
+	plainPairRows(dst, ds, src, ss, rows, n, 0)
+}

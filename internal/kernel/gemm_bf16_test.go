@@ -1,0 +1,134 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/cpu"
+	"vicreg/internal/parallel"
+)
+
+func needBF16(t *testing.T) {
+	if !HasBF16() {
+		t.Skip("this processor has no AVX512_BF16")
+	}
+}
+
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i, w := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(w) {
+			t.Fatalf("%s: element %d is %08x, want %08x", what, i, math.Float32bits(got[i]), math.Float32bits(w))
+		}
+	}
+}
+
+// The processor rounds to the very bits of the plain twins: nearest, ties to
+// even, denormal values to zero.
+func TestBF16Rounding(t *testing.T) {
+	needBF16(t)
+	const rows, n = 3, 64
+	src := check.Guarded(t, rows*n, false)
+	r := rand.New(rand.NewPCG(2, 16))
+	for i := range src {
+		src[i] = math.Float32frombits(r.Uint32())
+	}
+	for i, bits := range []uint32{0, 1, 0x80000000, 0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0x3f808000, 0x3f808001,
+		0x3f818000, 0x3f817fff, 0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffc12345} {
+		src[i] = math.Float32frombits(bits)
+	}
+	for _, low := range []bool{false, true} {
+		got, want := check.Guarded(t, rows*n/2, low), make([]float32, rows*n/2)
+		narrowRows(got, n/2, src, n, rows, n)
+		plainNarrowRows(want, n/2, src, n, rows, n)
+		sameBits(t, "narrowRows", got, want)
+		copied := append([]float32(nil), src...)
+		narrowRows(copied, n, copied, n, rows, n)
+		for r := range rows {
+			sameBits(t, "narrowRows in place", copied[r*n:], want[r*n/2:][:n/2])
+		}
+
+		got, want = check.Guarded(t, 2*n, low), make([]float32, 2*n)
+		pairRows(got, n, src, n, rows, n)
+		plainPairRows(want, n, src, n, rows, n, 0)
+		sameBits(t, "pairRows", got, want)
+		copy(copied, src)
+		pairRows(copied, n, copied, n, rows, n)
+		sameBits(t, "pairRows in place", copied, want)
+	}
+	for _, v := range []struct{ in, out uint32 }{
+		{0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81}, {0x7f7fffff, 0x7f80}, {0x80000001, 0x8000}, {0x7f800001, 0x7fc0},
+	} {
+		if got := roundBF16(math.Float32frombits(v.in)); got != v.out {
+			t.Errorf("%08x rounds to %04x, want %04x", v.in, got, v.out)
+		}
+	}
+}
+
+// Tiles give what their plain twin gives, but for the order of sums.
+func TestBF16Tiles(t *testing.T) {
+	needBF16(t)
+	r := rand.New(rand.NewPCG(1, 16))
+	for rows := 1; rows <= 14; rows++ {
+		for _, cols := range []int{16, 32} {
+			k, low := 1+r.IntN(40), rows%2 == 0
+			a, b, c := check.Guarded(t, rows*k, low), check.Guarded(t, k*cols, low), normal(r, rows*cols)
+			plainNarrowRows(a, k, normal(r, rows*2*k), 2*k, rows, 2*k)
+			plainPairRows(b, cols, normal(r, 2*k*cols), cols, 2*k, cols, 0)
+			for _, accumulate := range []bool{false, true} {
+				got, want := check.Guarded(t, len(c), low), append([]float32(nil), c...)
+				copy(got, c)
+				tileBF16(rows, cols, k, got, cols, a, k, 1, b, cols, accumulate)
+				plainTileBF16(rows, cols, k, want, cols, a, k, 1, b, cols, accumulate)
+				check.Close(t, "tile", got, want, 1e-6)
+			}
+		}
+	}
+}
+
+// Convolutions come within bfloat16's rounding of float32's, and give the same
+// bits for any number of workers.
+func TestConvBF16(t *testing.T) {
+	needBF16(t)
+	defer SetWinograd(SetWinograd(true))
+	defer parallel.SetWorkers(0)
+	r := rand.New(rand.NewPCG(3, 5))
+	for _, s := range testShapes(60) {
+		c := randomCase(r, s)
+		want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+		c.Precision = BF16
+		eachRoute(func(route string) {
+			t.Run(s.String()+" "+route, func(t *testing.T) {
+				parallel.SetWorkers(1)
+				one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+				one.close(t, want, 2e-2)
+				parallel.SetWorkers(3)
+				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
+			})
+		})
+	}
+}
+
+// Where the processor cannot, or must not, results are float32's.
+func TestBF16Missing(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 5))
+	c := randomCase(r, Conv{N: 2, H: 6, W: 6, C: 16, K: 16, R: 1, S: 1, Stride: 1})
+	for _, v := range cpu.Variants() {
+		restore, err := cpu.Set(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer restore()
+		if missing := BF16.Missing(); (missing == "") != HasBF16() || Float32.Missing() != "" {
+			t.Errorf("%s: bfloat16 usable %v, warning %q", v, HasBF16(), missing)
+		}
+		if !HasBF16() {
+			c.Precision = Float32
+			want := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+			c.Precision = BF16
+			c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, want)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package model
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/kernel"
+	"vicreg/internal/nn"
+)
+
+// bf16Tol is the tolerance of networks that multiply bfloat16.
+const bf16Tol = 2e-2
+
+// The gradients are all parameters' together, and taken after a forward in
+// float32: rounding moves values over the zero of a ReLU, which is no error of
+// backward. In the tiny ResNet-50, normalised over eight values, it also moves
+// the results of training by more than their tolerance.
+func TestResNetGoldenBF16(t *testing.T) {
+	if !kernel.HasBF16() {
+		t.Skip("this processor has no AVX512_BF16")
+	}
+	for _, name := range []string{"resnet18_w4_imagenet", "resnet18_w4_small", "resnet34_w4_small", "resnet50_w4_imagenet"} {
+		t.Run(name, func(t *testing.T) {
+			eachConvolution(t, func(t *testing.T, _ bool) { testResNetBF16(t, name) })
+		})
+	}
+}
+
+func testResNetBF16(t *testing.T, name string) {
+	g := check.Golden(t, "testdata/"+name+".safetensors")
+	part := strings.Split(name, "_")
+	width, _ := strconv.Atoi(part[1][1:])
+	x := image(g, "x")
+	m, err := NewResNet(ResNetConfig{Arch: part[0], Width: width, Stem: part[2], Channels: x.Shape[3]}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load(t, g, "state.", m.Params(), m.Buffers())
+	arena := new(nn.Arena)
+	m.SetPrecision(kernel.BF16)
+	got := m.Forward(nn.NewPass(arena, false), x).Data
+	check.Close(t, "eval_out", got, g.F32("eval_out"), bf16Tol)
+	if distance(got, g.F32("eval_out")) < 1e-4 {
+		t.Error("the products are float32")
+	}
+	if part[0] == "resnet50" {
+		return
+	}
+	train := nn.NewPass(arena, true)
+	check.Close(t, "train_out", m.Forward(train, x).Data, g.F32("train_out"), bf16Tol)
+
+	train.Reset()
+	m.SetPrecision(kernel.Float32)
+	m.Forward(train, x)
+	m.SetPrecision(kernel.BF16)
+	m.Backward(train, g.F32("dout"), nil)
+	var grads, want []float32
+	for _, p := range m.Params() {
+		grads, want = append(grads, p.TorchGrad()...), append(want, g.F32("grad."+p.Name)...)
+	}
+	check.Close(t, "gradients", grads, want, bf16Tol)
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vicreg/internal/runlog"
+	"vicreg/internal/safetensors"
 )
 
 func arrays(fill float32) []Array {
@@ -92,6 +93,16 @@ func TestDamageIsSeen(t *testing.T) {
 	os.WriteFile(path, raw, 0o644)
 	if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), "is damaged: its checksum is") {
 		t.Errorf("a flipped bit: %v", err)
+	}
+}
+
+func TestAnotherKindOfFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	if err := safetensors.WriteFile(path, nil, map[string]string{"format": "vicreg model 1", stateKey: "{}"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Peek(path); err == nil || !strings.Contains(err.Error(), "is not a checkpoint of vicreg") {
+		t.Errorf("a model: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +22,7 @@ import (
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
 	"vicreg/internal/runlog"
+	"vicreg/internal/safetensors"
 )
 
 // idx writes n labelled images of side × side in the MNIST format: three kinds
@@ -140,6 +142,19 @@ func TestAnyInterruptionEndsWithTheSameBits(t *testing.T) {
 	if n := strings.Count(metrics, "\n"); n < 12 {
 		t.Fatalf("metrics have %d lines:\n%s", n, metrics)
 	}
+	m, err := runlog.ReadMetrics(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range m.Epochs { // every step is logged
+		var loss, variance float64
+		for _, s := range m.Steps[5*(e.Epoch-1) : 5*e.Epoch] {
+			loss, variance = loss+s.Loss/5, variance+s.Terms.Get("variance")/5
+		}
+		if math.Abs(e.Loss-loss) > 1e-9*loss || math.Abs(e.Terms.Get("variance")-variance) > 1e-9*variance {
+			t.Errorf("epoch %d: loss %v, variance %v; its steps' means are %v and %v", e.Epoch, e.Loss, e.Terms.Get("variance"), loss, variance)
+		}
+	}
 	for _, b := range []breaker{
 		{step: 1}, {step: 3}, {step: 5}, {step: 6}, {step: 10},
 		{phase: "looking at the images"},
@@ -200,6 +215,42 @@ func TestAnyNumberOfWorkersGivesTheSameBits(t *testing.T) {
 			t.Errorf("%d workers give another result than %d", n, n-1)
 		}
 		model, metrics = m, x
+	}
+}
+
+// The figures of an epoch are taken on the embeddings of all its steps.
+func TestRecentEmbeddingsOfEveryStep(t *testing.T) {
+	c := config(t)
+	if _, err := pretrain(c, &breaker{step: 3}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Read(filepath.Join(c.Out, runlog.CheckpointFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := f.Float32(recentName)
+	if err != nil || len(z) != 40*16 {
+		t.Fatalf("%d values, %v", len(z), err)
+	}
+	for row := range 40 {
+		there := slices.ContainsFunc(z[16*row:16*row+16], func(v float32) bool { return v != 0 })
+		if there != (row < 24) { // three steps of eight
+			t.Errorf("row %d has an embedding: %v", row, there)
+		}
+	}
+}
+
+// Where mean and standard deviation are given, they say how many channels.
+func TestChannelsOfTheNormalisation(t *testing.T) {
+	c := config(t)
+	c.Epochs = 1
+	c.Normalize = recipe.Normalize{Mean: []float64{0.5, 0.4, 0.3}, Std: []float64{0.2, 0.2, 0.2}}
+	if _, err := pretrain(c, &breaker{}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := recipe.ReadFile(filepath.Join(c.Out, runlog.ConfigFile))
+	if err != nil || got.Channels != 3 || !slices.Equal(got.Normalize.Mean, c.Normalize.Mean) {
+		t.Errorf("%d channels, mean %v, %v", got.Channels, got.Normalize.Mean, err)
 	}
 }
 
@@ -485,6 +536,8 @@ func TestMistakesAreNamed(t *testing.T) {
 	os.WriteFile(path, bytes.Replace(yaml, []byte("expander: 16-16"), []byte("expander: 16-16-16"), 1), 0o644)
 	resume("another expander", "is of another architecture: it has no projector.3.bias")
 	os.WriteFile(path, bytes.Replace(yaml, []byte("checkpoint_minutes: 10"), []byte("checkpoint_minutes: 9"), 1), 0o644)
+	changed, _ := os.ReadFile(path)
+	os.WriteFile(path, bytes.Replace(changed, []byte("  k: 20"), []byte("  k: 5"), 1), 0o644) // scoring may change
 	idx(t, c.Data.Source, "train", 45)
 	resume("changed data", "are no longer those the run started with")
 }

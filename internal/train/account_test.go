@@ -1,0 +1,24 @@
+package train
+
+import (
+	"math"
+	"testing"
+
+	"vicreg/internal/nn"
+)
+
+func TestGradNorm(t *testing.T) {
+	var params []*nn.Param
+	sum := 0.0
+	for i, n := range []int{1, 7, 100_003} { // the last is more than a piece
+		p := nn.NewParam("w", n)
+		for j := range p.Grad {
+			p.Grad[j] = float32(i+j%5) / 4
+			sum += float64(p.Grad[j]) * float64(p.Grad[j])
+		}
+		params = append(params, p)
+	}
+	if got, want := newGradNorm(params).norm(), math.Sqrt(sum); math.Abs(got-want) > 1e-9*want {
+		t.Errorf("norm %v, want %v", got, want)
+	}
+}

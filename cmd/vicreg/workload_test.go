@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
+	"os/exec"
+	"slices"
 	"testing"
 
 	"vicreg/internal/recipe"
@@ -30,5 +33,25 @@ func TestOperationsOfAStep(t *testing.T) {
 	// Two views; forward, gradient of the input and gradient of the weights.
 	if want := 2 * 3 * 2 * image; images != 2 || math.Abs(float64(flops)/want-1) > 0.001 {
 		t.Errorf("a step: %d images, %d operations, want %.4g", images, flops, want)
+	}
+}
+
+func TestTimingsAgree(t *testing.T) {
+	out, err := exec.Command("vicreg", "bench", "loss", "--n", "8", "--d", "16", "--steps", "4", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got timing
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	near := func(a, b float64) bool { return math.Abs(a-b) <= 1e-6*b }
+	// Each branch: 8 × 8 products of 16, and 8 × 16 of 8.
+	if !near(got.ImagesPerSecond*got.Median, 8) || !near(got.Gflops*1e9*got.Median, 2*2*(8*8*16+8*16*8)) {
+		t.Errorf("%+v", got)
+	}
+	sorted := slices.Sorted(slices.Values(got.Times))
+	if len(sorted) != 4 || got.Min != sorted[0] || got.Max != sorted[3] || !near(got.Median, (sorted[1]+sorted[2])/2) {
+		t.Errorf("%+v", got)
 	}
 }

@@ -27,7 +27,7 @@ func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	case quiet:
 		return &silent{out: os.Stderr}
 	}
-	c := &console{out: os.Stdout, now: time.Now, plan: train.Plan{Folder: folder}}
+	c := &console{out: os.Stdout, now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
 		c.live, c.width = true, 80
 		if width, _, err := term.GetSize(fd); err == nil {
@@ -196,7 +196,8 @@ func (c *console) Epoch(e runlog.Epoch) {
 	c.line("%s", b.String())
 }
 
-// Phase shows on the live line what takes time between steps.
+// Phase shows on the live line, or now and then as a plain one, what takes time
+// between steps.
 func (c *console) Phase(what string) {
 	switch {
 	case c.bar != nil:
@@ -204,6 +205,8 @@ func (c *console) Phase(what string) {
 		c.bar.Describe(what)
 	case c.live:
 		fmt.Fprint(c.out, "\r\033[K", what)
+	case c.now().Sub(c.spoken) >= plainPause:
+		c.line("%s", what)
 	}
 }
 

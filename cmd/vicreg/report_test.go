@@ -26,7 +26,7 @@ var (
 func speak(live bool, width int) string {
 	var out strings.Builder
 	clock := time.Unix(1000, 0)
-	c := &console{out: &out, live: live, width: width, now: func() time.Time { return clock }}
+	c := &console{out: &out, live: live, width: width, now: func() time.Time { return clock }, spoken: clock}
 	c.Phase("looking at the images")
 	c.Start(train.Plan{Folder: "runs/a", About: "80 images", Epochs: 10, Steps: 100, Done: 5, Batch: 8})
 	clock = clock.Add(time.Second)
@@ -38,6 +38,8 @@ func speak(live bool, width int) string {
 	c.Epoch(anEpoch)
 	c.Warning(runlog.Warning{Message: "looks like collapse"})
 	c.Phase("linear probe")
+	clock = clock.Add(time.Minute)
+	c.Phase("linear probe: 5 of 6")
 	c.Done(aSummary)
 	return out.String()
 }
@@ -47,7 +49,7 @@ func TestPlainConsole(t *testing.T) {
 	for _, want := range []string{
 		"\nepoch 2/10  step 15/100  260 images/s  8m30s left  25% waiting for data  invariance 0.125  variance 0.5  covariance 3.25\n",
 		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
-		"\nwarning: looks like collapse\n",
+		"\nwarning: looks like collapse\nlinear probe: 5 of 6\n",
 		"\n25 images could not be read and were skipped; runs/a/summary.json lists them\n",
 		"            kNN      75.50%    84.40%\n",
 		"   linear probe      76.70%    87.00%\n",

@@ -81,7 +81,11 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 	if err != nil {
 		return err
 	}
-	got, err := r.embedder.Score(ctx, untrained, r.good(r.trainSource, 0), r.good(r.testSource, 0), r.scoring(), r.report.Phase)
+	phase := func(what string) {
+		r.report.Phase(what)
+		r.embedder.Progress = r.progress(what)
+	}
+	got, err := r.embedder.Score(ctx, untrained, r.good(r.trainSource, 0), r.good(r.testSource, 0), r.scoring(), phase)
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,18 @@ package train
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"vicreg/internal/runlog"
 )
 
-// Reporter is told how a run goes, by one goroutine, while it goes.
+// Reporter is told how a run goes, by one goroutine at a time, while it goes.
 type Reporter interface {
 	Start(Plan)
 	Step(runlog.Step) // every step
 	Epoch(runlog.Epoch)
 	Warning(runlog.Warning)
-	Phase(what string) // something other than steps begins, such as "linear probe"
+	Phase(what string) // something other than steps begins or goes on, such as "linear probe"
 	Done(runlog.Summary)
 }
 
@@ -38,6 +39,19 @@ func (Silent) Epoch(runlog.Epoch)     {}
 func (Silent) Warning(runlog.Warning) {}
 func (Silent) Phase(string)           {}
 func (Silent) Done(runlog.Summary)    {}
+
+// progress returns a function that reports now and then how far a phase is.
+func (r *run) progress(what string) func(done, total int) {
+	last := time.Now()
+	return func(done, total int) {
+		if now := time.Now(); now.Sub(last) >= progressPause {
+			last = now
+			r.report.Phase(fmt.Sprintf("%s: %d of %d", what, done, total))
+		}
+	}
+}
+
+const progressPause = 200 * time.Millisecond
 
 // ErrInterrupted is what a run returns that was told to stop and has saved
 // itself.

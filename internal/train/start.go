@@ -226,7 +226,7 @@ func (r *run) scan(ctx context.Context) error {
 	r.report.Phase("looking at the images")
 	look := func(d *dataset.Dataset, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
 		s := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
-		found, err := s.Scan(ctx, batch.ScanOptions{Workers: c.Workers})
+		found, err := s.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: r.progress("looking at the images")})
 		if ctx.Err() != nil {
 			return nil, nil, &Interrupted{Folder: r.folder, Epoch: 1}
 		}

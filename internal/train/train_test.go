@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/parallel"
@@ -217,6 +218,26 @@ func TestAnyNumberOfWorkersGivesTheSameBits(t *testing.T) {
 		model, metrics = m, x
 	}
 }
+
+func TestProgressIsReportedNowAndThen(t *testing.T) {
+	b := &phases{}
+	progress := (&run{report: b}).progress("looking")
+	for done := range 1000 {
+		progress(done, 1000)
+	}
+	time.Sleep(progressPause)
+	progress(1000, 1000)
+	if len(b.said) > 2 || !slices.Equal(b.said[len(b.said)-1:], []string{"looking: 1000 of 1000"}) {
+		t.Errorf("reported %q", b.said)
+	}
+}
+
+type phases struct {
+	Silent
+	said []string
+}
+
+func (p *phases) Phase(what string) { p.said = append(p.said, what) }
 
 // The figures of an epoch are taken on the embeddings of all its steps.
 func TestRecentEmbeddingsOfEveryStep(t *testing.T) {

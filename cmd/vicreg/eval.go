@@ -65,7 +65,7 @@ scored on its test part, or on a share held out where it has none.`,
 			return printJSON(map[string]any{
 				"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
 				"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
-				"bad_images": len(s.Bad), "bad_image_list": s.Bad,
+				"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...),
 			})
 		}
 		writeBad(os.Stdout, s.Bad)

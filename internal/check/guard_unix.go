@@ -4,9 +4,10 @@ package check
 
 import (
 	"os"
-	"syscall"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Guarded returns n values between two pages that may not be touched: the last
@@ -20,17 +21,17 @@ func Guarded(t testing.TB, n int, low bool) []float32 {
 	}
 	page := os.Getpagesize()
 	inner := (4*n + page - 1) / page * page
-	mem, err := syscall.Mmap(-1, 0, inner+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	mem, err := unix.Mmap(-1, 0, inner+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatalf("check: mapping %d bytes: %v", inner+2*page, err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Munmap(mem); err != nil {
+		if err := unix.Munmap(mem); err != nil {
 			t.Errorf("check: unmapping: %v", err)
 		}
 	})
 	for _, guard := range [][]byte{mem[:page], mem[page+inner:]} {
-		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
+		if err := unix.Mprotect(guard, unix.PROT_NONE); err != nil {
 			t.Fatalf("check: protecting a page: %v", err)
 		}
 	}

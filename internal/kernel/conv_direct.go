@@ -33,7 +33,7 @@ type directJob struct {
 func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	d := &direct
 	d.Conv, d.out, d.w, d.sums, d.half = s, y, w, sums != nil, s.bf16()
-	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
+	d.in = image{sourceReader(src, s.C), s.H, s.W, s.padW(), s.padW()}
 	depth := s.R * s.S * s.C
 
 	sharedArena.reset(room(packedLen(depth, s.K)))
@@ -72,6 +72,12 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 // dense says that the pixels of input and output are the same: the convolution
 // is a matrix product.
 func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stride == 1 }
+
+// overlaps says that the rows of r·c elements that the pixels of a sequence see
+// may stay where they overlap, as the rows of a matrix that lie less than their
+// length apart. Where they are to be rounded they cannot, and at some distances
+// the rows of a tile would fall on the same lines of the cache.
+func overlaps(apart int, half bool) bool { return !half && apart%512 != 0 }
 
 // seen returns how many input rows some output rows see.
 func (s Conv) seen(rows int) int { return (rows-1)*s.Stride + s.R }
@@ -133,10 +139,9 @@ func narrowColumns(cols []float32, stride, rows, n int) {
 // multiply multiplies by packed weights, k values deep.
 func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
 	if d.half {
-		multiplyBF16(m, n, half(k), c, crs, a, ars, b, f)
-	} else {
-		multiply(m, n, k, c, crs, a, ars, b, f)
+		k = half(k)
 	}
+	multiply(d.half, m, n, k, c, crs, a, ars, b, f)
 }
 
 // columns returns, for each output pixel of a band, the row of r·s·c elements
@@ -159,10 +164,22 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	stride = padded(depth)
 	rows, ow, width := b.y1-b.y0, s.OutW(), in.width()
 	first, pixels = (b.n0*s.OutH()+b.y0)*ow, (b.n1-b.n0)*rows*ow
+	if dst == nil && s.Sequence && b.n1-b.n0 == 1 && overlaps(s.Stride*s.C, s.bf16()) {
+		cols = m.take(s.seen(rows) * s.C)
+		y := b.y0*s.Stride - s.Pad
+		in.loadRows(cols, b.n0, y, y+s.seen(rows))
+		return cols, s.Stride * s.C, first, pixels
+	}
 	if cols = dst; cols == nil {
 		cols = m.take(pixels * stride)
 	}
 	if s.R == 1 && s.S == 1 && s.Pad == 0 { // some of the pixels, each a row
+		if s.W == 1 { // of an image in one go
+			for n := b.n0; n < b.n1; n++ {
+				in.load(cols[(n-b.n0)*rows*stride:], stride, (n*s.H+b.y0*s.Stride)*s.C, s.Stride*s.C, rows)
+			}
+			return cols, stride, first, pixels
+		}
 		for n := b.n0; n < b.n1; n++ {
 			for r := range rows {
 				off := (n*s.H + (b.y0+r)*s.Stride) * s.W * s.C
@@ -175,6 +192,10 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	for n := b.n0; n < b.n1; n++ {
 		y := b.y0*s.Stride - s.Pad
 		in.loadRows(buf, n, y, y+s.seen(rows))
+		if s.Sequence {
+			gatherRows(cols[(n-b.n0)*rows*stride:], stride, buf, s.Stride*s.C, rows, 1, 0, depth)
+			continue
+		}
 		for r := range rows {
 			gatherRows(cols[((n-b.n0)*rows+r)*ow*stride:], stride, buf[r*s.Stride*width*s.C:],
 				s.Stride*s.C, ow, s.R, width*s.C, s.S*s.C)

@@ -72,8 +72,9 @@ func (f *fetcher) ahead(b []float32, n int) int {
 	return far
 }
 
-// multiply computes c = a·b like blockNN, and fetches on the way.
-func multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
+// multiply computes c = a·b like blockNN, and fetches on the way. With pairs, as
+// in block, a and b are bfloat16.
+func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
 	most, _ := tileShape(n)
 	high, deep := share(m, most), share(k, depth)
 	for j := 0; j < n; {
@@ -83,7 +84,7 @@ func multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float
 			for p := 0; p < k; p += deep {
 				kb := min(deep, k-p)
 				panel := b[j*k+p*w:]
-				part(min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p:], ars, 1, panel, w, f.ahead(panel, kb*w), p > 0)
+				part(pairs, min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p:], ars, 1, panel, w, f.ahead(panel, kb*w), p > 0)
 			}
 		}
 		j += w
@@ -100,7 +101,7 @@ func steps(m, n int) int {
 // multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the
 // way: the tiles of the first rows what is queued first, and so on. Since they
 // fetch with the stride of b, they miss what falls between its rows.
-func multiplyTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
+func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
 	most, _ := tileShape(n)
 	high, deep := share(m, most), share(k, depth)
 	for p := 0; p < k; p += deep {
@@ -109,7 +110,7 @@ func multiplyTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []flo
 			for j := 0; j < n; {
 				_, w := tileShape(n - j)
 				at := j + p*brs
-				part(min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
+				part(pairs, min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
 				j += w
 			}
 		}

@@ -48,7 +48,7 @@ type weightJob struct {
 func directWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	d := &weight
 	d.Conv, d.dw, d.depth, d.half = s, dw, s.R*s.S*s.C, s.bf16()
-	d.in = image{sourceReader(src, s.C), s.H, s.W, s.Pad, s.Pad}
+	d.in = image{sourceReader(src, s.C), s.H, s.W, s.padW(), s.padW()}
 	d.grad = image{gradReader(g, s.K), s.OutH(), s.OutW(), 0, 0}
 	d.colsRow, d.gRow = padded(d.depth), padded(s.K)
 
@@ -108,10 +108,9 @@ func weightPart(worker, part int) {
 		if d.half {
 			pairRows(cols, stride, cols, stride, pixels, roundUp(d.depth, lineFloats))
 			pairRows(g, gs, g, gs, pixels, roundUp(d.K, lineFloats))
-			multiplyTNBF16(d.depth, d.K, half(pixels), to, d.K, cols, stride, g, gs, accumulate, &f)
-		} else {
-			multiplyTN(d.depth, d.K, pixels, to, d.K, cols, stride, g, gs, accumulate, &f)
+			pixels = half(pixels)
 		}
+		multiplyTN(d.half, d.depth, d.K, pixels, to, d.K, cols, stride, g, gs, accumulate, &f)
 	}
 }
 
@@ -207,9 +206,5 @@ func weightBlock(_, piece int) {
 	d := &weight
 	i, j := piece%d.rowBlocks*weightRows, piece/d.rowBlocks*weightCols
 	rows, cols, to := min(weightRows, d.depth-i), min(weightCols, d.K-j), d.dw[i*d.K+j:]
-	if d.half {
-		blockBF16(rows, cols, d.groupPixels, to, d.K, d.cols[i:], 1, d.colsRow, d.g[j:], d.gRow, true)
-	} else {
-		blockTN(rows, cols, d.groupPixels, to, d.K, d.cols[i:], d.colsRow, d.g[j:], d.gRow, true)
-	}
+	block(d.half, rows, cols, d.groupPixels, to, d.K, d.cols[i:], 1, d.colsRow, d.g[j:], d.gRow, true)
 }

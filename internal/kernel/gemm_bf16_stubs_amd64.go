@@ -20,8 +20,10 @@ package kernel
 //		}
 //	}
 //
+// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+//
 //go:noescape
-func tileBF16x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+func tileBF16x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
 // tileBF16x16 computes a tile of 1 to 14 rows × 16 columns; strides count bytes.
 // Elements of a and b are pairs of bfloat16, low half first:
@@ -39,8 +41,10 @@ func tileBF16x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float
 //		}
 //	}
 //
+// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+//
 //go:noescape
-func tileBF16x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)
+func tileBF16x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
 // narrowAVX512 rounds rows of 16·blocks values, ss bytes apart, to bfloat16, ds bytes apart.
 // dst may be src.

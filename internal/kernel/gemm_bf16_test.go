@@ -80,7 +80,7 @@ func TestBF16Tiles(t *testing.T) {
 			for _, accumulate := range []bool{false, true} {
 				got, want := check.Guarded(t, len(c), low), append([]float32(nil), c...)
 				copy(got, c)
-				tileBF16(rows, cols, k, got, cols, a, k, 1, b, cols, accumulate)
+				tileBF16(rows, cols, k, got, cols, a, k, 1, b, cols, 100, accumulate)
 				plainTileBF16(rows, cols, k, want, cols, a, k, 1, b, cols, accumulate)
 				check.Close(t, "tile", got, want, 1e-6)
 			}

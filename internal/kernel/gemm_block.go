@@ -18,19 +18,20 @@ const depth = 256
 // through b once for every 14 rows of a, so depth × n of b should fit the
 // second-level cache; m, and k, may be anything.
 func blockNN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, accumulate bool) {
-	block(m, n, k, c, crs, a, ars, 1, b, 0, accumulate)
+	block(false, m, n, k, c, crs, a, ars, 1, b, 0, accumulate)
 }
 
 // blockTN computes c = aᵀ·b, or c += aᵀ·b if accumulate: c is m × n with rows
 // crs apart, a is k × m with rows ars apart, b is k × n with rows brs apart,
 // neither packed.
 func blockTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool) {
-	block(m, n, k, c, crs, a, 1, ars, b, brs, accumulate)
+	block(false, m, n, k, c, crs, a, 1, ars, b, brs, accumulate)
 }
 
 // block computes the product of a, element (i, p) at a[i*ars+p*aks], and b,
-// packed if brs is 0.
-func block(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+// packed if brs is 0. With pairs, here and below, elements of a and b are pairs
+// of bfloat16, k of them.
+func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	if m == 0 || n == 0 {
 		return
 	}
@@ -52,7 +53,7 @@ func block(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []flo
 				if brs == 0 {
 					at, step = j*k+p*w, w
 				}
-				part(rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, accumulate || p > 0)
+				part(pairs, rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, accumulate || p > 0)
 				j += w
 			}
 		}
@@ -67,17 +68,26 @@ func share(n, most int) int {
 }
 
 // part computes a tile of w columns, or fewer if only cols are left.
-func part(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func part(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
 	if w <= cols {
-		tile(rows, w, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
+		anyTile(pairs, rows, w, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
 	} else {
-		edge(rows, cols, w, k, c, crs, a, ars, aks, b, brs, accumulate)
+		edge(pairs, rows, cols, w, k, c, crs, a, ars, aks, b, brs, accumulate)
+	}
+}
+
+// anyTile computes a whole tile.
+func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+	if pairs {
+		tileBF16(rows, cols, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
+	} else {
+		tile(rows, cols, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
 	}
 }
 
 // edge computes the first cols columns of a tile of w, reading and writing no
 // others. It goes through copies.
-func edge(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	const deep = 64
 	var bt [deep * 32]float32
 	var ct [14 * 32]float32
@@ -86,7 +96,7 @@ func edge(rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int,
 		for q := range kp {
 			copy(bt[q*w:], b[(p+q)*brs:][:cols])
 		}
-		tile(rows, w, kp, ct[:], w, a[p*aks:], ars, aks, bt[:], w, 0, p > 0)
+		anyTile(pairs, rows, w, kp, ct[:], w, a[p*aks:], ars, aks, bt[:], w, 0, p > 0)
 	}
 	for i := range rows {
 		out := c[i*crs:][:cols]

@@ -165,7 +165,7 @@ func winogradPiece(worker, piece int) {
 		cols := min(winogradBlock, roundUp(j.k-col, 16))
 		u := j.u[col/winogradBlock*36*j.uPlane:]
 		for p := range j.positions() {
-			multiply(tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:], &f)
+			multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:], &f)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for y := b.y0; y < b.y1; y++ {

@@ -162,11 +162,11 @@ func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, c
 	for p := range w.positions() {
 		if w.scheme.plane(p) == plane {
 			v, d := j.v[p*j.vPlane+row:], j.d[p*j.dPlane+col:]
+			tiles, vRow, dRow := j.tiles, j.vRow, j.dRow
 			if j.half {
-				multiplyTNBF16(rows, cols, j.tiles/2, du, crs, v, 2*j.vRow, d, 2*j.dRow, accumulate, f)
-			} else {
-				multiplyTN(rows, cols, j.tiles, du, crs, v, j.vRow, d, j.dRow, accumulate, f)
+				tiles, vRow, dRow = tiles/2, 2*vRow, 2*dRow
 			}
+			multiplyTN(j.half, rows, cols, tiles, du, crs, v, vRow, d, dRow, accumulate, f)
 			accumulate = true
 		}
 	}

@@ -37,7 +37,7 @@ const maxRows = 14
 func tile(c *build.Context, name string, vectors int) {
 	c.Function(name)
 	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks uintptr, c *float32, crs uintptr, accumulate bool)")
+	c.SignatureExpr("func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, c *float32, crs uintptr, accumulate bool)")
 	c.Pragma("noescape")
 	c.Doc(
 		fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes.", name, maxRows, vectors*16),
@@ -55,6 +55,8 @@ func tile(c *build.Context, name string, vectors int) {
 		"\t\t\tc[i*crs+4*j] = sum",
 		"\t\t}",
 		"\t}",
+		"",
+		"Meanwhile it fetches what lies ahead bytes beyond the rows of b.",
 	)
 	rows := c.Load(c.Param("rows"), c.GP64())
 	for n := maxRows; n > 1; n-- {
@@ -73,6 +75,7 @@ func section(c *build.Context, rows, vectors int) {
 	k := c.Load(c.Param("k"), c.GP64())
 	b := c.Load(c.Param("b"), c.GP64())
 	bks := c.Load(c.Param("bks"), c.GP64())
+	ahead := c.Load(c.Param("ahead"), c.GP64())
 	row, step := pointers(c, rows)
 	acc := make([][]reg.VecVirtual, rows)
 	for i := range acc {
@@ -97,6 +100,9 @@ func section(c *build.Context, rows, vectors int) {
 	for v := range bv {
 		bv[v] = c.ZMM()
 		c.VMOVUPS(Mem{Base: b, Disp: 64 * v}, bv[v])
+	}
+	for v := range vectors {
+		c.PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: 64 * v})
 	}
 	c.ADDQ(bks, b)
 	for i := range rows {

@@ -1,6 +1,6 @@
 // Package eval measures what frozen features are worth: [KNN] and [Linear]
-// score them on labels, [Evaluate] does both, and a [Spectrum] tells whether
-// they have collapsed.
+// score them on labels, [Evaluate] does both, [Retrieval] scores pairs without
+// labels, and a [Spectrum] tells whether they have collapsed.
 package eval
 
 import (

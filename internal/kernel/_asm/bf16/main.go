@@ -3,9 +3,7 @@
 package main
 
 import (
-	"flag"
 	"fmt"
-	"os"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -13,180 +11,60 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
+// c is what is being built.
+var c = build.NewContext()
+
 func main() {
-	set := flag.NewFlagSet("bf16", flag.ExitOnError)
-	flags := build.NewFlags(set)
-	set.Parse(os.Args[1:])
-	c := build.NewContext()
 	c.ConstraintExpr("amd64")
-	tile(c, "tileBF16x32", 2)
-	tile(c, "tileBF16x16", 1)
-	narrow(c)
-	pair(c)
-	config := flags.Config()
-	encode := pass.FunctionPass(encodeFunction)
-	config.Passes = append([]pass.Interface{config.Passes[0], encode}, config.Passes[1:]...)
-	os.Exit(build.Main(config, c))
+	tile("tileBF16x32", 2)
+	tile("tileBF16x16", 1)
+	narrow()
+	pair()
+	emit.Write(c, pass.FunctionPass(encodeFunction))
 }
 
 const maxRows = 14
 
-// tile generates a function with one section for each number of rows.
-func tile(c *build.Context, name string, vectors int) {
-	c.Function(name)
-	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, c *float32, crs uintptr, accumulate bool)")
-	c.Pragma("noescape")
-	c.Doc(
-		fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes.", name, maxRows, vectors*16),
-		"Elements of a and b are pairs of bfloat16, low half first:",
-		"",
-		"\tfor i := range rows {",
-		fmt.Sprintf("\t\tfor j := range %d {", vectors*16),
-		"\t\t\tvar sum float32",
-		"\t\t\tfor p := range k {",
-		"\t\t\t\tsum += a[i*ars+p*aks].lo·b[p*bks+4*j].lo + a[i*ars+p*aks].hi·b[p*bks+4*j].hi",
-		"\t\t\t}",
-		"\t\t\tif accumulate {",
-		"\t\t\t\tsum += c[i*crs+4*j]",
-		"\t\t\t}",
-		"\t\t\tc[i*crs+4*j] = sum",
-		"\t\t}",
-		"\t}",
-		"",
-		"Meanwhile it fetches what lies ahead bytes beyond the rows of b.",
-	)
-	rows := c.Load(c.Param("rows"), c.GP64())
-	for n := maxRows; n > 1; n-- {
-		c.CMPQ(rows, Imm(uint64(n)))
-		c.JEQ(LabelRef(fmt.Sprintf("rows%d", n)))
-	}
-	for n := 1; n <= maxRows; n++ {
-		c.Label(fmt.Sprintf("rows%d", n))
-		section(c, n, vectors)
-	}
-}
-
-// section generates the code for a fixed number of rows.
-func section(c *build.Context, rows, vectors int) {
-	label := func(name string) string { return fmt.Sprintf("%s%d", name, rows) }
-	k := c.Load(c.Param("k"), c.GP64())
-	b := c.Load(c.Param("b"), c.GP64())
-	bks := c.Load(c.Param("bks"), c.GP64())
-	ahead := c.Load(c.Param("ahead"), c.GP64())
-	row, step := pointers(c, rows)
-	acc := make([][]reg.VecVirtual, rows)
-	for i := range acc {
-		for range vectors {
-			z := c.ZMM()
-			c.VPXORD(z, z, z)
-			acc[i] = append(acc[i], z)
-		}
-	}
-	fetch, pitch := c.Load(c.Param("c"), c.GP64()), c.Load(c.Param("crs"), c.GP64())
-	for i := range rows { // c will be there when the sums are
-		for v := range vectors {
-			c.PREFETCHT0(Mem{Base: fetch, Disp: 64 * v})
-		}
-		if i < rows-1 {
-			c.ADDQ(pitch, fetch)
-		}
-	}
-
-	c.Label(label("loop"))
-	bv := make([]reg.VecVirtual, vectors)
-	for v := range bv {
-		bv[v] = c.ZMM()
-		c.VMOVUPS(Mem{Base: b, Disp: 64 * v}, bv[v])
-	}
-	for v := range vectors {
-		c.PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: 64 * v})
-	}
-	c.ADDQ(bks, b)
-	for i := range rows {
-		for v := range bv {
-			c.VFMADD231PS_BCST(row[i], bv[v], acc[i][v]) // encoded as VDPBF16PS
-		}
-	}
-	step()
-	c.DECQ(k)
-	c.JNZ(LabelRef(label("loop")))
-
-	to := c.Load(c.Param("c"), c.GP64())
-	crs := c.Load(c.Param("crs"), c.GP64())
-	accumulate := c.GP8()
-	c.Load(c.Param("accumulate"), accumulate)
-	c.TESTB(accumulate, accumulate)
-	c.JZ(LabelRef(label("store")))
-	from := c.GP64()
-	c.MOVQ(to, from)
-	for i := range rows {
-		for v := range vectors {
-			c.VADDPS(Mem{Base: from, Disp: 64 * v}, acc[i][v], acc[i][v])
-		}
-		if i < rows-1 {
-			c.ADDQ(crs, from)
-		}
-	}
-
-	c.Label(label("store"))
-	for i := range rows {
-		for v := range vectors {
-			c.VMOVUPS(acc[i][v], Mem{Base: to, Disp: 64 * v})
-		}
-		if i < rows-1 {
-			c.ADDQ(crs, to)
-		}
-	}
-	c.VZEROUPPER()
-	c.RET()
-}
-
-// group is the number of rows addressed from one pointer.
-const group = 5
-
-// pointers returns the operands of a's rows and a function that steps them to
-// the next k.
-func pointers(c *build.Context, rows int) (row []Mem, step func()) {
-	a := c.Load(c.Param("a"), c.GP64())
-	aks := c.Load(c.Param("aks"), c.GP64())
-	ars, ars3, ars5 := c.GP64(), c.GP64(), c.GP64()
-	if rows > 1 {
-		c.Load(c.Param("ars"), ars)
-	}
-	if rows > 3 {
-		c.LEAQ(Mem{Base: ars, Index: ars, Scale: 2}, ars3)
-	}
-	if rows > group {
-		c.LEAQ(Mem{Base: ars, Index: ars, Scale: 4}, ars5)
-	}
-	base := []reg.Register{a}
-	for i := range rows {
-		if i > 0 && i%group == 0 {
-			next := c.GP64()
-			c.LEAQ(Mem{Base: base[len(base)-1], Index: ars5, Scale: 1}, next)
-			base = append(base, next)
-		}
-		m := Mem{Base: base[len(base)-1]}
-		switch i % group {
-		case 1, 2, 4:
-			m.Index, m.Scale = ars, uint8(i%group)
-		case 3:
-			m.Index, m.Scale = ars3, 1
-		}
-		row = append(row, m)
-	}
-	return row, func() {
-		for _, r := range base {
-			c.ADDQ(aks, r)
-		}
-	}
+// tile generates a function that computes tiles of up to maxRows rows.
+func tile(name string, vectors int) {
+	emit.Tile{
+		Name:      name,
+		Signature: "func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, c *float32, crs uintptr, accumulate bool)",
+		MaxRows:   maxRows, Vectors: vectors, Bytes: 64, Register: c.ZMM, Ahead: true,
+		Zero: func(z reg.VecVirtual) { c.VPXORD(z, z, z) },
+		MultiplyAdd: func(a Mem, b, acc []reg.VecVirtual) {
+			for v := range b {
+				c.VFMADD231PS_BCST(a, b[v], acc[v]) // encoded as VDPBF16PS
+			}
+		},
+		Doc: []string{
+			fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes.", name, maxRows, vectors*16),
+			"Elements of a and b are pairs of bfloat16, low half first:",
+			"",
+			"\tfor i := range rows {",
+			fmt.Sprintf("\t\tfor j := range %d {", vectors*16),
+			"\t\t\tvar sum float32",
+			"\t\t\tfor p := range k {",
+			"\t\t\t\tsum += a[i*ars+p*aks].lo·b[p*bks+4*j].lo + a[i*ars+p*aks].hi·b[p*bks+4*j].hi",
+			"\t\t\t}",
+			"\t\t\tif accumulate {",
+			"\t\t\t\tsum += c[i*crs+4*j]",
+			"\t\t\t}",
+			"\t\t\tc[i*crs+4*j] = sum",
+			"\t\t}",
+			"\t}",
+			"",
+			"Meanwhile it fetches what lies ahead bytes beyond the rows of b.",
+		},
+	}.Emit(c)
 }
 
 // loops generates two nested loops over rows and blocks, both at least one.
-func loops(c *build.Context, body func(src, dst reg.Register), srcStep, dstStep int) {
+func loops(body func(src, dst reg.Register), srcStep, dstStep int) {
 	rows := c.Load(c.Param("rows"), c.GP64())
 	blocks := c.Load(c.Param("blocks"), c.GP64())
 	src, ss := c.Load(c.Param("src"), c.GP64()), c.Load(c.Param("ss"), c.GP64())
@@ -210,14 +88,14 @@ func loops(c *build.Context, body func(src, dst reg.Register), srcStep, dstStep 
 	c.RET()
 }
 
-func narrow(c *build.Context) {
+func narrow() {
 	c.Function("narrowAVX512")
 	c.Attributes(attr.NOSPLIT)
 	c.SignatureExpr("func(rows, blocks int, src *float32, ss uintptr, dst *float32, ds uintptr)")
 	c.Pragma("noescape")
 	c.Doc("narrowAVX512 rounds rows of 16·blocks values, ss bytes apart, to bfloat16, ds bytes apart.",
 		"dst may be src.")
-	loops(c, func(from, to reg.Register) {
+	loops(func(from, to reg.Register) {
 		z, y := c.ZMM(), c.YMM()
 		c.VMOVUPS(Mem{Base: from}, z)
 		c.VPMOVDW(z, y) // encoded as VCVTNEPS2BF16
@@ -225,7 +103,7 @@ func narrow(c *build.Context) {
 	}, 64, 32)
 }
 
-func pair(c *build.Context) {
+func pair() {
 	order := c.StaticGlobal("pairOrder")
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 16 {
@@ -242,7 +120,7 @@ func pair(c *build.Context) {
 	apart := c.Load(c.Param("below"), c.GP64())
 	src := c.Load(c.Param("src"), c.GP64())
 	c.SUBQ(src, apart)
-	loops(c, func(from, to reg.Register) {
+	loops(func(from, to reg.Register) {
 		lo, hi, both := c.ZMM(), c.ZMM(), c.ZMM()
 		c.VMOVUPS(Mem{Base: from}, lo)
 		c.VMOVUPS(Mem{Base: from, Index: apart, Scale: 1}, hi)

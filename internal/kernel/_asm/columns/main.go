@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 // isa is what differs between the two instruction sets. A vector of floats is
@@ -25,19 +27,11 @@ var sets = []isa{
 
 func (s isa) wide() bool { return s.lanes == 8 }
 
-// tailTable holds 4 ones and 4 zeros, to read masks of AVX2 from.
-var tailTable Mem
+var tail emit.Tail
 
 func main() {
 	ConstraintExpr("amd64")
-	tailTable = GLOBL("columnsTail", RODATA|NOPTR)
-	for i := range 8 {
-		v := uint32(0)
-		if i < 4 {
-			v = 0xffffffff
-		}
-		DATA(i*4, U32(v))
-	}
+	tail = emit.NewTail("columnsTail", 4)
 	for _, s := range sets {
 		sum(s)
 		centre(s)
@@ -98,18 +92,11 @@ func each(s isa, c Register, body func(label string, w columns)) {
 // overwritten.
 func masksOf(s isa, lanes Register) [2]Register {
 	if s.wide() {
-		bits := GP64()
-		MOVQ(I64(-1), bits)
-		BZHIQ(lanes, bits, bits)
-		KMOVW(bits.As32(), K1)
-		return [2]Register{K1, K1}
+		k := emit.WideMask(lanes)
+		return [2]Register{k, k}
 	}
-	// the mask starts that much before the middle of the table
-	NEGQ(lanes)
-	table := GP64()
-	LEAQ(tailTable, table)
 	m, wide := XMM(), YMM()
-	VMOVUPS(Mem{Base: table, Index: lanes, Scale: 4, Disp: 16}, m)
+	tail.Mask(lanes, m)
 	VPMOVSXDQ(m, wide)
 	return [2]Register{m, wide}
 }
@@ -193,13 +180,13 @@ func (w columns) all(each func(j int) VecVirtual) []VecVirtual {
 
 // params reads doubles that belong to columns.
 func (w columns) params(name string) []VecVirtual {
-	p := ptr(name)
+	p := emit.Pointer(name)
 	return w.all(func(j int) VecVirtual { return w.loadWide(w.param(p, j)) })
 }
 
 // putParams writes them.
 func (w columns) putParams(v []VecVirtual, name string) {
-	p := ptr(name)
+	p := emit.Pointer(name)
 	for j := range v {
 		w.storeWide(v[j], w.param(p, j))
 	}
@@ -215,14 +202,14 @@ func (w columns) at(p Register, j int) Mem { return Mem{Base: p, Disp: j * w.lan
 
 // down returns a pointer to the current columns of the first row.
 func (w columns) down(name string) Register {
-	p := ptr(name)
+	p := emit.Pointer(name)
 	ADDQ(w.i, p)
 	return p
 }
 
 // rows runs body for each row, then moves the pointers by their strides.
 func rows(label string, pointers, strides []Register, body func()) {
-	left := ptr("rows")
+	left := emit.Pointer("rows")
 	Label(label + "_row")
 	body()
 	for i, p := range pointers {
@@ -232,22 +219,6 @@ func rows(label string, pointers, strides []Register, body func()) {
 	JNZ(LabelRef(label + "_row"))
 }
 
-func ptr(name string) Register { return Load(Param(name), GP64()) }
-
-// stride loads a stride and turns it into bytes.
-func stride(name string) Register {
-	s := Load(Param(name), GP64())
-	SHLQ(Imm(2), s)
-	return s
-}
-
 func start(s isa, name, signature, doc string) {
-	TEXT(name+s.suffix, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + s.suffix + doc)
-}
-
-func end() {
-	VZEROUPPER()
-	RET()
+	emit.Start(name+s.suffix, signature, name+s.suffix+doc)
 }

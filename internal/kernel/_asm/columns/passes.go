@@ -4,15 +4,17 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 func sum(s isa) {
 	start(s, "sumColumns", "func(dst *float32, ds int, z *float32, zs int, rows int, cols int, sum *float64)",
 		": dst = z, sum += z over the rows.")
-	each(s, ptr("cols"), func(label string, w columns) {
+	each(s, emit.Pointer("cols"), func(label string, w columns) {
 		p, q := w.down("z"), w.down("dst")
 		sums := w.params("sum")
-		rows(label, []Register{p, q}, []Register{stride("zs"), stride("ds")}, func() {
+		rows(label, []Register{p, q}, []Register{emit.Stride("zs"), emit.Stride("ds")}, func() {
 			for j := range w.vectors {
 				v := w.load(w.at(p, j))
 				w.store(v, w.at(q, j))
@@ -21,16 +23,16 @@ func sum(s isa) {
 		})
 		w.putParams(sums, "sum")
 	})
-	end()
+	emit.End()
 }
 
 func centre(s isa) {
 	start(s, "centreColumns", "func(z *float32, zs int, rows int, cols int, mean *float64, square *float64)",
 		": z -= mean, square += z² over the rows.")
-	each(s, ptr("cols"), func(label string, w columns) {
+	each(s, emit.Pointer("cols"), func(label string, w columns) {
 		p := w.down("z")
 		means, squares := w.params("mean"), w.params("square")
-		rows(label, []Register{p}, []Register{stride("zs")}, func() {
+		rows(label, []Register{p}, []Register{emit.Stride("zs")}, func() {
 			for j := range w.vectors {
 				d := s.widen(w.load(w.at(p, j)))
 				VSUBPD(means[j], d, d)
@@ -40,13 +42,13 @@ func centre(s isa) {
 		})
 		w.putParams(squares, "square")
 	})
-	end()
+	emit.End()
 }
 
 func distance(s isa) {
 	start(s, "distanceColumns", "func(a *float32, as int, b *float32, bs int, rows int, cols int, lanes *float64)",
 		": Σ (a - b)² is added to 8 partial sums.")
-	lanes := ptr("lanes")
+	lanes := emit.Pointer("lanes")
 	acc := make([]VecVirtual, 8/s.lanes)
 	for j := range acc {
 		acc[j] = s.doubles()
@@ -57,9 +59,9 @@ func distance(s isa) {
 		VXORPD(v, v, v)
 		acc = append(acc, v)
 	}
-	each(s, ptr("cols"), func(label string, w columns) {
+	each(s, emit.Pointer("cols"), func(label string, w columns) {
 		p, q := w.down("a"), w.down("b")
-		rows(label, []Register{p, q}, []Register{stride("as"), stride("bs")}, func() {
+		rows(label, []Register{p, q}, []Register{emit.Stride("as"), emit.Stride("bs")}, func() {
 			for j := range w.vectors {
 				d, e := s.widen(w.load(w.at(p, j))), s.widen(w.load(w.at(q, j)))
 				VSUBPD(e, d, d)
@@ -75,7 +77,7 @@ func distance(s isa) {
 	for j := range 8 / s.lanes {
 		VMOVUPD(acc[j], Mem{Base: lanes, Disp: j * s.lanes * 8})
 	}
-	end()
+	emit.End()
 }
 
 func grad(s isa) {
@@ -87,15 +89,15 @@ func grad(s isa) {
 		panic(err)
 	}
 	VBROADCASTSS(m.Addr, beta)
-	each(s, ptr("cols"), func(label string, w columns) {
+	each(s, emit.Pointer("cols"), func(label string, w columns) {
 		means := w.params("mean")
-		coef := ptr("coef")
+		coef := emit.Pointer("coef")
 		coefs := w.all(func(j int) VecVirtual {
 			return w.load(Mem{Base: coef, Index: w.i, Scale: 1, Disp: j * w.lanes * 4})
 		})
 		p, q, out, centred := w.down("a"), w.down("b"), w.down("dst"), w.down("c")
-		zs := stride("zs")
-		rows(label, []Register{p, q, out, centred}, []Register{zs, zs, stride("ds"), stride("cs")}, func() {
+		zs := emit.Stride("zs")
+		rows(label, []Register{p, q, out, centred}, []Register{zs, zs, emit.Stride("ds"), emit.Stride("cs")}, func() {
 			for j := range w.vectors {
 				v, other := w.load(w.at(p, j)), w.load(w.at(q, j))
 				d := s.widen(v)
@@ -109,7 +111,7 @@ func grad(s isa) {
 			}
 		})
 	})
-	end()
+	emit.End()
 }
 
 // norms keeps three sums of products of two vectors, in two chains each. Its
@@ -117,7 +119,7 @@ func grad(s isa) {
 func norms(s isa) {
 	start(s, "norms", "func(w *float32, grad *float32, n int, lanes *float32)",
 		" leaves Σ w², Σ g² and Σ w·g in 16 partial sums each; n is a multiple of 32.")
-	w, g, n, lanes := ptr("w"), ptr("grad"), ptr("n"), ptr("lanes")
+	w, g, n, lanes := emit.Pointer("w"), emit.Pointer("grad"), emit.Pointer("n"), emit.Pointer("lanes")
 	bytes := s.lanes * 8
 	count := 16 / (s.lanes * 2) // vectors that make 16 lanes
 	chains := 2
@@ -152,5 +154,5 @@ func norms(s isa) {
 			VMOVUPS(acc[k][j], Mem{Base: lanes, Disp: 64*k + j*bytes})
 		}
 	}
-	end()
+	emit.End()
 }

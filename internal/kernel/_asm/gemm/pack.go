@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
@@ -12,9 +12,11 @@ import (
 // width. It goes along the rows, as memory likes to be read, and fetches ahead
 // in the next row.
 func packRows(width int) {
-	TEXT(fmt.Sprintf("packRowsAVX2x%d", width), NOSPLIT, "func(k, panels int, src *float32, stride uintptr, dst *float32)")
-	Pragma("noescape")
-	Doc(
+	c.Function(fmt.Sprintf("packRowsAVX2x%d", width))
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr("func(k, panels int, src *float32, stride uintptr, dst *float32)")
+	c.Pragma("noescape")
+	c.Doc(
 		fmt.Sprintf("packRowsAVX2x%d copies k rows, stride bytes apart, to panels of %d columns:", width, width),
 		"",
 		"\tfor p := range k {",
@@ -23,51 +25,53 @@ func packRows(width int) {
 		"\t\t}",
 		"\t}",
 	)
-	k := Load(Param("k"), GP64())
-	panels := Load(Param("panels"), GP64())
-	src := Load(Param("src"), GP64())
-	stride := Load(Param("stride"), GP64())
-	dst := Load(Param("dst"), GP64())
-	between := GP64() // bytes from panel to panel
-	IMUL3Q(Imm(uint64(4*width)), k, between)
+	k := c.Load(c.Param("k"), c.GP64())
+	panels := c.Load(c.Param("panels"), c.GP64())
+	src := c.Load(c.Param("src"), c.GP64())
+	stride := c.Load(c.Param("stride"), c.GP64())
+	dst := c.Load(c.Param("dst"), c.GP64())
+	between := c.GP64() // bytes from panel to panel
+	c.IMUL3Q(Imm(uint64(4*width)), k, between)
 
-	Label("row")
-	from, to, j := GP64(), GP64(), GP64()
-	MOVQ(src, from)
-	MOVQ(dst, to)
-	MOVQ(panels, j)
-	ADDQ(stride, src)
+	c.Label("row")
+	from, to, j := c.GP64(), c.GP64(), c.GP64()
+	c.MOVQ(src, from)
+	c.MOVQ(dst, to)
+	c.MOVQ(panels, j)
+	c.ADDQ(stride, src)
 
-	Label("panel")
+	c.Label("panel")
 	for at := 0; at < 4*width; at += 64 {
-		PREFETCHT0(Mem{Base: from, Index: stride, Scale: 1, Disp: at})
+		c.PREFETCHT0(Mem{Base: from, Index: stride, Scale: 1, Disp: at})
 	}
 	y := make([]VecVirtual, width/8)
 	for i := range y {
-		y[i] = YMM()
-		VMOVUPS(Mem{Base: from, Disp: 32 * i}, y[i])
+		y[i] = c.YMM()
+		c.VMOVUPS(Mem{Base: from, Disp: 32 * i}, y[i])
 	}
 	for i := range y {
-		VMOVUPS(y[i], Mem{Base: to, Disp: 32 * i})
+		c.VMOVUPS(y[i], Mem{Base: to, Disp: 32 * i})
 	}
-	ADDQ(Imm(uint64(4*width)), from)
-	ADDQ(between, to)
-	DECQ(j)
-	JNZ(LabelRef("panel"))
+	c.ADDQ(Imm(uint64(4*width)), from)
+	c.ADDQ(between, to)
+	c.DECQ(j)
+	c.JNZ(LabelRef("panel"))
 
-	ADDQ(Imm(uint64(4*width)), dst)
-	DECQ(k)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
+	c.ADDQ(Imm(uint64(4*width)), dst)
+	c.DECQ(k)
+	c.JNZ(LabelRef("row"))
+	c.VZEROUPPER()
+	c.RET()
 }
 
 // transpose generates the transposition of blocks of 8 × 8. Each block fetches
 // the one 8 rows below.
 func transpose() {
-	TEXT("transposeAVX2", NOSPLIT, "func(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)")
-	Pragma("noescape")
-	Doc(
+	c.Function("transposeAVX2")
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr("func(blocks int, src *float32, srcStride uintptr, dst *float32, dstStride uintptr)")
+	c.Pragma("noescape")
+	c.Doc(
 		"transposeAVX2 writes 8 rows as 8 columns; strides count bytes:",
 		"",
 		"\tfor p := range 8 * blocks {",
@@ -76,17 +80,17 @@ func transpose() {
 		"\t\t}",
 		"\t}",
 	)
-	blocks := Load(Param("blocks"), GP64())
-	src := Load(Param("src"), GP64())
-	ss := Load(Param("srcStride"), GP64())
-	dst := Load(Param("dst"), GP64())
-	ds := Load(Param("dstStride"), GP64())
-	ss3, ds3, src4, src8, src12 := GP64(), GP64(), GP64(), GP64(), GP64()
-	LEAQ(Mem{Base: ss, Index: ss, Scale: 2}, ss3)
-	LEAQ(Mem{Base: ds, Index: ds, Scale: 2}, ds3)
-	LEAQ(Mem{Base: src, Index: ss, Scale: 4}, src4)
-	LEAQ(Mem{Base: src4, Index: ss, Scale: 4}, src8)
-	LEAQ(Mem{Base: src8, Index: ss, Scale: 4}, src12)
+	blocks := c.Load(c.Param("blocks"), c.GP64())
+	src := c.Load(c.Param("src"), c.GP64())
+	ss := c.Load(c.Param("srcStride"), c.GP64())
+	dst := c.Load(c.Param("dst"), c.GP64())
+	ds := c.Load(c.Param("dstStride"), c.GP64())
+	ss3, ds3, src4, src8, src12 := c.GP64(), c.GP64(), c.GP64(), c.GP64(), c.GP64()
+	c.LEAQ(Mem{Base: ss, Index: ss, Scale: 2}, ss3)
+	c.LEAQ(Mem{Base: ds, Index: ds, Scale: 2}, ds3)
+	c.LEAQ(Mem{Base: src, Index: ss, Scale: 4}, src4)
+	c.LEAQ(Mem{Base: src4, Index: ss, Scale: 4}, src8)
+	c.LEAQ(Mem{Base: src8, Index: ss, Scale: 4}, src12)
 	row := func(base, stride, stride3 Register, i, disp int) Mem {
 		m := Mem{Base: base, Disp: disp}
 		switch i {
@@ -98,69 +102,71 @@ func transpose() {
 		return m
 	}
 
-	Label("block")
+	c.Label("block")
 	for i := range 4 {
-		PREFETCHT0(row(src8, ss, ss3, i, 0))
-		PREFETCHT0(row(src12, ss, ss3, i, 0))
+		c.PREFETCHT0(row(src8, ss, ss3, i, 0))
+		c.PREFETCHT0(row(src12, ss, ss3, i, 0))
 	}
 	// r[i] holds row i, columns 0–3, beside row i+4, columns 0–3; r[i+4] the
 	// same of columns 4–7.
 	r := make([]VecVirtual, 8)
 	for i := range r {
-		r[i] = YMM()
+		r[i] = c.YMM()
 		disp := i / 4 * 16
-		VMOVUPS(row(src, ss, ss3, i%4, disp), r[i].AsX())
-		VINSERTF128(Imm(1), row(src4, ss, ss3, i%4, disp), r[i], r[i])
+		c.VMOVUPS(row(src, ss, ss3, i%4, disp), r[i].AsX())
+		c.VINSERTF128(Imm(1), row(src4, ss, ss3, i%4, disp), r[i], r[i])
 	}
 	for h := 0; h < 8; h += 4 {
-		t := []VecVirtual{YMM(), YMM(), YMM(), YMM()}
-		VUNPCKLPS(r[h+1], r[h], t[0])
-		VUNPCKHPS(r[h+1], r[h], t[1])
-		VUNPCKLPS(r[h+3], r[h+2], t[2])
-		VUNPCKHPS(r[h+3], r[h+2], t[3])
-		VUNPCKLPD(t[2], t[0], r[h])
-		VUNPCKHPD(t[2], t[0], r[h+1])
-		VUNPCKLPD(t[3], t[1], r[h+2])
-		VUNPCKHPD(t[3], t[1], r[h+3])
+		t := []VecVirtual{c.YMM(), c.YMM(), c.YMM(), c.YMM()}
+		c.VUNPCKLPS(r[h+1], r[h], t[0])
+		c.VUNPCKHPS(r[h+1], r[h], t[1])
+		c.VUNPCKLPS(r[h+3], r[h+2], t[2])
+		c.VUNPCKHPS(r[h+3], r[h+2], t[3])
+		c.VUNPCKLPD(t[2], t[0], r[h])
+		c.VUNPCKHPD(t[2], t[0], r[h+1])
+		c.VUNPCKLPD(t[3], t[1], r[h+2])
+		c.VUNPCKHPD(t[3], t[1], r[h+3])
 	}
 	for h := 0; h < 8; h += 4 {
 		for i := range 4 {
-			VMOVUPS(r[h+i], row(dst, ds, ds3, i, 0))
+			c.VMOVUPS(r[h+i], row(dst, ds, ds3, i, 0))
 		}
-		LEAQ(Mem{Base: dst, Index: ds, Scale: 4}, dst)
+		c.LEAQ(Mem{Base: dst, Index: ds, Scale: 4}, dst)
 	}
 	for _, p := range []Register{src, src4, src8, src12} {
-		ADDQ(Imm(32), p)
+		c.ADDQ(Imm(32), p)
 	}
-	DECQ(blocks)
-	JNZ(LabelRef("block"))
-	VZEROUPPER()
-	RET()
+	c.DECQ(blocks)
+	c.JNZ(LabelRef("block"))
+	c.VZEROUPPER()
+	c.RET()
 }
 
 // prefetch generates the fetching of a block that will soon be needed.
 func prefetch() {
-	TEXT("prefetchRowsAMD64", NOSPLIT, "func(rows, lines int, p *float32, stride uintptr)")
-	Pragma("noescape")
-	Doc("prefetchRowsAMD64 fetches lines of 64 bytes from each of some rows, stride bytes apart, into the second-level cache.")
-	rows := Load(Param("rows"), GP64())
-	lines := Load(Param("lines"), GP64())
-	p := Load(Param("p"), GP64())
-	stride := Load(Param("stride"), GP64())
-	at, left := GP64(), GP64()
+	c.Function("prefetchRowsAMD64")
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr("func(rows, lines int, p *float32, stride uintptr)")
+	c.Pragma("noescape")
+	c.Doc("prefetchRowsAMD64 fetches lines of 64 bytes from each of some rows, stride bytes apart, into the second-level cache.")
+	rows := c.Load(c.Param("rows"), c.GP64())
+	lines := c.Load(c.Param("lines"), c.GP64())
+	p := c.Load(c.Param("p"), c.GP64())
+	stride := c.Load(c.Param("stride"), c.GP64())
+	at, left := c.GP64(), c.GP64()
 
-	Label("row")
-	MOVQ(p, at)
-	MOVQ(lines, left)
+	c.Label("row")
+	c.MOVQ(p, at)
+	c.MOVQ(lines, left)
 
-	Label("line")
-	PREFETCHT1(Mem{Base: at})
-	ADDQ(Imm(64), at)
-	DECQ(left)
-	JNZ(LabelRef("line"))
+	c.Label("line")
+	c.PREFETCHT1(Mem{Base: at})
+	c.ADDQ(Imm(64), at)
+	c.DECQ(left)
+	c.JNZ(LabelRef("line"))
 
-	ADDQ(stride, p)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	RET()
+	c.ADDQ(stride, p)
+	c.DECQ(rows)
+	c.JNZ(LabelRef("row"))
+	c.RET()
 }

@@ -7,6 +7,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 // isa is what differs between the two instruction sets.
@@ -24,19 +26,11 @@ var sets = []isa{
 
 func (s isa) wide() bool { return s.bytes == 64 }
 
-// tailTable holds 8 ones and 8 zeros, to read masks of AVX2 from.
-var tailTable Mem
+var tail emit.Tail
 
 func main() {
 	ConstraintExpr("amd64")
-	tailTable = GLOBL("rowsTail", RODATA|NOPTR)
-	for i := range 16 {
-		v := uint32(0)
-		if i < 8 {
-			v = 0xffffffff
-		}
-		DATA(i*4, U32(v))
-	}
+	tail = emit.NewTail("rowsTail", 8)
 	for _, s := range sets {
 		affine(s)
 		grad(s)
@@ -150,7 +144,7 @@ func narrow(s isa, c Register, most int, body func(r row, vectors int)) {
 		left := GP64()
 		LEAQ(Mem{Base: c, Disp: -(vectors - 1) * lanes}, left)
 		body(row{isa: s, mask: maskOf(s, left)}, vectors)
-		end()
+		emit.End()
 		Label(next)
 	}
 }
@@ -165,28 +159,11 @@ func (r row) unrolled(vectors int, body func(j, disp int, masked bool)) {
 // maskOf returns a mask of the first lanes; lanes is overwritten.
 func maskOf(s isa, lanes Register) Register {
 	if s.wide() {
-		bits := GP64()
-		MOVQ(I64(-1), bits)
-		BZHIQ(lanes, bits, bits)
-		KMOVW(bits.As32(), K1)
-		return K1
+		return emit.WideMask(lanes)
 	}
-	// the mask starts that much before the middle of the table
-	NEGQ(lanes)
-	table := GP64()
-	LEAQ(tailTable, table)
 	m := YMM()
-	VMOVUPS(Mem{Base: table, Index: lanes, Scale: 4, Disp: 32}, m)
+	tail.Mask(lanes, m)
 	return m
-}
-
-func ptr(name string) Register { return Load(Param(name), GP64()) }
-
-// stride loads a stride and turns it into bytes.
-func stride(name string) Register {
-	s := Load(Param(name), GP64())
-	SHLQ(Imm(2), s)
-	return s
 }
 
 func idx(base, i Register) Mem { return Mem{Base: base, Index: i, Scale: 1} }
@@ -202,12 +179,5 @@ func (s isa) broadcast(name string) VecVirtual {
 }
 
 func start(s isa, name, signature string, doc ...string) {
-	TEXT(name+s.suffix, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(doc...)
-}
-
-func end() {
-	VZEROUPPER()
-	RET()
+	emit.Start(name+s.suffix, signature, doc...)
 }

@@ -6,15 +6,17 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 func affine(s isa) {
 	start(s, "affineRows", "func(dst *float32, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)",
 		"affineRows"+s.suffix+": dst = max(lo, src·scale + shift).")
-	dst, ds, src, ss := ptr("dst"), stride("ds"), ptr("src"), stride("ss")
-	rows, scale, shift := ptr("rows"), ptr("scale"), ptr("shift")
+	dst, ds, src, ss := emit.Pointer("dst"), emit.Stride("ds"), emit.Pointer("src"), emit.Stride("ss")
+	rows, scale, shift := emit.Pointer("rows"), emit.Pointer("scale"), emit.Pointer("shift")
 	lo := s.broadcast("lo")
-	c := ptr("c")
+	c := emit.Pointer("c")
 	narrow(s, c, 4, func(r row, vectors int) {
 		var a, b [4]VecVirtual
 		r.unrolled(vectors, func(j, disp int, masked bool) {
@@ -48,15 +50,15 @@ func affine(s isa) {
 	ADDQ(ss, src)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
-	end()
+	emit.End()
 }
 
 func grad(s isa) {
 	start(s, "gradRows", "func(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)",
 		"gradRows"+s.suffix+": dst = a·d + b·y + k.")
-	dst, ds, d, y, ss := ptr("dst"), stride("ds"), ptr("d"), ptr("y"), stride("ss")
-	rows, a, b, k := ptr("rows"), ptr("a"), ptr("b"), ptr("k")
-	c := ptr("c")
+	dst, ds, d, y, ss := emit.Pointer("dst"), emit.Stride("ds"), emit.Pointer("d"), emit.Pointer("y"), emit.Stride("ss")
+	rows, a, b, k := emit.Pointer("rows"), emit.Pointer("a"), emit.Pointer("b"), emit.Pointer("k")
+	c := emit.Pointer("c")
 	most := 4
 	if !s.wide() {
 		most = 3
@@ -98,17 +100,17 @@ func grad(s isa) {
 	ADDQ(ss, y)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
-	end()
+	emit.End()
 }
 
 func join(s isa) {
 	start(s, "joinRows", "func(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)",
 		"joinRows"+s.suffix+": dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.")
-	dst, a, b := ptr("dst"), ptr("a"), ptr("b")
-	rows, as, at, bs, bt := ptr("rows"), ptr("as"), ptr("at"), ptr("bs"), ptr("bt")
+	dst, a, b := emit.Pointer("dst"), emit.Pointer("a"), emit.Pointer("b")
+	rows, as, at, bs, bt := emit.Pointer("rows"), emit.Pointer("as"), emit.Pointer("at"), emit.Pointer("bs"), emit.Pointer("bt")
 	lo, loA, loB := s.broadcast("lo"), s.broadcast("loA"), s.broadcast("loB")
-	width := stride("c")
-	r := channels(s, ptr("c"))
+	width := emit.Stride("c")
+	r := channels(s, emit.Pointer("c"))
 	Label("row")
 	r.each("c", func(i Register, masked bool) {
 		va, vb := r.load(idx(as, i), masked), r.load(idx(bs, i), masked)
@@ -127,16 +129,16 @@ func join(s isa) {
 	ADDQ(width, b)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
-	end()
+	emit.End()
 }
 
 // gather copies segments, of any length, without regard to what they hold.
 func gather(s isa) {
 	start(s, "gatherRows", "func(dst *float32, ds int, src *float32, step int, pixels int, segments int, skip int, n int)",
 		"gatherRows"+s.suffix+": dst[p·ds + g·n + i] = src[p·step + g·skip + i] for p < pixels, g < segments, i < n.")
-	dst, ds, src, step := ptr("dst"), stride("ds"), ptr("src"), stride("step")
-	pixels, segments, skip := ptr("pixels"), ptr("segments"), stride("skip")
-	n := ptr("n")
+	dst, ds, src, step := emit.Pointer("dst"), emit.Stride("ds"), emit.Pointer("src"), emit.Stride("step")
+	pixels, segments, skip := emit.Pointer("pixels"), emit.Pointer("segments"), emit.Stride("skip")
+	n := emit.Pointer("n")
 	length := GP64()
 	LEAQ(Mem{Base: n, Index: n, Scale: 1}, length)
 	SHLQ(Imm(1), length)
@@ -158,5 +160,5 @@ func gather(s isa) {
 	ADDQ(ds, dst)
 	DECQ(pixels)
 	JNZ(LabelRef("pixel"))
-	end()
+	emit.End()
 }

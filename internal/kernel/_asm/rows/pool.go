@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 // poolMax takes 16 channels at a time, as one vector or two.
@@ -11,9 +13,9 @@ func poolMax(s isa) {
 	start(s, "poolMax", "func(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)",
 		"poolMax"+s.suffix+": dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])",
 		"among t < n. n is not 0; c is a multiple of 16.")
-	dst, arg, x := ptr("dst"), ptr("arg"), ptr("x")
-	off, tap, n, c := ptr("off"), ptr("tap"), ptr("n"), ptr("c")
-	scale, shift := ptr("scale"), ptr("shift")
+	dst, arg, x := emit.Pointer("dst"), emit.Pointer("arg"), emit.Pointer("x")
+	off, tap, n, c := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n"), emit.Pointer("c")
+	scale, shift := emit.Pointer("scale"), emit.Pointer("shift")
 	lo := s.broadcast("lo")
 	i := GP64()
 	XORQ(i, i)
@@ -86,14 +88,14 @@ func poolMax(s isa) {
 	ADDQ(Imm(16), i)
 	CMPQ(i, c)
 	JB(LabelRef("channels"))
-	end()
+	emit.End()
 }
 
 func poolGrad(s isa) {
 	start(s, "poolGrad", "func(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)",
 		"poolGrad"+s.suffix+": dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.")
-	dst, d, arg := ptr("dst"), ptr("d"), ptr("arg")
-	off, tap, n, c := ptr("off"), ptr("tap"), ptr("n"), ptr("c")
+	dst, d, arg := emit.Pointer("dst"), emit.Pointer("d"), emit.Pointer("arg")
+	off, tap, n, c := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n"), emit.Pointer("c")
 	i, t := GP64(), GP64()
 	XORQ(i, i)
 	Label("channels")
@@ -132,5 +134,5 @@ func poolGrad(s isa) {
 	ADDQ(Imm(16), i)
 	CMPQ(i, c)
 	JB(LabelRef("channels"))
-	end()
+	emit.End()
 }

@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 // sum keeps a group of channels in registers and runs down the rows: four
@@ -11,9 +13,9 @@ import (
 func sum(s isa) {
 	start(s, "sumRows", "func(y *float32, ys int, rows int, c int, sum *float32, square *float32)",
 		"sumRows"+s.suffix+": sum = Σ y, square = Σ y² over the rows.")
-	y, ys, rows := ptr("y"), stride("ys"), ptr("rows")
-	a, b := ptr("sum"), ptr("square")
-	r := channels(s, ptr("c"))
+	y, ys, rows := emit.Pointer("y"), emit.Stride("ys"), emit.Pointer("rows")
+	a, b := emit.Pointer("sum"), emit.Pointer("square")
+	r := channels(s, emit.Pointer("c"))
 	i := GP64()
 	XORQ(i, i)
 
@@ -39,7 +41,7 @@ func sum(s isa) {
 	JZ(LabelRef("done"))
 	down(r, "last", 1, 4, true, i, y, ys, rows, a, b)
 	Label("done")
-	end()
+	emit.End()
 }
 
 // down sums vectors at i of all rows, unroll rows at a time.
@@ -101,7 +103,7 @@ var finishFields = map[string]int{
 func finish(s isa) {
 	start(s, "finishRows", "func(f *[16]uintptr)",
 		"finishRows"+s.suffix+": d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += d; sumDot += d·dot.")
-	f := ptr("f")
+	f := emit.Pointer("f")
 	at := func(name string) Mem { return Mem{Base: f, Disp: finishFields[name]} }
 	c := GP64()
 	MOVQ(at("c"), c)
@@ -134,7 +136,7 @@ func finish(s isa) {
 	JZ(LabelRef("done"))
 	finishDown(r, "last", 1, true, i, zero, at)
 	Label("done")
-	end()
+	emit.End()
 }
 
 // finishDown finishes vectors at i of all rows.
@@ -199,7 +201,7 @@ func finishDown(r row, label string, vectors int, masked bool, i Register, zero 
 func addWide(s isa) {
 	start(s, "addWide", "func(sum *float64, part *float32, n int)",
 		"addWide"+s.suffix+": sum += part, part = 0. n is a multiple of 4.")
-	sum, part, n := ptr("sum"), ptr("part"), ptr("n")
+	sum, part, n := emit.Pointer("sum"), emit.Pointer("part"), emit.Pointer("n")
 	zero := XMM()
 	VXORPS(zero, zero, zero)
 	Label("loop")
@@ -212,5 +214,5 @@ func addWide(s isa) {
 	ADDQ(Imm(16), part)
 	SUBQ(Imm(4), n)
 	JNZ(LabelRef("loop"))
-	end()
+	emit.End()
 }

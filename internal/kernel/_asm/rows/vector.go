@@ -4,41 +4,43 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 // Passes over long vectors: one row of n channels.
 
 func axpy(s isa) {
 	start(s, "axpy", "func(y *float32, a float32, x *float32, n int)", "axpy"+s.suffix+": y += a·x.")
-	y, x := ptr("y"), ptr("x")
+	y, x := emit.Pointer("y"), emit.Pointer("x")
 	a := s.broadcast("a")
-	r := channels(s, ptr("n"))
+	r := channels(s, emit.Pointer("n"))
 	r.each("n", func(i Register, masked bool) {
 		v, u := r.load(idx(x, i), masked), r.load(idx(y, i), masked)
 		VFMADD231PS(v, a, u)
 		r.store(u, idx(y, i), masked)
 	})
-	end()
+	emit.End()
 }
 
 func scale(s isa) {
 	start(s, "scale", "func(x *float32, a float32, n int)", "scale"+s.suffix+": x *= a.")
-	x := ptr("x")
+	x := emit.Pointer("x")
 	a := s.broadcast("a")
-	r := channels(s, ptr("n"))
+	r := channels(s, emit.Pointer("n"))
 	r.each("n", func(i Register, masked bool) {
 		v := r.load(idx(x, i), masked)
 		VMULPS(a, v, v)
 		r.store(v, idx(x, i), masked)
 	})
-	end()
+	emit.End()
 }
 
 func dot(s isa) {
 	start(s, "dot", "func(a *float32, b *float32, n int, lanes *float32)",
 		"dot"+s.suffix+" leaves Σ a·b in 16 partial sums.")
-	a, b := ptr("a"), ptr("b")
-	r := channels(s, ptr("n"))
+	a, b := emit.Pointer("a"), emit.Pointer("b")
+	r := channels(s, emit.Pointer("n"))
 	const unroll = 4
 	var acc []VecVirtual
 	for range unroll {
@@ -71,7 +73,7 @@ func dot(s isa) {
 	va, vb := r.load(idx(a, i), true), r.load(idx(b, i), true)
 	VFMADD231PS(va, vb, acc[1])
 	Label("write")
-	lanes := ptr("lanes")
+	lanes := emit.Pointer("lanes")
 	VADDPS(acc[2], acc[0], acc[0])
 	VADDPS(acc[3], acc[1], acc[1])
 	if s.wide() {
@@ -81,15 +83,15 @@ func dot(s isa) {
 		VMOVUPS(acc[0], Mem{Base: lanes})
 		VMOVUPS(acc[1], Mem{Base: lanes, Disp: 32})
 	}
-	end()
+	emit.End()
 }
 
 func momentum(s isa) {
 	start(s, "momentum", "func(w *float32, m *float32, grad *float32, n int, lr float32, momentum float32, weightDecay float32, scale float32)",
 		"momentum"+s.suffix+": m = momentum·m + scale·(g + weightDecay·w), w -= lr·m.")
-	w, m, g := ptr("w"), ptr("m"), ptr("grad")
+	w, m, g := emit.Pointer("w"), emit.Pointer("m"), emit.Pointer("grad")
 	lr, mu, wd, sc := s.broadcast("lr"), s.broadcast("momentum"), s.broadcast("weightDecay"), s.broadcast("scale")
-	r := channels(s, ptr("n"))
+	r := channels(s, emit.Pointer("n"))
 	r.each("n", func(i Register, masked bool) {
 		vw, vm, vg := r.load(idx(w, i), masked), r.load(idx(m, i), masked), r.load(idx(g, i), masked)
 		VFMADD231PS(wd, vw, vg)
@@ -99,13 +101,13 @@ func momentum(s isa) {
 		r.store(vm, idx(m, i), masked)
 		r.store(vw, idx(w, i), masked)
 	})
-	end()
+	emit.End()
 }
 
 func adam(s isa) {
 	start(s, "adam", "func(w *float32, m *float32, v *float32, grad *float32, n int, a *[8]float32)",
 		"adam"+s.suffix+": m = beta1·m + rest1·g, v = beta2·v + rest2·g², w = keep·w - rate·m/(√v·rootScale + eps).")
-	w, m, v, g, a := ptr("w"), ptr("m"), ptr("v"), ptr("grad"), ptr("a")
+	w, m, v, g, a := emit.Pointer("w"), emit.Pointer("m"), emit.Pointer("v"), emit.Pointer("grad"), emit.Pointer("a")
 	field := func(n int) VecVirtual {
 		x := s.vec()
 		VBROADCASTSS(Mem{Base: a, Disp: 4 * n}, x)
@@ -113,7 +115,7 @@ func adam(s isa) {
 	}
 	beta1, rest1, beta2, rest2 := field(0), field(1), field(2), field(3)
 	keep, rate, rootScale, eps := field(4), field(5), field(6), field(7)
-	r := channels(s, ptr("n"))
+	r := channels(s, emit.Pointer("n"))
 	r.each("n", func(i Register, masked bool) {
 		vm, vv, vg, vw := r.load(idx(m, i), masked), r.load(idx(v, i), masked), r.load(idx(g, i), masked), r.load(idx(w, i), masked)
 		VMULPS(beta1, vm, vm)
@@ -131,5 +133,5 @@ func adam(s isa) {
 		VSUBPS(vm, vw, vw)
 		r.store(vw, idx(w, i), masked)
 	})
-	end()
+	emit.End()
 }

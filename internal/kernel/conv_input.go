@@ -23,11 +23,11 @@ func classesOf(list []class, s Conv) []class {
 	packed := 0
 	for y := range min(s.Stride, s.H) {
 		for x := range min(s.Stride, s.W) {
-			c := class{y: y, x: x, tapY: (y + s.Pad) % s.Stride, tapX: (x + s.Pad) % s.Stride}
+			c := class{y: y, x: x, tapY: (y + s.Pad) % s.Stride, tapX: (x + s.padW()) % s.Stride}
 			c.rows = max(0, (s.R-c.tapY+s.Stride-1)/s.Stride)
 			c.cols = max(0, (s.S-c.tapX+s.Stride-1)/s.Stride)
 			c.outY = (y+s.Pad-c.tapY)/s.Stride - (c.rows - 1)
-			c.outX = (x+s.Pad-c.tapX)/s.Stride - (c.cols - 1)
+			c.outX = (x+s.padW()-c.tapX)/s.Stride - (c.cols - 1)
 			c.depth = c.rows * c.cols * s.K
 			c.packed, c.length = packed, packedLen(c.depth, s.C)
 			packed += roundUp(c.length, lineFloats)
@@ -68,7 +68,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 		d.bands = cut(1, pixels, min(rows, roundUp((pixels+7)/8, 14)), 14)
 		reserve(room(d.bands.rows*padded(s.K), d.bands.rows*padded(s.C), 2*s.C))
 	} else {
-		perRow := (s.W+s.Stride-1)/s.Stride*(deepest+s.C)/s.Stride + d.in.width()*s.K/s.Stride
+		perRow := max(1, (s.W+s.Stride-1)/s.Stride*(deepest+s.C)/s.Stride+d.in.width()*s.K/s.Stride)
 		rows := max(1, pieceFloats/perRow)
 		d.bands = cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
 		images, rows := d.bands.images, d.bands.rows
@@ -201,23 +201,23 @@ func directInputPiece(worker, piece int) {
 		total := (b.n1 - b.n0) * rows * pixels
 		var prod []float32
 		if c.depth > 0 {
-			stride := padded(c.depth)
-			cols := m.take(total * stride)
+			o := (y0-c.y)/t + c.outY - g0 // what the first row sees
+			cols, stride := d.gradColumns(m, c, grad[o*row:], (g1-g0)*row, b.n1-b.n0, rows, pixels)
 			prod = m.take(total * ps)
-			for n := range b.n1 - b.n0 {
-				for r := range rows {
-					o := (y0-c.y)/t + r + c.outY - g0
-					gatherRows(cols[(n*rows+r)*pixels*stride:], stride,
-						grad[(n*(g1-g0)+o)*row+(c.outX+d.in.left)*d.K:],
-						d.K, pixels, c.rows, row, c.cols*d.K)
-				}
-			}
 			if d.half {
 				narrowColumns(cols, stride, total, c.depth)
 			}
 			d.multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:], &f)
 		}
 		for n := b.n0; n < b.n1; n++ {
+			if d.Sequence {
+				var p []float32
+				if prod != nil {
+					p = prod[(n-b.n0)*rows*ps:]
+				}
+				d.fin.store(d.out, (n*d.H+y0)*d.C, t*d.C, p, ps, rows, sa, sb, part)
+				continue
+			}
 			for r := range rows {
 				off := ((n*d.H+y0+r*t)*d.W + c.x) * d.C
 				var p []float32
@@ -229,4 +229,28 @@ func directInputPiece(worker, piece int) {
 		}
 	}
 	d.fin.done()
+}
+
+// gradColumns returns, for each input pixel of a class in some images, the row
+// of output gradients it sees, with rows stride apart. grad holds those of the
+// images, next apart, from the row that the first rows see.
+func (d *directJob) gradColumns(m *arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32, stride int) {
+	row := d.in.width() * d.K
+	if d.Sequence && images == 1 && overlaps(row, d.half) {
+		return grad, row
+	}
+	stride = padded(c.depth)
+	cols = m.take(images * rows * pixels * stride)
+	for n := range images {
+		to, from := cols[n*rows*pixels*stride:], grad[n*next:]
+		if d.Sequence {
+			gatherRows(to, stride, from, row, rows, 1, 0, c.depth)
+			continue
+		}
+		for r := range rows {
+			gatherRows(to[r*pixels*stride:], stride, from[r*row+(c.outX+d.in.left)*d.K:],
+				d.K, pixels, c.rows, row, c.cols*d.K)
+		}
+	}
+	return cols, stride
 }

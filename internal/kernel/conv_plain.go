@@ -106,7 +106,7 @@ func plainConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 func (s Conv) taps(n, oy, ox int, f func(in, tap int)) {
 	for r := range s.R {
 		for t := range s.S {
-			y, x := oy*s.Stride+r-s.Pad, ox*s.Stride+t-s.Pad
+			y, x := oy*s.Stride+r-s.Pad, ox*s.Stride+t-s.padW()
 			if y >= 0 && y < s.H && x >= 0 && x < s.W {
 				f(((n*s.H+y)*s.W+x)*s.C, (r*s.S+t)*s.C)
 			}

@@ -169,7 +169,11 @@ func randomShape(r *rand.Rand) Conv {
 		if r.IntN(4) > 0 {
 			s.Pad = s.R / 2
 		}
-		if s.H+2*s.Pad >= s.R && s.W+2*s.Pad >= s.S {
+		if r.IntN(5) == 0 {
+			s.Sequence, s.H, s.W, s.S = true, 1+r.IntN(60), 1, 1
+			s.Stride = 1 + r.IntN(4)
+		}
+		if s.H+2*s.Pad >= s.R && s.W+2*s.padW() >= s.S {
 			return s
 		}
 	}
@@ -191,6 +195,13 @@ var convShapes = []Conv{
 	{N: 1, H: 40, W: 40, C: 64, K: 16, R: 3, S: 3, Stride: 2, Pad: 1},
 	{N: 1, H: 30, W: 30, C: 160, K: 140, R: 1, S: 1, Stride: 1},
 	{N: 3, H: 6, W: 6, C: 80, K: 140, R: 3, S: 3, Stride: 2, Pad: 1}, // dw shared by blocks
+
+	{N: 2, H: 1000, W: 1, C: 1, K: 16, R: 80, S: 1, Stride: 4, Pad: 38, Sequence: true},
+	{N: 5, H: 30, W: 1, C: 17, K: 33, R: 3, S: 1, Stride: 1, Pad: 1, Sequence: true},
+	{N: 5, H: 31, W: 1, C: 16, K: 32, R: 3, S: 1, Stride: 2, Pad: 1, Sequence: true},
+	{N: 3, H: 31, W: 1, C: 16, K: 32, R: 1, S: 1, Stride: 2, Sequence: true},
+	{N: 2, H: 3, W: 1, C: 4, K: 4, R: 9, S: 1, Stride: 5, Pad: 4, Sequence: true}, // taps that see nothing
+	{N: 1, H: 200, W: 1, C: 512, K: 512, R: 3, S: 1, Stride: 1, Pad: 1, Sequence: true},
 }
 
 func testShapes(n int) []Conv {
@@ -203,7 +214,11 @@ func testShapes(n int) []Conv {
 }
 
 func (s Conv) String() string {
-	return fmt.Sprintf("n%d_%dx%dx%d_k%d_%dx%d_stride%d_pad%d", s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.Stride, s.Pad)
+	kind := ""
+	if s.Sequence {
+		kind = "sequence_"
+	}
+	return kind + fmt.Sprintf("n%d_%dx%dx%d_k%d_%dx%d_stride%d_pad%d", s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.Stride, s.Pad)
 }
 
 // eachRoute runs f with the choices that convolutions make by size set so that

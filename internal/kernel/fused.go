@@ -11,11 +11,24 @@ import "fmt"
 
 // Conv is the shape of a 2-D convolution: input n × h × w × c, weights
 // r × s × c × k, output n × oh × ow × k. A linear layer is h = w = r = s = 1.
+//
+// A convolution of sequences, n × t × c with weights r × c × k, has its time
+// along the height: h = t, w = s = 1, and Sequence set, for Pad to be rows at the
+// two ends and no columns beside.
 type Conv struct {
 	N, H, W, C  int
 	K, R, S     int
 	Stride, Pad int
+	Sequence    bool
 	Precision   Precision
+}
+
+// padW returns the columns of padding on each side.
+func (s Conv) padW() int {
+	if s.Sequence {
+		return 0
+	}
+	return s.Pad
 }
 
 // bf16 says whether bfloat16 was asked for, and can be had.
@@ -25,7 +38,7 @@ func (s Conv) bf16() bool { return s.Precision == BF16 && HasBF16() }
 func (s Conv) OutH() int { return (s.H+2*s.Pad-s.R)/s.Stride + 1 }
 
 // OutW returns the width of the output.
-func (s Conv) OutW() int { return (s.W+2*s.Pad-s.S)/s.Stride + 1 }
+func (s Conv) OutW() int { return (s.W+2*s.padW()-s.S)/s.Stride + 1 }
 
 // InLen, OutLen and WeightLen return the number of elements of the three tensors.
 func (s Conv) InLen() int     { return s.N * s.H * s.W * s.C }
@@ -36,7 +49,7 @@ func (s Conv) WeightLen() int { return s.R * s.S * s.C * s.K }
 func (s Conv) Flops() int { return 2 * s.OutLen() * s.R * s.S * s.C }
 
 func (s Conv) check(x, y, w int) {
-	if s.Stride < 1 || s.OutH() < 1 || s.OutW() < 1 {
+	if s.Stride < 1 || s.OutH() < 1 || s.OutW() < 1 || s.Sequence && (s.W != 1 || s.S != 1) {
 		panic(fmt.Sprintf("kernel: impossible convolution %+v", s))
 	}
 	if x != s.InLen() || y != s.OutLen() || w != s.WeightLen() {

@@ -45,7 +45,7 @@ func (p *poolJob) sums(n int) (a, b []float64) {
 // checkPool panics unless x, y, both in elements, fit the pooling s, whose
 // windows are R × S. No window may lie wholly in the padding.
 func (s Conv) checkPool(x, y int) {
-	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= min(s.R, s.S) || s.OutH() < 1 || s.OutW() < 1 {
+	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= s.R || s.padW() >= s.S || s.Sequence && s.W != 1 || s.OutH() < 1 || s.OutW() < 1 {
 		panic(fmt.Sprintf("kernel: impossible pooling %+v", s))
 	}
 	s.K = s.C
@@ -82,7 +82,7 @@ func maxPoolPiece(_, n int) {
 			count := 0
 			for r := range p.R {
 				for t := range p.S {
-					y, x := oy*p.Stride+r-p.Pad, ox*p.Stride+t-p.Pad
+					y, x := oy*p.Stride+r-p.Pad, ox*p.Stride+t-p.padW()
 					if y >= 0 && y < p.H && x >= 0 && x < p.W {
 						off[count], tap[count] = int64(((n*p.H+y)*p.W+x)*p.C), int32(r*p.S+t)
 						count++
@@ -110,9 +110,9 @@ func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
 }
 
 // windows returns the first and one past the last of out windows that see
-// position i, with windows of size.
-func (s *Conv) windows(i, size, out int) (lo, hi int) {
-	i += s.Pad
+// position i, with windows of size and padding pad.
+func (s *Conv) windows(i, size, pad, out int) (lo, hi int) {
+	i += pad
 	lo = max(0, (i-size+s.Stride)/s.Stride)
 	return lo, min(out, i/s.Stride+1)
 }
@@ -128,14 +128,14 @@ func maxPoolGradPiece(worker, n int) {
 	sa, sb := p.sums(n)
 	oh, ow := p.OutH(), p.OutW()
 	for y := range p.H {
-		y0, y1 := p.windows(y, p.R, oh)
+		y0, y1 := p.windows(y, p.R, p.Pad, oh)
 		for x := range p.W {
-			x0, x1 := p.windows(x, p.S, ow)
+			x0, x1 := p.windows(x, p.S, p.padW(), ow)
 			count := 0
 			for oy := y0; oy < y1; oy++ {
 				for ox := x0; ox < x1; ox++ {
 					off[count] = int64(((n*oh+oy)*ow + ox) * p.C)
-					tap[count] = int32((y+p.Pad-oy*p.Stride)*p.S + x + p.Pad - ox*p.Stride)
+					tap[count] = int32((y+p.Pad-oy*p.Stride)*p.S + x + p.padW() - ox*p.Stride)
 					count++
 				}
 			}

@@ -48,6 +48,8 @@ func TestMaxPool(t *testing.T) {
 		{N: 1, H: 6, W: 9, R: 3, S: 2, Stride: 1, Pad: 1},
 		{N: 1, H: 11, W: 10, R: 2, S: 3, Stride: 4},
 		{N: 1, H: 12, W: 12, R: 5, S: 5, Stride: 3, Pad: 2},
+		{N: 2, H: 33, W: 1, R: 3, S: 1, Stride: 2, Pad: 1, Sequence: true},
+		{N: 2, H: 34, W: 1, R: 4, S: 1, Stride: 4, Sequence: true},
 	}
 	eachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(19, 20))

@@ -202,6 +202,14 @@ func (m *image) loadRows(dst []float32, n, y0, y1 int) { m.loadWide(dst, m.c, n,
 // loadWide is loadRows with pixels ds ≥ c apart; what lies between is not written.
 func (m *image) loadWide(dst []float32, ds, n, y0, y1 int) {
 	row := m.width() * ds
+	if m.left == 0 && m.right == 0 { // one row after the other
+		lo := min(max(y0, 0), y1)
+		hi := max(lo, min(y1, m.h))
+		clear(dst[:(lo-y0)*row])
+		m.load(dst[(lo-y0)*row:], ds, (n*m.h+lo)*m.w*m.c, m.c, (hi-lo)*m.w)
+		clear(dst[(hi-y0)*row:][:(y1-hi)*row])
+		return
+	}
 	for y := y0; y < y1; y++ {
 		d := dst[(y-y0)*row:][:row]
 		if y < 0 || y >= m.h {

@@ -17,7 +17,7 @@ const (
 // convolution has no bias; a linear layer may have one. Only the raw output of
 // the convolution is stored: whoever reads it normalises on the way.
 type ConvNorm struct {
-	Weight          *Param // (k, c, r, s), or (k, c) of a linear layer
+	Weight          *Param // (k, c, r, s); (k, c, r) of sequences, (k, c) of a linear layer
 	Bias            *Param // (k) or nil
 	Gamma, Beta     *Param // (k)
 	RunMean, RunVar *Param // (k)
@@ -26,6 +26,7 @@ type ConvNorm struct {
 	Precision       kernel.Precision // of products
 
 	size, stride, pad int
+	sequence          bool
 }
 
 // NewConvNorm returns a size × size convolution from c to k channels named conv,
@@ -34,6 +35,18 @@ func NewConvNorm(conv, norm string, c, k, size, stride, pad int, relu bool) *Con
 	u := &ConvNorm{
 		Weight: NewParam(conv+".weight", k, c, size, size),
 		ReLU:   relu, size: size, stride: stride, pad: pad,
+	}
+	u.norm(norm, k)
+	return u
+}
+
+// NewConvNorm1D returns a convolution of sequences: size taps over time from c
+// to k channels. It works on n × t × 1 × c; its weight is (k, c, size), as that
+// of PyTorch's Conv1d.
+func NewConvNorm1D(conv, norm string, c, k, size, stride, pad int, relu bool) *ConvNorm {
+	u := &ConvNorm{
+		Weight: NewParam(conv+".weight", k, c, size),
+		ReLU:   relu, size: size, stride: stride, pad: pad, sequence: true,
 	}
 	u.norm(norm, k)
 	return u
@@ -77,11 +90,15 @@ func (u *ConvNorm) Buffers() []*Param { return []*Param{u.RunMean, u.RunVar, u.B
 
 // Conv returns the shape of the convolution on n × h × w images.
 func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
-	return kernel.Conv{
+	s := kernel.Conv{
 		N: n, H: h, W: w, C: u.Weight.Shape[1],
 		K: u.Weight.Shape[0], R: u.size, S: u.size,
 		Stride: u.stride, Pad: u.pad, Precision: u.Precision,
 	}
+	if u.sequence {
+		s.S, s.Sequence = 1, true
+	}
+	return s
 }
 
 // Forward returns relu(norm(conv(in))), still to be normalised. A training pass

@@ -88,8 +88,11 @@ func TestDerivatives(t *testing.T) {
 		return NewConvNorm("conv", "bn", c, k, size, stride, size/2, relu)
 	}
 	linear := NewLinear("last", 5, 4)
-	mean, pool := new(GlobalPool), new(MaxPool)
-	poolLayer := layer{nil, pool.Forward, pool.Backward}
+	conv1D := func(c, k, size, stride int, relu bool) *ConvNorm {
+		return NewConvNorm1D("conv", "bn", c, k, size, stride, size/2, relu)
+	}
+	mean, pool, pool1D := new(GlobalPool), new(MaxPool), &MaxPool{Sequence: true}
+	poolLayer, poolLayer1D := layer{nil, pool.Forward, pool.Backward}, layer{nil, pool1D.Forward, pool1D.Backward}
 	for _, test := range []struct {
 		name       string
 		l          layer
@@ -101,6 +104,10 @@ func TestDerivatives(t *testing.T) {
 		{"conv7/2", unit(conv(3, 4, 7, 2, true)), 2, 9, 8, 3},
 		{"conv1/2", unit(conv(2, 3, 1, 2, false)), 2, 5, 4, 2},
 		{"two convs", chain(unit(conv(2, 3, 3, 1, true)), unit(conv(3, 2, 3, 1, true))), 2, 4, 4, 2},
+		{"sequence", unit(conv1D(2, 3, 3, 1, true)), 2, 9, 1, 2},
+		{"sequence/4", unit(conv1D(1, 3, 9, 4, true)), 2, 30, 1, 1},
+		{"sequence: stem, pool, block", chain(unit(conv1D(2, 3, 7, 2, true)), poolLayer1D,
+			block(&Residual{Convs: []*ConvNorm{conv1D(3, 4, 3, 2, true), conv1D(4, 4, 3, 1, false)}, Down: conv1D(3, 4, 1, 2, false)})), 2, 41, 1, 2},
 		{"linear", unit(NewLinearNorm("0", "1", 6, 5)), 7, 1, 1, 6},
 		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)), layer{linear.Params(), linear.Forward, func(p *Pass, d []float32) []float32 {
 			in := linear.In(p)

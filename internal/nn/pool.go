@@ -5,12 +5,19 @@ import (
 )
 
 // MaxPool is the largest of each 3 × 3 window, at every second pixel, with a
-// border of one that never wins.
-type MaxPool struct{}
+// border of one that never wins. Of a sequence it is the largest of each 3
+// moments, at every second.
+type MaxPool struct {
+	Sequence bool // reads n × t × 1 × c
+}
 
 // Shape returns the windows as those of a convolution.
 func (m *MaxPool) Shape(n, h, w, c int) kernel.Conv {
-	return kernel.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+	s := kernel.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+	if m.Sequence {
+		s.S, s.Sequence = 1, true
+	}
+	return s
 }
 
 // Forward returns the pooled activation, which is stored as it is read.

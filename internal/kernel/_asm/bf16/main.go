@@ -24,6 +24,7 @@ func main() {
 	tile("tileBF16x16", 1)
 	narrow()
 	pair()
+	peak()
 	emit.Write(c, pass.FunctionPass(encodeFunction))
 }
 
@@ -130,6 +131,32 @@ func pair() {
 	}, 64, 64)
 }
 
+// peak generates the loop that measures the ceiling.
+func peak() {
+	const chains = 24
+	c.Function("peakBF16")
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr("func(n int)")
+	c.Doc("peakBF16 does n times two multiply-adds in each lane of its accumulators.")
+	n := c.Load(c.Param("n"), c.GP64())
+	x, y := c.ZMM(), c.ZMM()
+	c.VPXORD(x, x, x)
+	c.VPXORD(y, y, y)
+	acc := make([]reg.VecVirtual, chains)
+	for i := range acc {
+		acc[i] = c.ZMM()
+		c.VPXORD(acc[i], acc[i], acc[i])
+	}
+	c.Label("loop")
+	for _, a := range acc {
+		c.VFMADD231PS(x, y, a) // encoded as VDPBF16PS
+	}
+	c.DECQ(n)
+	c.JNZ(LabelRef("loop"))
+	c.VZEROUPPER()
+	c.RET()
+}
+
 // encodeFunction replaces the instructions that stand in for those that the
 // assembler does not know: they take the same operands.
 func encodeFunction(f *ir.Function) error {
@@ -144,7 +171,10 @@ func encodeFunction(f *ir.Function) error {
 		var name string
 		switch i.Opcode {
 		case "VFMADD231PS":
-			name = "VDPBF16PS.BCST"
+			name = "VDPBF16PS"
+			if _, memory := i.Operands[0].(Mem); memory {
+				name += ".BCST"
+			}
 			code = evex(0xf3, 0x52, i.Operands[2].(reg.Physical), i.Operands[1].(reg.Physical), i.Operands[0])
 		case "VPACKSSDW":
 			name = "VCVTNE2PS2BF16"

@@ -80,17 +80,6 @@ func applyPiece(_, piece int) {
 	p.a.load(p.dst[first*p.c:], p.c, first*p.c, p.c, rows)
 }
 
-// AddBias adds b, c elements, to each row of y.
-func AddBias(y, b []float32) {
-	c := len(b)
-	checkRows("AddBias", c, len(y))
-	busy.Lock()
-	defer busy.Unlock()
-	one, _ := constants(c)
-	pass.dst, pass.a = y, reader{x: y, scale: one, coef: b, lo: minusInf, c: c}
-	runPass(len(y), c, applyPiece)
-}
-
 // AddReLU writes a + b, each as its Source reads it, to out; max(0, a + b) if
 // relu. It joins the branches of a residual block. out may be a.X or b.X.
 func AddReLU(out []float32, a, b Source, c int, relu bool) {
@@ -160,37 +149,16 @@ func finishPiece(worker, piece int) {
 	p.fin.store(p.dst, first*p.c, p.c, p.dst[first*p.c:], p.c, rows, sa, sb, part)
 }
 
-// ChannelSums sets s to Σ y and Σ y² per channel of y, pixels × c.
-func ChannelSums(s *Sums, y []float32, c int) {
-	checkRows("ChannelSums", c, len(y))
-	busy.Lock()
-	defer busy.Unlock()
-	sumPass(s, reader{x: y, lo: minusInf, c: c})
-}
-
-// ColumnSums sets sums to Σ per channel of what g reads, pixels × c.
-func ColumnSums(sums []float64, g Grad, c int) {
-	checkRows("ColumnSums", c, len(g.D))
-	busy.Lock()
-	defer busy.Unlock()
-	if len(squares) < c {
-		squares = make([]float64, c)
-	}
-	s := Sums{sums[:c], squares[:c]}
-	sumPass(&s, gradReader(g, c))
-}
-
-var squares []float64 // sums of squares that nobody asked for
-
-func sumPass(s *Sums, r reader) {
+// sumPass sets s to Σ y and Σ y² per channel of y, pixels × c.
+func sumPass(s *Sums, y []float32, c int) {
 	p := &pass
-	p.a = r
-	planPass(len(r.x), r.c)
+	p.a = reader{x: y, lo: minusInf, c: c}
+	planPass(len(y), c)
 	pieces := p.pieces
-	reserve(room(2*r.c, p.rows*r.c))
-	zeroPartials(pieces * 2 * r.c)
-	runPass(len(r.x), r.c, sumPiece)
-	addPartials(s, pieces, r.c)
+	reserve(room(2 * c))
+	zeroPartials(pieces * 2 * c)
+	runPass(len(y), c, sumPiece)
+	addPartials(s, pieces, c)
 }
 
 func sumPiece(worker, piece int) {
@@ -198,12 +166,6 @@ func sumPiece(worker, piece int) {
 	first, rows := pieceRows(piece)
 	m := &arenas[worker]
 	m.used = 0
-	part := m.take(2 * p.c)
-	y := p.a.x[first*p.c:]
-	if !p.a.plain() {
-		y = m.take(p.rows * p.c)
-		p.a.load(y, p.c, first*p.c, p.c, rows)
-	}
 	sa, sb := piecePartials(piece, p.c)
-	addSums(sa, sb, y, p.c, rows, p.c, part)
+	addSums(sa, sb, p.a.x[first*p.c:], p.c, rows, p.c, m.take(2*p.c))
 }

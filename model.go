@@ -52,7 +52,7 @@ func Open(path string) (*Model, error) {
 func (m *Model) Info() Info {
 	f := m.file
 	e := f.Meta.Encoder
-	return Info{Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: e.Channels, Size: f.Size,
+	return Info{Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(), Size: f.Size,
 		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander, Parameters: model.Count(f.Encoder.Params()),
 		Mean: f.Mean, Std: f.Std, Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed}
 }
@@ -68,7 +68,7 @@ func (m *Model) embedder(n, workers int) *pretrained.Embedder {
 // source returns a data set's images as the model takes them, without those
 // that cannot be read, and what is wrong with these.
 func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int) (*batch.Source, []string, error) {
-	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Meta.Encoder.Channels})
+	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
 	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers})
 	if err != nil {
 		return nil, nil, err
@@ -93,9 +93,9 @@ func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
 		}
 		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: imagefile.From(im)})
 	}
-	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Meta.Encoder.Channels})
+	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
 	e := m.embedder(0, 0)
-	x, err := e.Embed(context.Background(), s, nil)
+	x, err := e.Embed(context.Background(), e.Images(s, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	if err != nil {
 		return nil, err
 	}
-	x, err := e.Embed(ctx, s, nil)
+	x, err := e.Embed(ctx, e.Images(s, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,8 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.embedder(0, o.Workers).Score(ctx, untrained, pretrained.Images{Source: fit}, pretrained.Images{Source: held}, eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
+	e := m.embedder(0, o.Workers)
+	s, err := e.Score(ctx, untrained, e.Images(fit, nil), e.Images(held, nil), eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ scored on its test part, or on a share held out where it has none.`,
 		}
 		writeBad(os.Stdout, s.Bad)
 		fmt.Printf("%s: %d classes, fitted on %d images, scored on %d\n", s.Dataset, s.Classes, s.Train, s.Test)
-		writeScores(os.Stdout, runlog.Summary{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear})
+		writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
 		return nil
 	}
 	return cmd

@@ -96,7 +96,7 @@ func (r *runInfo) network() error {
 	if c.Channels == 0 { // stopped before it had looked at the images
 		c.Channels = 3
 	}
-	encoder, err := model.NewResNet(method.EncoderConfig(c), nil)
+	encoder, err := model.New(method.EncoderConfig(c, 0), nil)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/batch"
 	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/method"
@@ -119,8 +120,8 @@ func describe(c recipe.Config) string {
 }
 
 // view returns a batch of random images.
-func view(c recipe.Config, key uint64) *tensor.Tensor {
-	return tensor.From(random(c.Batch*c.Size*c.Size*c.Channels, key), c.Batch, c.Size, c.Size, c.Channels)
+func view(c recipe.Config, size int, key uint64) *tensor.Tensor {
+	return tensor.From(random(c.Batch*size*size*c.Channels, key), c.Batch, size, size, c.Channels)
 }
 
 // random returns n standard normal values.
@@ -136,7 +137,7 @@ func random(n int, key uint64) []float32 {
 // stepWork makes a function that does one training step, and counts its images
 // and operations.
 func stepWork(c recipe.Config) (func() error, int, int, error) {
-	m, err := method.New(c)
+	m, err := method.New(c, method.Data{Items: c.Batch, Steps: 1})
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -144,23 +145,32 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	views := []*tensor.Tensor{view(c, 1), view(c, 2)}
-	lr := c.PeakLR()
-	forward := m.Encoder().Flops(views[0].Shape...) + m.Heads().Flops(c.Batch)
+	b := &batch.Batch{Items: make([]int, c.Batch)}
+	for i := range b.Items {
+		b.Items[i] = i
+	}
+	lr, branches, forward := c.PeakLR(), m.Branches(), 0
+	for i, crop := range c.Crops() {
+		x := view(c, crop.Size, uint64(i+1))
+		b.Views = append(b.Views, x)
+		branch := branches[min(i, len(branches)-1)]
+		forward += branch.Encoder.Flops(x.Shape...) + branch.Expander.Flops(c.Batch)
+	}
+	m.StartEpoch(0)
 	return func() error {
-		m.Step(views)
+		m.Step(b)
 		opt.Step(lr)
 		return nil
-	}, c.Batch, 2*3*forward + lossFlops(c.Batch, m.Heads().Dim()), nil
+	}, c.Batch, 3*forward + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
 }
 
 func embedWork(c recipe.Config) (func() error, int, int, error) {
-	encoder, err := model.NewResNet(method.EncoderConfig(c), rng.New(c.Seed))
+	encoder, err := model.New(method.EncoderConfig(c, 0), rng.New(c.Seed))
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	encoder.SetPrecision(method.Precision(c))
-	x := view(c, 1)
+	x := view(c, c.Size, 1)
 	pass := nn.NewPass(new(nn.Arena), false)
 	return func() error {
 		pass.Reset()

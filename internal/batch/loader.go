@@ -8,31 +8,56 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"vicreg/internal/augment"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
 )
 
-// Batch is n images of one step.
+// Batch is n items of one step.
 type Batch struct {
 	Epoch, Step int              // from 0; steps count within the epoch
 	Items       []int            // n indices into the data set
-	Views       []*tensor.Tensor // each n × size × size × c, normalised
+	Views       []*tensor.Tensor // each n × the shape of its rows; images are size × size × c, normalised
 }
 
 // ErrClosed is what Next returns after Close.
 var ErrClosed = errors.New("batch: the loader is closed")
 
+// Rows makes the rows of batches from the items of a data set. [Source.Train]
+// and [Source.Plain] are its forms for images; any other kind of data makes its
+// own and calls [Rows.Train] or [Rows.Plain].
+type Rows struct {
+	Data   string                // name of the data set, for errors
+	Kind   string                // what its items are, as "images"
+	Items  int                   // how many it has
+	Name   func(item int) string // of one
+	Shapes [][]int               // of a row of each view: the tensors are batch × shape
+
+	Batch   int
+	Workers int // goroutines; 0: one for each processor
+	Ahead   int // batches to have ready; 0: 2, or 1 if they are large
+
+	// Make fills a row of every view. It runs on several goroutines at once. An
+	// error names the file and the reason; training goes on with the next item.
+	Make func(w *Worker, r *Row) error
+}
+
+// Row is one to be made.
+type Row struct {
+	Views [][]float32 // where to: the row of each view
+	Item  int         // what of
+	Epoch int
+	Due   int // the item whose turn it is: Item, unless that one is bad
+}
+
 // Loader makes batches ahead of time. One goroutine calls Next.
 type Loader struct {
-	source *Source
-	size   int
-	norm   *augment.Norm
+	rows Rows
 
-	// make fills a row of every view. It runs on several goroutines at once.
-	make func(w *worker, b *slot, row int) error
+	// place fills a row of a slot: it chooses the item and calls rows.Make.
+	place func(w *Worker, b *slot, row int) error
 
 	free    chan *slot // to be filled
 	work    chan job
@@ -42,7 +67,6 @@ type Loader struct {
 	wg      sync.WaitGroup
 
 	current *slot // lent to the caller of Next
-	waited  time.Duration
 
 	mu  sync.Mutex    // guards bad
 	bad map[int]error // items that turned bad while loading
@@ -62,23 +86,25 @@ type job struct {
 	row  int
 }
 
-func (s *Source) loader(size int, mean, std []float64) *Loader {
-	if s.channels == 0 {
-		panic("batch: the number of channels is not known; scan first")
+func newLoader(r Rows) *Loader {
+	if r.Batch < 1 || len(r.Shapes) == 0 {
+		panic(fmt.Sprintf("batch: %d %s of %d views", r.Batch, r.Kind, len(r.Shapes)))
 	}
-	if len(mean) != s.channels {
-		panic(fmt.Sprintf("batch: %d means for %d channels", len(mean), s.channels))
-	}
-	return &Loader{source: s, size: size, norm: augment.NewNorm(mean, std), stop: make(chan struct{}), bad: map[int]error{}}
+	return &Loader{rows: r, stop: make(chan struct{}), bad: map[int]error{}}
 }
 
-// start starts the goroutines that make the batches of plan.
-func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(epoch, step int, items []int) bool)) {
-	workers = workersOr(workers)
-	values := l.size * l.size * l.source.channels
+// start starts the goroutines that make the batches of plan, of at most batch
+// rows.
+func (l *Loader) start(batch int, plan func(yield func(epoch, step int, items []int) bool)) {
+	workers := workersOr(l.rows.Workers)
+	values := 0
+	for _, shape := range l.rows.Shapes {
+		values += tensor.Count(shape)
+	}
+	ahead := l.rows.Ahead
 	if ahead <= 0 {
 		ahead = 2
-		if 4*batch*views*values > 64<<20 {
+		if 4*batch*values > 64<<20 {
 			ahead = 1
 		}
 	}
@@ -89,8 +115,8 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 	for range slots {
 		b := &slot{ready: make(chan struct{}, 1), errs: make([]error, batch)}
 		b.Items = make([]int, batch)
-		for range views {
-			b.Views = append(b.Views, tensor.New(batch, l.size, l.size, l.source.channels))
+		for _, shape := range l.rows.Shapes {
+			b.Views = append(b.Views, tensor.New(append([]int{batch}, shape...)...))
 		}
 		l.free <- b
 	}
@@ -105,7 +131,7 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 			case <-l.stop:
 				return false
 			}
-			b.prepare(epoch, step, items, values)
+			b.prepare(epoch, step, items)
 			l.order <- b // has room for every slot
 			for row := range items {
 				select {
@@ -119,11 +145,11 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 	})
 	for range workers {
 		l.wg.Go(func() {
-			w := worker{pcg: new(rand.PCG)}
-			w.rand = rand.New(w.pcg)
+			w := Worker{pcg: new(rand.PCG)}
+			w.Rand = rand.New(w.pcg)
 			for j := range l.work {
 				if !l.isStopped() {
-					j.slot.errs[j.row] = l.make(&w, j.slot, j.row)
+					j.slot.errs[j.row] = l.place(&w, j.slot, j.row)
 				}
 				if j.slot.left.Add(-1) == 0 {
 					j.slot.ready <- struct{}{}
@@ -135,11 +161,12 @@ func (l *Loader) start(batch, views, workers, ahead int, plan func(yield func(ep
 }
 
 // prepare sets b up for n items, at most as many as it was made for.
-func (b *slot) prepare(epoch, step int, items []int, values int) {
+func (b *slot) prepare(epoch, step int, items []int) {
 	n := len(items)
 	b.Epoch, b.Step, b.wanted = epoch, step, items
 	b.Items, b.errs = b.Items[:n], b.errs[:n]
 	for _, v := range b.Views {
+		values := tensor.Count(v.Shape[1:])
 		v.Shape[0] = n
 		v.Data = v.Data[:n*values]
 	}
@@ -155,19 +182,29 @@ func (l *Loader) isStopped() bool {
 	}
 }
 
-// worker is the memory of one goroutine.
-type worker struct {
+// Worker is the memory of one goroutine that makes rows.
+type Worker struct {
+	Rand   *rand.Rand // what chance a row has, once Seed has set it
+	Memory any        // whatever else [Rows].Make wants to keep
+
 	pcg     *rand.PCG
-	rand    *rand.Rand
+	row     Row
 	scratch augment.Scratch
 	middle  imagefile.Image
 }
 
-// row returns the place of a row in view v, size × size × c.
-func (b *slot) row(v, row int) []float32 {
-	t := b.Views[v]
-	values := len(t.Data) / t.Shape[0]
-	return t.Data[row*values : (row+1)*values]
+// Seed sets Rand to the start of the stream of the keys (package rng).
+func (w *Worker) Seed(keys ...uint64) { rng.Seed(w.pcg, keys...) }
+
+// fill makes row i of b from an item.
+func (l *Loader) fill(w *Worker, b *slot, i, item, due int) error {
+	w.row.Item, w.row.Epoch, w.row.Due = item, b.Epoch, due
+	w.row.Views = w.row.Views[:0]
+	for _, v := range b.Views {
+		values := tensor.Count(v.Shape[1:])
+		w.row.Views = append(w.row.Views, v.Data[i*values:(i+1)*values])
+	}
+	return l.rows.Make(w, &w.row)
 }
 
 // Next returns the next batch, which is the caller's until the next call. After
@@ -177,8 +214,6 @@ func (l *Loader) Next() (*Batch, error) {
 		l.free <- l.current
 		l.current = nil
 	}
-	start := time.Now()
-	defer func() { l.waited += time.Since(start) }()
 	if l.isStopped() {
 		return nil, ErrClosed
 	}
@@ -211,10 +246,6 @@ func (l *Loader) Next() (*Batch, error) {
 	l.current = b
 	return &b.Batch, nil
 }
-
-// Waited returns how long calls of Next have taken together: time that the
-// caller could not compute.
-func (l *Loader) Waited() time.Duration { return l.waited }
 
 // Close stops the goroutines and waits for them. It may be called at any time,
 // by any goroutine, more than once; a call of Next that waits returns ErrClosed.

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"fmt"
 	"slices"
 
 	"vicreg/internal/augment"
@@ -19,35 +18,25 @@ type PlainConfig struct {
 	Ahead     int
 }
 
-// Plain starts making batches for evaluation: images of size × size as they
-// are, others with the shorter side resized to size·256/224 and the middle cut
-// out, as is usual for 224 pixels. There is one view. An image that cannot be
-// read ends it with an error.
-func (s *Source) Plain(c PlainConfig) *Loader {
-	if c.Batch < 1 {
-		panic(fmt.Sprintf("batch: %d images", c.Batch))
-	}
-	items := c.Items
+// Plain starts making batches for evaluation from the items listed (nil: all),
+// each once and in order; the last batch may have fewer. An item that cannot be
+// made ends it with an error.
+func (r Rows) Plain(items []int) *Loader {
+	l := newLoader(r)
 	if items == nil {
-		items = make([]int, len(s.data.Items))
+		items = make([]int, r.Items)
 		for i := range items {
 			items[i] = i
 		}
 	}
-	l := s.loader(c.Size, c.Mean, c.Std)
-	l.make = func(w *worker, b *slot, row int) error {
+	l.place = func(w *Worker, b *slot, row int) error {
 		item := b.wanted[row]
-		m, err := s.Image(item)
-		if err != nil {
-			return err
-		}
 		b.Items[row] = item
-		w.plain(b.row(0, row), m, c.Size, l.norm)
-		return nil
+		return l.fill(w, b, row, item, item)
 	}
-	l.start(min(c.Batch, max(1, len(items))), 1, c.Workers, c.Ahead, func(yield func(epoch, step int, items []int) bool) {
+	l.start(min(r.Batch, max(1, len(items))), func(yield func(epoch, step int, items []int) bool) {
 		step := 0
-		for part := range slices.Chunk(items, c.Batch) {
+		for part := range slices.Chunk(items, r.Batch) {
 			if !yield(0, step, part) {
 				return
 			}
@@ -57,12 +46,30 @@ func (s *Source) Plain(c PlainConfig) *Loader {
 	return l
 }
 
+// Plain starts making batches of images for evaluation: those of size × size
+// as they are, others with the shorter side resized to size·256/224 and the
+// middle cut out, as is usual for 224 pixels. There is one view.
+func (s *Source) Plain(c PlainConfig) *Loader {
+	norm := s.norm(c.Mean, c.Std)
+	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	r.Shapes = [][]int{{c.Size, c.Size, s.channels}}
+	r.Make = func(w *Worker, row *Row) error {
+		m, err := s.Image(row.Item)
+		if err != nil {
+			return err
+		}
+		w.plain(row.Views[0], m, c.Size, norm)
+		return nil
+	}
+	return r.Plain(c.Items)
+}
+
 // longest is how much wider than high, or higher than wide, an image may be
 // before its ends are cut off, which the cut-out middle cannot show anyway.
 const longest = 8
 
 // plain writes an image as evaluation sees it.
-func (w *worker) plain(dst []float32, m imagefile.Image, size int, norm *augment.Norm) {
+func (w *Worker) plain(dst []float32, m imagefile.Image, size int, norm *augment.Norm) {
 	if m.W == size && m.H == size {
 		norm.ToFloat(dst, m)
 		return

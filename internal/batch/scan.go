@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -20,7 +21,8 @@ type Bad struct {
 // TooManyBad is the error when more than a tenth of the images are bad.
 type TooManyBad struct {
 	Bad   []Bad
-	Total int // images of the data set
+	Total int    // items of the data set
+	Kind  string // what they are; empty: images
 }
 
 func (e *TooManyBad) Error() string {
@@ -32,7 +34,7 @@ func (e *TooManyBad) Error() string {
 	if more := len(e.Bad) - shown; more > 0 {
 		reasons = append(reasons, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%d of %d images cannot be read, more than a tenth: %s", len(e.Bad), e.Total, strings.Join(reasons, "; "))
+	return fmt.Sprintf("%d of %d %s cannot be read, more than a tenth: %s", len(e.Bad), e.Total, cmp.Or(e.Kind, "images"), strings.Join(reasons, "; "))
 }
 
 func tooMany(bad, total int) bool { return bad*10 > total }

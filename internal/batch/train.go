@@ -5,60 +5,38 @@ import (
 	"slices"
 
 	"vicreg/internal/augment"
-	"vicreg/internal/imagefile"
 	"vicreg/internal/rng"
 )
 
-// Config says what batches to make for training.
-type Config struct {
-	Views     []augment.View
-	Size      int // pixels, width and height of a view
-	Batch     int // images
-	Mean, Std []float64
-	Seed      uint64
-	Epochs    int // where to end
-	Epoch     int // where to start,
-	Step      int // within that epoch
-	Workers   int // goroutines; 0: one for each processor
-	Ahead     int // batches to have ready; 0: 2, or 1 if they are large
+// Order is that of training: each epoch is a new permutation of the items,
+// without those left over after the last full batch.
+type Order struct {
+	Seed   uint64
+	Epochs int // where to end
+	Epoch  int // where to start,
+	Step   int // within that epoch
 }
 
-// Steps returns the number of batches of an epoch over n images; images left
+// Steps returns the number of batches of an epoch over n items; items left
 // over are dropped.
 func Steps(n, batch int) int { return n / batch }
 
-// Train starts making batches for training: each epoch is a new permutation of
-// the images, without those left over after the last full batch.
-func (s *Source) Train(c Config) (*Loader, error) {
-	n := len(s.data.Items)
-	if c.Batch < 1 || len(c.Views) == 0 {
-		panic(fmt.Sprintf("batch: %d images of %d views", c.Batch, len(c.Views)))
+// Train starts making batches for training. An item that cannot be made is
+// replaced by the next that can, until more than a tenth are bad.
+func (r Rows) Train(o Order) (*Loader, error) {
+	n := r.Items
+	if r.Batch > n {
+		return nil, fmt.Errorf("a batch of %d %s is larger than the data set (%s: %d %[2]s); take a smaller batch or more %[2]s", r.Batch, r.Kind, r.Data, n)
 	}
-	if c.Batch > n {
-		return nil, fmt.Errorf("a batch of %d images is larger than the data set (%s: %d images); take a smaller batch or more images", c.Batch, s.data.Name, n)
-	}
-	l := s.loader(c.Size, c.Mean, c.Std)
-	l.make = func(w *worker, b *slot, row int) error {
-		due := b.wanted[row]
-		m, item, err := l.image(due)
-		if err != nil {
-			return err
-		}
-		b.Items[row] = item
-		for v := range c.Views {
-			// Keyed by the item that was due: two rows never hold the same view.
-			rng.Seed(w.pcg, c.Seed, rng.Augment, uint64(b.Epoch), uint64(due), uint64(v))
-			w.scratch.View(b.row(v, row), w.rand, m, &c.Views[v], c.Size, l.norm)
-		}
-		return nil
-	}
-	steps := Steps(n, c.Batch)
-	l.start(c.Batch, len(c.Views), c.Workers, c.Ahead, func(yield func(epoch, step int, items []int) bool) {
-		step := c.Step
-		for epoch := c.Epoch; epoch < c.Epochs; epoch++ {
-			items := rng.Perm(n, c.Seed, rng.Shuffle, uint64(epoch))
+	l := newLoader(r)
+	l.place = func(w *Worker, b *slot, row int) error { return l.placeGood(w, b, row) }
+	steps := Steps(n, r.Batch)
+	l.start(r.Batch, func(yield func(epoch, step int, items []int) bool) {
+		step := o.Step
+		for epoch := o.Epoch; epoch < o.Epochs; epoch++ {
+			items := rng.Perm(n, o.Seed, rng.Shuffle, uint64(epoch))
 			for ; step < steps; step++ {
-				if !yield(epoch, step, items[step*c.Batch:(step+1)*c.Batch]) {
+				if !yield(epoch, step, items[step*r.Batch:(step+1)*r.Batch]) {
 					return
 				}
 			}
@@ -68,27 +46,28 @@ func (s *Source) Train(c Config) (*Loader, error) {
 	return l, nil
 }
 
-// image returns item's pixels, or those of the next item that is not bad.
-func (l *Loader) image(item int) (imagefile.Image, int, error) {
-	n := len(l.source.data.Items)
+// placeGood fills a row with the item due, or with the next that is not bad.
+func (l *Loader) placeGood(w *Worker, b *slot, row int) error {
+	due, n := b.wanted[row], l.rows.Items
 	for k := range n {
-		i := (item + k) % n
-		if l.isBad(i) {
+		item := (due + k) % n
+		if l.isBad(item) {
 			continue
 		}
-		m, err := l.source.Image(i)
+		err := l.fill(w, b, row, item, due)
 		if err == nil {
-			return m, i, nil
+			b.Items[row] = item
+			return nil
 		}
 		l.mu.Lock()
-		l.bad[i] = err
+		l.bad[item] = err
 		many := tooMany(len(l.bad), n)
 		l.mu.Unlock()
 		if many {
 			break
 		}
 	}
-	return imagefile.Image{}, item, &TooManyBad{Bad: l.Bad(), Total: n}
+	return &TooManyBad{Bad: l.Bad(), Total: n, Kind: l.rows.Kind}
 }
 
 func (l *Loader) isBad(i int) bool {
@@ -97,7 +76,7 @@ func (l *Loader) isBad(i int) bool {
 	return l.bad[i] != nil
 }
 
-// Bad returns the images that turned bad after the Scan, in the order of the
+// Bad returns the items that turned bad after the Scan, in the order of the
 // data set. Each is replaced by the next good one.
 func (l *Loader) Bad() []Bad {
 	l.mu.Lock()
@@ -109,7 +88,62 @@ func (l *Loader) Bad() []Bad {
 	slices.Sort(items)
 	list := make([]Bad, len(items))
 	for k, i := range items {
-		list[k] = Bad{Name: l.source.data.Items[i].Name, Err: l.bad[i]}
+		list[k] = Bad{Name: l.rows.Name(i), Err: l.bad[i]}
 	}
 	return list
+}
+
+// Config says what batches of images to make for training.
+type Config struct {
+	Order
+	Views     []View
+	Batch     int // images
+	Mean, Std []float64
+	Workers   int
+	Ahead     int
+}
+
+// View is one view of an image.
+type View struct {
+	augment.View
+	Size int // pixels, width and height
+}
+
+// Train starts making batches of augmented images.
+func (s *Source) Train(c Config) (*Loader, error) {
+	norm := s.norm(c.Mean, c.Std)
+	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	for _, v := range c.Views {
+		r.Shapes = append(r.Shapes, []int{v.Size, v.Size, s.channels})
+	}
+	r.Make = func(w *Worker, row *Row) error {
+		m, err := s.Image(row.Item)
+		if err != nil {
+			return err
+		}
+		for v := range c.Views {
+			// Keyed by the item that was due: two rows never hold the same view.
+			w.Seed(c.Seed, rng.Augment, uint64(row.Epoch), uint64(row.Due), uint64(v))
+			w.scratch.View(row.Views[v], w.Rand, m, &c.Views[v].View, c.Views[v].Size, norm)
+		}
+		return nil
+	}
+	return r.Train(c.Order)
+}
+
+// rows are the source's, but for shapes and what makes them.
+func (s *Source) rows(batch, workers, ahead int) Rows {
+	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items), Name: func(i int) string { return s.data.Items[i].Name },
+		Batch: batch, Workers: workers, Ahead: ahead}
+}
+
+// norm returns what makes numbers of pixels.
+func (s *Source) norm(mean, std []float64) *augment.Norm {
+	if s.channels == 0 {
+		panic("batch: the number of channels is not known; scan first")
+	}
+	if len(mean) != s.channels {
+		panic(fmt.Sprintf("batch: %d means for %d channels", len(mean), s.channels))
+	}
+	return augment.NewNorm(mean, std)
 }

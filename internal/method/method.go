@@ -6,9 +6,11 @@ package method
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"vicreg/internal/batch"
 	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -27,29 +29,38 @@ type Method interface {
 	Buffers() []*nn.Param
 	State() []*nn.Param
 
-	// Step computes the loss of a batch, one tensor n × size × size × c per
-	// view, and sets the gradients of all Params.
-	Step(views []*tensor.Tensor) (loss float64, terms runlog.Terms)
+	// StartEpoch is called before the first step of an epoch, and may be called
+	// again for the same one if the run was stopped right then.
+	StartEpoch(epoch int)
+
+	// Step computes the loss of a batch, whose views are n × size × size × c,
+	// and sets the gradients of all Params.
+	Step(b *batch.Batch) (loss float64, terms runlog.Terms)
 
 	// AfterStep is called when the optimizer has done step of total, from 1.
 	AfterStep(step, total int)
 
-	// Embeddings returns those of the first view of the last Step, n × d; they
-	// are the Method's until the next.
-	Embeddings() *tensor.Tensor
+	// Embeddings returns, for each branch of Branches, what the loss sees of
+	// one view of the last Step, n × d; they are the Method's until the next.
+	Embeddings() []*tensor.Tensor
 
 	// TargetStd is the standard deviation that the method wants of every
 	// dimension of the embedding; 0 if it wants none in particular.
 	TargetStd() float64
 
-	// Encoder is what remains after training, and Heads what was on top of it.
-	// The first layer of the heads reads the encoder's representations.
-	Encoder() model.Encoder
-	Heads() *model.Expander
+	// Branches are what remains after training: one if the views share their
+	// weights, else one for each of the two.
+	Branches() []*model.Branch
+}
+
+// Data is what a method may need to know of the data.
+type Data struct {
+	Items int // to train on
+	Steps int // of an epoch
 }
 
 // builders has a constructor for every method.
-var builders = map[string]func(recipe.Config) (Method, error){
+var builders = map[string]func(recipe.Config, Data) (Method, error){
 	"vicreg": newVICReg,
 }
 
@@ -65,24 +76,70 @@ func Names() []string {
 
 // New builds the method of a configuration, whose channels must be known, with
 // its networks as the seed initialises them.
-func New(c recipe.Config) (Method, error) {
+func New(c recipe.Config, d Data) (Method, error) {
 	build, ok := builders[c.Method]
 	if !ok {
 		return nil, fmt.Errorf("unknown method %q; known: %s", c.Method, strings.Join(Names(), ", "))
 	}
-	return build(c)
+	return build(c, d)
 }
 
-// Streams of rng.Init, one for each network.
+// plain is what most methods share: no state, nothing before or after a step.
+type plain struct{}
+
+func (plain) State() []*nn.Param        { return nil }
+func (plain) StartEpoch(epoch int)      {}
+func (plain) AfterStep(step, total int) {}
+
+// Networks of a branch, as keys of the streams of rng.Init.
 const (
 	encoderInit uint64 = iota
 	expanderInit
 )
 
-// NewEncoder builds an encoder as runs with this seed start from it, whatever
-// the method.
-func NewEncoder(c model.ResNetConfig, seed uint64) (*model.ResNet, error) {
-	return model.NewResNet(c, rng.New(seed, rng.Init, encoderInit))
+// stream returns the chance that initialises a network of branch 0 or 1.
+func stream(seed, network uint64, branch int) *rand.Rand {
+	if branch == 0 {
+		return rng.New(seed, rng.Init, network)
+	}
+	return rng.New(seed, rng.Init, network, uint64(branch))
+}
+
+// NewEncoder builds the encoder of branch 0 or 1 as runs with this seed start
+// from it, whatever the method.
+func NewEncoder(c model.Config, seed uint64, branch int) (model.Encoder, error) {
+	return model.New(c, stream(seed, encoderInit, branch))
+}
+
+// newBranches returns the branches of both views: the same one twice if they
+// share their weights.
+func newBranches(c recipe.Config) (b [2]*model.Branch, err error) {
+	if b[0], err = newBranch(c, 0); err != nil {
+		return b, err
+	}
+	b[1] = b[0]
+	if c.Separate() {
+		b[1], err = newBranch(c, 1)
+	}
+	return b, err
+}
+
+func newBranch(c recipe.Config, i int) (*model.Branch, error) {
+	encoder, err := NewEncoder(EncoderConfig(c, i), c.Seed, i)
+	if err != nil {
+		return nil, err
+	}
+	encoder.SetPrecision(Precision(c))
+	expander, err := model.NewExpander(encoder.Dim(), c.ExpanderOf(i), stream(c.Seed, expanderInit, i))
+	return &model.Branch{Encoder: encoder, Expander: expander}, err
+}
+
+// distinct returns the branches without repetition.
+func distinct(b [2]*model.Branch) []*model.Branch {
+	if b[0] == b[1] {
+		return b[:1]
+	}
+	return b[:]
 }
 
 // Precision returns the kind of numbers that a configuration multiplies.
@@ -94,15 +151,16 @@ func Precision(c recipe.Config) kernel.Precision {
 	return p
 }
 
-// EncoderConfig returns the part of a configuration that makes an encoder.
-func EncoderConfig(c recipe.Config) model.ResNetConfig {
-	e := c.Encoder
-	return model.ResNetConfig{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: c.Channels, ZeroInitResidual: e.ZeroInitResidual}
+// EncoderConfig returns the part of a configuration that makes the encoder of
+// branch 0 or 1.
+func EncoderConfig(c recipe.Config, branch int) model.Config {
+	e := c.EncoderOf(branch)
+	return model.Config{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Patch: e.Patch, ZeroInitResidual: e.ZeroInitResidual, Input: c.InputOf(branch)}
 }
 
 // NewOptimizer returns the optimizer of a configuration for some parameters.
 func NewOptimizer(c recipe.Config, params []*nn.Param) (optim.Optimizer, error) {
 	o := c.Optimizer
 	return optim.New(params, optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
-		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps})
+		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps, DecayAll: o.DecayAll, Peak: c.PeakLR()})
 }

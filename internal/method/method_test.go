@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"vicreg/internal/batch"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
@@ -24,7 +25,7 @@ func config(t *testing.T, name string) recipe.Config {
 	return c
 }
 
-func views(n int) []*tensor.Tensor {
+func views(n int) *batch.Batch {
 	r := rng.New(1, rng.Bench)
 	v := []*tensor.Tensor{tensor.New(n, 16, 16, 1), tensor.New(n, 16, 16, 1)}
 	for _, x := range v {
@@ -32,7 +33,11 @@ func views(n int) []*tensor.Tensor {
 			x.Data[i] = float32(r.NormFloat64())
 		}
 	}
-	return v
+	b := &batch.Batch{Views: v, Items: make([]int, n)}
+	for i := range b.Items {
+		b.Items[i] = i
+	}
+	return b
 }
 
 func TestEveryMethod(t *testing.T) {
@@ -40,7 +45,7 @@ func TestEveryMethod(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			c := config(t, name)
-			m, err := New(c)
+			m, err := New(c, Data{Items: 64, Steps: 4})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,8 +61,8 @@ func TestEveryMethod(t *testing.T) {
 			if math.IsNaN(loss) || len(terms) == 0 {
 				t.Fatalf("loss %v, terms %v", loss, terms)
 			}
-			z := m.Embeddings()
-			if z.Shape[0] != n || z.Shape[1] != m.Heads().Dim() {
+			z := m.Embeddings()[0]
+			if z.Shape[0] != n || z.Shape[1] != m.Branches()[0].Expander.Dim() {
 				t.Errorf("embeddings are %v", z.Shape)
 			}
 			grads := map[string][]float32{}
@@ -75,7 +80,7 @@ func TestEveryMethod(t *testing.T) {
 			}
 		})
 	}
-	if _, err := New(recipe.Config{Method: "nosuch"}); err == nil {
+	if _, err := New(recipe.Config{Method: "nosuch"}, Data{}); err == nil {
 		t.Error("an unknown method was built")
 	}
 }
@@ -85,7 +90,7 @@ func TestEveryMethod(t *testing.T) {
 func TestVICRegStep(t *testing.T) {
 	c := config(t, "vicreg")
 	c.Loss.Lambda, c.Loss.Mu, c.Loss.Nu = 3, 5, 7
-	m, err := New(c)
+	m, err := New(c, Data{Items: 64, Steps: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,19 +122,19 @@ func TestVICRegStep(t *testing.T) {
 func TestEmbeddingsAreOfTheFirstView(t *testing.T) {
 	c := config(t, "vicreg")
 	embeddings := func(views ...*tensor.Tensor) []float32 {
-		m, err := New(c)
+		m, err := New(c, Data{Items: 64, Steps: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Step(views)
-		return slices.Clone(m.Embeddings().Data)
+		m.Step(&batch.Batch{Views: views})
+		return slices.Clone(m.Embeddings()[0].Data)
 	}
 	v := views(8)
-	want := embeddings(v[0], v[1])
-	if !slices.Equal(embeddings(v[0], v[0]), want) {
+	want := embeddings(v.Views[0], v.Views[1])
+	if !slices.Equal(embeddings(v.Views[0], v.Views[0]), want) {
 		t.Error("another second view changes them")
 	}
-	if slices.Equal(embeddings(v[1], v[0]), want) {
+	if slices.Equal(embeddings(v.Views[1], v.Views[0]), want) {
 		t.Error("another first view does not change them")
 	}
 }

@@ -17,12 +17,12 @@ func BenchmarkJoint(b *testing.B) {
 			x1, x2 := images(1, c.n, c.size, c.config.Channels), images(2, c.n, c.size, c.config.Channels)
 			dz := check.Random(3, c.n*branch.Expander.Dim())
 			flops := 6 * float64(branch.Encoder.Flops(x1.Shape...)+branch.Expander.Flops(c.n))
-			j.Forward(x1, x2)
-			j.Backward(dz, dz)
+			forward(j, x1, x2)
+			backward(j, dz, dz)
 			for b.Loop() {
 				j.ZeroGrad()
-				j.Forward(x1, x2)
-				j.Backward(dz, dz)
+				forward(j, x1, x2)
+				backward(j, dz, dz)
 			}
 			perStep := b.Elapsed().Seconds() / float64(b.N)
 			b.ReportMetric(flops/perStep/1e9, "gflop/s")

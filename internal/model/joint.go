@@ -1,55 +1,25 @@
 package model
 
 import (
+	"slices"
+
 	"vicreg/internal/nn"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
 
-// Branch is what one view goes through.
+// Branch is what a view goes through.
 type Branch struct {
-	Encoder  Encoder
-	Expander *Expander
+	Encoder   Encoder
+	Expander  *Expander
+	Predictor *Expander // of the methods that have one; else nil
 }
 
-// Joint is two branches side by side, each view in a pass of its own, so that
-// batch statistics are per view. The branches may be the same one, or differ in
-// everything but the width of their embeddings.
-type Joint struct {
-	branches        [2]*Branch
-	passes          [2]*nn.Pass
-	arena           *nn.Arena
-	params, buffers []*nn.Param
-}
-
-// View is what a branch makes of a view. Both belong to the Joint, until its
-// next Forward or Backward.
-type View struct {
-	Y *tensor.Tensor // representations, n × Encoder.Dim
-	Z *tensor.Tensor // embeddings, n × Expander.Dim
-}
-
-// NewJoint joins two branches; pass the same one twice to share its weights.
-func NewJoint(a, b *Branch) *Joint {
-	if a.Expander.Dim() != b.Expander.Dim() {
-		panic("model: the embeddings of two branches differ in width")
-	}
-	j := &Joint{branches: [2]*Branch{a, b}, arena: new(nn.Arena)}
-	for i := range j.passes {
-		j.passes[i] = nn.NewPass(j.arena, true)
-	}
-	if a == b {
-		j.collect(a, "")
-	} else {
-		j.collect(a, "branch1.")
-		j.collect(b, "branch2.")
-	}
-	return j
-}
-
-// collect appends a branch's parameters and buffers under full names. They are
-// new headers of the same values and gradients.
-func (j *Joint) collect(b *Branch, prefix string) {
+// Named returns the branch's parameters and buffers, their names as in the
+// released checkpoints and after a prefix: backbone.conv1.weight,
+// projector.0.weight, predictor.0.weight. They are new headers of the same
+// values and gradients.
+func (b *Branch) Named(prefix string) (params, buffers []*nn.Param) {
 	named := func(to *[]*nn.Param, prefix string, ps []*nn.Param) {
 		for _, p := range ps {
 			q := *p
@@ -57,21 +27,80 @@ func (j *Joint) collect(b *Branch, prefix string) {
 			*to = append(*to, &q)
 		}
 	}
-	named(&j.params, prefix+"backbone.", b.Encoder.Params())
-	named(&j.params, prefix+"projector.", b.Expander.Params())
-	named(&j.buffers, prefix+"backbone.", b.Encoder.Buffers())
-	named(&j.buffers, prefix+"projector.", b.Expander.Buffers())
+	for _, part := range []struct {
+		name string
+		net  interface {
+			Params() []*nn.Param
+			Buffers() []*nn.Param
+		}
+	}{{"backbone.", b.Encoder}, {"projector.", b.Expander}, {"predictor.", b.Predictor}} {
+		if part.net != (*Expander)(nil) {
+			named(&params, prefix+part.name, part.net.Params())
+			named(&buffers, prefix+part.name, part.net.Buffers())
+		}
+	}
+	return params, buffers
 }
 
-// Shared reports whether both branches are one.
-func (j *Joint) Shared() bool { return j.branches[0] == j.branches[1] }
+// Joint takes views through branches, each view in a pass of its own, so that
+// batch statistics are per view. Branches may be the same one, or differ in
+// everything but the width of their embeddings.
+type Joint struct {
+	branches        []*Branch // by view
+	passes          []*nn.Pass
+	arena           *nn.Arena
+	params, buffers []*nn.Param
+}
 
-// Branch returns branch 0 or 1.
+// View is what a branch makes of a view. All belong to the Joint, until it
+// takes the same view again or goes backward.
+type View struct {
+	Y *tensor.Tensor // representations, n × Encoder.Dim
+	Z *tensor.Tensor // embeddings, n × Expander.Dim
+	P *tensor.Tensor // predictions, n × Predictor.Dim; nil without a predictor
+}
+
+// NewJoint joins the branches of two or more views; pass the same one again to
+// share its weights.
+func NewJoint(branches ...*Branch) *Joint {
+	return newJoint(new(nn.Arena), branches, func(a *nn.Arena) *nn.Pass { return nn.NewPass(a, true) })
+}
+
+// NewTarget returns a Joint that takes views through branches of their own but
+// never goes backward: a momentum encoder. It normalises by the batch and keeps
+// running statistics, and shares j's memory.
+func (j *Joint) NewTarget(branches ...*Branch) *Joint {
+	return newJoint(j.arena, branches, nn.NewTargetPass)
+}
+
+func newJoint(arena *nn.Arena, branches []*Branch, pass func(*nn.Arena) *nn.Pass) *Joint {
+	j := &Joint{branches: branches, arena: arena}
+	var distinct []*Branch
+	for _, b := range branches {
+		if b.Expander.Dim() != branches[0].Expander.Dim() {
+			panic("model: the embeddings of two branches differ in width")
+		}
+		if !slices.Contains(distinct, b) {
+			distinct = append(distinct, b)
+		}
+		j.passes = append(j.passes, pass(arena))
+	}
+	for i, b := range distinct {
+		prefix := ""
+		if len(distinct) > 1 {
+			prefix = "branch" + string(rune('1'+i)) + "."
+		}
+		params, buffers := b.Named(prefix)
+		j.params, j.buffers = append(j.params, params...), append(j.buffers, buffers...)
+	}
+	return j
+}
+
+// Branch returns that of view i.
 func (j *Joint) Branch(i int) *Branch { return j.branches[i] }
 
-// Params returns every trainable parameter once, named as in the released
-// checkpoints: backbone.conv1.weight, projector.0.weight; separate branches
-// have branch1. and branch2. before that.
+// Params returns every trainable parameter once, named as [Branch.Named] says;
+// separate branches have branch1. and branch2. before that.
 func (j *Joint) Params() []*nn.Param { return j.params }
 
 // Buffers returns every running statistic once, named like Params.
@@ -88,28 +117,40 @@ func (j *Joint) ZeroGrad() {
 	}
 }
 
-// Forward takes each view through its branch, in training.
-func (j *Joint) Forward(x1, x2 *tensor.Tensor) (View, View) {
-	return j.forward(0, x1), j.forward(1, x2)
-}
-
-func (j *Joint) forward(i int, x *tensor.Tensor) View {
+// Forward takes view i through its branch, in training.
+func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 	p, b := j.passes[i], j.branches[i]
 	p.Reset()
-	y := b.Encoder.Forward(p, x)
-	return View{Y: y, Z: b.Expander.Forward(p, y)}
+	v := View{Y: b.Encoder.Forward(p, x)}
+	v.Z = b.Expander.Forward(p, v.Y)
+	if b.Predictor != nil {
+		v.P = b.Predictor.Forward(p, v.Z)
+	}
+	return v
 }
 
-// Backward adds the gradients of the parameters given those of the embeddings,
-// the second view's first: its memory serves the first view's backward.
-func (j *Joint) Backward(dz1, dz2 []float32) {
-	j.backward(1, dz2)
-	j.backward(0, dz1)
-}
-
-func (j *Joint) backward(i int, dz []float32) {
+// Backward adds the gradients of the parameters given that of view i's
+// embeddings, dz (n × d), or of its predictions, dp, or of both; what is not
+// given is nil. The last view taken forward should be the first to go backward:
+// its memory serves the others.
+func (j *Joint) Backward(i int, dz, dp []float32) {
 	p, b := j.passes[i], j.branches[i]
+	var below []float32 // of the embeddings, through the predictor; the arena's
+	if b.Predictor != nil {
+		if dp == nil {
+			panic("model: a branch with a predictor needs the gradient of its predictions")
+		}
+		below = b.Predictor.Backward(p, dp)
+		for i, v := range dz {
+			below[i] += v
+		}
+		dz = below
+	}
 	dy := b.Expander.Backward(p, dz)
+	j.arena.Put(below)
 	b.Encoder.Backward(p, dy, nil)
 	j.arena.Put(dy)
 }
+
+// Release gives back the memory of view i, which will not go backward.
+func (j *Joint) Release(i int) { j.passes[i].Reset() }

@@ -23,7 +23,15 @@ func newBranch(t testing.TB, config ResNetConfig, spec string, seed uint64) *Bra
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Branch{encoder, expander}
+	return &Branch{Encoder: encoder, Expander: expander}
+}
+
+// forward and backward take two views through their branches.
+func forward(j *Joint, x1, x2 *tensor.Tensor) (View, View) { return j.Forward(0, x1), j.Forward(1, x2) }
+
+func backward(j *Joint, dz1, dz2 []float32) {
+	j.Backward(1, dz2, nil)
+	j.Backward(0, dz1, nil)
 }
 
 var tiny = ResNetConfig{Arch: "resnet10", Width: 4, Stem: "small", Channels: 1}
@@ -62,11 +70,11 @@ func TestJointShared(t *testing.T) {
 	}
 	for range 2 { // the second step finds the first one's memory
 		j.ZeroGrad()
-		v1, v2 := j.Forward(x1, x2)
+		v1, v2 := forward(j, x1, x2)
 		if v1.Z.Dim(0) != n || v1.Z.Dim(1) != 8 || v2.Y.Dim(1) != b.Encoder.Dim() {
 			t.Fatalf("shapes %v %v", v1.Z.Shape, v2.Y.Shape)
 		}
-		j.Backward(dz1, dz2)
+		backward(j, dz1, dz2)
 		check.Close(t, "gradients", snapshot(j.Params()), want, 1e-6)
 		if j.Arena().Lent() != 0 {
 			t.Errorf("%d floats still lent", j.Arena().Lent())
@@ -85,8 +93,8 @@ func TestJointSeparate(t *testing.T) {
 	if len(j.Params()) != len(a.Encoder.Params())+len(a.Expander.Params())+len(b.Encoder.Params())+len(b.Expander.Params()) {
 		t.Errorf("%d parameters", len(j.Params()))
 	}
-	j.Forward(images(1, n, 8, 1), images(2, n, 12, 3))
-	j.Backward(check.Random(3, n*8), make([]float32, n*8))
+	forward(j, images(1, n, 8, 1), images(2, n, 12, 3))
+	backward(j, check.Random(3, n*8), make([]float32, n*8))
 	for _, p := range j.Params() {
 		zero := !slices.ContainsFunc(p.Grad, func(v float32) bool { return v != 0 })
 		first := strings.HasPrefix(p.Name, "branch1.")
@@ -139,14 +147,14 @@ func TestWorkers(t *testing.T) {
 		j := NewJoint(b, b)
 		for range 2 {
 			j.ZeroGrad()
-			v1, v2 := j.Forward(images(1, n, 33, 3), images(2, n, 33, 3))
+			v1, v2 := forward(j, images(1, n, 33, 3), images(2, n, 33, 3))
 			all = append(append(all, v1.Z.Data...), v2.Z.Data...)
 			if inference {
 				p := nn.NewPass(j.Arena(), false)
 				b.Expander.Forward(p, b.Encoder.Forward(p, images(9, 3, 40, 3)))
 				p.Reset()
 			}
-			j.Backward(check.Random(3, n*24), check.Random(4, n*24))
+			backward(j, check.Random(3, n*24), check.Random(4, n*24))
 			all = append(all, snapshot(j.Params())...)
 		}
 		for _, p := range j.Buffers() {
@@ -174,8 +182,8 @@ func TestSteady(t *testing.T) {
 	dz := check.Random(3, n*8)
 	step := func() {
 		j.ZeroGrad()
-		j.Forward(x1, x2)
-		j.Backward(dz, dz)
+		forward(j, x1, x2)
+		backward(j, dz, dz)
 	}
 	step()
 	peak := j.Arena().Peak()

@@ -1,8 +1,13 @@
-// Package model holds the networks: encoders ([NewResNet]), the expander
-// ([NewExpander]), and the two branches of joint-embedding training ([Joint]).
+// Package model holds the networks: encoders ([New]), the expander
+// ([NewExpander]), and the branches of joint-embedding training ([Joint]).
 package model
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -22,9 +27,71 @@ type Encoder interface {
 	Params() []*nn.Param  // trainable, in a fixed order
 	Buffers() []*nn.Param // running statistics
 
+	// SetPrecision says what numbers the products multiply.
+	SetPrecision(p kernel.Precision)
+
 	// Flops counts the operations of a forward on an input of this shape; a
 	// multiply-add is two.
 	Flops(shape ...int) int
+}
+
+// Config says which encoder, and what it reads.
+type Config struct {
+	Arch  string // one of Archs
+	Width int    // of a residual network: channels of the first stage; of others: 0, or another width than the usual
+	Stem  string // of a residual network: small or imagenet
+	Patch int    // of a vision transformer: pixels, width and height; 0: by the size of the images
+
+	// ZeroInitResidual starts every residual block as the identity.
+	ZeroInitResidual bool
+
+	// Input is the shape of one item: h × w × c of an image, t × c of a
+	// waveform or a series, t of a text, f of numbers.
+	Input []int
+}
+
+// family is a kind of encoders.
+type family struct {
+	archs []string
+	input string // what it reads, for people
+	rank  int    // of an item's shape
+	build func(Config, *rand.Rand) (Encoder, error)
+}
+
+var families = []family{
+	{Archs2D(), "images", 3, func(c Config, rng *rand.Rand) (Encoder, error) {
+		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input[2], ZeroInitResidual: c.ZeroInitResidual}, rng)
+	}},
+}
+
+// Archs names the encoders.
+func Archs() []string {
+	var names []string
+	for _, f := range families {
+		names = append(names, f.archs...)
+	}
+	return names
+}
+
+// New builds an encoder. Its weights are initialised from rng, or zero, to be
+// loaded, if that is nil.
+func New(c Config, rng *rand.Rand) (Encoder, error) {
+	for _, f := range families {
+		for _, arch := range f.archs {
+			if arch != c.Arch {
+				continue
+			}
+			if len(c.Input) != f.rank {
+				return nil, fmt.Errorf("encoder %s reads %s, but an item here is of shape %v; take another encoder for it", c.Arch, f.input, c.Input)
+			}
+			e, err := f.build(c, rng)
+			if err != nil {
+				return nil, err // not a nil pointer in an interface
+			}
+			return e, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown encoder %q: known are %s", c.Arch, strings.Join(Archs(), ", "))
 }
 
 // Count returns the number of values in some parameters.

@@ -13,7 +13,7 @@ import (
 
 // ResNetConfig says which ResNet.
 type ResNetConfig struct {
-	Arch     string // one of Archs
+	Arch     string // one of Archs2D
 	Width    int    // channels of the first stage before widening; 64 is the usual
 	Stem     string // imagenet: 7×7/2 and max-pool; small: 3×3
 	Channels int    // of the images
@@ -42,8 +42,8 @@ var archs = []arch{
 	{"resnet200x2", [4]int{3, 24, 36, 3}, true, 2},
 }
 
-// Archs names the ResNets.
-func Archs() []string {
+// Archs2D names the residual networks for images.
+func Archs2D() []string {
 	var names []string
 	for _, a := range archs {
 		names = append(names, a.name)
@@ -70,7 +70,7 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	i := slices.IndexFunc(archs, func(a arch) bool { return a.name == config.Arch })
 	switch {
 	case i < 0:
-		return nil, fmt.Errorf("unknown encoder %q: known are %s", config.Arch, strings.Join(Archs(), ", "))
+		return nil, fmt.Errorf("unknown encoder %q: known are %s", config.Arch, strings.Join(Archs2D(), ", "))
 	case config.Width < 1:
 		return nil, fmt.Errorf("encoder width is %d: it must be at least 1", config.Width)
 	case config.Channels < 1:

@@ -38,10 +38,10 @@ func TestTenSteps(t *testing.T) {
 		var w worst
 		for step, want := range g.F32("loss") {
 			j.ZeroGrad()
-			a, b := j.Forward(image(g, fmt.Sprintf("x%d", step)), image(g, fmt.Sprintf("y%d", step)))
+			a, b := forward(j, image(g, fmt.Sprintf("x%d", step)), image(g, fmt.Sprintf("y%d", step)))
 			terms := v.Eval(ws, a.Z.Data, b.Z.Data, n, d, dz1, dz2)
 			w.add(fmt.Sprintf("the loss of step %d", step), []float32{float32(terms.Total)}, []float32{want})
-			j.Backward(dz1, dz2)
+			backward(j, dz1, dz2)
 			o.Step(0.3 * float64(step+1) / 10)
 		}
 		for _, p := range j.Params() {

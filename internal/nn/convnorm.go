@@ -101,8 +101,8 @@ func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
 	return s
 }
 
-// Forward returns relu(norm(conv(in))), still to be normalised. A training pass
-// uses the batch's statistics and updates the running ones.
+// Forward returns relu(norm(conv(in))), still to be normalised. A pass of
+// training or of a target uses the batch's statistics and updates the running ones.
 func (u *ConvNorm) Forward(p *Pass, in Act) Act {
 	s := u.Conv(in.N, in.H, in.W)
 	if in.C != s.C {
@@ -110,7 +110,7 @@ func (u *ConvNorm) Forward(p *Pass, in Act) Act {
 	}
 	r := p.push(u, in, s.OutLen())
 	r.channels(s.K)
-	if p.train {
+	if p.byBatch {
 		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
 		u.batchStatistics(r, s.N*s.OutH()*s.OutW())
 	} else {

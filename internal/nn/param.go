@@ -13,6 +13,11 @@ type Param struct {
 	// Value and Grad are stored in our order: r × s × c × k for convolutions,
 	// in × out for linear layers. Use Torch and SetTorch at the border.
 	Value, Grad []float32
+
+	// Static has the optimizer keep the schedule's highest learning rate for it
+	// (SimSiam's predictor). Frozen has it left alone for now (SwAV's
+	// prototypes at first).
+	Static, Frozen bool
 }
 
 // NewParam returns a zero parameter with a gradient.

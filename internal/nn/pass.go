@@ -54,10 +54,11 @@ func (a Act) Finish(add []float32) kernel.Finish {
 // Layers push a record each in Forward and pop it in Backward, so backward must
 // visit the layers in the reverse order.
 type Pass struct {
-	arena *Arena
-	train bool
-	tape  []*record // records past n are kept for their memory
-	n     int
+	arena   *Arena
+	train   bool      // keeps what backward needs
+	byBatch bool      // normalises by the batch, not by running statistics
+	tape    []*record // records past n are kept for their memory
+	n       int
 }
 
 // record is what a layer remembers between forward and backward.
@@ -75,7 +76,14 @@ type record struct {
 }
 
 // NewPass returns a pass that takes its buffers from an arena.
-func NewPass(arena *Arena, train bool) *Pass { return &Pass{arena: arena, train: train} }
+func NewPass(arena *Arena, train bool) *Pass {
+	return &Pass{arena: arena, train: train, byBatch: train}
+}
+
+// NewTargetPass returns the pass of a network that is trained otherwise than by
+// gradients, as momentum encoders are: it normalises by the batch and updates
+// running statistics, but keeps nothing for a backward.
+func NewTargetPass(arena *Arena) *Pass { return &Pass{arena: arena, byBatch: true} }
 
 // Train reports whether the pass is one for training.
 func (p *Pass) Train() bool { return p.train }

@@ -20,6 +20,8 @@ type AdamW struct {
 	Eps, WeightDecay float64
 	DecayAll         bool
 
+	Peak float64 // learning rate of static parameters
+
 	params, mean, square []*nn.Param
 
 	steps *nn.Param // t, one element
@@ -27,7 +29,7 @@ type AdamW struct {
 
 // NewAdamW returns an optimizer with the constants of c.
 func NewAdamW(params []*nn.Param, c AdamW) *AdamW {
-	o := &AdamW{Betas: c.Betas, Eps: c.Eps, WeightDecay: c.WeightDecay, DecayAll: c.DecayAll, params: trainable(params)}
+	o := &AdamW{Betas: c.Betas, Eps: c.Eps, WeightDecay: c.WeightDecay, DecayAll: c.DecayAll, Peak: c.Peak, params: trainable(params)}
 	o.mean, o.square = buffers(o.params, "mean"), buffers(o.params, "square")
 	o.steps = nn.NewBuffer("adamw.steps", 1)
 	return o
@@ -42,6 +44,10 @@ func (o *AdamW) State() []*nn.Param {
 func (o *AdamW) Step(lr float64) {
 	o.steps.Value[0]++ // exact to 2²⁴, when both corrections have long been 1
 	for i, p := range o.params {
+		lr, ok := due(p, lr, o.Peak)
+		if !ok {
+			continue
+		}
 		decay := o.WeightDecay
 		if flat(p) && !o.DecayAll {
 			decay = 0

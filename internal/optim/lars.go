@@ -25,6 +25,8 @@ type LARS struct {
 	Clip bool
 	Eps  float64
 
+	Peak float64 // learning rate of static parameters
+
 	params, momentum []*nn.Param
 }
 
@@ -33,7 +35,7 @@ type rate struct{ ratio, decay float32 }
 
 // NewLARS returns an optimizer with the constants of c.
 func NewLARS(params []*nn.Param, c LARS) *LARS {
-	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, params: trainable(params)}
+	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, Peak: c.Peak, params: trainable(params)}
 	o.momentum = buffers(o.params, "momentum")
 	return o
 }
@@ -43,6 +45,10 @@ func (o *LARS) State() []*nn.Param { return o.momentum }
 
 func (o *LARS) Step(lr float64) {
 	for i, p := range o.params {
+		lr, ok := due(p, lr, o.Peak)
+		if !ok {
+			continue
+		}
 		r := rate{1, 0}
 		if !flat(p) {
 			w, g := o.norms(p)

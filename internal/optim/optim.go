@@ -36,22 +36,24 @@ type Config struct {
 	Nesterov    bool       // sgd
 	Betas       [2]float64 // adamw
 	Eps         float64    // adamw; lars with Clip
+	DecayAll    bool       // sgd, adamw: weight decay on 1-D parameters as well
+	Peak        float64    // learning rate of static parameters
 }
 
 // New returns the optimizer that c names. Weight decay leaves out 1-D parameters
-// (biases and the scales and shifts of normalisation).
+// (biases and the scales and shifts of normalisation) unless DecayAll.
 func New(params []*nn.Param, c Config) (Optimizer, error) {
 	switch c.Name {
 	case "lars":
-		l := LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip}
+		l := LARS{Peak: c.Peak, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip}
 		if c.Clip {
 			l.Eps = c.Eps
 		}
 		return NewLARS(params, l), nil
 	case "sgd":
-		return NewSGD(params, SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov}), nil
+		return NewSGD(params, SGD{Peak: c.Peak, DecayAll: c.DecayAll, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov}), nil
 	case "adamw":
-		return NewAdamW(params, AdamW{WeightDecay: c.WeightDecay, Betas: c.Betas, Eps: c.Eps}), nil
+		return NewAdamW(params, AdamW{Peak: c.Peak, DecayAll: c.DecayAll, WeightDecay: c.WeightDecay, Betas: c.Betas, Eps: c.Eps}), nil
 	}
 	return nil, fmt.Errorf("unknown optimizer %q; known: lars, sgd, adamw", c.Name)
 }
@@ -78,6 +80,15 @@ func buffers(params []*nn.Param, what string) []*nn.Param {
 		out[i] = nn.NewBuffer(p.Name+"."+what, p.Shape...)
 	}
 	return out
+}
+
+// due returns the learning rate of p when the schedule's is lr, and whether p is
+// to be updated at all.
+func due(p *nn.Param, lr, peak float64) (float64, bool) {
+	if p.Static {
+		lr = peak
+	}
+	return lr, !p.Frozen
 }
 
 // flat reports whether p is a bias or belongs to a normalisation; released

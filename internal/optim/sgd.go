@@ -17,12 +17,14 @@ type SGD struct {
 	Momentum, WeightDecay float64
 	Nesterov, DecayAll    bool
 
+	Peak float64 // learning rate of static parameters
+
 	params, momentum []*nn.Param
 }
 
 // NewSGD returns an optimizer with the constants of c.
 func NewSGD(params []*nn.Param, c SGD) *SGD {
-	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll, params: trainable(params)}
+	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll, Peak: c.Peak, params: trainable(params)}
 	o.momentum = buffers(o.params, "momentum")
 	return o
 }
@@ -31,8 +33,13 @@ func (o *SGD) Name() string       { return "sgd" }
 func (o *SGD) State() []*nn.Param { return o.momentum }
 
 func (o *SGD) Step(lr float64) {
-	rate, momentum := float32(lr), float32(o.Momentum)
+	momentum := float32(o.Momentum)
 	for i, p := range o.params {
+		lr, ok := due(p, lr, o.Peak)
+		if !ok {
+			continue
+		}
+		rate := float32(lr)
 		m, decay := o.momentum[i].Value, float32(0)
 		if o.DecayAll || !flat(p) {
 			decay = float32(o.WeightDecay)

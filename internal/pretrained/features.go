@@ -34,14 +34,26 @@ func (e *Embedder) Dim() int {
 	return e.Encoder.Dim()
 }
 
-// Embed returns the features of the images that items lists (nil: all of the
-// source), len(items) × Dim.
-func (e *Embedder) Embed(ctx context.Context, s *batch.Source, items []int) ([]float32, error) {
-	n := len(items)
-	if items == nil {
-		n = len(s.Data().Items)
+// Input is what to embed: some items of a data set, as evaluation sees them.
+type Input struct {
+	Load   func() *batch.Loader // of one view; made anew each time they are embedded
+	Items  int
+	Labels []int // of each; -1: none
+}
+
+// Images returns the images of a source that items lists (nil: all).
+func (e *Embedder) Images(s *batch.Source, items []int) Input {
+	in := Input{Labels: labels(s.Data(), items)}
+	in.Items = len(in.Labels)
+	in.Load = func() *batch.Loader {
+		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
 	}
-	loader := s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
+	return in
+}
+
+// Embed returns the features of all items, Items × Dim.
+func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
+	loader := in.Load()
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()
 	if e.arena == nil {
@@ -49,7 +61,7 @@ func (e *Embedder) Embed(ctx context.Context, s *batch.Source, items []int) ([]f
 	}
 	pass := nn.NewPass(e.arena, false)
 	defer pass.Reset()
-	features := make([]float32, 0, n*e.Dim())
+	features := make([]float32, 0, in.Items*e.Dim())
 	for {
 		b, err := loader.Next()
 		if ctx.Err() != nil {
@@ -68,15 +80,15 @@ func (e *Embedder) Embed(ctx context.Context, s *batch.Source, items []int) ([]f
 		}
 		features = append(features, y.Data...)
 		if e.Progress != nil {
-			e.Progress(len(features)/e.Dim(), n)
+			e.Progress(len(features)/e.Dim(), in.Items)
 		}
 	}
 }
 
-// Set returns the features and labels of some images.
-func (e *Embedder) Set(ctx context.Context, images Images) (eval.Set, error) {
-	x, err := e.Embed(ctx, images.Source, images.Items)
-	return eval.Set{X: x, D: e.Dim(), Labels: labels(images.Source.Data(), images.Items)}, err
+// Set returns the features and labels of all items.
+func (e *Embedder) Set(ctx context.Context, in Input) (eval.Set, error) {
+	x, err := e.Embed(ctx, in)
+	return eval.Set{X: x, D: e.Dim(), Labels: in.Labels}, err
 }
 
 func labels(d *dataset.Dataset, items []int) []int {
@@ -93,15 +105,9 @@ func labels(d *dataset.Dataset, items []int) []int {
 // Scores are those of an encoder and of the same one untrained.
 type Scores struct{ Trained, Untrained eval.Scores }
 
-// Images are those of a source that Items lists (nil: all).
-type Images struct {
-	Source *batch.Source
-	Items  []int
-}
-
 // Score evaluates an encoder and the same one untrained, fitted on train and
 // scored on test. It calls phase before each part of the work.
-func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Images, o eval.Options, phase func(string)) (Scores, error) {
+func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Input, o eval.Options, phase func(string)) (Scores, error) {
 	var s Scores
 	for _, part := range []struct {
 		what    string

@@ -29,11 +29,11 @@ func source(n int) *batch.Source {
 
 // An encoder that has unlearned everything is told from one that has not begun.
 func TestScoreTellsTrainedFromUntrained(t *testing.T) {
-	c := model.ResNetConfig{Arch: "resnet10", Width: 4, Stem: "small", Channels: 1}
-	var encoders [2]*model.ResNet
+	c := model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: []int{12, 12, 1}}
+	var encoders [2]model.Encoder
 	for i := range encoders {
 		var err error
-		if encoders[i], err = method.NewEncoder(c, 1); err != nil {
+		if encoders[i], err = method.NewEncoder(c, 1, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +43,7 @@ func TestScoreTellsTrainedFromUntrained(t *testing.T) {
 	e := &Embedder{Encoder: encoders[0], Size: 12, Mean: []float64{0.5}, Std: []float64{0.5}, Batch: 16}
 	train, test := source(60), source(40)
 	var phases int
-	s, err := e.Score(t.Context(), encoders[1], Images{Source: train}, Images{Source: test}, eval.Options{}, func(string) { phases++ })
+	s, err := e.Score(t.Context(), encoders[1], e.Images(train, nil), e.Images(test, nil), eval.Options{}, func(string) { phases++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestScoreTellsTrainedFromUntrained(t *testing.T) {
 		t.Errorf("scores %+v in %d phases", s, phases)
 	}
 	// Of the listed images alone.
-	s, err = e.Score(t.Context(), encoders[1], Images{train, []int{0, 1, 2, 3, 8}}, Images{test, []int{1, 2}}, eval.Options{}, func(string) {})
+	s, err = e.Score(t.Context(), encoders[1], e.Images(train, []int{0, 1, 2, 3, 8}), e.Images(test, []int{1, 2}), eval.Options{}, func(string) {})
 	if err != nil || s.Trained.Train != 5 || s.Trained.Test != 2 || s.Untrained.Train != 5 {
 		t.Errorf("of a few images: %+v, %v", s, err)
 	}

@@ -22,7 +22,8 @@ import (
 // Meta is what a model's file says beside its arrays.
 type Meta struct {
 	Method    string
-	Encoder   model.ResNetConfig
+	Encoder   model.Config
+	Branch    int    // 0, or 1 for the second of two
 	Expander  string // widths
 	Size      int    // pixels, width and height of an input
 	Mean, Std []float64
@@ -36,12 +37,13 @@ type Meta struct {
 type Model struct {
 	Meta
 	Path     string
-	Encoder  *model.ResNet
+	Encoder  model.Encoder
 	Expander *model.Expander
 }
 
 const (
-	format         = "vicreg model 1"
+	format         = "vicreg model 2"
+	firstFormat    = "vicreg model 1" // images only, one branch
 	expanderPrefix = "expander."
 	tracked        = "num_batches_tracked"
 )
@@ -89,7 +91,7 @@ func Open(path string) (*Model, error) {
 	if err := m.Meta.decode(f.Metadata); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if m.Encoder, err = model.NewResNet(m.Meta.Encoder, nil); err != nil {
+	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if m.Expander, err = model.NewExpander(m.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
@@ -128,13 +130,16 @@ func load(f *safetensors.File, path, name string, p *nn.Param) error {
 }
 
 // Untrained returns the encoder as it was before the first step.
-func (m *Meta) Untrained() (*model.ResNet, error) {
-	return method.NewEncoder(m.Encoder, m.Seed)
+func (m *Meta) Untrained() (model.Encoder, error) {
+	return method.NewEncoder(m.Encoder, m.Seed, m.Branch)
 }
+
+// Channels returns those of the images that the encoder reads.
+func (m *Meta) Channels() int { return m.Encoder.Input[2] }
 
 // encode spells the metadata so that a reader in any language can use it.
 func (m *Meta) encode() map[string]string {
-	list := func(v []float64) string {
+	list := func(v any) string {
 		raw, err := json.Marshal(v)
 		if err != nil {
 			panic(fmt.Sprintf("pretrained: %v", err))
@@ -144,7 +149,8 @@ func (m *Meta) encode() map[string]string {
 	e := m.Encoder
 	return map[string]string{
 		"format": format, "method": m.Method,
-		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "channels": strconv.Itoa(e.Channels),
+		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
+		"branch":             strconv.Itoa(m.Branch),
 		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander,
 		"size": strconv.Itoa(m.Size), "mean": list(m.Mean), "std": list(m.Std),
 		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
@@ -153,7 +159,12 @@ func (m *Meta) encode() map[string]string {
 }
 
 func (m *Meta) decode(meta map[string]string) (err error) {
-	if meta["format"] != format {
+	switch meta["format"] {
+	case format:
+	case firstFormat:
+		meta["patch"], meta["branch"] = "0", "0"
+		meta["input"] = fmt.Sprintf("[%s,%s,%s]", meta["size"], meta["size"], meta["channels"])
+	default:
 		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %q, not %q", meta["format"], format)
 	}
 	parse := func(key string, set func(string) error) {
@@ -170,7 +181,9 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	m.Method, m.Expander, m.Dataset = meta["method"], meta["expander"], meta["dataset"]
 	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
 	number("width", &m.Encoder.Width)
-	number("channels", &m.Encoder.Channels)
+	number("patch", &m.Encoder.Patch)
+	number("branch", &m.Branch)
+	parse("input", func(s string) error { return json.Unmarshal([]byte(s), &m.Encoder.Input) })
 	number("size", &m.Size)
 	number("images", &m.Images)
 	number("epochs", &m.Epochs)
@@ -181,8 +194,8 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	if err != nil {
 		return err
 	}
-	if c := m.Encoder.Channels; (c != 1 && c != 3) || len(m.Mean) != c || len(m.Std) != c || m.Size < 1 {
-		return fmt.Errorf("its metadata is contradictory: %d channels, mean %v, std %v, size %d", c, m.Mean, m.Std, m.Size)
+	if in := m.Encoder.Input; len(in) != 3 || in[0] != m.Size || in[1] != m.Size || in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
+		return fmt.Errorf("its metadata is contradictory: input %v, mean %v, std %v, size %d", in, m.Mean, m.Std, m.Size)
 	}
 	return nil
 }

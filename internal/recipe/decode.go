@@ -24,7 +24,7 @@ func (c *Config) MergeFile(path string) error {
 
 // ReadFile reads the configuration that a run wrote into its folder.
 func ReadFile(path string) (Config, error) {
-	c := base
+	c := base()
 	err := c.MergeFile(path)
 	return c, err
 }
@@ -63,13 +63,19 @@ func (c *Config) merge(raw []byte, name string) error {
 	return nil
 }
 
-// UnmarshalYAML lays a list of two views over v, keeping what it does not name.
+// UnmarshalYAML lays a list of views over v, keeping what it does not name. Of a
+// list that is longer or shorter, every view starts as the released one.
 func (v *Views) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind != yaml.SequenceNode || len(n.Content) != len(v) {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: views is a list of two views", n.Line)}}
+	if n.Kind != yaml.SequenceNode || len(n.Content) < 2 {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: views is a list of two views or more", n.Line)}}
 	}
-	next := *v
+	first := released()
+	next := make(Views, len(n.Content))
 	for i := range next {
+		next[i] = first[min(i, 1)]
+		if len(*v) == len(next) {
+			next[i] = (*v)[i]
+		}
 		if err := n.Content[i].Decode(&next[i]); err != nil {
 			return err
 		}
@@ -92,15 +98,21 @@ func checkKeys(n *yaml.Node, t reflect.Type, file, path string) error {
 				return err
 			}
 		}
+	case t.Kind() == reflect.Pointer:
+		return checkKeys(n, t.Elem(), file, path)
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		fields := map[string]reflect.Type{}
 		var known []string
-		for i := range t.NumField() {
-			key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-			if key == "" {
-				key = strings.ToLower(t.Field(i).Name)
+		for _, f := range reflect.VisibleFields(t) {
+			tag := f.Tag.Get("yaml")
+			if strings.HasSuffix(tag, ",inline") {
+				continue // its fields are visible too
 			}
-			fields[key] = t.Field(i).Type
+			key, _, _ := strings.Cut(tag, ",")
+			if key == "" {
+				key = strings.ToLower(f.Name)
+			}
+			fields[key] = f.Type
 			known = append(known, key)
 		}
 		for i := 0; i+1 < len(n.Content); i += 2 {

@@ -7,11 +7,13 @@
 package recipe
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"strings"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/batch"
 )
 
 // Config is everything a run is. Its YAML form is the file in a run's folder
@@ -30,9 +32,12 @@ type Config struct {
 	Normalize Normalize `yaml:"normalize"`
 	Views     Views     `yaml:"views"`
 
-	Encoder  Encoder `yaml:"encoder"`
-	Expander string  `yaml:"expander"` // widths of its layers, as 8192-8192-8192
-	Loss     Loss    `yaml:"loss"`
+	Branches  string   `yaml:"branches"` // shared or separate: whether both views go through the same weights
+	Encoder   Encoder  `yaml:"encoder"`
+	EncoderB  *Encoder `yaml:"encoder_b,omitempty"`  // of the second branch, if it is another; then branches are separate
+	Expander  string   `yaml:"expander"`             // widths of its layers, as 8192-8192-8192
+	ExpanderB string   `yaml:"expander_b,omitempty"` // of the second branch, if it is another
+	Loss      Loss     `yaml:"loss"`
 
 	Batch     int       `yaml:"batch"` // images, of which two views each are made
 	Epochs    int       `yaml:"epochs"`
@@ -66,8 +71,9 @@ type Normalize struct {
 // Encoder is the network that is kept. See package model.
 type Encoder struct {
 	Arch             string `yaml:"arch"`
-	Width            int    `yaml:"width"` // channels of the first stage; 64 is the usual ResNet
-	Stem             string `yaml:"stem"`  // small: 3×3, no pool; imagenet: 7×7/2 and max-pool
+	Width            int    `yaml:"width"`           // channels of the first stage; 64 is the usual ResNet
+	Stem             string `yaml:"stem"`            // small: 3×3, no pool; imagenet: 7×7/2 and max-pool
+	Patch            int    `yaml:"patch,omitempty"` // pixels, of a vision transformer
 	ZeroInitResidual bool   `yaml:"zero_init_residual"`
 }
 
@@ -94,6 +100,7 @@ type Optimizer struct {
 	Nesterov    bool       `yaml:"nesterov"`   // sgd
 	Betas       [2]float64 `yaml:"betas,flow"` // adamw
 	Eps         float64    `yaml:"eps"`        // adamw
+	DecayAll    bool       `yaml:"decay_all"`  // sgd, adamw: weight decay on biases and normalisation as well
 }
 
 // PeakLR returns the learning rate after warm-up.
@@ -107,8 +114,62 @@ type Eval struct {
 	Temperature float64 `yaml:"temperature"`
 }
 
-// Views configures the two views of an image.
-type Views [2]augment.View
+// View is one view of an image, or several alike.
+type View struct {
+	augment.View `yaml:",inline"`
+	Size         int `yaml:"size,omitempty"`  // pixels, width and height; 0: the run's
+	Count        int `yaml:"count,omitempty"` // how many are drawn; 0: one
+}
+
+// Views are all views of an image. Every method takes two; those with
+// multi-crop take more, smaller ones after them.
+type Views []View
+
+// Crops lists the views that batches have, each as often as it counts.
+func (c *Config) Crops() []batch.View {
+	var all []batch.View
+	for _, v := range c.Views {
+		for range max(1, v.Count) {
+			all = append(all, batch.View{View: v.View, Size: cmp.Or(v.Size, c.Size)})
+		}
+	}
+	return all
+}
+
+// Separate reports whether the branches have weights of their own.
+func (c *Config) Separate() bool { return c.Branches == "separate" }
+
+// EncoderOf returns the encoder of branch 0 or 1. What the second one does not
+// say is as in the first.
+func (c *Config) EncoderOf(branch int) Encoder {
+	e := c.Encoder
+	if branch == 1 && c.EncoderB != nil {
+		b := *c.EncoderB
+		e.Arch, e.Width, e.Stem = cmp.Or(b.Arch, e.Arch), cmp.Or(b.Width, e.Width), cmp.Or(b.Stem, e.Stem)
+		e.Patch, e.ZeroInitResidual = cmp.Or(b.Patch, e.Patch), b.ZeroInitResidual || e.ZeroInitResidual
+	}
+	return e
+}
+
+// ExpanderOf returns the widths of the expander of branch 0 or 1.
+func (c *Config) ExpanderOf(branch int) string {
+	if branch == 1 && c.ExpanderB != "" {
+		return c.ExpanderB
+	}
+	return c.Expander
+}
+
+// InputOf returns the shape of one item of a branch; the channels must be known.
+func (c *Config) InputOf(branch int) []int { return []int{c.Size, c.Size, c.Channels} }
+
+// released are the two views of the released code.
+func released() Views {
+	var views Views
+	for _, v := range augment.Released() {
+		views = append(views, View{View: v})
+	}
+	return views
+}
 
 //go:embed recipes/*.yaml
 var files embed.FS
@@ -128,7 +189,7 @@ func Load(name string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("unknown recipe %q: the recipes are %s", name, strings.Join(names, ", "))
 	}
-	c := base
+	c := base()
 	if err := c.merge(raw, "recipe "+name); err != nil {
 		return Config{}, err
 	}
@@ -137,16 +198,19 @@ func Load(name string) (Config, error) {
 }
 
 // base is what recipes need not say.
-var base = Config{
-	Method:            "vicreg",
-	Seed:              1,
-	Views:             augment.Released(),
-	Data:              Data{Source: "sample", Labels: "auto", Holdout: 0.2},
-	Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
-	Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},
-	Optimizer:         Optimizer{Name: "lars", EndLRFactor: 0.001, Momentum: 0.9, Eta: 0.001, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
-	Eval:              Eval{Every: 1, Limit: 4000, K: 20, Temperature: 0.07},
-	CheckpointMinutes: 10,
-	LogEvery:          10,
-	Precision:         "float32",
+func base() Config {
+	return Config{
+		Method:            "vicreg",
+		Seed:              1,
+		Views:             released(),
+		Branches:          "shared",
+		Data:              Data{Source: "sample", Labels: "auto", Holdout: 0.2},
+		Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
+		Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},
+		Optimizer:         Optimizer{Name: "lars", EndLRFactor: 0.001, Momentum: 0.9, Eta: 0.001, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
+		Eval:              Eval{Every: 1, Limit: 4000, K: 20, Temperature: 0.07},
+		CheckpointMinutes: 10,
+		LogEvery:          10,
+		Precision:         "float32",
+	}
 }

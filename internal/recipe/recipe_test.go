@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -110,6 +111,7 @@ func TestYAMLRepeatsTheRun(t *testing.T) {
 func TestMergeKeepsWhatTheFileDoesNotName(t *testing.T) {
 	c, _ := Load("fashion-mnist")
 	want := c
+	want.Views = slices.Clone(c.Views)
 	want.Views[1].Flip = 0.25
 	want.Epochs, want.Encoder.Width, want.Loss.Nu = 3, 8, 2
 	if err := c.merge([]byte("epochs: 3\nencoder: {width: 8}\nloss:\n  nu: 2\nviews: [{}, {flip: 0.25}]\n"), "f.yaml"); err != nil {
@@ -134,12 +136,12 @@ func TestMistakesInAFileNameItsLine(t *testing.T) {
 		{"views: [{}]\n", "f.yaml:1: views is a list of two views"},
 		{"views:\n- {}\n- {flap: 1}\n", `f.yaml:3: unknown key "views[1].flap"`},
 	} {
-		c := base
+		c := base()
 		err := c.merge([]byte(tt.yaml), "f.yaml")
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: %v, want %s...", tt.yaml, err, tt.want)
 		}
-		if !reflect.DeepEqual(c, base) {
+		if !reflect.DeepEqual(c, base()) {
 			t.Errorf("%q: a failed merge changed the configuration", tt.yaml)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 var (
 	methods    = []string{"vicreg"}
+	sharings   = []string{"shared", "separate"}
 	stems      = []string{"small", "imagenet"}
 	optimizers = []string{"lars", "sgd", "adamw"}
 	labelings  = []string{"auto", "folders", "none"}
@@ -39,13 +40,36 @@ func (c *Config) Validate() error {
 		if err := v.Check(); err != nil {
 			return fmt.Errorf("views[%d].%w", i, err)
 		}
+		switch {
+		case v.Size < 0 || v.Size > 0 && v.Size < 8:
+			return fmt.Errorf("views[%d].size is %d, but must be at least 8 pixels, or 0 for the run's", i, v.Size)
+		case v.Count < 0:
+			return fmt.Errorf("views[%d].count is %d, but must be 1 or more", i, v.Count)
+		}
 	}
-	widths, err := model.ParseExpander(c.Expander)
-	if err != nil {
-		return err
+	return c.validateBranches()
+}
+
+func (c *Config) validateBranches() error {
+	var dims [2]int
+	for b := range dims {
+		spec := c.ExpanderOf(b)
+		widths, err := model.ParseExpander(spec)
+		if err != nil {
+			return err
+		}
+		if dims[b] = widths[len(widths)-1]; dims[b] < 2 {
+			return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, dims[b])
+		}
+		if e := c.EncoderOf(b); !slices.Contains(model.Archs(), e.Arch) {
+			return fmt.Errorf("unknown encoder %q; known: %s", e.Arch, strings.Join(model.Archs(), ", "))
+		}
 	}
-	if last := widths[len(widths)-1]; last < 2 {
-		return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", c.Expander, last)
+	if dims[0] != dims[1] {
+		return fmt.Errorf("the expanders %q and %q end in widths %d and %d, but both branches' embeddings must have the same width; give both the same last number", c.ExpanderOf(0), c.ExpanderOf(1), dims[0], dims[1])
+	}
+	if !c.Separate() && (c.EncoderB != nil || c.ExpanderB != "") {
+		return fmt.Errorf("branches are shared, but the second one has an encoder or expander of its own; set branches to separate")
 	}
 	return nil
 }
@@ -56,6 +80,7 @@ func (c *Config) validateNames() error {
 		known     []string
 	}{
 		{"method", c.Method, methods},
+		{"branches", c.Branches, sharings},
 		{"encoder", c.Encoder.Arch, model.Archs()},
 		{"stem", c.Encoder.Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},

@@ -153,7 +153,7 @@ func ReadSummary(dir string) (*Summary, error) {
 
 // Clean removes what a killed process left of files it was writing into dir.
 func Clean(dir string) error {
-	for _, name := range []string{ConfigFile, SummaryFile, ModelFile, CheckpointFile} {
+	for _, name := range []string{ConfigFile, SummaryFile, ModelFiles[0], ModelFiles[1], CheckpointFile} {
 		left, err := filepath.Glob(filepath.Join(escape(dir), "."+name+"*"))
 		if err != nil {
 			return err

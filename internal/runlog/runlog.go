@@ -4,6 +4,7 @@
 //	metrics.jsonl      one JSON object a line: a [Step], an [Epoch] or a [Warning]
 //	summary.json       a [Summary], written when the run ends
 //	model.safetensors  the encoder and its expander, written when the run ends
+//	model-b.safetensors those of the second branch, if it has its own
 //	checkpoint         see package checkpoint
 //
 // Whoever shows runs needs nothing but this package.
@@ -19,6 +20,10 @@ const (
 	ModelFile      = "model.safetensors"
 	CheckpointFile = "checkpoint"
 )
+
+// ModelFiles are those of the first and of the second branch; there is no second
+// one if the views share their weights.
+var ModelFiles = [2]string{ModelFile, "model-b.safetensors"}
 
 // Term is one term of a loss, before its coefficient.
 type Term struct {
@@ -79,8 +84,17 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// Summary is what came of a run. Scores are shares from 0 to 1, null without
-// labels. Loss and terms are means over the last epoch.
+// Scores are those of an encoder and of the same one untrained, shares from 0 to
+// 1, null without labels.
+type Scores struct {
+	KNN              *float64 `json:"knn"`
+	Linear           *float64 `json:"linear"`
+	RandomInitKNN    *float64 `json:"random_init_knn"`
+	RandomInitLinear *float64 `json:"random_init_linear"`
+}
+
+// Summary is what came of a run. Loss and terms are means over the last
+// epoch.
 type Summary struct {
 	Method  string  `json:"method"`
 	Dataset string  `json:"dataset"`
@@ -95,10 +109,8 @@ type Summary struct {
 	Rank         float64 `json:"rank"`
 	Collapsed    bool    `json:"collapsed"`
 
-	KNN              *float64 `json:"knn"`
-	Linear           *float64 `json:"linear"`
-	RandomInitKNN    *float64 `json:"random_init_knn"`
-	RandomInitLinear *float64 `json:"random_init_linear"`
+	Scores          // of the encoder, or of the first branch's
+	BranchB *Scores `json:"branch_b,omitempty"` // of the second branch, if it has an encoder of its own
 
 	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
 	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data

@@ -76,7 +76,7 @@ func TestSummaryRoundTrip(t *testing.T) {
 		t.Fatalf("no summary: %v", err)
 	}
 	knn := 0.5
-	s := &Summary{Method: "vicreg", Images: 8000, Loss: 12, Terms: terms, KNN: &knn, Version: "v",
+	s := &Summary{Method: "vicreg", Images: 8000, Loss: 12, Terms: terms, Scores: Scores{KNN: &knn}, Version: "v",
 		Bad: []string{"a.jpg: truncated"}, Started: time.Unix(10, 0).UTC(), Finished: time.Unix(20, 0).UTC()}
 	if err := WriteSummary(dir, s); err != nil {
 		t.Fatal(err)

@@ -59,8 +59,8 @@ func collect(b []byte, v any) (Terms, error) {
 		return nil, err
 	}
 	known := map[string]bool{}
-	for t, i := reflect.TypeOf(v).Elem(), 0; i < t.NumField(); i++ {
-		key, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		known[key] = true
 	}
 	var terms Terms

@@ -11,7 +11,6 @@ import (
 	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
-	"vicreg/internal/pretrained"
 	"vicreg/internal/runlog"
 )
 
@@ -25,7 +24,7 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.testData != nil {
+	if r.corpus.scored() > 0 {
 		err := r.score(ctx, s)
 		if ctx.Err() != nil {
 			return nil, r.interrupt()
@@ -59,11 +58,11 @@ func (r *run) summary() (*runlog.Summary, error) {
 	}
 	last := m.Epochs[len(m.Epochs)-1]
 	s := &runlog.Summary{
-		Method: c.Method, Dataset: r.trainData.Name, Images: len(r.trainData.Items), Epochs: c.Epochs, Steps: r.at.Steps,
+		Method: c.Method, Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Steps: r.at.Steps,
 		Loss: last.Loss, Terms: last.Terms,
 		EmbeddingStd: last.EmbeddingStd, Correlation: last.Correlation, Rank: last.Rank, Collapsed: last.Collapsed,
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
-		WaitShare: per(r.at.WaitSeconds, r.at.TrainSeconds), Parameters: model.Count(r.method.Encoder().Params()),
+		WaitShare: per(r.at.WaitSeconds, r.at.TrainSeconds), Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
 		Version: host.Version(), Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
@@ -75,22 +74,35 @@ func (r *run) summary() (*runlog.Summary, error) {
 	return s, nil
 }
 
-// score fills in the scores of the trained encoder and of the untrained one.
+// score fills in the scores of the trained encoders and of the untrained ones.
 func (r *run) score(ctx context.Context, s *runlog.Summary) error {
-	untrained, err := method.NewEncoder(method.EncoderConfig(r.config), r.config.Seed)
-	if err != nil {
-		return err
+	branches := r.method.Branches()
+	for i := range branches {
+		untrained, err := method.NewEncoder(method.EncoderConfig(r.config, i), r.config.Seed, i)
+		if err != nil {
+			return err
+		}
+		e := r.embedders[i]
+		phase := func(what string) {
+			if len(branches) > 1 {
+				what = "branch " + branchNames[i] + ": " + what
+			}
+			r.report.Phase(what)
+			e.Progress = r.progress(what)
+		}
+		train, test := r.corpus.inputs(e, i, 0, r.at.BadLate)
+		got, err := e.Score(ctx, untrained, train, test, r.scoring(), phase)
+		if err != nil {
+			return err
+		}
+		scores := &s.Scores
+		if i == 1 {
+			s.BranchB = new(runlog.Scores)
+			scores = s.BranchB
+		}
+		scores.KNN, scores.Linear = &got.Trained.KNN, &got.Trained.Linear
+		scores.RandomInitKNN, scores.RandomInitLinear = &got.Untrained.KNN, &got.Untrained.Linear
 	}
-	phase := func(what string) {
-		r.report.Phase(what)
-		r.embedder.Progress = r.progress(what)
-	}
-	got, err := r.embedder.Score(ctx, untrained, r.good(r.trainSource, 0), r.good(r.testSource, 0), r.scoring(), phase)
-	if err != nil {
-		return err
-	}
-	s.KNN, s.Linear = &got.Trained.KNN, &got.Trained.Linear
-	s.RandomInitKNN, s.RandomInitLinear = &got.Untrained.KNN, &got.Untrained.Linear
 	return nil
 }
 
@@ -98,40 +110,20 @@ func (r *run) scoring() eval.Options {
 	return eval.Options{K: r.config.Eval.K, Temperature: r.config.Eval.Temperature}
 }
 
-// knn scores the encoder as it is now, on part of the images.
+// knn scores the first branch's encoder as it is now, on part of the items.
 func (r *run) knn(ctx context.Context) (float64, error) {
 	r.report.Phase("nearest neighbours")
-	train, err := r.embedder.Set(ctx, r.good(r.trainSource, r.config.Eval.Limit))
+	e := r.embedders[0]
+	in, held := r.corpus.inputs(e, 0, r.config.Eval.Limit, r.at.BadLate)
+	train, err := e.Set(ctx, in)
 	if err != nil {
 		return 0, err
 	}
-	test, err := r.embedder.Set(ctx, r.good(r.testSource, r.config.Eval.Limit))
+	test, err := e.Set(ctx, held)
 	if err != nil {
 		return 0, err
 	}
 	return eval.KNN(train, test, r.scoring())
-}
-
-// good returns most images of a source (0: all), spread evenly, without those
-// that have turned bad.
-func (r *run) good(s *batch.Source, most int) pretrained.Images {
-	bad := map[string]bool{}
-	for _, b := range r.at.BadLate {
-		bad[b.Name] = true
-	}
-	var items []int
-	for i, item := range s.Data().Items {
-		if !bad[item.Name] {
-			items = append(items, i)
-		}
-	}
-	if n := len(items); 0 < most && most < n {
-		for i := range most {
-			items[i] = items[i*n/most]
-		}
-		items = items[:most]
-	}
-	return pretrained.Images{Source: s, Items: items}
 }
 
 // takeBad warns of images that have turned bad since the run started.
@@ -139,26 +131,15 @@ func (r *run) takeBad(late []batch.Bad) error {
 	if len(late) == 0 {
 		return nil
 	}
-	known := map[string]bool{}
-	for _, b := range r.at.BadLate {
-		known[b.Name] = true
-	}
-	for _, b := range badImages(late) {
+	known := names(r.at.BadLate)
+	for _, b := range badItems(late) {
 		if known[b.Name] {
 			continue
 		}
 		r.at.BadLate = append(r.at.BadLate, b)
-		if err := r.warn("an image turned bad and is replaced by its neighbour: %s", b.Reason); err != nil {
+		if err := r.warn("one of the "+r.corpus.kind()+" turned bad and is replaced by its neighbour: %s", b.Reason); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func badImages(list []batch.Bad) []checkpoint.Bad {
-	var out []checkpoint.Bad
-	for _, b := range list {
-		out = append(out, checkpoint.Bad{Name: b.Name, Reason: b.Err.Error()})
-	}
-	return out
 }

@@ -1,6 +1,10 @@
 package train
 
-import "vicreg/internal/tensor"
+import (
+	"vicreg/internal/eval"
+	"vicreg/internal/runlog"
+	"vicreg/internal/tensor"
+)
 
 // recent keeps the embeddings of the last rows images of an epoch, on which the
 // figures that tell collapse are taken.
@@ -28,3 +32,37 @@ func (r *recent) add(step int, z *tensor.Tensor) {
 		copy(r.data[row*r.d:(row+1)*r.d], z.Data[i*r.d:(i+1)*r.d])
 	}
 }
+
+// recents are those of every branch.
+type recents []recent
+
+// add takes in the embeddings of a step, by branch.
+func (r recents) add(step int, z []*tensor.Tensor) {
+	for i := range r {
+		r[i].add(step, z[i])
+	}
+}
+
+// figures fills in those of an epoch, which are the first branch's, and returns
+// why embeddings are taken for collapsed, one line for each branch that is.
+func (r recents) figures(e *runlog.Epoch, targetStd float64) (collapses []string) {
+	for i := range r {
+		s := eval.NewSpectrum(r[i].data, r[i].rows, r[i].d)
+		if i == 0 {
+			e.EmbeddingStd, e.Correlation, e.Rank = s.Std, s.Correlation, s.Rank
+		}
+		collapsed, why := s.Collapsed(targetStd)
+		if !collapsed {
+			continue
+		}
+		e.Collapsed = true
+		if len(r) > 1 {
+			why = "branch " + branchNames[i] + ": " + why
+		}
+		collapses = append(collapses, why)
+	}
+	return collapses
+}
+
+// branchNames are what people call the two branches.
+var branchNames = [2]string{"a", "b"}

@@ -25,7 +25,10 @@ func (r *run) arrays() []checkpoint.Array {
 	add("", r.method.Buffers())
 	add(methodPrefix, r.method.State())
 	add(optimizerPrefix, r.optimizer.State())
-	return append(all, checkpoint.Array{Name: recentName, Shape: []int{r.recent.rows, r.recent.d}, Data: r.recent.data})
+	for i, recent := range r.recent {
+		all = append(all, checkpoint.Array{Name: recentName + recentSuffix[i], Shape: []int{recent.rows, recent.d}, Data: recent.data})
+	}
+	return all
 }
 
 // Names in the checkpoint of what is not the network.
@@ -35,9 +38,11 @@ const (
 	recentName      = "recent_embeddings"
 )
 
+var recentSuffix = [2]string{"", "_b"}
+
 // ofNetwork reports whether an array of the checkpoint belongs to the network.
 func ofNetwork(name string) bool {
-	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) && name != recentName
+	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) && !strings.HasPrefix(name, recentName)
 }
 
 // stored is the shape of a parameter as its values lie in memory: r × s × c × k
@@ -100,12 +105,15 @@ func (r *run) lastFinite() string {
 	return fmt.Sprintf("%s already holds the weights that led to it", path)
 }
 
+// saveModel writes a file for every branch.
 func (r *run) saveModel() error {
 	c := r.config
-	meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c), Expander: c.Expander, Size: c.Size,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Dataset: r.trainData.Name, Images: len(r.trainData.Items), Epochs: c.Epochs, Seed: c.Seed}
-	if err := pretrained.Save(r.file(runlog.ModelFile), meta, r.method.Encoder(), r.method.Heads()); err != nil {
-		return fmt.Errorf("%w; %s", err, r.lastGood())
+	for i, b := range r.method.Branches() {
+		meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.ExpanderOf(i), Size: c.Size,
+			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
+		if err := pretrained.Save(r.file(runlog.ModelFiles[i]), meta, b.Encoder, b.Expander); err != nil {
+			return fmt.Errorf("%w; %s", err, r.lastGood())
+		}
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
-	"vicreg/internal/dataset"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/optim"
@@ -34,15 +33,14 @@ type run struct {
 	report Reporter
 	log    *runlog.Log
 
-	trainData, testData     *dataset.Dataset // testData is nil without labels
-	trainSource, testSource *batch.Source
-	steps                   int // in an epoch
+	corpus corpus
+	steps  int // in an epoch
 
 	method    method.Method
 	optimizer optim.Optimizer
 	grads     *gradNorm
-	recent    recent
-	embedder  *pretrained.Embedder
+	recent    recents                // by branch
+	embedders []*pretrained.Embedder // by branch
 
 	at        checkpoint.State // where the run stands
 	clock     clock
@@ -118,7 +116,7 @@ func newRun(c recipe.Config, o Options) *run {
 		c.Workers = o.Workers
 	}
 	parallel.SetWorkers(c.Threads)
-	r := &run{config: c, report: o.Reporter, savedStep: -1}
+	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1}
 	if r.report == nil {
 		r.report = Silent{}
 	}
@@ -136,11 +134,11 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 		return nil, err
 	}
 	if resumed {
-		r.withoutBad()
+		r.corpus.without(r.config, r.at.BadTrain, r.at.BadTest)
 	} else if err := r.scan(ctx); err != nil {
 		return nil, err
 	}
-	unscored := r.withoutOneClass()
+	unscored := r.corpus.unscored()
 	if err := r.build(); err != nil {
 		return nil, err
 	}
@@ -166,25 +164,19 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 	return r.finish(ctx)
 }
 
-// list lists the images.
-func (r *run) list() (err error) {
-	d := r.config.Data
-	r.trainData, r.testData, err = dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
-	if err != nil {
+// list finds the items to learn from.
+func (r *run) list() error {
+	if err := r.corpus.list(r.config); err != nil {
 		return err
 	}
-	r.trainData.Limit(d.Limit)
-	r.at.Fingerprint = r.trainData.Fingerprint()
-	if r.testData != nil {
-		r.at.Fingerprint += "+" + r.testData.Fingerprint()
-	}
+	r.at.Fingerprint = r.corpus.fingerprint()
 	return r.enough()
 }
 
-// enough checks that the images fill a batch.
+// enough checks that the items fill a batch.
 func (r *run) enough() error {
-	if n := len(r.trainData.Items); n < r.config.Batch {
-		return fmt.Errorf("a batch of %d is larger than the data, %d images; take a smaller batch or more images", r.config.Batch, n)
+	if n := r.corpus.len(); n < r.config.Batch {
+		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s", r.config.Batch, n, r.corpus.kind())
 	}
 	return nil
 }
@@ -213,48 +205,23 @@ func (r *run) position() (resumed bool, err error) {
 		}
 		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 	case at.Fingerprint != r.at.Fingerprint:
-		return false, fmt.Errorf("the images in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
+		return false, fmt.Errorf("the %s in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.corpus.kind(), r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
 	}
 	r.at = at
 	return true, nil
 }
 
-// scan finds bad images and what the configuration leaves to be measured, and
+// scan finds bad items and what the configuration leaves to be measured, and
 // writes the configuration anew.
-func (r *run) scan(ctx context.Context) error {
-	c := &r.config
-	r.report.Phase("looking at the images")
-	look := func(d *dataset.Dataset, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
-		s := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
-		found, err := s.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: r.progress("looking at the images")})
-		if ctx.Err() != nil {
-			return nil, nil, &Interrupted{Folder: r.folder, Epoch: 1}
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		*bad = append(*bad, badImages(found.Bad)...)
-		return s, found, nil
+func (r *run) scan(ctx context.Context) (err error) {
+	what := "looking at the " + r.corpus.kind()
+	r.report.Phase(what)
+	r.at.BadTrain, r.at.BadTest, err = r.corpus.scan(ctx, &r.config, r.progress(what))
+	if ctx.Err() != nil {
+		return &Interrupted{Folder: r.folder, Epoch: 1}
 	}
-	source, found, err := look(r.trainData, &r.at.BadTrain)
 	if err != nil {
 		return err
-	}
-	r.trainSource = source
-	if c.Channels == 0 {
-		c.Channels = found.Channels
-		if n := len(c.Normalize.Mean); n != 0 {
-			c.Channels = n
-			r.trainSource = batch.NewSource(r.trainData, batch.SourceOptions{Channels: n})
-		}
-	}
-	if len(c.Normalize.Mean) == 0 {
-		c.Normalize = recipe.Normalize{Mean: found.Mean, Std: found.Std}
-	}
-	if r.testData != nil {
-		if r.testSource, _, err = look(r.testData, &r.at.BadTest); err != nil {
-			return err
-		}
 	}
 	if err := r.enough(); err != nil {
 		return err
@@ -262,58 +229,24 @@ func (r *run) scan(ctx context.Context) error {
 	return r.writeConfig()
 }
 
-// withoutBad takes out the images that were found bad when the run started.
-func (r *run) withoutBad() {
-	open := func(d *dataset.Dataset, bad []checkpoint.Bad) *batch.Source {
-		names := map[string]bool{}
-		for _, b := range bad {
-			names[b.Name] = true
-		}
-		var drop []int
-		for i, item := range d.Items {
-			if names[item.Name] {
-				drop = append(drop, i)
-			}
-		}
-		d.Remove(drop)
-		return batch.NewSource(d, batch.SourceOptions{Channels: r.config.Channels})
-	}
-	r.trainSource = open(r.trainData, r.at.BadTrain)
-	if r.testData != nil {
-		r.testSource = open(r.testData, r.at.BadTest)
-	}
-}
-
-// withoutOneClass forgets labels that cannot score an encoder, and says why.
-func (r *run) withoutOneClass() (why string) {
-	if r.testData == nil {
-		return ""
-	}
-	classes := map[int]bool{}
-	for _, item := range r.trainData.Items {
-		classes[item.Label] = true
-	}
-	if len(classes) > 1 {
-		return ""
-	}
-	r.testData, r.testSource = nil, nil
-	return "the training images are all of one class, so there will be no scores"
-}
-
 // build makes everything that computes, as it is before the first step.
 func (r *run) build() (err error) {
 	c := r.config
-	if r.method, err = method.New(c); err != nil {
+	n := r.corpus.len()
+	r.steps = batch.Steps(n, c.Batch)
+	if r.method, err = method.New(c, method.Data{Items: n, Steps: r.steps}); err != nil {
 		return err
 	}
 	if r.optimizer, err = method.NewOptimizer(c, r.method.Params()); err != nil {
 		return err
 	}
-	r.steps = batch.Steps(len(r.trainData.Items), c.Batch)
 	r.grads = newGradNorm(r.method.Params())
-	r.recent = newRecent(r.steps*c.Batch, r.method.Heads().Dim())
-	r.embedder = &pretrained.Embedder{Encoder: r.method.Encoder(), Size: c.Size, Mean: c.Normalize.Mean, Std: c.Normalize.Std,
-		Batch: min(c.Batch, 256), Workers: c.Workers}
+	r.recent, r.embedders = nil, nil
+	for _, b := range r.method.Branches() {
+		r.recent = append(r.recent, newRecent(r.steps*c.Batch, b.Expander.Dim()))
+		r.embedders = append(r.embedders, &pretrained.Embedder{Encoder: b.Encoder, Size: c.Size,
+			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Batch, 256), Workers: c.Workers})
+	}
 	return nil
 }
 
@@ -326,7 +259,7 @@ func (r *run) start(warning string) (err error) {
 	r.at.Started = time.Now().UTC().Round(time.Second)
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest} {
 		for _, b := range bad {
-			if err := r.warn("skipped a bad image: %s", b.Reason); err != nil {
+			if err := r.warn("skipped: %s", b.Reason); err != nil {
 				return err
 			}
 		}
@@ -347,23 +280,37 @@ func (r *run) start(warning string) (err error) {
 // plan tells what is going to happen.
 func (r *run) plan() Plan {
 	c := r.config
-	n := len(r.trainData.Items)
-	about := fmt.Sprintf("data     %s, %d images", r.trainData.Name, n)
-	if r.testData != nil {
-		about += fmt.Sprintf(", and %d to score on", len(r.testData.Items))
+	n := r.corpus.len()
+	about := fmt.Sprintf("data     %s, %d %s", r.corpus.name(), n, r.corpus.kind())
+	if scored := r.corpus.scored(); scored > 0 {
+		about += fmt.Sprintf(", and %d to score on", scored)
 	}
-	colour := "colour"
-	if c.Channels == 1 {
-		colour = "grey"
+	about += "\nviews    " + r.corpus.views(c)
+	for i, b := range r.method.Branches() {
+		about += fmt.Sprintf("\nnetwork  %s, %.2f million parameters, %d features; expander %s, %.2f million",
+			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(), c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
 	}
-	about += fmt.Sprintf("\nviews    %d × %d pixels, %s", c.Size, c.Size, colour)
-	encoder, heads := r.method.Encoder(), r.method.Heads()
-	about += fmt.Sprintf("\nnetwork  %s of width %d, %.2f million parameters, %d features; expander %s, %.2f million",
-		c.Encoder.Arch, c.Encoder.Width, float64(model.Count(encoder.Params()))/1e6, encoder.Dim(), c.Expander, float64(model.Count(heads.Params()))/1e6)
-	about += fmt.Sprintf("\nrun      %s, %d epochs of %d steps of %d images, %d threads", r.folder, c.Epochs, r.steps, c.Batch, parallel.Workers())
+	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s, %s", r.folder, c.Method,
+		count(c.Epochs, "epoch"), count(r.steps, "step"), c.Batch, r.corpus.kind(), count(parallel.Workers(), "thread"))
 	if r.at.Steps > 0 {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps)
 	}
 	return Plan{Folder: r.folder, About: about, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
-		Batch: c.Batch, Dataset: r.trainData.Name, Images: n}
+		Batch: c.Batch, Dataset: r.corpus.name(), Images: n}
+}
+
+// encoderName is what people call an encoder.
+func encoderName(e recipe.Encoder) string {
+	if e.Width == 0 {
+		return e.Arch
+	}
+	return fmt.Sprintf("%s of width %d", e.Arch, e.Width)
+}
+
+// count spells a number of things.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

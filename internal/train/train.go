@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vicreg/internal/batch"
-	"vicreg/internal/eval"
 	"vicreg/internal/optim"
 	"vicreg/internal/runlog"
 )
@@ -22,10 +21,7 @@ import (
 func (r *run) train(ctx context.Context) error {
 	c := r.config
 	schedule := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.Epochs, c.Warmup)
-	loader, err := r.trainSource.Train(batch.Config{
-		Views: c.Views[:], Size: c.Size, Batch: c.Batch, Mean: c.Normalize.Mean, Std: c.Normalize.Std, Seed: c.Seed,
-		Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step, Workers: c.Workers,
-	})
+	loader, err := r.corpus.batches(c, batch.Order{Seed: c.Seed, Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step})
 	if err != nil {
 		return err
 	}
@@ -33,6 +29,9 @@ func (r *run) train(ctx context.Context) error {
 	defer context.AfterFunc(ctx, loader.Close)()
 	r.saved = time.Now()
 	for r.at.Epoch < c.Epochs {
+		if r.at.Step == 0 {
+			r.method.StartEpoch(r.at.Epoch)
+		}
 		for r.at.Step < r.steps {
 			if err := r.step(ctx, loader, schedule); err != nil {
 				return err
@@ -65,7 +64,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
-	loss, terms := r.method.Step(b.Views)
+	loss, terms := r.method.Step(b)
 	norm := r.grads.norm()
 	if err := r.checkFinite(loss, terms, norm); err != nil {
 		return err
@@ -107,10 +106,8 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}
 	e.Loss, e.Terms = r.means()
 	e.Images, e.WaitShare = per(float64(r.at.Step*c.Batch), r.at.EpochSeconds), per(r.at.EpochWait, r.at.EpochSeconds)
-	s := eval.NewSpectrum(r.recent.data, r.recent.rows, r.recent.d)
-	collapsed, why := s.Collapsed(r.method.TargetStd())
-	e.EmbeddingStd, e.Correlation, e.Rank, e.Collapsed = s.Std, s.Correlation, s.Rank, collapsed
-	if r.testData != nil && c.Eval.Every > 0 && (r.at.Epoch+1)%c.Eval.Every == 0 {
+	collapses := r.recent.figures(&e, r.method.TargetStd())
+	if r.corpus.scored() > 0 && c.Eval.Every > 0 && (r.at.Epoch+1)%c.Eval.Every == 0 {
 		knn, err := r.knn(ctx)
 		if ctx.Err() != nil {
 			return r.interrupt() // a resumed run comes back to the end of this epoch
@@ -126,7 +123,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	if err := r.write(e); err != nil {
 		return err
 	}
-	if collapsed {
+	for _, why := range collapses {
 		if err := r.warn("%s", why); err != nil {
 			return err
 		}

@@ -1,0 +1,81 @@
+package train
+
+import (
+	"context"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/checkpoint"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+)
+
+// corpus is what a run learns from and is scored on. Its methods are called in
+// this order; those that take a configuration may rely on what scan left in it.
+type corpus interface {
+	// list finds what items there are, without a look into them.
+	list(c recipe.Config) error
+
+	// fingerprint changes when the items do.
+	fingerprint() string
+
+	// scan looks at the items, drops and returns those that cannot be used, and
+	// fills in what the configuration leaves to be measured.
+	scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error)
+
+	// without does instead of scan in a run that is resumed: it drops the items
+	// that were bad when the run started.
+	without(c recipe.Config, train, test []checkpoint.Bad)
+
+	// unscored says why the items cannot score an encoder though they have
+	// labels, and forgets the labels then; empty if they can or have none.
+	unscored() string
+
+	name() string                 // for people
+	views(c recipe.Config) string // what a view is, for people
+	kind() string                 // of items, plural
+	len() int                     // items to train on
+	scored() int                  // items to score on; 0: there are none, or no labels
+
+	// batches starts making batches for training.
+	batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
+
+	// inputs returns what a branch's encoder is scored on: at most so many items
+	// of each part (0: all), spread evenly, without those that turned bad late.
+	inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input)
+}
+
+func newCorpus(c recipe.Config) corpus { return new(images) }
+
+// spread returns the indices of most good items of n (0: all), spread evenly.
+func spread(n, most int, good func(item int) bool) []int {
+	var items []int
+	for i := range n {
+		if good(i) {
+			items = append(items, i)
+		}
+	}
+	if n := len(items); 0 < most && most < n {
+		for i := range most {
+			items[i] = items[i*n/most]
+		}
+		items = items[:most]
+	}
+	return items
+}
+
+// names returns those of bad items.
+func names(bad []checkpoint.Bad) map[string]bool {
+	set := map[string]bool{}
+	for _, b := range bad {
+		set[b.Name] = true
+	}
+	return set
+}
+
+func badItems(list []batch.Bad) []checkpoint.Bad {
+	var out []checkpoint.Bad
+	for _, b := range list {
+		out = append(out, checkpoint.Bad{Name: b.Name, Reason: b.Err.Error()})
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/checkpoint"
+	"vicreg/internal/dataset"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+)
+
+// images is a corpus of images, of which views are drawn.
+type images struct {
+	trainData, testData     *dataset.Dataset // testData is nil without labels
+	trainSource, testSource *batch.Source
+}
+
+func (s *images) list(c recipe.Config) (err error) {
+	d := c.Data
+	s.trainData, s.testData, err = dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
+	if err != nil {
+		return err
+	}
+	s.trainData.Limit(d.Limit)
+	return nil
+}
+
+func (s *images) fingerprint() string {
+	sum := s.trainData.Fingerprint()
+	if s.testData != nil {
+		sum += "+" + s.testData.Fingerprint()
+	}
+	return sum
+}
+
+func (s *images) name() string { return s.trainData.Name }
+func (s *images) kind() string { return "images" }
+func (s *images) len() int     { return len(s.trainData.Items) }
+
+func (s *images) scored() int {
+	if s.testData == nil {
+		return 0
+	}
+	return len(s.testData.Items)
+}
+
+func (s *images) views(c recipe.Config) string {
+	colour := "colour"
+	if c.Channels == 1 {
+		colour = "grey"
+	}
+	about, n := "", 0
+	crops := c.Crops()
+	for i, v := range crops {
+		n++
+		if i+1 < len(crops) && crops[i+1].Size == v.Size {
+			continue
+		}
+		if about != "" {
+			about += " and "
+		}
+		about += fmt.Sprintf("%d of %d × %d pixels", n, v.Size, v.Size)
+		n = 0
+	}
+	return about + ", " + colour
+}
+
+// scan finds the channels and their mean and standard deviation.
+func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
+	look := func(d *dataset.Dataset, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
+		source := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
+		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress})
+		if err != nil {
+			return nil, nil, err
+		}
+		*bad = badItems(found.Bad)
+		return source, found, nil
+	}
+	var found *batch.Report
+	if s.trainSource, found, err = look(s.trainData, &train); err != nil {
+		return nil, nil, err
+	}
+	if c.Channels == 0 {
+		c.Channels = found.Channels
+		if n := len(c.Normalize.Mean); n != 0 {
+			c.Channels = n
+			s.trainSource = batch.NewSource(s.trainData, batch.SourceOptions{Channels: n})
+		}
+	}
+	if len(c.Normalize.Mean) == 0 {
+		c.Normalize = recipe.Normalize{Mean: found.Mean, Std: found.Std}
+	}
+	if s.testData != nil {
+		if s.testSource, _, err = look(s.testData, &test); err != nil {
+			return nil, nil, err
+		}
+	}
+	return train, test, nil
+}
+
+func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {
+	open := func(d *dataset.Dataset, bad []checkpoint.Bad) *batch.Source {
+		bads := names(bad)
+		var drop []int
+		for i, item := range d.Items {
+			if bads[item.Name] {
+				drop = append(drop, i)
+			}
+		}
+		d.Remove(drop)
+		return batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
+	}
+	s.trainSource = open(s.trainData, train)
+	if s.testData != nil {
+		s.testSource = open(s.testData, test)
+	}
+}
+
+func (s *images) unscored() string {
+	if s.testData == nil {
+		return ""
+	}
+	classes := map[int]bool{}
+	for _, item := range s.trainData.Items {
+		classes[item.Label] = true
+	}
+	if len(classes) > 1 {
+		return ""
+	}
+	s.testData, s.testSource = nil, nil
+	return "the training images are all of one class, so there will be no scores"
+}
+
+func (s *images) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) {
+	return s.trainSource.Train(batch.Config{Order: o, Views: c.Crops(), Batch: c.Batch,
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers})
+}
+
+func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input) {
+	bad := names(late)
+	input := func(source *batch.Source) pretrained.Input {
+		items := source.Data().Items
+		return e.Images(source, spread(len(items), most, func(i int) bool { return !bad[items[i].Name] }))
+	}
+	return input(s.trainSource), input(s.testSource)
+}

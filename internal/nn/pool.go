@@ -5,15 +5,19 @@ import (
 )
 
 // MaxPool is the largest of each 3 × 3 window, at every second pixel, with a
-// border of one that never wins. Of a sequence it is the largest of each 3
-// moments, at every second.
+// border of one that never wins; with a Size, of windows of that size that stand
+// side by side. Of a sequence the windows are of 3, or Size, moments.
 type MaxPool struct {
+	Size     int  // or 0
 	Sequence bool // reads n × t × 1 × c
 }
 
 // Shape returns the windows as those of a convolution.
 func (m *MaxPool) Shape(n, h, w, c int) kernel.Conv {
 	s := kernel.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+	if m.Size > 0 {
+		s.R, s.S, s.Stride, s.Pad = m.Size, m.Size, m.Size, 0
+	}
 	if m.Sequence {
 		s.S, s.Sequence = 1, true
 	}

@@ -1,0 +1,184 @@
+package model
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"vicreg/internal/kernel"
+	"vicreg/internal/nn"
+	"vicreg/internal/tensor"
+)
+
+// ResNet1DConfig says which residual network for sequences.
+type ResNet1DConfig struct {
+	Arch     string // one of Archs1D
+	Width    int    // channels of the first stage; 64 is the usual
+	Stem     string // one of Stems1D
+	Channels int    // of the sequences: 1 of a waveform, those of a series
+
+	// ZeroInitResidual starts every block as the identity, as in ResNetConfig.
+	ZeroInitResidual bool
+}
+
+// arch1D is a row of the table of He et al. 2015 with basic blocks.
+type arch1D struct {
+	name   string
+	blocks [4]int
+}
+
+var archs1D = []arch1D{
+	{"resnet1d-10", [4]int{1, 1, 1, 1}},
+	{"resnet1d-18", [4]int{2, 2, 2, 2}},
+	{"resnet1d-34", [4]int{3, 4, 6, 3}},
+}
+
+// Archs1D names the residual networks for sequences.
+func Archs1D() []string {
+	var names []string
+	for _, a := range archs1D {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// stem1D is a convolution from the channels of a sequence to the width, and the
+// pooling after it.
+type stem1D struct {
+	name              string
+	size, stride, pad int
+	pool              *nn.MaxPool // or nil
+}
+
+// The stems:
+//
+//   - large, for waveforms: 80 taps at every fourth sample, then the largest of
+//     each 4, as in Dai, Dai, Qu, Li and Das, "Very deep convolutional neural
+//     networks for raw waveforms", 2017, table 1. At 8 kHz the taps span 10 ms.
+//   - imagenet: that of ResNet with one dimension gone, 7 taps at every second
+//     sample and the largest of each 3 at every second.
+//   - small, for series, which are short: 7 taps, nothing left out. Wang, Yan and
+//     Oates, "Time series classification from scratch", 2017, take 8, which
+//     cannot be centred.
+var stems1D = []stem1D{
+	{"large", 80, 4, 38, &nn.MaxPool{Size: 4, Sequence: true}},
+	{"imagenet", 7, 2, 3, &nn.MaxPool{Sequence: true}},
+	{"small", 7, 1, 3, nil},
+}
+
+// Stems1D names the stems of residual networks for sequences.
+func Stems1D() []string {
+	var names []string
+	for _, s := range stems1D {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// ResNet1D is a residual network for sequences n × t × c, up to the mean over
+// time: a ResNet whose convolutions have 3 taps in place of 3 × 3. Its parameters
+// have the names of torchvision's ResNet and the shapes of PyTorch's Conv1d.
+type ResNet1D struct {
+	config ResNet1DConfig
+	net    ResNet // over n × t × 1 × c
+}
+
+// NewResNet1D builds a network. Its convolutions are initialised from rng
+// (Kaiming normal over the fan-out); with a nil rng they are zero, to be loaded.
+func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
+	i := slices.IndexFunc(archs1D, func(a arch1D) bool { return a.name == config.Arch })
+	j := slices.IndexFunc(stems1D, func(s stem1D) bool { return s.name == config.Stem })
+	switch {
+	case i < 0:
+		return nil, fmt.Errorf("unknown encoder %q: known are %s", config.Arch, strings.Join(Archs1D(), ", "))
+	case j < 0:
+		return nil, fmt.Errorf("unknown stem %q: those of %s are %s", config.Stem, config.Arch, strings.Join(Stems1D(), ", "))
+	case config.Width < 1:
+		return nil, fmt.Errorf("encoder width is %d: it must be at least 1", config.Width)
+	case config.Channels < 1:
+		return nil, fmt.Errorf("encoder channels are %d: there must be at least 1", config.Channels)
+	}
+	m := &ResNet1D{config: config}
+	s := stems1D[j]
+	m.net.config.Channels, m.net.config.ZeroInitResidual = config.Channels, config.ZeroInitResidual
+	m.net.stem = nn.NewConvNorm1D("conv1", "bn1", config.Channels, config.Width, s.size, s.stride, s.pad, true)
+	if s.pool != nil {
+		pool := *s.pool // a pass tells layers apart by their address
+		m.net.pool = &pool
+	}
+	in := config.Width
+	for stage, n := range archs1D[i].blocks {
+		for block := range n {
+			stride := 1
+			if stage > 0 && block == 0 {
+				stride = 2
+			}
+			out := config.Width << stage
+			m.net.blocks = append(m.net.blocks, newBlock1D(fmt.Sprintf("layer%d.%d", stage+1, block), in, out, stride))
+			in = out
+		}
+	}
+	m.net.dim = in
+	m.net.init(nil)
+	if rng != nil {
+		for _, p := range m.Params() {
+			if len(p.Shape) == 3 {
+				nn.KaimingNormal(rng, p)
+			}
+		}
+	}
+	return m, nil
+}
+
+// newBlock1D returns a basic block: two convolutions of 3 taps.
+func newBlock1D(name string, in, out, stride int) *nn.Residual {
+	b := &nn.Residual{Convs: []*nn.ConvNorm{
+		nn.NewConvNorm1D(name+".conv1", name+".bn1", in, out, 3, stride, 1, true),
+		nn.NewConvNorm1D(name+".conv2", name+".bn2", out, out, 3, 1, 1, false),
+	}}
+	if stride != 1 || in != out {
+		b.Down = nn.NewConvNorm1D(name+".downsample.0", name+".downsample.1", in, out, 1, stride, 0, false)
+	}
+	return b
+}
+
+// Config returns what the network was built from.
+func (m *ResNet1D) Config() ResNet1DConfig { return m.config }
+
+// MinLength returns the length of the shortest sequence that the network reads.
+func (m *ResNet1D) MinLength() int {
+	if m.net.pool != nil && m.net.pool.Size > 0 {
+		return m.net.pool.Size * m.net.stem.Conv(1, 1<<20, 1).Stride
+	}
+	return 1
+}
+
+// Dim returns the width of a representation.
+func (m *ResNet1D) Dim() int { return m.net.Dim() }
+
+// Params returns the trainable parameters in torchvision's order.
+func (m *ResNet1D) Params() []*nn.Param { return m.net.Params() }
+
+// Buffers returns the running statistics in torchvision's order.
+func (m *ResNet1D) Buffers() []*nn.Param { return m.net.Buffers() }
+
+// SetPrecision says what numbers the convolutions multiply.
+func (m *ResNet1D) SetPrecision(p kernel.Precision) { m.net.SetPrecision(p) }
+
+// Forward maps sequences n × t × c to representations n × Dim.
+func (m *ResNet1D) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+	if len(x.Shape) != 3 || x.Shape[1] < m.MinLength() || x.Shape[2] != m.config.Channels {
+		panic(fmt.Sprintf("model: a ResNet1D reads n × t × %d, t at least %d; got %v", m.config.Channels, m.MinLength(), x.Shape))
+	}
+	return m.net.Forward(p, tensor.From(x.Data, x.Shape[0], x.Shape[1], 1, x.Shape[2]))
+}
+
+// Backward adds the gradients of the parameters given that of the
+// representations, dy (n × Dim). That of the sequences goes to dx unless it is nil.
+func (m *ResNet1D) Backward(p *nn.Pass, dy, dx []float32) { m.net.Backward(p, dy, dx) }
+
+// Flops counts the operations of the convolutions for sequences n × t × c.
+func (m *ResNet1D) Flops(shape ...int) int { return m.net.Flops(shape[0], shape[1], 1) }
+
+var _ Encoder = (*ResNet1D)(nil)

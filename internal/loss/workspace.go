@@ -32,6 +32,20 @@ type Workspace struct {
 	diagonal bool    // square keeps its diagonal
 	scale    float32 // of square
 	beta     float32 // of z1 − z2
+
+	// Of the other losses.
+	units    [2]Units
+	both     []float32 // unit rows of two embeddings, one after the other
+	du       []float32 // gradients of unit rows
+	labels   []int32
+	softmax  softmax
+	queue    queue
+	cosine   cosine
+	barlow   barlow
+	whiten   whiten
+	sink     sinkhorn
+	assigned [2][]float32 // n × k, of SwAV
+	extra    [2][]float32 // gradients of a Regularizer
 }
 
 // branch is what is known of one embedding.

@@ -1,0 +1,286 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/kernel"
+	"vicreg/internal/parallel"
+	"vicreg/internal/tensor"
+)
+
+// MoCo is the InfoNCE loss against a queue of older keys of He, Fan, Wu, Xie and
+// Girshick, "Momentum contrast for unsupervised visual representation learning"
+// (CVPR 2020, arXiv:1911.05722), Eq. 1, as version 2 uses it (arXiv:2003.04297);
+// facebookresearch/moco at 4397a04, moco/builder.py, MoCo.forward. With unit
+// queries q, keys k and a queue of unit keys r,
+//
+//	ℓ(q, k) = 1/n Σ_i −log( exp(q_i·k_i/T) / (exp(q_i·k_i/T) + Σ_j exp(q_i·r_j/T)) )
+//
+// The queue carries no gradient. Of two views, the released code takes
+// ℓ(q1, k2) alone, solo-learn the mean of both directions, each with a queue.
+type MoCo struct {
+	Temperature float64
+}
+
+// NewMoCo returns the temperature of version 2.
+func NewMoCo() MoCo { return MoCo{Temperature: 0.2} }
+
+// Check says what is wrong with the constants, or with a queue of keys that gets
+// batch keys a step: it must hold whole batches.
+func (m MoCo) Check(queue, batch int) error {
+	if err := checkTemperature("MoCo", m.Temperature); err != nil {
+		return err
+	}
+	if batch < 1 || queue < batch || queue%batch != 0 {
+		hint := ""
+		if batch > 0 {
+			hint = fmt.Sprintf(", such as %d", max(1, queue/batch)*batch)
+		}
+		return fmt.Errorf("MoCo's queue of %d keys must be a multiple of the batch of %d; take another queue%s, or another batch", queue, batch, hint)
+	}
+	return nil
+}
+
+// Eval is the mean of both directions, ℓ(q1, k2) against queue2 and ℓ(q2, k1)
+// against queue1: queries and keys n × d, which it normalises, and queues of the
+// keys of a view, m × d in unit rows. It fills those of the gradients that are
+// not nil.
+func (m MoCo) Eval(ws *Workspace, q1, q2, k1, k2, queue1, queue2 []float32, n, d int, dq1, dq2, dk1, dk2 []float32) ContrastTerms {
+	a := m.pair(ws, q1, k2, queue2, n, d, dq1, dk2, 0.5)
+	return mean(a, m.pair(ws, q2, k1, queue1, n, d, dq2, dk1, 0.5))
+}
+
+// Pair is one direction, ℓ(q, k).
+func (m MoCo) Pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []float32) ContrastTerms {
+	return m.pair(ws, q, k, queue, n, d, dq, dk, 1)
+}
+
+func mean(a, b ContrastTerms) ContrastTerms {
+	return ContrastTerms{(a.Total + b.Total) / 2, (a.Accuracy + b.Accuracy) / 2, (a.Positive + b.Positive) / 2}
+}
+
+// queueBlock is how many keys of a queue are met at a time.
+const queueBlock = 2048
+
+// pair meets the queue a block at a time: the scores of all n × m are never held.
+// A row keeps the largest score so far and, relative to it, the sum of the
+// exponentials and of exponential times key, which shrink when a larger score
+// turns up.
+func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []float32, weight float64) ContrastTerms {
+	checkLen("queries and keys", n, d, len(q), len(k))
+	checkGrad(n, d, dq, dk)
+	if len(queue) == 0 || len(queue)%d != 0 {
+		panic(fmt.Sprintf("loss: a queue of %d values, not rows of %d", len(queue), d))
+	}
+	size := len(queue) / d
+	c := &ws.queue
+	c.start(ws, n, d, 1/m.Temperature, dq != nil)
+	c.q, c.k = ws.units[0].Forward(q, n, d), ws.units[1].Forward(k, n, d)
+	parallel.For(c.pieces, c.first)
+	block := min(queueBlock, size)
+	c.scores = tensor.Grow(c.scores, n*block)
+	for lo := 0; lo < size; lo += block {
+		c.cols = min(block, size-lo)
+		keys := kernel.Mat{Data: queue[lo*d:], Rows: c.cols, Cols: d}
+		s := kernel.Mat{Data: c.scores, Rows: n, Cols: c.cols}
+		kernel.Gemm(s, kernel.Mat{Data: c.q, Rows: n, Cols: d}, keys.T(), false)
+		parallel.For(c.pieces, c.meet)
+		if c.grads {
+			kernel.Gemm(kernel.Mat{Data: c.sum, Rows: n, Cols: d}, s, keys, true)
+		}
+	}
+	var t ContrastTerms
+	for i := range n {
+		t.Total += math.Log(c.total[i]) + (float64(c.top[i])-c.positive[i])*c.inverse
+		t.Positive += c.positive[i]
+		if float64(c.top[i]) == c.positive[i] {
+			t.Accuracy++
+		}
+	}
+	nf := float64(n)
+	t.Total, t.Positive, t.Accuracy = t.Total/nf, t.Positive/nf, t.Accuracy/nf
+	c.weight = weight * c.inverse / nf
+	if dk != nil {
+		c.dk = tensor.Grow(ws.du, n*d)
+		ws.du = c.dk
+	}
+	if dq != nil || dk != nil {
+		parallel.For(c.pieces, c.last)
+	}
+	if dq != nil {
+		ws.units[0].Backward(dq, c.sum)
+	}
+	if dk != nil {
+		ws.units[1].Backward(dk, c.dk)
+	}
+	c.dk = nil
+	return t
+}
+
+// queue is the workspace of MoCo.
+type queue struct {
+	n, d, rows, pieces int
+	inverse, weight    float64
+	grads              bool
+
+	q, k     []float32 // n × d, unit rows
+	scores   []float32 // n × cols, of the block under way
+	cols     int
+	positive []float64 // n
+	top      []float32 // n
+	total    []float64 // n: Σ exp((s − top)/T)
+	sum      []float32 // n × d: Σ exp((s − top)/T)·key over the queue, then dq
+	dk       []float32 // n × d or nil
+
+	first, meet, last func(worker, piece int)
+}
+
+func (c *queue) start(ws *Workspace, n, d int, inverse float64, grads bool) {
+	if c.first == nil {
+		c.first, c.meet, c.last = c.firstPiece, c.meetPiece, c.lastPiece
+	}
+	c.n, c.d, c.inverse, c.grads = n, d, inverse, grads
+	c.rows = 4
+	c.pieces = (n + c.rows - 1) / c.rows
+	c.positive, c.total = grow(c.positive, n), grow(c.total, n)
+	c.top = tensor.Grow(c.top, n)
+	c.sum = tensor.Grow(c.sum, n*d)
+	clear(c.sum)
+}
+
+func (c *queue) firstPiece(_, piece int) {
+	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
+		q, k := c.q[i*c.d:][:c.d], c.k[i*c.d:][:c.d]
+		var dot float64
+		for j, v := range q {
+			dot += float64(v) * float64(k[j])
+		}
+		c.top[i] = float32(dot)
+		c.positive[i], c.total[i] = float64(c.top[i]), 1
+	}
+}
+
+func (c *queue) meetPiece(_, piece int) {
+	inverse := float32(c.inverse)
+	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
+		s := c.scores[i*c.cols:][:c.cols]
+		if top, _ := highest(s); !(top <= c.top[i]) {
+			shrink := math.Exp((float64(c.top[i]) - float64(top)) * c.inverse)
+			c.total[i] *= shrink
+			c.top[i] = top
+			if c.grads {
+				for j, v := range c.sum[i*c.d:][:c.d] {
+					c.sum[i*c.d+j] = v * float32(shrink)
+				}
+			}
+		}
+		top := c.top[i]
+		var total float64
+		for j, v := range s {
+			e := exp32((v - top) * inverse)
+			s[j] = e
+			total += float64(e)
+		}
+		c.total[i] += total
+	}
+}
+
+// lastPiece finishes the gradients of the unit rows:
+//
+//	dq_i = (Σ_j p_j·r_j + (p_i − 1)·k_i)/T,  dk_i = (p_i − 1)·q_i/T
+func (c *queue) lastPiece(_, piece int) {
+	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
+		q, k, sum := c.q[i*c.d:][:c.d], c.k[i*c.d:][:c.d], c.sum[i*c.d:][:c.d]
+		p := math.Exp((c.positive[i]-float64(c.top[i]))*c.inverse) / c.total[i]
+		queued, own := float32(c.weight/c.total[i]), float32(c.weight*(p-1))
+		if c.grads {
+			for j, v := range sum {
+				sum[j] = v*queued + k[j]*own
+			}
+		}
+		if c.dk != nil {
+			for j, v := range q {
+				c.dk[i*c.d+j] = v * own
+			}
+		}
+	}
+}
+
+// MoCoV3 is the loss of Chen, Xie and He, "An empirical study of training
+// self-supervised vision transformers" (ICCV 2021, arXiv:2104.02057), Algorithm 1;
+// facebookresearch/moco-v3 moco/builder.py, MoCo.ctr_loss and forward. The keys of
+// the other images of the batch are the negatives. With unit rows,
+//
+//	ℓ(q, k) = 2T · 1/n Σ_i −log( exp(q_i·k_i/T) / Σ_j exp(q_i·k_j/T) )
+//	ℓ = ℓ(q1, k2) + ℓ(q2, k1)
+type MoCoV3 struct {
+	Temperature float64
+}
+
+// NewMoCoV3 returns the temperature of the recipes for small images.
+func NewMoCoV3() MoCoV3 { return MoCoV3{Temperature: 0.2} }
+
+// Check says what is wrong with the constants.
+func (m MoCoV3) Check() error { return checkTemperature("MoCo v3", m.Temperature) }
+
+// Eval computes the loss of the predictions q1, q2 and keys k1, k2 of both views
+// (n × d each), which it normalises, and fills those of the gradients that are not
+// nil. Those of the keys are what a stop-gradient discards.
+func (m MoCoV3) Eval(ws *Workspace, q1, q2, k1, k2 []float32, n, d int, dq1, dq2, dk1, dk2 []float32) ContrastTerms {
+	t := m.Pair(ws, q1, k2, n, d, dq1, dk2)
+	u := m.Pair(ws, q2, k1, n, d, dq2, dk1)
+	total := t.Total + u.Total
+	t = mean(t, u)
+	t.Total = total
+	return t
+}
+
+// Pair is one direction, ℓ(q, k).
+func (m MoCoV3) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) ContrastTerms {
+	checkLen("queries and keys", n, d, len(q), len(k))
+	checkGrad(n, d, dq, dk)
+	uq := kernel.Mat{Data: ws.units[0].Forward(q, n, d), Rows: n, Cols: d}
+	uk := kernel.Mat{Data: ws.units[1].Forward(k, n, d), Rows: n, Cols: d}
+	ws.square = tensor.Grow(ws.square, n*n)
+	g := kernel.Mat{Data: ws.square, Rows: n, Cols: n}
+	kernel.Gemm(g, uq, uk.T(), false)
+	ws.labels = growLabels(ws.labels, n)
+	for i := range ws.labels {
+		ws.labels[i] = int32(i)
+	}
+	factor := 2 * m.Temperature
+	x := &ws.softmax
+	x.scores, x.cols, x.labels = ws.square, n, ws.labels
+	x.inverse, x.weight = 1/m.Temperature, factor/float64(n)
+	if dq != nil || dk != nil {
+		x.grads = ws.square
+	}
+	loss, hits, positive := x.run(n)
+	ws.du = tensor.Grow(ws.du, n*d)
+	du := kernel.Mat{Data: ws.du, Rows: n, Cols: d}
+	if dq != nil {
+		kernel.Gemm(du, g, uk, false)
+		ws.units[0].Backward(dq, ws.du)
+	}
+	if dk != nil {
+		kernel.Gemm(du, g.T(), uq, false)
+		ws.units[1].Backward(dk, ws.du)
+	}
+	nf := float64(n)
+	return ContrastTerms{factor * loss / nf, float64(hits) / nf, positive / nf}
+}
+
+func checkTemperature(what string, t float64) error {
+	if !(t > 0) || math.IsInf(t, 0) {
+		return fmt.Errorf("%s's temperature is %v, but must be above 0; 0.2 is usual", what, t)
+	}
+	return nil
+}
+
+func growLabels(buf []int32, n int) []int32 {
+	if cap(buf) >= n {
+		return buf[:n]
+	}
+	return make([]int32, n)
+}

@@ -17,6 +17,7 @@ type Scratch struct {
 	mid           []uint8
 	before, after []uint8 // lines side by side
 	spare         level
+	middle        imagefile.Image
 }
 
 // takeLUT returns the map still to be applied and resets it; the caller
@@ -77,7 +78,26 @@ func (s *Scratch) apply(img imagefile.Image, d *Draw, size int) {
 	}
 }
 
-// Center makes the picture that evaluation looks at: the shorter side resized
+// longest is how much wider than high, or higher than wide, an image may be
+// before its ends are cut off, which the cut-out middle cannot show anyway.
+const longest = 8
+
+// Plain makes the picture that evaluation looks at, size × size × c: an image of
+// that size as it is; of another the shorter side is resized to size·256/224 and
+// the middle cut out, as is usual for 224 pixels.
+func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
+	if img.W == size && img.H == size {
+		n.ToFloat(dst, img)
+		return
+	}
+	if img.W > longest*img.H || img.H > longest*img.W {
+		CenterCrop(&s.middle, img, min(img.W, longest*img.H), min(img.H, longest*img.W))
+		img = s.middle
+	}
+	s.Center(dst, img, (size*256+112)/224, size, n)
+}
+
+// Center makes a picture without chance: the shorter side resized
 // to short pixels, the middle size × size cut out; dst is size × size × c.
 func (s *Scratch) Center(dst []float32, img imagefile.Image, short, size int, n *Norm) {
 	checkImage(img)

@@ -4,7 +4,7 @@
 // [View] says how one view is distributed; [Scratch.View] draws one and makes
 // it. Each step rounds to 8 bits as Pillow 9.4 does through torchvision 0.14,
 // so that published recipes see the pictures they were tuned on. Pictures made
-// for evaluation, without chance, come from [Scratch.Center].
+// for evaluation, without chance, come from [Scratch.Plain].
 package augment
 
 import (

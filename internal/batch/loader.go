@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"vicreg/internal/augment"
-	"vicreg/internal/imagefile"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
 )
@@ -190,7 +189,6 @@ type Worker struct {
 	pcg     *rand.PCG
 	row     Row
 	scratch augment.Scratch
-	middle  imagefile.Image
 }
 
 // Seed sets Rand to the start of the stream of the keys (package rng).

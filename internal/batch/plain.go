@@ -2,9 +2,6 @@ package batch
 
 import (
 	"slices"
-
-	"vicreg/internal/augment"
-	"vicreg/internal/imagefile"
 )
 
 // PlainConfig says what batches to make for evaluation: each item once, in
@@ -58,25 +55,8 @@ func (s *Source) Plain(c PlainConfig) *Loader {
 		if err != nil {
 			return err
 		}
-		w.plain(row.Views[0], m, c.Size, norm)
+		w.scratch.Plain(row.Views[0], m, c.Size, norm)
 		return nil
 	}
 	return r.Plain(c.Items)
-}
-
-// longest is how much wider than high, or higher than wide, an image may be
-// before its ends are cut off, which the cut-out middle cannot show anyway.
-const longest = 8
-
-// plain writes an image as evaluation sees it.
-func (w *Worker) plain(dst []float32, m imagefile.Image, size int, norm *augment.Norm) {
-	if m.W == size && m.H == size {
-		norm.ToFloat(dst, m)
-		return
-	}
-	if m.W > longest*m.H || m.H > longest*m.W {
-		augment.CenterCrop(&w.middle, m, min(m.W, longest*m.H), min(m.H, longest*m.W))
-		m = w.middle
-	}
-	w.scratch.Center(dst, m, (size*256+112)/224, size, norm)
 }

@@ -141,29 +141,7 @@ func (s *Source) look(i int, f *found, decode bool) {
 		return
 	}
 	f.decoded, f.w, f.h, f.c = true, m.W, m.H, m.C
-	var sum, square [3]uint64 // exact
-	if m.C == 1 {
-		for _, v := range m.Pix {
-			sum[0] += uint64(v)
-			square[0] += uint64(v) * uint64(v)
-		}
-		sum[1], sum[2], square[1], square[2] = sum[0], sum[0], square[0], square[0]
-	} else {
-		for p := m.Pix; len(p) >= 3; p = p[3:] {
-			r, g, b := uint64(p[0]), uint64(p[1]), uint64(p[2])
-			sum[0] += r
-			sum[1] += g
-			sum[2] += b
-			square[0] += r * r
-			square[1] += g * g
-			square[2] += b * b
-		}
-	}
-	pixels := float64(m.W) * float64(m.H)
-	for c := range 3 {
-		f.mean[c] = float64(sum[c]) / pixels / 255
-		f.square[c] = float64(square[c]) / pixels / (255 * 255)
-	}
+	f.mean, f.square = m.Moments()
 }
 
 // conclude sums up in the order of the items, so that the same numbers come out

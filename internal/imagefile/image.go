@@ -56,6 +56,35 @@ func (m Image) Convert(channels int) Image {
 	return out
 }
 
+// Moments returns the mean and the mean square of each of three channels, of
+// pixels in [0, 1]; those of grey are the same three times. The sums are exact.
+func (m Image) Moments() (mean, square [3]float64) {
+	var sum, squares [3]uint64
+	if m.C == 1 {
+		for _, v := range m.Pix {
+			sum[0] += uint64(v)
+			squares[0] += uint64(v) * uint64(v)
+		}
+		sum[1], sum[2], squares[1], squares[2] = sum[0], sum[0], squares[0], squares[0]
+	} else {
+		for p := m.Pix; len(p) >= 3; p = p[3:] {
+			r, g, b := uint64(p[0]), uint64(p[1]), uint64(p[2])
+			sum[0] += r
+			sum[1] += g
+			sum[2] += b
+			squares[0] += r * r
+			squares[1] += g * g
+			squares[2] += b * b
+		}
+	}
+	pixels := float64(m.W) * float64(m.H)
+	for c := range 3 {
+		mean[c] = float64(sum[c]) / pixels / 255
+		square[c] = float64(squares[c]) / pixels / (255 * 255)
+	}
+	return mean, square
+}
+
 // oriented returns the image turned upright, for an EXIF orientation of 1 to 8.
 func (m Image) oriented(orientation int) Image {
 	if orientation < 2 || orientation > 8 {

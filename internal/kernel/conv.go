@@ -25,6 +25,10 @@ func ConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	s.check(len(dx), len(g.D), len(w))
 	busy.Lock()
 	defer busy.Unlock()
+	inputGrad(dx, s, g, w, f)
+}
+
+func inputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	switch {
 	case s.linear():
 		linearInputGrad(dx, s, g, w, f)
@@ -40,6 +44,10 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	s.check(len(src.X), len(g.D), len(dw))
 	busy.Lock()
 	defer busy.Unlock()
+	weightGrad(dw, s, g, src)
+}
+
+func weightGrad(dw []float32, s Conv, g Grad, src Source) {
 	switch {
 	case s.linear():
 		linearWeightGrad(dw, s, g, src)
@@ -48,4 +56,18 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	default:
 		directWeightGrad(dw, s, g, src)
 	}
+}
+
+// ConvGrads does what ConvWeightGrad and ConvInputGrad do.
+func ConvGrads(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Finish) {
+	s.check(len(dx), len(g.D), len(w))
+	s.check(len(src.X), len(g.D), len(dw))
+	busy.Lock()
+	defer busy.Unlock()
+	if s.winogradBoth() {
+		winogradBackward(dx, dw, s, g, src, w, f)
+		return
+	}
+	weightGrad(dw, s, g, src)
+	inputGrad(dx, s, g, w, f)
 }

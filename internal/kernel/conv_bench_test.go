@@ -84,6 +84,7 @@ func BenchmarkConv(b *testing.B) {
 		}
 		run("forward", func() { ConvForward(out, s, src, w, sums) })
 		run("input", func() { ConvInputGrad(dx, s, g, w, f) })
+		run("both", func() { ConvGrads(dx, dw, s, g, src, w, f) })
 		run("weight", func() { ConvWeightGrad(dw, s, g, src) })
 	}
 }

@@ -72,6 +72,23 @@ func (f *fetcher) ahead(b []float32, n int) int {
 	return far
 }
 
+// catchUp fetches what is due and tiles, which fetch as many lines as they are
+// deep, fall behind with.
+func (f *fetcher) catchUp(lines int) {
+	for f.credit >= lines && f.next < f.count {
+		m := &f.list[f.next]
+		some := *m
+		some.Rows = min(m.Rows, lines)
+		prefetchRows(some)
+		f.credit -= lines
+		if m.Rows -= some.Rows; m.Rows == 0 {
+			f.next++
+		} else {
+			m.Data = m.Data[some.Rows*m.Stride:]
+		}
+	}
+}
+
 // multiply computes c = a·b like blockNN, and fetches on the way. With pairs, as
 // in block, a and b are bfloat16.
 func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
@@ -86,6 +103,7 @@ func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars in
 				panel := b[j*k+p*w:]
 				part(pairs, min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p:], ars, 1, panel, w, f.ahead(panel, kb*w), p > 0)
 			}
+			f.catchUp(k * w / lineFloats)
 		}
 		j += w
 	}

@@ -83,7 +83,7 @@ type result struct {
 }
 
 func (c *convCase) run(forward func([]float32, Conv, Source, []float32, *Sums),
-	input func([]float32, Conv, Grad, []float32, Finish), weight func([]float32, Conv, Grad, Source)) result {
+	grads func(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Finish)) result {
 	nan := func(n int) []float32 {
 		s := make([]float32, n)
 		for i := range s {
@@ -105,9 +105,19 @@ func (c *convCase) run(forward func([]float32, Conv, Source, []float32, *Sums),
 		out.dw[i] = float32(i % 7)
 	}
 	forward(out.y, c.Conv, c.src, c.w, out.sum)
-	input(out.dx, c.Conv, c.g, c.w, f)
-	weight(out.dw, c.Conv, c.g, c.src)
+	grads(out.dx, out.dw, c.Conv, c.g, c.src, c.w, f)
 	return out
+}
+
+// apart does what ConvGrads does, one gradient after the other.
+func apart(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Finish) {
+	ConvInputGrad(dx, s, g, w, f)
+	ConvWeightGrad(dw, s, g, src)
+}
+
+func plainConvGrads(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Finish) {
+	plainConvInputGrad(dx, s, g, w, f)
+	plainConvWeightGrad(dw, s, g, src)
 }
 
 func (got result) close(t *testing.T, want result, tol float64) {
@@ -225,16 +235,17 @@ func (s Conv) String() string {
 // small shapes take every way: pieces small and many, then the ways for many
 // channels.
 func eachRoute(f func(route string)) {
-	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats}
+	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats, bothFloats}
 	set := func(v []int) {
 		pieceFloats, wideWeights, winogradFloats, winogradSmall = v[0], v[1], v[2], v[3]
-		winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats = v[4], v[5], v[6], v[7], v[8]
+		winogradGroup, winogradTiles, splitFloats, groupFloats = v[4], v[5], v[6], v[7]
+		streamFloats, bothFloats = v[8], v[9]
 	}
 	defer set(keep)
 	f("as chosen")
-	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7], 0})
+	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7], 0, 4 << 10})
 	f("small pieces")
-	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12, keep[8]})
+	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12, keep[8], keep[9]})
 	f("by channels")
 }
 
@@ -255,13 +266,14 @@ func TestConv(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, s := range testShapes(90) {
 			c := randomCase(r, s)
-			want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+			want := c.run(plainConvForward, plainConvGrads)
 			eachRoute(func(route string) {
 				t.Run(s.String()+" "+route, func(t *testing.T) {
 					SetWinograd(false)
-					c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 2e-6)
+					c.run(ConvForward, apart).close(t, want, 2e-6)
 					if SetWinograd(true); s.winograd(true) {
-						c.run(ConvForward, ConvInputGrad, ConvWeightGrad).close(t, want, 5e-6)
+						c.run(ConvForward, apart).close(t, want, 5e-6)
+						c.run(ConvForward, ConvGrads).close(t, want, 5e-6)
 					}
 				})
 			})
@@ -281,10 +293,11 @@ func TestConvWorkers(t *testing.T) {
 				for _, on := range []bool{false, true} {
 					SetWinograd(on)
 					parallel.SetWorkers(1)
-					one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+					one, both := c.run(ConvForward, apart), c.run(ConvForward, ConvGrads)
 					for _, n := range []int{2, 3} {
 						parallel.SetWorkers(n)
-						c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
+						c.run(ConvForward, apart).same(t, one)
+						c.run(ConvForward, ConvGrads).same(t, both)
 					}
 				}
 			})
@@ -340,6 +353,7 @@ func TestConvAllocations(t *testing.T) {
 				ConvForward(y, s, c.src, c.w, sums)
 				ConvInputGrad(dx, s, c.g, c.w, f)
 				ConvWeightGrad(dw, s, c.g, c.src)
+				ConvGrads(dx, dw, s, c.g, c.src, c.w, f)
 			})
 			if n != 0 {
 				t.Errorf("%v, winograd %v: %v allocations", s, on, n)

@@ -9,7 +9,7 @@ func tileShape(rem int) (rows, cols int) {
 	case cpu.AVX512 && rem > 16:
 		return 14, 32
 	case cpu.AVX512:
-		return 14, 16
+		return 28, 16
 	case cpu.AVX2:
 		return 6, 16
 	}

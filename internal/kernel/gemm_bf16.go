@@ -114,6 +114,9 @@ func plainTileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, ak
 	}
 }
 
+// rowsBF16 is the most rows of a tile of pairs, of 16 columns too.
+const rowsBF16 = 14
+
 // packPairs packs b like packB, as pairs: panel after panel of half(k) rows.
 // temp is room for packB.
 func packPairs(dst, temp []float32, b Mat) {

@@ -97,15 +97,15 @@ func TestConvBF16(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 5))
 	for _, s := range testShapes(60) {
 		c := randomCase(r, s)
-		want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+		want := c.run(plainConvForward, plainConvGrads)
 		c.Precision = BF16
 		eachRoute(func(route string) {
 			t.Run(s.String()+" "+route, func(t *testing.T) {
 				parallel.SetWorkers(1)
-				one := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+				one := c.run(ConvForward, apart)
 				one.close(t, want, 2e-2)
 				parallel.SetWorkers(3)
-				c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, one)
+				c.run(ConvForward, apart).same(t, one)
 			})
 		})
 	}
@@ -126,9 +126,9 @@ func TestBF16Missing(t *testing.T) {
 		}
 		if !HasBF16() {
 			c.Precision = Float32
-			want := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+			want := c.run(ConvForward, apart)
 			c.Precision = BF16
-			c.run(ConvForward, ConvInputGrad, ConvWeightGrad).same(t, want)
+			c.run(ConvForward, apart).same(t, want)
 		}
 	}
 }

@@ -78,10 +78,13 @@ func part(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, a
 
 // anyTile computes a whole tile.
 func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
-	if pairs {
-		tileBF16(rows, cols, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
-	} else {
+	if !pairs {
 		tile(rows, cols, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
+		return
+	}
+	for r := 0; r < rows; r += rowsBF16 {
+		tileBF16(min(rows-r, rowsBF16), cols, k, c[r*crs:], crs, a[r*ars:], ars, aks, b, brs, ahead, accumulate)
+		ahead = 0
 	}
 }
 
@@ -90,7 +93,7 @@ func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, a
 func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	const deep = 64
 	var bt [deep * 32]float32
-	var ct [14 * 32]float32
+	var ct [14 * 32]float32 // or 28 × 16
 	for p := 0; p < k; p += deep {
 		kp := min(deep, k-p)
 		for q := range kp {

@@ -24,7 +24,7 @@ package kernel
 //go:noescape
 func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
-// tileAVX512x16 computes a tile of 1 to 14 rows × 16 columns; strides count bytes:
+// tileAVX512x16 computes a tile of 1 to 28 rows × 16 columns; strides count bytes:
 //
 //	for i := range rows {
 //		for j := range 16 {

@@ -33,6 +33,7 @@ type winogradJob struct {
 	sums     bool
 	bands    bands // of rows of tiles
 	workers  int
+	both     *both // backward: the weight gradient too, or nil
 
 	// for many channels: see winograd_wide.go
 	v            []float32 // [positions][tiles of the group][c]
@@ -60,6 +61,9 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
 	perTile := j.positions()*(c16+block) + j.tile*j.tile*block
 	rows := max(1, winogradFloats/perTile/j.across)
+	if j.both != nil {
+		rows = max(1, bothFloats/(36*(c16+block))/j.across)
+	}
 	down := j.tiles(j.h)
 	j.bands = cut(n, down, min(rows, (n*down+3)/4), 1)
 	images, rows := j.bands.images, j.bands.rows
@@ -67,19 +71,27 @@ func (j *winogradJob) run(n int, sums *Sums) {
 
 	blocks := (j.k + winogradBlock - 1) / winogradBlock
 	j.uPlane = oddLines(j.c * block)
-	sharedArena.reset(room(blocks * 36 * j.uPlane))
+	pieces, duLen := j.bands.count(), 0
+	if j.both != nil {
+		duLen = j.both.lay(pieces, j.k, j.c)
+	}
+	sharedArena.reset(room(blocks*36*j.uPlane, duLen))
 	j.u = sharedArena.take(blocks * 36 * j.uPlane)
-	image := j.pixels(rows) * j.in.width() * c16
+	_, image := j.images(j.bands)
 	reserve(room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16), j.positions()*oddLines(tiles*block),
-		j.tile*j.tile*j.across*block, 2*j.k))
+		max(j.tile*j.tile*j.across*block, j.pixels(rows)*j.in.width()*block), 2*j.k))
 	parallel.For((j.k+31)/32, winogradPack)
 
 	j.workers = parallel.Workers()
-	pieces := j.bands.count()
 	if j.sums {
 		zeroPartials(pieces * 2 * j.k)
 	}
-	parallel.For(pieces, winogradPiece)
+	if j.both != nil {
+		j.both.du = sharedArena.take(duLen)
+		parallel.For(j.both.parts, winogradPart)
+	} else {
+		parallel.For(pieces, winogradPiece)
+	}
 	if j.sums {
 		addPartials(sums, pieces, j.k)
 	}
@@ -141,16 +153,20 @@ func winogradPiece(worker, piece int) {
 	tiles := (b.n1 - b.n0) * rows * j.across
 	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
 
-	img := m.take(j.pixels(rows) * j.in.width() * c16)
+	one, all := j.images(j.bands)
+	img := m.take(all)
 	vPlane, mPlane := oddLines(tiles*c16), oddLines(tiles*block)
 	v, prod := m.take(j.positions()*vPlane), m.take(j.positions()*mPlane)
 	for n := b.n0; n < b.n1; n++ {
 		j.transformImage(v[(n-b.n0)*rows*j.across*c16:], c16, vPlane, img, n, b.y0, b.y1)
+		if j.both != nil && n+1 < b.n1 {
+			img = img[one:]
+		}
 	}
 
 	var f fetcher
 	j.fetchOutput(&f, b)
-	if next := piece + j.workers; next < j.bands.count() {
+	if next := piece + j.workers; j.both == nil && next < j.bands.count() {
 		j.fetchInput(&f, j.bands.at(next))
 	}
 	f.plan(j.positions() * steps(tiles, j.k))

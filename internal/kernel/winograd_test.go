@@ -60,10 +60,10 @@ func TestWinogradError(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		s := Conv{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: stride, Pad: 1}
 		c := &convCase{Conv: s, src: Source{X: normal(r, s.InLen()), ReLU: true}, g: Grad{D: normal(r, s.OutLen())}, w: normal(r, s.WeightLen())}
-		want := c.run(plainConvForward, plainConvInputGrad, plainConvWeightGrad)
+		want := c.run(plainConvForward, plainConvGrads)
 		for _, on := range []bool{false, true} {
 			SetWinograd(on)
-			got := c.run(ConvForward, ConvInputGrad, ConvWeightGrad)
+			got := c.run(ConvForward, apart)
 			t.Logf("stride %d, winograd %v: %.1e %.1e %.1e", stride, on, relative(got.y, want.y), relative(got.dx, want.dx), relative(got.dw, want.dw))
 			if on {
 				check.Close(t, "y", got.y, want.y, 1.4e-6)

@@ -196,9 +196,10 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 		r.k[c] = float32(-a*dBeta/m - float64(b)*mean)
 	}
 	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
-	kernel.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)
 	if dx != nil {
-		kernel.ConvInputGrad(dx, s, g, u.Weight.Value, f)
+		kernel.ConvGrads(dx, u.Weight.Grad, s, g, in.Source, u.Weight.Value, f)
+	} else {
+		kernel.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)
 	}
 	p.done(r)
 }

@@ -17,7 +17,7 @@ var c = build.NewContext()
 func main() {
 	c.ConstraintExpr("amd64")
 	tile("tileAVX512x32", 14, avx512(2))
-	tile("tileAVX512x16", 14, avx512(1))
+	tile("tileAVX512x16", 28, avx512(1))
 	tile("tileAVX2x16", 6, avx2())
 	packRows(32)
 	packRows(16)

@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"kernel", "augment", "pack"},
 	{"tensor", "dataset"},
 	{"nn", "batch"},
-	{"model", "loss", "optim", "checkpoint", "pairs"},
+	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},
 	{"method", "eval"},
 	{"pretrained"},

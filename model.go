@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"slices"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
@@ -16,7 +17,7 @@ import (
 	"vicreg/internal/pretrained"
 )
 
-// Model is a trained encoder with its expander. One goroutine uses it at a time.
+// Model is a trained encoder with its expander, one branch of a run. One goroutine uses it at a time.
 type Model struct{ file *pretrained.Model }
 
 // Info describes a model.
@@ -40,8 +41,16 @@ type Info struct {
 }
 
 // Open loads the model of a run's folder or a model.safetensors file.
-func Open(path string) (*Model, error) {
-	file, err := pretrained.Open(path)
+func Open(path string) (*Model, error) { return OpenBranch(path, "a") }
+
+// OpenBranch is Open for branch "a" or "b" of a run whose branches have weights
+// of their own.
+func OpenBranch(path, branch string) (*Model, error) {
+	i := slices.Index([]string{"a", "b"}, branch)
+	if i < 0 {
+		return nil, fmt.Errorf("unknown branch %q; known: a, b", branch)
+	}
+	file, err := pretrained.Open(path, i)
 	if err != nil {
 		return nil, err
 	}

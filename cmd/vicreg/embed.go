@@ -27,6 +27,8 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	var (
 		o   vicreg.EmbedOptions
 		out string
+
+		branch string
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -36,6 +38,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 256, "`images` at once")
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
+	branchFlag(flags, &branch)
 	config.machine()
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		data, threads, workers, err := config.source()
@@ -46,6 +49,8 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usagef("--out %q must name a file that ends in .npy", out)
 		case o.Layer != "representation" && o.Layer != "embedding":
 			return usagef("--layer %q is unknown; known: representation, embedding", o.Layer)
+		case branch != "a" && branch != "b":
+			return usagef("--branch %q is unknown; known: a, b", branch)
 		case o.Batch < 1:
 			return usagef("--batch is %d, but must be at least 1", o.Batch)
 		}
@@ -55,7 +60,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		}
 		warnPrecision(p)
 		o.Threads, o.Workers = threads, workers
-		m, err := vicreg.Open(args[0])
+		m, err := vicreg.OpenBranch(args[0], branch)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ scored on its test part, or on a share held out where it has none.`,
 	var (
 		o      vicreg.EvalOptions
 		asJSON bool
+		branch string
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -34,6 +35,7 @@ scored on its test part, or on a share held out where it has none.`,
 	config.holdout()
 	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
+	branchFlag(flags, &branch)
 	config.machine()
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -44,11 +46,14 @@ scored on its test part, or on a share held out where it has none.`,
 		if o.K < 1 {
 			return usagef("--k is %d, but must be at least 1", o.K)
 		}
+		if branch != "a" && branch != "b" {
+			return usagef("--branch %q is unknown; known: a, b", branch)
+		}
 		if !(o.Temperature > 0) {
 			return usagef("--temperature is %v, but must be above 0", o.Temperature)
 		}
 		o.Threads, o.Workers = threads, workers
-		m, err := vicreg.Open(args[0])
+		m, err := vicreg.OpenBranch(args[0], branch)
 		if err != nil {
 			return err
 		}

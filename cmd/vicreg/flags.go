@@ -57,6 +57,22 @@ func (f *configFlags) encoder() {
 	bind(f, i, "channels", "1 grey, 3 colour, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
 }
 
+// branches binds the flags of a second branch.
+func (f *configFlags) branches() {
+	s, i := f.flags.String, f.flags.Int
+	b := func(c *recipe.Config) *recipe.Encoder {
+		if c.EncoderB == nil {
+			c.EncoderB = new(recipe.Encoder)
+		}
+		return c.EncoderB
+	}
+	bind(f, s, "branches", "shared: both views go through the same weights; separate: each has its own", func(c *recipe.Config) *string { return &c.Branches })
+	bind(f, s, "encoder-a", "`architecture` of the first branch, as --encoder", func(c *recipe.Config) *string { return &c.Encoder.Arch })
+	bind(f, s, "encoder-b", "`architecture` of the second branch, if it is another; branches are separate then", func(c *recipe.Config) *string { return &b(c).Arch })
+	bind(f, i, "width-b", "`channels` of the second encoder's first stage", func(c *recipe.Config) *int { return &b(c).Width })
+	bind(f, s, "expander-b", "`widths` of the second branch's expander; the last must be the first branch's", func(c *recipe.Config) *string { return &c.ExpanderB })
+}
+
 func (f *configFlags) expander() {
 	bind(f, f.flags.String, "expander", "`widths` of the expander's layers, such as 8192-8192-8192", func(c *recipe.Config) *string { return &c.Expander })
 }
@@ -133,4 +149,9 @@ func (f *configFlags) source() (data recipe.Data, threads, workers int, err erro
 		return data, 0, 0, usageError{err}
 	}
 	return c.Data, c.Threads, c.Workers, nil
+}
+
+// branchFlag registers the flag that chooses a branch of a run.
+func branchFlag(flags *pflag.FlagSet, branch *string) {
+	flags.StringVar(branch, "branch", "a", "which `branch` of a run whose branches are separate: a or b")
 }

@@ -43,19 +43,28 @@ epochs done and scores. The run need not have ended.`,
 
 // runInfo is what a run folder says.
 type runInfo struct {
-	Folder             string          `json:"folder"`
-	Finished           bool            `json:"finished"`
-	EpochsDone         int             `json:"epochs_done"`
-	Epochs             int             `json:"epochs"`
-	EncoderParameters  int             `json:"encoder_parameters"`
-	ExpanderParameters int             `json:"expander_parameters"`
-	Features           int             `json:"features"`
-	ForwardFlops       int             `json:"forward_flops"` // of the encoder on one image; a multiply-add is two
-	Summary            *runlog.Summary `json:"summary,omitempty"`
-	LastEpoch          *runlog.Epoch   `json:"last_epoch,omitempty"`
+	Folder     string          `json:"folder"`
+	Finished   bool            `json:"finished"`
+	EpochsDone int             `json:"epochs_done"`
+	Epochs     int             `json:"epochs"`
+	branchInfo                 // of the only branch, or of the first
+	Branches   []branchInfo    `json:"branches,omitempty"` // both, if they have weights of their own
+	Summary    *runlog.Summary `json:"summary,omitempty"`
+	LastEpoch  *runlog.Epoch   `json:"last_epoch,omitempty"`
 
 	config recipe.Config
 	yaml   []byte
+}
+
+// branchInfo describes the networks of a branch.
+type branchInfo struct {
+	Encoder            string `json:"encoder"`
+	Input              []int  `json:"input"` // shape of one item
+	EncoderParameters  int    `json:"encoder_parameters"`
+	Expander           string `json:"expander"`
+	ExpanderParameters int    `json:"expander_parameters"`
+	Features           int    `json:"features"`
+	ForwardFlops       int    `json:"forward_flops"` // of the encoder on one item; a multiply-add is two
 }
 
 func readRun(folder string) (*runInfo, error) {
@@ -96,17 +105,30 @@ func (r *runInfo) network() error {
 	if c.Channels == 0 { // stopped before it had looked at the images
 		c.Channels = 3
 	}
-	encoder, err := model.New(method.EncoderConfig(c, 0), nil)
-	if err != nil {
-		return err
+	branches := 1
+	if c.Separate() {
+		branches = 2
 	}
-	expander, err := model.NewExpander(encoder.Dim(), c.Expander, nil)
-	if err != nil {
-		return err
+	for i := range branches {
+		config := method.EncoderConfig(c, i)
+		encoder, err := model.New(config, nil)
+		if err != nil {
+			return err
+		}
+		expander, err := model.NewExpander(encoder.Dim(), c.ExpanderOf(i), nil)
+		if err != nil {
+			return err
+		}
+		r.Branches = append(r.Branches, branchInfo{
+			Encoder: c.EncoderOf(i).Arch, Input: config.Input, EncoderParameters: model.Count(encoder.Params()),
+			Expander: c.ExpanderOf(i), ExpanderParameters: model.Count(expander.Params()), Features: encoder.Dim(),
+			ForwardFlops: encoder.Flops(append([]int{1}, config.Input...)...),
+		})
 	}
-	r.EncoderParameters, r.ExpanderParameters = model.Count(encoder.Params()), model.Count(expander.Params())
-	r.Features = encoder.Dim()
-	r.ForwardFlops = encoder.Flops(1, c.Size, c.Size, c.Channels)
+	r.branchInfo = r.Branches[0]
+	if branches == 1 {
+		r.Branches = nil
+	}
 	return nil
 }
 
@@ -123,10 +145,16 @@ func (r *runInfo) print() error {
 	if c.Channels == 0 {
 		channels = "?"
 	}
-	fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %s in, %d features out\n", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
-		c.Size, c.Size, channels, r.Features)
-	fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(r.EncoderParameters)/1e6, float64(r.ForwardFlops)/1e9)
-	fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", c.Expander, float64(r.ExpanderParameters)/1e6)
+	branches := r.Branches
+	if branches == nil {
+		branches = []branchInfo{r.branchInfo}
+	}
+	for i, b := range branches {
+		e := c.EncoderOf(i)
+		fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %s in, %d features out\n", e.Arch, e.Width, e.Stem, c.Size, c.Size, channels, b.Features)
+		fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(b.EncoderParameters)/1e6, float64(b.ForwardFlops)/1e9)
+		fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", b.Expander, float64(b.ExpanderParameters)/1e6)
+	}
 	if e := r.LastEpoch; e != nil {
 		fmt.Fprintf(w, "epoch %d\tloss %.4g", e.Epoch, e.Loss)
 		for _, t := range e.Terms {

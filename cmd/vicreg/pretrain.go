@@ -51,6 +51,7 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`")
 	config.encoder()
 	config.expander()
+	config.branches()
 	config.batch()
 	config.run()
 	config.loss()
@@ -138,6 +139,9 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		}
 	}
 	config.apply(&c)
+	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {
+		c.Branches = "separate"
+	}
 	if f.out != "" {
 		c.Out = f.out
 	}
@@ -153,6 +157,9 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 // contradiction finds a given flag that the rest of the configuration leaves
 // without effect.
 func contradiction(given []string, c *vicreg.Config) error {
+	if slices.Contains(given, "encoder") && slices.Contains(given, "encoder-a") {
+		return usagef("--encoder and --encoder-a are the same; give one")
+	}
 	for _, name := range given {
 		switch optimizer := c.Optimizer.Name; {
 		case name == "trust" && optimizer != "lars":

@@ -5,6 +5,7 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"vicreg/internal/kernel"
@@ -73,25 +74,45 @@ func Archs() []string {
 	return names
 }
 
+// find returns the family of an encoder that reads items of a shape.
+func find(arch string, input []int) (family, error) {
+	for _, f := range families {
+		if !slices.Contains(f.archs, arch) {
+			continue
+		}
+		if len(input) != f.rank {
+			var fit []string
+			for _, f := range families {
+				if len(input) == f.rank {
+					fit = append(fit, f.archs...)
+				}
+			}
+			return family{}, fmt.Errorf("encoder %s reads %s, which the data here are not; encoders for them: %s", arch, f.input, strings.Join(fit, ", "))
+		}
+		return f, nil
+	}
+	return family{}, fmt.Errorf("unknown encoder %q; known: %s", arch, strings.Join(Archs(), ", "))
+}
+
+// Check returns what is wrong with an encoder's name, or with its reading items
+// of a shape, of which only the number of dimensions matters.
+func Check(arch string, input []int) error {
+	_, err := find(arch, input)
+	return err
+}
+
 // New builds an encoder. Its weights are initialised from rng, or zero, to be
 // loaded, if that is nil.
 func New(c Config, rng *rand.Rand) (Encoder, error) {
-	for _, f := range families {
-		for _, arch := range f.archs {
-			if arch != c.Arch {
-				continue
-			}
-			if len(c.Input) != f.rank {
-				return nil, fmt.Errorf("encoder %s reads %s, but an item here is of shape %v; take another encoder for it", c.Arch, f.input, c.Input)
-			}
-			e, err := f.build(c, rng)
-			if err != nil {
-				return nil, err // not a nil pointer in an interface
-			}
-			return e, nil
-		}
+	f, err := find(c.Arch, c.Input)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("unknown encoder %q: known are %s", c.Arch, strings.Join(Archs(), ", "))
+	e, err := f.build(c, rng)
+	if err != nil {
+		return nil, err // not a nil pointer in an interface
+	}
+	return e, nil
 }
 
 // Count returns the number of values in some parameters.

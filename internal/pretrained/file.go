@@ -69,15 +69,18 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 	return safetensors.WriteFile(path, tensors, meta.encode())
 }
 
-// Open reads the model of a run's folder, or of a file.
-func Open(path string) (*Model, error) {
+// Open reads the model of branch 0 or 1 of a run's folder, or that of a file.
+func Open(path string, branch int) (*Model, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the model: %w", err)
 	}
 	if st.IsDir() {
-		file := filepath.Join(path, runlog.ModelFile)
+		file := filepath.Join(path, runlog.ModelFiles[branch])
 		if _, err := os.Stat(file); err != nil {
+			if _, first := os.Stat(filepath.Join(path, runlog.ModelFile)); first == nil {
+				return nil, fmt.Errorf("%s has no branch b: its views went through the same weights, those of branch a", path)
+			}
 			return nil, fmt.Errorf("%s has no %s: either it is no run folder, or its run has not ended (--resume %s goes on with it)", path, runlog.ModelFile, path)
 		}
 		path = file

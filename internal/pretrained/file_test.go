@@ -42,7 +42,7 @@ func saved(t *testing.T) (path string, meta Meta, encoder model.Encoder, expande
 func TestOpenGivesBackTheModel(t *testing.T) {
 	path, meta, encoder, expander := saved(t)
 	for _, p := range []string{path, filepath.Dir(path)} {
-		m, err := Open(p)
+		m, err := Open(p, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,17 +95,17 @@ func TestFileIsTorchvisions(t *testing.T) {
 
 func TestOpenSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "has no model.safetensors: either") {
+	if _, err := Open(dir, 0); err == nil || !strings.Contains(err.Error(), "has no model.safetensors: either") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Open(filepath.Join(dir, "x")); !os.IsNotExist(err) && (err == nil || !strings.Contains(err.Error(), "cannot open the model")) {
+	if _, err := Open(filepath.Join(dir, "x"), 0); !os.IsNotExist(err) && (err == nil || !strings.Contains(err.Error(), "cannot open the model")) {
 		t.Errorf("no file: %v", err)
 	}
 	path := filepath.Join(dir, "other.safetensors")
 	if err := safetensors.WriteFile(path, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "not a model that vicreg wrote") {
+	if _, err := Open(path, 0); err == nil || !strings.Contains(err.Error(), "not a model that vicreg wrote") {
 		t.Errorf("another file: %v", err)
 	}
 }

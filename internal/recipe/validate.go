@@ -61,8 +61,8 @@ func (c *Config) validateBranches() error {
 		if dims[b] = widths[len(widths)-1]; dims[b] < 2 {
 			return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, dims[b])
 		}
-		if e := c.EncoderOf(b); !slices.Contains(model.Archs(), e.Arch) {
-			return fmt.Errorf("unknown encoder %q; known: %s", e.Arch, strings.Join(model.Archs(), ", "))
+		if err := model.Check(c.EncoderOf(b).Arch, c.InputOf(b)); err != nil {
+			return err
 		}
 	}
 	if dims[0] != dims[1] {
@@ -81,7 +81,6 @@ func (c *Config) validateNames() error {
 	}{
 		{"method", c.Method, methods},
 		{"branches", c.Branches, sharings},
-		{"encoder", c.Encoder.Arch, model.Archs()},
 		{"stem", c.Encoder.Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},

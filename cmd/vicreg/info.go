@@ -120,9 +120,9 @@ func (r *runInfo) network() error {
 			return err
 		}
 		r.Branches = append(r.Branches, branchInfo{
-			Encoder: c.EncoderOf(i).Arch, Input: config.Input, EncoderParameters: model.Count(encoder.Params()),
+			Encoder: c.EncoderOf(i).Arch, Input: config.Input.Shape, EncoderParameters: model.Count(encoder.Params()),
 			Expander: c.ExpanderOf(i), ExpanderParameters: model.Count(expander.Params()), Features: encoder.Dim(),
-			ForwardFlops: encoder.Flops(append([]int{1}, config.Input...)...),
+			ForwardFlops: encoder.Flops(append([]int{1}, config.Input.Shape...)...),
 		})
 	}
 	r.branchInfo = r.Branches[0]

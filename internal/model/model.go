@@ -39,29 +39,55 @@ type Encoder interface {
 // Config says which encoder, and what it reads.
 type Config struct {
 	Arch  string // one of Archs
-	Width int    // of a residual network: channels of the first stage; of others: 0, or another width than the usual
-	Stem  string // of a residual network: small or imagenet
+	Width int    // of a residual network: channels of the first stage; of a perceptron: all its layers', 0: the usual; unused by transformers
+	Stem  string // of a residual network: small, imagenet, or large for waveforms
 	Patch int    // of a vision transformer: pixels, width and height; 0: by the size of the images
 
 	// ZeroInitResidual starts every residual block as the identity.
 	ZeroInitResidual bool
 
-	// Input is the shape of one item: h × w × c of an image, t × c of a
-	// waveform or a series, t of a text, f of numbers.
-	Input []int
+	Input Input
 }
+
+// Input is what an encoder reads: its kind, and the shape of one item.
+type Input struct {
+	Kind  Kind  `json:"kind"`
+	Shape []int `json:"shape"` // as Kind says
+}
+
+// Kind is a kind of items.
+type Kind string
+
+const (
+	Images    Kind = "images"    // h × w × c; spectrograms, mels × frames × 1, too
+	Sequences Kind = "sequences" // t × c: waveforms and series
+	Numbers   Kind = "numbers"   // f: columns of a table, embeddings of another system
+	Texts     Kind = "texts"     // t token numbers: 0 is padding, byte + 1 a byte
+)
+
+// ImageInput is that of images of size × size.
+func ImageInput(size, channels int) Input { return Input{Images, []int{size, size, channels}} }
 
 // family is a kind of encoders.
 type family struct {
 	archs []string
-	input string // what it reads, for people
-	rank  int    // of an item's shape
+	input Kind
 	build func(Config, *rand.Rand) (Encoder, error)
 }
 
 var families = []family{
-	{Archs2D(), "images", 3, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input[2], ZeroInitResidual: c.ZeroInitResidual}, rng)
+	{Archs2D(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
+		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[2], ZeroInitResidual: c.ZeroInitResidual}, rng)
+	}},
+	{Archs1D(), Sequences, func(c Config, rng *rand.Rand) (Encoder, error) {
+		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], ZeroInitResidual: c.ZeroInitResidual}, rng)
+	}},
+	{[]string{"mlp"}, Numbers, func(c Config, rng *rand.Rand) (Encoder, error) {
+		m := MLPConfig{Features: c.Input.Shape[0]}
+		if c.Width > 0 {
+			m.Widths = []int{c.Width, c.Width, c.Width}
+		}
+		return NewMLPEncoder(m, rng)
 	}},
 }
 
@@ -74,37 +100,42 @@ func Archs() []string {
 	return names
 }
 
-// find returns the family of an encoder that reads items of a shape.
-func find(arch string, input []int) (family, error) {
+// ArchsFor names the encoders of a kind of items.
+func ArchsFor(k Kind) []string {
+	var names []string
+	for _, f := range families {
+		if f.input == k {
+			names = append(names, f.archs...)
+		}
+	}
+	return names
+}
+
+// find returns the family of an encoder that reads a kind of items.
+func find(arch string, k Kind) (family, error) {
 	for _, f := range families {
 		if !slices.Contains(f.archs, arch) {
 			continue
 		}
-		if len(input) != f.rank {
-			var fit []string
-			for _, f := range families {
-				if len(input) == f.rank {
-					fit = append(fit, f.archs...)
-				}
-			}
-			return family{}, fmt.Errorf("encoder %s reads %s, which the data here are not; encoders for them: %s", arch, f.input, strings.Join(fit, ", "))
+		if f.input != k {
+			return family{}, fmt.Errorf("encoder %s reads %s, but the data here are %s; encoders for them: %s", arch, f.input, k, strings.Join(ArchsFor(k), ", "))
 		}
 		return f, nil
 	}
 	return family{}, fmt.Errorf("unknown encoder %q; known: %s", arch, strings.Join(Archs(), ", "))
 }
 
-// Check returns what is wrong with an encoder's name, or with its reading items
-// of a shape, of which only the number of dimensions matters.
-func Check(arch string, input []int) error {
-	_, err := find(arch, input)
+// Check returns what is wrong with an encoder's name, or with its reading a kind
+// of items.
+func Check(arch string, k Kind) error {
+	_, err := find(arch, k)
 	return err
 }
 
 // New builds an encoder. Its weights are initialised from rng, or zero, to be
 // loaded, if that is nil.
 func New(c Config, rng *rand.Rand) (Encoder, error) {
-	f, err := find(c.Arch, c.Input)
+	f, err := find(c.Arch, c.Input.Kind)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func source(n int) *batch.Source {
 
 // An encoder that has unlearned everything is told from one that has not begun.
 func TestScoreTellsTrainedFromUntrained(t *testing.T) {
-	c := model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: []int{12, 12, 1}}
+	c := model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(12, 1)}
 	var encoders [2]model.Encoder
 	for i := range encoders {
 		var err error

@@ -138,7 +138,7 @@ func (m *Meta) Untrained() (model.Encoder, error) {
 }
 
 // Channels returns those of the images that the encoder reads.
-func (m *Meta) Channels() int { return m.Encoder.Input[2] }
+func (m *Meta) Channels() int { return m.Encoder.Input.Shape[2] }
 
 // encode spells the metadata so that a reader in any language can use it.
 func (m *Meta) encode() map[string]string {
@@ -166,7 +166,7 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	case format:
 	case firstFormat:
 		meta["patch"], meta["branch"] = "0", "0"
-		meta["input"] = fmt.Sprintf("[%s,%s,%s]", meta["size"], meta["size"], meta["channels"])
+		meta["input"] = fmt.Sprintf(`{"kind":"images","shape":[%s,%s,%s]}`, meta["size"], meta["size"], meta["channels"])
 	default:
 		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %q, not %q", meta["format"], format)
 	}
@@ -197,7 +197,7 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	if err != nil {
 		return err
 	}
-	if in := m.Encoder.Input; len(in) != 3 || in[0] != m.Size || in[1] != m.Size || in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
+	if in := m.Encoder.Input.Shape; len(in) != 3 || in[0] != m.Size || in[1] != m.Size || in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
 		return fmt.Errorf("its metadata is contradictory: input %v, mean %v, std %v, size %d", in, m.Mean, m.Std, m.Size)
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 
 func saved(t *testing.T) (path string, meta Meta, encoder model.Encoder, expander *model.Expander) {
 	t.Helper()
-	meta = Meta{Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: []int{20, 20, 3}, ZeroInitResidual: true},
+	meta = Meta{Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(20, 3), ZeroInitResidual: true},
 		Expander: "16-8", Size: 20, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{1, 2, 1.0 / 3}, Dataset: "photos", Images: 12, Epochs: 3, Seed: 1 << 63}
 	encoder, err := method.NewEncoder(meta.Encoder, meta.Seed, 0)
 	if err != nil {

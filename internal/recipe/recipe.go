@@ -14,6 +14,7 @@ import (
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
+	"vicreg/internal/model"
 )
 
 // Config is everything a run is. Its YAML form is the file in a run's folder
@@ -159,8 +160,9 @@ func (c *Config) ExpanderOf(branch int) string {
 	return c.Expander
 }
 
-// InputOf returns the shape of one item of a branch; the channels must be known.
-func (c *Config) InputOf(branch int) []int { return []int{c.Size, c.Size, c.Channels} }
+// InputOf returns what the encoder of branch 0 or 1 reads. Its shape holds once
+// the channels are known.
+func (c *Config) InputOf(branch int) model.Input { return model.ImageInput(c.Size, c.Channels) }
 
 // released are the two views of the released code.
 func released() Views {

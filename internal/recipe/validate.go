@@ -12,7 +12,7 @@ import (
 var (
 	methods    = []string{"vicreg"}
 	sharings   = []string{"shared", "separate"}
-	stems      = []string{"small", "imagenet"}
+	stems      = []string{"small", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
 	labelings  = []string{"auto", "folders", "none"}
 	precisions = []string{"float32", "bf16"}
@@ -61,7 +61,7 @@ func (c *Config) validateBranches() error {
 		if dims[b] = widths[len(widths)-1]; dims[b] < 2 {
 			return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, dims[b])
 		}
-		if err := model.Check(c.EncoderOf(b).Arch, c.InputOf(b)); err != nil {
+		if err := model.Check(c.EncoderOf(b).Arch, c.InputOf(b).Kind); err != nil {
 			return err
 		}
 	}

@@ -16,9 +16,10 @@ func KaimingNormal(rng *rand.Rand, w *Param) {
 }
 
 // LinearUniform fills a linear layer's weight, and its bias if it has one, from
-// U(−1/√in, 1/√in), as torch.nn.Linear does.
+// U(−1/√in, 1/√in), as torch.nn.Linear does; a convolution's as torch.nn.Conv2d,
+// with in = c·r·s.
 func LinearUniform(rng *rand.Rand, w, bias *Param) {
-	bound := 1 / math.Sqrt(float64(w.Shape[1]))
+	bound := 1 / math.Sqrt(float64(count(w.Shape[1:])))
 	uniform := func(x []float32) {
 		for i := range x {
 			x[i] = float32((2*rng.Float64() - 1) * bound)

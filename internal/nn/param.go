@@ -18,12 +18,22 @@ type Param struct {
 	// (SimSiam's predictor). Frozen has it left alone for now (SwAV's
 	// prototypes at first).
 	Static, Frozen bool
+
+	// Table has PyTorch's order here too: rows are looked up in it.
+	Table bool
 }
 
 // NewParam returns a zero parameter with a gradient.
 func NewParam(name string, shape ...int) *Param {
 	n := count(shape)
 	return &Param{Name: name, Shape: shape, Value: make([]float32, n), Grad: make([]float32, n)}
+}
+
+// NewTable returns a zero parameter whose rows are looked up: an embedding.
+func NewTable(name string, shape ...int) *Param {
+	p := NewParam(name, shape...)
+	p.Table = true
+	return p
 }
 
 // NewBuffer returns a running statistic, which has no gradient.
@@ -58,7 +68,7 @@ func (p *Param) SetTorch(v []float32) {
 // r and s.
 func (p *Param) reorder(v []float32, toTorch bool) []float32 {
 	out := make([]float32, len(v))
-	if len(p.Shape) < 2 {
+	if len(p.Shape) < 2 || p.Table {
 		copy(out, v)
 		return out
 	}

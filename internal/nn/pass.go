@@ -73,6 +73,8 @@ type record struct {
 	a, b, k      []float32 // c each: see [kernel.Grad]
 	sums         *kernel.Sums
 	argmax       []uint8
+
+	starts, ids []int32 // of tokens: where sequences start; what they are
 }
 
 // NewPass returns a pass that takes its buffers from an arena.

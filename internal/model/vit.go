@@ -1,0 +1,218 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"vicreg/internal/kernel"
+	"vicreg/internal/nn"
+	"vicreg/internal/tensor"
+)
+
+// ViTConfig describes a vision transformer.
+type ViTConfig struct {
+	Arch          string // vit-tiny or vit-small
+	Height, Width int    // of the images: their positions are learned, so others cannot be read
+	Channels      int
+	Patch         int    // pixels, width and height; 0: 16, or 4 for images of less than 64 pixels
+	Pool          string // class (default): the class token; mean: the mean of the patches, without a class token
+	Positions     string // learned (default), as timm and DeiT; sincos: fixed, as MoCo v3
+}
+
+// vits are the sizes of Touvron et al. 2021 (DeiT), table 1, by their names in
+// timm: vit_tiny_patch16_224 and vit_small_patch16_224.
+var vits = []struct {
+	name              string
+	dim, depth, heads int
+}{
+	{"vit-tiny", 192, 12, 3},
+	{"vit-small", 384, 12, 6},
+}
+
+// ViTs names the vision transformers.
+func ViTs() []string {
+	var names []string
+	for _, v := range vits {
+		names = append(names, v.name)
+	}
+	return names
+}
+
+// ViT is a vision transformer (Dosovitskiy et al. 2021) up to its representation:
+// patches, pre-norm blocks, a last layer normalisation, and of that the class
+// token or the mean over patches. Parameters have timm's names.
+//
+// A mean is taken of the normalised patches, as timm does it with fc_norm off.
+//
+// Positions are learned by default. The position embedding, (1, tokens, dim), and
+// the class token, (1, 1, dim), have more than one dimension, so optimizers apply
+// weight decay to them, and LARS its ratio; timm exempts both from decay.
+type ViT struct {
+	config  ViTConfig
+	patches *nn.Patches
+	blocks  *nn.Transformer
+	norm    *nn.LayerNorm
+	dim     int
+	first   nn.FirstToken
+	mean    nn.TokenMean
+}
+
+// NewViT builds a network, initialised from rng as timm does; with a nil rng its
+// weights are zero, to be loaded.
+func NewViT(config ViTConfig, rng *rand.Rand) (*ViT, error) {
+	if config.Patch == 0 {
+		config.Patch = 16
+		if min(config.Height, config.Width) < 64 {
+			config.Patch = 4
+		}
+	}
+	if config.Pool == "" {
+		config.Pool = "class"
+	}
+	if config.Positions == "" {
+		config.Positions = "learned"
+	}
+	for _, v := range vits {
+		if v.name == config.Arch {
+			return newViT(config, v.dim, v.depth, v.heads, rng)
+		}
+	}
+	return nil, fmt.Errorf("unknown encoder %q: known vision transformers are %s", config.Arch, strings.Join(ViTs(), ", "))
+}
+
+// newViT builds a network of any size.
+func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
+	switch {
+	case c.Channels < 1:
+		return nil, fmt.Errorf("encoder channels are %d: there must be at least 1", c.Channels)
+	case c.Patch < 1:
+		return nil, fmt.Errorf("encoder patch is %d: it must be at least 1", c.Patch)
+	case c.Height < 1 || c.Width < 1 || c.Height%c.Patch != 0 || c.Width%c.Patch != 0:
+		return nil, fmt.Errorf("images of %d × %d do not divide into patches of %d × %d: take another image size or patch", c.Height, c.Width, c.Patch, c.Patch)
+	case c.Pool != "class" && c.Pool != "mean":
+		return nil, fmt.Errorf("unknown pooling %q of a vision transformer: known are class and mean", c.Pool)
+	case c.Positions != "learned" && c.Positions != "sincos":
+		return nil, fmt.Errorf("unknown positions %q of a vision transformer: known are learned and sincos", c.Positions)
+	}
+	h, w := c.Height/c.Patch, c.Width/c.Patch
+	m := &ViT{config: c, dim: dim, blocks: nn.NewTransformer(depth, dim, heads), norm: nn.NewLayerNorm("norm", dim)}
+	m.patches = &nn.Patches{
+		Weight: nn.NewParam("patch_embed.proj.weight", dim, c.Channels, c.Patch, c.Patch),
+		Bias:   nn.NewParam("patch_embed.proj.bias", dim),
+		Size:   c.Patch,
+	}
+	tokens := h * w
+	if c.Pool == "class" {
+		m.patches.Class = nn.NewTable("cls_token", 1, 1, dim)
+		tokens++
+	}
+	m.patches.Position = nn.NewTable("pos_embed", 1, tokens, dim)
+	if c.Positions == "sincos" {
+		m.patches.Position.Grad = nil
+		sincos(m.patches.Position.Value[(tokens-h*w)*dim:], h, w, dim)
+	}
+	if rng != nil {
+		nn.LinearUniform(rng, m.patches.Weight, m.patches.Bias) // as torch.nn.Conv2d
+		if c.Positions == "learned" {
+			nn.TruncatedNormal(rng, m.patches.Position)
+		}
+		if m.patches.Class != nil {
+			for i := range m.patches.Class.Value {
+				m.patches.Class.Value[i] = float32(rng.NormFloat64() * 1e-6)
+			}
+		}
+		m.blocks.Init(rng)
+	}
+	return m, nil
+}
+
+// sincos fills the fixed position embedding of MoCo v3 (vits.py,
+// build_2d_sincos_position_embedding) for a grid of h × w patches: a quarter of
+// the channels each for the sine and cosine of the row, then of the column. The
+// class token's place stays zero.
+func sincos(pos []float32, h, w, dim int) {
+	quarter := dim / 4
+	for y := range h {
+		for x := range w {
+			row := pos[(y*w+x)*dim:][:dim]
+			for i := range quarter {
+				omega := math.Pow(10000, -float64(i)/float64(quarter))
+				sy, cy := math.Sincos(float64(y) * omega)
+				sx, cx := math.Sincos(float64(x) * omega)
+				row[i], row[quarter+i] = float32(sy), float32(cy)
+				row[2*quarter+i], row[3*quarter+i] = float32(sx), float32(cx)
+			}
+		}
+	}
+}
+
+// Config returns what the network was built from, defaults filled in.
+func (m *ViT) Config() ViTConfig { return m.config }
+
+// Dim returns the width of a representation.
+func (m *ViT) Dim() int { return m.dim }
+
+// Params returns the trainable parameters in timm's order.
+func (m *ViT) Params() []*nn.Param {
+	var ps []*nn.Param
+	if m.patches.Class != nil {
+		ps = append(ps, m.patches.Class)
+	}
+	if m.patches.Position.Grad != nil {
+		ps = append(ps, m.patches.Position)
+	}
+	ps = append(ps, m.patches.Weight, m.patches.Bias)
+	return append(append(ps, m.blocks.Params()...), m.norm.Params()...)
+}
+
+// Buffers returns the position embedding if it is fixed.
+func (m *ViT) Buffers() []*nn.Param {
+	if m.patches.Position.Grad == nil {
+		return []*nn.Param{m.patches.Position}
+	}
+	return nil
+}
+
+// SetPrecision says what numbers the linear layers multiply.
+func (m *ViT) SetPrecision(p kernel.Precision) {
+	m.patches.Precision = p
+	m.blocks.SetPrecision(p)
+}
+
+// Forward maps images n × h × w × c to representations n × Dim.
+func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+	c := m.config
+	if len(x.Shape) != 4 || x.Shape[1] != c.Height || x.Shape[2] != c.Width || x.Shape[3] != c.Channels {
+		panic(fmt.Sprintf("model: this vision transformer reads n × %d × %d × %d, got %v", c.Height, c.Width, c.Channels, x.Shape))
+	}
+	t := m.blocks.Forward(p, m.patches.Forward(p, nn.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels)))
+	if m.patches.Class != nil {
+		return tensor.From(m.norm.Forward(p, m.first.Forward(p, t)).X, x.Shape[0], m.dim)
+	}
+	return tensor.From(m.mean.Forward(p, m.norm.Forward(p, t)).X, x.Shape[0], m.dim)
+}
+
+// Backward adds the gradients of the parameters given that of the
+// representations, dy (n × Dim). That of the images goes to dx unless it is nil.
+func (m *ViT) Backward(p *nn.Pass, dy, dx []float32) {
+	var d []float32
+	if m.patches.Class != nil {
+		own := p.Arena().Get(len(dy))
+		copy(own, dy)
+		own = m.norm.Backward(p, own)
+		d = m.first.Backward(p, own)
+		p.Arena().Put(own)
+	} else {
+		d = m.norm.Backward(p, m.mean.Backward(p, dy))
+	}
+	m.patches.Backward(p, m.blocks.Backward(p, d), dx)
+}
+
+// Flops counts the operations of the products for images n × h × w × c.
+func (m *ViT) Flops(shape ...int) int {
+	n, tokens := shape[0], m.patches.Position.Shape[1]
+	patches := m.config.Height / m.config.Patch * (m.config.Width / m.config.Patch)
+	return 2*n*patches*len(m.patches.Weight.Value) + m.blocks.Flops(n, tokens)
+}

@@ -1,0 +1,228 @@
+package nn
+
+import (
+	"fmt"
+
+	"vicreg/internal/kernel"
+)
+
+// Patches turns images into tokens: the patches of an image, left to right and
+// top to bottom, through a linear layer, plus a position embedding; before them
+// a class token, if there is one (Dosovitskiy et al. 2021, equation 1).
+type Patches struct {
+	Weight, Bias *Param // (d, c, size, size), (d)
+	Class        *Param // (1, 1, d) or nil
+	Position     *Param // (1, tokens, d); a buffer if its Grad is nil
+	Size         int
+	Precision    kernel.Precision
+}
+
+// conv returns the layer as a convolution.
+func (l *Patches) conv(n, h, w int) kernel.Conv {
+	return kernel.Conv{
+		N: n, H: h, W: w, C: l.Weight.Shape[1], K: l.Weight.Shape[0],
+		R: l.Size, S: l.Size, Stride: l.Size, Precision: l.Precision,
+	}
+}
+
+// Forward returns the tokens of n × h × w × c images.
+func (l *Patches) Forward(p *Pass, in Act) Tokens {
+	s := l.conv(in.N, in.H, in.W)
+	d, patches := s.K, s.OutH()*s.OutW()
+	tokens := patches
+	if l.Class != nil {
+		tokens++
+	}
+	if in.C != s.C || in.H%l.Size != 0 || in.W%l.Size != 0 || tokens*d != len(l.Position.Value) {
+		panic(fmt.Sprintf("nn: images of %d × %d × %d do not make the %d tokens that %s has places for", in.H, in.W, in.C, l.Position.Shape[1], l.Position.Name))
+	}
+	r := p.push(l, in, in.N*tokens*d)
+	r.starts = r.starts[:0]
+	for i := range in.N + 1 {
+		r.starts = append(r.starts, int32(i*tokens))
+	}
+	y := p.arena.Get(s.OutLen())
+	kernel.ConvForward(y, s, in.Source, l.Weight.Value, nil)
+	for i := range in.N {
+		out := r.y[i*tokens*d:][:tokens*d]
+		copy(out, l.Position.Value)
+		if l.Class != nil {
+			addTo(out[:d], l.Class.Value)
+			out = out[d:]
+		}
+		for j := range patches {
+			addTwo(out[j*d:][:d], y[(i*patches+j)*d:][:d], l.Bias.Value)
+		}
+	}
+	p.arena.Put(y)
+	return Tokens{r.y, d, r.starts}
+}
+
+// Backward adds the gradients of the parameters, given that of the tokens, a
+// buffer of the arena that it owns. That of the images goes to dx unless it is
+// nil.
+func (l *Patches) Backward(p *Pass, dy, dx []float32) {
+	r := p.pop(l)
+	s := l.conv(r.in.N, r.in.H, r.in.W)
+	d := s.K
+	tokens := len(r.y) / d / s.N
+	first := tokens - s.OutH()*s.OutW()
+	for i := range s.N {
+		rows := dy[i*tokens*d:][:tokens*d]
+		if l.Position.Grad != nil {
+			addTo(l.Position.Grad, rows)
+		}
+		if l.Class != nil {
+			addTo(l.Class.Grad, rows[:d])
+		}
+		for j := first; j < tokens; j++ {
+			addTo(l.Bias.Grad, rows[j*d:][:d])
+		}
+		copy(dy[i*(tokens-first)*d:], rows[first*d:]) // the patches close up
+	}
+	g := kernel.Grad{D: dy[:s.OutLen()]}
+	kernel.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
+	if dx != nil {
+		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, kernel.Finish{})
+	}
+	p.arena.Put(dy)
+	p.done(r)
+}
+
+func addTo(dst, x []float32) {
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+func addTwo(dst, x, y []float32) {
+	for i, v := range x {
+		dst[i] += v + y[i]
+	}
+}
+
+// Lookup turns numbers into tokens: row number of a table, plus the position's
+// embedding. Zeros are padding and make no token.
+type Lookup struct {
+	Table    *Param // (numbers, d), see [Param.Table]
+	Position *Param // (1, places, d)
+}
+
+// Forward returns the tokens of n × t numbers.
+func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
+	d := l.Table.Shape[1]
+	if t > l.Position.Shape[1] || len(x) != n*t {
+		panic(fmt.Sprintf("nn: %d × %d numbers, but %s has %d places", n, t, l.Position.Name, l.Position.Shape[1]))
+	}
+	rows := 0
+	for i, v := range x {
+		if k := int(v); float32(k) != v || k < 0 || k >= l.Table.Shape[0] {
+			panic(fmt.Sprintf("nn: number %v, at %d, is not in [0, %d)", v, i, l.Table.Shape[0]))
+		}
+		if v != 0 {
+			rows++
+		}
+	}
+	r := p.push(l, Act{N: rows, H: 1, W: 1, C: d}, rows*d)
+	r.starts, r.ids = r.starts[:0], r.ids[:0]
+	for i := range n {
+		r.starts = append(r.starts, int32(len(r.ids)/2))
+		for j, v := range x[i*t : (i+1)*t] {
+			if v != 0 {
+				r.ids = append(r.ids, int32(v), int32(j))
+			}
+		}
+	}
+	r.starts = append(r.starts, int32(rows))
+	for i := range rows {
+		row := r.y[i*d:][:d]
+		copy(row, l.Table.Value[int(r.ids[2*i])*d:])
+		addTo(row, l.Position.Value[int(r.ids[2*i+1])*d:][:d])
+	}
+	return Tokens{r.y, d, r.starts}
+}
+
+// Backward adds the gradients of the tables, given that of the tokens, a buffer
+// of the arena that it owns.
+func (l *Lookup) Backward(p *Pass, dy []float32) {
+	r := p.pop(l)
+	d := l.Table.Shape[1]
+	for i := range r.in.N {
+		row := dy[i*d:][:d]
+		addTo(l.Table.Grad[int(r.ids[2*i])*d:][:d], row)
+		addTo(l.Position.Grad[int(r.ids[2*i+1])*d:][:d], row)
+	}
+	p.arena.Put(dy)
+	p.done(r)
+}
+
+// TokenMean is the mean over the tokens of each sequence; of none it is zero.
+type TokenMean struct{}
+
+// Forward returns n × c.
+func (m *TokenMean) Forward(p *Pass, in Tokens) Act {
+	r := p.pushTokens(m, in, in.N()*in.C)
+	for i := range in.N() {
+		out := r.y[i*in.C:][:in.C]
+		clear(out)
+		from, to := int(in.Starts[i]), int(in.Starts[i+1])
+		for j := from; j < to; j++ {
+			addTo(out, in.X[j*in.C:][:in.C])
+		}
+		if to > from {
+			scaleBy(out, 1/float32(to-from))
+		}
+	}
+	p.dropTokens(r.in)
+	return Input(r.y, in.N(), 1, 1, in.C)
+}
+
+func scaleBy(x []float32, a float32) {
+	for i := range x {
+		x[i] *= a
+	}
+}
+
+// Backward turns dy (n × c) into a gradient of the tokens, a buffer of the arena.
+func (m *TokenMean) Backward(p *Pass, dy []float32) []float32 {
+	r := p.pop(m)
+	c := r.in.C
+	dx := p.arena.Get(r.in.N * c)
+	for i := range len(r.starts) - 1 {
+		from, to := int(r.starts[i]), int(r.starts[i+1])
+		for j := from; j < to; j++ {
+			row := dx[j*c:][:c]
+			copy(row, dy[i*c:])
+			scaleBy(row, 1/float32(to-from))
+		}
+	}
+	p.done(r)
+	return dx
+}
+
+// FirstToken takes the first token of each sequence, the class token.
+type FirstToken struct{}
+
+// Forward returns sequences of one token.
+func (f *FirstToken) Forward(p *Pass, in Tokens) Tokens {
+	r := p.pushTokens(f, in, in.N()*in.C)
+	for i := range in.N() {
+		copy(r.y[i*in.C:][:in.C], in.X[int(in.Starts[i])*in.C:])
+	}
+	p.dropTokens(r.in)
+	return Tokens{r.y, in.C, nil}
+}
+
+// Backward turns dy (n × c), which stays the caller's, into a gradient of all
+// tokens, a buffer of the arena.
+func (f *FirstToken) Backward(p *Pass, dy []float32) []float32 {
+	r := p.pop(f)
+	c := r.in.C
+	dx := p.arena.Get(r.in.N * c)
+	clear(dx)
+	for i := range len(r.starts) - 1 {
+		copy(dx[int(r.starts[i])*c:][:c], dy[i*c:])
+	}
+	p.done(r)
+	return dx
+}

@@ -1,0 +1,56 @@
+package nn
+
+import "vicreg/internal/kernel"
+
+// MLP is the second half of a pre-norm transformer block:
+//
+//	y = x + gelu(norm(x)·W1 + b)·W2 + b
+//
+// with the exact GELU, u·Φ(u).
+type MLP struct {
+	Norm     *LayerNorm
+	FC1, FC2 *Dense
+}
+
+// NewMLP returns an MLP over c channels, with hidden ones between, its parts
+// named as in timm's blocks: prefix norm2 and mlp.
+func NewMLP(prefix string, c, hidden int) *MLP {
+	return &MLP{
+		Norm: NewLayerNorm(prefix+"norm2", c),
+		FC1:  NewDense(prefix+"mlp.fc1", c, hidden),
+		FC2:  NewDense(prefix+"mlp.fc2", hidden, c),
+	}
+}
+
+// Params returns the parameters in timm's order.
+func (l *MLP) Params() []*Param {
+	return append(append(l.Norm.Params(), l.FC1.Params()...), l.FC2.Params()...)
+}
+
+// Forward returns tokens of the same shape. The hidden activation is kept as it
+// is before GELU.
+func (l *MLP) Forward(p *Pass, in Tokens) Tokens {
+	rows, n, hidden := in.Rows(), len(in.X), l.FC1.Weight.Shape[0]
+	r := p.pushTokens(l, in, n+rows*(hidden+2))
+	out, u, stats := r.y[:n], r.y[n:n+rows*hidden], r.y[n+rows*hidden:]
+	l.FC1.forward(u, rows, kernel.RowSource{X: in.X, Norm: l.Norm.row(stats)}, nil)
+	l.FC2.forward(out, rows, kernel.RowSource{X: u, GELU: true}, in.X)
+	p.dropTokens(r.in)
+	return Tokens{out, in.C, r.starts}
+}
+
+// Backward turns d, the gradient of the output, into that of the input. It owns
+// d, a buffer of the arena, and returns it.
+func (l *MLP) Backward(p *Pass, d []float32) []float32 {
+	r := p.pop(l)
+	rows, n, hidden := r.in.N, len(d), l.FC1.Weight.Shape[0]
+	x, u, stats := r.in.X, r.y[n:n+rows*hidden], r.y[n+rows*hidden:]
+	du := p.arena.Get(len(u))
+	l.FC2.inputGrad(du, d, rows, kernel.RowFinish{U: u}) // u becomes gelu(u)
+	l.FC2.weightGrad(u, d, rows)
+	l.FC1.inputGrad(d, du, rows, l.Norm.finish(x, stats, d)) // x becomes norm(x)
+	l.FC1.weightGrad(x, du, rows)
+	p.arena.Put(du)
+	p.done(r)
+	return d
+}

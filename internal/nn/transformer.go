@@ -1,0 +1,93 @@
+package nn
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"vicreg/internal/kernel"
+)
+
+// Transformer is a stack of pre-norm blocks, as timm's vision_transformer.py has
+// them: attention, then an MLP four times as wide, each on the normalised
+// tokens and added to them.
+type Transformer struct {
+	Attention []*Attention
+	MLP       []*MLP
+}
+
+// NewTransformer returns depth blocks over c channels, named blocks.0, blocks.1
+// and so on. Weights are zero, γ is 1, β is 0.
+func NewTransformer(depth, c, heads int) *Transformer {
+	t := new(Transformer)
+	for i := range depth {
+		prefix := fmt.Sprintf("blocks.%d.", i)
+		t.Attention = append(t.Attention, NewAttention(prefix, c, heads, true))
+		t.MLP = append(t.MLP, NewMLP(prefix, c, 4*c))
+	}
+	return t
+}
+
+// Params returns the parameters in timm's order.
+func (t *Transformer) Params() []*Param {
+	var ps []*Param
+	for i, a := range t.Attention {
+		ps = append(append(ps, a.Params()...), t.MLP[i].Params()...)
+	}
+	return ps
+}
+
+// dense lists the linear layers.
+func (t *Transformer) dense() []*Dense {
+	var all []*Dense
+	for i, a := range t.Attention {
+		m := t.MLP[i]
+		all = append(all, a.QKV, a.Proj, m.FC1, m.FC2)
+	}
+	return all
+}
+
+// Init fills the weights as timm does; biases stay zero.
+func (t *Transformer) Init(rng *rand.Rand) {
+	for _, l := range t.dense() {
+		TruncatedNormal(rng, l.Weight)
+	}
+}
+
+// SetPrecision says what numbers the linear layers multiply. Attention itself
+// stays float32.
+func (t *Transformer) SetPrecision(p kernel.Precision) {
+	for _, l := range t.dense() {
+		l.Precision = p
+	}
+}
+
+// Forward returns tokens of the same shape.
+func (t *Transformer) Forward(p *Pass, x Tokens) Tokens {
+	for i, a := range t.Attention {
+		x = t.MLP[i].Forward(p, a.Forward(p, x))
+	}
+	return x
+}
+
+// Backward turns d, the gradient of the output, into that of the input. It owns
+// d, a buffer of the arena, and returns it.
+func (t *Transformer) Backward(p *Pass, d []float32) []float32 {
+	for i, a := range slices.Backward(t.Attention) {
+		d = a.Backward(p, t.MLP[i].Backward(p, d))
+	}
+	return d
+}
+
+// Flops counts the operations of a forward over n sequences of t tokens.
+func (t *Transformer) Flops(n, tokens int) int {
+	total := 0
+	for _, l := range t.dense() {
+		total += l.shape(n * tokens).Flops()
+	}
+	for _, a := range t.Attention {
+		one := kernel.Attention{Starts: []int32{0, int32(tokens)}, C: a.Proj.Weight.Shape[0], Heads: a.Heads}
+		total += n * one.Flops()
+	}
+	return total
+}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"sync"
 
+	"vicreg/internal/pages"
 	"vicreg/internal/parallel"
 )
 
@@ -20,7 +21,7 @@ func roundUp(n, to int) int { return (n + to - 1) / to * to }
 // reset empties the arena and makes sure that it holds n elements.
 func (a *arena) reset(n int) {
 	if len(a.buf) < n {
-		a.buf = make([]float32, n)
+		a.buf = pages.Floats(n)
 	}
 	a.used = 0
 }

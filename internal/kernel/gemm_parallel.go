@@ -3,6 +3,7 @@ package kernel
 import (
 	"sync"
 
+	"vicreg/internal/pages"
 	"vicreg/internal/parallel"
 )
 
@@ -280,7 +281,7 @@ func (p *spaces) put(s *space) {
 // grow returns n elements of memory that buf keeps; their values are arbitrary.
 func grow(buf *[]float32, n int) []float32 {
 	if cap(*buf) < n {
-		*buf = make([]float32, n)
+		*buf = pages.Floats(n)
 	}
 	return (*buf)[:n]
 }

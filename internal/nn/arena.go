@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 
+	"vicreg/internal/pages"
 	"vicreg/internal/tensor"
 )
 
@@ -50,7 +51,7 @@ func (a *Arena) Get(n int) []float32 {
 	}
 	// Memory that is never touched costs nothing, so a chunk may be generous.
 	grow := max(size, min(bigChunk, max(minChunk, a.total)))
-	c := &chunk{mem: make([]float32, grow), spans: []span{{0, grow, false}}}
+	c := &chunk{mem: pages.Floats(grow), spans: []span{{0, grow, false}}}
 	a.chunks = append(a.chunks, c)
 	a.total += grow
 	return c.get(size, n)

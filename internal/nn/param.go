@@ -3,7 +3,11 @@
 // layers can serve two passes.
 package nn
 
-import "fmt"
+import (
+	"fmt"
+
+	"vicreg/internal/pages"
+)
 
 // Param is a trainable array, or, with a nil Grad, a running statistic.
 type Param struct {
@@ -26,7 +30,7 @@ type Param struct {
 // NewParam returns a zero parameter with a gradient.
 func NewParam(name string, shape ...int) *Param {
 	n := count(shape)
-	return &Param{Name: name, Shape: shape, Value: make([]float32, n), Grad: make([]float32, n)}
+	return &Param{Name: name, Shape: shape, Value: pages.Floats(n), Grad: pages.Floats(n)}
 }
 
 // NewTable returns a zero parameter whose rows are looked up: an embedding.
@@ -38,7 +42,7 @@ func NewTable(name string, shape ...int) *Param {
 
 // NewBuffer returns a running statistic, which has no gradient.
 func NewBuffer(name string, shape ...int) *Param {
-	return &Param{Name: name, Shape: shape, Value: make([]float32, count(shape))}
+	return &Param{Name: name, Shape: shape, Value: pages.Floats(count(shape))}
 }
 
 func count(shape []int) int {

@@ -4,7 +4,11 @@
 // channels in, k channels out, d embedding width. Images are NHWC.
 package tensor
 
-import "fmt"
+import (
+	"fmt"
+
+	"vicreg/internal/pages"
+)
 
 // Tensor is a contiguous float32 array with a shape; the last dimension is the
 // fastest.
@@ -15,7 +19,7 @@ type Tensor struct {
 
 // New returns a zero tensor.
 func New(shape ...int) *Tensor {
-	return &Tensor{Shape: shape, Data: make([]float32, Count(shape))}
+	return &Tensor{Shape: shape, Data: pages.Floats(Count(shape))}
 }
 
 // From wraps data; it panics if the shape does not fit.
@@ -47,5 +51,5 @@ func Grow(buf []float32, n int) []float32 {
 	if cap(buf) >= n {
 		return buf[:n]
 	}
-	return make([]float32, n)
+	return pages.Floats(n)
 }

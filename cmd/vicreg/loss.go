@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vicreg/internal/eval"
 	"vicreg/internal/loss"
@@ -25,23 +28,53 @@ before their weights, their weighted total, and for each branch the figures that
 show a collapse: mean standard deviation, mean absolute correlation and effective
 rank. --grad writes the gradients of the total, dz1 and dz2.
 
+--method computes the loss of another system instead, and --set its constants:
+
+` + methodsHelp() + `
+moco-v2, moco-v3, byol and simsiam take z1 as queries or predictions and z2 as
+keys or targets of the other view, whose gradient is 0 unless stop-gradient is.
+moco-v2 also reads queue (d × K, unit columns). swav and deepcluster take z1 and
+z2 as scores of K prototypes; swav reads its assignments q1 and q2 (n × K) or, if
+the file has none, computes them; deepcluster reads assignment (n whole numbers).
+
 Weights and constants come from the flags alone; whatever the file's metadata
 says about them is not read.`,
 		Example: `  vicreg loss pair.safetensors
-  vicreg loss pair.safetensors --convention formula --grad g.safetensors`,
+  vicreg loss pair.safetensors --convention formula --grad g.safetensors
+  vicreg loss pair.safetensors --method simclr --set temperature=0.5`,
 		Args: oneArg("safetensors file"),
 	}
 	var (
-		grad    string
-		threads int
+		grad     string
+		threads  int
+		name     string
+		settings []string
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	flags.StringVar(&name, "method", "vicreg", "`system` whose loss to compute: "+strings.Join(lossMethods(), ", "))
+	flags.StringArrayVar(&settings, "set", nil, "`name=value` of a constant of the loss; may be given many times")
 	config := newConfigFlags(flags)
 	config.loss()
 	flags.StringVar(&grad, "grad", "", "write the gradients dz1 and dz2 to this safetensors `file`")
 	flags.IntVar(&threads, "threads", 0, "`processors` to use; 0: all")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if name != "vicreg" {
+			if _, known := rivals[name]; !known {
+				return usagef("--method %q is unknown; known: %s", name, strings.Join(lossMethods(), ", "))
+			}
+			if given := config.given(); len(given) > 0 {
+				return usagef("--%s is a constant of vicreg's loss; give those of %s with --set", given[0], name)
+			}
+			if threads < 0 {
+				return usagef("--threads is %d, but must be 0 or more", threads)
+			}
+			parallel.SetWorkers(threads)
+			return rivalLoss(name, args[0], grad, settings)
+		}
+		if err := setFlags(flags, config, settings); err != nil {
+			return err
+		}
 		c, err := recipe.Load(recipe.Default)
 		if err != nil {
 			return err
@@ -64,6 +97,40 @@ says about them is not read.`,
 		return p.report(v, grad)
 	}
 	return cmd
+}
+
+// setFlags gives VICReg's flags what --set says of its constants.
+func setFlags(flags *pflag.FlagSet, config *configFlags, settings []string) error {
+	known := slices.Sorted(maps.Keys(config.set))
+	for _, s := range settings {
+		key, value, ok := strings.Cut(s, "=")
+		key = strings.TrimSuffix(key, "_")
+		switch {
+		case !ok:
+			return usagef("--set %q is not of the form name=value", s)
+		case !slices.Contains(known, key):
+			return usagef("the loss of vicreg has no constant %q to --set; it has %s", key, strings.Join(known, ", "))
+		}
+		if err := flags.Set(key, value); err != nil {
+			return usagef("--set %s: %q is not a number", key, value)
+		}
+	}
+	return nil
+}
+
+// methodsHelp lists the methods and their constants.
+func methodsHelp() string {
+	var b strings.Builder
+	for _, name := range lossMethods() {
+		if r, ok := rivals[name]; ok {
+			fmt.Fprintf(&b, "  %-13s", name)
+			for _, c := range r.constants {
+				fmt.Fprintf(&b, " %s=%v", c.name, c.value)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 // pair is two embedding matrices, n × d each.
@@ -91,7 +158,7 @@ func readPair(path string) (*pair, error) {
 		case i == 1 && !slices.Equal(info.Shape, shape):
 			return nil, fmt.Errorf("%s: z1 is %d × %d and z2 is %d × %d, but they must be alike", path, shape[0], shape[1], info.Shape[0], info.Shape[1])
 		case info.Shape[0] < 2 || info.Shape[1] < 1:
-			return nil, fmt.Errorf("%s: %s is %d × %d, but variance needs at least 2 rows and 1 column", path, name, info.Shape[0], info.Shape[1])
+			return nil, fmt.Errorf("%s: %s is %d × %d, but at least 2 rows and 1 column are needed", path, name, info.Shape[0], info.Shape[1])
 		}
 		shape = info.Shape
 		if p.z[i], err = f.Float32(name); err != nil {
@@ -139,6 +206,7 @@ func (p *pair) report(v loss.VICReg, path string) error {
 		branches[i] = branchFigures{s.Std, s.Correlation, s.Rank}
 	}
 	return printJSON(struct {
+		Method     string        `json:"method"`
 		Convention string        `json:"convention"`
 		N          int           `json:"n"`
 		D          int           `json:"d"`
@@ -148,5 +216,5 @@ func (p *pair) report(v loss.VICReg, path string) error {
 		Total      float64       `json:"total"`
 		Branch1    branchFigures `json:"branch1"`
 		Branch2    branchFigures `json:"branch2"`
-	}{v.Convention.String(), p.n, p.d, t.Invariance, t.Variance, t.Covariance, t.Total, branches[0], branches[1]})
+	}{"vicreg", v.Convention.String(), p.n, p.d, t.Invariance, t.Variance, t.Covariance, t.Total, branches[0], branches[1]})
 }

@@ -57,17 +57,30 @@ type SwAVTerms struct {
 // are assigned along with them; nil for none. Unless dscores is nil it fills one
 // gradient a view, n × k, which may be the scores themselves.
 func (s SwAV) Eval(ws *Workspace, scores [][]float32, older [2][]float32, n, k int, dscores [][]float32) SwAVTerms {
+	if len(scores) < 2 {
+		panic(fmt.Sprintf("loss: SwAV of %d views", len(scores)))
+	}
+	var q [2][]float32
+	for a := range q {
+		checkLen("scores", n, k, len(scores[a]))
+		ws.assigned[a] = tensor.Grow(ws.assigned[a], n*k)
+		q[a] = ws.assigned[a]
+		s.Assign(ws, q[a], scores[a], older[a], n, k)
+	}
+	return s.EvalAssigned(ws, scores, q, n, k, dscores)
+}
+
+// EvalAssigned is Eval with assignments q of the first two views, n × k, whose rows
+// add up to 1.
+func (s SwAV) EvalAssigned(ws *Workspace, scores [][]float32, q [2][]float32, n, k int, dscores [][]float32) SwAVTerms {
 	if len(scores) < 2 || dscores != nil && len(dscores) != len(scores) {
 		panic(fmt.Sprintf("loss: SwAV of %d views and %d gradients", len(scores), len(dscores)))
 	}
 	for _, v := range scores {
 		checkLen("scores", n, k, len(v))
 	}
-	var q [2][]float32
-	for a := range q {
-		ws.assigned[a] = tensor.Grow(ws.assigned[a], n*k)
-		q[a] = ws.assigned[a]
-		s.Assign(ws, q[a], scores[a], older[a], n, k)
+	for _, v := range q {
+		checkLen("assignments", n, k, len(v))
 	}
 	weight := 1 / (2 * float64(len(scores)-1) * float64(n))
 	var t SwAVTerms

@@ -48,7 +48,13 @@ type Loss struct {
 	Gamma          float64 // target standard deviation of each dimension
 	Eps            float64 // under the root
 	Convention     Convention
+
+	// B are Mu and Nu of the second embedding's own terms; nil: the same.
+	B *Coefficients
 }
+
+// Coefficients are those of one embedding's own terms.
+type Coefficients = loss.Coefficients
 
 // NewLoss returns the published loss: 25, 25, 1, with Gamma 1 and Eps 1e-4, in
 // the released convention.
@@ -95,10 +101,14 @@ func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error
 }
 
 func (l Loss) check() error {
+	var b Coefficients
+	if l.B != nil {
+		b = *l.B
+	}
 	for _, c := range []struct {
 		name  string
 		value float64
-	}{{"lambda", l.Lambda}, {"mu", l.Mu}, {"nu", l.Nu}, {"gamma", l.Gamma}, {"eps", l.Eps}} {
+	}{{"lambda", l.Lambda}, {"mu", l.Mu}, {"nu", l.Nu}, {"gamma", l.Gamma}, {"eps", l.Eps}, {"B.mu", b.Mu}, {"B.nu", b.Nu}} {
 		if !(c.value >= 0) || math.IsInf(c.value, 0) {
 			return fmt.Errorf("the loss's %s is %v; it must be 0 or more", c.name, c.value)
 		}

@@ -70,6 +70,16 @@ func (f *configFlags) branches() {
 	bind(f, s, "encoder-a", "`architecture` of the first branch, as --encoder", func(c *recipe.Config) *string { return &c.Encoder.Arch })
 	bind(f, s, "encoder-b", "`architecture` of the second branch, if it is another; branches are separate then", func(c *recipe.Config) *string { return &b(c).Arch })
 	bind(f, i, "width-b", "`channels` of the second encoder's first stage", func(c *recipe.Config) *int { return &b(c).Width })
+	x := f.flags.Float64
+	own := func(at func(*recipe.Config) **float64) func(*recipe.Config) *float64 {
+		return func(c *recipe.Config) *float64 {
+			p := new(float64)
+			*at(c) = p
+			return p
+		}
+	}
+	bind(f, x, "mu-b", "`weight` of the second branch's variance term, if it is another", own(func(c *recipe.Config) **float64 { return &c.Loss.MuB }))
+	bind(f, x, "nu-b", "`weight` of the second branch's covariance term, if it is another", own(func(c *recipe.Config) **float64 { return &c.Loss.NuB }))
 	bind(f, s, "expander-b", "`widths` of the second branch's expander; the last must be the first branch's", func(c *recipe.Config) *string { return &c.ExpanderB })
 }
 

@@ -44,6 +44,7 @@ const cancels = 1.0 / 32
 // of everything in it.
 func (ws *Workspace) covariance(x int, by route, nu float64, dz []float32) float64 {
 	b := &ws.branch[x]
+	ws.scale = ws.scales[x]
 	s, d := float64(ws.n-1), float64(ws.d)
 	if by == overRows {
 		if rest, ok := b.withoutDiagonal(ws.overRows(b) / (s * s)); ok {

@@ -132,7 +132,7 @@ func (ws *Workspace) reduceTile(worker, piece int) {
 			} else {
 				sum += 2 * v * v
 			}
-			w := float32(v) * ws.scale
+			w := float32(v) * ws.scales[x]
 			f.gram[x][i*f.gs+j], f.gram[x][j*f.gs+i] = w, w
 		}
 	}

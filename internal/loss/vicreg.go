@@ -63,6 +63,21 @@ type VICReg struct {
 	Gamma          float64 // target of the standard deviation
 	Eps            float64 // under the root of the variance
 	Convention     Convention
+
+	// B are μ and ν of the second branch; nil: the first one's.
+	B *Coefficients
+}
+
+// Coefficients are those of one branch's own terms.
+type Coefficients struct{ Mu, Nu float64 }
+
+// coefficients returns those of both branches.
+func (v *VICReg) coefficients() [2]Coefficients {
+	own := [2]Coefficients{{v.Mu, v.Nu}, {v.Mu, v.Nu}}
+	if v.B != nil {
+		own[1] = *v.B
+	}
+	return own
 }
 
 // NewVICReg returns the published coefficients in the released convention.
@@ -115,9 +130,12 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	}
 
 	ws.beta = float32(2 * v.Lambda / pairs)
-	ws.scale = float32(4 * v.Nu / (df * (nf - 1) * (nf - 1)))
+	own := v.coefficients()
+	for i, c := range own {
+		ws.scales[i] = float32(4 * c.Nu / (df * (nf - 1) * (nf - 1)))
+	}
 	ws.dz = [2][]float32{dz1, dz2}
-	hinge := -v.Mu * half / (df * (nf - 1))
+	hinge := func(i int) float64 { return -own[i].Mu * half / (df * (nf - 1)) }
 
 	var t Terms
 	few := by == overRows && n <= fewRows
@@ -126,10 +144,10 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 		t.Invariance = distance / pairs
 		for i := range ws.branch {
 			b := &ws.branch[i]
-			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge)
+			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge(i))
 			rest, ok := b.withoutDiagonal(squares[i] / ((nf - 1) * (nf - 1)))
 			t.Branch[i].Covariance = rest / df
-			b.takeDiagonal(4 * v.Nu / (df * (nf - 1)))
+			b.takeDiagonal(4 * own[i].Nu / (df * (nf - 1)))
 			few = few && ok
 		}
 		if few && dz1 != nil {
@@ -140,8 +158,8 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 		t.Invariance = ws.centre() / pairs
 		for i := range ws.branch {
 			b := &ws.branch[i]
-			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge)
-			t.Branch[i].Covariance = ws.covariance(i, by, v.Nu, ws.dz[i])
+			t.Branch[i].Variance, t.Branch[i].Std = b.hinge(v.Gamma, v.Eps, hinge(i))
+			t.Branch[i].Covariance = ws.covariance(i, by, own[i].Nu, ws.dz[i])
 		}
 	}
 	ws.z, ws.dz = [2][]float32{}, [2][]float32{} // the caller's
@@ -149,6 +167,9 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	t.Variance = half * (t.Branch[0].Variance + t.Branch[1].Variance)
 	t.Covariance = t.Branch[0].Covariance + t.Branch[1].Covariance
 	t.Total = v.Lambda*t.Invariance + v.Mu*t.Variance + v.Nu*t.Covariance
+	if v.B != nil {
+		t.Total += half*(v.B.Mu-v.Mu)*t.Branch[1].Variance + (v.B.Nu-v.Nu)*t.Branch[1].Covariance
+	}
 	return t
 }
 

@@ -120,8 +120,8 @@ func TestFiniteDifferences(t *testing.T) {
 	dz1, dz2 := make([]float32, n*d), make([]float32, n*d)
 	var ws Workspace
 	for _, v := range []VICReg{
-		{25, 25, 1, 1, 1e-4, Released}, {25, 25, 1, 1, 1e-4, Formula}, {25, 25, 1, 1, 1e-4, Pseudocode},
-		{0, 1, 0, 1.3, 0.01, Released}, {0, 0, 1, 1, 1e-4, Formula}, {1, 0, 0, 1, 1e-4, Released},
+		{25, 25, 1, 1, 1e-4, Released, nil}, {25, 25, 1, 1, 1e-4, Formula, nil}, {25, 25, 1, 1, 1e-4, Pseudocode, nil},
+		{0, 1, 0, 1.3, 0.01, Released, nil}, {0, 0, 1, 1, 1e-4, Formula, nil}, {1, 0, 0, 1, 1e-4, Released, nil},
 	} {
 		for _, by := range routes {
 			got := v.eval(&ws, z1, z2, n, d, dz1, dz2, by)
@@ -336,5 +336,30 @@ func BenchmarkVICReg(b *testing.B) {
 			// Useful work: two products of 2·n·d·min(n, d) in each branch.
 			b.ReportMetric(8*float64(n)*float64(d)*float64(min(n, d))*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gflop/s")
 		})
+	}
+}
+
+// With coefficients of its own the second branch counts as if each branch's
+// terms had been taken alone.
+func TestBranchCoefficients(t *testing.T) {
+	for _, shape := range [][2]int{{6, 20}, {40, 7}} {
+		n, d := shape[0], shape[1]
+		z1, z2 := check.Random(1, n*d), check.Random(2, n*d)
+		eval := func(v VICReg) (Terms, []float32) {
+			dz := make([]float32, 2*n*d)
+			return v.Eval(new(Workspace), z1, z2, n, d, dz[:n*d], dz[n*d:]), dz
+		}
+		v := NewVICReg()
+		v.B = &Coefficients{Mu: 3, Nu: 7}
+		got, grad := eval(v)
+		first, second := NewVICReg(), NewVICReg()
+		second.Mu, second.Nu = 3, 7
+		a, ga := eval(first)
+		b, gb := eval(second)
+		want := 25*a.Invariance + 25*a.Branch[0].Variance/2 + a.Branch[0].Covariance + 3*b.Branch[1].Variance/2 + 7*b.Branch[1].Covariance
+		check.Close(t, "gradients", grad, append(ga[:n*d:n*d], gb[n*d:]...), 1e-6)
+		if math.Abs(got.Total-want) > 1e-9*want {
+			t.Errorf("%d × %d: total %v, want %v", n, d, got.Total, want)
+		}
 	}
 }

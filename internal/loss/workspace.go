@@ -24,14 +24,15 @@ type Workspace struct {
 	few      few
 	dump     []float32 // a row of every worker
 	dz       [2][]float32
-	strip    int     // columns in a piece of centre
-	rows     int     // in a piece of pull
-	one      int     // the branch that pull handles
-	m        int     // columns of square
-	lo       int     // column of the covariance at which square starts
-	diagonal bool    // square keeps its diagonal
-	scale    float32 // of square
-	beta     float32 // of z1 − z2
+	strip    int        // columns in a piece of centre
+	rows     int        // in a piece of pull
+	one      int        // the branch that pull handles
+	m        int        // columns of square
+	lo       int        // column of the covariance at which square starts
+	diagonal bool       // square keeps its diagonal
+	scale    float32    // of square
+	scales   [2]float32 // of square, for each branch
+	beta     float32    // of z1 − z2
 
 	// Of the other losses.
 	units    [2]Units

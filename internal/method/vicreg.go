@@ -39,7 +39,17 @@ func newVICReg(c recipe.Config, _ Data) (Method, error) {
 // NewLoss returns the loss of a configuration.
 func NewLoss(c recipe.Loss) (loss.VICReg, error) {
 	convention, err := loss.ParseConvention(c.Convention)
-	return loss.VICReg{Lambda: c.Lambda, Mu: c.Mu, Nu: c.Nu, Gamma: c.Gamma, Eps: c.Eps, Convention: convention}, err
+	l := loss.VICReg{Lambda: c.Lambda, Mu: c.Mu, Nu: c.Nu, Gamma: c.Gamma, Eps: c.Eps, Convention: convention}
+	if c.MuB != nil || c.NuB != nil {
+		l.B = &loss.Coefficients{Mu: c.Mu, Nu: c.Nu}
+		if c.MuB != nil {
+			l.B.Mu = *c.MuB
+		}
+		if c.NuB != nil {
+			l.B.Nu = *c.NuB
+		}
+	}
+	return l, err
 }
 
 func (m *vicreg) Params() []*nn.Param          { return m.joint.Params() }

@@ -86,6 +86,9 @@ type Loss struct {
 	Nu         float64 `yaml:"nu"`         // of the covariance term
 	Gamma      float64 `yaml:"gamma"`      // target standard deviation
 	Eps        float64 `yaml:"eps"`        // under the root of the variance
+
+	MuB *float64 `yaml:"mu_b,omitempty"` // of the second branch's variance, if it is to have its own
+	NuB *float64 `yaml:"nu_b,omitempty"` // of the second branch's covariance
 }
 
 // Optimizer names one and holds its constants and those of the schedule. The

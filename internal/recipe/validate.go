@@ -94,6 +94,14 @@ func (c *Config) validateNames() error {
 	return nil
 }
 
+// deref returns what p points to, 0 for nil.
+func deref(p *float64) float64 {
+	if p == nil {
+		return 0
+	}
+	return *p
+}
+
 func (c *Config) validateNumbers() error {
 	o, l := c.Optimizer, c.Loss
 	for _, f := range []struct {
@@ -112,6 +120,8 @@ func (c *Config) validateNumbers() error {
 		{l.Lambda >= 0, "loss lambda", l.Lambda, "0 or more"},
 		{l.Mu >= 0, "loss mu", l.Mu, "0 or more"},
 		{l.Nu >= 0, "loss nu", l.Nu, "0 or more"},
+		{l.MuB == nil || *l.MuB >= 0, "loss mu_b", deref(l.MuB), "0 or more"},
+		{l.NuB == nil || *l.NuB >= 0, "loss nu_b", deref(l.NuB), "0 or more"},
 		{l.Gamma > 0, "loss gamma", l.Gamma, "above 0"},
 		{l.Eps > 0, "loss eps", l.Eps, "above 0"},
 		{o.BaseLR > 0, "base_lr", o.BaseLR, "above 0"},

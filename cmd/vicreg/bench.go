@@ -35,10 +35,10 @@ type benchFlags struct {
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Time training steps, inference or the loss on random data, or the making of views",
+		Short: "Time training steps, inference or the loss on random data, the making of views, or the ceiling",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("there is no benchmark %q; known: step, embed, loss, views", args[0])
+				return usagef("there is no benchmark %q; known: step, embed, loss, views, peak", args[0])
 			}
 			return nil
 		},
@@ -52,13 +52,12 @@ func newBench() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
-	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f))
+	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
 	return cmd
 }
 
-// measure times run, which handles images and flops a call, and prints what
-// came out. flags are checked before setup makes run.
-func (f *benchFlags) measure(what string, setup func() (run func() error, images, flops int, err error)) error {
+// check demands usable numbers.
+func (f *benchFlags) check() error {
 	for _, v := range []struct {
 		flag       string
 		value, min int
@@ -66,6 +65,15 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 		if v.value < v.min {
 			return usagef("--%s is %d, but must be at least %d", v.flag, v.value, v.min)
 		}
+	}
+	return nil
+}
+
+// measure times run, which handles images and flops a call, and prints what
+// came out. flags are checked before setup makes run.
+func (f *benchFlags) measure(what string, setup func() (run func() error, images, flops int, err error)) error {
+	if err := f.check(); err != nil {
+		return err
 	}
 	parallel.SetWorkers(f.threads)
 	run, images, flops, err := setup()

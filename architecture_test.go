@@ -15,7 +15,7 @@ import (
 // lower layers only, whatever the build tags.
 var layers = [][]string{
 	{"durable", "cpu", "pages"},
-	{"host", "parallel", "rng", "imagefile", "safetensors", "npy", "runlog"},
+	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog"},
 	{"kernel", "augment", "pack"},
 	{"tensor", "dataset"},
 	{"nn", "batch"},

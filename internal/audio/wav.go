@@ -1,0 +1,146 @@
+package audio
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// The container is read here because no library does it whole: go-audio/wav and
+// youpy/go-wav read neither extensible headers nor floating point properly, beep
+// no floating point and two channels at most, and x/image/riff refuses files
+// that were written to a pipe, whose lengths are unknown.
+
+// Format tags, of the fmt chunk or the start of an extensible one's GUID
+// (Microsoft, "Multiple channel audio data and WAVE files", 2001).
+const (
+	wavePCM        = 1
+	waveFloat      = 3
+	waveExtensible = 0xfffe
+)
+
+var waveTags = map[uint16]string{
+	2: "ADPCM", 6: "A-law", 7: "µ-law", 0x11: "ADPCM", 0x31: "GSM", 0x50: "MPEG audio", 0x55: "MP3", 0x161: "WMA",
+}
+
+// waveFormat is a fmt chunk.
+type waveFormat struct {
+	tag      uint16
+	channels int
+	rate     int
+	bytes    int // of a sample of one channel
+}
+
+func decodeWAV(data []byte, limits Limits) (Sound, error) {
+	le := binary.LittleEndian
+	var f *waveFormat
+	for at := 12; at+8 <= len(data); {
+		id, size := string(data[at:at+4]), int64(le.Uint32(data[at+4:]))
+		body := data[at+8:]
+		whole := size <= int64(len(body))
+		if whole {
+			body = body[:size]
+		}
+		switch id {
+		case "fmt ":
+			if !whole {
+				return Sound{}, errors.New("the file is cut short within its header")
+			}
+			var err error
+			if f, err = parseFormat(body); err != nil {
+				return Sound{}, err
+			}
+		case "data":
+			switch {
+			case f == nil:
+				return Sound{}, errors.New("its samples come before the fmt chunk that would describe them")
+			case size == math.MaxUint32, size == 0 && le.Uint32(data[4:]) == 0:
+				body = data[at+8:] // written to a pipe: all that follows
+			case !whole:
+				return Sound{}, fmt.Errorf("the file is cut short: its header promises %d bytes of samples, %d are there", size, len(body))
+			}
+			return f.samples(body, limits)
+		}
+		if !whole {
+			break
+		}
+		at += 8 + int(size+size%2)
+	}
+	if f == nil {
+		return Sound{}, errors.New("this WAV file has no fmt chunk, or is cut short before it")
+	}
+	return Sound{}, errors.New("this WAV file has a header, but holds no samples (no data chunk)")
+}
+
+func parseFormat(b []byte) (*waveFormat, error) {
+	if len(b) < 16 {
+		return nil, fmt.Errorf("its fmt chunk has %d bytes; 16 are the least", len(b))
+	}
+	le := binary.LittleEndian
+	f := &waveFormat{tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), rate: int(le.Uint32(b[4:]))}
+	align, bits := int(le.Uint16(b[12:])), int(le.Uint16(b[14:]))
+	if f.tag == waveExtensible {
+		// KSDATAFORMAT_SUBTYPE: a tag, then 14 bytes that all of them share
+		if len(b) < 40 || string(b[26:40]) != "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71" {
+			return nil, errors.New("its samples are of an unknown extensible format; convert the file to PCM")
+		}
+		f.tag = le.Uint16(b[24:])
+	}
+	if f.channels < 1 || f.channels > maxChans {
+		return nil, fmt.Errorf("it says that it has %d channels; from 1 to %d are read", f.channels, maxChans)
+	}
+	f.bytes = align / f.channels // samples of 12 or 20 bits stand in the upper bits
+	switch {
+	case f.tag != wavePCM && f.tag != waveFloat:
+		name := waveTags[f.tag]
+		if name == "" {
+			name = fmt.Sprintf("format %d", f.tag)
+		}
+		return nil, fmt.Errorf("this WAV file is compressed (%s); convert it to PCM", name)
+	case align != f.channels*f.bytes || bits < 1 || f.bytes != (bits+7)/8,
+		f.tag == wavePCM && f.bytes > 4, f.tag == waveFloat && f.bytes != 4 && f.bytes != 8:
+		return nil, fmt.Errorf("its header is wrong or not supported: %d bits a sample, %d channels, %d bytes a frame", bits, f.channels, align)
+	}
+	return f, nil
+}
+
+// samples converts frames, the last of them left out if it is not whole.
+func (f *waveFormat) samples(b []byte, limits Limits) (Sound, error) {
+	frame := f.bytes * f.channels
+	n := len(b) / frame * f.channels
+	if err := limits.tooLong(int64(n)); err != nil {
+		return Sound{}, err
+	}
+	le := binary.LittleEndian
+	s := Sound{Samples: make([]float32, n), Channels: f.channels, Rate: f.rate}
+	x := s.Samples
+	switch {
+	case f.tag == waveFloat && f.bytes == 4:
+		for i := range x {
+			x[i] = math.Float32frombits(le.Uint32(b[4*i:]))
+		}
+	case f.tag == waveFloat:
+		for i := range x {
+			x[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
+		}
+	case f.bytes == 1: // unsigned
+		for i := range x {
+			x[i] = float32(int(b[i])-128) / (1 << 7)
+		}
+	case f.bytes == 2:
+		for i := range x {
+			x[i] = float32(int16(le.Uint16(b[2*i:]))) / (1 << 15)
+		}
+	case f.bytes == 3:
+		for i := range x {
+			v := int32(uint32(b[3*i])<<8 | uint32(b[3*i+1])<<16 | uint32(b[3*i+2])<<24)
+			x[i] = float32(v>>8) / (1 << 23)
+		}
+	default:
+		for i := range x {
+			x[i] = float32(float64(int32(le.Uint32(b[4*i:]))) / (1 << 31))
+		}
+	}
+	return s, nil
+}

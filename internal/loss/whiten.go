@@ -173,7 +173,7 @@ func (x *whiten) distance(weight float64) (sum float64) {
 	for r := range x.n {
 		for v := range views {
 			y := x.y[(v*x.n+r)*d:][:d]
-			length[v] = 1 / math.Max(math.Sqrt(dot64(y, y)), shortest)
+			length[v] = inverseLength(dot64(y, y))
 			clear(x.dy[(v*x.n+r)*d:][:d])
 		}
 		for v := range views {

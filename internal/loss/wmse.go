@@ -117,6 +117,6 @@ func (x *whiten) explain(b *subBatch, eps float64) error {
 	if x.size <= x.d {
 		what = "that needs more rows than dimensions"
 	}
-	return fmt.Errorf("W-MSE cannot whiten %d embeddings of %d dimensions of view %d: %w (Cholesky, pivot %d); %s: take larger sub-batches, narrower embeddings, a smaller learning rate, or an eps above %v, such as 0.01",
-		x.size, x.d, b.view+1, ErrSingular, b.failed+1, what, eps)
+	return fmt.Errorf("W-MSE cannot whiten %d embeddings of %d dimensions of view %d: %w (Cholesky, pivot %d); %s: take larger sub-batches, narrower embeddings, a smaller learning rate, or an eps of %v",
+		x.size, x.d, b.view+1, ErrSingular, b.failed+1, what, max(0.01, min(10*eps, 0.5)))
 }

@@ -3,21 +3,51 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
 
-// Expander maps representations to embeddings: linear, batch normalisation and
-// ReLU for each width but the last, whose layer is plain and has no bias
-// (vicreg main_vicreg.py, Projector). Its parameters have the names of PyTorch's
-// nn.Sequential.
+// Expander is a head: it maps representations to embeddings, or embeddings to
+// predictions. See [Head] for its layers. Its parameters have the names of
+// PyTorch's nn.Sequential.
 type Expander struct {
-	hidden []*nn.ConvNorm
-	last   *nn.Linear
+	layers []headLayer
+	whole  *nn.GlobalPool // writes out what the last layer left to be read; or nil
+	dim    int
 }
+
+// headLayer is a layer of a head.
+type headLayer interface {
+	Params() []*nn.Param
+	Buffers() []*nn.Param
+	Forward(p *nn.Pass, in nn.Act) nn.Act
+	Backward(p *nn.Pass, d, dx []float32, f kernel.Finish)
+	In(p *nn.Pass) nn.Act
+}
+
+// Head says which layers a head has: for each width but the last linear with
+// bias, batch normalisation unless NoNorm, and ReLU; then a last one.
+type Head struct {
+	Widths string // joined by hyphens, as 8192-8192-8192
+	NoNorm bool
+	Last   string // one of Lasts; "" is plain
+}
+
+// What the last layer of a head has.
+const (
+	Plain  = "plain"  // linear, no bias: VICReg (main_vicreg.py, Projector)
+	Bias   = "bias"   // linear with bias
+	Norm   = "norm"   // linear, no bias, batch normalisation without weights: SimSiam, MoCo v3
+	Affine = "affine" // linear, no bias, batch normalisation: SimCLR as released
+)
+
+// Lasts names the kinds of last layers.
+func Lasts() []string { return []string{Plain, Bias, Norm, Affine} }
 
 // ParseExpander reads the widths of an expander's layers, as 8192-8192-8192.
 func ParseExpander(spec string) ([]int, error) {
@@ -32,47 +62,94 @@ func ParseExpander(spec string) ([]int, error) {
 	return widths, nil
 }
 
-// NewExpander builds an expander for representations of width in. Its layers
-// are initialised from rng as PyTorch initialises linear layers; with a nil rng
-// they are zero, to be loaded.
+// NewExpander builds VICReg's expander of some widths, for representations of
+// width in.
 func NewExpander(in int, spec string, rng *rand.Rand) (*Expander, error) {
-	widths, err := ParseExpander(spec)
+	return NewHead(in, Head{Widths: spec}, rng)
+}
+
+// NewHead builds a head for inputs of width in. Its layers are initialised from
+// rng as PyTorch initialises linear layers; with a nil rng they are zero, to be
+// loaded.
+func NewHead(in int, h Head, rng *rand.Rand) (*Expander, error) {
+	widths, err := ParseExpander(h.Widths)
 	if err != nil {
 		return nil, err
 	}
+	if h.Last == "" {
+		h.Last = Plain
+	}
+	if !slices.Contains(Lasts(), h.Last) {
+		return nil, fmt.Errorf("unknown last layer %q of a head; known: %s", h.Last, strings.Join(Lasts(), ", "))
+	}
 	e := new(Expander)
-	last := len(widths) - 1
-	for i, width := range widths[:last] {
-		u := nn.NewLinearNorm(strconv.Itoa(3*i), strconv.Itoa(3*i+1), in, width)
-		if rng != nil {
-			nn.LinearUniform(rng, u.Weight, u.Bias)
+	at := 0 // the number of a module in nn.Sequential
+	name := func() string { at++; return strconv.Itoa(at - 1) }
+	normed := func(in, width int, relu bool) *nn.ConvNorm {
+		u := nn.NewLinearNorm(name(), name(), in, width)
+		u.ReLU = relu
+		if !relu {
+			u.Bias = nil
 		}
-		e.hidden, in = append(e.hidden, u), width
+		initialise(rng, u.Weight, u.Bias)
+		return u
 	}
-	e.last = nn.NewLinear(strconv.Itoa(3*last), in, widths[last])
-	if rng != nil {
-		nn.LinearUniform(rng, e.last.Weight, nil)
+	biased := func(in, width int, relu bool) *nn.LinearBias {
+		l := nn.NewLinearBias(name(), in, width, relu)
+		initialise(rng, l.Weight, l.Bias)
+		return l
 	}
+	last := len(widths) - 1
+	for _, width := range widths[:last] {
+		if h.NoNorm {
+			e.layers = append(e.layers, biased(in, width, true))
+		} else {
+			e.layers = append(e.layers, normed(in, width, true))
+		}
+		at++ // the ReLU
+		in = width
+	}
+	e.dim = widths[last]
+	switch h.Last {
+	case Plain:
+		l := nn.NewLinear(name(), in, e.dim)
+		initialise(rng, l.Weight, nil)
+		e.layers = append(e.layers, l)
+		return e, nil
+	case Bias:
+		e.layers = append(e.layers, biased(in, e.dim, false))
+	default:
+		u := normed(in, e.dim, false)
+		u.Fixed = h.Last == Norm
+		e.layers = append(e.layers, u)
+	}
+	e.whole = new(nn.GlobalPool)
 	return e, nil
 }
 
+func initialise(rng *rand.Rand, w, bias *nn.Param) {
+	if rng != nil {
+		nn.LinearUniform(rng, w, bias)
+	}
+}
+
 // Dim returns the width of an embedding.
-func (e *Expander) Dim() int { return e.last.Weight.Shape[0] }
+func (e *Expander) Dim() int { return e.dim }
 
 // Params returns the trainable parameters in PyTorch's order.
 func (e *Expander) Params() []*nn.Param {
 	var ps []*nn.Param
-	for _, u := range e.hidden {
-		ps = append(ps, u.Params()...)
+	for _, l := range e.layers {
+		ps = append(ps, l.Params()...)
 	}
-	return append(ps, e.last.Params()...)
+	return ps
 }
 
 // Buffers returns the running statistics in PyTorch's order.
 func (e *Expander) Buffers() []*nn.Param {
 	var ps []*nn.Param
-	for _, u := range e.hidden {
-		ps = append(ps, u.Buffers()...)
+	for _, l := range e.layers {
+		ps = append(ps, l.Buffers()...)
 	}
 	return ps
 }
@@ -81,38 +158,43 @@ func (e *Expander) Buffers() []*nn.Param {
 func (e *Expander) Forward(p *nn.Pass, y *tensor.Tensor) *tensor.Tensor {
 	n := y.Shape[0]
 	a := nn.Input(y.Data, n, 1, 1, y.Len()/n)
-	for _, u := range e.hidden {
-		next := u.Forward(p, a)
+	for _, l := range e.layers {
+		next := l.Forward(p, a)
 		p.Drop(a)
 		a = next
 	}
-	z := e.last.Forward(p, a)
-	p.Drop(a)
-	return tensor.From(z.X, n, z.C)
+	if e.whole != nil {
+		a = e.whole.Forward(p, a)
+	}
+	return tensor.From(a.X, n, a.C)
 }
 
 // Backward adds the gradients of the parameters given that of the embeddings,
 // dz (n × Dim), and returns that of the representations, a buffer of the pass's
 // arena.
 func (e *Expander) Backward(p *nn.Pass, dz []float32) []float32 {
-	in := e.last.In(p)
-	d := p.Arena().Get(in.Len())
-	e.last.Backward(p, dz, d, in.Finish(nil))
-	for i := len(e.hidden) - 1; i >= 0; i-- {
-		in := e.hidden[i].In(p)
+	d, owned := dz, false
+	if e.whole != nil {
+		d, owned = e.whole.Backward(p, dz), true
+	}
+	for _, l := range slices.Backward(e.layers) {
+		in := l.In(p)
 		dx := p.Arena().Get(in.Len())
-		e.hidden[i].Backward(p, d, dx, in.Finish(nil))
-		p.Arena().Put(d)
-		d = dx
+		l.Backward(p, d, dx, in.Finish(nil))
+		if owned {
+			p.Arena().Put(d)
+		}
+		d, owned = dx, true
 	}
 	return d
 }
 
 // Flops counts the operations of a forward over n rows; a multiply-add is two.
 func (e *Expander) Flops(n int) int {
-	total := e.last.Conv(n).Flops()
-	for _, u := range e.hidden {
-		total += u.Conv(n, 1, 1).Flops()
+	total := 0
+	for _, l := range e.layers {
+		w := l.Params()[0].Shape
+		total += 2 * n * w[0] * w[1]
 	}
 	return total
 }

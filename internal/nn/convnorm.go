@@ -23,6 +23,7 @@ type ConvNorm struct {
 	RunMean, RunVar *Param // (k)
 	Batches         *Param // (), number of training batches seen
 	ReLU            bool
+	Fixed           bool             // γ stays 1 and β 0: they are no parameters
 	Precision       kernel.Precision // of products
 
 	size, stride, pad int
@@ -80,10 +81,14 @@ func fill(x []float32, v float32) {
 
 // Params and Buffers return them in the order of PyTorch's modules.
 func (u *ConvNorm) Params() []*Param {
+	ps := []*Param{u.Weight}
 	if u.Bias != nil {
-		return []*Param{u.Weight, u.Bias, u.Gamma, u.Beta}
+		ps = append(ps, u.Bias)
 	}
-	return []*Param{u.Weight, u.Gamma, u.Beta}
+	if !u.Fixed {
+		ps = append(ps, u.Gamma, u.Beta)
+	}
+	return ps
 }
 
 func (u *ConvNorm) Buffers() []*Param { return []*Param{u.RunMean, u.RunVar, u.Batches} }
@@ -187,8 +192,10 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 		mean, rstd := r.mean[c], r.rstd[c]
 		dBeta := r.sums.A[c]
 		dGamma := rstd * (r.sums.B[c] - mean*dBeta)
-		u.Beta.Grad[c] += float32(dBeta)
-		u.Gamma.Grad[c] += float32(dGamma)
+		if !u.Fixed {
+			u.Beta.Grad[c] += float32(dBeta)
+			u.Gamma.Grad[c] += float32(dGamma)
+		}
 
 		a := float64(gamma) * rstd
 		b := float32(-a * rstd * dGamma / m)

@@ -16,8 +16,9 @@ func NewLinear(name string, c, k int) *Linear {
 	return &Linear{NewParam(name+".weight", k, c)}
 }
 
-// Params returns the weight.
-func (l *Linear) Params() []*Param { return []*Param{l.Weight} }
+// Params returns the weight, Buffers nothing.
+func (l *Linear) Params() []*Param  { return []*Param{l.Weight} }
+func (l *Linear) Buffers() []*Param { return nil }
 
 // Conv returns the layer as a convolution on n rows.
 func (l *Linear) Conv(n int) kernel.Conv {
@@ -50,3 +51,64 @@ func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 
 // In returns the input of a layer that is next in backward.
 func (l *Linear) In(p *Pass) Act { return p.live(p.top(l).in) }
+
+// LinearBias is a linear layer with bias, from n × c to n × k, and a ReLU or
+// not, without normalisation. Only in·W is stored: whoever reads it adds the
+// bias on the way.
+type LinearBias struct {
+	Weight *Param // (k, c)
+	Bias   *Param // (k)
+	ReLU   bool
+}
+
+// NewLinearBias returns a layer with zero weights.
+func NewLinearBias(name string, c, k int, relu bool) *LinearBias {
+	return &LinearBias{NewParam(name+".weight", k, c), NewParam(name+".bias", k), relu}
+}
+
+// Params returns weight and bias, Buffers nothing.
+func (l *LinearBias) Params() []*Param  { return []*Param{l.Weight, l.Bias} }
+func (l *LinearBias) Buffers() []*Param { return nil }
+
+func (l *LinearBias) conv(n int) kernel.Conv {
+	return kernel.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
+}
+
+// Forward returns relu(in·W + bias), its bias and ReLU still to be done.
+func (l *LinearBias) Forward(p *Pass, in Act) Act {
+	s := l.conv(in.N)
+	if in.H*in.W*in.C != s.C {
+		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
+	}
+	r := p.push(l, in, s.OutLen())
+	r.channels(s.K)
+	kernel.ConvForward(r.y, s, in.Source, l.Weight.Value, nil)
+	fill(r.scale, 1)
+	copy(r.shift, l.Bias.Value)
+	r.out = Act{
+		N: s.N, H: 1, W: 1, C: s.K,
+		Source: kernel.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: l.ReLU},
+		Dot:    r.y, Sums: r.sums,
+	}
+	return r.out
+}
+
+// Backward adds dW = inᵀ·d and the bias's Σ d. d is the gradient of the output
+// where the ReLU let it through, and its sums have been left as [Act] says. The
+// gradient of the input, d·Wᵀ finished as f says, goes to dx unless that is nil.
+func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+	in := l.In(p)
+	r := p.pop(l)
+	s, g := l.conv(in.N), kernel.Grad{D: d}
+	for c, sum := range r.sums.A {
+		l.Bias.Grad[c] += float32(sum)
+	}
+	kernel.ConvWeightGrad(l.Weight.Grad, s, g, in.Source)
+	if dx != nil {
+		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, f)
+	}
+	p.done(r)
+}
+
+// In returns the input of a layer that is next in backward.
+func (l *LinearBias) In(p *Pass) Act { return p.live(p.top(l).in) }

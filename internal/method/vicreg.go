@@ -33,7 +33,9 @@ func newVICReg(c recipe.Config, _ Data) (Method, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &vicreg{joint: model.NewJoint(b[0], b[1]), branches: b, loss: l}, nil
+	joint := model.NewJoint(b[0], b[1])
+	joint.Defer()
+	return &vicreg{joint: joint, branches: b, loss: l}, nil
 }
 
 // NewLoss returns the loss of a configuration.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"slices"
+	"strings"
 
 	"vicreg/internal/nn"
 	"vicreg/internal/parallel"
@@ -50,6 +51,7 @@ type Joint struct {
 	passes          []*nn.Pass
 	arena           *nn.Arena
 	params, buffers []*nn.Param
+	later           *nn.Later // or nil
 }
 
 // View is what a branch makes of a view. All belong to the Joint, until it
@@ -112,9 +114,52 @@ func (j *Joint) Arena() *nn.Arena { return j.arena }
 
 // ZeroGrad clears the gradients; Backward adds to them.
 func (j *Joint) ZeroGrad() {
+	if j.later != nil {
+		j.later.Zero()
+	}
 	for _, p := range j.params {
+		if j.later != nil && j.later.Has(p) {
+			continue
+		}
 		parallel.Range(len(p.Grad), 1<<18, func(_, lo, hi int) { clear(p.Grad[lo:hi]) })
 	}
+}
+
+// deferFrom is the size from which the gradient of a weight is worth putting off.
+var deferFrom = 1 << 20
+
+// Defer has the gradients of large expanders be made when the last view that was
+// taken forward has gone backward or been released, which saves time and memory.
+// From ZeroGrad until then the gradients are not to be touched, and of the
+// arena nothing may be got that is kept for longer. Without expanders that are
+// worth it, it does nothing.
+func (j *Joint) Defer() {
+	var weights []*nn.Param
+	for _, p := range j.params {
+		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && len(p.Grad) >= deferFrom {
+			weights = append(weights, p)
+		}
+	}
+	if len(weights) == 0 {
+		return
+	}
+	j.later = nn.NewLater(j.arena, weights)
+	for _, p := range j.passes {
+		p.Defer(j.later)
+	}
+}
+
+// finish completes the gradients if no view is left to go backward.
+func (j *Joint) finish() {
+	if j.later == nil {
+		return
+	}
+	for _, p := range j.passes {
+		if !p.Idle() {
+			return
+		}
+	}
+	j.later.Finish()
 }
 
 // Forward takes view i through its branch, in training.
@@ -150,7 +195,11 @@ func (j *Joint) Backward(i int, dz, dp []float32) {
 	j.arena.Put(below)
 	b.Encoder.Backward(p, dy, nil)
 	j.arena.Put(dy)
+	j.finish()
 }
 
 // Release gives back the memory of view i, which will not go backward.
-func (j *Joint) Release(i int) { j.passes[i].Reset() }
+func (j *Joint) Release(i int) {
+	j.passes[i].Reset()
+	j.finish()
+}

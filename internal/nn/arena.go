@@ -23,6 +23,7 @@ type Arena struct {
 type chunk struct {
 	mem   []float32
 	spans []span
+	away  bool // its owner has it back
 }
 
 type span struct {
@@ -45,6 +46,9 @@ func (a *Arena) Get(n int) []float32 {
 	a.lent += size
 	a.peak = max(a.peak, a.lent)
 	for _, c := range a.chunks {
+		if c.away {
+			continue
+		}
 		if b := c.get(size, n); b != nil {
 			return b
 		}
@@ -55,6 +59,14 @@ func (a *Arena) Get(n int) []float32 {
 	a.chunks = append(a.chunks, c)
 	a.total += grow
 	return c.get(size, n)
+}
+
+// adopt adds memory that its owner lends to the arena from time to time; at first
+// it is away.
+func (a *Arena) adopt(mem []float32) *chunk {
+	c := &chunk{mem: mem, spans: []span{{0, len(mem) / alignment * alignment, false}}, away: true}
+	a.chunks = append(a.chunks, c)
+	return c
 }
 
 // Put takes a buffer back. It may have been shortened, but must start where it
@@ -101,6 +113,9 @@ func (c *chunk) get(size, n int) []float32 {
 	}
 	return nil
 }
+
+// empty says that nothing of the chunk is lent.
+func (c *chunk) empty() bool { return len(c.spans) == 1 && !c.spans[0].used }
 
 // free frees span i and joins it with free neighbours.
 func (c *chunk) free(i int) {

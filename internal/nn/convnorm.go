@@ -203,7 +203,9 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 		r.k[c] = float32(-a*dBeta/m - float64(b)*mean)
 	}
 	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
-	if dx != nil {
+	if len(u.Weight.Shape) == 2 {
+		p.linearGrads(u.Weight, dx, s, g, in.Source, f)
+	} else if dx != nil {
 		kernel.ConvGrads(dx, u.Weight.Grad, s, g, in.Source, u.Weight.Value, f)
 	} else {
 		kernel.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)

@@ -42,10 +42,7 @@ func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
 	s, g := l.Conv(in.N), kernel.Grad{D: d}
-	kernel.ConvWeightGrad(l.Weight.Grad, s, g, in.Source)
-	if dx != nil {
-		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, f)
-	}
+	p.linearGrads(l.Weight, dx, s, g, in.Source, f)
 	p.done(r)
 }
 

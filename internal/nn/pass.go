@@ -59,6 +59,7 @@ type Pass struct {
 	byBatch bool      // normalises by the batch, not by running statistics
 	tape    []*record // records past n are kept for their memory
 	n       int
+	later   *Later // or nil
 }
 
 // record is what a layer remembers between forward and backward.

@@ -1,0 +1,121 @@
+package nn
+
+import (
+	"fmt"
+
+	"vicreg/internal/kernel"
+	"vicreg/internal/pages"
+)
+
+// Later puts off the gradients of large linear weights until backward has been
+// through all views. Then each is one product over the rows of all of them,
+// xᵀ·d, that need not be added to what is there; and until then the memory of
+// the gradients holds activations. One is for passes that share an arena.
+type Later struct {
+	arena    *Arena
+	products []*product
+	pending  bool // the gradients count as zero, and the arena has their memory
+}
+
+// product is the gradient of one weight.
+type product struct {
+	weight *Param
+	x, d   operand
+	chunk  *chunk // of the arena
+}
+
+// operand is a matrix that gets its rows one view after the other.
+type operand struct {
+	data []float32
+	rows int
+}
+
+// NewLater returns one for weights (out, in) of [Linear] or [NewLinearNorm].
+func NewLater(arena *Arena, weights []*Param) *Later {
+	l := &Later{arena: arena}
+	for _, w := range weights {
+		if len(w.Shape) != 2 {
+			panic(fmt.Sprintf("nn: %s is not the weight of a linear layer", w.Name))
+		}
+		l.products = append(l.products, &product{weight: w, chunk: arena.adopt(w.Grad)})
+	}
+	return l
+}
+
+// Has says whether the gradient of a weight is put off.
+func (l *Later) Has(w *Param) bool { return l.of(w) != nil }
+
+func (l *Later) of(w *Param) *product {
+	for _, q := range l.products {
+		if &q.weight.Grad[0] == &w.Grad[0] {
+			return q
+		}
+	}
+	return nil
+}
+
+// Zero makes the gradients count as zero: it leaves their memory to the arena.
+func (l *Later) Zero() {
+	for _, q := range l.products {
+		q.x.rows, q.d.rows = 0, 0
+		q.chunk.away = false
+	}
+	l.pending = true
+}
+
+// Finish completes the gradients. Of the arena, nothing may be lent that was got
+// since Zero.
+func (l *Later) Finish() {
+	for _, q := range l.products {
+		if q.chunk.away = true; l.pending && !q.chunk.empty() {
+			panic(fmt.Sprintf("nn: the memory of the gradient of %s is still in use", q.weight.Name))
+		}
+		k, c := q.weight.Shape[0], q.weight.Shape[1]
+		dw := kernel.Mat{Data: q.weight.Grad, Rows: c, Cols: k}
+		x, d := kernel.Mat{Data: q.x.data, Rows: q.x.rows, Cols: c}, kernel.Mat{Data: q.d.data, Rows: q.x.rows, Cols: k}
+		kernel.Gemm(dw, x.T(), d, !l.pending)
+		q.x.rows, q.d.rows = 0, 0
+	}
+	l.pending = false
+}
+
+// add keeps what a view of n rows adds to a gradient.
+func (q *product) add(n int, src kernel.Source, g kernel.Grad) {
+	k, c := q.weight.Shape[0], q.weight.Shape[1]
+	kernel.Apply(q.x.more(n, c), src, c)
+	kernel.ApplyGrad(q.d.more(n, k), g, k)
+}
+
+// more returns n more rows of c.
+func (o *operand) more(n, c int) []float32 {
+	if need := (o.rows + n) * c; len(o.data) < need {
+		grown := pages.Floats(need)
+		copy(grown, o.data[:o.rows*c])
+		o.data = grown
+	}
+	o.rows += n
+	return o.data[(o.rows-n)*c : o.rows*c]
+}
+
+// Defer has the pass leave gradients to l. It is for passes of training.
+func (p *Pass) Defer(l *Later) { p.later = l }
+
+// Idle says that the pass holds nothing for a backward.
+func (p *Pass) Idle() bool { return p.n == 0 }
+
+// linearGrads are the gradients of a linear layer: as [kernel.ConvGrads], but
+// that dx may be nil and the weight's may be put off.
+func (p *Pass) linearGrads(w *Param, dx []float32, s kernel.Conv, g kernel.Grad, src kernel.Source, f kernel.Finish) {
+	var q *product
+	if p.later != nil {
+		q = p.later.of(w)
+	}
+	if q != nil {
+		q.add(s.OutLen()/s.K, src, g)
+	} else {
+		kernel.ConvWeightGrad(w.Grad, s, g, src)
+	}
+	if dx != nil {
+		kernel.ConvInputGrad(dx, s, g, w.Value, f)
+	}
+}

@@ -1,246 +1,186 @@
 // Bench measures vicreg and PyTorch side by side: the same workloads, in
-// alternation, on one machine, in one run.
+// alternation, on one machine, in one run. Without flags it takes about a
+// quarter of an hour, shows what it does as it goes, and puts its table into
+// docs/performance.md, between the two comments that mark its place.
 //
-//	go run ./bench                       every workload, table to standard output
-//	go run ./bench -run resnet18         those whose name contains resnet18
-//	go run ./bench -out docs/performance-table.md
+//	go run ./bench                               every workload
+//	go run ./bench -run 'step.*bf16'             some, to standard output
+//	go run ./bench -recipe                       a whole training run too: half an hour more
+//	go run ./bench -out table.md                 to another file
 //
 // PyTorch's side is peer.py; without PyTorch its columns stay empty.
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
-	"slices"
 	"strings"
+	"time"
 )
 
-// workload is one row: the arguments both sides understand.
-type workload struct {
-	name    string
-	args    []string // PHOTOS, PACK and SMALL stand for the data that is made, see photos.go
-	peer    []string // PyTorch's, if others
-	threads int      // 0: as the flag says
-	layouts []string // PyTorch's, of which the faster counts
-	warmup  int      // steps before timing starts
-	steps   int      // timed steps of each visit
-	rounds  int      // visits of each side
+// options are the flags.
+type options struct {
+	match   *regexp.Regexp
+	out     string // "-": standard output alone
+	python  string
+	threads int
+	rounds  int
+	recipe  bool
 }
 
-var both = []string{"nchw", "channels_last"}
-
-var workloads = []workload{
-	{"loss n=256 d=8192", words("loss --n 256 --d 8192"), nil, 0, both[:1], 1, 2, 3},
-	{"loss n=2048 d=8192", words("loss --n 2048 --d 8192"), nil, 0, both[:1], 1, 1, 3},
-	{"step resnet18 32px batch 128 expander 2048³",
-		words("step --encoder resnet18 --stem small --size 32 --batch 128 --expander 2048-2048-2048"), nil, 0, both, 1, 3, 3},
-	{"step resnet50 224px batch 16 expander 8192³",
-		words("step --encoder resnet50 --stem imagenet --size 224 --batch 16 --expander 8192-8192-8192"), nil, 0, both, 1, 2, 3},
-	{"step resnet18 width 16 28px batch 256 expander 512³",
-		words("step --encoder resnet18 --width 16 --stem small --size 28 --channels 1 --batch 256 --expander 512-512-512"), nil, 0, both, 1, 6, 3},
-	{"embed resnet18 32px", words("embed --encoder resnet18 --stem small --size 32 --batch 128"), nil, 0, both, 1, 3, 3},
-	{"embed resnet50 224px", words("embed --encoder resnet50 --stem imagenet --size 224 --batch 16"), nil, 0, both, 1, 2, 3},
-	{"two views 224px of 64 JPEG files, one core", words("views --data PHOTOS --size 224 --workers 1"), nil, 1, both[:1], 1, 3, 3},
-	{"two views 224px of 64 packed images, one core", words("views --data PACK --size 224 --workers 1"),
-		words("views --data PHOTOS --size 224 --workers 1"), 1, both[:1], 1, 3, 3},
-	{"two views 32px of 1024 images in memory, one core", words("views --data SMALL --size 32 --workers 1"), nil, 1, both[:1], 1, 3, 3},
-}
-
-func words(s string) []string { return strings.Fields(s) }
-
-// timing is what either side prints, as far as it is read here.
-type timing struct {
-	Times []float64 `json:"times_s"`
-	RSS   float64   `json:"peak_rss_mib"`
-}
-
-// side gathers the timings of one side over its rounds.
-type side struct {
-	times []float64
-	rss   float64
-	note  string
-}
-
-func (s *side) add(t timing) {
-	s.times = append(s.times, t.Times...)
-	s.rss = max(s.rss, t.RSS)
-}
-
-func (s *side) median() float64 {
-	t := slices.Sorted(slices.Values(s.times))
-	if len(t) == 0 {
-		return 0
-	}
-	return (t[len(t)/2] + t[(len(t)-1)/2]) / 2
-}
+const defaultOut = "docs/performance.md"
 
 func main() {
-	run := flag.String("run", "", "only workloads whose name contains this")
-	out := flag.String("out", "", "write the table to this file too")
-	python := flag.String("python", "/usr/bin/python3", "the Python that has PyTorch")
-	threads := flag.Int("threads", runtime.NumCPU(), "threads of each side")
-	rounds := flag.Int("rounds", 0, "visits of each side to a workload (0: as listed)")
-	flag.Parse()
+	o, err := parseFlags(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, *run, *out, *python, *threads, *rounds); err != nil {
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, match, out, python string, threads, rounds int) error {
+func parseFlags(args []string) (options, error) {
+	var o options
+	set := flag.NewFlagSet("bench", flag.ExitOnError)
+	match := set.String("run", "", "only workloads whose name this regular expression finds; the table goes to standard output")
+	set.StringVar(&o.out, "out", "", "write the table to this file, between its marks if it has them (- for standard output alone; default "+defaultOut+")")
+	set.StringVar(&o.python, "python", "/usr/bin/python3", "the Python that has PyTorch")
+	set.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of each side")
+	set.IntVar(&o.rounds, "rounds", 3, "visits of each side to a workload")
+	set.BoolVar(&o.recipe, "recipe", false, "also train by the recipe fashion-mnist on each side, which takes half an hour")
+	set.Parse(args)
+	var err error
+	switch {
+	case set.NArg() > 0:
+		return o, fmt.Errorf("unknown argument %q; -run chooses workloads", set.Arg(0))
+	case o.threads < 1:
+		return o, fmt.Errorf("-threads is %d, but must be at least 1", o.threads)
+	case o.rounds < 1:
+		return o, fmt.Errorf("-rounds is %d, but must be at least 1", o.rounds)
+	}
+	if o.match, err = regexp.Compile(*match); err != nil {
+		return o, fmt.Errorf("-run: %w", err)
+	}
+	if o.out == "" {
+		o.out = defaultOut
+		if *match != "" {
+			o.out = "-"
+		}
+	}
+	return o, nil
+}
+
+// bench is a run under way.
+type bench struct {
+	options
+	ours  string // the binary
+	peer  string // the script, "" without PyTorch
+	made  data
+	start time.Time
+}
+
+func run(ctx context.Context, o options) error {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	if o.out == defaultOut {
+		o.out = filepath.Join(root, o.out)
+	}
 	dir, err := os.MkdirTemp("", "vicreg-bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ours := filepath.Join(dir, "vicreg")
-	if b, err := exec.CommandContext(ctx, "go", "build", "-o", ours, "vicreg/cmd/vicreg").CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build vicreg: %w\n%s", err, b)
+	b := &bench{options: o, ours: filepath.Join(dir, "vicreg"), start: time.Now()}
+	b.made = data{dir: dir, vicreg: b.ours}
+	b.progress("building vicreg")
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.ours, "./cmd/vicreg")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build vicreg: %w\n%s", err, out)
 	}
-	peer, err := peerScript()
-	if err != nil {
-		return err
+	b.peer = filepath.Join(root, "bench", "peer.py")
+	t := &table{date: b.start, machine: machine(), threads: o.threads, rounds: o.rounds}
+	if t.versions, err = b.torchVersions(ctx); err != nil {
+		b.progress("%v", err)
+		t.noTorch, b.peer = err.Error(), ""
 	}
-	torch := torchVersion(ctx, python, peer)
+	for _, p := range []string{"float32", "bf16"} {
+		c, err := b.ceiling(ctx, p, o.threads)
+		if err != nil {
+			return err
+		}
+		t.ceilings = append(t.ceilings, c)
+	}
+	failed := b.workloads(ctx, t)
+	if ctx.Err() != nil {
+		return errors.New("interrupted; nothing was written")
+	}
+	if o.recipe {
+		if err := b.sideBySide(ctx, t, root); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	fmt.Print(t.String())
+	if o.out != "-" && len(t.rows) > 0 {
+		if err := putTable(o.out, t.String()); err != nil {
+			return errors.Join(failed, err)
+		}
+		b.progress("the table is in %s", o.out)
+	}
+	return failed
+}
 
-	made := data{dir: dir, vicreg: ours}
-	table := new(strings.Builder)
-	fmt.Fprintf(table, "%s, %d threads, %s; %s.\n\n", processor(), threads, runtime.Version(), torch)
-	table.WriteString("| workload | vicreg s (min–max) | PyTorch s (min–max) | ratio | memory MiB | PyTorch MiB | ratio |\n")
-	table.WriteString("|---|---|---|---|---|---|---|\n")
-	fmt.Print(table)
+// workloads measures those that were chosen, one after the other. One that
+// fails leaves the others alone.
+func (b *bench) workloads(ctx context.Context, t *table) (failed error) {
 	for _, w := range workloads {
-		if !strings.Contains(w.name, match) {
+		if !b.match.MatchString(w.name) {
 			continue
 		}
-		if rounds > 0 {
-			w.rounds = rounds
-		}
-		if w.threads == 0 {
-			w.threads = threads
-		}
-		if w.args, err = made.fill(ctx, w.args); err == nil {
-			w.peer, err = made.fill(ctx, w.peer)
-		}
-		if err != nil {
-			return err
-		}
-		row, err := w.measure(ctx, ours, python, peer, strings.HasPrefix(torch, "PyTorch"))
-		if err != nil {
-			return err
-		}
-		fmt.Print(row)
-		table.WriteString(row)
-	}
-	if out != "" {
-		return os.WriteFile(out, []byte(table.String()), 0o644)
-	}
-	return nil
-}
-
-// measure visits both sides in alternation and returns the row of the table.
-func (w workload) measure(ctx context.Context, ours, python, peer string, havePeer bool) (string, error) {
-	common := []string{"--threads", fmt.Sprint(w.threads), "--steps", fmt.Sprint(w.steps), "--warmup", fmt.Sprint(w.warmup)}
-	args := slices.Concat([]string{"bench"}, w.args, common, []string{"--json"})
-	peerArgs := slices.Concat([]string{peer}, w.args, common)
-	if len(w.peer) > 0 {
-		peerArgs = slices.Concat([]string{peer}, w.peer, common)
-	}
-	var us side
-	them := make([]side, len(w.layouts))
-	for range w.rounds {
-		t, err := timed(ctx, ours, args)
-		if err != nil {
-			return "", err
-		}
-		us.add(t)
-		if !havePeer {
+		if w.precision() == "bf16" && !t.usable("bf16") {
+			t.missing = append(t.missing, w.name)
 			continue
 		}
-		for i, layout := range w.layouts {
-			t, err := timed(ctx, python, append(slices.Clone(peerArgs), "--layout", layout))
-			if err != nil {
-				return "", err
-			}
-			them[i].add(t)
-			if len(w.layouts) > 1 {
-				them[i].note = layout
-			}
+		r, err := b.measure(ctx, w)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-	}
-	if !havePeer {
-		return fmt.Sprintf("| %s | %s | | | %.0f | | |\n", w.name, spread(us, ""), us.rss), nil
-	}
-	best := slices.MinFunc(them, func(a, b side) int {
-		if a.median() < b.median() {
-			return -1
+		if err != nil {
+			b.progress("%s: %v", w.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", w.name, err))
+			continue
 		}
-		return 1
-	})
-	return fmt.Sprintf("| %s | %s | %s | %.2f× | %.0f | %.0f | %.2f |\n", w.name, spread(us, ""), spread(best, best.note),
-		best.median()/us.median(), us.rss, best.rss, us.rss/best.rss), nil
+		t.rows = append(t.rows, r)
+	}
+	return failed
 }
 
-func spread(s side, note string) string {
-	if note != "" {
-		note = ", " + note
-	}
-	return fmt.Sprintf("%.4g (%.4g–%.4g%s)", s.median(), slices.Min(s.times), slices.Max(s.times), note)
+// progress writes a line for whoever waits.
+func (b *bench) progress(format string, args ...any) {
+	at := time.Since(b.start).Round(time.Second)
+	fmt.Fprintf(os.Stderr, "%6s  %s\n", at, fmt.Sprintf(format, args...))
 }
 
-func timed(ctx context.Context, program string, args []string) (timing, error) {
-	var t timing
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stderr = os.Stderr
-	b, err := cmd.Output()
-	if err == nil {
-		err = json.Unmarshal(b, &t)
-	}
-	if err == nil && len(t.Times) == 0 {
-		err = fmt.Errorf("no times_s in its output")
-	}
+// moduleRoot returns the folder of the repository.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "vicreg").Output()
 	if err != nil {
-		return t, fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
+		return "", fmt.Errorf("cannot find the module vicreg (run this inside the repository): %w", err)
 	}
-	return t, nil
-}
-
-// peerScript returns the path of peer.py, which lies beside this file.
-func peerScript() (string, error) {
-	b, err := exec.Command("go", "list", "-f", "{{.Dir}}", "vicreg/bench").Output()
-	if err != nil {
-		return "", fmt.Errorf("cannot find the bench folder (run this inside the repository): %w", err)
-	}
-	return filepath.Join(strings.TrimSpace(string(b)), "peer.py"), nil
-}
-
-func torchVersion(ctx context.Context, python, peer string) string {
-	var v struct{ Torch, Torchvision string }
-	b, err := exec.CommandContext(ctx, python, peer, "version").Output()
-	if err == nil {
-		err = json.Unmarshal(b, &v)
-	}
-	if err != nil {
-		return "no PyTorch here: its columns are empty; on Debian, apt-get install python3-torch python3-torchvision"
-	}
-	return fmt.Sprintf("PyTorch %s, torchvision %s", v.Torch, v.Torchvision)
-}
-
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOOS + "/" + runtime.GOARCH
+	return strings.TrimSpace(string(out)), nil
 }

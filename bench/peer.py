@@ -3,10 +3,12 @@
 
 It is written to be as fast as PyTorch gets on a CPU: gradients set to none, the
 layout (NCHW or channels_last) a flag so that the driver can take the better one,
-the optimizer included, the same shapes and arithmetic as vicreg's side.
+the optimizer included, the same shapes and arithmetic as vicreg's side. Inference
+runs in inference mode, with the normalisation folded into the weights by one of
+PyTorch's ways, a flag too.
 Needs Debian's python3-torch and python3-torchvision; run with /usr/bin/python3.
 """
-import argparse, contextlib, json, os, random, resource, time
+import argparse, contextlib, json, os, random, re, resource, time, warnings
 
 import torch
 import torch.nn as nn
@@ -26,6 +28,9 @@ def args_():
     p.add_argument("--expander", default="2048-2048-2048")
     p.add_argument("--precision", default="float32", choices=["float32", "bf16"])
     p.add_argument("--layout", default="nchw", choices=["nchw", "channels_last"])
+    p.add_argument("--fold", default="none", choices=["none", "fuse", "jit", "native"],
+                   help="embed: fold the normalisation by torch.fx (fuse), by torch.jit.optimize_for_inference (jit), "
+                        "or by torch.fx with weights and images in bfloat16 and no autocast (native)")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=3)
     p.add_argument("--warmup", type=int, default=1)
@@ -134,6 +139,27 @@ class LARS:
             p.add_(buf, alpha=-self.lr)
 
 
+def inference(a, enc, x):
+    """The forward of an encoder that has been folded as a.fold says."""
+    half = a.precision == "bf16"
+    if a.fold in ("fuse", "native"):
+        from torch.fx.experimental.optimization import fuse
+        enc = fuse(enc)
+    if a.fold == "native":
+        enc, x, half = enc.bfloat16(), x.bfloat16(), False
+    # A trace keeps the casts of weights that autocast would otherwise do each time.
+    amp = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=half, cache_enabled=a.fold != "jit")
+    if a.fold == "jit":
+        with torch.no_grad(), amp():
+            enc = torch.jit.optimize_for_inference(torch.jit.trace(enc, x))
+            enc(x)  # the first calls compile
+
+    def run():
+        with torch.inference_mode(), amp():
+            enc(x)
+    return run
+
+
 def workload(a):
     """Returns the function to time and the number of images it handles."""
     layout = torch.channels_last if a.layout == "channels_last" else torch.contiguous_format
@@ -152,11 +178,7 @@ def workload(a):
     views = [torch.randn(a.batch, a.channels, a.size, a.size).to(memory_format=layout) for _ in range(2)]
     enc = enc.to(memory_format=layout)
     if a.workload == "embed":
-        enc.eval()
-        def run():
-            with torch.inference_mode(), amp():
-                enc(views[0])
-        return run, a.batch
+        return inference(a, enc.eval(), views[0]), a.batch
 
     net = nn.Sequential(enc, expander(dim, a.expander))
     opt = LARS(net.parameters())
@@ -172,8 +194,11 @@ def workload(a):
 def main():
     a = args_()
     if a.workload == "version":
-        print(json.dumps(dict(torch=torch.__version__, torchvision=torchvision.__version__)))
+        onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\d.]+)", torch.__config__.show())
+        print(json.dumps(dict(torch=torch.__version__, torchvision=torchvision.__version__,
+                              onednn=onednn.group(1) if onednn else "none")))
         return
+    warnings.filterwarnings("ignore")
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     run, images = workload(a)

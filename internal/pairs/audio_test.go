@@ -1,0 +1,134 @@
+package pairs
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// writeWAV writes 16-bit samples of one channel.
+func writeWAV(t testing.TB, path string, rate int, samples []float64) {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString("RIFF")
+	for _, v := range []any{uint32(36 + 2*len(samples)), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(rate), uint32(2 * rate), uint16(2), uint16(16),
+		[]byte("data"), uint32(2 * len(samples))} {
+		binary.Write(&b, binary.LittleEndian, v)
+	}
+	for _, v := range samples {
+		binary.Write(&b, binary.LittleEndian, int16(math.Round(v*32767)))
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tone returns n samples of a sine.
+func tone(n, rate int, hz, loud float64) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = loud * math.Sin(2*math.Pi*hz*float64(i)/float64(rate))
+	}
+	return x
+}
+
+// calls writes 20 sounds of growing length at 8 kHz, and their manifest; the one
+// of index 3 has another rate, 5 is silent, 6 cut short.
+func calls(t testing.TB) string {
+	dir := t.TempDir()
+	csv := "wav,who\n"
+	for i := range 20 {
+		name := fmt.Sprintf("%d.wav", i)
+		path := filepath.Join(dir, name)
+		csv += fmt.Sprintf("%s,w%d\n", name, i%2)
+		rate := 8000
+		if i == 3 {
+			rate = 16000
+		}
+		n := rate / 100 * (10 + i) // 0.1 s and 10 ms more each
+		x := tone(n, rate, 300+100*float64(i), 0.5)
+		if i == 5 {
+			clear(x)
+		}
+		writeWAV(t, path, rate, x)
+		if i == 6 {
+			raw, _ := os.ReadFile(path)
+			os.WriteFile(path, raw[:30], 0o666)
+		}
+	}
+	write(t, dir, map[string]string{"calls.csv": csv})
+	return filepath.Join(dir, "calls.csv")
+}
+
+func TestAudio(t *testing.T) {
+	path := calls(t)
+	s, r := open(t, path, "waveform=wav", "spectrogram=wav")
+	a, b := s.Sides()[0], s.Sides()[1]
+	// 95% of 18 sounds are 18: the longest has 0.29 s, 2320 samples, 30 frames.
+	if a.Rate != 8000 || a.Length != 2368 || !slices.Equal(a.Shape(), []int{2368, 1}) || b.Rate != 8000 || !slices.Equal(b.Shape(), []int{64, 32, 1}) {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+	if len(r.Bad) != 2 || !strings.HasPrefix(r.Bad[0].Err.Error(), "calls.csv: row 7: wav: ") || !strings.HasSuffix(r.Bad[0].Err.Error(), "5.wav: the sound is silent") ||
+		!strings.HasPrefix(r.Bad[1].Err.Error(), "calls.csv: row 8: wav: ") || !strings.Contains(r.Bad[1].Err.Error(), "6.wav: ") {
+		t.Errorf("%v", r.Bad)
+	}
+	if want := []string{"waveform=wav: 18 of 18 are shorter than 0.3 s and are padded", "spectrogram=wav: 18 of 18 are shorter than 32 frames and are padded"}; !slices.Equal(r.Notes, want) {
+		t.Errorf("%q", r.Notes)
+	}
+	if math.Abs(a.Mean[0]) > 0.01 || math.Abs(a.Std[0]-0.5/math.Sqrt2) > 0.01 || b.Std[0] < 1 || len(b.Mean) != 1 {
+		t.Errorf("mean %v %v, std %v %v", a.Mean, b.Mean, a.Std, b.Std)
+	}
+	wave, mel := all(t, s, 0), all(t, s, 1)
+	if len(wave) != 18 || len(mel) != 18 {
+		t.Fatalf("%d and %d", len(wave), len(mel))
+	}
+	// The sound stands in the middle; what is around it is nothing.
+	x := wave[0] // 800 samples in 2368
+	if x[783] != 0 || x[784+800] != 0 || math.Abs(float64(x[784+20])-0.5*math.Sin(2*math.Pi*300*20/8000)/a.Std[0]) > 0.01 {
+		t.Errorf("%v", x[780:810])
+	}
+	// 16 kHz became 8 kHz: 0.13 s are 1040 samples.
+	if m, err := s.Sample(3, 0); err != nil || len(m.Values) != 1040 || math.Abs(float64(m.Values[500])-0.5*math.Sin(2*math.Pi*600*500/8000)) > 0.01 {
+		t.Errorf("%d samples, %v", len(m.Values), err)
+	}
+	// A tone is loudest in its own band, the same in each of its frames.
+	loudest := func(x []float32, frame int) int {
+		best := 0
+		for band := range 64 {
+			if x[band*32+frame] > x[best*32+frame] {
+				best = band
+			}
+		}
+		return best
+	}
+	if low, high := loudest(mel[0], 16), loudest(mel[17], 16); low >= high || loudest(mel[17], 10) != high {
+		t.Errorf("bands %d and %d", low, high)
+	}
+	if mel[0][20*32] != 0 || mel[0][20*32+31] != 0 || mel[0][20*32+16] == 0 {
+		t.Errorf("%v", mel[0][20*32:21*32])
+	}
+
+	// What is fixed stays.
+	list := sides(t, "waveform=wav", "spectrogram=wav")
+	list[0].Length, list[0].Rate = 500, 4000
+	list[1].Length, list[1].Rate = 10, 16000
+	d, _, _ := Open(path, list, Options{})
+	again := NewSource(d, list, 0)
+	r, err := again.Scan(context.Background(), ScanOptions{})
+	if err != nil || again.Sides()[0].Length != 500 || again.Sides()[0].Rate != 4000 || again.Sides()[1].Length != 10 {
+		t.Errorf("%+v %v", again.Sides(), err)
+	}
+	if r.Notes[0] != "waveform=wav: 15 of 18 are longer than 0.13 s and are cut, 3 of 18 are shorter and are padded" {
+		t.Errorf("%q", r.Notes)
+	}
+	if got := all(t, again, 0); math.Abs(float64(got[17][0]))+math.Abs(float64(got[17][1])) == 0 {
+		t.Error("the middle of a long sound is empty")
+	}
+}

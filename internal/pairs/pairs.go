@@ -1,0 +1,415 @@
+// Package pairs reads data whose two sides are of different kinds: an image and
+// its caption, a waveform and its spectrogram, a sensor's trace and a row of
+// numbers. A manifest (CSV, TSV or JSON lines) lists the pairs; a [Side] says
+// which of its columns make a side, and what they hold.
+//
+//	a, err := pairs.ParseSide("image=photo")
+//	b, err := pairs.ParseSide("text=caption")
+//	train, test, err := pairs.Open("pairs.csv", []pairs.Side{a, b}, pairs.Options{Holdout: 0.2})
+//	source := pairs.NewSource(train, []pairs.Side{a, b}, 0)
+//	report, err := source.Scan(ctx, pairs.ScanOptions{}) // bad rows out, shapes and means resolved
+//	loader, err := source.Train(pairs.Config{...})       // or source.Plain, to evaluate one side
+//
+// Files are named relative to the manifest. A row whose file is missing, broken
+// or silent, or whose field is empty, is left out and reported by its row
+// number; more than a tenth of such rows is an error. What is merely of another
+// length is cut or padded, and a missing number is filled with its column's
+// mean (see [Side]).
+package pairs
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vicreg/internal/npy"
+)
+
+// Row is one pair.
+type Row struct {
+	Line  int // its row number in the manifest, the header being 1
+	Index int // its place among the rows below the header, from 0
+	Label int // index into the data set's classes; -1: none
+
+	cells [][]string // of each side's columns
+	err   error      // why the row cannot be used at all
+}
+
+// Data is a list of rows in the manifest's order.
+type Data struct {
+	Name    string // for people
+	Rows    []Row
+	Classes []string // names, sorted; nil without a label column
+	About   string   // in a line for people
+
+	manifest string // name of its file
+	dir      string // where it lies
+	sides    []Side
+	matrix   []*npy.Array // of the sides that are a file of rows
+}
+
+// Options say how to read a manifest.
+type Options struct {
+	Label   string  // column of classes; empty: none
+	Split   string  // column that says train or test; empty: none
+	Holdout float64 // share of each class kept for scoring where there is no split column; 0: none
+	Limit   int     // take this many training rows, spread evenly; 0: all
+}
+
+// Open reads the list of pairs. test is nil if the split column or the holdout
+// leave none.
+//
+// The rows held out are spread evenly over each class, at least one of a class
+// of two or more. Rows that share a file stay together, so that no image is
+// both trained on and scored.
+func Open(manifest string, sides []Side, o Options) (train, test *Data, err error) {
+	if !(o.Holdout >= 0 && o.Holdout < 1) {
+		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
+	}
+	t, err := readTable(manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &Data{Name: strings.TrimSuffix(t.name, filepath.Ext(t.name)), manifest: t.name, dir: t.dir,
+		sides: sides, matrix: make([]*npy.Array, len(sides)), Rows: make([]Row, len(t.rows))}
+	for i, r := range t.rows {
+		d.Rows[i] = Row{Line: r.line, Index: i, Label: -1, cells: make([][]string, len(sides)), err: r.err}
+	}
+	for s := range sides {
+		if err := d.take(t, s); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.Label != "" {
+		if err := d.label(t, o.Label); err != nil {
+			return nil, nil, err
+		}
+	}
+	d.About = fmt.Sprintf("%d rows in %s", len(d.Rows), t.name)
+	if o.Split != "" {
+		train, test, err = d.splitBy(t, o.Split)
+	} else {
+		train, test = d.holdOut(o.Holdout)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	train.limit(o.Limit)
+	return train, test, nil
+}
+
+// take reads the cells of side s.
+func (d *Data) take(t *table, s int) error {
+	side := &d.sides[s]
+	if err := side.Check(); err != nil {
+		return err
+	}
+	if side.File != "" {
+		return d.takeMatrix(t, s)
+	}
+	columns := make([]int, len(side.Columns))
+	for i, name := range side.Columns {
+		var err error
+		if columns[i], err = t.column(name); err != nil {
+			return fmt.Errorf("%s: %w", side, err)
+		}
+	}
+	for i := range d.Rows {
+		for _, c := range columns {
+			cell := t.rows[i].cells[c]
+			if side.Type != "text" {
+				cell = strings.TrimSpace(cell)
+			}
+			d.Rows[i].cells[s] = append(d.Rows[i].cells[s], cell)
+		}
+	}
+	return nil
+}
+
+// takeMatrix reads the file of an embedding that has a row for each row.
+func (d *Data) takeMatrix(t *table, s int) error {
+	path := d.path(d.sides[s].File)
+	a, err := npy.Read(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", &d.sides[s], plain(path, err))
+	case len(a.Shape) != 2 || a.Shape[1] == 0:
+		return fmt.Errorf("%s: an array of shape %v; a matrix is needed, with a row for each row of %s", path, a.Shape, t.name)
+	case a.Shape[0] != len(t.rows):
+		return fmt.Errorf("%s has %d rows, but %s has %d below its header; they must be the same, in the same order", path, a.Shape[0], t.name, len(t.rows))
+	}
+	d.matrix[s] = a
+	return nil
+}
+
+// path returns where a file is that the manifest names.
+func (d *Data) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.dir, filepath.FromSlash(name))
+}
+
+// label reads the classes. A row without one keeps -1.
+func (d *Data) label(t *table, column string) error {
+	c, err := t.column(column)
+	if err != nil {
+		return fmt.Errorf("label: %w", err)
+	}
+	names := make([]string, len(t.rows))
+	for i, r := range t.rows {
+		if names[i] = strings.TrimSpace(r.cells[c]); missing(names[i]) {
+			names[i] = ""
+			continue
+		}
+		d.Classes = append(d.Classes, names[i])
+	}
+	slices.Sort(d.Classes)
+	d.Classes = slices.Compact(d.Classes)
+	if len(d.Classes) == 0 {
+		return fmt.Errorf("label: %s: column %q is empty in every row", t.name, column)
+	}
+	for i, name := range names {
+		if name != "" {
+			d.Rows[i].Label, _ = slices.BinarySearch(d.Classes, name)
+		}
+	}
+	return nil
+}
+
+// splitBy divides the rows as a column says.
+func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
+	c, err := t.column(column)
+	if err != nil {
+		return nil, nil, fmt.Errorf("split: %w", err)
+	}
+	parts := map[string][]Row{}
+	for i, r := range t.rows {
+		part := ""
+		switch value := strings.ToLower(strings.TrimSpace(r.cells[c])); value {
+		case "train", "training":
+			part = "train"
+		case "test", "testing":
+			part = "test"
+		case "val", "valid", "validation", "dev":
+			part = "val"
+		default:
+			if r.err != nil {
+				continue // a broken row belongs nowhere
+			}
+			return nil, nil, fmt.Errorf("%s: row %d: %s is %q, but must be train, test or val", t.name, r.line, column, r.cells[c])
+		}
+		parts[part] = append(parts[part], d.Rows[i])
+	}
+	if len(parts["train"]) == 0 {
+		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.name, column)
+	}
+	held := "test"
+	if len(parts[held]) == 0 {
+		held = "val"
+	}
+	rest := *d
+	rest.Rows = parts["train"]
+	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.name)
+	if len(parts[held]) > 0 {
+		out := *d
+		out.Rows = parts[held]
+		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
+		test = &out
+	}
+	if held == "test" && len(parts["val"]) > 0 {
+		rest.About += fmt.Sprintf("; %d (val) are left out", len(parts["val"]))
+	}
+	return &rest, test, nil
+}
+
+// holdOut keeps a share of each class for scoring, see [Open].
+func (d *Data) holdOut(share float64) (train, test *Data) {
+	if share == 0 {
+		return d, nil
+	}
+	groups := d.groups()
+	size := make([]int, len(d.Classes)+1) // groups of each class, the last without
+	class := func(g []int) int {
+		if l := d.Rows[g[0]].Label; l >= 0 {
+			return l
+		}
+		return len(d.Classes)
+	}
+	for _, g := range groups {
+		size[class(g)]++
+	}
+	const slack = 1e-9 // a share such as 0.1 is not exact
+	seen := make([]int, len(size))
+	out := make([]bool, len(d.Rows))
+	held := 0
+	for _, g := range groups {
+		c := class(g)
+		m := size[c]
+		want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
+		// The j-th of m groups goes if the count due steps up after it.
+		j := seen[c]
+		seen[c]++
+		if (j+1)*want/m > j*want/m {
+			held += len(g)
+			for _, i := range g {
+				out[i] = true
+			}
+		}
+	}
+	if held == 0 {
+		return d, nil
+	}
+	rest, other := *d, *d
+	rest.Rows, other.Rows = nil, nil
+	for i, r := range d.Rows {
+		if out[i] {
+			other.Rows = append(other.Rows, r)
+		} else {
+			rest.Rows = append(rest.Rows, r)
+		}
+	}
+	rest.About += fmt.Sprintf("; %d of them held out for scoring", held)
+	return &rest, &other
+}
+
+// groups returns the rows in groups that share a file, by way of others or not,
+// each in order and by their first rows.
+func (d *Data) groups() [][]int {
+	above := make([]int, len(d.Rows)) // a forest; the root of a tree is its first row
+	root := func(i int) int {
+		for above[i] != i {
+			above[i] = above[above[i]]
+			i = above[i]
+		}
+		return i
+	}
+	first := map[string]int{}
+	for i, r := range d.Rows {
+		above[i] = i
+		for s := range d.sides {
+			if !d.sides[s].files() || missing(r.cells[s][0]) {
+				continue
+			}
+			path := d.path(r.cells[s][0])
+			j, ok := first[path]
+			if !ok {
+				first[path] = i
+				continue
+			}
+			a, b := root(i), root(j)
+			above[max(a, b)] = min(a, b)
+		}
+	}
+	at := make([]int, len(d.Rows))
+	var groups [][]int
+	for i := range d.Rows {
+		r := root(i)
+		if r == i {
+			at[i] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[at[r]] = append(groups[at[r]], i)
+	}
+	return groups
+}
+
+// limit keeps n rows spread evenly.
+func (d *Data) limit(n int) {
+	if n <= 0 || n >= len(d.Rows) {
+		return
+	}
+	kept := make([]Row, n)
+	for i := range kept {
+		kept[i] = d.Rows[i*len(d.Rows)/n]
+	}
+	d.Rows = kept
+}
+
+// Labels returns the label of every row.
+func (d *Data) Labels() []int {
+	labels := make([]int, len(d.Rows))
+	for i, r := range d.Rows {
+		labels[i] = r.Label
+	}
+	return labels
+}
+
+// RowName names row i for messages: pairs.csv: row 17.
+func (d *Data) RowName(i int) string { return fmt.Sprintf("%s: row %d", d.manifest, d.Rows[i].Line) }
+
+// ItemName names row i of a side for a list of results: the file it comes from,
+// as the manifest has it, or the row.
+func (d *Data) ItemName(i, side int) string {
+	if d.sides[side].files() {
+		return d.Rows[i].cells[side][0]
+	}
+	return fmt.Sprintf("row %d", d.Rows[i].Line)
+}
+
+// Items numbers the different items of a side: rows of the same number have the
+// same content there, as several captions of one image.
+func (d *Data) Items(side int) []int {
+	seen := map[string]int{}
+	items := make([]int, len(d.Rows))
+	for i, r := range d.Rows {
+		key := strings.Join(r.cells[side], "\x00")
+		if d.matrix[side] != nil {
+			key = fmt.Sprint(r.Index)
+		} else if d.sides[side].files() {
+			key = d.path(key)
+		}
+		item, ok := seen[key]
+		if !ok {
+			item = len(seen)
+			seen[key] = item
+		}
+		items[i] = item
+	}
+	return items
+}
+
+// Remove drops the rows of the given names.
+func (d *Data) Remove(names []string) {
+	drop := map[string]bool{}
+	for _, n := range names {
+		drop[n] = true
+	}
+	var kept []Row
+	for i, r := range d.Rows {
+		if !drop[d.RowName(i)] {
+			kept = append(kept, r)
+		}
+	}
+	d.Rows = kept
+}
+
+// Fingerprint names the rows, so that a run is not resumed on others: it changes
+// with what the manifest says of them, and their order, not with the files that
+// it names.
+func (d *Data) Fingerprint() string {
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	for _, r := range d.Rows {
+		fmt.Fprintf(h, "%d\x00%d\x00", r.Line, r.Label)
+		for s, cells := range r.cells {
+			fmt.Fprintf(h, "%s\x00", strings.Join(cells, "\x00"))
+			if m := d.matrix[s]; m != nil {
+				width := m.Shape[1]
+				fmt.Fprint(h, m.Values[r.Index*width:(r.Index+1)*width])
+			}
+		}
+	}
+	return fmt.Sprintf("%d-%016x", len(d.Rows), h.Sum64())
+}
+
+// plain words an error of the file system: the path once, and the reason.
+func plain(path string, err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", path, pe.Err)
+	}
+	return err
+}

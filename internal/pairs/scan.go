@@ -1,0 +1,482 @@
+package pairs
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"vicreg/internal/audio"
+	"vicreg/internal/batch"
+	"vicreg/internal/imagefile"
+)
+
+// ScanOptions say how thoroughly to look.
+type ScanOptions struct {
+	Workers  int                   // 0: one for each processor
+	Decode   int                   // decode the files of this many rows, spread evenly, and see only whether the others' are there; 0: 50,000, -1: all
+	Progress func(done, total int) // called now and then, done growing; may be nil
+}
+
+// Report is what a Scan found.
+type Report struct {
+	Rows    int         // that are left
+	Decoded int         // of them, and measured
+	Bad     []batch.Bad // in the order of the data; no longer in it
+	Notes   []string    // what was filled, cut or padded, a line each, for people
+}
+
+// found is what a Scan learns of one side of one row.
+type found struct {
+	decoded       bool
+	length        int // what Side.Length counts; of audio in samples at its own rate
+	channels      int // of an image or a series; the width of an embedding
+	rate          int
+	mean, squares []float64 // over the sample's values, by channel or column; of an image 3
+	gaps          []bool    // of numeric columns
+	err           error
+}
+
+// Scan looks at every row once, takes those that cannot be used out of the data,
+// and resolves of the sides what is still zero:
+//
+//   - an image's channels: grey if all files are; its pixels' mean and standard
+//     deviation by channel;
+//   - the rate of audio: the most common one, at most 16 kHz; the length that 95%
+//     of the files do not exceed, at most 5 seconds;
+//   - a series' channels: the most common number; its length: what 95% do not
+//     exceed, at most 4096;
+//   - a text's length: what 95% do not exceed, in steps of 8, at most 256;
+//   - an embedding's width: the most common one;
+//   - means and standard deviations of all, each row counting the same whatever
+//     its length. What never varies has a deviation of 1.
+//
+// The rows should be those to train on. With sides that are resolved, as for
+// rows to score on, it finds the bad rows alone. More than a tenth bad is an
+// error of type *batch.TooManyBad.
+func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
+	n := len(s.data.Rows)
+	if n == 0 {
+		return nil, fmt.Errorf("%s: the data has no rows", s.data.manifest)
+	}
+	decode := o.Decode
+	if decode == 0 {
+		decode = 50_000
+	}
+	if decode < 0 || decode > n {
+		decode = n
+	}
+	all := make([][]found, n) // by row and side
+	audio := false
+	for k := range s.sides {
+		audio = audio || s.sides[k].sound() && len(s.sides[k].Mean) == 0
+	}
+	progress := counter{total: n, report: o.Progress}
+	if audio {
+		progress.total *= 2
+	}
+	err := s.each(ctx, o.Workers, &progress, func(i int) {
+		all[i] = make([]found, len(s.sides))
+		// Row ⌊k·n/decode⌋ is decoded for each k.
+		k := (i*decode + n - 1) / n
+		for side := range s.sides {
+			s.look(i, side, k < decode && k*n/decode == i, &all[i][side])
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{}
+	if err := s.conclude(all, r); err != nil {
+		return nil, err
+	}
+	if audio { // once its rate is known
+		err := s.each(ctx, o.Workers, &progress, func(i int) {
+			for k := range s.sides {
+				if f := &all[i][k]; s.sides[k].sound() && len(s.sides[k].Mean) == 0 && f.decoded && !rowBad(all[i]) {
+					s.measureAudio(i, k, f)
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for k := range s.sides {
+			if s.sides[k].sound() {
+				s.resolveMean(k, all)
+			}
+		}
+	}
+	return r, s.remove(all, r)
+}
+
+// counter tells how far a Scan is.
+type counter struct {
+	done   atomic.Int64
+	total  int
+	report func(done, total int)
+	sync.Mutex
+	last int
+}
+
+func (c *counter) add() {
+	d := int(c.done.Add(1))
+	if c.report == nil || d%16 != 0 && d != c.total {
+		return
+	}
+	c.Lock()
+	defer c.Unlock()
+	if d > c.last {
+		c.last = d
+		c.report(d, c.total)
+	}
+}
+
+// each runs body for every row on several goroutines.
+func (s *Source) each(ctx context.Context, workers int, progress *counter, body func(i int)) error {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	n := len(s.data.Rows)
+	for range min(workersOr(workers), n) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1) - 1)
+				if i >= n {
+					return
+				}
+				body(i)
+				progress.add()
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+func rowBad(sides []found) bool {
+	return slices.ContainsFunc(sides, func(f found) bool { return f.err != nil })
+}
+
+// look fills in what is to be known of a side of row i.
+func (s *Source) look(i, k int, decode bool, f *found) {
+	side := &s.sides[k]
+	if !decode && side.files() {
+		if row := s.data.Rows[i]; row.err == nil && !missing(row.cells[k][0]) {
+			path := s.data.path(row.cells[k][0])
+			if side.Type == "image" {
+				_, _, f.err = imagefile.Stat(path, imagefile.Limits{})
+			} else {
+				f.err = isFile(path)
+			}
+			return
+		}
+	}
+	var m Sample
+	if side.sound() && s.data.Rows[i].err == nil && !missing(s.data.Rows[i].cells[k][0]) {
+		m, f.err = readSound(s.data.path(s.data.Rows[i].cells[k][0]))
+	} else {
+		m, f.err = s.sample(i, k)
+	}
+	if f.err == nil {
+		f.err = side.fits(&m)
+	}
+	if f.err != nil {
+		return
+	}
+	f.decoded = true
+	switch side.Type {
+	case "image":
+		f.channels = m.Image.C
+		mean, squares := m.Image.Moments()
+		f.mean, f.squares = mean[:], squares[:]
+	case "waveform", "spectrogram":
+		f.length, f.rate = len(m.Values), m.rate
+	case "series":
+		f.channels, f.length = m.channels, len(m.Values)/m.channels
+		f.mean, f.squares = moments(m.Values, m.channels)
+	case "numeric":
+		f.gaps = make([]bool, len(m.Values))
+		f.mean, f.squares = make([]float64, len(m.Values)), make([]float64, len(m.Values))
+		for c, v := range m.Values {
+			if f.gaps[c] = math.IsNaN(float64(v)); !f.gaps[c] {
+				f.mean[c], f.squares[c] = float64(v), float64(v)*float64(v)
+			}
+		}
+	case "text":
+		f.length = len(m.Text)
+	case "embedding":
+		f.channels = len(m.Values)
+		f.mean, f.squares = moments(m.Values, len(m.Values))
+	}
+}
+
+// moments returns the mean and the mean square of values t × c by channel.
+func moments(values []float32, c int) (mean, squares []float64) {
+	mean, squares = make([]float64, c), make([]float64, c)
+	for i, v := range values {
+		mean[i%c] += float64(v)
+		squares[i%c] += float64(v) * float64(v)
+	}
+	t := float64(len(values) / c)
+	for j := range mean {
+		mean[j] /= t
+		squares[j] /= t
+	}
+	return mean, squares
+}
+
+// conclude resolves the sides, in the order of the rows, so that the same
+// numbers come out however many goroutines looked. Means of audio come later.
+func (s *Source) conclude(all [][]found, r *Report) error {
+	sound := false
+	for k := range s.sides {
+		side := &s.sides[k]
+		switch side.Type {
+		case "image":
+			if side.Channels == 0 {
+				side.Channels = 1
+				for i := range all {
+					if f := &all[i][k]; f.decoded && !rowBad(all[i]) && f.channels == 3 {
+						side.Channels = 3
+					}
+				}
+			}
+		case "series":
+			side.Channels = s.common(all, k, side.Channels, "the series has %d channels, but most have %d")
+		case "embedding":
+			side.Width = s.common(all, k, side.Width, "the embedding has %d numbers, but most have %d")
+		case "waveform", "spectrogram":
+			sound = true
+		}
+	}
+	if many := s.tooMany(all); many != nil {
+		return many
+	}
+	length := func(f *found) int { return f.length }
+	for k := range s.sides {
+		side := &s.sides[k]
+		good := make([]*found, 0, len(all))
+		for i := range all {
+			if !rowBad(all[i]) && all[i][k].decoded {
+				good = append(good, &all[i][k])
+			}
+		}
+		if len(good) == 0 {
+			return fmt.Errorf("%s: no row of %s could be decoded", s.data.manifest, side)
+		}
+		r.Decoded = max(r.Decoded, len(good))
+		switch side.Type {
+		case "waveform", "spectrogram":
+			if err := side.resolveSound(good); err != nil {
+				return err
+			}
+		case "series":
+			if side.Length == 0 {
+				side.Length = min(most(good, length), 4096)
+			}
+		case "text":
+			if side.Length == 0 {
+				side.Length = min((most(good, length)+7)/8*8, 256)
+			}
+		case "numeric":
+			side.resolveGaps(good, len(side.Mean) == 0, r)
+		}
+		side.note(good, r)
+		if !side.sound() {
+			s.resolveMean(k, all)
+		}
+	}
+	if sound {
+		s.number() // at their rates now
+	}
+	return nil
+}
+
+// common returns the most common number of channels, or what is wanted; rows
+// with another are bad.
+func (s *Source) common(all [][]found, k, want int, wrong string) int {
+	if want != 0 {
+		return want // Sample has seen to it
+	}
+	count := map[int]int{}
+	for i := range all {
+		if f := &all[i][k]; f.decoded && !rowBad(all[i]) {
+			count[f.channels]++
+		}
+	}
+	for c, n := range count {
+		if want == 0 || n > count[want] || n == count[want] && c < want {
+			want = c
+		}
+	}
+	for i := range all {
+		if f := &all[i][k]; f.decoded && f.channels != want {
+			f.decoded, f.err = false, fmt.Errorf(wrong, f.channels, want)
+		}
+	}
+	return want
+}
+
+// most returns the length that 95% of the samples do not exceed.
+func most(good []*found, length func(*found) int) int {
+	lengths := make([]int, len(good))
+	for i, f := range good {
+		lengths[i] = length(f)
+	}
+	slices.Sort(lengths)
+	return max(1, lengths[(len(lengths)*95+99)/100-1])
+}
+
+// resolveGaps finds the columns that miss values.
+func (s *Side) resolveGaps(good []*found, resolve bool, r *Report) {
+	for c, name := range s.Columns {
+		n := 0
+		for _, f := range good {
+			if f.gaps[c] {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		if resolve && !slices.Contains(s.Incomplete, name) {
+			s.Incomplete = append(s.Incomplete, name)
+		}
+		note := fmt.Sprintf("%s: %d of %d rows have no %s; it is filled with the mean", s, n, len(good), name)
+		if slices.Contains(s.Incomplete, name) {
+			note += ", and marked by an indicator"
+		}
+		r.Notes = append(r.Notes, note)
+	}
+}
+
+// note says how many samples are cut or padded.
+func (s *Side) note(good []*found, r *Report) {
+	if s.Length == 0 {
+		return
+	}
+	longer, shorter := 0, 0
+	var mel *audio.Mel
+	if s.Mel != nil {
+		mel, _ = audio.NewMel(*s.Mel, s.Rate) // known to be right
+	}
+	for _, f := range good {
+		n := f.length
+		if s.sound() {
+			n = s.samples(f)
+		}
+		if mel != nil {
+			n = mel.Frames(n)
+		}
+		switch {
+		case n > s.Length:
+			longer++
+		case n < s.Length:
+			shorter++
+		}
+	}
+	var parts []string
+	if longer > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d are longer than %s and are cut", longer, len(good), s.unit()))
+	}
+	if shorter > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d are shorter and are padded", shorter, len(good)))
+		if longer == 0 {
+			parts[0] = fmt.Sprintf("%d of %d are shorter than %s and are padded", shorter, len(good), s.unit())
+		}
+	}
+	if len(parts) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: %s", s, strings.Join(parts, ", ")))
+	}
+}
+
+// unit returns the side's length in words.
+func (s *Side) unit() string {
+	switch s.Type {
+	case "waveform":
+		return seconds(s.Length, s.Rate)
+	case "spectrogram":
+		return fmt.Sprintf("%d frames", s.Length)
+	case "series":
+		return fmt.Sprintf("%d points", s.Length)
+	}
+	return fmt.Sprintf("%d bytes", s.Length)
+}
+
+// resolveMean sets mean and standard deviation of side k, if they are needed.
+func (s *Source) resolveMean(k int, all [][]found) {
+	side := &s.sides[k]
+	n := side.normalised()
+	if n == 0 || len(side.Mean) != 0 {
+		return
+	}
+	mean, squares, count := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range all {
+		f := &all[i][k]
+		if !f.decoded || rowBad(all[i]) {
+			continue
+		}
+		for c := range n {
+			if f.gaps == nil || !f.gaps[c] {
+				mean[c] += f.mean[c]
+				squares[c] += f.squares[c]
+				count[c]++
+			}
+		}
+	}
+	side.Std = make([]float64, n)
+	for c := range n {
+		if count[c] > 0 {
+			mean[c] /= count[c]
+			squares[c] /= count[c]
+		}
+		side.Std[c] = math.Sqrt(max(0, squares[c]-mean[c]*mean[c]))
+		if side.Std[c] <= 1e-6*max(1e-6, math.Sqrt(squares[c])) {
+			side.Std[c] = 1
+		}
+	}
+	side.Mean = mean
+}
+
+// bad lists what is wrong with the rows, of each the first thing.
+func (s *Source) bad(all [][]found) []batch.Bad {
+	var list []batch.Bad
+	for i := range all {
+		for k := range all[i] {
+			if err := all[i][k].err; err != nil {
+				list = append(list, batch.Bad{Name: s.data.RowName(i), Err: s.rowError(i, k, err)})
+				break
+			}
+		}
+	}
+	return list
+}
+
+// tooMany returns an error if more than a tenth of the rows are bad.
+func (s *Source) tooMany(all [][]found) error {
+	if bad := s.bad(all); len(bad)*10 > len(all) {
+		return &batch.TooManyBad{Bad: bad, Total: len(all), Kind: "rows"}
+	}
+	return nil
+}
+
+// remove takes the bad rows out of the data.
+func (s *Source) remove(all [][]found, r *Report) error {
+	if many := s.tooMany(all); many != nil {
+		return many
+	}
+	r.Bad = s.bad(all)
+	var rows []Row
+	var file [][]int
+	for i := range all {
+		if !rowBad(all[i]) {
+			rows, file = append(rows, s.data.Rows[i]), append(file, s.file[i])
+		}
+	}
+	s.data.Rows, s.file = rows, file
+	r.Rows = len(rows)
+	return nil
+}

@@ -1,0 +1,277 @@
+package pairs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"vicreg/internal/audio"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/npy"
+)
+
+// DefaultCache is the room for decoded samples, in bytes.
+const DefaultCache = 512 << 20
+
+// Sample is one side of a row, decoded.
+type Sample struct {
+	Image  imagefile.Image // of an image, with its side's channels if they are resolved
+	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series; f numbers, NaN where missing; an embedding's d
+	Text   string
+
+	channels int // of Values: a series' c
+	rate     int // of a sound, in Hz
+}
+
+// size returns the bytes that the cache has to keep.
+func (s *Sample) size() int64 { return int64(len(s.Image.Pix) + 4*len(s.Values)) }
+
+// Source decodes the samples of a data set and keeps as many files' as fit into
+// its cache. Any number of goroutines may use it.
+type Source struct {
+	data  *Data
+	sides []Side
+	mels  []*audio.Mel             // of the sides that are spectrograms, once their rate is known
+	file  [][]int                  // of each row and side: its place in the cache; -1: nothing to keep
+	cache []atomic.Pointer[Sample] // by file
+	room  atomic.Int64             // bytes
+}
+
+// NewSource returns a source of d's rows. cache is its room for decoded samples
+// in bytes; 0: DefaultCache, -1: none. Sides that are not resolved need a Scan
+// before there are batches.
+func NewSource(d *Data, sides []Side, cache int64) *Source {
+	if len(sides) != len(d.sides) {
+		panic(fmt.Sprintf("pairs: %d sides of data with %d", len(sides), len(d.sides)))
+	}
+	s := &Source{data: d, sides: slices.Clone(sides)}
+	switch {
+	case cache == 0:
+		s.room.Store(DefaultCache)
+	case cache > 0:
+		s.room.Store(cache)
+	}
+	s.number()
+	return s
+}
+
+// number gives every different file a place in an empty cache. Sides that decode
+// a file alike share it.
+func (s *Source) number() {
+	s.mels = make([]*audio.Mel, len(s.sides))
+	for k := range s.sides {
+		side := &s.sides[k]
+		if side.Type != "spectrogram" || side.Rate == 0 || side.Mel == nil {
+			continue
+		}
+		var err error
+		if s.mels[k], err = audio.NewMel(*side.Mel, side.Rate); err != nil {
+			panic("pairs: " + err.Error()) // Check has passed it
+		}
+	}
+	seen := map[string]int{}
+	s.file = make([][]int, len(s.data.Rows))
+	for i, r := range s.data.Rows {
+		s.file[i] = make([]int, len(s.sides))
+		for k := range s.sides {
+			s.file[i][k] = -1
+			side := &s.sides[k]
+			if !side.files() || missing(r.cells[k][0]) {
+				continue
+			}
+			kind := side.Type
+			if side.sound() {
+				kind = fmt.Sprintf("%s %d %v", side.Type, side.Rate, side.Mel)
+			}
+			key := kind + "\x00" + s.data.path(r.cells[k][0])
+			at, ok := seen[key]
+			if !ok {
+				at = len(seen)
+				seen[key] = at
+			}
+			s.file[i][k] = at
+		}
+	}
+	s.cache = make([]atomic.Pointer[Sample], len(seen))
+}
+
+// Data returns the rows, after a Scan without the bad ones.
+func (s *Source) Data() *Data { return s.data }
+
+// Sides returns the sides, after a Scan resolved.
+func (s *Source) Sides() []Side { return slices.Clone(s.sides) }
+
+// Sample decodes a side of row i. What it returns is not to be changed. An error
+// names the row.
+func (s *Source) Sample(i, side int) (Sample, error) {
+	m, err := s.sample(i, side)
+	if err == nil {
+		err = s.sides[side].fits(&m)
+	}
+	if err != nil {
+		return m, s.rowError(i, side, err)
+	}
+	return m, nil
+}
+
+// rowError names the row that an error is of, and the columns.
+func (s *Source) rowError(i, side int, err error) error {
+	if s.data.Rows[i].err != nil || s.sides[side].Type == "numeric" { // it names the columns itself
+		return fmt.Errorf("%s: %w", s.data.RowName(i), err)
+	}
+	what := s.sides[side].File
+	if what == "" {
+		what = strings.Join(s.sides[side].Columns, ", ")
+	}
+	return fmt.Errorf("%s: %s: %w", s.data.RowName(i), what, err)
+}
+
+// sample is Sample without a look at what the side expects.
+func (s *Source) sample(i, k int) (Sample, error) {
+	row, side := &s.data.Rows[i], &s.sides[k]
+	if row.err != nil {
+		return Sample{}, row.err
+	}
+	if m := s.data.matrix[k]; m != nil {
+		width := m.Shape[1]
+		return Sample{Values: m.Values[row.Index*width : (row.Index+1)*width]}, nil
+	}
+	switch cells := row.cells[k]; {
+	case side.Type == "numeric":
+		return numeric(cells, side.Columns)
+	case missing(cells[0]):
+		return Sample{}, errors.New("the field is empty")
+	case side.Type == "text":
+		return Sample{Text: strings.TrimSpace(cells[0])}, nil
+	}
+	at := s.file[i][k]
+	if m := s.cache[at].Load(); m != nil {
+		return side.convert(*m), nil
+	}
+	m, err := s.decode(k, s.data.path(row.cells[k][0]))
+	if err != nil {
+		return m, err
+	}
+	if size := m.size(); s.room.Add(-size) < 0 {
+		s.room.Add(size)
+	} else if !s.cache[at].CompareAndSwap(nil, &m) {
+		s.room.Add(size) // another goroutine was first
+	}
+	return side.convert(m), nil
+}
+
+// convert gives an image the side's channels.
+func (s *Side) convert(m Sample) Sample {
+	if s.Type == "image" && s.Channels != 0 {
+		m.Image = m.Image.Convert(s.Channels)
+	}
+	return m
+}
+
+// isFile returns an error unless there is a file at path.
+func isFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file", path)
+	case err != nil:
+		return plain(path, err)
+	case info.IsDir():
+		return fmt.Errorf("%s: this is a folder; a file is needed", path)
+	}
+	return nil
+}
+
+// decode reads a file of the type of side k.
+func (s *Source) decode(k int, path string) (Sample, error) {
+	if err := isFile(path); err != nil {
+		return Sample{}, err
+	}
+	switch side := &s.sides[k]; side.Type {
+	case "image":
+		m, err := imagefile.Read(path, imagefile.Limits{})
+		if err == nil && side.Channels != 0 {
+			m = m.Convert(side.Channels)
+		}
+		return Sample{Image: m}, err
+	case "series":
+		m, err := readSeries(path)
+		return Sample{Values: m.values, channels: m.c}, err
+	case "embedding":
+		return readEmbedding(path)
+	}
+	return s.decodeAudio(k, path)
+}
+
+// readEmbedding reads an .npy file of one vector.
+func readEmbedding(path string) (Sample, error) {
+	a, err := npy.Read(path)
+	if err != nil {
+		return Sample{}, plain(path, err)
+	}
+	if len(a.Values) == 0 || len(a.Shape) > 2 || len(a.Shape) == 2 && a.Shape[0] != 1 {
+		return Sample{}, fmt.Errorf("%s: an array of shape %v; one embedding is a vector (to take the rows of a matrix, give the file itself instead of a column)", path, a.Shape)
+	}
+	return Sample{Values: a.Values}, nil
+}
+
+// numeric reads numbers, NaN for missing ones. It is an error if all are
+// missing.
+func numeric(cells, columns []string) (Sample, error) {
+	m := Sample{Values: make([]float32, len(cells))}
+	gaps := 0
+	for c, cell := range cells {
+		if missing(cell) {
+			m.Values[c] = float32(math.NaN())
+			gaps++
+			continue
+		}
+		v, err := strconv.ParseFloat(cell, 32)
+		if err != nil || math.IsInf(v, 0) {
+			return m, fmt.Errorf("%s is %q, which is not a finite number", columns[c], cell)
+		}
+		m.Values[c] = float32(v)
+	}
+	if gaps == len(cells) {
+		if gaps == 1 {
+			return m, fmt.Errorf("%s is empty", columns[0])
+		}
+		return m, fmt.Errorf("%s are all empty", strings.Join(columns, ", "))
+	}
+	return m, nil
+}
+
+// fits checks a sample against what is resolved of the side.
+func (s *Side) fits(m *Sample) error {
+	switch s.Type {
+	case "series":
+		if s.Channels != 0 && m.channels != s.Channels {
+			return fmt.Errorf("the series has %d channels, but %d are expected", m.channels, s.Channels)
+		}
+	case "embedding":
+		if s.Width != 0 && len(m.Values) != s.Width {
+			return fmt.Errorf("the embedding has %d numbers, but %d are expected", len(m.Values), s.Width)
+		}
+		for j, v := range m.Values {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return fmt.Errorf("number %d of the embedding is not finite", j+1)
+			}
+		}
+	}
+	return nil
+}
+
+// workersOr returns the number of goroutines to use when n are asked for.
+func workersOr(n int) int {
+	if n > 0 {
+		return n
+	}
+	return runtime.GOMAXPROCS(0)
+}

@@ -11,7 +11,7 @@ import (
 
 // BarlowTwins is the loss of Zbontar, Jing, Misra, LeCun and Deny, "Barlow Twins:
 // self-supervised learning via redundancy reduction" (ICML 2021, arXiv:2103.03230),
-// Eq. 1, 2; facebookresearch/barlowtwins main.py, BarlowTwins.forward. With the
+// Eq. 1, 2; facebookresearch/barlowtwins at 046eec3, main.py, BarlowTwins.forward. With the
 // embeddings' dimensions normalised over the batch (biased variance, ε under the
 // root, as BatchNorm1d without weights: N),
 //

@@ -3,8 +3,8 @@ package loss
 import "fmt"
 
 // DeepCluster is the loss of DeepCluster v2 (Caron et al., arXiv:2006.09882,
-// section 2 and appendix A); facebookresearch/swav main_deepclusterv2.py, train: every view
-// of an image must find the prototype that k-means gave the image, in each of
+// appendix); facebookresearch/swav at 04b8f43, main_deepclusterv2.py, train: every
+// view of an image must find the prototype that k-means gave the image, in each of
 // several clusterings (heads). Scores are products of unit embeddings with the
 // prototypes of a head, which are the centroids and do not learn. Of H heads and V
 // views,

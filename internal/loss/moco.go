@@ -94,7 +94,7 @@ func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []floa
 	for i := range n {
 		t.Total += math.Log(c.total[i]) + (float64(c.top[i])-c.positive[i])*c.inverse
 		t.Positive += c.positive[i]
-		if float64(c.top[i]) == c.positive[i] {
+		if !c.beaten[i] {
 			t.Accuracy++
 		}
 	}
@@ -129,6 +129,7 @@ type queue struct {
 	cols     int
 	positive []float64 // n
 	top      []float32 // n
+	beaten   []bool    // n: some key of the queue is as near
 	total    []float64 // n: Σ exp((s − top)/T)
 	sum      []float32 // n × d: Σ exp((s − top)/T)·key over the queue, then dq
 	dk       []float32 // n × d or nil
@@ -145,6 +146,11 @@ func (c *queue) start(ws *Workspace, n, d int, inverse float64, grads bool) {
 	c.pieces = (n + c.rows - 1) / c.rows
 	c.positive, c.total = grow(c.positive, n), grow(c.total, n)
 	c.top = tensor.Grow(c.top, n)
+	if cap(c.beaten) < n {
+		c.beaten = make([]bool, n)
+	}
+	c.beaten = c.beaten[:n]
+	clear(c.beaten)
 	c.sum = tensor.Grow(c.sum, n*d)
 	clear(c.sum)
 }
@@ -165,7 +171,9 @@ func (c *queue) meetPiece(_, piece int) {
 	inverse := float32(c.inverse)
 	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
 		s := c.scores[i*c.cols:][:c.cols]
-		if top, _ := highest(s); !(top <= c.top[i]) {
+		top, _ := highest(s)
+		c.beaten[i] = c.beaten[i] || float64(top) >= c.positive[i]
+		if top > c.top[i] {
 			shrink := math.Exp((float64(c.top[i]) - float64(top)) * c.inverse)
 			c.total[i] *= shrink
 			c.top[i] = top
@@ -175,7 +183,7 @@ func (c *queue) meetPiece(_, piece int) {
 				}
 			}
 		}
-		top := c.top[i]
+		top = c.top[i]
 		var total float64
 		for j, v := range s {
 			e := exp32((v - top) * inverse)
@@ -209,7 +217,7 @@ func (c *queue) lastPiece(_, piece int) {
 
 // MoCoV3 is the loss of Chen, Xie and He, "An empirical study of training
 // self-supervised vision transformers" (ICCV 2021, arXiv:2104.02057), Algorithm 1;
-// facebookresearch/moco-v3 moco/builder.py, MoCo.ctr_loss and forward. The keys of
+// facebookresearch/moco-v3 at 0c5d00a, moco/builder.py, MoCo.ctr_loss and forward. The keys of
 // the other images of the batch are the negatives. With unit rows,
 //
 //	ℓ(q, k) = 2T · 1/n Σ_i −log( exp(q_i·k_i/T) / Σ_j exp(q_i·k_j/T) )

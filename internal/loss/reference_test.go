@@ -64,6 +64,14 @@ func TestMoCoAgainstFormula(t *testing.T) {
 		want := (v2(q1, k2, queue[1]) + v2(q2, k1, queue[0])) / 2
 		check.Scalar(t, fmt.Sprintf("MoCo with %d keys", size), got.Total, want, 1e-6)
 	}
+	// Where all is alike, nobody finds the positive.
+	one := make([]float32, n*d)
+	for i := range one {
+		one[i] = 1
+	}
+	if got := NewMoCo().Pair(new(Workspace), one, one, new(Units).Forward(one, n, d), n, d, nil, nil); got.Accuracy != 0 || !(got.Positive > 0.999) {
+		t.Errorf("MoCo of collapsed embeddings: %+v", got)
+	}
 	// A tiny temperature: scores lie hundreds apart after it.
 	row := cosines(q1, k2, d)
 	sum := 0.0
@@ -374,5 +382,29 @@ func TestExp32(t *testing.T) {
 	}
 	if got := exp32(float32(math.NaN())); got == got {
 		t.Errorf("exp32(NaN) = %v", got)
+	}
+}
+
+// One workspace serves all losses in any order and in changing shapes.
+func TestOneWorkspaceForAll(t *testing.T) {
+	var ws Workspace
+	for round := range 2 {
+		for _, s := range [][3]int{{6, 4, 5}, {40, 9, 12}, {12, 30, 3}} {
+			for _, c := range rivalCases(s[0], s[1], s[2]) {
+				want := c.eval(new(Workspace))
+				var grads [][]float32
+				for _, g := range c.dx {
+					grads = append(grads, slices.Clone(g))
+				}
+				if got := c.eval(&ws); got != want {
+					t.Errorf("round %d, %v: %s is %v after other losses, %v before", round, s, c.name, got, want)
+				}
+				for i, g := range c.dx {
+					if !slices.Equal(g, grads[i]) {
+						t.Errorf("round %d, %v: %s has another gradient %d after other losses", round, s, c.name, i)
+					}
+				}
+			}
+		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // Regularizer is the variance and covariance of VICReg on the embeddings of
-// another method (paper, table 4 and appendix D): μ·variance + ν·covariance, in
+// another method (paper, table 4): μ·variance + ν·covariance, in
 // one of VICReg's conventions.
 type Regularizer struct {
 	Mu, Nu     float64

@@ -8,7 +8,7 @@ import (
 // SimCLR is the normalised temperature-scaled cross-entropy, NT-Xent, of Chen,
 // Kornblith, Norouzi and Hinton, "A simple framework for contrastive learning of
 // visual representations" (ICML 2020, arXiv:2002.05709), Eq. 1; google-research/simclr
-// objective.py, add_contrastive_loss. With the 2n unit vectors u of both views,
+// at be133b3, objective.py, add_contrastive_loss. With the 2n unit vectors u of both views,
 //
 //	ℓ = 1/2n Σ_i −log( exp(u_i·u_j/T) / Σ_{k≠i} exp(u_i·u_k/T) ),  j the other view of i
 //
@@ -41,8 +41,8 @@ func (s SimCLR) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	}
 	rows := 2 * n
 	ws.both = tensor.Grow(ws.both, rows*d)
-	ws.units[0].into(ws.both[:n*d], z1, n, d)
-	ws.units[1].into(ws.both[n*d:], z2, n, d)
+	ws.units[0].into(ws.both[:n*d:n*d], z1, n, d)
+	ws.units[1].into(ws.both[n*d:rows*d:rows*d], z2, n, d)
 	u := kernel.Mat{Data: ws.both, Rows: rows, Cols: d}
 
 	ws.square = tensor.Grow(ws.square, rows*rows)

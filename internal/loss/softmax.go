@@ -161,11 +161,12 @@ func (s *softmax) shared(i int) {
 	}
 }
 
-// highest returns the largest value and where it first stands. A NaN wins.
+// highest returns the largest value and where it first stands. A NaN may be missed:
+// it comes out of the exponentials.
 func highest(x []float32) (top float32, at int) {
 	top = x[0]
 	for i, v := range x {
-		if v > top || v != v {
+		if v > top {
 			top, at = v, i
 		}
 	}

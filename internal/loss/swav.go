@@ -10,7 +10,7 @@ import (
 // SwAV is the swapped prediction of Caron, Misra, Mairal, Goyal, Bojanowski and
 // Joulin, "Unsupervised learning of visual features by contrasting cluster
 // assignments" (NeurIPS 2020, arXiv:2006.09882), Eq. 1, 2 and, for the
-// assignments, 3–5; facebookresearch/swav main_swav.py, train and
+// assignments, 3–5; facebookresearch/swav at 04b8f43, main_swav.py, train and
 // distributed_sinkhorn. Scores are products of unit embeddings with unit
 // prototypes, n × k a view; of V views the first two are assigned:
 //

@@ -1,5 +1,7 @@
 // Package loss holds the losses: embeddings in; every term and the gradients of
-// the embeddings out. It knows no layers.
+// the embeddings out. It knows no layers. [VICReg] and the methods it is measured
+// against have a file each; each loss is a struct of its constants, whose Eval (and
+// Pair, one direction of two) takes a [Workspace], and whose Check names mistakes.
 //
 // References: "the paper" is Bardes, Ponce, LeCun, VICReg (ICLR 2022,
 // arXiv:2105.04906); "released" is main_vicreg.py of facebookresearch/vicreg at

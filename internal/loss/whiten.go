@@ -11,7 +11,7 @@ import (
 //	Σ = (1−ε)·XᵀX/S + ε·I = L·Lᵀ,  Y = X·L⁻ᵀ
 //
 // Backward, with Φ the lower triangle with half of the diagonal (Murray,
-// "Differentiation of the Cholesky decomposition", arXiv:1602.07527, Eq. 10):
+// "Differentiation of the Cholesky decomposition", arXiv:1602.07527):
 //
 //	D = dY·L⁻¹                      as if L were constant
 //	dL = −lower(Dᵀ·Y)               for A = L⁻¹: dA = dYᵀ·X, dL = −Aᵀ·dA·Aᵀ

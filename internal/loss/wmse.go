@@ -11,7 +11,7 @@ import (
 
 // WMSE is the whitened mean squared error of Ermolov, Siarohin, Sangineto and
 // Sebe, "Whitening for self-supervised representation learning" (ICML 2021,
-// arXiv:2007.06346), Eq. 5, 6; htdt/self-supervised methods/w_mse.py, whitening.py,
+// arXiv:2007.06346); htdt/self-supervised at d0cdce2, methods/w_mse.py, whitening.py,
 // norm_mse.py. Each view's embeddings are whitened in random sub-batches of Size
 // rows, the same rows in all views; with the unit rows w of whitened embeddings,
 //

@@ -1,23 +1,27 @@
 package kernel
 
-// Each function here checks that its operands are long enough, then runs the
-// active variant; the loop it stands for is its twin's in tokens_plain.go.
-
-func gelu(dst, u []float32) { geluPlain(dst, u) }
-
-func geluGrad(dst, d, u []float32) { geluGradPlain(dst, d, u) }
-
+// softmaxRows turns rows of n scores, stride apart, into exp(scale·(s − peak)),
+// not yet divided by their sum.
 func softmaxRows(s []float32, stride, rows, n int, scale float32, peak, sum []float32) {
-	softmaxRowsPlain(s, stride, rows, n, scale, peak, sum)
+	for r := range rows {
+		softmaxRow(s[r*stride:][:n], scale, &peak[r], &sum[r])
+	}
 }
 
+// softmaxGradRows turns rows of n scores s, and of gradients d of their
+// probabilities, into the probabilities and the gradients of the scores.
 func softmaxGradRows(s, d []float32, stride, rows, n int, scale float32, lse, dot []float32) {
-	softmaxGradRowsPlain(s, d, stride, rows, n, scale, lse, dot)
+	for r := range rows {
+		softmaxGradRow(s[r*stride:][:n], d[r*stride:][:n], scale, lse[r], dot[r])
+	}
 }
 
-// normRows normalises rows of x, the first of which is row first of all.
+// normRows normalises rows of x, of c elements and xs apart, the first of which
+// is row first of all.
 func normRows(dst []float32, ds int, x []float32, xs, rows, c int, n *RowNorm, first int) {
-	normRowsPlain(dst, ds, x, xs, rows, c, n.Gamma, n.Beta, n.Eps, n.Mean[first:], n.Rstd[first:])
+	for r := range rows {
+		normRow(dst[r*ds:][:c], x[r*xs:][:c], n.Gamma, n.Beta, n.Eps, &n.Mean[first+r], &n.Rstd[first+r])
+	}
 }
 
 // normGradRows finishes rows of gradients d, ds apart, the first of which is row
@@ -30,5 +34,8 @@ func normGradRows(dst, d []float32, ds int, f *RowFinish, first, rows, c int, dG
 	} else {
 		clear(dst[:rows*c])
 	}
-	normGradRowsPlain(dst, add, d, ds, f.X[first*c:], rows, c, f.Norm.Gamma, f.Norm.Beta, f.Norm.Mean[first:], f.Norm.Rstd[first:], dGamma, dBeta)
+	x, n := f.X[first*c:], &f.Norm
+	for r := range rows {
+		normGradRow(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[first+r], n.Rstd[first+r], dGamma, dBeta)
+	}
 }

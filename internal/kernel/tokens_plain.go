@@ -27,80 +27,67 @@ func geluGradPlain(dst, d, u []float32) {
 	}
 }
 
-// softmaxRowsPlain turns rows of n scores, stride apart, into
-// exp(scale·(s − peak)), not yet divided by their sum.
-func softmaxRowsPlain(s []float32, stride, rows, n int, scale float32, peak, sum []float32) {
-	for r := range rows {
-		row := s[r*stride:][:n]
-		top := row[0]
-		for _, v := range row[1:] {
-			top = max(top, v)
-		}
-		var total float32
-		for j, v := range row {
-			e := float32(math.Exp(float64(scale * (v - top))))
-			row[j] = e
-			total += e
-		}
-		peak[r], sum[r] = top, total
+// softmaxRowPlain turns a row of scores into exp(scale·(x − peak)), not yet
+// divided by their sum.
+func softmaxRowPlain(x []float32, scale float32, peak, sum *float32) {
+	top := x[0]
+	for _, v := range x[1:] {
+		top = max(top, v)
+	}
+	var total float32
+	for j, v := range x {
+		x[j] = float32(math.Exp(float64(scale * (v - top))))
+		total += x[j]
+	}
+	*peak, *sum = top, total
+}
+
+// softmaxGradRowPlain turns a row of scores x, and one of gradients d of their
+// probabilities, into the probabilities and the gradients of the scores:
+// x = exp(scale·x − lse), d = scale·x·(d − dot).
+func softmaxGradRowPlain(x, d []float32, scale, lse, dot float32) {
+	for j, v := range x {
+		x[j] = float32(math.Exp(float64(scale*v - lse)))
+		d[j] = scale * x[j] * (d[j] - dot)
 	}
 }
 
-// softmaxGradRowsPlain turns rows of n scores s and of gradients d of their
-// probabilities, stride apart, into the probabilities and the gradients of the
-// scores: p = exp(scale·s − lse), d = scale·p·(d − dot).
-func softmaxGradRowsPlain(s, d []float32, stride, rows, n int, scale float32, lse, dot []float32) {
-	for r := range rows {
-		row, grad := s[r*stride:][:n], d[r*stride:][:n]
-		for j, v := range row {
-			p := float32(math.Exp(float64(scale*v - lse[r])))
-			row[j] = p
-			grad[j] = scale * p * (grad[j] - dot[r])
-		}
+// normRowPlain: dst = γ·(x − mean)·rstd + β, and the statistics.
+func normRowPlain(dst, x, gamma, beta []float32, eps float32, mean, rstd *float32) {
+	var sum, square float64
+	for _, v := range x {
+		sum += float64(v)
+	}
+	n := float64(len(x))
+	m := sum / n
+	for _, v := range x {
+		square += (float64(v) - m) * (float64(v) - m)
+	}
+	*mean, *rstd = float32(m), float32(1/math.Sqrt(square/n+float64(eps)))
+	for j, v := range x {
+		dst[j] = gamma[j]*(v-*mean)**rstd + beta[j]
 	}
 }
 
-// normRowsPlain: dst = γ·(x − mean)·rstd + β, and the statistics of each row.
-func normRowsPlain(dst []float32, ds int, x []float32, xs, rows, c int, gamma, beta []float32, eps float32, mean, rstd []float32) {
-	for r := range rows {
-		row, out := x[r*xs:][:c], dst[r*ds:][:c]
-		var sum, square float64
-		for _, v := range row {
-			sum += float64(v)
-		}
-		m := sum / float64(c)
-		for _, v := range row {
-			square += (float64(v) - m) * (float64(v) - m)
-		}
-		s := 1 / math.Sqrt(square/float64(c)+float64(eps))
-		mean[r], rstd[r] = float32(m), float32(s)
-		for j, v := range row {
-			out[j] = gamma[j]*(v-mean[r])*rstd[r] + beta[j]
-		}
-	}
-}
-
-// normGradRowsPlain turns gradients d, rows ds apart, of γ·x̂ + β into those of x,
-// plus add: with g = d·γ and means over the row,
+// normGradRowPlain turns the gradient d of γ·x̂ + β into that of x, plus add: with
+// g = d·γ and means over the row,
 //
 //	dst = add + rstd·(g − mean(g) − x̂·mean(g·x̂))
 //	dγ += d·x̂, dβ += d, x = γ·x̂ + β
-func normGradRowsPlain(dst, add, d []float32, ds int, x []float32, rows, c int, gamma, beta, mean, rstd, dGamma, dBeta []float32) {
-	for r := range rows {
-		row, grad, out, more := x[r*c:][:c], d[r*ds:][:c], dst[r*c:][:c], add[r*c:][:c]
-		var sum, dot float64
-		for j, v := range row {
-			g := float64(grad[j] * gamma[j])
-			sum += g
-			dot += g * float64((v-mean[r])*rstd[r])
-		}
-		a, b := float32(sum/float64(c)), float32(dot/float64(c))
-		for j, v := range row {
-			hat := (v - mean[r]) * rstd[r]
-			dGamma[j] += grad[j] * hat
-			dBeta[j] += grad[j]
-			out[j] = more[j] + rstd[r]*(grad[j]*gamma[j]-a-hat*b)
-			row[j] = gamma[j]*hat + beta[j]
-		}
+func normGradRowPlain(dst, add, d, x, gamma, beta []float32, mean, rstd float32, dGamma, dBeta []float32) {
+	var sum, dot float64
+	for j, v := range x {
+		g, hat := d[j]*gamma[j], (v-mean)*rstd
+		sum += float64(g)
+		dot += float64(g) * float64(hat)
+		dGamma[j] += d[j] * hat
+		dBeta[j] += d[j]
+	}
+	n := float64(len(x))
+	a, b := float32(sum/n), float32(dot/n)
+	for j, v := range x {
+		hat := (v - mean) * rstd
+		dst[j] = add[j] + rstd*(d[j]*gamma[j]-a-hat*b)
+		x[j] = gamma[j]*hat + beta[j]
 	}
 }

@@ -79,7 +79,9 @@ func testTokenRows(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	lse := make([]float32, rows)
 	raw := same(s)
 	softmaxRows(s, stride, rows, c, 0.7, peak, sum)
-	softmaxRowsPlain(wantS, stride, rows, c, 0.7, wantPeak, wantSum)
+	for i := range rows {
+		softmaxRowPlain(wantS[i*stride:][:c], 0.7, &wantPeak[i], &wantSum[i])
+	}
 	check.Close(t, "softmaxRows", s, wantS, tol)
 	check.Close(t, "peak", peak, wantPeak, 0)
 	check.Close(t, "sum", sum, wantSum, tol)
@@ -90,7 +92,9 @@ func testTokenRows(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	copy(wantS, raw)
 	dots := guarded(rows)
 	softmaxGradRows(s, wide, stride, rows, c, 0.7, lse, dots)
-	softmaxGradRowsPlain(wantS, wantWide, stride, rows, c, 0.7, lse, dots)
+	for i := range rows {
+		softmaxGradRowPlain(wantS[i*stride:][:c], wantWide[i*stride:][:c], 0.7, lse[i], dots[i])
+	}
 	check.Close(t, "softmaxGradRows p", s, wantS, 1e-5)
 	check.Close(t, "softmaxGradRows d", wide, wantWide, 1e-5)
 
@@ -104,7 +108,7 @@ func testTokenRows(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	out := guarded(n)
 	wantOut := same(out)
 	normRows(out, stride, x, c, rows, c, &norm, 0)
-	normRowsPlain(wantOut, stride, x, c, rows, c, gamma, beta, 1e-6, wantNorm.Mean, wantNorm.Rstd)
+	normRowsPlain(wantOut, stride, x, c, rows, c, &wantNorm)
 	check.CloseAbs(t, "mean", norm.Mean, wantNorm.Mean, tol, 1e-6)
 	if c > 1 {
 		check.Close(t, "rstd", norm.Rstd, wantNorm.Rstd, 1e-5)
@@ -127,13 +131,25 @@ func testTokenRows(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 		wantGamma, wantBeta := same(dGamma), same(dBeta)
 		f := RowFinish{X: x1, Norm: norm, Add: add}
 		normGradRows(dx, out, stride, &f, 0, rows, c, dGamma, dBeta)
-		normGradRowsPlain(wantDx, wantAdd, out, stride, wantX, rows, c, gamma, beta, norm.Mean, norm.Rstd, wantGamma, wantBeta)
+		normGradRowsPlain(wantDx, wantAdd, out, stride, wantX, rows, c, &norm, wantGamma, wantBeta)
 		if c > 1 {
 			check.CloseAbs(t, "normGradRows", dx, wantDx, 1e-5, 1e-5)
 			check.CloseAbs(t, "normGradRows x", x1, wantX, 1e-5, 1e-5)
 			check.CloseAbs(t, "dGamma", dGamma, wantGamma, 1e-5, 1e-5)
 			check.CloseAbs(t, "dBeta", dBeta, wantBeta, 1e-5, 1e-5)
 		}
+	}
+}
+
+func normRowsPlain(dst []float32, ds int, x []float32, xs, rows, c int, n *RowNorm) {
+	for r := range rows {
+		normRowPlain(dst[r*ds:][:c], x[r*xs:][:c], n.Gamma, n.Beta, n.Eps, &n.Mean[r], &n.Rstd[r])
+	}
+}
+
+func normGradRowsPlain(dst, add, d []float32, ds int, x []float32, rows, c int, n *RowNorm, dGamma, dBeta []float32) {
+	for r := range rows {
+		normGradRowPlain(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[r], n.Rstd[r], dGamma, dBeta)
 	}
 }
 
@@ -231,7 +247,7 @@ func TestDense(t *testing.T) {
 
 			norm := RowNorm{Gamma: normal(r, c.c), Beta: normal(r, c.c), Eps: 1e-6, Mean: make([]float32, c.n), Rstd: make([]float32, c.n)}
 			h := make([]float32, len(x))
-			normRowsPlain(h, c.c, x, c.c, c.n, c.c, norm.Gamma, norm.Beta, norm.Eps, norm.Mean, norm.Rstd)
+			normRowsPlain(h, c.c, x, c.c, c.n, c.c, &norm)
 			DenseForward(y, s, RowSource{X: x, Norm: norm}, w, bias, add)
 			product(h)
 			check.Close(t, "norm", y, want, 2e-6)
@@ -277,7 +293,7 @@ func TestDense(t *testing.T) {
 			wantGamma, wantBeta := make([]float32, c.c), make([]float32, c.c)
 			copy(dx, more)
 			DenseInputGrad(dx, s, d, w, dbias, f)
-			normGradRowsPlain(wantDx, more, raw, c.c, wantU, c.n, c.c, norm.Gamma, norm.Beta, norm.Mean, norm.Rstd, wantGamma, wantBeta)
+			normGradRowsPlain(wantDx, more, raw, c.c, wantU, c.n, c.c, &norm, wantGamma, wantBeta)
 			check.Close(t, "dx through norm", dx, wantDx, 1e-5)
 			check.Close(t, "norm left", u, wantU, 1e-5)
 			check.CloseAbs(t, "dgamma", f.DGamma, wantGamma, 1e-5, 1e-6)

@@ -79,6 +79,12 @@ var families = []family{
 	{Archs2D(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
 		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[2], ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
+	{ViTs(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
+		return NewViT(ViTConfig{Arch: c.Arch, Height: c.Input.Shape[0], Width: c.Input.Shape[1], Channels: c.Input.Shape[2], Patch: c.Patch}, rng)
+	}},
+	{[]string{"text"}, Texts, func(c Config, rng *rand.Rand) (Encoder, error) {
+		return NewText(TextConfig{Context: c.Input.Shape[0]}, rng)
+	}},
 	{Archs1D(), Sequences, func(c Config, rng *rand.Rand) (Encoder, error) {
 		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},

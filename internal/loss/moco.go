@@ -79,11 +79,12 @@ func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []floa
 	c.q, c.k = ws.units[0].Forward(q, n, d), ws.units[1].Forward(k, n, d)
 	parallel.For(c.pieces, c.first)
 	block := min(queueBlock, size)
-	c.scores = tensor.Grow(c.scores, n*block)
+	c.stride = block + 16
+	c.scores = tensor.Grow(c.scores, n*c.stride)
 	for lo := 0; lo < size; lo += block {
 		c.cols = min(block, size-lo)
 		keys := kernel.Mat{Data: queue[lo*d:], Rows: c.cols, Cols: d}
-		s := kernel.Mat{Data: c.scores, Rows: n, Cols: c.cols}
+		s := kernel.Mat{Data: c.scores, Rows: n, Cols: c.cols, Stride: c.stride}
 		kernel.Gemm(s, kernel.Mat{Data: c.q, Rows: n, Cols: d}, keys.T(), false)
 		parallel.For(c.pieces, c.meet)
 		if c.grads {
@@ -125,11 +126,13 @@ type queue struct {
 	grads              bool
 
 	q, k     []float32 // n × d, unit rows
-	scores   []float32 // n × cols, of the block under way
+	scores   []float32 // n × cols, of the block under way, rows stride apart
 	cols     int
+	stride   int
 	positive []float64 // n
 	top      []float32 // n
 	beaten   []bool    // n: some key of the queue is as near
+	tie      float32   // exponential of a score that is as high but for rounding
 	total    []float64 // n: Σ exp((s − top)/T)
 	sum      []float32 // n × d: Σ exp((s − top)/T)·key over the queue, then dq
 	dk       []float32 // n × d or nil
@@ -143,6 +146,7 @@ func (c *queue) start(ws *Workspace, n, d int, inverse float64, grads bool) {
 	}
 	c.n, c.d, c.inverse, c.grads = n, d, inverse, grads
 	c.rows = 4
+	c.tie = float32(math.Exp(-1e-6 * inverse))
 	c.pieces = (n + c.rows - 1) / c.rows
 	c.positive, c.total = grow(c.positive, n), grow(c.total, n)
 	c.top = tensor.Grow(c.top, n)
@@ -167,30 +171,28 @@ func (c *queue) firstPiece(_, piece int) {
 	}
 }
 
+// meetPiece turns rows of scores with a block of keys into exponentials. The
+// largest score so far stands behind them: what becomes of it is by how much the
+// sums so far shrink.
 func (c *queue) meetPiece(_, piece int) {
 	inverse := float32(c.inverse)
 	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
-		s := c.scores[i*c.cols:][:c.cols]
-		top, _ := highest(s)
-		c.beaten[i] = c.beaten[i] || float64(top) >= c.positive[i]
-		if top > c.top[i] {
-			shrink := math.Exp((float64(c.top[i]) - float64(top)) * c.inverse)
-			c.total[i] *= shrink
-			c.top[i] = top
-			if c.grads {
-				for j, v := range c.sum[i*c.d:][:c.d] {
-					c.sum[i*c.d+j] = v * float32(shrink)
-				}
-			}
+		row := c.scores[i*c.stride:][:c.cols+1]
+		row[c.cols] = c.top[i]
+		top, sum := kernel.ExpRow(row, inverse)
+		shrink := row[c.cols]
+		if !c.beaten[i] { // so top is the positive's
+			at := first(row, c.tie)
+			c.beaten[i] = at >= 0 && at < c.cols
 		}
-		top = c.top[i]
-		var total float64
-		for j, v := range s {
-			e := exp32((v - top) * inverse)
-			s[j] = e
-			total += float64(e)
+		c.total[i] = c.total[i]*float64(shrink) + float64(sum) - float64(shrink)
+		if shrink == 1 {
+			continue
 		}
-		c.total[i] += total
+		c.top[i] = top
+		if c.grads {
+			multiply(c.sum[i*c.d:][:c.d], shrink)
+		}
 	}
 }
 

@@ -368,23 +368,6 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-func TestExp32(t *testing.T) {
-	for x := float32(0); x > -86; x -= 0.00917 {
-		want := math.Exp(float64(x))
-		if got := float64(exp32(x)); math.Abs(got-want) > 2e-7*want {
-			t.Fatalf("exp32(%v) = %v, want %v", x, got, want)
-		}
-	}
-	for x, want := range map[float32]float32{0: 1, -88: 0, float32(math.Inf(-1)): 0, -1e30: 0} {
-		if got := exp32(x); got != want {
-			t.Errorf("exp32(%v) = %v, want %v", x, got, want)
-		}
-	}
-	if got := exp32(float32(math.NaN())); got == got {
-		t.Errorf("exp32(NaN) = %v", got)
-	}
-}
-
 // One workspace serves all losses in any order and in changing shapes.
 func TestOneWorkspaceForAll(t *testing.T) {
 	var ws Workspace

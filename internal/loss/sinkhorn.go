@@ -3,6 +3,7 @@ package loss
 import (
 	"math"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -90,14 +91,10 @@ func (x *sinkhorn) expPiece(_, piece int) {
 	lo, hi := x.rowsOf(piece, x.m)
 	for i := lo; i < hi; i++ {
 		s, e := x.row(i), x.e[i*x.k:][:x.k]
-		top := float32(math.Inf(-1))
 		for j, v := range s {
 			e[j] = v - x.high[j]
-			top = max(top, e[j])
 		}
-		for j, v := range e {
-			e[j] = exp32((v - top) * inverse)
-		}
+		top, _ := kernel.ExpRow(e, inverse)
 		x.b[i] = math.Exp(float64(top) / x.eps)
 	}
 }

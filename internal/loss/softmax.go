@@ -3,7 +3,9 @@ package loss
 import (
 	"math"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/parallel"
+	"vicreg/internal/tensor"
 )
 
 // softmax is the cross-entropy of rows of scores at a temperature T,
@@ -25,7 +27,8 @@ type softmax struct {
 	inverse float64 // 1/T
 	weight  float64 // of the gradient
 	row     []rowFigures
-	rows    int // in a piece
+	rows    int       // in a piece
+	scratch []float32 // cols of every worker
 	pass    func(worker, piece int)
 }
 
@@ -46,6 +49,9 @@ func (s *softmax) run(n int) (loss float64, hits int, positive float64) {
 	}
 	s.row = s.row[:n]
 	s.rows = rowsOf(s.cols)
+	if s.grads == nil {
+		s.scratch = tensor.Grow(s.scratch, parallel.Workers()*s.cols)
+	}
 	parallel.For((n+s.rows-1)/s.rows, s.pass)
 	for i := range s.row {
 		r := &s.row[i]
@@ -59,18 +65,18 @@ func (s *softmax) run(n int) (loss float64, hits int, positive float64) {
 	return loss, hits, positive
 }
 
-func (s *softmax) piece(_, piece int) {
+func (s *softmax) piece(worker, piece int) {
 	for i := piece * s.rows; i < min((piece+1)*s.rows, len(s.row)); i++ {
 		if s.labels != nil {
-			s.labelled(i)
+			s.labelled(worker, i)
 		} else {
-			s.shared(i)
+			s.shared(worker, i)
 		}
 	}
 }
 
 // labelled is row i against its label.
-func (s *softmax) labelled(i int) {
+func (s *softmax) labelled(worker, i int) {
 	score := s.scores[i*s.cols:][:s.cols]
 	label := int(s.labels[i])
 	if label < 0 {
@@ -80,116 +86,89 @@ func (s *softmax) labelled(i int) {
 		}
 		return
 	}
-	if s.notSelf {
-		score[i] = float32(math.Inf(-1))
-	}
-	top, at := highest(score)
 	positive := score[label]
-	total := s.exponents(i, score, top)
+	row := s.copyOf(worker, i)
+	if s.notSelf {
+		row[i] = float32(math.Inf(-1))
+	}
+	top, total := kernel.ExpRow(row, float32(s.inverse))
 	s.row[i] = rowFigures{
-		loss:     math.Log(total) + (float64(top)-float64(positive))*s.inverse,
+		loss:     math.Log(float64(total)) + (float64(top)-float64(positive))*s.inverse,
 		positive: float64(positive),
-		hit:      at == label,
+		hit:      first(row, 1) == label,
 	}
 	if s.grads != nil {
-		grad := s.grads[i*s.cols:][:s.cols]
 		scale := s.weight * s.inverse
-		product := float32(scale / total)
-		for k := range grad {
-			grad[k] *= product
-		}
-		p := math.Exp((float64(positive)-float64(top))*s.inverse) / total
-		grad[label] = float32(scale * (p - 1))
+		p := math.Exp((float64(positive)-float64(top))*s.inverse) / float64(total)
+		multiply(row, float32(scale/float64(total)))
+		row[label] = float32(scale * (p - 1))
 	}
 }
 
-// exponents returns Σ exp((s − top)/T) and, if gradients are wanted, leaves the
-// summands in their place.
-func (s *softmax) exponents(i int, score []float32, top float32) (total float64) {
-	inverse := float32(s.inverse)
-	if s.grads == nil {
-		for _, v := range score {
-			total += float64(exp32((v - top) * inverse))
-		}
-		return total
+// copyOf returns a copy of row i of the scores, in the place of its gradient if
+// there is one. It may be the scores themselves.
+func (s *softmax) copyOf(worker, i int) []float32 {
+	to, at := s.grads, i
+	if to == nil {
+		to, at = s.scratch, worker
 	}
-	grad := s.grads[i*s.cols:][:s.cols]
-	for k, v := range score {
-		e := exp32((v - top) * inverse)
-		grad[k] = e
-		total += float64(e)
-	}
-	return total
+	row := to[at*s.cols:][:s.cols]
+	copy(row, s.scores[i*s.cols:])
+	return row
 }
 
 // shared is row i against its shares.
-func (s *softmax) shared(i int) {
+func (s *softmax) shared(worker, i int) {
 	score := s.scores[i*s.cols:][:s.cols]
-	top, at := highest(score)
-	var many, dot float64
+	var all, dot float64 // Σ q and Σ q·s
 	best, most := 0, float32(-1)
-	for _, all := range s.shares {
-		if all == nil {
+	for _, shares := range s.shares {
+		if shares == nil {
 			continue
 		}
-		many++
-		for k, q := range all[i*s.cols:][:s.cols] {
-			dot += float64(q) * (float64(top) - float64(score[k]))
+		for k, q := range shares[i*s.cols:][:s.cols] {
+			all += float64(q)
+			dot += float64(q) * float64(score[k])
 			if q > most {
 				best, most = k, q
 			}
 		}
 	}
-	total := s.exponents(i, score, top)
-	s.row[i] = rowFigures{loss: many*math.Log(total) + dot*s.inverse, hit: at == best}
+	row := s.copyOf(worker, i)
+	top, total := kernel.ExpRow(row, float32(s.inverse))
+	s.row[i] = rowFigures{
+		loss: all*(math.Log(float64(total))+float64(top)*s.inverse) - dot*s.inverse,
+		hit:  first(row, 1) == best,
+	}
 	if s.grads == nil {
 		return
 	}
-	grad := s.grads[i*s.cols:][:s.cols]
 	scale := s.weight * s.inverse
-	product, less := float32(scale*many/total), float32(scale)
-	for k := range grad {
-		grad[k] *= product
-	}
-	for _, all := range s.shares {
-		if all == nil {
+	multiply(row, float32(scale*all/float64(total)))
+	less := float32(scale)
+	for _, shares := range s.shares {
+		if shares == nil {
 			continue
 		}
-		for k, q := range all[i*s.cols:][:s.cols] {
-			grad[k] -= less * q
+		for k, q := range shares[i*s.cols:][:s.cols] {
+			row[k] -= less * q
 		}
 	}
 }
 
-// highest returns the largest value and where it first stands. A NaN may be missed:
-// it comes out of the exponentials.
-func highest(x []float32) (top float32, at int) {
-	top = x[0]
-	for i, v := range x {
-		if v > top {
-			top, at = v, i
+// first returns where a row of exponentials, the largest of which is 1, first
+// reaches least, or −1 if nowhere, as all are NaN.
+func first(row []float32, least float32) int {
+	for k, v := range row {
+		if v >= least {
+			return k
 		}
 	}
-	return top, at
+	return -1
 }
 
-// exp32 returns e^x for x ≤ 0 with a relative error of about 1e-7; below −87 it
-// returns 0. (Cephes, expf.c: x = k·ln 2 + r, a polynomial in r.)
-func exp32(x float32) float32 {
-	if x < -87 {
-		return 0
+func multiply(row []float32, by float32) {
+	for k, v := range row {
+		row[k] = v * by
 	}
-	const magic = 3 << 22 // pushes the fraction out of the mantissa
-	k := x*math.Log2E + magic
-	bits := math.Float32bits(k) << 23
-	k -= magic
-	r := x - k*0.693359375 + k*2.12194440e-4
-	p := float32(1.9875691500e-4)
-	p = p*r + 1.3981999507e-3
-	p = p*r + 8.3334519073e-3
-	p = p*r + 4.1665795894e-2
-	p = p*r + 1.6666665459e-1
-	p = p*r + 5.0000001201e-1
-	p = p*r*r + r + 1
-	return math.Float32frombits(math.Float32bits(p) + bits)
 }

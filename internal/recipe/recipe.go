@@ -14,7 +14,6 @@ import (
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
-	"vicreg/internal/model"
 )
 
 // Config is everything a run is. Its YAML form is the file in a run's folder
@@ -28,8 +27,9 @@ type Config struct {
 	Out    string `yaml:"out,omitempty"` // the run's folder
 
 	Data      Data      `yaml:"data"`
-	Size      int       `yaml:"size"`     // pixels, width and height of a view
-	Channels  int       `yaml:"channels"` // 1 grey, 3 colour, 0 as the data
+	Pairs     *Pairs    `yaml:"pairs,omitempty"` // of another kind than images
+	Size      int       `yaml:"size"`            // pixels, width and height of a view
+	Channels  int       `yaml:"channels"`        // 1 grey, 3 colour, 0 as the data
 	Normalize Normalize `yaml:"normalize"`
 	Views     Views     `yaml:"views"`
 
@@ -149,6 +149,9 @@ func (c *Config) EncoderOf(branch int) Encoder {
 	e := c.Encoder
 	if branch == 1 && c.EncoderB != nil {
 		b := *c.EncoderB
+		if b.Arch != "" && strings.HasPrefix(b.Arch, "resnet") != strings.HasPrefix(e.Arch, "resnet") {
+			e.Width = 0 // of another family it means something else
+		}
 		e.Arch, e.Width, e.Stem = cmp.Or(b.Arch, e.Arch), cmp.Or(b.Width, e.Width), cmp.Or(b.Stem, e.Stem)
 		e.Patch, e.ZeroInitResidual = cmp.Or(b.Patch, e.Patch), b.ZeroInitResidual || e.ZeroInitResidual
 	}
@@ -162,10 +165,6 @@ func (c *Config) ExpanderOf(branch int) string {
 	}
 	return c.Expander
 }
-
-// InputOf returns what the encoder of branch 0 or 1 reads. Its shape holds once
-// the channels are known.
-func (c *Config) InputOf(branch int) model.Input { return model.ImageInput(c.Size, c.Channels) }
 
 // released are the two views of the released code.
 func released() Views {

@@ -31,7 +31,7 @@ func conventions() []string {
 
 // Validate returns the first mistake in c as one sentence, or nil.
 func (c *Config) Validate() error {
-	for _, f := range []func() error{c.validateNames, c.validateNumbers, c.validateData} {
+	for _, f := range []func() error{c.validateNames, c.validateNumbers, c.validateData, c.validatePairs} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (c *Config) validateNumbers() error {
 	}{
 		{c.Size >= 8, "size", c.Size, "at least 8 pixels"},
 		{c.Channels == 0 || c.Channels == 1 || c.Channels == 3, "channels", c.Channels, "1 (grey), 3 (colour) or 0 (as the data)"},
-		{c.Encoder.Width >= 1, "encoder width", c.Encoder.Width, "at least 1"},
+		{c.Encoder.Width >= 1 || c.Encoder.Width == 0 && !strings.HasPrefix(c.Encoder.Arch, "resnet"), "encoder width", c.Encoder.Width, "at least 1"},
 		{c.Batch >= 2, "batch", c.Batch, "at least 2: variance and covariance are taken over the batch"},
 		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
 		{c.Warmup >= 0, "warmup", c.Warmup, "0 or more epochs"},

@@ -1,10 +1,17 @@
-// Package augment makes views of images: pure functions of a random stream and
-// an image.
+// Package augment makes views of images, sounds, series, numbers and texts: pure
+// functions of a random stream and an item.
 //
-// [View] says how one view is distributed; [Scratch.View] draws one and makes
+// Of images, [View] says how one view is distributed; [Scratch.View] draws one and makes
 // it. Each step rounds to 8 bits as Pillow 9.4 does through torchvision 0.14,
 // so that published recipes see the pictures they were tuned on. Pictures made
 // for evaluation, without chance, come from [Scratch.Plain].
+//
+// [Waveform], [Spectrogram], [Series], [Numeric] and [Text] say how views of the
+// others are distributed and have a method View that draws and makes one. They
+// work on normalised values: 0 is the mean, which is what padding and masks hold,
+// and 1 a standard deviation. Where the view is as long as the item, it may be
+// made in place. Without chance, items become views of a length by
+// [CenterWaveform], [CenterSpectrogram], [CenterSeries] and [Tokens].
 package augment
 
 import (

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // job is one call of For, handed to every worker of the pool.
@@ -16,13 +17,13 @@ type job struct {
 	body func(worker, piece int)
 	next atomic.Int64
 	n    int64
+	busy atomic.Int64 // workers that have taken the job and are not done
 	done sync.WaitGroup
 
 	panicked atomic.Pointer[any]
 }
 
 func (j *job) run(worker int) {
-	defer j.done.Done()
 	defer func() {
 		if r := recover(); r != nil {
 			raised := r // only a panic allocates
@@ -39,11 +40,69 @@ func (j *job) run(worker int) {
 	}
 }
 
+// A helper is a worker other than the caller. Kernels follow one another within
+// microseconds, and to wake a sleeping thread takes tens: so a helper that has
+// nothing to do looks out for the next job for a while before it sleeps.
+type helper struct {
+	state atomic.Int32
+	wake  chan struct{} // closed to end the helper
+}
+
+// States of a helper. The caller makes idle or asleep posted, and takes that back
+// when it finds that the helper was too late; the helper does the rest.
+const (
+	idle int32 = iota
+	posted
+	asleep
+)
+
+// patience is how long a helper, or a caller who waits for one, looks out.
+const patience = 100 * time.Microsecond
+
+// lookOut waits until done says so, for a while, and lets others run meanwhile.
+func lookOut(done func() bool) bool {
+	for start := time.Now(); ; {
+		for range 50 {
+			if done() {
+				return true
+			}
+		}
+		if time.Since(start) > patience {
+			return false
+		}
+		runtime.Gosched()
+	}
+}
+
+func (h *helper) work(worker int) {
+	isPosted := func() bool { return h.state.Load() == posted }
+	for {
+		if !lookOut(isPosted) && h.state.CompareAndSwap(idle, asleep) {
+			if _, ok := <-h.wake; !ok {
+				return
+			}
+		}
+		if h.state.CompareAndSwap(posted, idle) {
+			current.run(worker)
+			current.done.Done()
+			current.busy.Add(-1)
+		}
+	}
+}
+
+// post offers the helper a job.
+func (h *helper) post() {
+	if h.state.Swap(posted) == asleep {
+		h.wake <- struct{}{}
+	}
+}
+
 var (
-	mu      sync.Mutex // held for the length of a For: the pool runs one job at a time
-	workers int
-	wake    []chan *job // one for each worker but the caller, which is worker 0
-	current job
+	mu       sync.Mutex // held for the length of a For: the pool runs one job at a time
+	workers  int
+	helpers  []*helper // the caller is worker 0
+	current  job
+	noneBusy = func() bool { return current.busy.Load() == 0 }
 )
 
 // SetWorkers sets the number of workers, 0 for GOMAXPROCS. The results of
@@ -61,18 +120,14 @@ func setWorkers(n int) {
 	if n == workers {
 		return
 	}
-	for _, c := range wake {
-		close(c)
+	for _, h := range helpers {
+		close(h.wake)
 	}
-	workers, wake = n, make([]chan *job, n-1)
-	for i := range wake {
-		c := make(chan *job, 1)
-		wake[i] = c
-		go func() {
-			for j := range c {
-				j.run(i + 1)
-			}
-		}()
+	workers, helpers = n, make([]*helper, n-1)
+	for i := range helpers {
+		h := &helper{wake: make(chan struct{}, 1)}
+		helpers[i] = h
+		go h.work(i + 1)
 	}
 }
 
@@ -107,12 +162,20 @@ func For(n int, body func(worker, piece int)) {
 	j.body, j.n = body, int64(n)
 	j.next.Store(0)
 	j.panicked.Store(nil)
-	helpers := min(workers, n) - 1
-	j.done.Add(helpers + 1)
-	for _, c := range wake[:helpers] {
-		c <- j
+	some := helpers[:min(workers, n)-1]
+	j.busy.Store(int64(len(some)))
+	j.done.Add(len(some))
+	for _, h := range some {
+		h.post()
 	}
 	j.run(0)
+	for _, h := range some {
+		if h.state.CompareAndSwap(posted, idle) { // it has not begun
+			j.busy.Add(-1)
+			j.done.Done()
+		}
+	}
+	lookOut(noneBusy)
 	j.done.Wait()
 	j.body = nil
 	if r := j.panicked.Load(); r != nil {

@@ -3,6 +3,7 @@ package parallel
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestForRunsEveryPieceOnce(t *testing.T) {
@@ -52,4 +53,46 @@ func TestForPanics(t *testing.T) {
 		})
 	}()
 	For(4, func(_, _ int) {}) // the pool still works
+}
+
+// Jobs that follow one another at once, after a while, and after the helpers have
+// gone to sleep, with pieces that take longer than they look out for: all run.
+func TestForAgain(t *testing.T) {
+	defer SetWorkers(0)
+	for _, workers := range []int{2, 3, 5} {
+		SetWorkers(workers)
+		var ran, want atomic.Int64
+		for i := range 3000 {
+			switch {
+			case i%500 == 0:
+				time.Sleep(3 * patience)
+			case i%50 == 0:
+				time.Sleep(patience / 2)
+			}
+			n := i % 7
+			want.Add(int64(n))
+			For(n, func(_, piece int) {
+				if i%200 == 0 && piece == 1 {
+					time.Sleep(2 * patience)
+				}
+				ran.Add(1)
+			})
+			if ran.Load() != want.Load() {
+				t.Fatalf("%d workers, job %d: %d pieces of %d ran", workers, i, ran.Load(), want.Load())
+			}
+		}
+	}
+}
+
+// BenchmarkFor runs pieces of 20 µs: with two workers, a job should not take
+// much longer.
+func BenchmarkFor(b *testing.B) {
+	defer SetWorkers(0)
+	SetWorkers(2)
+	for b.Loop() {
+		For(2, func(_, _ int) {
+			for start := time.Now(); time.Since(start) < 20*time.Microsecond; {
+			}
+		})
+	}
 }

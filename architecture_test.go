@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"recipe"},
 	{"method", "eval"},
 	{"pretrained"},
-	{"train"},
+	{"train", "compare"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench"},
 }

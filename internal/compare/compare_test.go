@@ -1,0 +1,97 @@
+package compare
+
+import (
+	"bytes"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vicreg/internal/runlog"
+)
+
+func share(v float64) *float64 { return &v }
+
+func example() []Run {
+	scores := runlog.Scores{KNN: share(0.78), Linear: share(0.835), RandomInitKNN: share(0.741), RandomInitLinear: share(0.7405)}
+	var runs []Run
+	for i, name := range []string{"vicreg", "byol", "simsiam"} {
+		r := Run{Name: name, Summary: runlog.Summary{Scores: scores, TrainSeconds: 60, ImagesPerSecond: 900, PeakRSSMiB: 300, EmbeddingStd: 0.4, Rank: 71.3}}
+		if name == "simsiam" {
+			r.Summary.Collapsed, r.Uses = true, []string{"stop-gradient", "predictor"}
+		}
+		for epoch := range 5 {
+			r.Epochs = append(r.Epochs, runlog.Epoch{Epoch: epoch + 1, KNN: share(0.74 + 0.01*float64(epoch+i))})
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+func TestMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	if err := Markdown(&b, example()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	for i, want := range map[int]string{
+		2: "| untrained | 74.10 | 74.05 |",
+		3: "| vicreg | 78.00 | 83.50 | 0.400 | 0.000 | 71.3 | no | 60 | 900 | 300 MiB | nothing |",
+		5: "| simsiam | 78.00 | 83.50 | 0.400 | 0.000 | 71.3 | **yes** | 60 | 900 | 300 MiB | stop-gradient, predictor |",
+	} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is %s\nwant %s", i, lines[i], want)
+		}
+	}
+	columns := strings.Count(lines[0], "|")
+	for _, line := range lines {
+		if strings.Count(line, "|") != columns {
+			t.Errorf("a row of another width: %s", line)
+		}
+	}
+	b.Reset()
+	runs := example()
+	runs[0].Summary.Scores = runlog.Scores{}
+	if err := Markdown(&b, runs); err != nil || !strings.Contains(b.String(), "| vicreg | – | – |") {
+		t.Errorf("without labels: %v\n%s", err, b.String())
+	}
+}
+
+func TestPlot(t *testing.T) {
+	dir := t.TempDir()
+	for _, runs := range [][]Run{example(), example()[:1], append(append(append(append(example(), example()...), example()...), example()...), example()...)} {
+		path := filepath.Join(dir, "a.png")
+		if err := Plot(path, runs); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := png.Decode(bytes.NewReader(raw))
+		if err != nil || m.Bounds().Dx() < 500 {
+			t.Fatalf("%d runs: %v", len(runs), err)
+		}
+	}
+	if err := Plot(filepath.Join(dir, "b.png"), nil); err == nil {
+		t.Error("a picture of nothing was drawn")
+	}
+	svg := filepath.Join(dir, "a.svg")
+	if err := Plot(svg, example()); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(svg); err != nil || !bytes.Contains(raw, []byte("simsiam")) {
+		t.Errorf("the picture does not name its runs: %v", err)
+	}
+	if err := Plot(filepath.Join(dir, "a.txt"), example()); err == nil || !strings.Contains(err.Error(), "a.txt") {
+		t.Errorf("a picture in a .txt: %v", err)
+	}
+}
+
+func TestReadRefusesUnfinished(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Read("x", dir); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}

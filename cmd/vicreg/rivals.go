@@ -57,7 +57,6 @@ func lossMethods() []string {
 // inputs are what the loss of a rival reads, and what comes of it.
 type inputs struct {
 	pair
-	path string
 	file *safetensors.File
 	set  map[string]float64
 	ws   loss.Workspace
@@ -121,7 +120,7 @@ func rivalLoss(method, path, grad string, settings []string) error {
 		return err
 	}
 	defer f.Close()
-	in := &inputs{pair: *p, path: path, file: f, set: set}
+	in := &inputs{pair: *p, file: f, set: set}
 	if grad != "" {
 		in.dz = [2][]float32{make([]float32, in.n*in.d), make([]float32, in.n*in.d)}
 	}

@@ -391,3 +391,37 @@ func TestOneWorkspaceForAll(t *testing.T) {
 		}
 	}
 }
+
+// Scores may give way to their gradients, and are left alone where none are wanted.
+func TestGradientsInPlace(t *testing.T) {
+	const n, k = 9, 21
+	scores := func() [][]float32 {
+		return [][]float32{check.Random(1, n*k), check.Random(2, n*k), check.Random(3, n*k)}
+	}
+	labels := make([]int32, n)
+	var ws Workspace
+	for name, eval := range map[string]func(s, ds [][]float32) float64{
+		"SwAV": func(s, ds [][]float32) float64 { return NewSwAV().Eval(&ws, s, [2][]float32{}, n, k, ds).Total },
+		"DeepCluster": func(s, ds [][]float32) float64 {
+			return NewDeepCluster().Eval(&ws, []Head{{k, s, labels, ds}}, n).Total
+		},
+	} {
+		s, apart := scores(), [][]float32{make([]float32, n*k), make([]float32, n*k), make([]float32, n*k)}
+		want := eval(s, apart)
+		alone := eval(s, nil)
+		for v, x := range scores() {
+			if !slices.Equal(s[v], x) {
+				t.Errorf("%s changed the scores of view %d", name, v)
+			}
+		}
+		got := eval(s, s)
+		if got != want || alone != want {
+			t.Errorf("%s: %v in place, %v without gradients, %v apart", name, got, alone, want)
+		}
+		for v := range s {
+			if !slices.Equal(s[v], apart[v]) {
+				t.Errorf("%s: another gradient of view %d in place", name, v)
+			}
+		}
+	}
+}

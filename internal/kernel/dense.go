@@ -57,7 +57,7 @@ type RowFinish struct {
 
 // denseRows is how many rows make a piece: they and the weights of some columns
 // should fit the second-level cache.
-const denseRows = 112
+const denseRows = 56
 
 // dense is the call under way.
 var dense struct {
@@ -68,6 +68,7 @@ var dense struct {
 	fin             RowFinish
 	packed          []float32
 	half            bool // bfloat16
+	workers         int
 }
 
 func (s Dense) check(x, y, w int) {
@@ -78,7 +79,7 @@ func (s Dense) check(x, y, w int) {
 }
 
 // DenseForward computes y = src·w + bias, plus add (n × k) unless that is nil,
-// and writes the statistics of src.Norm. y may be add.
+// and writes the statistics of src.Norm.
 func DenseForward(y []float32, s Dense, src RowSource, w, bias, add []float32) {
 	s.check(len(src.X), len(y), len(w))
 	if s.N == 0 {
@@ -100,6 +101,7 @@ func (s Dense) pieces() int { return (s.N + denseRows - 1) / denseRows }
 
 // prepare packs the weights, a k × n matrix, and makes room for the pieces.
 func (j *Dense) prepare(k, n, scratch int, pack func(worker, piece int)) {
+	dense.workers = parallel.Workers()
 	reserve(max(scratch, packedLen(k, min(n, columnBlock))))
 	sharedArena.reset(room(packedLen(k, n)))
 	dense.packed = sharedArena.take(packedLen(k, n))
@@ -133,14 +135,21 @@ func densePack(worker, at int, b Mat) {
 	}
 }
 
-// denseProduct adds a·weights to c, or sets c to it, some columns after the other.
-func denseProduct(m, n, k int, c []float32, crs int, a []float32, ars int, accumulate bool) {
-	j := &dense
-	if j.half {
+// denseProduct sets c to a·weights, and fetches on the way.
+func denseProduct(m, n, k int, c []float32, crs int, a []float32, ars int, f *fetcher) {
+	if dense.half {
 		k = half(k)
 	}
-	for p := 0; p < n; p += columnBlock {
-		block(j.half, m, min(columnBlock, n-p), k, c[p:], crs, a, ars, 1, j.packed[p*k:], 0, accumulate)
+	f.plan(steps(m, n))
+	multiply(dense.half, m, n, k, c, crs, a, ars, dense.packed, f)
+}
+
+// denseNext queues the rows of x, of c elements, that the worker is likely to
+// take next.
+func denseNext(f *fetcher, x []float32, piece, c int) {
+	j := &dense
+	if first := (piece + j.workers) * denseRows; first < j.N {
+		f.add(x[first*c : min(first+denseRows, j.N)*c])
 	}
 }
 
@@ -187,14 +196,18 @@ func denseForwardPiece(worker, piece int) {
 	default:
 		a, stride = denseOperand(m, x, rows, j.C)
 	}
+	var f fetcher
+	f.add(y[:rows*j.K])
 	if j.add != nil {
-		affineRows(y, j.K, j.add[first*j.K:], j.K, rows, j.K, ones, j.bias, minusInf)
-	} else {
-		for r := range rows {
-			copy(y[r*j.K:], j.bias)
-		}
+		f.add(j.add[first*j.K:][:rows*j.K])
 	}
-	denseProduct(rows, j.K, j.C, y, j.K, a, stride, true)
+	denseNext(&f, j.src.X, piece, j.C)
+	denseProduct(rows, j.K, j.C, y, j.K, a, stride, &f)
+	if j.add != nil {
+		joinRows(y, y, j.add[first*j.K:], rows, j.K, ones, j.bias, ones, zeros, minusInf, minusInf, minusInf, false)
+	} else {
+		affineRows(y, j.K, y, j.K, rows, j.K, ones, j.bias, minusInf)
+	}
 }
 
 // DenseInputGrad computes the gradient of the layer's input, d·wᵀ finished as f
@@ -252,7 +265,17 @@ func denseInputPiece(worker, piece int) {
 	if f.U != nil || f.X != nil || f.Add != nil {
 		prod, ps = m.take(rows*padded(j.C)), padded(j.C)
 	}
-	denseProduct(rows, j.C, j.K, prod, ps, a, stride, false)
+	var ahead fetcher
+	for _, x := range [][]float32{f.U, f.X, f.Add} {
+		if x != nil {
+			ahead.add(x[at:][:rows*j.C])
+		}
+	}
+	if f.Add == nil || &f.Add[0] != &j.dx[0] {
+		ahead.add(dx[:rows*j.C])
+	}
+	denseNext(&ahead, j.d, piece, j.K)
+	denseProduct(rows, j.C, j.K, prod, ps, a, stride, &ahead)
 	switch {
 	case f.U != nil:
 		for r := range rows {

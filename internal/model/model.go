@@ -86,7 +86,7 @@ var families = []family{
 		return NewText(TextConfig{Context: c.Input.Shape[0]}, rng)
 	}},
 	{Archs1D(), Sequences, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], ZeroInitResidual: c.ZeroInitResidual}, rng)
+		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], Length: c.Input.Shape[0], ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
 	{[]string{"mlp"}, Numbers, func(c Config, rng *rand.Rand) (Encoder, error) {
 		m := MLPConfig{Features: c.Input.Shape[0]}

@@ -17,6 +17,7 @@ type ResNet1DConfig struct {
 	Width    int    // channels of the first stage; 64 is the usual
 	Stem     string // one of Stems1D
 	Channels int    // of the sequences: 1 of a waveform, those of a series
+	Length   int    // of the sequences, to see whether they are long enough; 0 where it is not known
 
 	// ZeroInitResidual starts every block as the identity, as in ResNetConfig.
 	ZeroInitResidual bool
@@ -106,6 +107,10 @@ func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
 	if s.pool != nil {
 		pool := *s.pool // a pass tells layers apart by their address
 		m.net.pool = &pool
+	}
+	if least := m.MinLength(); config.Length > 0 && config.Length < least {
+		return nil, fmt.Errorf("stem %s of %s reads sequences of at least %d, but they are of %d; take another stem (%s)",
+			config.Stem, config.Arch, least, config.Length, strings.Join(Stems1D(), ", "))
 	}
 	in := config.Width
 	for stage, n := range archs1D[i].blocks {

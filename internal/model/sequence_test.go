@@ -149,6 +149,7 @@ func TestSequenceSizes(t *testing.T) {
 		{ResNet1DConfig{Arch: "resnet1d-18", Width: 4, Stem: "huge", Channels: 1}, `unknown stem "huge": those of resnet1d-18 are large`},
 		{ResNet1DConfig{Arch: "resnet1d-18", Width: 0, Stem: "large", Channels: 1}, "width is 0"},
 		{ResNet1DConfig{Arch: "resnet1d-18", Width: 4, Stem: "large"}, "channels are 0"},
+		{ResNet1DConfig{Arch: "resnet1d-18", Width: 4, Stem: "large", Channels: 1, Length: 15}, "stem large of resnet1d-18 reads sequences of at least 16, but they are of 15; take another stem (large, imagenet, small)"},
 	} {
 		if _, err := NewResNet1D(c.config, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want %q", c.config, err, c.want)

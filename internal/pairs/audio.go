@@ -93,22 +93,12 @@ func (s *Side) samples(f *found) int { return (f.length*s.Rate + f.rate - 1) / f
 
 // measureAudio fills in the mean and mean square of a sound that can be read.
 func (s *Source) measureAudio(i, k int, f *found) {
-	m, err := s.sample(i, k)
+	m, err := s.decode(k, s.data.path(s.data.Rows[i].cells[k][0]))
 	if err != nil {
 		f.err = err
 		return
 	}
 	f.mean, f.squares = moments(m.Values, 1)
-}
-
-// frames writes the part of a spectrogram, mels × t' frames, that begins with
-// frame shift to dst, mels × t, normalised; where there are no frames, the mean.
-func (m *maker) frames(dst, values []float32, shift int) {
-	mels := m.side.Mel.Bands
-	t, have := len(dst)/mels, len(values)/mels
-	for b := range mels {
-		m.window(dst[b*t:(b+1)*t], values[b*have:(b+1)*have], shift)
-	}
 }
 
 // seconds spells a number of samples.

@@ -292,6 +292,9 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 	if sound {
 		s.number() // at their rates now
 	}
+	for k := range s.sides {
+		s.sides[k].fill()
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vicreg/internal/audio"
+	"vicreg/internal/augment"
 )
 
 // Types are what a side may be.
@@ -52,6 +53,14 @@ type Side struct {
 	// numeric columns by column, of an embedding by place.
 	Mean []float64 `yaml:"mean,flow,omitempty"`
 	Std  []float64 `yaml:"std,flow,omitempty"`
+
+	// How views for training are drawn, of the side's own type; Numeric is also
+	// for embeddings. Of images the run's views say so.
+	Waveform    *augment.Waveform    `yaml:"waveform,omitempty"`
+	Spectrogram *augment.Spectrogram `yaml:"spectrogram,omitempty"`
+	Series      *augment.Series      `yaml:"series,omitempty"`
+	Numeric     *augment.Numeric     `yaml:"numeric,omitempty"`
+	Text        *augment.Text        `yaml:"text,omitempty"`
 }
 
 // ParseSide reads type=column[,column…], as a user gives a side. An embedding
@@ -146,7 +155,7 @@ func (s *Side) Check() error {
 			return fmt.Errorf("%s: a standard deviation is %v, but must be above 0", s.Type, v)
 		}
 	}
-	return nil
+	return s.checkViews()
 }
 
 // normalised returns how many means and deviations there are, 0 if that is not
@@ -218,6 +227,9 @@ func (s *Side) String() string {
 	}
 	return s.Type + "=" + strings.Join(s.Columns, ",")
 }
+
+// sequence reports whether a sample is a row of points, which is kept normalised.
+func (s *Side) sequence() bool { return s.sound() || s.Type == "series" }
 
 // files reports whether the side's cells name files.
 func (s *Side) files() bool {

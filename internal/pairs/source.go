@@ -23,7 +23,7 @@ const DefaultCache = 512 << 20
 // Sample is one side of a row, decoded.
 type Sample struct {
 	Image  imagefile.Image // of an image, with its side's channels if they are resolved
-	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series; f numbers, NaN where missing; an embedding's d
+	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series, these three normalised once the side is resolved; f numbers, NaN where missing; an embedding's d
 	Text   string
 
 	channels int // of Values: a series' c
@@ -158,6 +158,16 @@ func (s *Source) sample(i, k int) (Sample, error) {
 	m, err := s.decode(k, s.data.path(row.cells[k][0]))
 	if err != nil {
 		return m, err
+	}
+	if side.sequence() {
+		if err := side.fits(&m); err != nil || len(side.Mean) == 0 {
+			return m, err // as it is read, for a Scan
+		}
+		mean, inv := inverse(side.Mean, side.Std)
+		for i, v := range m.Values {
+			c := i % len(mean)
+			m.Values[i] = (v - mean[c]) * inv[c]
+		}
 	}
 	if size := m.size(); s.room.Add(-size) < 0 {
 		s.room.Add(size)

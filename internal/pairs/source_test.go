@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -412,7 +413,7 @@ func TestMostCommon(t *testing.T) {
 			}
 			last = done
 		}})
-		if err != nil || last != 20 || fmt.Sprint(one.Sides()) != fmt.Sprint(s.Sides()) {
+		if err != nil || last != 20 || !reflect.DeepEqual(one.Sides(), s.Sides()) {
 			t.Errorf("%d workers: %v %d\n%v\nwant\n%v", workers, err, last, one.Sides(), s.Sides())
 		}
 	}
@@ -429,3 +430,6 @@ func TestMostCommon(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// rgb returns a colour for a number.
+func rgb(i int) color.Color { return color.RGBA{uint8(40 + 5*i), uint8(200 - 3*i), uint8(90 + i), 255} }

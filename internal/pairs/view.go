@@ -3,15 +3,9 @@ package pairs
 import (
 	"fmt"
 	"math"
-	"unicode/utf8"
+	"math/rand/v2"
 
 	"vicreg/internal/augment"
-)
-
-// Tokens of a text: padding, bytes from 1 on, and the mask.
-const (
-	Padding = 0
-	Mask    = 257
 )
 
 // maker writes views of one side. Any number of goroutines may use it, each with
@@ -19,7 +13,7 @@ const (
 type maker struct {
 	side      Side
 	norm      *augment.Norm // of images
-	mean, inv []float32     // of everything else: a view holds (v - mean) · inv
+	mean, inv []float32     // of numbers: a view holds (v - mean) · inv
 }
 
 // memory is the working memory of one goroutine.
@@ -31,59 +25,113 @@ func newMaker(side Side) *maker {
 	if !side.Resolved() {
 		panic(fmt.Sprintf("pairs: side %s is not resolved; scan first", &side))
 	}
+	side.fill()
 	m := &maker{side: side}
-	if side.Type == "image" {
+	switch side.Type {
+	case "image":
 		m.norm = augment.NewNorm(side.Mean, side.Std)
-		return m
-	}
-	for i := range side.Mean {
-		m.mean = append(m.mean, float32(side.Mean[i]))
-		m.inv = append(m.inv, float32(1/side.Std[i]))
+	case "numeric", "embedding":
+		m.mean, m.inv = inverse(side.Mean, side.Std)
 	}
 	return m
 }
 
-// plain writes a sample as evaluation sees it, without chance: of an image the
-// middle, of a waveform, a spectrogram or a series that is too long the middle,
-// and of a text the beginning. What is too short is padded on both sides with
-// the mean; a text with [Padding] at its end.
+// inverse returns what normalises: (v - mean) · inv.
+func inverse(mean, std []float64) (m, inv []float32) {
+	for i := range mean {
+		m = append(m, float32(mean[i]))
+		inv = append(inv, float32(1/std[i]))
+	}
+	return m, inv
+}
+
+// fill sets how views are drawn, where that is left open, to what is usual.
+func (s *Side) fill() {
+	switch {
+	case s.Type == "waveform" && s.Waveform == nil:
+		v := augment.DefaultWaveform()
+		s.Waveform = &v
+	case s.Type == "spectrogram" && s.Spectrogram == nil:
+		v := augment.DefaultSpectrogram()
+		s.Spectrogram = &v
+	case s.Type == "series" && s.Series == nil:
+		v := augment.DefaultSeries()
+		s.Series = &v
+	case (s.Type == "numeric" || s.Type == "embedding") && s.Numeric == nil:
+		v := augment.DefaultNumeric()
+		s.Numeric = &v
+	case s.Type == "text" && s.Text == nil:
+		v := augment.DefaultText()
+		s.Text = &v
+	}
+}
+
+// checkViews returns what is wrong with the settings of views.
+func (s *Side) checkViews() error {
+	for _, v := range []struct {
+		key   string
+		given bool
+		fits  bool
+		check func() error
+	}{
+		{"waveform", s.Waveform != nil, s.Type == "waveform", func() error { return s.Waveform.Check() }},
+		{"spectrogram", s.Spectrogram != nil, s.Type == "spectrogram", func() error { return s.Spectrogram.Check() }},
+		{"series", s.Series != nil, s.Type == "series", func() error { return s.Series.Check() }},
+		{"numeric", s.Numeric != nil, s.Type == "numeric" || s.Type == "embedding", func() error { return s.Numeric.Check() }},
+		{"text", s.Text != nil, s.Type == "text", func() error { return s.Text.Check() }},
+	} {
+		if !v.given {
+			continue
+		}
+		if !v.fits {
+			return fmt.Errorf("%s: there are settings of views of %s", s.Type, v.key)
+		}
+		if err := v.check(); err != nil {
+			return fmt.Errorf("%s: %s.%w", s.Type, v.key, err)
+		}
+	}
+	return nil
+}
+
+// view writes a sample as training sees it, changed by chance: an image as its
+// view says, the others as the side does.
+func (m *maker) view(dst []float32, r *rand.Rand, s *Sample, image *augment.View, w *memory) {
+	switch side := &m.side; side.Type {
+	case "image":
+		w.image.View(dst, r, s.Image, image, side.Size, m.norm)
+	case "waveform":
+		side.Waveform.View(r, dst, s.Values)
+	case "spectrogram":
+		side.Spectrogram.View(r, dst, s.Values, side.Mel.Bands, side.Std[0])
+	case "series":
+		side.Series.View(r, dst, s.Values, side.Channels)
+	case "numeric", "embedding":
+		m.numbers(dst, s.Values)
+		x := dst[:len(s.Values)] // without indicators
+		side.Numeric.View(r, x, x)
+	case "text":
+		side.Text.View(r, dst, s.Text)
+	}
+}
+
+// plain writes a sample as evaluation sees it, without chance: of an image, of a
+// waveform, a spectrogram or a series that is too long the middle, and of a text
+// the beginning. What is too short is padded on both sides with the mean, a text
+// at its end.
 func (m *maker) plain(dst []float32, s *Sample, w *memory) {
 	switch m.side.Type {
 	case "image":
 		w.image.Plain(dst, s.Image, m.side.Size, m.norm)
-	case "series", "waveform":
-		m.window(dst, s.Values, m.spare(dst, s)/2)
+	case "waveform":
+		augment.CenterWaveform(dst, s.Values)
 	case "spectrogram":
-		m.frames(dst, s.Values, m.spare(dst, s)/2)
-	case "text":
-		tokens(dst, s.Text)
+		augment.CenterSpectrogram(dst, s.Values, m.side.Mel.Bands)
+	case "series":
+		augment.CenterSeries(dst, s.Values, m.side.Channels)
 	case "numeric", "embedding":
 		m.numbers(dst, s.Values)
-	}
-}
-
-// spare returns how many points a sample has more than a view; they may be
-// fewer.
-func (m *maker) spare(dst []float32, s *Sample) int {
-	of := len(m.mean) // values of a point
-	if m.side.Type == "spectrogram" {
-		of = m.side.Mel.Bands
-	}
-	return (len(s.Values) - len(dst)) / of
-}
-
-// window writes the part of values, t' × c, that begins with point shift to dst,
-// t × c, normalised; where there are no values, the mean.
-func (m *maker) window(dst, values []float32, shift int) {
-	c := len(m.mean)
-	clear(dst)
-	lo := max(0, -shift)
-	hi := min(len(dst)/c, len(values)/c-shift)
-	for i := lo; i < hi; i++ {
-		from, to := values[(i+shift)*c:(i+shift+1)*c], dst[i*c:(i+1)*c]
-		for k, v := range from {
-			to[k] = (v - m.mean[k]) * m.inv[k]
-		}
+	case "text":
+		augment.Tokens(dst, s.Text)
 	}
 }
 
@@ -106,19 +154,4 @@ func (m *maker) numbers(dst, values []float32) {
 			at++
 		}
 	}
-}
-
-// tokens writes the bytes of a text as numbers from 1 on; what is too long loses
-// its end, at the start of a character.
-func tokens(dst []float32, text string) {
-	if n := len(dst); len(text) > n {
-		for n > 0 && !utf8.RuneStart(text[n]) {
-			n--
-		}
-		text = text[:n]
-	}
-	for i := range len(text) {
-		dst[i] = float32(text[i]) + 1
-	}
-	clear(dst[len(text):])
 }

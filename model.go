@@ -62,7 +62,7 @@ func (m *Model) Info() Info {
 	f := m.file
 	e := f.Meta.Encoder
 	return Info{Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(), Size: f.Size,
-		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander, Parameters: model.Count(f.Encoder.Params()),
+		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander.Widths, Parameters: model.Count(f.Encoder.Params()),
 		Mean: f.Mean, Std: f.Std, Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed}
 }
 

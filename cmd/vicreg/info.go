@@ -115,7 +115,7 @@ func (r *runInfo) network() error {
 		if err != nil {
 			return err
 		}
-		expander, err := model.NewExpander(encoder.Dim(), c.ExpanderOf(i), nil)
+		expander, err := model.NewHead(encoder.Dim(), c.Projector(i), nil)
 		if err != nil {
 			return err
 		}

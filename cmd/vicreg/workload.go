@@ -134,6 +134,9 @@ func random(n int, key uint64) []float32 {
 	return x
 }
 
+// benchTotal is how many steps a run would have of which steps are timed.
+const benchTotal = 1 << 20
+
 // stepWork makes a function that does one training step, and counts its images
 // and operations.
 func stepWork(c recipe.Config) (func() error, int, int, error) {
@@ -157,9 +160,14 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 		forward += branch.Encoder.Flops(x.Shape...) + branch.Expander.Flops(c.Batch)
 	}
 	m.StartEpoch(0)
+	steps := 0
 	return func() error {
-		m.Step(b)
+		if _, _, err := m.Step(b); err != nil {
+			return err
+		}
 		opt.Step(lr)
+		steps++
+		m.AfterStep(steps, benchTotal)
 		return nil
 	}, c.Batch, 3*forward + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
 }

@@ -6,6 +6,7 @@ package method
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -34,10 +35,12 @@ type Method interface {
 	StartEpoch(epoch int)
 
 	// Step computes the loss of a batch, whose views are n × size × size × c,
-	// and sets the gradients of all Params.
-	Step(b *batch.Batch) (loss float64, terms runlog.Terms)
+	// and sets the gradients of all Params. It leaves State as it is. An error
+	// says, for people, why there is no loss and what helps; it ends the run.
+	Step(b *batch.Batch) (loss float64, terms runlog.Terms, err error)
 
-	// AfterStep is called when the optimizer has done step of total, from 1.
+	// AfterStep is called when the optimizer has done step of total, from 1, and
+	// changes State.
 	AfterStep(step, total int)
 
 	// Embeddings returns, for each branch of Branches, what the loss sees of
@@ -59,29 +62,50 @@ type Data struct {
 	Steps int // of an epoch
 }
 
-// builders has a constructor for every method.
-var builders = map[string]func(recipe.Config, Data) (Method, error){
-	"vicreg": newVICReg,
+// builder makes a method, and says before what is wrong with a configuration
+// for so many items (0: not known yet).
+type builder struct {
+	build func(recipe.Config, Data) (Method, error)
+	check func(c recipe.Config, items int) error // or nil
+}
+
+// builders has one for every method.
+var builders = map[string]builder{
+	"vicreg":       {newVICReg, nil},
+	"simclr":       {newSimCLR, checkSimCLR},
+	"moco-v2":      {newMoCoV2, checkMoCoV2},
+	"moco-v3":      {newMoCoV3, checkMoCoV3},
+	"byol":         {newBYOL, nil},
+	"simsiam":      {newSimSiam, nil},
+	"barlow-twins": {newBarlowTwins, checkBarlowTwins},
+	"wmse":         {newWMSE, checkWMSE},
+	"swav":         {newSwAV, checkSwAV},
+	"deepcluster":  {newDeepCluster, checkDeepCluster},
 }
 
 // Names returns the methods there are.
-func Names() []string {
-	var names []string
-	for name := range builders {
-		names = append(names, name)
+func Names() []string { return slices.Sorted(maps.Keys(builders)) }
+
+// Check says what is wrong with a valid configuration for its method and so
+// many items to train on (0: not known yet).
+func Check(c recipe.Config, items int) error {
+	b, ok := builders[c.Method]
+	if !ok {
+		return fmt.Errorf("unknown method %q; known: %s", c.Method, strings.Join(Names(), ", "))
 	}
-	slices.Sort(names)
-	return names
+	if b.check == nil {
+		return nil
+	}
+	return b.check(c, items)
 }
 
 // New builds the method of a configuration, whose channels must be known, with
 // its networks as the seed initialises them.
 func New(c recipe.Config, d Data) (Method, error) {
-	build, ok := builders[c.Method]
-	if !ok {
-		return nil, fmt.Errorf("unknown method %q; known: %s", c.Method, strings.Join(Names(), ", "))
+	if err := Check(c, d.Items); err != nil {
+		return nil, err
 	}
-	return build(c, d)
+	return builders[c.Method].build(c, d)
 }
 
 // plain is what most methods share: no state, nothing before or after a step.
@@ -95,6 +119,9 @@ func (plain) AfterStep(step, total int) {}
 const (
 	encoderInit uint64 = iota
 	expanderInit
+	predictorInit
+	prototypeInit
+	queueInit
 )
 
 // stream returns the chance that initialises a network of branch 0 or 1.
@@ -130,8 +157,15 @@ func newBranch(c recipe.Config, i int) (*model.Branch, error) {
 		return nil, err
 	}
 	encoder.SetPrecision(Precision(c))
-	expander, err := model.NewExpander(encoder.Dim(), c.ExpanderOf(i), stream(c.Seed, expanderInit, i))
-	return &model.Branch{Encoder: encoder, Expander: expander}, err
+	expander, err := model.NewHead(encoder.Dim(), c.Projector(i), stream(c.Seed, expanderInit, i))
+	if err != nil {
+		return nil, err
+	}
+	b := &model.Branch{Encoder: encoder, Expander: expander}
+	if head, ok := c.Predictor(); ok {
+		b.Predictor, err = model.NewHead(expander.Dim(), head, stream(c.Seed, predictorInit, i))
+	}
+	return b, err
 }
 
 // distinct returns the branches without repetition.

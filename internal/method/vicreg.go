@@ -2,40 +2,30 @@ package method
 
 import (
 	"vicreg/internal/batch"
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
-	"vicreg/internal/model"
-	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
-	"vicreg/internal/tensor"
 )
 
 // vicreg is Bardes, Ponce and LeCun, ICLR 2022: an encoder and an expander for
 // each view, the same for both or not, and nothing beside the gradient (vicreg
-// main_vicreg.py, class VICReg).
+// main_vicreg.py, class VICReg). The paper's table 4 tries it with a predictor as
+// well: then the invariance is between predictions and embeddings, the mean of
+// both directions, and what regularises stays on the embeddings.
 type vicreg struct {
-	plain
-	joint    *model.Joint
-	branches [2]*model.Branch
-	loss     loss.VICReg
-	ws       loss.Workspace
-
-	dz1, dz2 []float32 // n × d
-	z        copies
+	siamese
+	loss loss.VICReg
+	dzs  [2][]float32 // of what regularises, where the invariance is apart
 }
 
 func newVICReg(c recipe.Config, _ Data) (Method, error) {
-	b, err := newBranches(c)
+	m, err := newSiamese(c, false)
 	if err != nil {
 		return nil, err
 	}
 	l, err := NewLoss(c.Loss)
-	if err != nil {
-		return nil, err
-	}
-	joint := model.NewJoint(b[0], b[1])
-	joint.Defer()
-	return &vicreg{joint: joint, branches: b, loss: l}, nil
+	return &vicreg{siamese: m, loss: l}, err
 }
 
 // NewLoss returns the loss of a configuration.
@@ -54,37 +44,43 @@ func NewLoss(c recipe.Loss) (loss.VICReg, error) {
 	return l, err
 }
 
-func (m *vicreg) Params() []*nn.Param          { return m.joint.Params() }
-func (m *vicreg) Buffers() []*nn.Param         { return m.joint.Buffers() }
-func (m *vicreg) Embeddings() []*tensor.Tensor { return m.z }
-func (m *vicreg) TargetStd() float64           { return m.loss.Gamma }
-func (m *vicreg) Branches() []*model.Branch    { return distinct(m.branches) }
+func (m *vicreg) TargetStd() float64 { return m.loss.Gamma }
 
-func (m *vicreg) Step(b *batch.Batch) (float64, runlog.Terms) {
-	m.joint.ZeroGrad()
-	v1, v2 := m.joint.Forward(0, b.Views[0]), m.joint.Forward(1, b.Views[1])
-	n, d := v1.Z.Shape[0], v1.Z.Shape[1]
-	m.dz1, m.dz2 = tensor.Grow(m.dz1, n*d), tensor.Grow(m.dz2, n*d)
-	t := m.loss.Eval(&m.ws, v1.Z.Data, v2.Z.Data, n, d, m.dz1, m.dz2)
-	m.z.take(m.Branches(), v1.Z, v2.Z)
-	m.joint.Backward(1, m.dz2, nil)
-	m.joint.Backward(0, m.dz1, nil)
-	return t.Total, runlog.Terms{{Name: "invariance", Value: t.Invariance}, {Name: "variance", Value: t.Variance}, {Name: "covariance", Value: t.Covariance}}
+func (m *vicreg) Step(b *batch.Batch) (float64, runlog.Terms, error) {
+	if m.branches[0].Predictor != nil || m.stop {
+		return m.stepApart(b)
+	}
+	m.core.forward(b)
+	t := m.loss.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
+	return m.core.backward(t.Total, terms(t.Invariance, t.Variance, t.Covariance))
 }
 
-// copies are embeddings by branch, kept because backward takes the originals'
-// memory.
-type copies []*tensor.Tensor
-
-// take copies the embeddings of the first view, and of the second if it has a
-// branch of its own.
-func (c *copies) take(branches []*model.Branch, z ...*tensor.Tensor) {
-	for i := range branches {
-		if i == len(*c) {
-			*c = append(*c, new(tensor.Tensor))
-		}
-		to := (*c)[i]
-		to.Shape = append(to.Shape[:0], z[i].Shape...)
-		to.Data = append(to.Data[:0], z[i].Data...)
+// stepApart has an invariance of its own.
+func (m *vicreg) stepApart(b *batch.Batch) (float64, runlog.Terms, error) {
+	m.forward(b)
+	apart, rest := m.loss, m.loss
+	apart.Lambda, apart.Mu, apart.Nu, apart.B = m.loss.Lambda/2, 0, 0, nil
+	rest.Lambda = 0
+	for i := range m.dzs {
+		m.dzs[i] = append(m.dzs[i][:0], m.dz[i]...) // room
+		m.keys[i] = append(m.keys[i][:0], m.dz[i]...)
 	}
+	t := apart.Eval(&m.ws, m.q[0], m.k[1], m.n, m.d, m.dq[0], m.keys[1])
+	u := apart.Eval(&m.ws, m.q[1], m.k[0], m.n, m.d, m.dq[1], m.keys[0])
+	r := rest.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dzs[0], m.dzs[1])
+	for i := range m.dzs {
+		if m.p[i] != nil {
+			clear(m.dz[i])
+		}
+		kernel.Axpy(m.dz[i], 1, m.dzs[i])
+		if !m.stop {
+			kernel.Axpy(m.dz[i], 1, m.keys[i])
+		}
+	}
+	invariance := (t.Invariance + u.Invariance) / 2
+	return m.core.backward(m.loss.Lambda*invariance+r.Total, terms(invariance, r.Variance, r.Covariance))
+}
+
+func terms(invariance, variance, covariance float64) runlog.Terms {
+	return runlog.Terms{{Name: "invariance", Value: invariance}, {Name: "variance", Value: variance}, {Name: "covariance", Value: covariance}}
 }

@@ -100,10 +100,7 @@ func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	for c, sum := range r.sums.A {
 		l.Bias.Grad[c] += float32(sum)
 	}
-	kernel.ConvWeightGrad(l.Weight.Grad, s, g, in.Source)
-	if dx != nil {
-		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, f)
-	}
+	p.linearGrads(l.Weight, dx, s, g, in.Source, f)
 	p.done(r)
 }
 

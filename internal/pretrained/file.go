@@ -23,9 +23,9 @@ import (
 type Meta struct {
 	Method    string
 	Encoder   model.Config
-	Branch    int    // 0, or 1 for the second of two
-	Expander  string // widths
-	Size      int    // pixels, width and height of an input
+	Branch    int // 0, or 1 for the second of two
+	Expander  model.Head
+	Size      int // pixels, width and height of an input
 	Mean, Std []float64
 	Dataset   string
 	Images    int // trained on
@@ -97,7 +97,7 @@ func Open(path string, branch int) (*Model, error) {
 	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if m.Expander, err = model.NewExpander(m.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
+	if m.Expander, err = model.NewHead(m.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, part := range []struct {
@@ -154,7 +154,8 @@ func (m *Meta) encode() map[string]string {
 		"format": format, "method": m.Method,
 		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
 		"branch":             strconv.Itoa(m.Branch),
-		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander,
+		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
+		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
 		"size": strconv.Itoa(m.Size), "mean": list(m.Mean), "std": list(m.Std),
 		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
 		"seed": strconv.FormatUint(m.Seed, 10),
@@ -181,7 +182,16 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	list := func(key string, to *[]float64) {
 		parse(key, func(s string) error { return json.Unmarshal([]byte(s), to) })
 	}
-	m.Method, m.Expander, m.Dataset = meta["method"], meta["expander"], meta["dataset"]
+	if meta["expander_norm"] == "" { // when there was one kind of expanders
+		meta["expander_norm"], meta["expander_last"] = "true", model.Plain
+	}
+	m.Method, m.Dataset = meta["method"], meta["dataset"]
+	m.Expander.Widths, m.Expander.Last = meta["expander"], meta["expander_last"]
+	parse("expander_norm", func(s string) error {
+		norm, e := strconv.ParseBool(s)
+		m.Expander.NoNorm = !norm
+		return e
+	})
 	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
 	number("width", &m.Encoder.Width)
 	number("patch", &m.Encoder.Patch)

@@ -18,12 +18,12 @@ import (
 func saved(t *testing.T) (path string, meta Meta, encoder model.Encoder, expander *model.Expander) {
 	t.Helper()
 	meta = Meta{Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(20, 3), ZeroInitResidual: true},
-		Expander: "16-8", Size: 20, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{1, 2, 1.0 / 3}, Dataset: "photos", Images: 12, Epochs: 3, Seed: 1 << 63}
+		Expander: model.Head{Widths: "16-8", Last: model.Plain}, Size: 20, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{1, 2, 1.0 / 3}, Dataset: "photos", Images: 12, Epochs: 3, Seed: 1 << 63}
 	encoder, err := method.NewEncoder(meta.Encoder, meta.Seed, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expander, err = model.NewExpander(encoder.Dim(), meta.Expander, rng.New(2))
+	expander, err = model.NewHead(encoder.Dim(), meta.Expander, rng.New(2))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,11 @@ func (c *Config) merge(raw []byte, name string) error {
 	if len(doc.Content) == 0 {
 		return nil // an empty file changes nothing
 	}
-	root := doc.Content[0]
+	return c.lay(doc.Content[0], name)
+}
+
+// lay lays the keys and values of a file over c.
+func (c *Config) lay(root *yaml.Node, name string) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("%s:%d: a configuration is a list of keys and values, as \"epochs: 100\"", name, root.Line)
 	}

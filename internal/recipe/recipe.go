@@ -14,6 +14,7 @@ import (
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
+	"vicreg/internal/model"
 )
 
 // Config is everything a run is. Its YAML form is the file in a run's folder
@@ -22,7 +23,7 @@ type Config struct {
 	Recipe      string `yaml:"recipe,omitempty"` // the built-in recipe it grew from
 	Description string `yaml:"description,omitempty"`
 
-	Method string `yaml:"method"` // vicreg
+	Method string `yaml:"method"` // one of Methods
 	Seed   uint64 `yaml:"seed"`
 	Out    string `yaml:"out,omitempty"` // the run's folder
 
@@ -38,7 +39,17 @@ type Config struct {
 	EncoderB  *Encoder `yaml:"encoder_b,omitempty"`  // of the second branch, if it is another; then branches are separate
 	Expander  string   `yaml:"expander"`             // widths of its layers, as 8192-8192-8192
 	ExpanderB string   `yaml:"expander_b,omitempty"` // of the second branch, if it is another
+	Heads     Heads    `yaml:"heads"`
 	Loss      Loss     `yaml:"loss"`
+
+	// What methods other than VICReg have; see Machinery for which.
+	Momentum    Momentum   `yaml:"momentum_encoder,omitempty"`
+	Temperature float64    `yaml:"temperature,omitempty"` // of a softmax over cosines
+	Queue       Queue      `yaml:"queue,omitempty"`
+	Prototypes  Prototypes `yaml:"prototypes,omitempty"`
+	Redundancy  Redundancy `yaml:"redundancy,omitempty"`
+	Whitening   Whitening  `yaml:"whitening,omitempty"`
+	Regularize  Regularize `yaml:"regularize,omitempty"`
 
 	Batch     int       `yaml:"batch"` // images, of which two views each are made
 	Epochs    int       `yaml:"epochs"`
@@ -175,7 +186,7 @@ func released() Views {
 	return views
 }
 
-//go:embed recipes/*.yaml
+//go:embed recipes/*.yaml methods/*.yaml
 var files embed.FS
 
 // names in the order they are listed; the first is the default.
@@ -210,6 +221,7 @@ func base() Config {
 		Branches:          "shared",
 		Data:              Data{Source: "sample", Labels: "auto", Holdout: 0.2},
 		Encoder:           Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
+		Heads:             Heads{Norm: true, Last: model.Plain, Predictor: None, PredictorNorm: true, PredictorLast: model.Bias},
 		Loss:              Loss{Convention: "released", Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4},
 		Optimizer:         Optimizer{Name: "lars", EndLRFactor: 0.001, Momentum: 0.9, Eta: 0.001, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
 		Eval:              Eval{Every: 1, Limit: 4000, K: 20, Temperature: 0.07},

@@ -10,7 +10,6 @@ import (
 )
 
 var (
-	methods    = []string{"vicreg"}
 	sharings   = []string{"shared", "separate"}
 	stems      = []string{"small", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
@@ -47,7 +46,10 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("views[%d].count is %d, but must be 1 or more", i, v.Count)
 		}
 	}
-	return c.validateBranches()
+	if err := c.validateBranches(); err != nil {
+		return err
+	}
+	return c.validateMachinery()
 }
 
 func (c *Config) validateBranches() error {
@@ -79,7 +81,7 @@ func (c *Config) validateNames() error {
 		what, got string
 		known     []string
 	}{
-		{"method", c.Method, methods},
+		{"method", c.Method, Methods()},
 		{"branches", c.Branches, sharings},
 		{"stem", c.Encoder.Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},

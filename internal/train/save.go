@@ -46,8 +46,11 @@ func ofNetwork(name string) bool {
 }
 
 // stored is the shape of a parameter as its values lie in memory: r × s × c × k
-// for convolutions, in × out for linear layers.
+// for convolutions, in × out for linear layers, PyTorch's of tables.
 func stored(p *nn.Param) []int {
+	if p.Table {
+		return p.Shape
+	}
 	switch s := p.Shape; len(s) {
 	case 4:
 		return []int{s[2], s[3], s[1], s[0]}
@@ -109,7 +112,7 @@ func (r *run) lastFinite() string {
 func (r *run) saveModel() error {
 	c := r.config
 	for i, b := range r.method.Branches() {
-		meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.ExpanderOf(i), Size: c.Size,
+		meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
 			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
 		if err := pretrained.Save(r.file(runlog.ModelFiles[i]), meta, b.Encoder, b.Expander); err != nil {
 			return fmt.Errorf("%w; %s", err, r.lastGood())

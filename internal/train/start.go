@@ -173,12 +173,13 @@ func (r *run) list() error {
 	return r.enough()
 }
 
-// enough checks that the items fill a batch.
+// enough checks that the items fill a batch and suffice for the method.
 func (r *run) enough() error {
-	if n := r.corpus.len(); n < r.config.Batch {
+	n := r.corpus.len()
+	if n < r.config.Batch {
 		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s", r.config.Batch, n, r.corpus.kind())
 	}
-	return nil
+	return method.Check(r.config, n)
 }
 
 // position reads where the run stands, if it has come to a checkpoint, and

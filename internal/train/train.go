@@ -8,6 +8,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"vicreg/internal/batch"
@@ -64,7 +65,10 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
-	loss, terms := r.method.Step(b)
+	loss, terms, err := r.method.Step(b)
+	if err != nil {
+		return fmt.Errorf("step %d: %w; %s", r.at.Steps+1, err, r.lastFinite())
+	}
 	norm := r.grads.norm()
 	if err := r.checkFinite(loss, terms, norm); err != nil {
 		return err

@@ -1,0 +1,67 @@
+package method
+
+import (
+	"math"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/loss"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+// barlowTwins is Zbontar, Jing, Misra, LeCun and Deny, ICML 2021: the dimensions of
+// both views' embeddings must correlate as the identity matrix (barlowtwins
+// main.py, class BarlowTwins).
+type barlowTwins struct {
+	core
+	loss   loss.BarlowTwins
+	normed []float32 // n × d
+}
+
+func barlowLoss(c recipe.Config) loss.BarlowTwins {
+	l := loss.NewBarlowTwins()
+	l.Lambda, l.Scale = c.Redundancy.Lambda, c.Redundancy.Scale
+	return l
+}
+
+func checkBarlowTwins(c recipe.Config, _ int) error { return barlowLoss(c).Check() }
+
+func newBarlowTwins(c recipe.Config, _ Data) (Method, error) {
+	m, err := newCore(c, false)
+	return &barlowTwins{core: m, loss: barlowLoss(c)}, err
+}
+
+// TargetStd is that of dimensions that the loss has normalised.
+func (m *barlowTwins) TargetStd() float64 { return 1 }
+
+func (m *barlowTwins) Step(b *batch.Batch) (float64, runlog.Terms, error) {
+	m.forward(b)
+	for i := range m.Branches() {
+		m.normed = normalise(m.normed, m.z[i], m.n, m.d, m.loss.Eps)
+		m.watched.take(i, m.normed, m.n, m.d)
+	}
+	t := m.loss.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
+	return m.backward(t.Total, runlog.Terms{{Name: "invariance", Value: t.Invariance}, {Name: "redundancy", Value: t.Redundancy}})
+}
+
+// normalise sets to to z (n × d) as the loss normalises it: dimensions without
+// variance stay near 0.
+func normalise(to, z []float32, n, d int, eps float64) []float32 {
+	to = append(to[:0], z...)
+	for j := range d {
+		var mean, square float64
+		for i := range n {
+			mean += float64(z[i*d+j])
+		}
+		mean /= float64(n)
+		for i := range n {
+			c := float64(z[i*d+j]) - mean
+			square += c * c
+		}
+		inverse := 1 / math.Sqrt(square/float64(n)+eps)
+		for i := range n {
+			to[i*d+j] = float32((float64(z[i*d+j]) - mean) * inverse)
+		}
+	}
+	return to
+}

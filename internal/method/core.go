@@ -1,0 +1,133 @@
+package method
+
+import (
+	"math"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/loss"
+	"vicreg/internal/model"
+	"vicreg/internal/nn"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+	"vicreg/internal/tensor"
+)
+
+// core is what the methods share: the way of the views through the branches, the
+// embeddings that are watched for collapse, and the regularisation that may be
+// laid on top.
+type core struct {
+	plain
+	joint    *model.Joint
+	branches [2]*model.Branch
+	ws       loss.Workspace
+	reg      loss.Regularizer
+
+	n, d   int
+	z, p   [][]float32 // by view: embeddings and predictions of the batch, n × d; p nil without a predictor
+	dz, dp [][]float32 // their gradients
+
+	unit    bool // the loss sees unit rows
+	units   loss.Units
+	watched copies
+}
+
+// newCore builds the branches of a configuration. Losses that see the directions
+// of embeddings alone are of unit rows.
+func newCore(c recipe.Config, unit bool) (core, error) {
+	m := core{unit: unit}
+	var err error
+	if m.branches, err = newBranches(c); err != nil {
+		return m, err
+	}
+	v, err := NewLoss(c.Loss)
+	if err != nil {
+		return m, err
+	}
+	r := c.Regularize
+	m.reg = loss.Regularizer{Mu: r.Variance, Nu: r.Covariance, Gamma: v.Gamma, Eps: v.Eps, Convention: v.Convention}
+	views := make([]*model.Branch, len(c.Crops()))
+	for i := range views {
+		views[i] = m.branches[min(i, 1)]
+	}
+	m.joint = model.NewJoint(views...)
+	m.joint.Defer()
+	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))
+	m.dz, m.dp = make([][]float32, len(views)), make([][]float32, len(views))
+	return m, nil
+}
+
+func (m *core) Params() []*nn.Param          { return m.joint.Params() }
+func (m *core) Buffers() []*nn.Param         { return m.joint.Buffers() }
+func (m *core) Branches() []*model.Branch    { return distinct(m.branches) }
+func (m *core) Embeddings() []*tensor.Tensor { return m.watched }
+
+// TargetStd is that of unit rows that point everywhere.
+func (m *core) TargetStd() float64 {
+	if m.unit {
+		return 1 / math.Sqrt(float64(m.branches[0].Expander.Dim()))
+	}
+	return 0
+}
+
+// forward takes all views of a batch through their branches, clears the
+// gradients, and makes room for those of embeddings and predictions.
+func (m *core) forward(b *batch.Batch) {
+	m.joint.ZeroGrad()
+	for i := range m.z {
+		v := m.joint.Forward(i, b.Views[i])
+		m.n, m.d = v.Z.Shape[0], v.Z.Shape[1]
+		m.z[i], m.dz[i] = v.Z.Data, tensor.Grow(m.dz[i], m.n*m.d)
+		if v.P != nil {
+			m.p[i], m.dp[i] = v.P.Data, tensor.Grow(m.dp[i], m.n*m.d)
+		}
+	}
+	m.watch()
+}
+
+// watch keeps what is watched for collapse.
+func (m *core) watch() {
+	for i := range m.Branches() {
+		z := m.z[i]
+		if m.unit {
+			z = m.units.Forward(z, m.n, m.d)
+		}
+		m.watched.take(i, z, m.n, m.d)
+	}
+}
+
+// backward adds the regularisation to the loss and to the gradients of the
+// embeddings, which are set, and takes all gradients to the parameters.
+func (m *core) backward(total float64, terms runlog.Terms) (float64, runlog.Terms, error) {
+	if m.reg.Mu > 0 || m.reg.Nu > 0 {
+		t := m.reg.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
+		total += t.Total
+		terms = append(terms, runlog.Term{Name: "added_variance", Value: t.Variance}, runlog.Term{Name: "added_covariance", Value: t.Covariance})
+	}
+	for i := len(m.z) - 1; i >= 0; i-- {
+		m.joint.Backward(i, m.dz[i], m.dp[i])
+		m.z[i], m.p[i] = nil, nil // given back
+	}
+	return total, terms, nil
+}
+
+// abandon gives back what the views hold after a step without a loss.
+func (m *core) abandon() {
+	for i := range m.z {
+		m.joint.Release(i)
+		m.z[i], m.p[i] = nil, nil
+	}
+}
+
+// copies are embeddings by branch, kept because backward takes the originals'
+// memory.
+type copies []*tensor.Tensor
+
+// take copies the embeddings z (n × d) of branch i.
+func (c *copies) take(i int, z []float32, n, d int) {
+	if i == len(*c) {
+		*c = append(*c, new(tensor.Tensor))
+	}
+	to := (*c)[i]
+	to.Shape = append(to.Shape[:0], n, d)
+	to.Data = append(to.Data[:0], z...)
+}

@@ -1,0 +1,156 @@
+package method
+
+import (
+	"fmt"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/cluster"
+	"vicreg/internal/loss"
+	"vicreg/internal/nn"
+	"vicreg/internal/recipe"
+	"vicreg/internal/rng"
+	"vicreg/internal/runlog"
+	"vicreg/internal/tensor"
+)
+
+// deepcluster is DeepCluster v2 of Caron et al. 2020: at the start of every epoch
+// k-means finds prototypes in a bank of the images' embeddings, and all views of
+// an image must find the prototype of its cluster (swav main_deepclusterv2.py;
+// solo-learn solo/methods/deepclusterv2.py).
+//
+// The bank is filled as the images come by. So in the first epoch no image has a
+// label and nothing is learnt, as in solo-learn; the released code looks at all
+// images once before it starts.
+type deepcluster struct {
+	core
+	loss     loss.DeepCluster
+	seed     uint64
+	items, d int
+	rounds   int // of k-means
+
+	clusters []clustering
+	heads    []loss.Head
+	banks    [2]*nn.Param // items × d, unit rows by item, of views 1 and 2; zero before an image has come
+	fresh    [2][]float32 // embeddings of the step, n × d,
+	who      []int        // and whose they are
+
+	kmeans  cluster.KMeans
+	seen    []int     // items that have come,
+	compact []float32 // and their rows of a bank
+	found   []int32   // and their labels
+}
+
+// clustering is one of several.
+type clustering struct {
+	*prototypes
+	labels *nn.Param // by item; below 0 before there is one
+}
+
+func checkDeepCluster(c recipe.Config, items int) error {
+	if items == 0 {
+		items = 1 << 30
+	}
+	items = batch.Steps(items, c.Batch) * c.Batch // in an epoch
+	return loss.DeepCluster{Temperature: c.Temperature}.Check(c.Prototypes.Counts, items)
+}
+
+func newDeepCluster(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, true)
+	if err != nil {
+		return nil, err
+	}
+	o := &deepcluster{core: m, loss: loss.DeepCluster{Temperature: c.Temperature}, seed: c.Seed,
+		items: data.Items, d: m.branches[0].Expander.Dim(), rounds: c.Prototypes.KMeans}
+	for i, k := range c.Prototypes.Counts {
+		w := newPrototypes(fmt.Sprintf("prototypes.%d.weight", i), k, o.d, len(m.z))
+		nn.LinearUniform(stream(c.Seed, prototypeInit, i), w.weight, nil)
+		w.normalise()
+		w.weight.Grad = nil // they do not learn
+		labels := nn.NewBuffer(fmt.Sprintf("labels.%d", i), o.items)
+		for j := range labels.Value {
+			labels.Value[j] = -1
+		}
+		o.clusters = append(o.clusters, clustering{w, labels})
+	}
+	o.heads = make([]loss.Head, len(o.clusters))
+	for i, name := range bankNames {
+		o.banks[i] = nn.NewBuffer(name, o.items, o.d)
+	}
+	return o, nil
+}
+
+var bankNames = [2]string{"bank.1", "bank.2"}
+
+func (m *deepcluster) State() []*nn.Param {
+	all := []*nn.Param{m.banks[0], m.banks[1]}
+	for _, c := range m.clusters {
+		all = append(all, c.weight, c.labels)
+	}
+	return all
+}
+
+// StartEpoch finds the clusters of an epoch but the first. Clusterings take turns
+// at the banks of both views.
+func (m *deepcluster) StartEpoch(epoch int) {
+	if epoch == 0 {
+		return
+	}
+	m.seen = m.seen[:0]
+	for i := range m.items {
+		for _, v := range m.banks[0].Value[i*m.d:][:m.d] {
+			if v != 0 {
+				m.seen = append(m.seen, i)
+				break
+			}
+		}
+	}
+	n := len(m.seen)
+	m.compact = tensor.Grow(m.compact, n*m.d)
+	if cap(m.found) < n {
+		m.found = make([]int32, n)
+	}
+	m.found = m.found[:n]
+	for h, c := range m.clusters {
+		bank := m.banks[h%2].Value
+		for row, i := range m.seen {
+			copy(m.compact[row*m.d:], bank[i*m.d:][:m.d])
+		}
+		r := rng.New(m.seed, rng.Method, uint64(epoch), uint64(h))
+		if _, err := m.kmeans.Run(r, m.compact, n, m.d, c.weight.Value, m.found, m.rounds); err != nil {
+			panic("method: " + err.Error()) // the numbers have been checked
+		}
+		for row, i := range m.seen {
+			c.labels.Value[i] = float32(m.found[row]) // exact to 2²⁴
+		}
+	}
+}
+
+func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
+	m.forward(b)
+	for h := range m.clusters {
+		c, head := &m.clusters[h], &m.heads[h]
+		c.score(m.z, m.n)
+		head.K, head.Scores, head.DScores = c.k, c.scores, c.scores
+		head.Labels = head.Labels[:0]
+		for _, item := range b.Items {
+			head.Labels = append(head.Labels, int32(c.labels.Value[item]))
+		}
+	}
+	for i := range m.fresh {
+		m.fresh[i] = append(m.fresh[i][:0], m.clusters[0].units[i].Data...)
+	}
+	m.who = append(m.who[:0], b.Items...)
+	t := m.loss.Eval(&m.ws, m.heads, m.n)
+	for h := range m.clusters {
+		m.clusters[h].back(m.dz, nil, m.n, h > 0)
+	}
+	return m.backward(t.Total, runlog.Terms{{Name: "accuracy", Value: t.Accuracy}})
+}
+
+func (m *deepcluster) AfterStep(step, total int) {
+	for i, bank := range m.banks {
+		for row, item := range m.who {
+			copy(bank.Value[item*m.d:][:m.d], m.fresh[i][row*m.d:])
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package method
+
+import (
+	"math/rand/v2"
+
+	"vicreg/internal/loss"
+	"vicreg/internal/nn"
+)
+
+// queue holds the embeddings of the last steps, unit rows, the oldest overwritten
+// first.
+type queue struct {
+	size, d int
+	rows    *nn.Param // size × d
+	at      *nn.Param // one value: rows pushed so far, up to size and then from 0 again, plus size once it is full
+}
+
+// queueNames are those of the views.
+var queueNames = [2]string{"queue.1", "queue.2"}
+
+func newQueue(name string, size, d int) *queue {
+	return &queue{size, d, nn.NewBuffer(name, size, d), nn.NewBuffer(name+".at", 1)}
+}
+
+func (q *queue) state() []*nn.Param { return []*nn.Param{q.rows, q.at} }
+
+// random fills the queue with random directions.
+func (q *queue) random(r *rand.Rand) {
+	for i := range q.rows.Value {
+		q.rows.Value[i] = float32(r.NormFloat64())
+	}
+	var u loss.Units
+	copy(q.rows.Value, u.Forward(q.rows.Value, q.size, q.d))
+}
+
+// push takes in n × d; n divides size.
+func (q *queue) push(rows []float32) {
+	at := int(q.at.Value[0])
+	copy(q.rows.Value[at%q.size*q.d:], rows)
+	if at += len(rows) / q.d; at == 2*q.size {
+		at = q.size
+	}
+	q.at.Value[0] = float32(at)
+}
+
+// full says whether every row has been pushed.
+func (q *queue) full() bool { return int(q.at.Value[0]) >= q.size }

@@ -1,0 +1,70 @@
+package method
+
+import (
+	"math"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/model"
+	"vicreg/internal/nn"
+	"vicreg/internal/parallel"
+	"vicreg/internal/recipe"
+)
+
+// target is a momentum encoder with its expander: it starts as a copy of what
+// learns and follows it. Batch normalisation takes the statistics of its own
+// batches; the running ones are not averaged (solo-learn solo/utils/momentum.py).
+type target struct {
+	joint       *model.Joint
+	learns, own []*nn.Param // in the same order
+	state       []*nn.Param // own, and running statistics, as the checkpoint names them
+	base, final float64
+
+	keys [2][]float32 // embeddings of the batch by view, n × d
+}
+
+// newTarget builds the one that follows the network of a Joint, whose memory it
+// shares.
+func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
+	learns := joint.Branch(0)
+	c.Heads.Predictor = recipe.None
+	b, err := newBranch(c, 0)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{joint: joint.NewTarget(b, b), base: c.Momentum.Base, final: c.Momentum.Final}
+	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)
+	t.own = append(b.Encoder.Params(), b.Expander.Params()...)
+	for i, p := range t.own {
+		copy(p.Value, t.learns[i].Value)
+		p.Grad = nil
+	}
+	params, buffers := b.Named("momentum.")
+	t.state = append(params, buffers...)
+	return t, nil
+}
+
+// forward sets the keys of a batch.
+func (t *target) forward(b *batch.Batch) {
+	for i := range t.keys {
+		v := t.joint.Forward(i, b.Views[i])
+		t.keys[i] = append(t.keys[i][:0], v.Z.Data...)
+		t.joint.Release(i)
+	}
+}
+
+// follow is the update after step of total, from 1:
+//
+//	τ = final − (final − base)·(1 + cos(π·(step − 1)/total))/2
+//	w = τ·w + (1 − τ)·learns
+func (t *target) follow(step, total int) {
+	tau := t.final - (t.final-t.base)*(1+math.Cos(math.Pi*float64(step-1)/float64(total)))/2
+	keep, take := float32(tau), float32(1-tau)
+	for i, p := range t.own {
+		w, learns := p.Value, t.learns[i].Value
+		parallel.Range(len(w), 1<<16, func(_, lo, hi int) {
+			for j, v := range learns[lo:hi] {
+				w[lo+j] = keep*w[lo+j] + take*v
+			}
+		})
+	}
+}

@@ -1,0 +1,164 @@
+package recipe
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vicreg/internal/model"
+)
+
+// None stands for a predictor that is not there.
+const None = "none"
+
+// Heads says how expander and predictor are built and how gradients flow. See
+// [model.Head].
+type Heads struct {
+	Norm          bool   `yaml:"norm"`           // batch normalisation in the expander; without it, the last layer has a bias where it had a normalisation
+	Last          string `yaml:"last"`           // last layer of the expander: plain, bias, norm (without weights) or affine
+	Predictor     string `yaml:"predictor"`      // widths of the predictor's layers, as 512-2048, or none
+	PredictorNorm bool   `yaml:"predictor_norm"` // batch normalisation in its hidden layers
+	PredictorLast string `yaml:"predictor_last"` // its last layer
+	StopGradient  bool   `yaml:"stop_gradient"`  // whether what is predicted counts as a constant
+}
+
+// Momentum is the encoder that makes the targets: a moving average, with
+//
+//	target = τ·target + (1 − τ)·encoder
+//
+// after every step, of which τ goes from Base to Final along a cosine.
+type Momentum struct {
+	Use   bool    `yaml:"use"` // else the encoder itself makes the targets
+	Base  float64 `yaml:"base"`
+	Final float64 `yaml:"final"`
+}
+
+// Queue holds embeddings of earlier steps.
+type Queue struct {
+	Size  int `yaml:"size"`            // embeddings, of each view; 0: none
+	Start int `yaml:"start,omitempty"` // epochs before they count (swav)
+}
+
+// Prototypes are what clusters are named by.
+type Prototypes struct {
+	Counts     []int   `yaml:"counts,flow"`          // prototypes of each clustering; swav has one
+	Freeze     int     `yaml:"freeze,omitempty"`     // epochs in which they do not learn (swav)
+	Epsilon    float64 `yaml:"epsilon,omitempty"`    // of Sinkhorn's iterations (swav)
+	Iterations int     `yaml:"iterations,omitempty"` // Sinkhorn's (swav)
+	KMeans     int     `yaml:"kmeans,omitempty"`     // iterations of k-means at the start of an epoch (deepcluster)
+}
+
+// Redundancy holds the constants of Barlow Twins.
+type Redundancy struct {
+	Lambda float64 `yaml:"lambda"` // weight of the off-diagonal
+	Scale  float64 `yaml:"scale"`  // of the whole loss
+}
+
+// Whitening holds the constants of W-MSE.
+type Whitening struct {
+	Size       int     `yaml:"size"`          // rows whitened together; 0: the whole batch
+	Iterations int     `yaml:"iterations"`    // ways to cut the batch
+	Eps        float64 `yaml:"eps,omitempty"` // share of the identity in the covariance
+}
+
+// Regularize is VICReg's regularisation on the expander's output of another
+// method (paper, table 4), with Loss's gamma, eps and convention.
+type Regularize struct {
+	Variance   float64 `yaml:"variance"`   // μ
+	Covariance float64 `yaml:"covariance"` // ν
+}
+
+// On says whether there is any.
+func (r Regularize) On() bool { return r.Variance > 0 || r.Covariance > 0 }
+
+// Projector returns how the expander of branch 0 or 1 is built.
+func (c *Config) Projector(branch int) model.Head {
+	h := model.Head{Widths: c.ExpanderOf(branch), NoNorm: !c.Heads.Norm, Last: c.Heads.Last}
+	if h.NoNorm && (h.Last == model.Norm || h.Last == model.Affine) {
+		h.Last = model.Bias
+	}
+	return h
+}
+
+// Predictor returns how the predictor is built, if there is one.
+func (c *Config) Predictor() (model.Head, bool) {
+	h := model.Head{Widths: c.Heads.Predictor, NoNorm: !c.Heads.PredictorNorm, Last: c.Heads.PredictorLast}
+	return h, h.Widths != None && h.Widths != ""
+}
+
+// validateMachinery finds machinery that the method does not have, or that makes
+// no sense.
+func (c *Config) validateMachinery() error {
+	m, err := MachineryOf(c.Method)
+	if err != nil {
+		return err
+	}
+	h, t := c.Heads, c.Momentum
+	for what, got := range map[string]string{"heads.last": h.Last, "heads.predictor_last": h.PredictorLast} {
+		if !slices.Contains(model.Lasts(), got) {
+			return fmt.Errorf("unknown %s %q; known: %s", what, got, strings.Join(model.Lasts(), ", "))
+		}
+	}
+	predictor, has := c.Predictor()
+	if has {
+		widths, err := model.ParseExpander(predictor.Widths)
+		if err != nil {
+			return fmt.Errorf("predictor: %w; or give none", err)
+		}
+		if d := last(c.ExpanderOf(0)); widths[len(widths)-1] != d {
+			return fmt.Errorf("predictor %q ends in width %d, but predicts embeddings of width %d; give it the expander's last number", predictor.Widths, widths[len(widths)-1], d)
+		}
+	}
+	for _, f := range []struct {
+		given bool
+		part  string
+		what  string
+	}{
+		{has, "predictor", "predictor is " + h.Predictor},
+		{h.StopGradient, "stop-gradient", "stop_gradient is true"},
+		{t.Use, "momentum-encoder", "momentum_encoder is used"},
+		{len(c.Crops()) > 2, "many-views", fmt.Sprintf("there are %d views", len(c.Crops()))},
+	} {
+		if f.given && !m.Has(f.part) {
+			return fmt.Errorf("%s, but method %s has no %s", f.what, c.Method, strings.ReplaceAll(f.part, "many-views", "use for more than 2"))
+		}
+	}
+	r, q := c.Regularize, c.Queue
+	for _, f := range []struct {
+		ok   bool
+		what string
+		got  any
+		want string
+	}{
+		{!m.Has("temperature") || c.Temperature > 0, "temperature", c.Temperature, "above 0"},
+		{!t.Use || t.Base >= 0 && t.Base <= t.Final, "momentum_encoder base", t.Base, "from 0 to its final value"},
+		{!t.Use || t.Final <= 1, "momentum_encoder final", t.Final, "1 or less"},
+		{q.Size >= 0, "queue size", q.Size, "0 (none) or more"},
+		{q.Start >= 0, "queue start", q.Start, "0 or more epochs"},
+		{q.Size == 0 || q.Start < c.Epochs, "queue start", q.Start, fmt.Sprintf("before the run ends, after %d epochs; start it earlier, or give a queue of 0 for none", c.Epochs)},
+		{c.Prototypes.Freeze >= 0, "prototypes freeze", c.Prototypes.Freeze, "0 or more epochs"},
+		{c.Prototypes.Iterations >= 0, "prototypes iterations", c.Prototypes.Iterations, "0 or more"},
+		{c.Prototypes.KMeans >= 0, "prototypes kmeans", c.Prototypes.KMeans, "0 or more iterations"},
+		{r.Variance >= 0, "regularize variance", r.Variance, "0 or more"},
+		{r.Covariance >= 0, "regularize covariance", r.Covariance, "0 or more"},
+	} {
+		if !f.ok {
+			return fmt.Errorf("%s is %v, but must be %s", f.what, f.got, f.want)
+		}
+	}
+	switch {
+	case m.Has("stop-gradient") && !h.StopGradient && t.Use:
+		return fmt.Errorf("stop_gradient is false, but the targets come from a momentum encoder, which never gets a gradient; to let it through, leave out the momentum encoder as well")
+	case r.On() && m.Has("coefficients"):
+		return fmt.Errorf("variance and covariance are added to method %s, which has both; set mu and nu instead", c.Method)
+	case c.Separate() && m.Shared != "":
+		return fmt.Errorf("method %s cannot have separate branches: %s; of the methods, %s can", c.Method, m.Shared, strings.Join(separable(), ", "))
+	}
+	return nil
+}
+
+// last returns the last width of an expander that is known to be good.
+func last(spec string) int {
+	widths, _ := model.ParseExpander(spec)
+	return widths[len(widths)-1]
+}

@@ -1,0 +1,128 @@
+package recipe
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Machinery is what a method has beside encoder, expander and loss, as its file
+// in methods says. Its parts are
+//
+//	coefficients      λ, μ and ν of VICReg
+//	predictor         a head that predicts the other view's embedding
+//	stop-gradient     of what is compared with
+//	momentum-encoder
+//	temperature
+//	queue
+//	prototypes
+//	redundancy        Barlow Twins' constants
+//	whitening         W-MSE's
+//	many-views        more than two
+type Machinery struct {
+	Title  string
+	Uses   []string
+	Shared string // why its branches must share their weights; "" if they need not
+}
+
+// Has says whether the method can have a part.
+func (m Machinery) Has(part string) bool { return slices.Contains(m.Uses, part) }
+
+// methodFile is the file of a method: its machinery, and what it lays over the
+// recipes.
+type methodFile struct {
+	Title  string
+	Uses   []string
+	Shared string
+	Small  yaml.Node // over recipes of small images,
+	Quick  yaml.Node // then over those of few,
+	Large  yaml.Node // over those of large images
+}
+
+// Methods returns the names of the methods, VICReg first.
+func Methods() []string {
+	entries, err := files.ReadDir("methods")
+	if err != nil {
+		panic("recipe: " + err.Error())
+	}
+	names := []string{base().Method}
+	for _, e := range entries {
+		if name := strings.TrimSuffix(e.Name(), ".yaml"); name != names[0] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// MachineryOf returns what a method has.
+func MachineryOf(method string) (Machinery, error) {
+	f, err := readMethod(method)
+	return Machinery{f.Title, f.Uses, f.Shared}, err
+}
+
+func readMethod(name string) (f methodFile, err error) {
+	raw, err := files.ReadFile("methods/" + name + ".yaml")
+	if err != nil {
+		return f, fmt.Errorf("unknown method %q; known: %s", name, strings.Join(Methods(), ", "))
+	}
+	err = yaml.Unmarshal(raw, &f)
+	return f, err
+}
+
+// separable names the methods whose branches may be separate.
+func separable() []string {
+	var names []string
+	for _, name := range Methods() {
+		if m, err := MachineryOf(name); err == nil && m.Shared == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// LoadFor returns a built-in recipe as it is for a method: with that method's
+// own heads, constants, views and optimizer laid over it.
+func LoadFor(name, method string) (Config, error) {
+	c, err := Load(name)
+	if err != nil {
+		return c, err
+	}
+	err = c.setMethod(method)
+	return c, err
+}
+
+// setMethod lays what a method wants over a built-in recipe.
+func (c *Config) setMethod(method string) error {
+	f, err := readMethod(method)
+	if err != nil || method == c.Method {
+		return err
+	}
+	parts := []yaml.Node{f.Small}
+	switch c.Recipe {
+	case "quick", "fashion-mnist":
+		parts = append(parts, f.Quick)
+	case "imagenet-100ep", "imagenet-1000ep":
+		parts = []yaml.Node{f.Large}
+	}
+	c.Method, c.Description = method, f.Title+": "+c.Description
+	for _, p := range parts {
+		if p.IsZero() {
+			continue
+		}
+		if err := c.lay(&p, "method "+method); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MethodOf returns the method that a YAML file names, or "".
+func MethodOf(path string) (string, error) {
+	c := Config{}
+	if err := c.MergeFile(path); err != nil {
+		return "", err
+	}
+	return c.Method, nil
+}

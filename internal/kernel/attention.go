@@ -17,10 +17,14 @@ import (
 // A row of qkv holds q of all heads, then k, then v, c each, as timm's
 // attn.qkv gives them. There is no padding: what a sequence must not attend to is
 // no part of it.
+//
+// With BF16 all five products multiply bfloat16, if c/heads is a multiple of 16;
+// the softmax is float32.
 type Attention struct {
-	Starts []int32
-	C      int // width of all heads
-	Heads  int
+	Starts    []int32
+	C         int // width of all heads
+	Heads     int
+	Precision Precision
 }
 
 // Rows returns the number of rows of all sequences.
@@ -52,6 +56,7 @@ var attention struct {
 	Attention
 	qkv, o, lse []float32
 	do, dqkv    []float32
+	half        bool // bfloat16
 }
 
 // longest returns the length of the longest sequence.
@@ -72,7 +77,8 @@ func AttentionForward(o, lse []float32, s Attention, qkv []float32) {
 	j := &attention
 	j.Attention, j.qkv, j.o, j.lse = s, qkv, o, lse
 	t, hd := s.longest(), s.C/s.Heads
-	reserve(room(packedLen(hd, t), packedLen(t, hd), attentionRows*scoreStride(t), attentionRows, attentionRows))
+	j.half = s.bf16()
+	reserve(room(packedLen(hd, t), packedLen(t, hd), headRoom(t, hd), attentionRows*hd, attentionRows*scoreStride(t), attentionRows, attentionRows))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionPiece)
 	j.forget()
 }
@@ -87,7 +93,8 @@ func AttentionGrad(dqkv []float32, s Attention, qkv, o, do, lse []float32) {
 	j.Attention, j.qkv, j.o, j.lse, j.do, j.dqkv = s, qkv, o, lse, do, dqkv
 	t, hd := s.longest(), s.C/s.Heads
 	scores := attentionRows * scoreStride(t)
-	reserve(room(packedLen(hd, t), packedLen(hd, t), packedLen(t, hd), scores, scores, attentionRows, attentionRows))
+	j.half = s.bf16()
+	reserve(room(packedLen(hd, t), packedLen(hd, t), packedLen(t, hd), headRoom(t, hd), attentionRows*hd, scores, scores, scores, attentionRows, attentionRows))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionGradPiece)
 	j.forget()
 }
@@ -95,6 +102,52 @@ func AttentionGrad(dqkv []float32, s Attention, qkv, o, do, lse []float32) {
 func (s *Attention) forget() {
 	j := &attention
 	j.Starts, j.qkv, j.o, j.lse, j.do, j.dqkv = nil, nil, nil, nil, nil, nil
+}
+
+// bf16 says whether bfloat16 was asked for, and can be had.
+func (s Attention) bf16() bool { return s.Precision == BF16 && HasBF16() && s.C/s.Heads%16 == 0 }
+
+// headRoom returns the room that packing takes.
+func headRoom(t, hd int) int { return max(packedLen(hd, t), packedLen(t, hd)) }
+
+// packHead packs the right operand of a product; temp is room for it.
+func packHead(dst, temp []float32, b Mat) {
+	if attention.half {
+		packPairs(dst, temp, b)
+	} else {
+		packB(dst, b)
+	}
+}
+
+// leftHead returns rows of x, of n elements and stride apart, as the left operand
+// of a product over them; temp is room for them, and may be x.
+func leftHead(temp, x []float32, stride, rows, n int) ([]float32, int) {
+	if !attention.half {
+		return x, stride
+	}
+	narrowRows(temp, n, x, stride, rows, n)
+	return temp, n
+}
+
+// headDepth returns how many elements n values make.
+func headDepth(n int) int {
+	if attention.half {
+		return half(n)
+	}
+	return n
+}
+
+// downHead adds aᵀ·b, over some rows of a, m wide and as apart, and of b, n wide
+// and bs apart, to c, or sets c to it. It overwrites a if that is to be rounded;
+// temp is room for b.
+func downHead(m, n, rows int, c []float32, crs int, a []float32, as int, temp, b []float32, bs int, accumulate bool) {
+	if !attention.half {
+		blockTN(m, n, rows, c, crs, a, as, b, bs, accumulate)
+		return
+	}
+	pairRows(a, as, a, as, rows, as)
+	pairRows(temp, n, b, bs, rows, n)
+	block(true, m, n, half(rows), c, crs, a, 1, as, temp, n, accumulate)
 }
 
 // scoreStride returns the distance of rows of t scores: whole panels, so that
@@ -119,18 +172,21 @@ func attentionPiece(worker, piece int) {
 	c3, ts := 3*j.C, scoreStride(t)
 	q := j.qkv[first*c3+col:]
 	k, v := q[j.C:], q[2*j.C:]
-	kt, vp := m.take(packedLen(hd, t)), m.take(packedLen(t, hd))
-	packB(kt, Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packB(vp, Mat{Data: v, Rows: t, Cols: hd, Stride: c3})
+	kt, vp, temp := m.take(packedLen(hd, t)), m.take(packedLen(t, hd)), m.take(headRoom(t, hd))
+	packHead(kt, temp, Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
+	packHead(vp, temp, Mat{Data: v, Rows: t, Cols: hd, Stride: c3})
+	near := m.take(attentionRows * hd)
 	scores, peak, sum := m.take(attentionRows*ts), m.take(attentionRows), m.take(attentionRows)
 	factor := float32(1 / math.Sqrt(float64(hd)))
 	step := share(t, attentionRows)
 	for i := 0; i < t; i += step {
 		rows := min(step, t-i)
-		block(false, rows, ts, hd, scores, ts, q[i*c3:], c3, 1, kt, 0, false)
+		a, stride := leftHead(near, q[i*c3:], c3, rows, hd)
+		block(j.half, rows, ts, headDepth(hd), scores, ts, a, stride, 1, kt, 0, false)
 		softmaxRows(scores, ts, rows, t, factor, peak, sum)
 		o := j.o[(first+i)*j.C+col:]
-		block(false, rows, hd, t, o, j.C, scores, ts, 1, vp, 0, false)
+		a, stride = leftHead(scores, scores, ts, rows, ts)
+		block(j.half, rows, hd, headDepth(t), o, j.C, a, stride, 1, vp, 0, false)
 		for r := range rows {
 			scale(o[r*j.C:][:hd], 1/sum[r])
 			j.lse[(first+i+r)*j.Heads+col/hd] = factor*peak[r] + float32(math.Log(float64(sum[r])))
@@ -158,10 +214,12 @@ func attentionGradPiece(worker, piece int) {
 	dq := j.dqkv[first*c3+col:]
 	dk, dv := dq[j.C:], dq[2*j.C:]
 	kt, vt, kp := m.take(packedLen(hd, t)), m.take(packedLen(hd, t)), m.take(packedLen(t, hd))
-	packB(kt, Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packB(vt, Mat{Data: v, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packB(kp, Mat{Data: k, Rows: t, Cols: hd, Stride: c3})
-	p, ds := m.take(attentionRows*ts), m.take(attentionRows*ts)
+	temp := m.take(headRoom(t, hd))
+	packHead(kt, temp, Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
+	packHead(vt, temp, Mat{Data: v, Rows: t, Cols: hd, Stride: c3, Trans: true})
+	packHead(kp, temp, Mat{Data: k, Rows: t, Cols: hd, Stride: c3})
+	near := m.take(attentionRows * hd)
+	p, ds, left := m.take(attentionRows*ts), m.take(attentionRows*ts), m.take(attentionRows*ts)
 	lse, dots := m.take(attentionRows), m.take(attentionRows)
 	factor := float32(1 / math.Sqrt(float64(hd)))
 	step := share(t, attentionRows)
@@ -173,11 +231,14 @@ func attentionGradPiece(worker, piece int) {
 			dots[r] = float32(dot(do[r*j.C:][:hd], o[r*j.C:][:hd]))
 			lse[r] = j.lse[(first+i+r)*j.Heads+col/hd]
 		}
-		block(false, rows, ts, hd, p, ts, q[i*c3:], c3, 1, kt, 0, false)
-		block(false, rows, ts, hd, ds, ts, do, j.C, 1, vt, 0, false)
+		a, stride := leftHead(near, q[i*c3:], c3, rows, hd)
+		block(j.half, rows, ts, headDepth(hd), p, ts, a, stride, 1, kt, 0, false)
+		a, stride = leftHead(near, do, j.C, rows, hd)
+		block(j.half, rows, ts, headDepth(hd), ds, ts, a, stride, 1, vt, 0, false)
 		softmaxGradRows(p, ds, ts, rows, t, factor, lse, dots)
-		block(false, rows, hd, t, dq[i*c3:], c3, ds, ts, 1, kp, 0, false)
-		blockTN(t, hd, rows, dk, c3, ds, ts, q[i*c3:], c3, i > 0)
-		blockTN(t, hd, rows, dv, c3, p, ts, do, j.C, i > 0)
+		a, stride = leftHead(left, ds, ts, rows, ts)
+		block(j.half, rows, hd, headDepth(t), dq[i*c3:], c3, a, stride, 1, kp, 0, false)
+		downHead(t, hd, rows, dk, c3, ds, ts, near, q[i*c3:], c3, i > 0)
+		downHead(t, hd, rows, dv, c3, p, ts, near, do, j.C, i > 0)
 	}
 }

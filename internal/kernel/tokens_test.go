@@ -171,6 +171,33 @@ func TestAttention(t *testing.T) {
 	})
 }
 
+// With bfloat16 attention comes close to itself in float32.
+func TestAttentionBF16(t *testing.T) {
+	if !HasBF16() {
+		t.Skip("no bfloat16 here")
+	}
+	r := rand.New(rand.NewPCG(43, 44))
+	s := Attention{Starts: []int32{0, 5, 5, 38, 39, 152, 217}, C: 96, Heads: 2, Precision: BF16}
+	rows := s.Rows()
+	qkv, do := normal(r, rows*3*s.C), normal(r, rows*s.C)
+	o, lse, dqkv := make([]float32, rows*s.C), make([]float32, rows*s.Heads), make([]float32, rows*3*s.C)
+	AttentionForward(o, lse, s, qkv)
+	AttentionGrad(dqkv, s, qkv, o, do, lse)
+	wantO, wantD := attend(s, qkv, do)
+	check.Close(t, "o", o, wantO, 1e-2)
+	check.Close(t, "dqkv", dqkv, wantD, 1e-2)
+	plain := make([]float32, len(o))
+	s.Precision = Float32
+	AttentionForward(plain, lse, s, qkv)
+	same := true
+	for i := range o {
+		same = same && o[i] == plain[i]
+	}
+	if same {
+		t.Error("the products are float32")
+	}
+}
+
 // attend is attention by its definition.
 func attend(s Attention, qkv, do []float32) (o, dqkv []float32) {
 	n, c, hd := s.Rows(), s.C, s.C/s.Heads

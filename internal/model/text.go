@@ -94,7 +94,7 @@ func (m *Text) Params() []*nn.Param {
 // Buffers returns none.
 func (m *Text) Buffers() []*nn.Param { return nil }
 
-// SetPrecision says what numbers the linear layers multiply.
+// SetPrecision says what numbers the products multiply.
 func (m *Text) SetPrecision(p kernel.Precision) { m.blocks.SetPrecision(p) }
 
 // Forward maps texts, n × t numbers, to representations n × Dim.

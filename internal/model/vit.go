@@ -175,7 +175,7 @@ func (m *ViT) Buffers() []*nn.Param {
 	return nil
 }
 
-// SetPrecision says what numbers the linear layers multiply.
+// SetPrecision says what numbers the products multiply.
 func (m *ViT) SetPrecision(p kernel.Precision) {
 	m.patches.Precision = p
 	m.blocks.SetPrecision(p)

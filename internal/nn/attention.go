@@ -56,7 +56,7 @@ func (l *Attention) kept(y []float32, rows int) (out, qkv, o, lse, stats []float
 }
 
 func (l *Attention) shape(starts []int32) kernel.Attention {
-	return kernel.Attention{Starts: starts, C: l.Proj.Weight.Shape[0], Heads: l.Heads}
+	return kernel.Attention{Starts: starts, C: l.Proj.Weight.Shape[0], Heads: l.Heads, Precision: l.QKV.Precision}
 }
 
 // Forward returns tokens of the same shape.

@@ -54,8 +54,7 @@ func (t *Transformer) Init(rng *rand.Rand) {
 	}
 }
 
-// SetPrecision says what numbers the linear layers multiply. Attention itself
-// stays float32.
+// SetPrecision says what numbers the products multiply.
 func (t *Transformer) SetPrecision(p kernel.Precision) {
 	for _, l := range t.dense() {
 		l.Precision = p

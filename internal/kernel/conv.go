@@ -32,7 +32,7 @@ func inputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	switch {
 	case s.linear():
 		linearInputGrad(dx, s, g, w, f)
-	case s.winograd(false):
+	case s.winogradBack():
 		winogradInputGrad(dx, s, g, w, f)
 	default:
 		directInputGrad(dx, s, g, w, f)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vicreg/internal/pages"
 	"vicreg/internal/parallel"
 )
 
@@ -54,7 +55,7 @@ var benchConvs = []struct {
 func BenchmarkConv(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
 	fill := func(n int) []float32 {
-		s := make([]float32, n)
+		s := pages.Floats(n)
 		for i := range s {
 			s[i] = r.Float32() - 0.5
 		}
@@ -68,7 +69,7 @@ func BenchmarkConv(b *testing.B) {
 		g := Grad{D: d, Y: y, A: fill(s.K), B: fill(s.K), K: fill(s.K)}
 		f := Finish{Mask: src, Dot: x, Sums: NewSums(s.C)}
 		sums := NewSums(s.K)
-		out := make([]float32, s.OutLen())
+		out := pages.Floats(s.OutLen())
 		run := func(name string, pass func()) {
 			b.Run(bc.name+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()

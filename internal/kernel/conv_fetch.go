@@ -92,6 +92,12 @@ func (f *fetcher) catchUp(lines int) {
 // multiply computes c = a·b like blockNN, and fetches on the way. With pairs, as
 // in block, a and b are bfloat16.
 func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
+	if !pairs && n == 16 && k == 16 && crs == 16 && ars == 16 && hasSquare() && m >= 8 {
+		f.credit += f.share * steps(m, n)
+		multiplySquare(m, c, a, b, f.ahead(b, m*lineFloats))
+		f.catchUp(m)
+		return
+	}
 	most, _ := tileShape(n)
 	high, deep := share(m, most), share(k, depth)
 	for j := 0; j < n; {

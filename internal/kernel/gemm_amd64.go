@@ -38,6 +38,16 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 	}
 }
 
+// hasSquare says whether there is a kernel for products of 16 × 16 matrices.
+func hasSquare() bool { return cpu.AVX512 }
+
+// multiplySquare computes c = a·b for m ≥ 8 rows of 16 elements and a 16 × 16 matrix, and
+// fetches m lines from ahead elements beyond b on.
+func multiplySquare(m int, c, a, b []float32, ahead int) {
+	_, _, _ = a[m*16-1], b[16*16-1], c[m*16-1]
+	squareAVX512(m, &a[0], &b[0], uintptr(ahead)*4, &c[0])
+}
+
 // packRows packs a row-major matrix into whole panels of width w.
 func packRows(dst []float32, w int, b Mat) {
 	_ = b.Data[(b.Rows-1)*b.Stride+b.Cols-1]

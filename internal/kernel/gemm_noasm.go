@@ -11,3 +11,7 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 func packRows(dst []float32, w int, b Mat)       { plainPackRows(dst, w, b) }
 func packTransposed(dst []float32, w int, b Mat) { plainPackTransposed(dst, w, b, 0) }
 func prefetchRows(m Mat)                         {}
+
+func hasSquare() bool { return false }
+
+func multiplySquare(m int, c, a, b []float32, ahead int) { panic("kernel: no such product here") }

@@ -64,6 +64,23 @@ func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //go:noescape
 func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
+// squareAVX512 multiplies at least 8 rows of 16 elements by 16 × 16:
+//
+//	for i := range rows {
+//		for j := range 16 {
+//			var sum float32
+//			for p := range 16 {
+//				sum = fma(a[i*16+p], b[p*16+j], sum)
+//			}
+//			c[i*16+j] = sum
+//		}
+//	}
+//
+// Meanwhile it fetches as many lines as rows from ahead bytes beyond b on.
+//
+//go:noescape
+func squareAVX512(rows int, a *float32, b *float32, ahead uintptr, c *float32)
+
 // packRowsAVX2x32 copies k rows, stride bytes apart, to panels of 32 columns:
 //
 //	for p := range k {

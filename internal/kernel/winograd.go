@@ -34,7 +34,14 @@ var winogradAny bool
 // outside of the output. The limits are where it broke even; with stride 2 the
 // gain is smaller, and more so for the weight gradient, whose transform writes
 // 81 values for 16. Direct products of bfloat16 are faster with stride 2.
-func (s Conv) winograd(weight bool) bool {
+func (s Conv) winograd(weight bool) bool { return s.winogradFrom(32, weight) }
+
+// winogradBack says so for the input gradient, whose direct way of stride 2 has
+// more to pay for.
+func (s Conv) winogradBack() bool { return s.winogradFrom(16, false) }
+
+// winogradFrom says so if stride 2 pays from least channels on.
+func (s Conv) winogradFrom(least int, weight bool) bool {
 	unit, half := s.Stride == 1 && s.Pad <= 2, s.Stride == 2 && s.Pad == 1
 	if !winogradOn || s.R != 3 || s.S != 3 || !unit && !half || half && s.bf16() {
 		return false
@@ -50,7 +57,7 @@ func (s Conv) winograd(weight bool) bool {
 	case weight:
 		return channels >= 64 && waste < 1.1
 	}
-	return channels >= 32 && waste < 1.4
+	return channels >= least && waste < 1.4
 }
 
 // scheme is what differs between the kinds of Winograd convolution.

@@ -31,6 +31,10 @@ func (b *Residual) Buffers() (ps []*Param) {
 	return ps
 }
 
+// keptJoin is the size of a sum up to which it is kept for backward, as it would
+// take longer to make again than is worth its memory.
+const keptJoin = 1 << 22
+
 // Forward returns relu(a + b), where a is what the convolutions make of x and b
 // is x itself or what Down makes of it. The sum is stored as it is read: its own
 // sign is the mask of the ReLU. Its gradient's sums serve a's normalisation.
@@ -57,7 +61,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
 	}
 	kernel.AddReLU(out.X, a.Source, id.Source, a.C, true)
-	if x.join != nil {
+	if x.join != nil && x.Len() > keptJoin {
 		p.done(x.join)
 	}
 	p.Drop(x)

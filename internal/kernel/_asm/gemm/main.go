@@ -19,6 +19,7 @@ func main() {
 	tile("tileAVX512x32", 14, avx512(2))
 	tile("tileAVX512x16", 28, avx512(1))
 	tile("tileAVX2x16", 6, avx2())
+	square()
 	packRows(32)
 	packRows(16)
 	transpose()

@@ -3,6 +3,7 @@ package vicreg
 import (
 	"context"
 
+	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/train"
@@ -19,6 +20,28 @@ func Recipes() []string { return recipe.Names() }
 
 // Recipe returns the configuration of a built-in recipe.
 func Recipe(name string) (Config, error) { return recipe.Load(name) }
+
+// Methods returns the names of the systems that Config.Method may name, VICReg
+// first.
+func Methods() []string { return recipe.Methods() }
+
+// RecipeFor returns a built-in recipe with a method's own heads, constants,
+// views and optimizer laid over it. An empty method leaves the recipe's.
+func RecipeFor(name, method string) (Config, error) {
+	if method == "" {
+		return recipe.Load(name)
+	}
+	return recipe.LoadFor(name, method)
+}
+
+// Check returns the first mistake in a configuration, as far as it can be seen
+// without the data. Pretrain begins with it.
+func Check(c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	return method.Check(c, 0)
+}
 
 // What a run reports while it goes and when it has ended.
 type (

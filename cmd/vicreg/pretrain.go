@@ -49,6 +49,7 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`")
+	config.method()
 	config.encoder()
 	config.expander()
 	config.branches()
@@ -129,7 +130,11 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if name == "" {
 		name = vicreg.Recipes()[0]
 	}
-	c, err := vicreg.Recipe(name)
+	method, err := config.chosen(f.config)
+	if err != nil {
+		return vicreg.Config{}, usageError{err}
+	}
+	c, err := vicreg.RecipeFor(name, method)
 	if err != nil {
 		return c, usageError{err}
 	}
@@ -148,7 +153,10 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if err := contradiction(config.given(), &c); err != nil {
 		return c, err
 	}
-	if err := c.Validate(); err != nil {
+	if err := idle(config.given(), c.Method); err != nil {
+		return c, err
+	}
+	if err := vicreg.Check(c); err != nil {
 		return c, usageError{err}
 	}
 	return c, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vicreg"
 	"vicreg/internal/batch"
 	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
@@ -29,13 +30,14 @@ forward and backward, whatever way they are computed.`,
 		Args:    noArgs,
 	}
 	config := newNetworkFlags(cmd)
+	config.method()
 	config.expander()
 	cmd.RunE = func(*cobra.Command, []string) error {
 		c, err := config.network()
 		if err != nil {
 			return err
 		}
-		return f.measure(describe(c)+", expander "+c.Expander, func() (func() error, int, int, error) { return stepWork(c) })
+		return f.measure(c.Method+", "+describe(c)+", expander "+c.Expander, func() (func() error, int, int, error) { return stepWork(c) })
 	}
 	return cmd
 }
@@ -91,13 +93,20 @@ func newNetworkFlags(cmd *cobra.Command) *configFlags {
 // network returns what the flags name; without any it is ResNet-18 at 32
 // pixels, batch 128, and the expander of the recipe cifar.
 func (f *configFlags) network() (recipe.Config, error) {
-	c, err := recipe.Load("cifar")
+	name, err := f.chosen("")
 	if err != nil {
-		return c, err
+		return recipe.Config{}, err
+	}
+	c, err := vicreg.RecipeFor("cifar", name)
+	if err != nil {
+		return c, usageError{err}
 	}
 	c.Channels, c.Batch = 3, 128
 	f.apply(&c)
-	if err := c.Validate(); err != nil {
+	if err := idle(f.given(), c.Method); err != nil {
+		return c, err
+	}
+	if err := vicreg.Check(c); err != nil {
 		return c, usageError{err}
 	}
 	if c.Channels == 0 {
@@ -134,13 +143,17 @@ func random(n int, key uint64) []float32 {
 	return x
 }
 
+// benchItems is how many images there would be, for memory banks and prototypes:
+// as in CIFAR.
+const benchItems = 50000
+
 // benchTotal is how many steps a run would have of which steps are timed.
 const benchTotal = 1 << 20
 
 // stepWork makes a function that does one training step, and counts its images
 // and operations.
 func stepWork(c recipe.Config) (func() error, int, int, error) {
-	m, err := method.New(c, method.Data{Items: c.Batch, Steps: 1})
+	m, err := method.New(c, method.Data{Items: benchItems, Steps: benchItems / c.Batch})
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -179,7 +192,7 @@ func embedWork(c recipe.Config) (func() error, int, int, error) {
 	}
 	encoder.SetPrecision(method.Precision(c))
 	x := view(c, c.Size, 1)
-	pass := nn.NewPass(new(nn.Arena), false)
+	pass := nn.NewInferencePass(new(nn.Arena))
 	return func() error {
 		pass.Reset()
 		encoder.Forward(pass, x)

@@ -13,9 +13,9 @@ func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	case s.linear():
 		linearForward(y, s, src, w, sums)
 	case s.winograd(false):
-		winogradForward(y, s, src, w, sums)
+		winogradForward(y, s, src, w, sums, Tail{})
 	default:
-		directForward(y, s, src, w, sums)
+		directForward(y, s, src, w, sums, Tail{})
 	}
 }
 

@@ -26,22 +26,30 @@ type directJob struct {
 	bands   bands     // pieces of the output
 	workers int
 	sums    bool
+	tail    Tail     // inference
 	fin     finisher // input gradient
 	classes []class  // input gradient
 }
 
-func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
+func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t Tail) {
 	d := &direct
-	d.Conv, d.out, d.w, d.sums, d.half = s, y, w, sums != nil, s.bf16()
+	d.Conv, d.out, d.w, d.sums, d.half, d.tail = s, y, w, sums != nil, s.bf16(), t
 	d.in = image{sourceReader(src, s.C), s.H, s.W, s.padW(), s.padW()}
 	depth := s.R * s.S * s.C
 
-	sharedArena.reset(room(packedLen(depth, s.K)))
-	d.packed = sharedArena.take(packedLen(depth, s.K))
-	if d.half {
-		reserve(packedLen(depth, columnBlock))
+	size, filled := packedLen(depth, s.K), false
+	if t.Packed != nil {
+		d.packed, filled = t.Packed.buffer(w, s, "direct", size)
+	} else {
+		sharedArena.reset(room(size))
+		d.packed = sharedArena.take(size)
 	}
-	parallel.For((s.K+columnBlock-1)/columnBlock, packForward)
+	if !filled {
+		if d.half {
+			reserve(packedLen(depth, columnBlock))
+		}
+		parallel.For((s.K+columnBlock-1)/columnBlock, packForward)
+	}
 
 	rows := 0
 	if s.dense() {
@@ -66,7 +74,7 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	if d.sums {
 		addPartials(sums, pieces, s.K)
 	}
-	d.in, d.out, d.w = image{}, nil, nil
+	d.in, d.out, d.w, d.packed, d.tail = image{}, nil, nil, nil, Tail{}
 }
 
 // dense says that the pixels of input and output are the same: the convolution
@@ -111,6 +119,9 @@ func directForwardPiece(worker, piece int) {
 	}
 	f.plan(steps(pixels, d.K))
 	d.multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
+	if d.tail.on() {
+		d.tail.rows(d.out, first*d.K, pixels)
+	}
 	if d.sums {
 		sa, sb := piecePartials(piece, d.K)
 		addSums(sa, sb, d.out[first*d.K:], d.K, pixels, d.K, m.take(2*d.K))
@@ -151,7 +162,7 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	depth := s.R * s.S * s.C
 	if s.dense() {
 		first, pixels = b.y0, b.y1-b.y0
-		if in.plain() && dst == nil {
+		if in.plain() && dst == nil && s.C%256 != 0 { // else rows of a tile would fall on the same cache lines
 			return in.x[first*s.C:], s.C, first, pixels
 		}
 		stride = padded(depth)

@@ -135,12 +135,12 @@ func (s *scheme) weightGrad(p *winogradArgs, channels int) {
 	}
 }
 
-func winogradForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
+func winogradForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t Tail) {
 	j := &wino
 	*j = winogradJob{
 		scheme: s.scheme(), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
 		h: s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
-		weights: w, out: y, sums: sums != nil,
+		weights: w, out: y, sums: sums != nil, tail: t, shape: s,
 	}
 	j.run(s.N, sums)
 }

@@ -30,6 +30,8 @@ type winogradJob struct {
 	uPlane   int       // from one of 36 to the next
 	out      []float32
 	fin      finisher // backward
+	tail     Tail     // inference
+	shape    Conv     // inference: whose weights are kept
 	sums     bool
 	bands    bands // of rows of tiles
 	workers  int
@@ -55,6 +57,9 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	j.lay()
 	if 36*j.c*j.k >= wideWeights {
 		j.runWide(n, sums)
+		if j.tail.on() {
+			j.tail.pass(j.out)
+		}
 		*j = winogradJob{}
 		return
 	}
@@ -75,12 +80,19 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	if j.both != nil {
 		duLen = j.both.lay(pieces, j.k, j.c)
 	}
-	sharedArena.reset(room(blocks*36*j.uPlane, duLen))
-	j.u = sharedArena.take(blocks * 36 * j.uPlane)
+	size, filled := blocks*36*j.uPlane, false
+	if j.tail.Packed != nil {
+		j.u, filled = j.tail.Packed.buffer(j.weights, j.shape, "winograd", size)
+	} else {
+		sharedArena.reset(room(size, duLen))
+		j.u = sharedArena.take(size)
+	}
 	_, image := j.images(j.bands)
 	reserve(room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16), j.positions()*oddLines(tiles*block),
 		max(j.tile*j.tile*j.across*block, j.pixels(rows)*j.in.width()*block), 2*j.k))
-	parallel.For((j.k+31)/32, winogradPack)
+	if !filled {
+		parallel.For((j.k+31)/32, winogradPack)
+	}
 
 	j.workers = parallel.Workers()
 	if j.sums {
@@ -188,6 +200,12 @@ func winogradPiece(worker, piece int) {
 				tile := ((n-b.n0)*rows + y - b.y0) * j.across
 				j.store(n, y, col, cols, prod[tile*cols:], mPlane, out, sa, sb, part)
 			}
+		}
+	}
+	if j.tail.on() {
+		for n := b.n0; n < b.n1; n++ {
+			lo, hi := j.tile*b.y0, min(j.tile*b.y1, j.h)
+			j.tail.rows(j.out, (n*j.h+lo)*j.w*j.k, (hi-lo)*j.w)
 		}
 	}
 	j.fin.done()

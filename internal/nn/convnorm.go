@@ -108,17 +108,24 @@ func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
 
 // Forward returns relu(norm(conv(in))), still to be normalised. A pass of
 // training or of a target uses the batch's statistics and updates the running ones.
-func (u *ConvNorm) Forward(p *Pass, in Act) Act {
+func (u *ConvNorm) Forward(p *Pass, in Act) Act { return u.forward(p, in, nil, u.ReLU) }
+
+// forward is Forward, but that a pass of inference for many batches adds add, or
+// nil, before the ReLU, and returns what is normalised already.
+func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
 	s := u.Conv(in.N, in.H, in.W)
 	if in.C != s.C {
 		panic(fmt.Sprintf("nn: %s reads %d channels, got %d", u.Weight.Name, s.C, in.C))
 	}
 	r := p.push(u, in, s.OutLen())
 	r.channels(s.K)
-	if p.byBatch {
+	switch {
+	case p.byBatch:
 		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
 		u.batchStatistics(r, s.N*s.OutH()*s.OutW())
-	} else {
+	case p.ready:
+		u.runningStatistics(r)
+	default:
 		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, nil)
 		u.runningStatistics(r)
 	}
@@ -126,6 +133,11 @@ func (u *ConvNorm) Forward(p *Pass, in Act) Act {
 		r.scale[c] = float32(float64(g) * r.rstd[c])
 		// The rounded scale, so that y = mean gives β.
 		r.shift[c] = float32(float64(u.Beta.Value[c]) - r.mean[c]*float64(r.scale[c]))
+	}
+	if p.ready {
+		kernel.ConvInfer(r.y, s, in.Source, u.Weight.Value, kernel.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
+		r.out = Input(r.y, s.N, s.OutH(), s.OutW(), s.K)
+		return r.out
 	}
 	r.out = Act{
 		N: s.N, H: s.OutH(), W: s.OutW(), C: s.K,

@@ -57,6 +57,7 @@ type Pass struct {
 	arena   *Arena
 	train   bool      // keeps what backward needs
 	byBatch bool      // normalises by the batch, not by running statistics
+	ready   bool      // stores activations as they are read, and keeps packed weights
 	tape    []*record // records past n are kept for their memory
 	n       int
 	later   *Later // or nil
@@ -75,6 +76,8 @@ type record struct {
 	sums         *kernel.Sums
 	argmax       []uint8
 
+	packed kernel.Packed // weights, of a pass for many batches
+
 	starts, ids []int32 // of tokens: where sequences start; what they are
 }
 
@@ -87,6 +90,11 @@ func NewPass(arena *Arena, train bool) *Pass {
 // gradients, as momentum encoders are: it normalises by the batch and updates
 // running statistics, but keeps nothing for a backward.
 func NewTargetPass(arena *Arena) *Pass { return &Pass{arena: arena, byBatch: true} }
+
+// NewInferencePass returns a pass for many batches through a network whose
+// weights do not change meanwhile: it keeps them as products read them, and
+// finishes every activation where it is made.
+func NewInferencePass(arena *Arena) *Pass { return &Pass{arena: arena, ready: true} }
 
 // Train reports whether the pass is one for training.
 func (p *Pass) Train() bool { return p.train }

@@ -39,6 +39,9 @@ const keptJoin = 1 << 22
 // is x itself or what Down makes of it. The sum is stored as it is read: its own
 // sign is the mask of the ReLU. Its gradient's sums serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
+	if p.ready && x.Scale == nil && !x.ReLU {
+		return b.infer(p, x)
+	}
 	a := x
 	for i, u := range b.Convs {
 		next := u.Forward(p, a)
@@ -67,6 +70,29 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	p.Drop(x)
 	p.Drop(id)
 	return out
+}
+
+// infer is Forward where activations are stored as they are read: the last
+// convolution adds x, or what Down makes of it.
+func (b *Residual) infer(p *Pass, x Act) Act {
+	id, a := x, x
+	for i, u := range b.Convs {
+		add, relu := []float32(nil), u.ReLU
+		if i == len(b.Convs)-1 {
+			if b.Down != nil {
+				id = b.Down.forward(p, x, nil, false)
+				p.Drop(x)
+			}
+			add, relu = id.X, true
+		}
+		next := u.forward(p, a, add, relu)
+		if i > 0 {
+			p.Drop(a)
+		}
+		a = next
+	}
+	p.Drop(id)
+	return a
 }
 
 // Backward turns d, the gradient of the block's output where its ReLU let it

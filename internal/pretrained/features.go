@@ -59,7 +59,7 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 	if e.arena == nil {
 		e.arena = new(nn.Arena)
 	}
-	pass := nn.NewPass(e.arena, false)
+	pass := nn.NewInferencePass(e.arena)
 	defer pass.Reset()
 	features := make([]float32, 0, in.Items*e.Dim())
 	for {

@@ -1,0 +1,106 @@
+package kernel
+
+import (
+	"fmt"
+
+	"vicreg/internal/cpu"
+	"vicreg/internal/parallel"
+)
+
+// Tail is what becomes of a convolution's output in inference, piece by piece
+// while it is in the cache, so that it is stored as its readers want it:
+//
+//	y = y·Scale + Shift + Add      Add may be nil
+//	y = max(0, y)                  if ReLU
+type Tail struct {
+	Scale, Shift []float32 // k each: the normalisation
+	Add          []float32 // pixels × k: the other branch of a residual block
+	ReLU         bool
+	Packed       *Packed // keeps the weights as products read them, or nil
+}
+
+// Packed keeps the weights of a convolution as products read them, from call to
+// call; they must not change meanwhile. Winograd's weights of many channels are not
+// kept: four times as large as the weights, they would come from memory, which is
+// no faster than to make them of what is in the cache.
+type Packed struct {
+	form packedForm
+	data []float32
+}
+
+// packedForm says what weights are packed for.
+type packedForm struct {
+	weights *float32
+	conv    Conv // without sizes of images
+	route   string
+	variant string
+}
+
+// buffer returns n elements for the weights w of s on some route, and whether
+// they hold them already.
+func (p *Packed) buffer(w []float32, s Conv, route string, n int) (data []float32, filled bool) {
+	s.N, s.H, s.W = 0, 0, 0
+	form := packedForm{&w[0], s, route, cpu.Variant()}
+	if p.form == form && len(p.data) == n {
+		return p.data, true
+	}
+	p.form, p.data = form, make([]float32, n)
+	return p.data, false
+}
+
+// ConvInfer computes y = conv(src, w), finished as t says.
+func ConvInfer(y []float32, s Conv, src Source, w []float32, t Tail) {
+	s.check(len(src.X), len(y), len(w))
+	if len(t.Scale) != s.K || len(t.Shift) != s.K || t.Add != nil && len(t.Add) != len(y) {
+		panic(fmt.Sprintf("kernel: convolution %+v meets a tail of %d, %d and %d elements", s, len(t.Scale), len(t.Shift), len(t.Add)))
+	}
+	busy.Lock()
+	defer busy.Unlock()
+	constants(s.K)
+	switch {
+	case s.linear():
+		linearForward(y, s, src, w, nil)
+		t.pass(y)
+	case s.winograd(false):
+		winogradForward(y, s, src, w, nil, t)
+	default:
+		directForward(y, s, src, w, nil, t)
+	}
+}
+
+// on says that there is something to do.
+func (t *Tail) on() bool { return t.Scale != nil }
+
+// rows finishes whole pixels of y from element off on.
+func (t *Tail) rows(y []float32, off, pixels int) {
+	k := len(t.Scale)
+	lo := minusInf
+	if t.ReLU {
+		lo = 0
+	}
+	to := y[off:]
+	if t.Add == nil {
+		affineRows(to, k, to, k, pixels, k, t.Scale, t.Shift, lo)
+		return
+	}
+	joinRows(to, to, t.Add[off:], pixels, k, t.Scale, t.Shift, ones[:k], zeros[:k], lo, minusInf, minusInf, false)
+}
+
+// tailing is the pass under way that finishes all of an output.
+var tailing struct {
+	Tail
+	y []float32
+}
+
+// pass finishes all of y.
+func (t *Tail) pass(y []float32) {
+	tailing.Tail, tailing.y = *t, y
+	planPass(len(y), len(t.Scale))
+	parallel.For(pass.pieces, tailPiece)
+	tailing.Tail, tailing.y = Tail{}, nil
+}
+
+func tailPiece(_, piece int) {
+	first, rows := pieceRows(piece)
+	tailing.rows(tailing.y, first*pass.c, rows)
+}

@@ -118,6 +118,86 @@ func TestDrawFallsBackToCenter(t *testing.T) {
 	}
 }
 
+// counted counts what is drawn from a stream.
+type counted struct {
+	rand.PCG
+	n int
+}
+
+func (c *counted) Uint64() uint64 { c.n++; return c.PCG.Uint64() }
+
+// A crop that cannot succeed is tried ten times, each with an area and a ratio.
+func TestTenTries(t *testing.T) {
+	v := Released()[0]
+	v.CropMin = 1
+	var c counted
+	if got := v.drawCrop(rand.New(&c), 300, 100); c.n != 20 {
+		t.Errorf("crop %v after %d draws, want 20", got, c.n)
+	}
+}
+
+// A flipped view is the mirror image of the same view unflipped, all its other
+// steps being blind to left and right.
+func TestFlippedView(t *testing.T) {
+	img := noise(50, 40, 3)
+	n := NewNorm(make([]float64, 3), []float64{1, 1, 1})
+	v := View{CropMin: 1, CropMax: 1, Ratio: [2]float64{1.25, 1.25}, Jitter: Jitter{P: 1, Brightness: 0.4, Contrast: 0.4}, Solarize: Solarize{P: 1, Threshold: 128}}
+	const size = 32
+	var views [2][]float32
+	for flip := range views {
+		v.Flip = float64(flip)
+		views[flip] = make([]float32, size*size*3)
+		new(Scratch).View(views[flip], rng.New(9), img, &v, size, n)
+	}
+	for i, got := range views[1] {
+		y, x, c := i/3/size, i/3%size, i%3
+		if want := views[0][(y*size+size-1-x)*3+c]; got != want {
+			t.Fatalf("row %d column %d channel %d: %v, unflipped %v", y, x, c, got, want)
+		}
+	}
+	if slices.Equal(views[0], views[1]) {
+		t.Error("both views are alike")
+	}
+}
+
+// Evaluation looks at the middle of the picture whose shorter side was resized
+// to size·256/224, whose margins are odd or even.
+func TestPlainLooksAtTheMiddle(t *testing.T) {
+	for _, c := range []struct{ size, w, h, toW, toH, x, y int }{
+		{28, 64, 48, 42, 32, 7, 2},
+		{28, 48, 65, 32, 43, 2, 8}, // 7.5 rounds to even
+		{28, 41, 48, 32, 37, 2, 4}, // 4.5
+		{28, 20, 20, 32, 32, 2, 2},
+		{28, 28, 40, 32, 45, 2, 8}, // one side alone is right
+		{224, 30, 20, 384, 256, 80, 16},
+	} {
+		img := noise(c.w, c.h, 3)
+		n := NewNorm(make([]float64, 3), []float64{1, 1, 1})
+		got, want := make([]float32, c.size*c.size*3), make([]float32, c.size*c.size*3)
+		var s Scratch
+		s.Plain(got, img, c.size, n)
+		var whole imagefile.Image
+		s.Resize(&whole, img, c.toW, c.toH)
+		middle := imagefile.Image{W: c.size, H: c.size, C: 3}
+		for y := range c.size {
+			at := ((c.y+y)*c.toW + c.x) * 3
+			middle.Pix = append(middle.Pix, whole.Pix[at:at+c.size*3]...)
+		}
+		n.ToFloat(want, middle)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d × %d: not the middle of %d × %d", c.w, c.h, c.toW, c.toH)
+		}
+	}
+	same := noise(28, 28, 1)
+	n := NewNorm([]float64{0}, []float64{1})
+	got, want := make([]float32, 28*28), make([]float32, 28*28)
+	new(Scratch).Plain(got, same, 28, n)
+	n.ToFloat(want, same)
+	if !slices.Equal(got, want) {
+		t.Error("an image of the right size is not taken as it is")
+	}
+}
+
 func TestGreyImagesTakeNoColorSteps(t *testing.T) {
 	v := Released()[0]
 	v.Grey, v.Jitter.P = 1, 1

@@ -22,6 +22,7 @@ import (
 	"vicreg/internal/augment"
 	"vicreg/internal/dataset"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/rng"
 )
 
 // noise returns a data set of n images of w × h × c held in memory.
@@ -160,6 +161,77 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// Each row is the view drawn from the stream of (seed, augment, epoch, item,
+// view), so no two epochs show an item alike, nor in the same order.
+func TestStreams(t *testing.T) {
+	d := noise(6, 30, 20, 3)
+	s := NewSource(d, SourceOptions{Channels: 3})
+	c := Config{Order: Order{Seed: 3, Epochs: 3}, Views: pair(8), Batch: 6, Mean: colour, Std: colour}
+	l := train(t, s, c)
+	defer l.Close()
+	norm := augment.NewNorm(colour, colour)
+	var scratch augment.Scratch
+	want := make([]float32, 8*8*3)
+	orders := map[string]bool{}
+	shown := map[string]bool{}
+	for epoch := range 3 {
+		b, err := l.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := rng.Perm(6, 3, rng.Shuffle, uint64(epoch)); !slices.Equal(b.Items, want) {
+			t.Errorf("epoch %d: items %v, want %v", epoch, b.Items, want)
+		}
+		orders[fmt.Sprint(b.Items)] = true
+		for row, item := range b.Items {
+			for v := range b.Views {
+				got := b.Views[v].Data[row*len(want) : (row+1)*len(want)]
+				scratch.View(want, rng.New(3, rng.Augment, uint64(epoch), uint64(item), uint64(v)), d.Items[item].Image, &c.Views[v].View, 8, norm)
+				if !slices.Equal(got, want) {
+					t.Errorf("epoch %d item %d view %d is of another stream", epoch, item, v)
+				}
+				shown[fmt.Sprint(got)] = true
+			}
+		}
+	}
+	if len(orders) != 3 || len(shown) != 3*6*2 {
+		t.Errorf("%d orders and %d views in three epochs of six items", len(orders), len(shown))
+	}
+}
+
+// Up to a tenth of the items may turn bad, not one more.
+func TestTenthTurnsBad(t *testing.T) {
+	for _, c := range []struct {
+		items, bad int
+		fails      bool
+	}{{40, 4, false}, {40, 5, true}, {39, 3, false}, {39, 4, true}, {9, 1, true}, {10, 1, false}} {
+		r := Rows{Data: "d", Kind: "sounds", Items: c.items, Name: func(i int) string { return fmt.Sprintf("%02d", i) },
+			Shapes: [][]int{{1}}, Batch: c.items, Workers: 1,
+			Make: func(w *Worker, r *Row) error {
+				if r.Item < c.bad {
+					return fmt.Errorf("%02d: broken", r.Item)
+				}
+				return nil
+			}}
+		l, err := r.Train(Order{Seed: 1, Epochs: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Next()
+		many := new(TooManyBad)
+		switch {
+		case !c.fails && err != nil:
+			t.Errorf("%d of %d bad: %v", c.bad, c.items, err)
+		case c.fails && (!errors.As(err, &many) || many.Total != c.items || len(many.Bad) != c.items/10+1):
+			t.Errorf("%d of %d bad: error %v", c.bad, c.items, err)
+		}
+		if !c.fails && len(l.Bad()) != c.bad {
+			t.Errorf("%d of %d bad: %v listed", c.bad, c.items, l.Bad())
+		}
+		l.Close()
+	}
+}
+
 // An epoch holds each image once; two rows and two views differ.
 func TestEpoch(t *testing.T) {
 	s := NewSource(noise(50, 9, 9, 1), SourceOptions{Channels: 1})
@@ -242,6 +314,28 @@ func TestPlain(t *testing.T) {
 	}
 	if none := read(t, s.Plain(PlainConfig{Items: []int{}, Size: 8, Batch: 4, Mean: mean, Std: std})); none != nil {
 		t.Errorf("no items: %v", none)
+	}
+}
+
+// An image of another size is shown by its middle, resized as 256 is to 224:
+// the row is augment's Center of the picture.
+func TestPlainCentre(t *testing.T) {
+	d := noise(2, 64, 45, 3)
+	s := NewSource(d, SourceOptions{Channels: 3})
+	l := s.Plain(PlainConfig{Size: 14, Batch: 2, Mean: colour, Std: colour})
+	defer l.Close()
+	b, err := l.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	norm := augment.NewNorm(colour, colour)
+	var scratch augment.Scratch
+	want := make([]float32, 14*14*3)
+	for i := range 2 {
+		scratch.Center(want, d.Items[i].Image, 16, 14, norm)
+		if !slices.Equal(b.Views[0].Data[i*len(want):(i+1)*len(want)], want) {
+			t.Errorf("image %d is not shown by its middle", i)
+		}
 	}
 }
 

@@ -140,6 +140,20 @@ func TestScanRemovesBad(t *testing.T) {
 	}
 }
 
+// A tenth of the images may be bad, not one more.
+func TestScanTenth(t *testing.T) {
+	for broken, fails := range map[int]bool{4: false, 5: true} {
+		var list []int
+		for i := range broken {
+			list = append(list, 7*i)
+		}
+		_, err := NewSource(photos(t, 40, list...), SourceOptions{}).Scan(context.Background(), ScanOptions{})
+		if many := new(TooManyBad); fails != errors.As(err, &many) || !fails && err != nil {
+			t.Errorf("%d of 40 broken: %v", broken, err)
+		}
+	}
+}
+
 func TestScanErrors(t *testing.T) {
 	var broken []int
 	for i := range 7 {

@@ -20,6 +20,16 @@ func noise(w, h, c int) imagefile.Image {
 	return img
 }
 
+// picture makes the view of img that d describes, size × size.
+func (s *Scratch) picture(img imagefile.Image, d *Draw, size int) imagefile.Image {
+	s.apply(img, d, size)
+	out := imagefile.Image{W: size, H: size, C: img.C}
+	for _, v := range s.img.Pix {
+		out.Pix = append(out.Pix, s.lut[v])
+	}
+	return out
+}
+
 // The average of n draws of something with standard deviation sd.
 func wantMean(t *testing.T, what string, sum float64, n int, mean, sd float64) {
 	t.Helper()
@@ -256,12 +266,10 @@ func TestSmallImages(t *testing.T) {
 // A constant image stays constant under every step that only mixes neighbours.
 func TestConstantStays(t *testing.T) {
 	var s Scratch
-	var out imagefile.Image
 	for v := 0; v < 256; v += 51 {
 		img := imagefile.Image{W: 37, H: 23, C: 3, Pix: slices.Repeat([]uint8{uint8(v)}, 37*23*3)}
 		d := Draw{Crop: Rect{1, 2, 31, 20}, Flip: true, Grey: true, Blur: true, Sigma: 1.9}
-		s.Apply(&out, img, &d, 45)
-		for _, x := range out.Pix {
+		for _, x := range s.picture(img, &d, 45).Pix {
 			if int(x) < v-1 || int(x) > v+1 {
 				t.Fatalf("%d became %d", v, x)
 			}

@@ -154,7 +154,6 @@ func TestWholeViews(t *testing.T) {
 		grey.Pix = append(grey.Pix, luma(p[0], p[1], p[2]))
 	}
 	var s Scratch
-	var out imagefile.Image
 	for i, c := range []struct {
 		img  imagefile.Image
 		size int
@@ -177,8 +176,7 @@ func TestWholeViews(t *testing.T) {
 			Blur: true, Sigma: 3,
 		}, 0x74e83dd1},
 	} {
-		s.Apply(&out, c.img, &c.draw, c.size)
-		if got := crc32.ChecksumIEEE(out.Pix); got != c.want {
+		if got := crc32.ChecksumIEEE(s.picture(c.img, &c.draw, c.size).Pix); got != c.want {
 			t.Errorf("view %d: checksum %#x, want %#x", i, got, c.want)
 		}
 	}

@@ -144,7 +144,7 @@ func TestVariantsAgree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			new(Scratch).Apply(&pictures[k], img, &draw, size)
+			pictures[k] = new(Scratch).picture(img, &draw, size)
 			restore()
 		}
 		if !slices.Equal(pictures[0].Pix, pictures[1].Pix) {

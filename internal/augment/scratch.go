@@ -41,16 +41,6 @@ func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View
 	n.apply(dst, s.img, &s.lut)
 }
 
-// Apply makes the view that d describes, size × size, in dst.
-func (s *Scratch) Apply(dst *imagefile.Image, img imagefile.Image, d *Draw, size int) {
-	s.apply(img, d, size)
-	dst.W, dst.H, dst.C = size, size, img.C
-	dst.Pix = grow(dst.Pix, len(s.img.Pix))
-	for i, v := range s.img.Pix {
-		dst.Pix[i] = s.lut[v]
-	}
-}
-
 // apply leaves the view in s.img, but for s.lut.
 func (s *Scratch) apply(img imagefile.Image, d *Draw, size int) {
 	s.ResizedCrop(&s.img, img, d.Crop, size, size, Bicubic, d.Flip)

@@ -49,7 +49,7 @@ func TestScanMeasures(t *testing.T) {
 		if calls == 0 || last != 40 {
 			t.Errorf("%d calls of progress, the last with %d", calls, last)
 		}
-		if r.Images != 40 || r.Grey != 10 || r.Channels != 3 || s.Channels() != 3 || r.MinW != 9 || r.MaxW != 40 || r.MinH != 3 || r.MaxH != 7 {
+		if r.Images != 40 || r.Grey != 10 || r.Channels != 3 || s.channels != 3 || r.MinW != 9 || r.MaxW != 40 || r.MinH != 3 || r.MaxH != 7 {
 			t.Errorf("%+v", r)
 		}
 		for c := range 3 {

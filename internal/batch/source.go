@@ -62,10 +62,6 @@ func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
 // Data returns the data set, after a Scan without its bad images.
 func (s *Source) Data() *dataset.Dataset { return s.data }
 
-// Channels returns the number of channels images have, 0 if it is not known
-// before a Scan.
-func (s *Source) Channels() int { return s.channels }
-
 // Image returns the pixels of item i, with the source's channels. They are not
 // to be changed.
 func (s *Source) Image(i int) (imagefile.Image, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vicreg"
 )
@@ -16,9 +17,19 @@ type pretrainFlags struct {
 	recipe, config, out, resume string
 	json, quiet                 bool
 	profile                     string
+
+	flags *pflag.FlagSet
 }
 
 func newPretrain() *cobra.Command {
+	cmd, f, config := pretrainCommand()
+	cmd.RunE = func(*cobra.Command, []string) error { return pretrain(f, config) }
+	return cmd
+}
+
+// pretrainCommand returns the command without what it runs, and what its flags
+// set.
+func pretrainCommand() (*cobra.Command, *pretrainFlags, *configFlags) {
 	cmd := &cobra.Command{
 		Use:   "pretrain",
 		Short: "Train an encoder on unlabelled images and score it",
@@ -39,7 +50,7 @@ a second one leaves at once. A run that was stopped in any way goes on with
   vicreg pretrain --resume runs/photos`,
 		Args: noArgs,
 	}
-	var f pretrainFlags
+	f := new(pretrainFlags)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
@@ -62,18 +73,16 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
-	cmd.RunE = func(*cobra.Command, []string) error {
-		for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "resume": f.resume} {
-			if flags.Changed(name) && value == "" { // as from an unset variable of a script
-				return usagef("--%s is empty; give it a name or leave it out", name)
-			}
-		}
-		return pretrain(&f, config)
-	}
-	return cmd
+	f.flags = flags
+	return cmd, f, config
 }
 
 func pretrain(f *pretrainFlags, config *configFlags) (err error) {
+	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "resume": f.resume} {
+		if f.flags.Changed(name) && value == "" { // as from an unset variable of a script
+			return usagef("--%s is empty; give it a name or leave it out", name)
+		}
+	}
 	if f.json && f.quiet {
 		return usagef("--json and --quiet contradict each other; give one")
 	}

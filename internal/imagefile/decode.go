@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	cmyk "github.com/hhrutter/tiff"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
@@ -57,7 +58,7 @@ var (
 	formatPNG  = &format{"PNG", png.Decode, png.DecodeConfig}
 	formatGIF  = &format{"GIF", decodeGIF, gif.DecodeConfig}
 	formatBMP  = &format{"BMP", bmp.Decode, bmp.DecodeConfig}
-	formatTIFF = &format{"TIFF", tiff.Decode, tiff.DecodeConfig}
+	formatTIFF = &format{"TIFF", decodeTIFF, configTIFF}
 	formatWebP = &format{"WebP", webp.Decode, webp.DecodeConfig}
 )
 
@@ -239,6 +240,7 @@ func (f *format) contain(work func() error) (err error) {
 		unsupportedJPEG jpeg.UnsupportedError
 		unsupportedPNG  png.UnsupportedError
 		unsupportedTIFF tiff.UnsupportedError
+		unsupportedCMYK cmyk.UnsupportedError
 	)
 	reason := err.Error()
 	for _, prefix := range []string{"jpeg: ", "png: ", "gif: ", "bmp: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ",
@@ -250,7 +252,7 @@ func (f *format) contain(work func() error) (err error) {
 		strings.Contains(reason, "EOF"), strings.Contains(reason, "not enough"), strings.Contains(reason, "short "):
 		return fmt.Errorf("broken %s: the file is cut short", f.name)
 	case errors.As(err, &unsupportedJPEG), errors.As(err, &unsupportedPNG), errors.As(err, &unsupportedTIFF),
-		errors.Is(err, bmp.ErrUnsupported):
+		errors.As(err, &unsupportedCMYK), errors.Is(err, bmp.ErrUnsupported):
 		return fmt.Errorf("a kind of %s that is not read (%s); save it anew as plain PNG or JPEG", f.name, reason)
 	}
 	return fmt.Errorf("broken %s: %s", f.name, reason)

@@ -74,35 +74,3 @@ func exifOfWebP(data []byte) []byte {
 	}
 	return nil
 }
-
-// tiffOrientation looks up tag 0x0112 (a SHORT, held in the entry itself) in
-// the first directory of a TIFF structure.
-func tiffOrientation(t []byte) int {
-	if len(t) < 8 {
-		return 1
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if string(t[:2]) == "MM" {
-		order = binary.BigEndian
-	} else if string(t[:2]) != "II" {
-		return 1
-	}
-	at := int64(order.Uint32(t[4:]))
-	if at+2 > int64(len(t)) {
-		return 1
-	}
-	entries := t[at+2:]
-	for range order.Uint16(t[at:]) {
-		if len(entries) < 12 {
-			break
-		}
-		if order.Uint16(entries) == 0x0112 && order.Uint16(entries[2:]) == 3 {
-			if v := int(order.Uint16(entries[8:])); v >= 1 && v <= 8 {
-				return v
-			}
-			return 1
-		}
-		entries = entries[12:]
-	}
-	return 1
-}

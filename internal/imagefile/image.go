@@ -6,8 +6,9 @@
 //
 //   - Grey files give one channel, all others three. A palette of greys alone
 //     counts as grey.
-//   - 16-bit samples keep their high byte. CMYK becomes RGB by the plain
-//     formula (1−C)(1−K), as in Pillow.
+//   - 16-bit samples keep their high byte. CMYK (JPEG, and TIFF of 8 bits that
+//     is not packed as JPEG) becomes RGB by the plain formula (1−C)(1−K), as in
+//     Pillow.
 //   - Transparent pixels are laid over white, so that the picture is the one a
 //     viewer shows. (Pillow's convert("RGB") keeps the hidden colour instead;
 //     black line art on a transparent ground would then be black all over.)

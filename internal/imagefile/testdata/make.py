@@ -73,7 +73,12 @@ save("grey.tif", grey)
 save("grey16.tif", g16, expect=grey)
 save("rgba.tif", rgba, expect=white(rgba))
 save("palette.tif", colour.quantize(32))
-colour.convert("CMYK").save("cmyk.tif")  # not read
+inks = Image.fromarray(np.stack([255 - rgb[..., 0], 255 - rgb[..., 1], 255 - rgb[..., 2], 3 + 9 * x + 8 * y], -1).astype(np.uint8), "CMYK")
+save("cmyk.tif", inks)
+for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+    save(f"cmyk_{c}.tif", inks, compression=c)
+save("cmyk_differences.tif", inks, compression="tiff_lzw", tiffinfo={317: 2})
+inks.save("cmykjpeg.tif", compression="jpeg")  # not read
 save("lossy.webp", colour, quality=95)
 save("lossless.webp", colour, lossless=True)
 save("alpha.webp", rgba, expect=white(rgba), lossless=True, exact=True)
@@ -107,3 +112,15 @@ def png16(name, kind, a, expect):
 png16("rgb16.png", 2, rgb, colour)
 png16("rgba16.png", 6, np.asarray(rgba), white(rgba))
 png16("la16.png", 4, np.asarray(la), white(la)[..., 0])
+
+# Big-endian CMYK in three strips, which Pillow does not write
+strips = [np.asarray(inks)[i:i + 4].tobytes() for i in range(0, H, 4)]
+starts = [8 + sum(map(len, strips[:i])) for i in range(3)]
+after = 8 + sum(map(len, strips))
+with open("cmyk_strips.tif", "wb") as f:
+    f.write(b"MM\0*" + struct.pack(">I", after + 32) + b"".join(strips)
+            + struct.pack(">4H3I3I", 8, 8, 8, 8, *starts, *map(len, strips)))
+    entries = [(256, 3, 1, W << 16), (257, 3, 1, H << 16), (258, 3, 4, after), (259, 3, 1, 1 << 16), (262, 3, 1, 5 << 16),
+               (273, 4, 3, after + 8), (277, 3, 1, 4 << 16), (278, 3, 1, 4 << 16), (279, 4, 3, after + 20), (284, 3, 1, 1 << 16)]
+    f.write(struct.pack(">H", len(entries)) + b"".join(struct.pack(">HHII", *e) for e in entries) + bytes(4))
+raw("cmyk_strips.tif", Image.open("cmyk_strips.tif").convert("RGB"))

@@ -13,8 +13,19 @@ import (
 )
 
 // A run killed at random moments, and resumed each time, ends with the bits of
-// one that was left alone, broken images among the data or not.
+// one that was left alone, broken images among the data or not, whatever the
+// state of its method.
 func TestResumeAfterKill(t *testing.T) {
+	for _, method := range [][]string{
+		{"--method", "vicreg"},
+		{"--method", "moco-v2", "--queue", "24"},
+		{"--method", "deepcluster", "--prototypes", "4,5"},
+	} {
+		t.Run(method[1], func(t *testing.T) { resumeAfterKill(t, method...) })
+	}
+}
+
+func resumeAfterKill(t *testing.T, flags ...string) {
 	dir := t.TempDir()
 	for _, class := range []string{"red", "green"} {
 		folder := filepath.Join(dir, "photos", class)
@@ -23,8 +34,10 @@ func TestResumeAfterKill(t *testing.T) {
 		}
 	}
 	start := func(out string) []string {
-		return append(append([]string{"pretrain"}, tiny...), "--data", "photos", "--out", out, "--json",
+		args := append([]string{"pretrain"}, tiny...)
+		args = append(args, "--data", "photos", "--out", out, "--json",
 			"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
+		return append(args, flags...)
 	}
 	// run runs a command, kills it a moment after some lines of its output
 	// (0: never), and reports whether it was killed.

@@ -12,7 +12,7 @@ func (f *configFlags) method() {
 	s, i, x, b := f.flags.String, f.flags.Int, f.flags.Float64, f.flags.Bool
 	bind(f, s, "method", "`system` to train with: "+strings.Join(vicreg.Methods(), ", ")+"; its own heads, views and optimizer are laid over the recipe", func(c *recipe.Config) *string { return &c.Method })
 	bind(f, b, "expander-norm", "batch normalisation in the expander", func(c *recipe.Config) *bool { return &c.Heads.Norm })
-	bind(f, s, "predictor", "`widths` of the predictor's layers, such as 512-2048, or none", func(c *recipe.Config) *string { return &c.Heads.Predictor })
+	bind(f, s, "predictor", "`widths` of the predictor's hidden layers, such as 512, or none", func(c *recipe.Config) *string { return &c.Heads.Predictor })
 	bind(f, b, "stop-gradient", "take what is predicted as a constant", func(c *recipe.Config) *bool { return &c.Heads.StopGradient })
 	bind(f, b, "momentum-encoder", "let a moving average of the encoder make the targets", func(c *recipe.Config) *bool { return &c.Momentum.Use })
 	bind(f, x, "tau", "`share` of itself that the momentum encoder keeps at each step, at first", func(c *recipe.Config) *float64 { return &c.Momentum.Base })

@@ -3,21 +3,26 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"vicreg"
 	"vicreg/internal/recipe"
 )
 
 func newRecipes() *cobra.Command {
-	return &cobra.Command{
+	var method string
+	cmd := &cobra.Command{
 		Use:   "recipes [NAME]",
-		Short: "List the built-in recipes, or print one as YAML",
-		Long: `Lists the built-in recipes. With a name, prints that recipe as a whole
-configuration: save it, change it, and give it to pretrain --config.`,
+		Short: "List the built-in recipes and methods, or print a recipe as YAML",
+		Long: `Lists the built-in recipes and the methods. With a name, prints that recipe as a
+whole configuration: save it, change it, and give it to pretrain --config. With
+--method it is that method's form of the recipe.`,
 		Example: `  vicreg recipes
-  vicreg recipes cifar > mine.yaml`,
+  vicreg recipes cifar > mine.yaml
+  vicreg recipes cifar --method byol`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("vicreg recipes takes one name at most, got %d", len(args))
@@ -28,7 +33,7 @@ configuration: save it, change it, and give it to pretrain --config.`,
 			if len(args) == 0 {
 				return listRecipes()
 			}
-			c, err := recipe.Load(args[0])
+			c, err := vicreg.RecipeFor(args[0], method)
 			if err != nil {
 				return usageError{err}
 			}
@@ -40,6 +45,8 @@ configuration: save it, change it, and give it to pretrain --config.`,
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&method, "method", "", "`system` to print the recipe for: "+strings.Join(vicreg.Methods(), ", "))
+	return cmd
 }
 
 func listRecipes() error {
@@ -50,6 +57,17 @@ func listRecipes() error {
 			return err
 		}
 		fmt.Fprintf(w, "%s\t%s\n", name, c.Description)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Println("\nMethods; pretrain --method lays the heads, views and optimizer of one over the recipe:")
+	for _, name := range recipe.Methods() {
+		m, err := recipe.MachineryOf(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\t%s\n", name, m.Title)
 	}
 	return w.Flush()
 }

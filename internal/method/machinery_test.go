@@ -42,7 +42,7 @@ func TestMachinery(t *testing.T) {
 		{"moco-v2", func(c *recipe.Config) { c.Momentum.Use, c.Heads.StopGradient = false, false }, "momentum.backbone.conv1.weight"},
 		{"moco-v3", func(c *recipe.Config) { c.Momentum.Use, c.Heads.StopGradient = false, false }, "momentum.backbone.conv1.weight"},
 		{"moco-v3", func(c *recipe.Config) { c.Heads.Predictor = recipe.None }, "predictor.0.weight"},
-		{"vicreg", func(c *recipe.Config) { c.Heads.Predictor = "12-8" }, "none"},
+		{"vicreg", func(c *recipe.Config) { c.Heads.Predictor = "12" }, "none"},
 		{"vicreg", func(c *recipe.Config) { c.Heads.Norm = false }, "projector.1.running_mean"},
 		{"simclr", func(c *recipe.Config) {}, "none"},
 		{"barlow-twins", func(c *recipe.Config) { c.Branches = "separate" }, "none"},

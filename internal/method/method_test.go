@@ -28,7 +28,7 @@ func config(t testing.TB, name string) recipe.Config {
 	c.Channels, c.Size, c.Batch = 1, 16, rows
 	c.Encoder.Arch, c.Encoder.Width, c.Expander = "resnet10", 4, "16-8"
 	if c.Heads.Predictor != recipe.None {
-		c.Heads.Predictor = "12-8"
+		c.Heads.Predictor = "12"
 	}
 	c.Queue.Size, c.Queue.Start = min(c.Queue.Size, 2*rows), min(c.Queue.Start, 1)
 	for i := range c.Prototypes.Counts {
@@ -275,7 +275,7 @@ func TestVICRegTerms(t *testing.T) {
 	c := config(t, "vicreg")
 	c.Loss.Lambda, c.Loss.Mu, c.Loss.Nu = 3, 5, 7
 	v := views(0, 0)
-	for _, predictor := range []string{recipe.None, "12-8"} {
+	for _, predictor := range []string{recipe.None, "12"} {
 		for _, stop := range []bool{false, true} {
 			c.Heads.Predictor, c.Heads.StopGradient = predictor, stop
 			m := build(t, c)

@@ -16,7 +16,7 @@ const None = "none"
 type Heads struct {
 	Norm          bool   `yaml:"norm"`           // batch normalisation in the expander; without it, the last layer has a bias where it had a normalisation
 	Last          string `yaml:"last"`           // last layer of the expander: plain, bias, norm (without weights) or affine
-	Predictor     string `yaml:"predictor"`      // widths of the predictor's layers, as 512-2048, or none
+	Predictor     string `yaml:"predictor"`      // widths of its hidden layers, as 512 or 512-512, or none; it ends in the embedding's
 	PredictorNorm bool   `yaml:"predictor_norm"` // batch normalisation in its hidden layers
 	PredictorLast string `yaml:"predictor_last"` // its last layer
 	StopGradient  bool   `yaml:"stop_gradient"`  // whether what is predicted counts as a constant
@@ -82,8 +82,11 @@ func (c *Config) Projector(branch int) model.Head {
 
 // Predictor returns how the predictor is built, if there is one.
 func (c *Config) Predictor() (model.Head, bool) {
-	h := model.Head{Widths: c.Heads.Predictor, NoNorm: !c.Heads.PredictorNorm, Last: c.Heads.PredictorLast}
-	return h, h.Widths != None && h.Widths != ""
+	if c.Heads.Predictor == None || c.Heads.Predictor == "" {
+		return model.Head{}, false
+	}
+	widths := fmt.Sprintf("%s-%d", c.Heads.Predictor, last(c.ExpanderOf(0)))
+	return model.Head{Widths: widths, NoNorm: !c.Heads.PredictorNorm, Last: c.Heads.PredictorLast}, true
 }
 
 // validateMachinery finds machinery that the method does not have, or that makes
@@ -101,12 +104,8 @@ func (c *Config) validateMachinery() error {
 	}
 	predictor, has := c.Predictor()
 	if has {
-		widths, err := model.ParseExpander(predictor.Widths)
-		if err != nil {
-			return fmt.Errorf("predictor: %w; or give none", err)
-		}
-		if d := last(c.ExpanderOf(0)); widths[len(widths)-1] != d {
-			return fmt.Errorf("predictor %q ends in width %d, but predicts embeddings of width %d; give it the expander's last number", predictor.Widths, widths[len(widths)-1], d)
+		if _, err := model.ParseExpander(predictor.Widths); err != nil {
+			return fmt.Errorf("predictor %q is not a list of widths: give positive numbers joined by hyphens, as 512 or 512-512, or none", h.Predictor)
 		}
 	}
 	for _, f := range []struct {

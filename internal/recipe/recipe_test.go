@@ -174,3 +174,57 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		}
 	}
 }
+
+// Every method has a form of every recipe that is valid, and whose loss's
+// constants are the published ones.
+func TestEveryMethodHasEveryRecipe(t *testing.T) {
+	for _, method := range Methods() {
+		for _, name := range Names() {
+			c, err := LoadFor(name, method)
+			if err == nil {
+				err = c.Validate()
+			}
+			if err != nil {
+				t.Errorf("%s for %s: %v", name, method, err)
+			}
+			if c.Method != method || c.Recipe != name {
+				t.Errorf("%s for %s is %s for %s", name, method, c.Recipe, c.Method)
+			}
+			if plain, _ := Load(name); method == "vicreg" && !reflect.DeepEqual(c, plain) {
+				t.Errorf("%s for vicreg is not the recipe itself", name)
+			}
+		}
+	}
+	if _, err := LoadFor("quick", "nosuch"); err == nil || !strings.Contains(err.Error(), "known: vicreg, barlow-twins") {
+		t.Errorf("unknown method: %v", err)
+	}
+}
+
+// solo-learn 9187ea3, scripts/pretrain/cifar.
+func TestMethodsAreThePublishedOnes(t *testing.T) {
+	for method, want := range map[string]struct {
+		expander    string
+		lr, decay   float64
+		crop, blur  float64
+		temperature float64
+	}{
+		"barlow-twins": {"2048-2048-2048", 0.3, 1e-4, 0.08, 0, 0},
+		"wmse":         {"1024-64", 2e-3, 1e-6, 0.2, 0, 0},
+		"simclr":       {"2048-256", 0.4, 1e-4, 0.08, 0.5, 0.2},
+		"moco-v2":      {"2048-256", 0.3, 1e-4, 0.08, 0.5, 0.2},
+		"moco-v3":      {"4096-256", 0.3, 1e-6, 0.08, 0, 0.2},
+		"deepcluster":  {"2048-128", 0.6, 1e-6, 0.08, 0.5, 0.1},
+		"swav":         {"2048-128", 0.6, 1e-6, 0.08, 0.5, 0.1},
+		"byol":         {"4096-256", 1, 1e-5, 0.08, 0, 0},
+		"simsiam":      {"2048-2048-2048", 0.5, 1e-5, 0.08, 0.5, 0},
+	} {
+		c, err := LoadFor("cifar", method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Expander != want.expander || c.Optimizer.BaseLR != want.lr || c.Optimizer.WeightDecay != want.decay ||
+			c.Views[0].CropMin != want.crop || c.Views[0].Blur.P != want.blur || c.Temperature != want.temperature || c.Batch != 256 || c.Epochs != 1000 {
+			t.Errorf("%s: %+v", method, c)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func methodConfig(t *testing.T, method string) recipe.Config {
 	c.Data, c.Out, c.Encoder, c.Size, c.Batch, c.LogEvery, c.Eval.Limit = small.Data, small.Out, small.Encoder, small.Size, small.Batch, small.LogEvery, small.Eval.Limit
 	c.Epochs, c.Warmup, c.Expander = 3, 1, "16-4"
 	if c.Heads.Predictor != recipe.None {
-		c.Heads.Predictor = "8-4"
+		c.Heads.Predictor = "8"
 	}
 	c.Queue.Size, c.Queue.Start = min(c.Queue.Size, 24), min(c.Queue.Start, 1) // of 3 batches
 	for i := range c.Prototypes.Counts {
@@ -125,8 +125,8 @@ func TestMethodMistakesAreNamed(t *testing.T) {
 		{"simclr", func(c *recipe.Config) { c.Temperature = 0 }, "temperature is 0, but must be above 0"},
 		{"byol", func(c *recipe.Config) { c.Branches = "separate" }, "method byol cannot have separate branches: its target is a moving average"},
 		{"byol", func(c *recipe.Config) { c.Heads.StopGradient = false }, "momentum encoder, which never gets a gradient"},
-		{"byol", func(c *recipe.Config) { c.Heads.Predictor = "8-5" }, "ends in width 5, but predicts embeddings of width 4"},
-		{"simclr", func(c *recipe.Config) { c.Heads.Predictor = "8-4" }, "method simclr has no predictor"},
+		{"byol", func(c *recipe.Config) { c.Heads.Predictor = "8-x" }, `predictor "8-x" is not a list of widths`},
+		{"simclr", func(c *recipe.Config) { c.Heads.Predictor = "8" }, "method simclr has no predictor"},
 		{"vicreg", func(c *recipe.Config) { c.Regularize.Variance = 1 }, "set mu and nu instead"},
 		{"vicreg", func(c *recipe.Config) { c.Views = append(c.Views, c.Views[0]) }, "there are 3 views"},
 		{"simsiam", func(c *recipe.Config) { c.Regularize.Covariance = -1 }, "regularize covariance is -1"},

@@ -202,6 +202,17 @@ func TestPutTable(t *testing.T) {
 	}
 }
 
+// The page has the place that the table goes to.
+func TestPageHasMarks(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", defaultOut))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := between(string(page), ""); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRecipeText(t *testing.T) {
 	them := scored{Seconds: 600, KNN: 0.84, Linear: 0.87, RSS: 900, How: "nchw", epochs: 10}
 	ours := []scored{{Seconds: 200, KNN: 0.83, epochs: 10}, {Seconds: 240, KNN: 0.841, epochs: 12}}

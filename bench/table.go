@@ -46,7 +46,7 @@ const head = `| workload | vicreg, s | PyTorch, s | ratio | goal | of ceiling | 
 // String returns the table as Markdown, with what it was measured on.
 func (t *table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s by `go run ./bench` on %s, %d threads each (one where it says so),\n%d rounds: %s; ",
+	fmt.Fprintf(&b, "Measured %s by `go run ./bench` on %s, %d threads each (one where it says so),\nrounds: %d; %s; ",
 		t.date.Format(time.DateOnly), t.machine, t.threads, t.rounds, runtime.Version())
 	if t.noTorch == "" {
 		fmt.Fprintf(&b, "PyTorch %s, torchvision %s, oneDNN %s", t.versions.Torch, t.versions.Torchvision, t.versions.OneDNN)

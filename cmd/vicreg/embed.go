@@ -36,7 +36,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	config.data()
 	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
-	flags.IntVar(&o.Batch, "batch", 256, "`images` at once")
+	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
 	branchFlag(flags, &branch)
 	config.machine()
@@ -51,8 +51,8 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usagef("--layer %q is unknown; known: representation, embedding", o.Layer)
 		case branch != "a" && branch != "b":
 			return usagef("--branch %q is unknown; known: a, b", branch)
-		case o.Batch < 1:
-			return usagef("--batch is %d, but must be at least 1", o.Batch)
+		case o.Batch < 0:
+			return usagef("--batch is %d, but must be 0 or more", o.Batch)
 		}
 		p, err := kernel.ParsePrecision(o.Precision)
 		if err != nil {

@@ -27,7 +27,7 @@ type Info struct {
 	Arch       string
 	Width      int
 	Stem       string
-	Channels   int // 1 grey, 3 colour
+	Channels   int // 1 grey, 3 colour; 0 of what is no image
 	Size       int // pixels, width and height of an input
 	Features   int // width of a representation
 	Embedding  int // width of an embedding
@@ -92,6 +92,9 @@ func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int) (*b
 // Embed returns the representation of each image, resized and centre-cropped
 // as the model expects.
 func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
+	if err := m.errImages(); err != nil {
+		return nil, err
+	}
 	if len(images) == 0 {
 		return nil, nil
 	}
@@ -141,6 +144,9 @@ type EmbedOptions struct {
 // EmbedData embeds every image of a data set; of one with a train and a test
 // part, both, in this order.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
+	if err := m.errImages(); err != nil {
+		return nil, err
+	}
 	e := m.embedder(o.Batch, o.Workers)
 	e.Progress = o.Progress
 	switch o.Layer {
@@ -204,6 +210,9 @@ type EvalOptions struct {
 // untrained: k nearest neighbours and a linear probe, fitted on the train part
 // of d and scored on its test part or on a share held out.
 func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
+	if err := m.errImages(); err != nil {
+		return nil, err
+	}
 	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
 	if err != nil {
 		return nil, err
@@ -240,7 +249,10 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	return &Scores{Dataset: train.Name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
-		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear,
-		Bad: append(bad, badTest...)}, nil
+	return scores(train.Name, s, append(bad, badTest...)), nil
+}
+
+func scores(name string, s pretrained.Scores, bad []string) *Scores {
+	return &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
+		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad}
 }

@@ -34,6 +34,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
+	pair := newPairFlags(flags)
 	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
@@ -41,10 +42,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	branchFlag(flags, &branch)
 	config.machine()
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		data, threads, workers, err := config.source()
 		switch {
-		case err != nil:
-			return err
 		case !strings.HasSuffix(out, ".npy"):
 			return usagef("--out %q must name a file that ends in .npy", out)
 		case o.Layer != "representation" && o.Layer != "embedding":
@@ -59,8 +57,25 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usageError{err}
 		}
 		warnPrecision(p)
-		o.Threads, o.Workers = threads, workers
-		m, err := vicreg.OpenBranch(args[0], branch)
+		m, err := pair.open(args[0], branch)
+		if err != nil {
+			return err
+		}
+		embed := func(ctx context.Context) (*vicreg.Embeddings, error) {
+			return m.EmbedPairs(ctx, pair.data, o)
+		}
+		what := "rows"
+		if m != nil {
+			pair.data, o.Threads, o.Workers, err = pair.given(config)
+		} else {
+			what = "images"
+			var data vicreg.Data
+			if data, o.Threads, o.Workers, err = config.source(); err != nil {
+				return err
+			}
+			embed = func(ctx context.Context) (*vicreg.Embeddings, error) { return m.EmbedData(ctx, data, o) }
+			m, err = vicreg.OpenBranch(args[0], branch)
+		}
 		if err != nil {
 			return err
 		}
@@ -74,7 +89,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		defer release()
 		progress := newCounter()
 		o.Progress = progress.count
-		e, err := m.EmbedData(ctx, data, o)
+		e, err := embed(ctx)
 		progress.clear()
 		if err != nil {
 			return err
@@ -84,7 +99,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
 		writeBad(os.Stdout, e.Bad)
-		_, err = fmt.Printf("%d images × %d features in %s, their names in %s\n", len(e.Features), len(e.Features[0]), out, names)
+		_, err = fmt.Printf("%d %s × %d features in %s, their names in %s\n", len(e.Features), what, len(e.Features[0]), out, names)
 		return err
 	}
 	return cmd

@@ -17,10 +17,13 @@ func newEval() *cobra.Command {
 		Short: "Score a run's encoder on labelled images",
 		Long: `Scores the frozen encoder of a run folder (or of a model.safetensors file) on
 labelled images, and beside it the same encoder untrained: nearest neighbours by
-cosine, and a linear probe. Both are fitted on the training part of the data and
+cosine, and a linear probe. Of a run on pairs it takes those the run held out, or
+another manifest with the same columns. Both are fitted on the training part of the data and
 scored on its test part, or on a share held out where it has none.`,
 		Example: `  vicreg eval runs/photos --data labelled/
-  vicreg eval runs/photos --data labelled/ --k 5 --json`,
+  vicreg eval runs/photos --data labelled/ --k 5 --json
+  vicreg eval runs/calls --retrieval                        # R@1, R@5, R@10
+  vicreg eval runs/calls --branch b --label caller`,
 		Args: oneArg("run folder"),
 	}
 	var (
@@ -33,16 +36,16 @@ scored on its test part, or on a share held out where it has none.`,
 	config := newConfigFlags(flags)
 	config.data()
 	config.holdout()
+	pair := newPairFlags(flags)
+	pair.scoring()
+	var retrieval bool
+	flags.BoolVar(&retrieval, "retrieval", false, "of a run on pairs: how often the partner is among the nearest, both ways")
 	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
 	branchFlag(flags, &branch)
 	config.machine()
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		data, threads, workers, err := config.source()
-		if err != nil {
-			return err
-		}
 		if o.K < 1 {
 			return usagef("--k is %d, but must be at least 1", o.K)
 		}
@@ -51,6 +54,15 @@ scored on its test part, or on a share held out where it has none.`,
 		}
 		if !(o.Temperature > 0) {
 			return usagef("--temperature is %v, but must be above 0", o.Temperature)
+		}
+		if m, err := pair.open(args[0], branch); err != nil {
+			return err
+		} else if m != nil {
+			return evalPairs(m, args[0], pair, config, o, retrieval, asJSON)
+		}
+		data, threads, workers, err := config.source()
+		if err != nil {
+			return err
 		}
 		o.Threads, o.Workers = threads, workers
 		m, err := vicreg.OpenBranch(args[0], branch)
@@ -66,17 +78,43 @@ scored on its test part, or on a share held out where it has none.`,
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return printJSON(map[string]any{
-				"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
-				"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
-				"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...),
-			})
-		}
-		writeBad(os.Stdout, s.Bad)
-		fmt.Printf("%s: %d classes, fitted on %d images, scored on %d\n", s.Dataset, s.Classes, s.Train, s.Test)
-		writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
-		return nil
+		return printScores(s, "images", asJSON)
 	}
 	return cmd
+}
+
+// evalPairs scores a run on pairs.
+func evalPairs(m *vicreg.Model, folder string, pair *pairFlags, config *configFlags, o vicreg.EvalOptions, retrieval, asJSON bool) error {
+	data, threads, workers, err := pair.given(config)
+	if err != nil {
+		return err
+	}
+	o.Threads, o.Workers = threads, workers
+	if retrieval {
+		return evalRetrieval(folder, data, o, asJSON)
+	}
+	ctx, release := interruptible(context.Background())
+	defer release()
+	progress := newCounter()
+	o.Progress = progress.describe
+	s, err := m.EvaluatePairs(ctx, data, o)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	return printScores(s, "pairs", asJSON)
+}
+
+func printScores(s *vicreg.Scores, what string, asJSON bool) error {
+	if asJSON {
+		return printJSON(map[string]any{
+			"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
+			"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
+			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...),
+		})
+	}
+	writeBad(os.Stdout, s.Bad)
+	fmt.Printf("%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
+	writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -111,6 +112,10 @@ func (r *runInfo) network() error {
 	}
 	for i := range branches {
 		config := method.EncoderConfig(c, i)
+		if len(config.Input.Shape) == 0 { // stopped before it had looked at the pairs
+			r.Branches = append(r.Branches, branchInfo{Encoder: config.Arch, Expander: c.ExpanderOf(i)})
+			continue
+		}
 		encoder, err := model.New(config, nil)
 		if err != nil {
 			return err
@@ -151,7 +156,17 @@ func (r *runInfo) print() error {
 	}
 	for i, b := range branches {
 		e := c.EncoderOf(i)
-		fmt.Fprintf(w, "encoder\t%s, width %d, %s stem, %d × %d × %s in, %d features out\n", e.Arch, e.Width, e.Stem, c.Size, c.Size, channels, b.Features)
+		in := fmt.Sprintf("%d × %d × %s", c.Size, c.Size, channels)
+		if c.Pairs != nil {
+			side := c.Sides()[i]
+			fmt.Fprintf(w, "side %s\t%s\n", [2]string{"a", "b"}[i], &side)
+			in = strings.Trim(strings.ReplaceAll(fmt.Sprint(b.Input), " ", " × "), "[]")
+		}
+		name := e.Arch
+		if strings.HasPrefix(e.Arch, "resnet") {
+			name += fmt.Sprintf(", width %d, %s stem", e.Width, e.Stem)
+		}
+		fmt.Fprintf(w, "encoder\t%s, %s in, %d features out\n", name, in, b.Features)
 		fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(b.EncoderParameters)/1e6, float64(b.ForwardFlops)/1e9)
 		fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", b.Expander, float64(b.ExpanderParameters)/1e6)
 	}

@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"cut":      cmdCut,
 			"await":    cmdAwait,
 			"json":     cmdJSON,
+			"pairs":    cmdPairs,
 			"same":     cmdSame,
 			"pretrain": cmdPretrain,
 		},

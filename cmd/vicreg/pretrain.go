@@ -32,10 +32,15 @@ func newPretrain() *cobra.Command {
 func pretrainCommand() (*cobra.Command, *pretrainFlags, *configFlags) {
 	cmd := &cobra.Command{
 		Use:   "pretrain",
-		Short: "Train an encoder on unlabelled images and score it",
+		Short: "Train an encoder on unlabelled images or pairs and score it",
 		Long: `Trains an encoder with VICReg and writes a run folder: config.yaml (everything
 the run is), metrics.jsonl, summary.json, model.safetensors and the checkpoint.
 Labels are never needed to train; where the data has some, they score the encoder.
+
+With --pairs, --a and --b it learns from a table of pairs whose sides are of
+different kinds, each with an encoder of its own: an image and its caption, a
+waveform and its spectrogram, a sensor's series and a row of numbers. Files are
+named relative to the table. Rows held out score retrieval, both ways.
 
 Without flags it trains the recipe quick on the built-in sample. A recipe is the
 start, --config lays a file over it, and the other flags lay single values over
@@ -47,6 +52,9 @@ a second one leaves at once. A run that was stopped in any way goes on with
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos
   vicreg pretrain --recipe cifar --data cifar-10-batches-bin
+  vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
+  vicreg pretrain --pairs calls.csv --a waveform=wav --b spectrogram=wav --label caller
+  vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,load,rpm
   vicreg pretrain --resume runs/photos`,
 		Args: noArgs,
 	}
@@ -56,6 +64,7 @@ a second one leaves at once. A run that was stopped in any way goes on with
 	config := newConfigFlags(flags)
 	config.data()
 	config.holdout()
+	config.pairs()
 	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+vicreg.Recipes()[0]+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
@@ -147,6 +156,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if err != nil {
 		return c, usageError{err}
 	}
+	recipes := c.Encoder
 	if f.config != "" {
 		if err := c.MergeFile(f.config); err != nil {
 			return c, usageError{err}
@@ -156,6 +166,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {
 		c.Branches = "separate"
 	}
+	config.suit(&c, recipes)
 	if f.out != "" {
 		c.Out = f.out
 	}
@@ -176,6 +187,9 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 func contradiction(given []string, c *vicreg.Config) error {
 	if slices.Contains(given, "encoder") && slices.Contains(given, "encoder-a") {
 		return usagef("--encoder and --encoder-a are the same; give one")
+	}
+	if slices.Contains(given, "data") && slices.Contains(given, "pairs") {
+		return usagef("--data names images and --pairs a table of pairs; give one")
 	}
 	for _, name := range given {
 		switch optimizer := c.Optimizer.Name; {

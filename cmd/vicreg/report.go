@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -234,9 +235,19 @@ func (c *console) Done(s runlog.Summary) {
 	if s.BadImages > 0 { // named when they were found
 		fmt.Fprintf(c.out, "\n%d images could not be read and were skipped; %s lists them\n", s.BadImages, filepath.Join(c.plan.Folder, runlog.SummaryFile))
 	}
-	fmt.Fprintf(c.out, "\n%d epochs on %d images in %s, %.0f images/s\n", s.Epochs, s.Images,
+	kind := cmp.Or(c.plan.Kind, "images")
+	fmt.Fprintf(c.out, "\n%d epochs on %d %s in %s, %.0f %[3]s/s\n", s.Epochs, s.Images, kind,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 	writeScores(c.out, s)
+	if kind == "pairs" {
+		fmt.Fprintf(c.out, `
+Run folder: %[1]s
+Next: vicreg embed %[1]s --branch b --out b.npy     the second encoder's features of its side of the pairs
+      vicreg eval %[1]s --retrieval                 how well the pairs held out find each other
+      vicreg info %[1]s                             what the run was
+`, c.plan.Folder)
+		return
+	}
 	fmt.Fprintf(c.out, `
 Run folder: %[1]s
 Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of any images
@@ -247,16 +258,27 @@ Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of an
 
 // writeScores writes the scores of the trained encoder beside the untrained one's.
 func writeScores(out io.Writer, s runlog.Summary) {
+	if s.Retrieval != nil {
+		defer writeRetrieval(out, s.Retrieval)
+		if s.KNN == nil && s.Linear == nil {
+			return
+		}
+	}
 	if s.KNN == nil && s.Linear == nil {
 		fmt.Fprintln(out, "No scores: vicreg eval takes them on labelled images.")
 		return
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tuntrained\ttrained\t")
-	for _, row := range []struct {
+	type score struct {
 		name               string
 		untrained, trained *float64
-	}{{"kNN", s.RandomInitKNN, s.KNN}, {"linear probe", s.RandomInitLinear, s.Linear}} {
+	}
+	rows := []score{{"kNN", s.RandomInitKNN, s.KNN}, {"linear probe", s.RandomInitLinear, s.Linear}}
+	if b := s.BranchB; b != nil {
+		rows = append(rows, score{"branch b, kNN", b.RandomInitKNN, b.KNN}, score{"linear probe", b.RandomInitLinear, b.Linear})
+	}
+	for _, row := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", row.name, percent(row.untrained), percent(row.trained))
 	}
 	w.Flush()

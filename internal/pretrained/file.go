@@ -12,9 +12,12 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
+	"vicreg/internal/pairs"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
@@ -27,6 +30,7 @@ type Meta struct {
 	Expander  model.Head
 	Size      int // pixels, width and height of an input
 	Mean, Std []float64
+	Side      *pairs.Side // what it reads of pairs; nil of images
 	Dataset   string
 	Images    int // trained on
 	Epochs    int
@@ -137,8 +141,14 @@ func (m *Meta) Untrained() (model.Encoder, error) {
 	return method.NewEncoder(m.Encoder, m.Seed, m.Branch)
 }
 
-// Channels returns those of the images that the encoder reads.
-func (m *Meta) Channels() int { return m.Encoder.Input.Shape[2] }
+// Channels returns those of the images that the encoder reads, 0 if it reads
+// something else.
+func (m *Meta) Channels() int {
+	if m.Encoder.Input.Kind != model.Images {
+		return 0
+	}
+	return m.Encoder.Input.Shape[2]
+}
 
 // encode spells the metadata so that a reader in any language can use it.
 func (m *Meta) encode() map[string]string {
@@ -150,13 +160,22 @@ func (m *Meta) encode() map[string]string {
 		return string(raw)
 	}
 	e := m.Encoder
+	side := ""
+	if m.Side != nil {
+		raw, err := yaml.Marshal(m.Side)
+		if err != nil {
+			panic(fmt.Sprintf("pretrained: %v", err))
+		}
+		side = string(raw)
+	}
 	return map[string]string{
+		"side":   side, // YAML, as in a run's configuration; empty of images
 		"format": format, "method": m.Method,
 		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
 		"branch":             strconv.Itoa(m.Branch),
 		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
 		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
-		"size": strconv.Itoa(m.Size), "mean": list(m.Mean), "std": list(m.Std),
+		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)), // [] of pairs, not null
 		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
 		"seed": strconv.FormatUint(m.Seed, 10),
 	}
@@ -207,8 +226,26 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	if err != nil {
 		return err
 	}
+	if meta["side"] != "" {
+		return m.decodeSide(meta["side"])
+	}
 	if in := m.Encoder.Input.Shape; len(in) != 3 || in[0] != m.Size || in[1] != m.Size || in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
 		return fmt.Errorf("its metadata is contradictory: input %v, mean %v, std %v, size %d", in, m.Mean, m.Std, m.Size)
+	}
+	return nil
+}
+
+// decodeSide reads the side of pairs that a model is for.
+func (m *Meta) decodeSide(text string) error {
+	m.Side = new(pairs.Side)
+	if err := yaml.Unmarshal([]byte(text), m.Side); err != nil {
+		return fmt.Errorf("its metadata has side %q: %w", text, err)
+	}
+	if err := m.Side.Check(); err != nil {
+		return fmt.Errorf("its metadata is contradictory: %w", err)
+	}
+	if !m.Side.Resolved() || !slices.Equal(m.Side.Shape(), m.Encoder.Input.Shape) {
+		return fmt.Errorf("its metadata is contradictory: input %v of %s", m.Encoder.Input.Shape, m.Side)
 	}
 	return nil
 }

@@ -93,6 +93,27 @@ type Scores struct {
 	RandomInitLinear *float64 `json:"random_init_linear"`
 }
 
+// Recall says how often the items of one side of the pairs held out have their
+// partner among the 1, 5 or 10 nearest of the other side, as shares from 0 to 1,
+// and what chance would give.
+type Recall struct {
+	R1       float64 `json:"r1"`
+	R5       float64 `json:"r5"`
+	R10      float64 `json:"r10"`
+	Chance1  float64 `json:"chance_r1"`
+	Chance5  float64 `json:"chance_r5"`
+	Chance10 float64 `json:"chance_r10"`
+	Median   float64 `json:"median_rank"` // of the partner, from 1
+	Queries  int     `json:"queries"`
+	Gallery  int     `json:"gallery"` // items to choose from
+}
+
+// Retrieval is recall both ways.
+type Retrieval struct {
+	AToB Recall `json:"a_to_b"`
+	BToA Recall `json:"b_to_a"`
+}
+
 // Summary is what came of a run. Loss and terms are means over the last
 // epoch.
 type Summary struct {
@@ -111,6 +132,8 @@ type Summary struct {
 
 	Scores          // of the encoder, or of the first branch's
 	BranchB *Scores `json:"branch_b,omitempty"` // of the second branch, if it has an encoder of its own
+
+	Retrieval *Retrieval `json:"retrieval,omitempty"` // of pairs
 
 	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
 	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data

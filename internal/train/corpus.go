@@ -30,6 +30,7 @@ type corpus interface {
 	// labels, and forgets the labels then; empty if they can or have none.
 	unscored() string
 
+	notes() []string              // what else the scan found, for people
 	name() string                 // for people
 	views(c recipe.Config) string // what a view is, for people
 	kind() string                 // of items, plural
@@ -44,7 +45,12 @@ type corpus interface {
 	inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input)
 }
 
-func newCorpus(c recipe.Config) corpus { return new(images) }
+func newCorpus(c recipe.Config) corpus {
+	if c.Pairs != nil {
+		return new(pairing)
+	}
+	return new(images)
+}
 
 // spread returns the indices of most good items of n (0: all), spread evenly.
 func spread(n, most int, good func(item int) bool) []int {

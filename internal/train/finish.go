@@ -36,6 +36,13 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 			return nil, err
 		}
 	}
+	if err := r.retrieve(ctx, s); ctx.Err() != nil {
+		return nil, r.interrupt()
+	} else if err != nil {
+		if err := r.warn("the encoders are trained and saved, but retrieval failed: %s", err); err != nil {
+			return nil, err
+		}
+	}
 	s.Seconds = r.clock.elapsed()
 	s.PeakRSSMiB = host.PeakRSS()
 	s.Finished = time.Now().UTC().Round(time.Second)

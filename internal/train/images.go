@@ -39,6 +39,8 @@ func (s *images) name() string { return s.trainData.Name }
 func (s *images) kind() string { return "images" }
 func (s *images) len() int     { return len(s.trainData.Items) }
 
+func (s *images) notes() []string { return nil }
+
 func (s *images) scored() int {
 	if s.testData == nil {
 		return 0

@@ -27,7 +27,8 @@ type Plan struct {
 	Done    int    // steps of it that a checkpoint already holds
 	Batch   int    // images in a step
 	Dataset string
-	Images  int // that it trains on
+	Images  int    // that it trains on
+	Kind    string // of them: images or pairs
 }
 
 // Silent is a Reporter that says nothing.

@@ -9,7 +9,9 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/method"
 	"vicreg/internal/nn"
+	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 )
 
@@ -113,12 +115,20 @@ func (r *run) saveModel() error {
 	c := r.config
 	for i, b := range r.method.Branches() {
 		meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
-			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
+			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
 		if err := pretrained.Save(r.file(runlog.ModelFiles[i]), meta, b.Encoder, b.Expander); err != nil {
 			return fmt.Errorf("%w; %s", err, r.lastGood())
 		}
 	}
 	return nil
+}
+
+// sideOf returns the side of pairs that a branch reads, nil of images.
+func sideOf(c recipe.Config, branch int) *pairs.Side {
+	if c.Pairs == nil {
+		return nil
+	}
+	return &c.Sides()[branch]
 }
 
 func (r *run) file(name string) string { return filepath.Join(r.folder, name) }

@@ -197,6 +197,8 @@ func (r *run) position() (resumed bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
+	case at.Config != config && (len(r.config.InputOf(0).Shape) == 0 || len(r.config.InputOf(1).Shape) == 0):
+		return false, fmt.Errorf("%s no longer says what a view is, as it did when the checkpoint was written; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 	case at.Config != config:
 		if err := r.build(); err != nil {
 			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
@@ -265,6 +267,11 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
+	for _, note := range r.corpus.notes() {
+		if err := r.warn("%s", note); err != nil {
+			return err
+		}
+	}
 	if missing := method.Precision(r.config).Missing(); missing != "" {
 		if err := r.warn("%s", missing); err != nil {
 			return err
@@ -297,7 +304,7 @@ func (r *run) plan() Plan {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps)
 	}
 	return Plan{Folder: r.folder, About: about, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
-		Batch: c.Batch, Dataset: r.corpus.name(), Images: n}
+		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind()}
 }
 
 // encoderName is what people call an encoder.

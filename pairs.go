@@ -1,0 +1,230 @@
+package vicreg
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"vicreg/internal/eval"
+	"vicreg/internal/kernel"
+	"vicreg/internal/pairs"
+	"vicreg/internal/parallel"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+// PairData says which rows of which manifest to take. What is left empty is as
+// in the run.
+type PairData struct {
+	Manifest     string
+	Label, Split string   // columns
+	Holdout      *float64 // share kept for scoring where there is no split column
+	Limit        int      // take this many training rows, spread evenly; 0: all
+}
+
+// Retrieval is how well the pairs held out find each other, both ways.
+type Retrieval = runlog.Retrieval
+
+// Paired reports whether the model reads a side of pairs instead of images, and
+// which, as type=column.
+func (m *Model) Paired() (side string, ok bool) {
+	if m.file.Side == nil {
+		return "", false
+	}
+	return m.file.Side.String(), true
+}
+
+// errImages says that a model is not one of images.
+func (m *Model) errImages() error {
+	if side, ok := m.Paired(); ok {
+		return fmt.Errorf("%s was trained on pairs and reads %s, not images; name a manifest (--pairs)", m.file.Path, side)
+	}
+	return nil
+}
+
+// rows are what a model's side is taken of.
+type rows struct {
+	train, test *pairs.Source // test is nil if nothing is held out
+	side        int           // the model's
+	name        string
+	bad         []string
+}
+
+// purpose is what rows are for.
+type purpose int
+
+const (
+	toEmbed    purpose = iota // the model's side of all
+	toScore                   // the model's side of those trained on and of those held out
+	toRetrieve                // both sides of those held out
+)
+
+// open reads the rows that d names. What the run held out of its own manifest is
+// held out again.
+func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (*rows, error) {
+	if m.file.Side == nil {
+		return nil, fmt.Errorf("%s was trained on images, not on pairs", m.file.Path)
+	}
+	o := pairs.Options{Label: d.Label, Split: d.Split, Limit: d.Limit}
+	sides, r := []pairs.Side{*m.file.Side}, &rows{}
+	c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.file.Path), runlog.ConfigFile))
+	switch {
+	case err == nil && c.Pairs != nil:
+		d.Manifest = cmp.Or(d.Manifest, c.Data.Source)
+		own := d.Manifest
+		if abs, err := filepath.Abs(own); err == nil {
+			own = abs
+		}
+		if own == c.Data.Source {
+			o.Label, o.Split = cmp.Or(d.Label, c.Pairs.Label), cmp.Or(d.Split, c.Pairs.Split)
+			o.Holdout, o.Limit = c.Data.Holdout, cmp.Or(d.Limit, c.Data.Limit)
+		} else if to == toScore {
+			o.Holdout = c.Data.Holdout
+		}
+		if to == toRetrieve || to == toScore && own == c.Data.Source { // rows of the same file are held out together
+			sides, r.side = c.Sides(), m.file.Branch
+		}
+	case to == toRetrieve || d.Manifest == "":
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%s lies in no folder of a run on pairs, so the other side and the manifest are not known", m.file.Path)
+		}
+		return nil, err
+	}
+	if d.Holdout != nil {
+		o.Holdout = *d.Holdout
+	}
+	if to == toEmbed {
+		o.Split, o.Holdout, o.Limit = "", 0, d.Limit
+	}
+	train, test, err := pairs.Open(d.Manifest, sides, o)
+	if err != nil {
+		return nil, err
+	}
+	r.name = train.Name
+	for _, part := range []struct {
+		data *pairs.Data
+		to   **pairs.Source
+	}{{train, &r.train}, {test, &r.test}} {
+		if part.data == nil {
+			continue
+		}
+		s := pairs.NewSource(part.data, sides, 0)
+		found, err := s.Scan(ctx, pairs.ScanOptions{Workers: workers})
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range found.Bad {
+			r.bad = append(r.bad, b.Err.Error())
+		}
+		*part.to = s
+	}
+	return r, nil
+}
+
+// EmbedPairs embeds the model's side of every row, in the manifest's order.
+func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Embeddings, error) {
+	e := m.embedder(o.Batch, o.Workers)
+	e.Progress = o.Progress
+	switch o.Layer {
+	case "", "representation":
+	case "embedding":
+		e.Expander = m.file.Expander
+	default:
+		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
+	}
+	precision, err := kernel.ParsePrecision(o.Precision)
+	if err != nil {
+		return nil, err
+	}
+	m.file.Encoder.SetPrecision(precision)
+	defer m.file.Encoder.SetPrecision(kernel.Float32)
+	parallel.SetWorkers(o.Threads)
+	r, err := m.open(ctx, d, toEmbed, o.Workers)
+	if err != nil {
+		return nil, err
+	}
+	in := e.Pairs(r.train, r.side, nil)
+	x, err := e.Embed(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad}
+	for i := range in.Items {
+		out.Names = append(out.Names, r.train.Data().ItemName(i, r.side))
+	}
+	return out, nil
+}
+
+// EvaluatePairs is Evaluate on the model's side of labelled rows.
+func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*Scores, error) {
+	parallel.SetWorkers(o.Threads)
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	o.Progress("looking at the pairs")
+	r, err := m.open(ctx, d, toScore, o.Workers)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.train.Data().Classes == nil:
+		return nil, fmt.Errorf("%s: scoring needs labels: name the column of classes (--label)", r.name)
+	case r.test == nil:
+		return nil, fmt.Errorf("%s has no rows to score on: name a column that says train or test (--split), or hold out a share (--holdout)", r.name)
+	}
+	untrained, err := m.file.Untrained()
+	if err != nil {
+		return nil, err
+	}
+	e := m.embedder(0, o.Workers)
+	s, err := e.Score(ctx, untrained, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return scores(r.name, s, r.bad), nil
+}
+
+// Retrieve tells how well the rows held out of a run on pairs find their
+// partners, by the cosine of embeddings; of a manifest of which none are held
+// out, all rows. It also returns the rows that could not be used.
+func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieval, []string, error) {
+	a, err := Open(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := OpenBranch(filepath.Dir(a.file.Path), "b")
+	if _, missing := os.Stat(filepath.Join(filepath.Dir(a.file.Path), runlog.ModelFiles[1])); errors.Is(missing, os.ErrNotExist) {
+		b, err = a, nil // both sides went through the same weights
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	parallel.SetWorkers(o.Threads)
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	o.Progress("looking at the pairs")
+	r, err := a.open(ctx, d, toRetrieve, o.Workers)
+	if err != nil {
+		return nil, nil, err
+	}
+	source := r.test
+	if source == nil {
+		source = r.train
+	}
+	items := make([]int, len(source.Data().Rows))
+	for i := range items {
+		items[i] = i
+	}
+	var sides [2]*pretrained.Embedder
+	for i, m := range []*Model{a, b} {
+		sides[i] = m.embedder(0, o.Workers)
+		sides[i].Expander = m.file.Expander
+	}
+	o.Progress("retrieval")
+	found, err := pretrained.Retrieve(ctx, sides, source, items)
+	return found, r.bad, err
+}

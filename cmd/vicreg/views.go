@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -62,9 +63,8 @@ func viewsWork(data string, size, workers int) (func() error, int, int, error) {
 	steps := batch.Steps(len(d.Items), n)
 	// As torchvision is used with ImageNet.
 	mean, std := []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
-	const endless = 1 << 40
 	loader, err := batch.NewSource(d, batch.SourceOptions{Channels: 3, Cache: -1}).Train(batch.Config{
-		Order: batch.Order{Seed: 1, Epochs: endless}, Views: []batch.View{{View: views[0], Size: size}, {View: views[1], Size: size}},
+		Order: batch.Order{Seed: 1, Epochs: math.MaxInt32}, Views: []batch.View{{View: views[0], Size: size}, {View: views[1], Size: size}},
 		Batch: n, Mean: mean, Std: std, Workers: workers})
 	if err != nil {
 		return nil, 0, 0, err

@@ -109,7 +109,7 @@ func TestIDXErrors(t *testing.T) {
 		{"cut gzip", map[string][]byte{images + ".gz": zipped[:len(zipped)-12]}, "cut short"},
 		{"damaged gzip", map[string][]byte{images + ".gz": append([]byte{0x1f, 0x8b, 9}, good...)}, "broken gzip"},
 		{"lying header", map[string][]byte{images: idx([]int{1 << 30, 1 << 2, 1 << 2}, count(100))}, "should hold 1073741824 images and holds 6"},
-		{"absurd header", map[string][]byte{images: idx([]int{1 << 31, 1 << 31, 1 << 31}, nil)}, "claims more than 64 GiB"},
+		{"absurd header", map[string][]byte{images: idx([]int{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, nil)}, "claims more than 64 GiB"},
 		{"header alone", map[string][]byte{images: good[:9]}, "cut short"},
 		{"nothing in it", map[string][]byte{images: nil}, "cut short"},
 		{"no images", map[string][]byte{images: idx([]int{0, 2, 5}, nil)}, "holds no images"},

@@ -165,12 +165,19 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 	for i := range b.Items {
 		b.Items[i] = i
 	}
-	lr, branches, forward := c.PeakLR(), m.Branches(), 0
+	lr, branches, forward, target := c.PeakLR(), m.Branches(), 0, 0
 	for i, crop := range c.Crops() {
 		x := view(c, crop.Size, uint64(i+1))
 		b.Views = append(b.Views, x)
 		branch := branches[min(i, len(branches)-1)]
-		forward += branch.Encoder.Flops(x.Shape...) + branch.Expander.Flops(c.Batch)
+		once := branch.Encoder.Flops(x.Shape...) + branch.Expander.Flops(c.Batch)
+		if c.Momentum.Use {
+			target += once // which goes forward alone
+		}
+		if branch.Predictor != nil {
+			once += branch.Predictor.Flops(c.Batch)
+		}
+		forward += once
 	}
 	m.StartEpoch(0)
 	steps := 0
@@ -182,7 +189,7 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 		steps++
 		m.AfterStep(steps, benchTotal)
 		return nil
-	}, c.Batch, 3*forward + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
+	}, c.Batch, 3*forward + target + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
 }
 
 func embedWork(c recipe.Config) (func() error, int, int, error) {

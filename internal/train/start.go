@@ -297,6 +297,9 @@ func (r *run) plan() Plan {
 	for i, b := range r.method.Branches() {
 		about += fmt.Sprintf("\nnetwork  %s, %.2f million parameters, %d features; expander %s, %.2f million",
 			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(), c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
+		if b.Predictor != nil {
+			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
+		}
 	}
 	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s, %s", r.folder, c.Method,
 		count(c.Epochs, "epoch"), count(r.steps, "step"), c.Batch, r.corpus.kind(), count(parallel.Workers(), "thread"))

@@ -68,8 +68,8 @@ func (m *Model) Info() Info {
 
 // embedder returns the model at work on batches of at most n images.
 func (m *Model) embedder(n, workers int) *pretrained.Embedder {
-	if n <= 0 {
-		n = 256
+	if n <= 0 { // activations of more large images would not be reused while they are cached
+		n = min(256, max(16, 1<<20/(m.file.Size*m.file.Size)))
 	}
 	return &pretrained.Embedder{Encoder: m.file.Encoder, Size: m.file.Size, Mean: m.file.Mean, Std: m.file.Std, Batch: n, Workers: workers}
 }
@@ -135,7 +135,7 @@ type Embeddings struct {
 // EmbedOptions say what EmbedData computes and how.
 type EmbedOptions struct {
 	Layer            string // representation (the default) or embedding
-	Batch            int    // images at once; 0: 256
+	Batch            int    // images at once; 0: from 16 to 256, as their size is
 	Precision        string // of products in the encoder: float32 (the default) or bf16, see Config
 	Threads, Workers int    // that compute, and that decode; 0: one for each processor
 	Progress         func(done, total int)

@@ -32,11 +32,16 @@ func newPretrain() *cobra.Command {
 func pretrainCommand() (*cobra.Command, *pretrainFlags, *configFlags) {
 	cmd := &cobra.Command{
 		Use:   "pretrain",
-		Short: "Train an encoder on unlabelled images and score it",
+		Short: "Train an encoder on unlabelled images or pairs and score it",
 		Long: `Trains an encoder, with VICReg or with another --method, and writes a run folder:
 config.yaml (everything the run is), metrics.jsonl, summary.json,
 model.safetensors and the checkpoint. Labels are never needed to train; where the
 data has some, they score the encoder.
+
+With --pairs, --a and --b it learns from a table of pairs whose sides are of
+different kinds, each with an encoder of its own: an image and its caption, a
+waveform and its spectrogram, a sensor's series and a row of numbers. Files are
+named relative to the table. Rows held out score retrieval, both ways.
 
 Without flags it trains the recipe quick on the built-in sample. A recipe is the
 start, --config lays a file over it, and the other flags lay single values over
@@ -49,6 +54,9 @@ a second one leaves at once. A run that was stopped in any way goes on with
   vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos
   vicreg pretrain --recipe cifar --data cifar-10-batches-bin
   vicreg pretrain --method simsiam --predictor none --add-variance 1 --add-covariance 0.04
+  vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
+  vicreg pretrain --pairs calls.csv --a waveform=wav --b spectrogram=wav --label caller
+  vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,load,rpm
   vicreg pretrain --resume runs/photos`,
 		Args: noArgs,
 	}

@@ -141,8 +141,8 @@ type EmbedOptions struct {
 	Progress         func(done, total int)
 }
 
-// EmbedData embeds every image of a data set; of one with a train and a test
-// part, both, in this order.
+// EmbedData embeds every image of a data set, labelled or not; of one with parts,
+// those of the training part first.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
@@ -162,12 +162,9 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	}
 	m.file.Encoder.SetPrecision(precision)
 	defer m.file.Encoder.SetPrecision(kernel.Float32)
-	all, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels})
+	all, err := dataset.OpenAll(d.Source, dataset.Options{Labels: d.Labels})
 	if err != nil {
 		return nil, err
-	}
-	if test != nil {
-		all.Items = append(all.Items, test.Items...)
 	}
 	all.Limit(d.Limit)
 	parallel.SetWorkers(o.Threads)

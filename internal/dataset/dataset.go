@@ -64,18 +64,15 @@ type Options struct {
 	// are spread evenly over the class: at least one of each class of two or
 	// more, and never the whole class.
 	Holdout float64
+
+	every bool // list also the parts of a folder that neither train nor score
 }
 
 // Open reads the list of images that spec names. test is nil unless train and
 // test both have labels.
 func Open(spec string, o Options) (train, test *Dataset, err error) {
-	switch o.Labels {
-	case "", "auto", "folders", "none":
-	default:
-		return nil, nil, fmt.Errorf("labels %q: must be auto, folders or none", o.Labels)
-	}
-	if !(o.Holdout >= 0 && o.Holdout < 1) {
-		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
+	if err := o.check(); err != nil {
+		return nil, nil, err
 	}
 	train, test, err = open(spec, o)
 	if err != nil {
@@ -89,6 +86,38 @@ func Open(spec string, o Options) (train, test *Dataset, err error) {
 		train, test = train.split(o.Holdout)
 	}
 	return train, test, nil
+}
+
+// OpenAll reads the list of all images that spec names: the training part, then
+// the others, whether they have labels or not. Nothing is held out.
+func OpenAll(spec string, o Options) (*Dataset, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.every = true
+	all, test, err := open(spec, o)
+	if err != nil {
+		return nil, err
+	}
+	if test != nil {
+		all.Items = append(all.Items, test.Items...)
+	}
+	if o.Labels == "none" || all.Classes == nil {
+		all.forgetLabels()
+	}
+	return all, nil
+}
+
+func (o Options) check() error {
+	switch o.Labels {
+	case "", "auto", "folders", "none":
+	default:
+		return fmt.Errorf("labels %q: must be auto, folders or none", o.Labels)
+	}
+	if !(o.Holdout >= 0 && o.Holdout < 1) {
+		return fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
+	}
+	return nil
 }
 
 // open is Open before labels are forgotten or images held out.
@@ -119,6 +148,12 @@ func open(spec string, o Options) (train, test *Dataset, err error) {
 	switch strings.ToLower(spec) {
 	case "fashion-mnist", "fashionmnist":
 		return nil, nil, fmt.Errorf("%s: not found in %s; install it (apt-get install dataset-fashion-mnist), or give the path of a folder that holds its four files", spec, debianFolder)
+	case "cifar10", "cifar-10", "cifar100", "cifar-100":
+		archive := "cifar-10-binary.tar.gz"
+		if strings.HasSuffix(spec, "100") {
+			archive = "cifar-100-binary.tar.gz"
+		}
+		return nil, nil, fmt.Errorf("%s: no folder of that name here; fetch https://www.cs.toronto.edu/~kriz/%s, unpack it into a folder %[1]s here (mkdir %[1]s; tar -xzf %[2]s -C %[1]s), or give the path of the folder it was unpacked in", spec, archive)
 	case "mnist":
 		return nil, nil, errors.New("mnist: no folder of that name here; put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two t10k files into one and give its path")
 	}

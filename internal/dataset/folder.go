@@ -22,6 +22,36 @@ func openImages(root string, o Options) (train, test *Dataset, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	train, test, err = openParts(root, splits, o)
+	if err != nil || !o.every || splits.train == "" {
+		return train, test, err
+	}
+	last := train
+	if test != nil {
+		last = test
+	}
+	for _, dir := range splits.test {
+		if test != nil && strings.HasPrefix(test.Items[0].Name, dir+"/") {
+			continue // lists them already
+		}
+		files, err := listImages(root, dir)
+		if errors.As(err, new(noImages)) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		rest, err := label(root, dir, files, false, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		last.Items = append(last.Items, rest.Items...)
+	}
+	return train, test, nil
+}
+
+// openParts lists the parts that train and score.
+func openParts(root string, splits splits, o Options) (train, test *Dataset, err error) {
 	if splits.train == "" {
 		files, err := listImages(root, "")
 		if err != nil {

@@ -230,6 +230,14 @@ func writeBad(out io.Writer, bad []string) {
 	}
 }
 
+// counted says how many of what there are.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found

@@ -146,3 +146,24 @@ func float32Bytes(v []float32) []byte {
 	}
 	return b.Bytes()
 }
+
+// Without what keeps it from collapsing a method collapses, and that is named,
+// though its loss sees unit rows alone; with variance and covariance on top it
+// does not (paper, table 4).
+func TestCollapseOfUnitRows(t *testing.T) {
+	for _, reg := range []recipe.Regularize{{}, {Variance: 5, Covariance: 5}} {
+		c := methodConfig(t, "simsiam")
+		c.Heads.StopGradient, c.Heads.Predictor, c.Heads.Norm = false, recipe.None, false
+		c.Regularize = reg
+		c.Epochs, c.Warmup, c.Optimizer.BaseLR = 20, 0, 0.5
+		b := &breaker{}
+		s, err := pretrain(c, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%v: std %v, correlation %v, rank %v", reg, s.EmbeddingStd, s.Correlation, s.Rank)
+		if said := strings.Contains(strings.Join(b.warnings, " "), "collapsed"); s.Collapsed == reg.On() || !said && !reg.On() {
+			t.Errorf("%v: std %v, correlation %v, rank %v, collapsed %v, warnings %q", reg, s.EmbeddingStd, s.Correlation, s.Rank, s.Collapsed, b.warnings)
+		}
+	}
+}

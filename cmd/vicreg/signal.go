@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"vicreg/internal/durable"
 )
 
 // interruptible returns a context that ends at the first SIGINT or SIGTERM. A
@@ -18,6 +20,7 @@ func interruptible(parent context.Context) (context.Context, func()) {
 		<-signals
 		cancel()
 		<-signals
+		durable.Abandon()
 		fmt.Fprintln(os.Stderr, "\nvicreg: left at once")
 		os.Exit(exitStopped)
 	}()

@@ -51,3 +51,52 @@ func TestSecondSignalLeavesAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nor does embedding leave behind what it had begun to write.
+func TestSecondSignalLeavesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeImages(filepath.Join(dir, "photos"), 64); err != nil {
+		t.Fatal(err)
+	}
+	command := func(args ...string) (*exec.Cmd, *strings.Builder) {
+		cmd := exec.Command("vicreg", args...)
+		var stderr strings.Builder
+		cmd.Dir, cmd.Stderr = dir, &stderr
+		return cmd, &stderr
+	}
+	if cmd, stderr := command("pretrain", "--data", "photos", "--out", "run", "--quiet",
+		"--width", "24", "--size", "128", "--batch", "4", "--limit", "4", "--epochs", "1"); cmd.Run() != nil {
+		t.Fatal(stderr)
+	}
+	cmd, stderr := command("embed", "run", "--data", "photos", "--out", "e.npy", "--batch", "64", "--threads", "1") // one batch of seconds
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begun := func() []string {
+		names, err := filepath.Glob(filepath.Join(dir, ".e.npy.*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	for range 1000 {
+		if len(begun()) > 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // into the batch
+	for range 2 {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitStopped || !strings.HasSuffix(stderr.String(), "vicreg: left at once\n") {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
+	if left := begun(); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // File is the new contents of a path, in a file beside it whose name begins with
@@ -27,11 +28,25 @@ func Create(path string) (*File, error) {
 		f, err := os.OpenFile(prefix+strconv.FormatUint(rand.Uint64(), 36), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 		switch {
 		case err == nil:
-			return &File{File: f, path: path}, nil
+			file := &File{File: f, path: path}
+			begun.Store(file, nil)
+			return file, nil
 		case !errors.Is(err, fs.ErrExist):
 			return nil, Reason(err)
 		}
 	}
+}
+
+// begun are the files neither committed nor discarded.
+var begun sync.Map // of *File
+
+// Abandon removes the new contents of every path that is being written, by any
+// goroutine, for a process that is about to leave. What stands at the paths stays.
+func Abandon() {
+	begun.Range(func(file, _ any) bool {
+		os.Remove(file.(*File).Name())
+		return true
+	})
 }
 
 // Commit brings what was written to the disk and puts it in place.
@@ -48,6 +63,7 @@ func (f *File) Commit() error {
 		return Reason(err)
 	}
 	f.done = true
+	begun.Delete(f)
 	return Reason(syncDir(filepath.Dir(f.path)))
 }
 
@@ -59,6 +75,7 @@ func (f *File) Discard() {
 	f.done = true
 	f.Close()
 	os.Remove(f.Name())
+	begun.Delete(f)
 }
 
 // WriteFile puts data in place of what stands at path. Its error does not name

@@ -40,7 +40,7 @@ func Check(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	return method.Check(c, 0)
+	return method.Check(c, method.Data{})
 }
 
 // What a run reports while it goes and when it has ended.

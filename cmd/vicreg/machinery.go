@@ -10,7 +10,7 @@ import (
 // method binds the flags of the method and of its machinery.
 func (f *configFlags) method() {
 	s, i, x, b := f.flags.String, f.flags.Int, f.flags.Float64, f.flags.Bool
-	bind(f, s, "method", "`system` to train with: "+strings.Join(vicreg.Methods(), ", ")+"; its own heads, views and optimizer are laid over the recipe", func(c *recipe.Config) *string { return &c.Method })
+	bind(f, s, "method", "`system` to train with: "+strings.Join(vicreg.Methods(), ", ")+"; or supervised, a baseline that learns from labels; its own heads, views and optimizer are laid over the recipe", func(c *recipe.Config) *string { return &c.Method })
 	bind(f, b, "expander-norm", "batch normalisation in the expander", func(c *recipe.Config) *bool { return &c.Heads.Norm })
 	bind(f, s, "predictor", "`widths` of the predictor's hidden layers, such as 512, or none", func(c *recipe.Config) *string { return &c.Heads.Predictor })
 	bind(f, b, "stop-gradient", "take what is predicted as a constant", func(c *recipe.Config) *bool { return &c.Heads.StopGradient })

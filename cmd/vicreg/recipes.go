@@ -69,5 +69,13 @@ func listRecipes() error {
 		}
 		fmt.Fprintf(w, "%s\t%s\n", name, m.Title)
 	}
+	m, err := recipe.MachineryOf(recipe.Supervised)
+	if err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s\t%s; it learns from labels, and is none of the methods above\n", recipe.Supervised, m.Title)
 	return w.Flush()
 }

@@ -58,8 +58,10 @@ type Method interface {
 
 // Data is what a method may need to know of the data.
 type Data struct {
-	Items int // to train on
-	Steps int // of an epoch
+	Items   int   // to train on; 0: not known yet
+	Steps   int   // of an epoch
+	Labels  []int // of each item; -1: none
+	Classes int   // 0: there are no labels
 }
 
 // builder makes a method, and says before what is wrong with a configuration
@@ -83,29 +85,71 @@ var builders = map[string]builder{
 	"deepcluster":  {newDeepCluster, checkDeepCluster},
 }
 
-// Names returns the methods there are.
+// baselines have one for every method that learns from labels.
+var baselines = map[string]builder{
+	recipe.Supervised: {newSupervised, nil},
+}
+
+// Names returns the self-supervised methods there are.
 func Names() []string { return slices.Sorted(maps.Keys(builders)) }
 
-// Check says what is wrong with a valid configuration for its method and so
-// many items to train on (0: not known yet).
-func Check(c recipe.Config, items int) error {
-	b, ok := builders[c.Method]
-	if !ok {
-		return fmt.Errorf("unknown method %q; known: %s", c.Method, strings.Join(Names(), ", "))
+// builderOf returns that of a method, and whether it needs labels.
+func builderOf(method string) (b builder, labels bool, err error) {
+	if b, ok := builders[method]; ok {
+		return b, false, nil
+	}
+	if b, ok := baselines[method]; ok {
+		return b, true, nil
+	}
+	return b, false, fmt.Errorf("unknown method %q; known: %s; and %s", method, strings.Join(Names(), ", "), recipe.Supervised)
+}
+
+// Check says what is wrong with a valid configuration for its method and the
+// data to train on.
+func Check(c recipe.Config, d Data) error {
+	b, labels, err := builderOf(c.Method)
+	if err != nil {
+		return err
+	}
+	if labels && d.Items > 0 && !distinctLabels(d.Labels) {
+		return fmt.Errorf("method %s learns from labels of two or more classes, which %s has not; put the images of each class into a folder of its own, or name the column of a manifest's classes with label", c.Method, c.Data.Source)
 	}
 	if b.check == nil {
 		return nil
 	}
-	return b.check(c, items)
+	return b.check(c, d.Items)
 }
 
-// New builds the method of a configuration, whose channels must be known, with
-// its networks as the seed initialises them.
+// distinctLabels says whether there are two different labels.
+func distinctLabels(labels []int) bool {
+	first := -1
+	for _, l := range labels {
+		switch {
+		case l < 0 || l == first:
+		case first < 0:
+			first = l
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// Complete fills in what the method of a configuration takes from the data.
+func Complete(c *recipe.Config, d Data) {
+	if _, labels, err := builderOf(c.Method); err == nil && labels {
+		completeSupervised(c, d)
+	}
+}
+
+// New builds the method of a configuration, which Complete has seen and whose
+// channels must be known, with its networks as the seed initialises them.
 func New(c recipe.Config, d Data) (Method, error) {
-	if err := Check(c, d.Items); err != nil {
+	if err := Check(c, d); err != nil {
 		return nil, err
 	}
-	return builders[c.Method].build(c, d)
+	b, _, _ := builderOf(c.Method)
+	return b.build(c, d)
 }
 
 // plain is what most methods share: no state, nothing before or after a step.

@@ -35,13 +35,26 @@ func config(t testing.TB, name string) recipe.Config {
 		c.Prototypes.Counts[i] = 6 + i
 	}
 	c.Whitening.Size = min(c.Whitening.Size, rows)
-	if err := errors.Join(c.Validate(), Check(c, data.Items)); err != nil {
+	Complete(&c, data)
+	if err := errors.Join(c.Validate(), Check(c, data)); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-var data = Data{Items: 4 * rows, Steps: 4}
+var data = Data{Items: 4 * rows, Steps: 4, Labels: labels(), Classes: 8}
+
+// labels of all items, some of which have none.
+func labels() []int {
+	l := make([]int, 4*rows)
+	for i := range l {
+		l[i] = (i*5+3)%9 - 1
+	}
+	return l
+}
+
+// every names the methods, those that learn from labels too.
+func every() []string { return append(Names(), recipe.Supervised) }
 
 func build(t testing.TB, c recipe.Config) Method {
 	t.Helper()
@@ -104,7 +117,7 @@ func TestEveryMethod(t *testing.T) {
 	if !slices.Equal(Names(), slices.Sorted(slices.Values(recipe.Methods()))) {
 		t.Errorf("methods %q, but recipes for %q", Names(), recipe.Methods())
 	}
-	for _, name := range Names() {
+	for _, name := range every() {
 		t.Run(name, func(t *testing.T) {
 			m := build(t, config(t, name))
 			seen := map[string]bool{}
@@ -227,7 +240,7 @@ func valueOf(t *testing.T, m Method, b *batch.Batch) func() float64 {
 // Everything a method computes is the same bits for any number of workers.
 func TestWorkers(t *testing.T) {
 	defer parallel.SetWorkers(0)
-	for _, name := range Names() {
+	for _, name := range every() {
 		var want []*nn.Param
 		for workers := 1; workers <= 3; workers++ {
 			parallel.SetWorkers(workers)
@@ -246,7 +259,7 @@ func TestWorkers(t *testing.T) {
 
 // What is in the arrays is all that a method goes on from.
 func TestStateIsWhole(t *testing.T) {
-	for _, name := range Names() {
+	for _, name := range every() {
 		m, resumed := build(t, config(t, name)), build(t, config(t, name))
 		epoch(t, m, 0)
 		m.StartEpoch(1)

@@ -21,6 +21,7 @@ import (
 //	redundancy        Barlow Twins' constants
 //	whitening         W-MSE's
 //	many-views        more than two
+//	labels            what it learns from
 type Machinery struct {
 	Title  string
 	Uses   []string
@@ -41,7 +42,11 @@ type methodFile struct {
 	Large  yaml.Node // over those of large images
 }
 
-// Methods returns the names of the methods, VICReg first.
+// Supervised is the method that learns from labels: a baseline, and not one of
+// Methods.
+const Supervised = "supervised"
+
+// Methods returns the names of the self-supervised methods, VICReg first.
 func Methods() []string {
 	entries, err := files.ReadDir("methods")
 	if err != nil {
@@ -49,7 +54,7 @@ func Methods() []string {
 	}
 	names := []string{base().Method}
 	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), ".yaml"); name != names[0] {
+		if name := strings.TrimSuffix(e.Name(), ".yaml"); name != names[0] && name != Supervised {
 			names = append(names, name)
 		}
 	}
@@ -62,10 +67,13 @@ func MachineryOf(method string) (Machinery, error) {
 	return Machinery{f.Title, f.Uses, f.Shared}, err
 }
 
+// known names everything that a configuration's method may be.
+func known() []string { return append(Methods(), Supervised) }
+
 func readMethod(name string) (f methodFile, err error) {
 	raw, err := files.ReadFile("methods/" + name + ".yaml")
 	if err != nil {
-		return f, fmt.Errorf("unknown method %q; known: %s", name, strings.Join(Methods(), ", "))
+		return f, fmt.Errorf("unknown method %q; known: %s", name, strings.Join(known(), ", "))
 	}
 	err = yaml.Unmarshal(raw, &f)
 	return f, err

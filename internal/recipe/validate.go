@@ -81,7 +81,7 @@ func (c *Config) validateNames() error {
 		what, got string
 		known     []string
 	}{
-		{"method", c.Method, Methods()},
+		{"method", c.Method, known()},
 		{"branches", c.Branches, sharings},
 		{"stem", c.Encoder.Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},

@@ -37,6 +37,10 @@ type corpus interface {
 	len() int                     // items to train on
 	scored() int                  // items to score on; 0: there are none, or no labels
 
+	// labels returns the label of each item to train on, -1 for none, and how many
+	// classes there are; 0: no labels.
+	labels() (labels []int, classes int)
+
 	// batches starts making batches for training.
 	batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
 

@@ -41,6 +41,10 @@ func (s *images) len() int     { return len(s.trainData.Items) }
 
 func (s *images) notes() []string { return nil }
 
+func (s *images) labels() ([]int, int) {
+	return s.trainData.Labels(), len(s.trainData.Classes)
+}
+
 func (s *images) scored() int {
 	if s.testData == nil {
 		return 0

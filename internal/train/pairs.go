@@ -19,13 +19,13 @@ type pairing struct {
 	trainData, testData     *pairs.Data // testData is nil if nothing is held out
 	trainSource, testSource *pairs.Source
 	found                   []string // notes of the scan
-	labels                  bool
+	labelled                bool
 }
 
 func (s *pairing) list(c recipe.Config) (err error) {
 	p, d := c.Pairs, c.Data
 	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(), pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit})
-	s.labels = p.Label != ""
+	s.labelled = p.Label != ""
 	return err
 }
 
@@ -42,8 +42,12 @@ func (s *pairing) kind() string    { return "pairs" }
 func (s *pairing) len() int        { return len(s.trainData.Rows) }
 func (s *pairing) notes() []string { return s.found }
 
+func (s *pairing) labels() ([]int, int) {
+	return s.trainData.Labels(), len(s.trainData.Classes)
+}
+
 func (s *pairing) scored() int {
-	if s.testData == nil || !s.labels {
+	if s.testData == nil || !s.labelled {
 		return 0
 	}
 	return len(s.testData.Rows)
@@ -52,7 +56,7 @@ func (s *pairing) scored() int {
 func (s *pairing) views(c recipe.Config) string {
 	sides := c.Sides()
 	about := fmt.Sprintf("a %s\n         b %s", sides[0].About(), sides[1].About())
-	if s.testData != nil && !s.labels {
+	if s.testData != nil && !s.labelled {
 		about += fmt.Sprintf("\n         %d pairs are kept for retrieval", len(s.testData.Rows))
 	}
 	return about
@@ -113,7 +117,7 @@ func (s *pairing) unscored() string {
 	if len(classes) > 1 {
 		return ""
 	}
-	s.labels = false
+	s.labelled = false
 	return "the training pairs are all of one class, so there will be no scores"
 }
 

@@ -179,7 +179,14 @@ func (r *run) enough() error {
 	if n < r.config.Batch {
 		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s", r.config.Batch, n, r.corpus.kind())
 	}
-	return method.Check(r.config, n)
+	return method.Check(r.config, r.data())
+}
+
+// data is what the method may know of the data.
+func (r *run) data() method.Data {
+	labels, classes := r.corpus.labels()
+	n := r.corpus.len()
+	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes}
 }
 
 // position reads where the run stands, if it has come to a checkpoint, and
@@ -229,6 +236,7 @@ func (r *run) scan(ctx context.Context) (err error) {
 	if err := r.enough(); err != nil {
 		return err
 	}
+	method.Complete(&r.config, r.data())
 	return r.writeConfig()
 }
 
@@ -237,7 +245,7 @@ func (r *run) build() (err error) {
 	c := r.config
 	n := r.corpus.len()
 	r.steps = batch.Steps(n, c.Batch)
-	if r.method, err = method.New(c, method.Data{Items: n, Steps: r.steps}); err != nil {
+	if r.method, err = method.New(c, r.data()); err != nil {
 		return err
 	}
 	if r.optimizer, err = method.NewOptimizer(c, r.method.Params()); err != nil {

@@ -192,11 +192,16 @@ type Scores struct {
 	Linear           float64
 	RandomInitKNN    float64
 	RandomInitLinear float64
+	Raw              *RawScores // if they were asked for
 	Bad              []string
 }
 
+// RawScores are those of the values that the encoder reads, without an encoder.
+type RawScores struct{ KNN, Linear float64 }
+
 // EvalOptions say how Evaluate scores.
 type EvalOptions struct {
+	Raw              bool    // score the input values themselves, too
 	K                int     // neighbours; 0: 20
 	Temperature      float64 // 0: 0.07
 	Threads, Workers int
@@ -242,14 +247,26 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	s, err := e.Score(ctx, untrained, e.Images(fit, nil), e.Images(held, nil), eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
+	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...))
+}
+
+// score evaluates an encoder, the same one untrained, and what they read if that
+// is asked for.
+func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string, fit, held pretrained.Input, o EvalOptions, bad []string) (*Scores, error) {
+	how := eval.Options{K: o.K, Temperature: o.Temperature}
+	s, err := e.Score(ctx, untrained, fit, held, how, o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	return scores(train.Name, s, append(bad, badTest...)), nil
-}
-
-func scores(name string, s pretrained.Scores, bad []string) *Scores {
-	return &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
+	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
 		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad}
+	if o.Raw {
+		o.Progress("scoring the input values")
+		raw, err := pretrained.Raw(ctx, fit, held, how)
+		if err != nil {
+			return nil, err
+		}
+		all.Raw = &RawScores{raw.KNN, raw.Linear}
+	}
+	return all, nil
 }

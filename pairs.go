@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"vicreg/internal/eval"
 	"vicreg/internal/kernel"
 	"vicreg/internal/pairs"
 	"vicreg/internal/parallel"
@@ -180,11 +179,7 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	s, err := e.Score(ctx, untrained, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), eval.Options{K: o.K, Temperature: o.Temperature}, o.Progress)
-	if err != nil {
-		return nil, err
-	}
-	return scores(r.name, s, r.bad), nil
+	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad)
 }
 
 // Retrieve tells how well the rows held out of a run on pairs find their

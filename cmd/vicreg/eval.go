@@ -22,6 +22,7 @@ another manifest with the same columns. Both are fitted on the training part of 
 scored on its test part, or on a share held out where it has none.`,
 		Example: `  vicreg eval runs/photos --data labelled/
   vicreg eval runs/photos --data labelled/ --k 5 --json
+  vicreg eval runs/photos --data labelled/ --raw            # beside the pixels themselves
   vicreg eval runs/calls --retrieval                        # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,
 		Args: oneArg("run folder"),
@@ -40,6 +41,7 @@ scored on its test part, or on a share held out where it has none.`,
 	pair.scoring()
 	var retrieval bool
 	flags.BoolVar(&retrieval, "retrieval", false, "of a run on pairs: how often the partner is among the nearest, both ways")
+	flags.BoolVar(&o.Raw, "raw", false, "score the values that the encoder reads as well: pixels, samples, mel bands")
 	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
 	branchFlag(flags, &branch)
@@ -107,14 +109,21 @@ func evalPairs(m *vicreg.Model, folder string, pair *pairFlags, config *configFl
 
 func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 	if asJSON {
-		return printJSON(map[string]any{
+		all := map[string]any{
 			"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
 			"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
 			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...),
-		})
+		}
+		if s.Raw != nil {
+			all["raw_knn"], all["raw_linear"] = s.Raw.KNN, s.Raw.Linear
+		}
+		return printJSON(all)
 	}
 	writeBad(os.Stdout, s.Bad)
 	fmt.Printf("%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
 	writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
+	if s.Raw != nil {
+		fmt.Printf("The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
+	}
 	return nil
 }

@@ -3,6 +3,7 @@ package pretrained
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"vicreg/internal/batch"
@@ -134,4 +135,50 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 		}
 	}
 	return s, nil
+}
+
+// Raw evaluates the values that an encoder reads, without one: pixels, samples,
+// whatever evaluation makes of an item.
+func Raw(ctx context.Context, train, test Input, o eval.Options) (eval.Scores, error) {
+	fit, err := train.values(ctx)
+	if err != nil {
+		return eval.Scores{}, err
+	}
+	held, err := test.values(ctx)
+	if err != nil {
+		return eval.Scores{}, err
+	}
+	return eval.Evaluate(fit, held, o)
+}
+
+// mostRaw is how many values Raw takes of a part: 2 GiB of them.
+const mostRaw = 1 << 29
+
+// values returns what is read, items × values of one.
+func (in Input) values(ctx context.Context) (eval.Set, error) {
+	loader := in.Load()
+	defer loader.Close()
+	defer context.AfterFunc(ctx, loader.Close)()
+	set := eval.Set{Labels: in.Labels}
+	for {
+		b, err := loader.Next()
+		if ctx.Err() != nil {
+			return set, ctx.Err()
+		}
+		if errors.Is(err, io.EOF) {
+			return set, nil
+		}
+		if err != nil {
+			return set, err
+		}
+		x := b.Views[0]
+		if set.X == nil {
+			set.D = len(x.Data) / x.Shape[0]
+			if in.Items*set.D > mostRaw {
+				return set, fmt.Errorf("the input values of %d items, %d each, are more than raw features are taken of (%d in all); take fewer with limit", in.Items, set.D, mostRaw)
+			}
+			set.X = make([]float32, 0, in.Items*set.D)
+		}
+		set.X = append(set.X, x.Data...)
+	}
 }

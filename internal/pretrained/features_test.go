@@ -56,3 +56,24 @@ func TestScoreTellsTrainedFromUntrained(t *testing.T) {
 		t.Errorf("of a few images: %+v, %v", s, err)
 	}
 }
+
+// The values themselves are scored as evaluation reads them: pixels of stripes
+// in two directions are told apart by a linear probe.
+func TestRaw(t *testing.T) {
+	e := &Embedder{Size: 12, Mean: []float64{0.5}, Std: []float64{0.5}, Batch: 16}
+	train, test := e.Images(source(60), nil), e.Images(source(40), []int{0, 1, 2, 3, 8})
+	s, err := Raw(t.Context(), train, test, eval.Options{})
+	if err != nil || s.Linear < 0.8 || s.Train != 60 || s.Test != 5 {
+		t.Errorf("scores %+v, %v", s, err)
+	}
+	x, err := test.values(t.Context())
+	if err != nil || x.D != 144 || len(x.X) != 5*144 {
+		t.Fatalf("%d values of width %d, %v", len(x.X), x.D, err)
+	}
+	pixels := source(40).Data().Items[3].Image.Pix
+	for i, v := range x.X[3*144 : 4*144] {
+		if want := (float32(pixels[i])/255 - 0.5) / 0.5; v-want > 1e-5 || want-v > 1e-5 {
+			t.Fatalf("pixel %d is %v, want %v", i, v, want)
+		}
+	}
+}

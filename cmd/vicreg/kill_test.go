@@ -3,29 +3,43 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
 
 // A run killed at random moments, and resumed each time, ends with the bits of
 // one that was left alone, broken images among the data or not, whatever the
-// state of its method.
+// state of its method, and whatever its branches read.
 func TestResumeAfterKill(t *testing.T) {
-	for _, method := range [][]string{
-		{"--method", "vicreg"},
-		{"--method", "moco-v2", "--queue", "24"},
-		{"--method", "deepcluster", "--prototypes", "4,5"},
+	photos := []string{"--data", "photos"}
+	pairs := func(flags ...string) []string { return append([]string{"--pairs", "p/pairs.csv"}, flags...) }
+	// Transformers have large checkpoints, which take their time.
+	seldom := []string{"--epochs", "4", "--checkpoint-every", "0.01"}
+	lines := map[string]int{"encoders": 12, "captions": 12} // of output before a kill, at most
+	for name, flags := range map[string][]string{
+		"vicreg":      append(photos, "--method", "vicreg"),
+		"moco-v2":     append(photos, "--method", "moco-v2", "--queue", "24"),
+		"deepcluster": append(photos, "--method", "deepcluster", "--prototypes", "4,5"),
+		"supervised":  append(photos, "--method", "supervised"),
+		"separate":    append(photos, "--branches", "separate"),
+		"encoders":    slices.Concat(photos, []string{"--encoder-a", "resnet18", "--encoder-b", "vit-tiny"}, seldom),
+		"captions":    slices.Concat(pairs("--a", "image=photo", "--b", "text=caption"), seldom),
+		"spectrogram": pairs("--a", "waveform=wav", "--b", "spectrogram=wav"),
+		"numbers":     pairs("--a", "series=path", "--b", "numeric=temp,load"),
+		"embeddings":  pairs("--a", "embedding=vec", "--b", "series=path"),
 	} {
-		t.Run(method[1], func(t *testing.T) { resumeAfterKill(t, method...) })
+		t.Run(name, func(t *testing.T) { resumeAfterKill(t, cmp.Or(lines[name], 40), flags...) })
 	}
 }
 
-func resumeAfterKill(t *testing.T, flags ...string) {
+func resumeAfterKill(t *testing.T, most int, flags ...string) {
 	dir := t.TempDir()
 	for _, class := range []string{"red", "green"} {
 		folder := filepath.Join(dir, "photos", class)
@@ -33,9 +47,12 @@ func resumeAfterKill(t *testing.T, flags ...string) {
 			t.Fatal(err)
 		}
 	}
+	if err := writePairs(filepath.Join(dir, "p"), 60); err != nil {
+		t.Fatal(err)
+	}
 	start := func(out string) []string {
 		args := append([]string{"pretrain"}, tiny...)
-		args = append(args, "--data", "photos", "--out", out, "--json",
+		args = append(args, "--out", out, "--json",
 			"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
 		return append(args, flags...)
 	}
@@ -78,7 +95,7 @@ func resumeAfterKill(t *testing.T, flags ...string) {
 		if kills == 0 {
 			args = start("killed")
 		}
-		if !run(1+rng.IntN(40), time.Duration(rng.IntN(int(10*time.Millisecond))), args...) {
+		if !run(1+rng.IntN(most), time.Duration(rng.IntN(int(10*time.Millisecond))), args...) {
 			break
 		}
 		kills++
@@ -88,14 +105,17 @@ func resumeAfterKill(t *testing.T, flags ...string) {
 	if kills < 2 {
 		t.Errorf("killed %d times only", kills)
 	}
-	var models [2][]byte
-	for i, run := range []string{"whole", "killed"} {
-		var err error
-		if models[i], err = os.ReadFile(filepath.Join(dir, run, "model.safetensors")); err != nil {
-			t.Fatal(err)
+	for _, model := range []string{"model.safetensors", "model-b.safetensors"} {
+		var models [2][]byte
+		for i, run := range []string{"whole", "killed"} {
+			var err error
+			models[i], err = os.ReadFile(filepath.Join(dir, run, model))
+			if err != nil && (model == "model.safetensors" || !errors.Is(err, os.ErrNotExist)) {
+				t.Fatal(err)
+			}
 		}
-	}
-	if !bytes.Equal(models[0], models[1]) {
-		t.Error("the model of the killed run differs from that of the whole one")
+		if !bytes.Equal(models[0], models[1]) {
+			t.Errorf("the %s of the killed run differs from that of the whole one", model)
+		}
 	}
 }

@@ -23,11 +23,18 @@ import (
 func cmdPairs(ts *testscript.TestScript, neg bool, args []string) {
 	count, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	dir := ts.MkAbs(args[0])
-	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(writePairs(ts.MkAbs(args[0]), count))
+}
+
+func writePairs(dir string, count int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	csv := "photo,wav,path,vec,temp,load,caption,kind,part\n"
 	for i := range count {
-		ts.Check(writePair(dir, i))
+		if err := writePair(dir, i); err != nil {
+			return err
+		}
 		temp := fmt.Sprint(i % 7)
 		if i%9 == 2 {
 			temp = "NA"
@@ -38,7 +45,7 @@ func cmdPairs(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		csv += fmt.Sprintf("%d.png,%[1]d.wav,%[1]d.csv,%[1]d.npy,%s,%d,\"row %[1]d, kind %[4]d\",k%[4]d,%[5]s\n", i, temp, i*i%13, i%4, part)
 	}
-	ts.Check(os.WriteFile(filepath.Join(dir, "pairs.csv"), []byte(csv), 0o644))
+	return os.WriteFile(filepath.Join(dir, "pairs.csv"), []byte(csv), 0o644)
 }
 
 // writePair writes the files of row i.

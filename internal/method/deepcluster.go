@@ -20,7 +20,9 @@ import (
 //
 // The bank is filled as the images come by. So in the first epoch no image has a
 // label and nothing is learnt, as in solo-learn; the released code looks at all
-// images once before it starts.
+// images once before it starts. The optimizer leaves the network alone in that
+// epoch: to a gradient of zero LARS would answer with weight decay, scaled up to
+// the length of a usual step.
 type deepcluster struct {
 	core
 	loss     loss.DeepCluster
@@ -126,6 +128,9 @@ func (m *deepcluster) StartEpoch(epoch int) {
 }
 
 func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
+	for _, p := range m.Params() {
+		p.Frozen = b.Epoch == 0
+	}
 	m.forward(b)
 	for h := range m.clusters {
 		c, head := &m.clusters[h], &m.heads[h]

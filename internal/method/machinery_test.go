@@ -216,3 +216,32 @@ func TestManyViews(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is learnt before there are labels: not by weight decay either, which
+// LARS would scale up to a usual step.
+func TestDeepClusterWaitsForLabels(t *testing.T) {
+	c := config(t, "deepcluster")
+	m := build(t, c)
+	o, err := NewOptimizer(c, m.Params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := func() (all []float32) {
+		for _, p := range m.Params() {
+			all = append(all, p.Value...)
+		}
+		return all
+	}
+	for number := range 2 {
+		before := weights()
+		m.StartEpoch(number)
+		for i := range data.Steps {
+			step(t, m, views(number, i))
+			o.Step(0.1)
+			m.AfterStep(number*data.Steps+i+1, 2*data.Steps)
+		}
+		if same := slices.Equal(before, weights()); same != (number == 0) {
+			t.Errorf("epoch %d leaves the weights as they are: %v", number, same)
+		}
+	}
+}

@@ -69,7 +69,9 @@ func learning(runs []Run) (*plot.Plot, error) {
 	p.X.Label.Text, p.Y.Label.Text = "epoch", "kNN, %"
 	p.Add(plotter.NewGrid())
 	all := colours(len(runs))
+	last := 0
 	for i, r := range runs {
+		last = max(last, len(r.Epochs))
 		var xy plotter.XYs
 		if r.Summary.RandomInitKNN != nil {
 			xy = append(xy, plotter.XY{X: 0, Y: 100 * *r.Summary.RandomInitKNN})
@@ -96,7 +98,7 @@ func learning(runs []Run) (*plot.Plot, error) {
 	}
 	p.X.Tick.Marker = plot.TickerFunc(func(lo, hi float64) (ticks []plot.Tick) {
 		step := max(1, int(hi-lo)/10)
-		for x := int(lo); x <= int(hi); x += step {
+		for x := int(lo); x <= last; x += step {
 			ticks = append(ticks, plot.Tick{Value: float64(x), Label: fmt.Sprint(x)})
 		}
 		return ticks

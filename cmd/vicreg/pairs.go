@@ -80,7 +80,6 @@ func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder) {
 type pairFlags struct {
 	flags *pflag.FlagSet
 	data  vicreg.PairData
-	share float64
 }
 
 func newPairFlags(flags *pflag.FlagSet) *pairFlags {

@@ -244,7 +244,7 @@ func (c *console) Done(s runlog.Summary) {
 		fmt.Fprintf(c.out, "\n%d images could not be read and were skipped; %s lists them\n", s.BadImages, filepath.Join(c.plan.Folder, runlog.SummaryFile))
 	}
 	kind := cmp.Or(c.plan.Kind, "images")
-	fmt.Fprintf(c.out, "\n%d epochs on %d %s in %s, %.0f %[3]s/s\n", s.Epochs, s.Images, kind,
+	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 	writeScores(c.out, s)
 	if kind == "pairs" {

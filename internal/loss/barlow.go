@@ -33,11 +33,11 @@ func NewBarlowTwins() BarlowTwins { return BarlowTwins{Lambda: 0.0051, Scale: 0.
 func (b BarlowTwins) Check() error {
 	switch {
 	case !(b.Lambda >= 0) || math.IsInf(b.Lambda, 0):
-		return fmt.Errorf("Barlow Twins' lambda is %v, but must be 0 or more; 0.0051 is usual", b.Lambda)
+		return fmt.Errorf("barlow-twins' lambda is %v, but must be 0 or more; 0.0051 is usual", b.Lambda)
 	case !(b.Scale > 0) || math.IsInf(b.Scale, 0):
-		return fmt.Errorf("Barlow Twins' scale is %v, but must be above 0; 0.1 and 1 are usual", b.Scale)
+		return fmt.Errorf("barlow-twins' scale is %v, but must be above 0; 0.1 and 1 are usual", b.Scale)
 	case !(b.Eps > 0) || math.IsInf(b.Eps, 0):
-		return fmt.Errorf("Barlow Twins' eps is %v, but must be above 0; 1e-5 is usual", b.Eps)
+		return fmt.Errorf("barlow-twins' eps is %v, but must be above 0; 1e-5 is usual", b.Eps)
 	}
 	return nil
 }

@@ -352,7 +352,7 @@ func TestChecks(t *testing.T) {
 		"epsilon is 0":              SwAV{0.1, 0, 3}.Check(10, 0, 64),
 		"lambda is -1":              BarlowTwins{-1, 1, 1e-5}.Check(),
 		"scale is 0":                BarlowTwins{1, 0, 1e-5}.Check(),
-		"Twins' eps is 0":           BarlowTwins{1, 1, 0}.Check(),
+		"twins' eps is 0":           BarlowTwins{1, 1, 0}.Check(),
 	} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("want %q, got %v", what, err)

@@ -95,7 +95,6 @@ func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, acc
 	img := m.take(j.pixels(rows) * j.in.width() * c16)
 
 	s := &j.both.source
-	s.left, s.right = j.in.left, j.in.right
 	line, imgLine := j.in.width()*k16, j.in.width()*c16
 	for n := b.n0; n < b.n1; n++ {
 		lo, hi := j.reads(b.y0, b.y1)

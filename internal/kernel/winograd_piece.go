@@ -100,6 +100,7 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	}
 	if j.both != nil {
 		j.both.du = sharedArena.take(duLen)
+		j.both.source.left, j.both.source.right = j.in.left, j.in.right
 		parallel.For(j.both.parts, winogradPart)
 	} else {
 		parallel.For(pieces, winogradPiece)

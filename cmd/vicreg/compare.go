@@ -225,7 +225,9 @@ func sideBySide(out string, folders []string) error {
 		if err != nil {
 			return err
 		}
-		r.Uses = machinery(&c)
+		if r.Uses, err = machinery(&c); err != nil {
+			return err
+		}
 		runs = append(runs, r)
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
@@ -253,27 +255,25 @@ func sideBySide(out string, folders []string) error {
 }
 
 // machinery lists what a run needed beside encoder, expander and gradient.
-func machinery(c *recipe.Config) []string {
+func machinery(c *recipe.Config) ([]string, error) {
+	m, err := recipe.MachineryOf(c.Method)
+	if err != nil {
+		return nil, err
+	}
 	var uses []string
 	add := func(is bool, what string) {
 		if is {
 			uses = append(uses, what)
 		}
 	}
-	negatives := map[string]string{"simclr": "negatives in the batch", "moco-v2": "negatives in a queue", "moco-v3": "negatives in the batch"}
 	_, predictor := c.Predictor()
-	add(negatives[c.Method] != "", negatives[c.Method])
 	add(c.Momentum.Use, "momentum encoder")
 	add(predictor, "predictor")
 	add(c.Heads.StopGradient && !c.Momentum.Use, "stop-gradient")
 	add(c.Queue.Size > 0, fmt.Sprintf("queue of %d", c.Queue.Size))
 	add(len(c.Prototypes.Counts) > 0, "prototypes")
-	add(c.Method == "deepcluster", "k-means over a memory bank")
-	add(c.Method == "swav", "Sinkhorn assignments")
-	add(c.Method == "wmse", "whitening")
-	add(c.Temperature > 0 || c.Method == "byol" || c.Method == "simsiam" || c.Method == "wmse", "l2 normalisation")
-	add(c.Method == "barlow-twins", "standardised embeddings")
+	uses = append(uses, m.Needs...)
 	add(len(c.Crops()) > 2, fmt.Sprintf("%d crops", len(c.Crops())))
 	add(c.Regularize.On(), "variance and covariance added")
-	return uses
+	return uses, nil
 }

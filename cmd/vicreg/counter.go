@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"github.com/schollz/progressbar/v3"
@@ -17,6 +18,16 @@ func newCounter() *counter {
 	}
 	return &counter{progressbar.NewOptions(-1, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionThrottle(livePause),
 		progressbar.OptionShowCount(), progressbar.OptionUseANSICodes(true), progressbar.OptionSetElapsedTime(false))}
+}
+
+// counting returns what do returns. Ctrl-C ends its context; its counter is
+// cleared before anything else is printed.
+func counting[T any](do func(context.Context, *counter) (T, error)) (T, error) {
+	ctx, release := interruptible(context.Background())
+	defer release()
+	c := newCounter()
+	defer c.clear()
+	return do(ctx, c)
 }
 
 func (c *counter) describe(what string) {

@@ -27,19 +27,17 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	var (
 		o   vicreg.EmbedOptions
 		out string
-
-		branch string
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
-	pair := newPairFlags(flags)
+	model := newModelFlags(flags)
 	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
-	branchFlag(flags, &branch)
+	model.whichBranch()
 	config.machine()
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		switch {
@@ -47,8 +45,6 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usagef("--out %q must name a file that ends in .npy", out)
 		case o.Layer != "representation" && o.Layer != "embedding":
 			return usagef("--layer %q is unknown; known: representation, embedding", o.Layer)
-		case branch != "a" && branch != "b":
-			return usagef("--branch %q is unknown; known: a, b", branch)
 		case o.Batch < 0:
 			return usagef("--batch is %d, but must be 0 or more", o.Batch)
 		}
@@ -57,40 +53,26 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usageError{err}
 		}
 		warnPrecision(p)
-		m, err := pair.open(args[0], branch)
+		in, err := model.open(args[0], config)
 		if err != nil {
 			return err
 		}
-		embed := func(ctx context.Context) (*vicreg.Embeddings, error) {
-			return m.EmbedPairs(ctx, pair.data, o)
-		}
-		what := "rows"
-		if m != nil {
-			pair.data, o.Threads, o.Workers, err = pair.given(config)
-		} else {
-			what = "images"
-			var data vicreg.Data
-			if data, o.Threads, o.Workers, err = config.source(); err != nil {
-				return err
-			}
-			embed = func(ctx context.Context) (*vicreg.Embeddings, error) { return m.EmbedData(ctx, data, o) }
-			m, err = vicreg.OpenBranch(args[0], branch)
-		}
-		if err != nil {
-			return err
-		}
+		o.Threads, o.Workers = in.threads, in.workers
 		// Made first, so that a place that cannot be written to is found before the work.
 		array, err := durable.Create(out)
 		if err != nil {
 			return fmt.Errorf("--out %s cannot be written: %w", out, err)
 		}
 		defer array.Discard()
-		ctx, release := interruptible(context.Background())
-		defer release()
-		progress := newCounter()
-		o.Progress = progress.count
-		e, err := embed(ctx)
-		progress.clear()
+		what := "images"
+		e, err := counting(func(ctx context.Context, c *counter) (*vicreg.Embeddings, error) {
+			o.Progress = c.count
+			if in.paired {
+				what = "rows"
+				return in.model.EmbedPairs(ctx, in.pairs, o)
+			}
+			return in.model.EmbedData(ctx, in.images, o)
+		})
 		if err != nil {
 			return err
 		}

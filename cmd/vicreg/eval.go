@@ -28,83 +28,77 @@ scored on its test part, or on a share held out where it has none.`,
 		Args: oneArg("run folder"),
 	}
 	var (
-		o      vicreg.EvalOptions
-		asJSON bool
-		branch string
+		o                 vicreg.EvalOptions
+		retrieval, asJSON bool
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
 	config.holdout()
-	pair := newPairFlags(flags)
-	pair.scoring()
-	var retrieval bool
+	model := newModelFlags(flags)
+	model.scoring()
 	flags.BoolVar(&retrieval, "retrieval", false, "of a run on pairs: how often the partner is among the nearest, both ways")
 	flags.BoolVar(&o.Raw, "raw", false, "score the values that the encoder reads as well: pixels, samples, mel bands")
 	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
-	branchFlag(flags, &branch)
+	model.whichBranch()
 	config.machine()
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if o.K < 1 {
 			return usagef("--k is %d, but must be at least 1", o.K)
 		}
-		if branch != "a" && branch != "b" {
-			return usagef("--branch %q is unknown; known: a, b", branch)
-		}
 		if !(o.Temperature > 0) {
 			return usagef("--temperature is %v, but must be above 0", o.Temperature)
 		}
-		if m, err := pair.open(args[0], branch); err != nil {
-			return err
-		} else if m != nil {
-			return evalPairs(m, args[0], pair, config, o, retrieval, asJSON)
-		}
-		data, threads, workers, err := config.source()
+		in, err := model.open(args[0], config)
 		if err != nil {
 			return err
 		}
-		o.Threads, o.Workers = threads, workers
-		m, err := vicreg.OpenBranch(args[0], branch)
-		if err != nil {
-			return err
+		o.Threads, o.Workers = in.threads, in.workers
+		switch {
+		case retrieval:
+			return evalRetrieval(args[0], in.pairs, o, asJSON)
+		case in.paired:
+			return evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, asJSON)
+		default:
+			return evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
 		}
-		ctx, release := interruptible(context.Background())
-		defer release()
-		progress := newCounter()
-		o.Progress = progress.describe
-		s, err := m.Evaluate(ctx, data, o)
-		progress.clear()
-		if err != nil {
-			return err
-		}
-		return printScores(s, "images", asJSON)
 	}
 	return cmd
 }
 
-// evalPairs scores a run on pairs.
-func evalPairs(m *vicreg.Model, folder string, pair *pairFlags, config *configFlags, o vicreg.EvalOptions, retrieval, asJSON bool) error {
-	data, threads, workers, err := pair.given(config)
+// evalClasses prints the scores of an encoder on labelled data, which evaluate
+// takes.
+func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*vicreg.Scores, error), data D, what string, o vicreg.EvalOptions, asJSON bool) error {
+	s, err := counting(func(ctx context.Context, c *counter) (*vicreg.Scores, error) {
+		o.Progress = c.describe
+		return evaluate(ctx, data, o)
+	})
 	if err != nil {
 		return err
 	}
-	o.Threads, o.Workers = threads, workers
-	if retrieval {
-		return evalRetrieval(folder, data, o, asJSON)
-	}
-	ctx, release := interruptible(context.Background())
-	defer release()
-	progress := newCounter()
-	o.Progress = progress.describe
-	s, err := m.EvaluatePairs(ctx, data, o)
-	progress.clear()
+	return printScores(s, what, asJSON)
+}
+
+// evalRetrieval prints the retrieval of a run.
+func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, asJSON bool) error {
+	var bad []string
+	found, err := counting(func(ctx context.Context, c *counter) (r *runlog.Retrieval, err error) {
+		o.Progress = c.describe
+		r, bad, err = vicreg.Retrieve(ctx, folder, data, o)
+		return r, err
+	})
 	if err != nil {
 		return err
 	}
-	return printScores(s, "pairs", asJSON)
+	if asJSON {
+		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(bad), "bad_image_list": append([]string{}, bad...)})
+	}
+	writeBad(os.Stdout, bad)
+	writeRetrieval(os.Stdout, found)
+	return nil
 }
 
 func printScores(s *vicreg.Scores, what string, asJSON bool) error {

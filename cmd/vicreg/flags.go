@@ -160,8 +160,3 @@ func (f *configFlags) source() (data recipe.Data, threads, workers int, err erro
 	}
 	return c.Data, c.Threads, c.Workers, nil
 }
-
-// branchFlag registers the flag that chooses a branch of a run.
-func branchFlag(flags *pflag.FlagSet, branch *string) {
-	flags.StringVar(branch, "branch", "a", "which `branch` of a run whose branches are separate: a or b")
-}

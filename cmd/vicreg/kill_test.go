@@ -60,29 +60,20 @@ func resumeAfterKill(t *testing.T, most int, flags ...string) {
 	// (0: never), and reports whether it was killed.
 	run := func(lines int, moment time.Duration, args ...string) bool {
 		t.Helper()
-		cmd := exec.Command("vicreg", args...)
-		var stderr bytes.Buffer
-		cmd.Dir, cmd.Stderr = dir, &stderr
-		out, err := cmd.StdoutPipe()
-		if err == nil {
-			err = cmd.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		cmd, out, stderr := begin(t, dir, args...)
 		seen := 0
-		for s := bufio.NewScanner(out); s.Scan(); {
+		for out.Scan() {
 			if seen++; seen == lines {
 				time.Sleep(moment)
 				cmd.Process.Kill()
 			}
 		}
-		err = cmd.Wait()
+		err := cmd.Wait()
 		if cmd.ProcessState.ExitCode() == -1 { // by the signal
 			return true
 		}
 		if err != nil {
-			t.Fatalf("%v: %s", err, &stderr)
+			t.Fatalf("%v: %s", err, stderr)
 		}
 		return false
 	}
@@ -118,4 +109,19 @@ func resumeAfterKill(t *testing.T, most int, flags ...string) {
 			t.Errorf("the %s of the killed run differs from that of the whole one", model)
 		}
 	}
+}
+
+// begin starts a command in dir, whose output is read line by line.
+func begin(t *testing.T, dir string, args ...string) (cmd *exec.Cmd, lines *bufio.Scanner, stderr *bytes.Buffer) {
+	t.Helper()
+	cmd, stderr = exec.Command("vicreg", args...), new(bytes.Buffer)
+	cmd.Dir, cmd.Stderr = dir, stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(out), stderr
 }

@@ -53,11 +53,9 @@ left out, counted and named; more than a tenth of them is an error.`,
 		if err != nil {
 			return err
 		}
-		ctx, release := interruptible(context.Background())
-		defer release()
-		progress := newCounter()
-		p, err := batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Workers: workers, Progress: progress.count})
-		progress.clear()
+		p, err := counting(func(ctx context.Context, c *counter) (*batch.Packed, error) {
+			return batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Workers: workers, Progress: c.count})
+		})
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -76,97 +75,99 @@ func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder) {
 	c.Suit(chosen, given("stem") || c.Encoder.Stem != recipes.Stem)
 }
 
-// pairFlags are those of a command that looks at pairs with encoders it has.
-type pairFlags struct {
-	flags *pflag.FlagSet
-	data  vicreg.PairData
+// modelFlags are those of a command that looks at data with an encoder it has.
+type modelFlags struct {
+	flags  *pflag.FlagSet
+	pairs  vicreg.PairData
+	branch string
 }
 
-func newPairFlags(flags *pflag.FlagSet) *pairFlags {
-	f := &pairFlags{flags: flags}
-	flags.StringVar(&f.data.Manifest, "pairs", "", "`manifest` of pairs, of a run that was trained on some (default the run's own)")
+func newModelFlags(flags *pflag.FlagSet) *modelFlags {
+	f := &modelFlags{flags: flags}
+	flags.StringVar(&f.pairs.Manifest, "pairs", "", "`manifest` of pairs, of a run that was trained on some (default the run's own)")
 	return f
 }
 
+// whichBranch registers the flag that chooses a branch of a run.
+func (f *modelFlags) whichBranch() {
+	f.flags.StringVar(&f.branch, "branch", "a", "which `branch` of a run whose branches are separate: a or b")
+}
+
 // scoring registers the flags of labels and of what is held out.
-func (f *pairFlags) scoring() {
-	f.flags.StringVar(&f.data.Label, "label", "", "`column` of the pairs' classes (default the run's)")
-	f.flags.StringVar(&f.data.Split, "split", "", "`column` that says train or test (default the run's)")
+func (f *modelFlags) scoring() {
+	f.flags.StringVar(&f.pairs.Label, "label", "", "`column` of the pairs' classes (default the run's)")
+	f.flags.StringVar(&f.pairs.Split, "split", "", "`column` that says train or test (default the run's)")
 }
 
-// open returns the model of a run on pairs; nil if the command has to do with
-// images, or if another check will tell better what is wrong.
-func (f *pairFlags) open(run, branch string) (*vicreg.Model, error) {
-	m, err := vicreg.OpenBranch(run, branch)
-	if err != nil {
-		for _, name := range pairOnly {
-			if f.flags.Lookup(name) != nil && f.flags.Changed(name) {
-				return nil, err
-			}
+// looker is an encoder and what it is to look at: pairs or images.
+type looker struct {
+	model            *vicreg.Model
+	paired           bool
+	pairs            vicreg.PairData // if paired,
+	images           vicreg.Data     // else
+	threads, workers int
+}
+
+// open opens a run, or another file of a model, and says what data it is for.
+func (f *modelFlags) open(run string, config *configFlags) (l looker, err error) {
+	if f.branch != "a" && f.branch != "b" {
+		return l, usagef("--branch %q is unknown; known: a, b", f.branch)
+	}
+	var unopened error
+	if l.model, unopened = vicreg.OpenBranch(run, f.branch); unopened != nil {
+		if f.aboutPairs() != "" {
+			return l, unopened
 		}
-		return nil, nil // the command asks for images first
+	} else if l.paired, err = f.wanted(l.model); err != nil {
+		return l, err
 	}
-	if paired, err := f.wanted(m); err != nil || !paired {
-		return nil, err
+	if l.paired {
+		l.pairs, l.threads, l.workers, err = f.given(config)
+	} else {
+		l.images, l.threads, l.workers, err = config.source()
 	}
-	return m, nil
+	return l, cmp.Or(err, unopened) // what is wrong with the flags comes first
 }
 
-// pairOnly are the flags that mean nothing for images.
-var pairOnly = []string{"pairs", "label", "split", "retrieval"}
+// aboutPairs returns a flag that was given and means nothing for images, or "".
+func (f *modelFlags) aboutPairs() string {
+	for _, name := range []string{"pairs", "label", "split", "retrieval"} {
+		if f.flags.Lookup(name) != nil && f.flags.Changed(name) {
+			return name
+		}
+	}
+	return ""
+}
 
 // wanted reports whether the command is to look at pairs: a model that reads
 // them, and no images given.
-func (f *pairFlags) wanted(m *vicreg.Model) (bool, error) {
+func (f *modelFlags) wanted(m *vicreg.Model) (bool, error) {
 	side, paired := m.Paired()
-	images := f.flags.Changed("data")
+	images, about := f.flags.Changed("data"), f.aboutPairs()
 	switch {
 	case paired && images:
 		return false, usagef("--data names images, but this run was trained on pairs and its encoder reads %s; give --pairs or nothing", side)
-	case !paired:
-		for _, name := range pairOnly {
-			if f.flags.Lookup(name) != nil && f.flags.Changed(name) {
-				return false, usagef("--%s is for runs on pairs, but this one was trained on images; give --data", name)
-			}
-		}
+	case !paired && about != "":
+		return false, usagef("--%s is for runs on pairs, but this one was trained on images; give --data", about)
 	}
 	return paired, nil
 }
 
 // given completes the data by flags that other data share.
-func (f *pairFlags) given(config *configFlags) (vicreg.PairData, int, int, error) {
+func (f *modelFlags) given(config *configFlags) (vicreg.PairData, int, int, error) {
 	c, err := recipe.Load(recipe.Default)
 	if err != nil {
-		return f.data, 0, 0, err
+		return f.pairs, 0, 0, err
 	}
 	config.apply(&c)
 	if f.flags.Changed("holdout") {
 		if c.Data.Holdout < 0 || !(c.Data.Holdout < 1) {
-			return f.data, 0, 0, usagef("holdout is %v, but must be a share from 0 to below 1", c.Data.Holdout)
+			return f.pairs, 0, 0, usagef("holdout is %v, but must be a share from 0 to below 1", c.Data.Holdout)
 		}
-		f.data.Holdout = &c.Data.Holdout
+		f.pairs.Holdout = &c.Data.Holdout
 	}
-	f.data.Limit = c.Data.Limit
-	return f.data, c.Threads, c.Workers, nil
-}
-
-// evalRetrieval prints the retrieval of a run.
-func evalRetrieval(folder string, d vicreg.PairData, o vicreg.EvalOptions, asJSON bool) error {
-	ctx, release := interruptible(context.Background())
-	defer release()
-	progress := newCounter()
-	o.Progress = progress.describe
-	found, bad, err := vicreg.Retrieve(ctx, folder, d, o)
-	progress.clear()
-	if err != nil {
-		return err
-	}
-	if asJSON {
-		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(bad), "bad_image_list": append([]string{}, bad...)})
-	}
-	writeBad(os.Stdout, bad)
-	writeRetrieval(os.Stdout, found)
-	return nil
+	f.pairs.Limit = c.Data.Limit
+	return f.pairs, c.Threads, c.Workers, nil
 }
 
 // writeRetrieval writes recall both ways beside chance.

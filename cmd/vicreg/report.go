@@ -221,7 +221,7 @@ func writeBad(out io.Writer, bad []string) {
 	if len(bad) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n%d images could not be read and were skipped:\n", len(bad))
+	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", counted(len(bad), "image"))
 	for _, b := range bad[:min(listed, len(bad))] {
 		fmt.Fprintf(out, "  %s\n", b)
 	}
@@ -241,7 +241,7 @@ func counted(n int, what string) string {
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found
-		fmt.Fprintf(c.out, "\n%d images could not be read and were skipped; %s lists them\n", s.BadImages, filepath.Join(c.plan.Folder, runlog.SummaryFile))
+		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, "image"), filepath.Join(c.plan.Folder, runlog.SummaryFile))
 	}
 	kind := cmp.Or(c.plan.Kind, "images")
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,

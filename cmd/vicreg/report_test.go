@@ -50,7 +50,7 @@ func TestPlainConsole(t *testing.T) {
 		"\nepoch 2/10  step 15/100  260 images/s  8m30s left  25% waiting for data  invariance 0.125  variance 0.5  covariance 3.25\n",
 		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
 		"\nwarning: looks like collapse\nlinear probe: 5 of 6\n",
-		"\n25 images could not be read and were skipped; runs/a/summary.json lists them\n",
+		"\nSkipped 25 images that could not be read; runs/a/summary.json lists them\n",
 		"            kNN      75.50%    84.40%\n",
 		"   linear probe      76.70%    87.00%\n",
 		"\nRun folder: runs/a\n",
@@ -112,7 +112,7 @@ func TestLiveConsole(t *testing.T) {
 func TestBadImagesAreListed(t *testing.T) {
 	var out strings.Builder
 	writeBad(&out, aSummary.Bad)
-	if got := out.String(); !strings.HasPrefix(got, "\n25 images could not be read and were skipped:\n  a.jpg:_empty\n") ||
+	if got := out.String(); !strings.HasPrefix(got, "\nSkipped 25 images that could not be read:\n  a.jpg:_empty\n") ||
 		!strings.HasSuffix(got, "\n  and 5 more\n") || strings.Count(got, "a.jpg") != 20 {
 		t.Errorf("got %q", got)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,33 +21,12 @@ func TestSecondSignalLeavesAtOnce(t *testing.T) {
 	if err := writeImages(filepath.Join(dir, "photos"), 64); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("vicreg", "pretrain", "--data", "photos", "--out", "run", "--json",
+	cmd, lines, stderr := begin(t, dir, "pretrain", "--data", "photos", "--out", "run", "--json",
 		"--width", "24", "--size", "64", "--batch", "64", "--epochs", "9", "--threads", "1") // steps of seconds
-	var stderr strings.Builder
-	cmd.Dir, cmd.Stderr = dir, &stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
 	for lines.Scan() && !strings.Contains(lines.Text(), `"epoch"`) {
 	}
 	time.Sleep(100 * time.Millisecond) // past the checkpoint, into the second step
-	for range 2 {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	for lines.Scan() {
-	}
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitStopped || !strings.HasSuffix(stderr.String(), "vicreg: left at once\n") {
-		t.Errorf("exit code %d, %q", code, &stderr)
-	}
+	leave(t, cmd, lines, stderr)
 	if _, err := os.Stat(filepath.Join(dir, "run", "checkpoint")); err != nil {
 		t.Error(err)
 	}
@@ -58,20 +38,14 @@ func TestSecondSignalLeavesNoFile(t *testing.T) {
 	if err := writeImages(filepath.Join(dir, "photos"), 64); err != nil {
 		t.Fatal(err)
 	}
-	command := func(args ...string) (*exec.Cmd, *strings.Builder) {
-		cmd := exec.Command("vicreg", args...)
-		var stderr strings.Builder
-		cmd.Dir, cmd.Stderr = dir, &stderr
-		return cmd, &stderr
+	trained, lines, stderr := begin(t, dir, "pretrain", "--data", "photos", "--out", "run", "--quiet",
+		"--width", "24", "--size", "128", "--batch", "4", "--limit", "4", "--epochs", "1")
+	for lines.Scan() {
 	}
-	if cmd, stderr := command("pretrain", "--data", "photos", "--out", "run", "--quiet",
-		"--width", "24", "--size", "128", "--batch", "4", "--limit", "4", "--epochs", "1"); cmd.Run() != nil {
+	if trained.Wait() != nil {
 		t.Fatal(stderr)
 	}
-	cmd, stderr := command("embed", "run", "--data", "photos", "--out", "e.npy", "--batch", "64", "--threads", "1") // one batch of seconds
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, lines, stderr := begin(t, dir, "embed", "run", "--data", "photos", "--out", "e.npy", "--batch", "64", "--threads", "1") // one batch of seconds
 	begun := func() []string {
 		names, err := filepath.Glob(filepath.Join(dir, ".e.npy.*"))
 		if err != nil {
@@ -86,17 +60,25 @@ func TestSecondSignalLeavesNoFile(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	time.Sleep(100 * time.Millisecond) // into the batch
+	leave(t, cmd, lines, stderr)
+	if left := begun(); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// leave sends a command two signals and checks that it leaves at once.
+func leave(t *testing.T, cmd *exec.Cmd, lines *bufio.Scanner, stderr *bytes.Buffer) {
+	t.Helper()
 	for range 2 {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
+	}
+	for lines.Scan() {
 	}
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitStopped || !strings.HasSuffix(stderr.String(), "vicreg: left at once\n") {
 		t.Errorf("exit code %d, %q", code, stderr)
-	}
-	if left := begun(); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
 	}
 }

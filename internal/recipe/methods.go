@@ -25,7 +25,8 @@ import (
 type Machinery struct {
 	Title  string
 	Uses   []string
-	Shared string // why its branches must share their weights; "" if they need not
+	Needs  []string // whatever its settings are, in words
+	Shared string   // why its branches must share their weights; "" if they need not
 }
 
 // Has says whether the method can have a part.
@@ -34,12 +35,10 @@ func (m Machinery) Has(part string) bool { return slices.Contains(m.Uses, part) 
 // methodFile is the file of a method: its machinery, and what it lays over the
 // recipes.
 type methodFile struct {
-	Title  string
-	Uses   []string
-	Shared string
-	Small  yaml.Node // over recipes of small images,
-	Quick  yaml.Node // then over those of few,
-	Large  yaml.Node // over those of large images
+	Machinery `yaml:",inline"`
+	Small     yaml.Node // over recipes of small images,
+	Quick     yaml.Node // then over those of few,
+	Large     yaml.Node // over those of large images
 }
 
 // Supervised is the method that learns from labels: a baseline, and not one of
@@ -64,7 +63,7 @@ func Methods() []string {
 // MachineryOf returns what a method has.
 func MachineryOf(method string) (Machinery, error) {
 	f, err := readMethod(method)
-	return Machinery{f.Title, f.Uses, f.Shared}, err
+	return f.Machinery, err
 }
 
 // known names everything that a configuration's method may be.

@@ -5,7 +5,7 @@
 //
 //	go run ./bench                               every workload
 //	go run ./bench -run 'step.*bf16'             some, to standard output
-//	go run ./bench -recipe                       a whole training run too: half an hour more
+//	go run ./bench -recipe                       a whole training run too: 20 minutes more a seed
 //	go run ./bench -out table.md                 to another file
 //
 // PyTorch's side is peer.py; without PyTorch its columns stay empty.
@@ -34,6 +34,7 @@ type options struct {
 	threads int
 	rounds  int
 	recipe  bool
+	seeds   int
 }
 
 const defaultOut = "docs/performance.md"
@@ -60,7 +61,8 @@ func parseFlags(args []string) (options, error) {
 	set.StringVar(&o.python, "python", "/usr/bin/python3", "the Python that has PyTorch")
 	set.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of each side")
 	set.IntVar(&o.rounds, "rounds", 3, "visits of each side to a workload")
-	set.BoolVar(&o.recipe, "recipe", false, "also train by the recipe fashion-mnist on each side, which takes half an hour")
+	set.IntVar(&o.seeds, "seeds", 1, "with -recipe: how many times, with a seed each; means are compared")
+	set.BoolVar(&o.recipe, "recipe", false, "also train by the recipe fashion-mnist on each side, which takes 20 minutes a seed")
 	set.Parse(args)
 	var err error
 	switch {
@@ -70,6 +72,8 @@ func parseFlags(args []string) (options, error) {
 		return o, fmt.Errorf("-threads is %d, but must be at least 1", o.threads)
 	case o.rounds < 1:
 		return o, fmt.Errorf("-rounds is %d, but must be at least 1", o.rounds)
+	case o.seeds < 1:
+		return o, fmt.Errorf("-seeds is %d, but must be at least 1", o.seeds)
 	}
 	if o.match, err = regexp.Compile(*match); err != nil {
 		return o, fmt.Errorf("-run: %w", err)

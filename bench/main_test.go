@@ -35,6 +35,7 @@ func TestFlags(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-rounds is 0":           {"-rounds", "0"},
 		"-threads is -1":         {"-threads", "-1"},
+		"-seeds is 0":            {"-seeds", "0"},
 		"-run: error parsing":    {"-run", "("},
 		`unknown argument "all"`: {"all"},
 	} {
@@ -210,6 +211,18 @@ func TestPageHasMarks(t *testing.T) {
 	}
 	if _, err := between(string(page), ""); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestOverSeeds(t *testing.T) {
+	s, err := overSeeds(2, 10, func(seed int) (scored, error) {
+		return scored{Seconds: 100 * float64(seed), KNN: 0.8 + 0.02*float64(seed), Linear: 0.87, RSS: 900 / float64(seed), How: "nchw"}, nil
+	})
+	if want := "10 epochs: 150 s, kNN 83.00% (82.00, 84.00), linear probe 87.00%, 900 MiB"; err != nil || s.String() != want || s.How != "nchw" {
+		t.Errorf("%s, %q, %v, want %s", s, s.How, err, want)
+	}
+	if _, err := overSeeds(2, 10, func(int) (scored, error) { return scored{}, os.ErrInvalid }); err != os.ErrInvalid {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -61,9 +61,17 @@ func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 	n, k := z.Rows, z.Cols
 	packed = packed[:packedLen(k, n)]
 	packB(packed, z.T())
-	most, _ := tileShape(n)
-	high := share(n, most)
 	var f fetcher
+	most, w := tileShape(n)
+	if hasColumns() {
+		f.plans(next, (n+w-1)/w)
+		for j := 0; j < n; j += w {
+			blockNN(min(j+w, n), min(w, n-j), k, g.Data[j:], g.Stride, z.Data, z.Stride, packed[j*k:], accumulate)
+			f.step()
+		}
+		return
+	}
+	high := share(n, most)
 	f.plans(next, (n+high-1)/high)
 	for i := 0; i < n; i += high {
 		j := i &^ 31 // where a panel starts
@@ -78,9 +86,17 @@ func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	m, n, k := a.Rows, b.Cols, b.Rows
 	packed = packed[:packedLen(k, n)]
 	packB(packed, b)
-	most, _ := tileShape(n)
-	high := share(m, most)
 	var f fetcher
+	most, w := tileShape(n)
+	if hasColumns() {
+		f.plans(next, (n+w-1)/w)
+		for j := 0; j < n; j += w {
+			blockNN(m, min(w, n-j), k, c.Data[j:], c.Stride, a.Data, a.Stride, packed[j*k:], true)
+			f.step()
+		}
+		return
+	}
+	high := share(m, most)
 	f.plans(next, (m+high-1)/high)
 	for i := 0; i < m; i += high {
 		blockNN(min(high, m-i), n, k, c.Data[i*c.Stride:], c.Stride, a.Data[i*a.Stride:], a.Stride, packed, true)

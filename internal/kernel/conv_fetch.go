@@ -53,23 +53,25 @@ func (f *fetcher) step() {
 	}
 }
 
-// ahead returns how far from b, in elements, the next n elements to be fetched
-// lie, for a tile that fetches as much as it reads of b; 0 if it is too early
-// for more, or there are none. It is for slices only.
-func (f *fetcher) ahead(b []float32, n int) int {
+// ahead returns how far from b, in elements, what is to be fetched next lies, for
+// at most so many tiles that each fetch the n elements they read of b, and how many
+// of them are to do so: none if it is too early for more, or there is nothing left.
+// It is for slices only.
+func (f *fetcher) ahead(b []float32, n, tiles int) (far, fetches int) {
 	lines := n / lineFloats
-	if f.next == f.count || f.credit < lines {
-		return 0
+	if f.next == f.count || lines == 0 || f.credit < lines {
+		return 0, 0
 	}
 	m := &f.list[f.next]
-	far := distance(b, m.Data)
-	f.credit -= lines
-	if m.Rows -= lines; m.Rows <= 0 {
+	far = distance(b, m.Data)
+	fetches = min(tiles, f.credit/lines, (m.Rows+lines-1)/lines)
+	f.credit -= fetches * lines
+	if m.Rows -= fetches * lines; m.Rows <= 0 {
 		f.next++
 	} else {
-		m.Data = m.Data[n:]
+		m.Data = m.Data[fetches*n:]
 	}
-	return far
+	return far, fetches
 }
 
 // catchUp fetches what is due and tiles, which fetch as many lines as they are
@@ -94,23 +96,23 @@ func (f *fetcher) catchUp(lines int) {
 func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
 	if !pairs && n == 16 && k == 16 && crs == 16 && ars == 16 && hasSquare() && m >= 8 {
 		f.credit += f.share * steps(m, n)
-		multiplySquare(m, c, a, b, f.ahead(b, m*lineFloats))
+		far, _ := f.ahead(b, m*lineFloats, 1)
+		multiplySquare(m, c, a, b, far)
 		f.catchUp(m)
 		return
 	}
-	most, _ := tileShape(n)
-	high, deep := share(m, most), share(k, depth)
+	deep := share(k, depth)
 	for j := 0; j < n; {
 		_, w := tileShape(n - j)
-		for i := 0; i < m; i += high {
-			f.credit += f.share
-			for p := 0; p < k; p += deep {
-				kb := min(deep, k-p)
-				panel := b[j*k+p*w:]
-				part(pairs, min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p:], ars, 1, panel, w, f.ahead(panel, kb*w), p > 0)
-			}
-			f.catchUp(k * w / lineFloats)
+		tiles := steps(m, min(w, n-j))
+		f.credit += f.share * tiles
+		for p := 0; p < k; p += deep {
+			kb := min(deep, k-p)
+			panel := b[j*k+p*w:]
+			ahead, fetches := f.ahead(panel, kb*w, tiles)
+			column(pairs, m, n-j, w, kb, c[j:], crs, a[p:], ars, 1, panel, w, ahead, fetches, p > 0)
 		}
+		f.catchUp(deep * w / lineFloats)
 		j += w
 	}
 }
@@ -130,11 +132,22 @@ func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars 
 	high, deep := share(m, most), share(k, depth)
 	for p := 0; p < k; p += deep {
 		kb := min(deep, k-p)
-		for i := 0; i < m; i += high {
+		first := 0 // row from which on nothing is fetched
+		if hasColumns() {
+			first = min(m, f.count*high)
+			for j := 0; j < n && first < m; {
+				_, w := tileShape(n - j)
+				column(pairs, m-first, n-j, w, kb, c[first*crs+j:], crs, a[first+p*ars:], 1, ars, b[j+p*brs:], brs, 0, 0, accumulate || p > 0)
+				j += w
+			}
+		} else {
+			first = m
+		}
+		for i := 0; i < first; i += high {
 			for j := 0; j < n; {
 				_, w := tileShape(n - j)
 				at := j + p*brs
-				part(pairs, min(high, m-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
+				part(pairs, min(high, first-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
 				j += w
 			}
 		}

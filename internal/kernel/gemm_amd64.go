@@ -32,10 +32,22 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 	case cpu.AVX512:
 		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
 	case cpu.AVX2:
-		tileAVX2x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
+		columnAVX2x16(1, rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, 1, &c[0], uintptr(crs)*4, accumulate)
 	default:
 		plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 	}
+}
+
+// hasColumns says whether there is a kernel for tiles below each other.
+func hasColumns() bool { return cpu.AVX2 && !cpu.AVX512 }
+
+// tilesBelow computes count tiles of rows × 16 below each other, of which the
+// first fetches fetch: each what lies beyond what the one before has fetched.
+func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+	_ = a[(count*rows-1)*ars+(k-1)*aks]
+	_ = b[(k-1)*brs+15]
+	_ = c[(count*rows-1)*crs+15]
+	columnAVX2x16(count, rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, fetches, &c[0], uintptr(crs)*4, accumulate)
 }
 
 // hasSquare says whether there is a kernel for products of 16 × 16 matrices.

@@ -6213,30 +6213,32 @@ store28:
 	VZEROUPPER
 	RET
 
-// func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·tileAVX2x16(SB), NOSPLIT, $0-81
-	MOVQ       rows+0(FP), AX
-	CMPQ       AX, $0x06
-	JEQ        rows6
-	CMPQ       AX, $0x05
-	JEQ        rows5
-	CMPQ       AX, $0x04
-	JEQ        rows4
-	CMPQ       AX, $0x03
-	JEQ        rows3
-	CMPQ       AX, $0x02
-	JEQ        rows2
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
+// func columnAVX2x16(count int, rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, fetches int, c *float32, crs uintptr, accumulate bool)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·columnAVX2x16(SB), NOSPLIT, $0-97
+	MOVQ rows+8(FP), AX
+	CMPQ AX, $0x06
+	JEQ  rows6
+	CMPQ AX, $0x05
+	JEQ  rows5
+	CMPQ AX, $0x04
+	JEQ  rows4
+	CMPQ AX, $0x03
+	JEQ  rows3
+	CMPQ AX, $0x02
+	JEQ  rows2
+
+tile1:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
-	MOVQ       c+64(FP), R8
-	MOVQ       crs+72(FP), R9
+	MOVQ       c+80(FP), R8
+	MOVQ       crs+88(FP), R9
 	PREFETCHT0 (R8)
 	TESTQ      AX, AX
 	JLE        sum1
@@ -6254,35 +6256,54 @@ loop1:
 	JNZ          loop1
 
 sum1:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), CL
-	TESTB  CL, CL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
+	TESTB  DL, DL
 	JZ     store1
-	MOVQ   AX, CX
-	VADDPS (CX), Y0, Y0
-	VADDPS 32(CX), Y1, Y1
+	MOVQ   AX, DX
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
 
 store1:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done1
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x01, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile1
+
+done1:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
-	MOVQ       ars+24(FP), R8
+tile2:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
+	MOVQ       ars+32(FP), R8
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
-	MOVQ       c+64(FP), R9
-	MOVQ       crs+72(FP), R10
+	MOVQ       c+80(FP), R9
+	MOVQ       crs+88(FP), R10
 	PREFETCHT0 (R9)
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -6305,9 +6326,9 @@ loop2:
 	JNZ          loop2
 
 sum2:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), DL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
 	TESTB  DL, DL
 	JZ     store2
 	MOVQ   AX, DX
@@ -6323,25 +6344,44 @@ store2:
 	ADDQ    CX, AX
 	VMOVUPS Y2, (AX)
 	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done2
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x02, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile2
+
+done2:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
-	MOVQ       ars+24(FP), R8
+tile3:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
+	MOVQ       ars+32(FP), R8
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
-	MOVQ       c+64(FP), R9
-	MOVQ       crs+72(FP), R10
+	MOVQ       c+80(FP), R9
+	MOVQ       crs+88(FP), R10
 	PREFETCHT0 (R9)
 	ADDQ       R10, R9
 	PREFETCHT0 (R9)
@@ -6369,9 +6409,9 @@ loop3:
 	JNZ          loop3
 
 sum3:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), DL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
 	TESTB  DL, DL
 	JZ     store3
 	MOVQ   AX, DX
@@ -6393,17 +6433,36 @@ store3:
 	ADDQ    CX, AX
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done3
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x03, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile3
+
+done3:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
-	MOVQ       ars+24(FP), R8
+tile4:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
+	MOVQ       ars+32(FP), R8
 	LEAQ       (R8)(R8*2), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
@@ -6413,8 +6472,8 @@ rows4:
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
-	MOVQ       c+64(FP), R10
-	MOVQ       crs+72(FP), R11
+	MOVQ       c+80(FP), R10
+	MOVQ       crs+88(FP), R11
 	PREFETCHT0 (R10)
 	ADDQ       R11, R10
 	PREFETCHT0 (R10)
@@ -6447,9 +6506,9 @@ loop4:
 	JNZ          loop4
 
 sum4:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), DL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
 	TESTB  DL, DL
 	JZ     store4
 	MOVQ   AX, DX
@@ -6477,17 +6536,36 @@ store4:
 	ADDQ    CX, AX
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done4
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x04, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile4
+
+done4:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
-	MOVQ       ars+24(FP), R8
+tile5:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
+	MOVQ       ars+32(FP), R8
 	LEAQ       (R8)(R8*2), R9
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
@@ -6499,8 +6577,8 @@ rows5:
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
-	MOVQ       c+64(FP), R10
-	MOVQ       crs+72(FP), R11
+	MOVQ       c+80(FP), R10
+	MOVQ       crs+88(FP), R11
 	PREFETCHT0 (R10)
 	ADDQ       R11, R10
 	PREFETCHT0 (R10)
@@ -6538,9 +6616,9 @@ loop5:
 	JNZ          loop5
 
 sum5:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), DL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
 	TESTB  DL, DL
 	JZ     store5
 	MOVQ   AX, DX
@@ -6574,17 +6652,36 @@ store5:
 	ADDQ    CX, AX
 	VMOVUPS Y8, (AX)
 	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done5
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x05, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile5
+
+done5:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ       k+8(FP), AX
-	MOVQ       b+40(FP), CX
-	MOVQ       bks+48(FP), DX
-	MOVQ       ahead+56(FP), BX
-	MOVQ       a+16(FP), SI
-	MOVQ       aks+32(FP), DI
-	MOVQ       ars+24(FP), R8
+tile6:
+	MOVQ       k+16(FP), AX
+	MOVQ       b+48(FP), CX
+	MOVQ       bks+56(FP), DX
+	MOVQ       ahead+64(FP), BX
+	MOVQ       a+24(FP), SI
+	MOVQ       aks+40(FP), DI
+	MOVQ       ars+32(FP), R8
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R8)(R8*4), R10
 	LEAQ       (SI)(R10*1), R10
@@ -6600,8 +6697,8 @@ rows6:
 	VXORPS     X9, X9, X9
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
-	MOVQ       c+64(FP), R11
-	MOVQ       crs+72(FP), R12
+	MOVQ       c+80(FP), R11
+	MOVQ       crs+88(FP), R12
 	PREFETCHT0 (R11)
 	ADDQ       R12, R11
 	PREFETCHT0 (R11)
@@ -6645,9 +6742,9 @@ loop6:
 	JNZ          loop6
 
 sum6:
-	MOVQ   c+64(FP), AX
-	MOVQ   crs+72(FP), CX
-	MOVB   accumulate+80(FP), DL
+	MOVQ   c+80(FP), AX
+	MOVQ   crs+88(FP), CX
+	MOVB   accumulate+96(FP), DL
 	TESTB  DL, DL
 	JZ     store6
 	MOVQ   AX, DX
@@ -6687,6 +6784,24 @@ store6:
 	ADDQ    CX, AX
 	VMOVUPS Y10, (AX)
 	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, c+80(FP)
+	DECQ    count+0(FP)
+	JZ      done6
+	MOVQ    ars+32(FP), AX
+	IMUL3Q  $0x06, AX, AX
+	ADDQ    AX, a+24(FP)
+	MOVQ    k+16(FP), CX
+	MOVQ    bks+56(FP), AX
+	IMULQ   AX, CX
+	ADDQ    ahead+64(FP), CX
+	XORQ    AX, AX
+	DECQ    fetches+72(FP)
+	CMOVQLE AX, CX
+	MOVQ    CX, ahead+64(FP)
+	JMP     tile6
+
+done6:
 	VZEROUPPER
 	RET
 

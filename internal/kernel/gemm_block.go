@@ -43,6 +43,9 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 	deep := share(k, depth)
 	most, _ := tileShape(n)
 	high := share(m, most)
+	if hasColumns() {
+		high = m
+	}
 	for p := 0; p < k; p += deep {
 		kb := min(deep, k-p)
 		for i := 0; i < m; i += high {
@@ -53,10 +56,42 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 				if brs == 0 {
 					at, step = j*k+p*w, w
 				}
-				part(pairs, rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, accumulate || p > 0)
+				column(pairs, rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, 0, accumulate || p > 0)
 				j += w
 			}
 		}
+	}
+}
+
+// column computes m rows of w columns, or of fewer if only cols are left, by
+// tiles below each other. The first fetches of them fetch as tile does, each what
+// lies beyond what the one before has fetched.
+func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+	most, _ := tileShape(cols)
+	if hasColumns() && w <= cols {
+		tiles := (m + most - 1) / most
+		low := m / tiles
+		count := m - low*tiles // one row higher than the others
+		if count > 0 {
+			tilesBelow(count, low+1, k, c, crs, a, ars, aks, b, brs, ahead, fetches, accumulate)
+			if fetches -= count; fetches > 0 {
+				ahead += count * k * brs
+			} else {
+				ahead = 0
+			}
+		}
+		i := count * (low + 1)
+		tilesBelow(tiles-count, low, k, c[i*crs:], crs, a[i*ars:], ars, aks, b, brs, ahead, fetches, accumulate)
+		return
+	}
+	high := share(m, most)
+	for i := 0; i < m; i += high {
+		if fetches <= 0 {
+			ahead = 0
+		}
+		part(pairs, min(high, m-i), cols, w, k, c[i*crs:], crs, a[i*ars:], ars, aks, b, brs, ahead, accumulate)
+		ahead += k * brs
+		fetches--
 	}
 }
 

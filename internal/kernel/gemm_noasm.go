@@ -12,6 +12,12 @@ func packRows(dst []float32, w int, b Mat)       { plainPackRows(dst, w, b) }
 func packTransposed(dst []float32, w int, b Mat) { plainPackTransposed(dst, w, b, 0) }
 func prefetchRows(m Mat)                         {}
 
+func hasColumns() bool { return false }
+
+func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+	panic("kernel: no such tiles here")
+}
+
 func hasSquare() bool { return false }
 
 func multiplySquare(m int, c, a, b []float32, ahead int) { panic("kernel: no such product here") }

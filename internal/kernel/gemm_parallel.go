@@ -37,7 +37,11 @@ func (g *product) run() {
 		g.cut(1024, g.m)
 	} else {
 		g.deep = share(g.k, depth)
-		g.cut(max(512, 128<<10/g.deep), 28)
+		wide := max(512, 128<<10/g.deep)
+		if hasColumns() {
+			wide *= 2
+		}
+		g.cut(wide, 28)
 	}
 	g.down = (g.m + g.high - 1) / g.high
 	across := (g.n + g.wide - 1) / g.wide
@@ -109,14 +113,23 @@ func (g *product) runPack(_, piece int) {
 	packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(packWide, g.n-j)))
 }
 
+// columnRows is how many rows of a columns of tiles are at most high: what they
+// read of a, columnRows × depth, then stays in the second-level cache, and the
+// panel of b in the first-level one.
+const columnRows = 144
+
 // block computes m × n elements of a·b, from row i and column j on, into out.
 // It takes some rows of a at a time, and meanwhile fetches the next, and a share
 // of the next step of b.
 func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
 	high := 28 // two tiles
-	if g.a.Trans {
+	switch {
+	case hasColumns():
+		high = columnRows
+	case g.a.Trans:
 		high = 112 // so that what is read of a's short rows is not too short
 	}
+	high = share(m, high)
 	groups := (m + high - 1) / high
 	for p := 0; p < g.k; p += g.deep {
 		kb := min(g.deep, g.k-p)
@@ -153,6 +166,14 @@ func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, acc
 func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, accumulate bool) {
 	ars, aks := a.steps()
 	most, w := tileShape(n)
+	if hasColumns() {
+		f.plan((n + w - 1) / w)
+		for j := 0; j < n; j += w {
+			column(false, m, n-j, w, k, c[j:], crs, a.Data, ars, aks, b[j*k:], w, k*w, 1, accumulate)
+			f.step()
+		}
+		return
+	}
 	high := share(m, most)
 	f.plan((m + high - 1) / high * ((n + w - 1) / w))
 	for i := 0; i < m; i += high {

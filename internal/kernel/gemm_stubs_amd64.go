@@ -44,9 +44,9 @@ func tileAVX512x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //go:noescape
 func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
-// tileAVX2x16 computes a tile of 1 to 6 rows × 16 columns; strides count bytes:
+// columnAVX2x16 computes count ≥ 1 tiles of 1 to 6 rows × 16 columns below each other; strides count bytes:
 //
-//	for i := range rows {
+//	for i := range count * rows {
 //		for j := range 16 {
 //			var sum float32
 //			for p := range k {
@@ -59,10 +59,11 @@ func tileAVX512x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *flo
 //		}
 //	}
 //
-// Meanwhile it fetches what lies ahead bytes beyond the rows of b.
+// Meanwhile the first tile, and with fetches more than 1 as many tiles, fetch what
+// lies ahead bytes beyond the rows of b, each k·bks bytes further than the one before.
 //
 //go:noescape
-func tileAVX2x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
+func columnAVX2x16(count int, rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, fetches int, c *float32, crs uintptr, accumulate bool)
 
 // squareAVX512 multiplies at least 8 rows of 16 elements by 16 × 16:
 //

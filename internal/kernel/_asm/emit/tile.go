@@ -28,6 +28,9 @@ type Tile struct {
 	// to what is fetched meanwhile.
 	Ahead bool
 	Empty bool // k may be 0
+	// Many says that there are parameters count, how many tiles to compute below
+	// each other, and fetches, how many of them fetch ahead.
+	Many bool
 }
 
 // Emit generates a function with one section for each number of rows.
@@ -51,6 +54,9 @@ func (t Tile) Emit(c *build.Context) {
 // section generates the code for a fixed number of rows.
 func (t Tile) section(c *build.Context, rows int) {
 	label := func(name string) string { return fmt.Sprintf("%s%d", name, rows) }
+	if t.Many {
+		c.Label(label("tile"))
+	}
 	k := c.Load(c.Param("k"), c.GP64())
 	b := c.Load(c.Param("b"), c.GP64())
 	bks := c.Load(c.Param("bks"), c.GP64())
@@ -129,8 +135,41 @@ func (t Tile) section(c *build.Context, rows int) {
 			c.ADDQ(crs, to)
 		}
 	}
+	if t.Many {
+		c.ADDQ(crs, to)
+		c.MOVQ(to, place(c, "c"))
+		t.next(c, rows, label)
+	}
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// place returns where a parameter lies.
+func place(c *build.Context, name string) Mem {
+	p, err := c.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return p.Addr
+}
+
+// next steps to the tile below, if there is one: its rows of a, and what to fetch.
+func (t Tile) next(c *build.Context, rows int, label func(string) string) {
+	c.DECQ(place(c, "count"))
+	c.JZ(LabelRef(label("done")))
+	step, zero := c.Load(c.Param("ars"), c.GP64()), c.GP64()
+	c.IMUL3Q(Imm(uint64(rows)), step, step)
+	c.ADDQ(step, place(c, "a"))
+	ahead, bks := c.Load(c.Param("k"), c.GP64()), c.Load(c.Param("bks"), c.GP64())
+	c.IMULQ(bks, ahead)
+	c.ADDQ(place(c, "ahead"), ahead)
+	c.XORQ(zero, zero)
+	c.DECQ(place(c, "fetches"))
+	c.CMOVQLE(zero, ahead)
+	c.MOVQ(ahead, place(c, "ahead"))
+	c.JMP(LabelRef(label("tile")))
+
+	c.Label(label("done"))
 }
 
 // group is the number of rows addressed from one pointer: x86 multiplies an

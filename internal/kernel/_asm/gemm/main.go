@@ -18,7 +18,7 @@ func main() {
 	c.ConstraintExpr("amd64")
 	tile("tileAVX512x32", 14, avx512(2))
 	tile("tileAVX512x16", 28, avx512(1))
-	tile("tileAVX2x16", 6, avx2())
+	columnAVX2()
 	square()
 	packRows(32)
 	packRows(16)
@@ -49,6 +49,34 @@ func avx2() emit.Tile {
 			}
 		},
 	}
+}
+
+// columnAVX2 generates a function that computes tiles below each other.
+func columnAVX2() {
+	t := avx2()
+	t.Name, t.MaxRows, t.Ahead, t.Empty, t.Many = "columnAVX2x16", 6, true, true, true
+	t.Signature = "func(count, rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, fetches int, c *float32, crs uintptr, accumulate bool)"
+	t.Zero = func(z VecVirtual) { c.VXORPS(z.AsX(), z.AsX(), z.AsX()) }
+	t.Doc = []string{
+		"columnAVX2x16 computes count ≥ 1 tiles of 1 to 6 rows × 16 columns below each other; strides count bytes:",
+		"",
+		"\tfor i := range count * rows {",
+		"\t\tfor j := range 16 {",
+		"\t\t\tvar sum float32",
+		"\t\t\tfor p := range k {",
+		"\t\t\t\tsum = fma(a[i*ars+p*aks], b[p*bks+4*j], sum)",
+		"\t\t\t}",
+		"\t\t\tif accumulate {",
+		"\t\t\t\tsum += c[i*crs+4*j]",
+		"\t\t\t}",
+		"\t\t\tc[i*crs+4*j] = sum",
+		"\t\t}",
+		"\t}",
+		"",
+		"Meanwhile the first tile, and with fetches more than 1 as many tiles, fetch what",
+		"lies ahead bytes beyond the rows of b, each k·bks bytes further than the one before.",
+	}
+	t.Emit(c)
 }
 
 // tile generates a function that computes tiles of up to maxRows rows.

@@ -146,3 +146,13 @@ func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, a
 		}
 	}
 }
+
+// columnsFactor is by how much pieces of a convolution are larger where tiles come in
+// columns: a column reads its panel of weights once, from the cache that workers
+// share, for all the rows of a piece, and rows stay in no cache meanwhile.
+func columnsFactor() int {
+	if hasColumns() {
+		return 4
+	}
+	return 1
+}

@@ -65,7 +65,7 @@ func (j *winogradJob) run(n int, sums *Sums) {
 	}
 	c16, block := roundUp(j.c, 16), min(winogradBlock, roundUp(j.k, 16))
 	perTile := j.positions()*(c16+block) + j.tile*j.tile*block
-	rows := max(1, winogradFloats/perTile/j.across)
+	rows := max(1, columnsFactor()*winogradFloats/perTile/j.across)
 	if j.both != nil {
 		rows = max(1, bothFloats/(36*(c16+block))/j.across)
 	}

@@ -1,5 +1,7 @@
 package kernel
 
+import "fmt"
+
 //go:generate go -C _asm run ./columns -out ../columns_amd64.s -stubs ../columns_stubs_amd64.go -pkg kernel
 
 // What a loss needs of the columns of embeddings. These functions run on the
@@ -40,6 +42,21 @@ func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
 		panic("kernel: Pull of matrices of different strides")
 	}
 	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols], coef[:a.Cols], beta)
+}
+
+// Put copies src to dst, which nobody will read soon: past the caches, where its
+// rows are whole cache lines.
+func Put(dst, src Mat) {
+	dst, src = dst.checked("dst"), src.checked("src")
+	if dst.Rows != src.Rows || dst.Cols != src.Cols {
+		panic(fmt.Sprintf("kernel: Put of %d × %d into %d × %d", src.Rows, src.Cols, dst.Rows, dst.Cols))
+	}
+	if putRows(dst, src) {
+		return
+	}
+	for i := range dst.Rows {
+		copy(dst.Data[i*dst.Stride:][:dst.Cols], src.Data[i*src.Stride:])
+	}
 }
 
 // apart returns the distance between rows, 0 for a negative stride.

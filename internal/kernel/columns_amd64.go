@@ -1,6 +1,10 @@
 package kernel
 
-import "vicreg/internal/cpu"
+import (
+	"unsafe"
+
+	"vicreg/internal/cpu"
+)
 
 // Each function checks that its operands are long enough, then runs the active
 // variant; the loop it stands for is its twin's in columns_plain.go.
@@ -92,4 +96,15 @@ func norms(w, g []float32) (ww, gg, wg float64) {
 		wg += float64(lanes[i+32])
 	}
 	return ww, gg, wg
+}
+
+// putRows copies past the caches if rows start on lines and end with them, and says
+// whether it did.
+func putRows(dst, src Mat) bool {
+	if !cpu.AVX2 || dst.Rows == 0 || dst.Cols == 0 || dst.Cols%lineFloats != 0 || dst.Stride%lineFloats != 0 ||
+		uintptr(unsafe.Pointer(&dst.Data[0]))%64 != 0 {
+		return false
+	}
+	putRowsAVX2(&dst.Data[0], dst.Stride, &src.Data[0], src.Stride, dst.Rows, dst.Cols/lineFloats)
+	return true
 }

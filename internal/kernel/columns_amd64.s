@@ -1143,3 +1143,37 @@ loop:
 	VMOVUPS     Y5, 160(BX)
 	VZEROUPPER
 	RET
+
+// func putRowsAVX2(dst *float32, ds int, src *float32, ss int, rows int, lines int)
+// Requires: AVX, MMX+
+TEXT ·putRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ src+16(FP), CX
+	MOVQ ds+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ ss+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ rows+32(FP), SI
+	MOVQ lines+40(FP), DI
+
+row:
+	MOVQ CX, R8
+	MOVQ AX, R9
+	MOVQ DI, R10
+
+line:
+	VMOVUPS  (R8), Y0
+	VMOVNTPS Y0, (R9)
+	VMOVUPS  32(R8), Y0
+	VMOVNTPS Y0, 32(R9)
+	ADDQ     $0x40, R8
+	ADDQ     $0x40, R9
+	DECQ     R10
+	JNZ      line
+	ADDQ     BX, CX
+	ADDQ     DX, AX
+	DECQ     SI
+	JNZ      row
+	SFENCE
+	VZEROUPPER
+	RET

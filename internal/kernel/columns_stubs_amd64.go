@@ -53,3 +53,8 @@ func gradColumnsAVX2(dst *float32, ds int, c *float32, cs int, a *float32, b *fl
 //
 //go:noescape
 func normsAVX2(w *float32, grad *float32, n int, lanes *float32)
+
+// putRowsAVX2: dst = src past the caches, rows of lines of 16 floats, ds and ss floats apart; dst is aligned to 64 bytes.
+//
+//go:noescape
+func putRowsAVX2(dst *float32, ds int, src *float32, ss int, rows int, lines int)

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"vicreg/internal/check"
+	"vicreg/internal/pages"
 	"vicreg/internal/parallel"
 )
 
@@ -150,6 +151,38 @@ func TestNorms(t *testing.T) {
 					first = got
 				} else if got != first {
 					t.Errorf("%d elements: %d workers give other bits than 1", n, workers)
+				}
+			}
+		}
+	})
+}
+
+// Put copies what it is asked to and nothing beside, whether rows are whole cache
+// lines or not.
+func TestPut(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		for _, cols := range []int{1, 15, 16, 32, 48, 50} {
+			for _, stride := range []int{cols, roundUp(cols, 16), roundUp(cols, 16) + 16} {
+				for _, off := range []int{0, 1, 16} {
+					const rows = 5
+					buf := pages.Floats(off + rows*stride)
+					for i := range buf {
+						buf[i] = -1
+					}
+					dst := Mat{Data: buf[off:], Rows: rows, Cols: cols, Stride: stride}
+					src := Mat{Data: ramp(rows * (cols + 3)), Rows: rows, Cols: cols, Stride: cols + 3}
+					Put(dst, src)
+					for i := range rows {
+						for j := range stride {
+							want := float32(-1)
+							if j < cols {
+								want = src.Data[i*src.Stride+j]
+							}
+							if got := dst.Data[i*stride+j]; got != want {
+								t.Fatalf("%d columns, stride %d, from %d: row %d, column %d is %v, want %v", cols, stride, off, i, j, got, want)
+							}
+						}
+					}
 				}
 			}
 		}

@@ -72,6 +72,13 @@ const (
 	secondFloats = 32 << 10
 )
 
+// Rows of the embeddings taken side by side: they may compete for the same cache
+// lines, of one embedding or of both.
+const (
+	sideRows = 8
+	pullRows = 4
+)
+
 // shareOf handles the columns of one share in the first trip.
 func (ws *Workspace) shareOf(worker, piece int) {
 	f, n, d := &ws.few, ws.n, ws.d
@@ -85,7 +92,11 @@ func (ws *Workspace) shareOf(worker, piece int) {
 		var strip [2]kernel.Mat
 		for x := range strip {
 			strip[x] = kernel.Mat{Data: buf[x*n*f.width:], Rows: n, Cols: cols, Stride: cols}
-			kernel.CopySums(strip[x], columns(ws.matrix(ws.z[x]), lo, cols), ws.branch[x].startMean(lo, cols))
+			z, mean := columns(ws.matrix(ws.z[x]), lo, cols), ws.branch[x].startMean(lo, cols)
+			for i := 0; i < n; i += sideRows {
+				rows := min(sideRows, n-i)
+				kernel.CopySums(part(strip[x], i, rows), part(z, i, rows), mean)
+			}
 		}
 		distance += kernel.Distance(strip[0], strip[1])
 		next := lo + f.width
@@ -159,10 +170,8 @@ func (ws *Workspace) pullStrip(worker, piece int) {
 		centred[x] = kernel.Mat{Data: buf[x*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
 		dz[x] = kernel.Mat{Data: buf[(2+x)*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
 	}
-	// Few rows at a time: rows of the embeddings may compete for the same cache lines.
-	const high = 8
-	for i := 0; i < n; i += high {
-		rows := min(high, n-i)
+	for i := 0; i < n; i += pullRows {
+		rows := min(pullRows, n-i)
 		for x := range z {
 			b := &ws.branch[x]
 			kernel.Pull(part(dz[x], i, rows), part(centred[x], i, rows), part(z[x], i, rows), part(z[1-x], i, rows),
@@ -173,9 +182,6 @@ func (ws *Workspace) pullStrip(worker, piece int) {
 	for x := range z {
 		g := kernel.Mat{Data: f.gram[x], Rows: n, Cols: n, Stride: f.gs}
 		kernel.AddProduct(dz[x], g, centred[x], buf[4*n*f.strip:], ws.ahead(x, next, f.strip))
-		out := columns(ws.matrix(ws.dz[x]), lo, cols)
-		for i := range n {
-			copy(out.Data[i*out.Stride:][:cols], dz[x].Data[i*cols:])
-		}
+		kernel.Put(columns(ws.matrix(ws.dz[x]), lo, cols), dz[x])
 	}
 }

@@ -39,6 +39,7 @@ func main() {
 		grad(s)
 		norms(s)
 	}
+	put()
 	Generate()
 }
 

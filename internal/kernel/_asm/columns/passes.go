@@ -156,3 +156,34 @@ func norms(s isa) {
 	}
 	emit.End()
 }
+
+// put generates a copy of rows past the caches. It is bound by memory, so one
+// instruction set serves.
+func put() {
+	emit.Start("putRowsAVX2", "func(dst *float32, ds int, src *float32, ss int, rows int, lines int)",
+		"putRowsAVX2: dst = src past the caches, rows of lines of 16 floats, ds and ss floats apart; dst is aligned to 64 bytes.")
+	dst, src := emit.Pointer("dst"), emit.Pointer("src")
+	ds, ss := emit.Stride("ds"), emit.Stride("ss")
+	left, lines := emit.Pointer("rows"), emit.Pointer("lines")
+	from, to, n := GP64(), GP64(), GP64()
+	Label("row")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	MOVQ(lines, n)
+	Label("line")
+	for at := 0; at < 64; at += 32 {
+		v := YMM()
+		VMOVUPS(Mem{Base: from, Disp: at}, v)
+		VMOVNTPS(v, Mem{Base: to, Disp: at})
+	}
+	ADDQ(Imm(64), from)
+	ADDQ(Imm(64), to)
+	DECQ(n)
+	JNZ(LabelRef("line"))
+	ADDQ(ss, src)
+	ADDQ(ds, dst)
+	DECQ(left)
+	JNZ(LabelRef("row"))
+	SFENCE()
+	emit.End()
+}

@@ -125,11 +125,10 @@ func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, acc
 	high := 28 // two tiles
 	switch {
 	case hasColumns():
-		high = columnRows
+		high = share(m, columnRows)
 	case g.a.Trans:
 		high = 112 // so that what is read of a's short rows is not too short
 	}
-	high = share(m, high)
 	groups := (m + high - 1) / high
 	for p := 0; p < g.k; p += g.deep {
 		kb := min(g.deep, g.k-p)

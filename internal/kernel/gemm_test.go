@@ -151,6 +151,47 @@ var large = []struct {
 
 // Bits must not depend on the number of workers, and enough elements of each
 // block, its last row and column among them, must be right.
+// multiply gives the bits of blockNN, and multiplyTN those of blockTN, whatever they
+// fetch on the way.
+func TestMultiplyFetches(t *testing.T) {
+	eachVariant(t, func(t *testing.T) {
+		far := make([]float32, 1<<12)
+		for _, m := range []int{0, 1, 5, 6, 7, 13, 40} {
+			for _, n := range []int{3, 16, 40} {
+				for _, k := range []int{1, 9, depth + 44} {
+					for lists := range 3 {
+						a, b := ramp(m*k), ramp(k*n)
+						packed := make([]float32, packedLen(k, n))
+						packB(packed, Mat{Data: b, Rows: k, Cols: n})
+						fetches := func() *fetcher {
+							f := new(fetcher)
+							for i := range lists {
+								f.add(far[:len(far)>>i])
+							}
+							f.plan(steps(m, n))
+							return f
+						}
+						got, want := make([]float32, m*n), make([]float32, m*n)
+						multiply(false, m, n, k, got, n, a, k, packed, fetches())
+						blockNN(m, n, k, want, n, a, k, packed, false)
+						if !slices.Equal(got, want) {
+							t.Fatalf("multiply of %d × %d × %d with %d lists to fetch differs from blockNN", m, n, k, lists)
+						}
+						if m == 0 {
+							continue
+						}
+						multiplyTN(false, m, n, k, got, n, a, m, b, n, true, fetches())
+						blockTN(m, n, k, want, n, a, m, b, n, true)
+						if !slices.Equal(got, want) {
+							t.Fatalf("multiplyTN of %d × %d × %d with %d lists to fetch differs from blockTN", m, n, k, lists)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestGemmLarge(t *testing.T) {
 	defer parallel.SetWorkers(0)
 	defer func(n int) { sharedLen = n }(sharedLen)

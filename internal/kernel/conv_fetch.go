@@ -94,6 +94,9 @@ func (f *fetcher) catchUp(lines int) {
 // multiply computes c = a·b like blockNN, and fetches on the way. With pairs, as
 // in block, a and b are bfloat16.
 func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
+	if m == 0 {
+		return
+	}
 	if !pairs && n == 16 && k == 16 && crs == 16 && ars == 16 && hasSquare() && m >= 8 {
 		f.credit += f.share * steps(m, n)
 		far, _ := f.ahead(b, m*lineFloats, 1)
@@ -119,6 +122,9 @@ func multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars in
 
 // steps returns how many steps multiply takes.
 func steps(m, n int) int {
+	if m == 0 {
+		return 0
+	}
 	most, w := tileShape(n)
 	high := share(m, most)
 	return (m + high - 1) / high * ((n + w - 1) / w)

@@ -63,13 +63,10 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 	}
 }
 
-// column computes m rows of w columns, or of fewer if only cols are left, by
+// column computes m > 0 rows of w columns, or of fewer if only cols are left, by
 // tiles below each other. The first fetches of them fetch as tile does, each what
 // lies beyond what the one before has fetched.
 func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
-	if m == 0 {
-		return
-	}
 	most, _ := tileShape(cols)
 	if hasColumns() && w <= cols {
 		tiles := (m + most - 1) / most

@@ -57,25 +57,10 @@ func columnAVX2() {
 	t.Name, t.MaxRows, t.Ahead, t.Empty, t.Many = "columnAVX2x16", 6, true, true, true
 	t.Signature = "func(count, rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, fetches int, c *float32, crs uintptr, accumulate bool)"
 	t.Zero = func(z VecVirtual) { c.VXORPS(z.AsX(), z.AsX(), z.AsX()) }
-	t.Doc = []string{
-		"columnAVX2x16 computes count ≥ 1 tiles of 1 to 6 rows × 16 columns below each other; strides count bytes:",
-		"",
-		"\tfor i := range count * rows {",
-		"\t\tfor j := range 16 {",
-		"\t\t\tvar sum float32",
-		"\t\t\tfor p := range k {",
-		"\t\t\t\tsum = fma(a[i*ars+p*aks], b[p*bks+4*j], sum)",
-		"\t\t\t}",
-		"\t\t\tif accumulate {",
-		"\t\t\t\tsum += c[i*crs+4*j]",
-		"\t\t\t}",
-		"\t\t\tc[i*crs+4*j] = sum",
-		"\t\t}",
-		"\t}",
-		"",
+	t.Doc = doc("columnAVX2x16 computes count ≥ 1 tiles of 1 to 6 rows × 16 columns below each other; strides count bytes:",
+		"count * rows", 16,
 		"Meanwhile the first tile, and with fetches more than 1 as many tiles, fetch what",
-		"lies ahead bytes beyond the rows of b, each k·bks bytes further than the one before.",
-	}
+		"lies ahead bytes beyond the rows of b, each k·bks bytes further than the one before.")
 	t.Emit(c)
 }
 
@@ -85,10 +70,18 @@ func tile(name string, maxRows int, t emit.Tile) {
 	t.Name, t.MaxRows, t.Ahead, t.Empty = name, maxRows, true, true
 	t.Signature = "func(rows, k int, a *float32, ars, aks uintptr, b *float32, bks, ahead uintptr, c *float32, crs uintptr, accumulate bool)"
 	t.Zero = func(z VecVirtual) { c.VXORPS(z.AsX(), z.AsX(), z.AsX()) }
-	t.Doc = []string{
-		fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes:", name, maxRows, columns),
+	t.Doc = doc(fmt.Sprintf("%s computes a tile of 1 to %d rows × %d columns; strides count bytes:", name, maxRows, columns),
+		"rows", columns,
+		"Meanwhile it fetches what lies ahead bytes beyond the rows of b.")
+	t.Emit(c)
+}
+
+// doc returns a comment: what a function does, its loop, and what else.
+func doc(what, rows string, columns int, rest ...string) []string {
+	return append([]string{
+		what,
 		"",
-		"\tfor i := range rows {",
+		fmt.Sprintf("\tfor i := range %s {", rows),
 		fmt.Sprintf("\t\tfor j := range %d {", columns),
 		"\t\t\tvar sum float32",
 		"\t\t\tfor p := range k {",
@@ -101,7 +94,5 @@ func tile(name string, maxRows int, t emit.Tile) {
 		"\t\t}",
 		"\t}",
 		"",
-		"Meanwhile it fetches what lies ahead bytes beyond the rows of b.",
-	}
-	t.Emit(c)
+	}, rest...)
 }

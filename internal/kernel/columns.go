@@ -105,19 +105,16 @@ func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	packB(packed, b)
 	var f fetcher
 	most, w := tileShape(n)
+	high, wide := share(m, most), n
 	if hasColumns() {
-		f.plans(next, (n+w-1)/w)
-		for j := 0; j < n; j += w {
-			blockNN(m, min(w, n-j), k, c.Data[j:], c.Stride, a.Data, a.Stride, packed[j*k:], true)
+		high, wide = m, w
+	}
+	f.plans(next, (m+high-1)/high*((n+wide-1)/wide))
+	for i := 0; i < m; i += high {
+		for j := 0; j < n; j += wide {
+			blockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride, a.Data[i*a.Stride:], a.Stride, packed[j*k:], true)
 			f.step()
 		}
-		return
-	}
-	high := share(m, most)
-	f.plans(next, (m+high-1)/high)
-	for i := 0; i < m; i += high {
-		blockNN(min(high, m-i), n, k, c.Data[i*c.Stride:], c.Stride, a.Data[i*a.Stride:], a.Stride, packed, true)
-		f.step()
 	}
 }
 

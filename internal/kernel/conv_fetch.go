@@ -138,16 +138,14 @@ func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars 
 	high, deep := share(m, most), share(k, depth)
 	for p := 0; p < k; p += deep {
 		kb := min(deep, k-p)
-		first := 0 // row from which on nothing is fetched
-		if hasColumns() {
-			first = min(m, f.count*high)
-			for j := 0; j < n && first < m; {
+		first := m // row from which on tiles come in columns and fetch nothing
+		if hasColumns() && f.count*high < m {
+			first = f.count * high
+			for j := 0; j < n; {
 				_, w := tileShape(n - j)
 				column(pairs, m-first, n-j, w, kb, c[first*crs+j:], crs, a[first+p*ars:], 1, ars, b[j+p*brs:], brs, 0, 0, accumulate || p > 0)
 				j += w
 			}
-		} else {
-			first = m
 		}
 		for i := 0; i < first; i += high {
 			for j := 0; j < n; {

@@ -32,7 +32,7 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 	case cpu.AVX512:
 		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
 	case cpu.AVX2:
-		columnAVX2x16(1, rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, 1, &c[0], uintptr(crs)*4, accumulate)
+		tilesBelow(1, rows, k, c, crs, a, ars, aks, b, brs, ahead, 1, accumulate)
 	default:
 		plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 	}

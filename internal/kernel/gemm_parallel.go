@@ -113,9 +113,9 @@ func (g *product) runPack(_, piece int) {
 	packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(packWide, g.n-j)))
 }
 
-// columnRows is how many rows of a columns of tiles are at most high: what they
-// read of a, columnRows × depth, then stays in the second-level cache, and the
-// panel of b in the first-level one.
+// columnRows is the most rows of a column of tiles: what it reads of a,
+// columnRows × depth, then stays in the second-level cache, and its panel of b in
+// the first-level one.
 const columnRows = 144
 
 // block computes m × n elements of a·b, from row i and column j on, into out.

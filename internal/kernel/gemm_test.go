@@ -149,8 +149,6 @@ var large = []struct {
 	{"outer product", 1500, 1000, 1, true, false, 0},
 }
 
-// Bits must not depend on the number of workers, and enough elements of each
-// block, its last row and column among them, must be right.
 // multiply gives the bits of blockNN, and multiplyTN those of blockTN, whatever they
 // fetch on the way.
 func TestMultiplyFetches(t *testing.T) {
@@ -192,6 +190,8 @@ func TestMultiplyFetches(t *testing.T) {
 	})
 }
 
+// Bits must not depend on the number of workers, and enough elements of each
+// block, its last row and column among them, must be right.
 func TestGemmLarge(t *testing.T) {
 	defer parallel.SetWorkers(0)
 	defer func(n int) { sharedLen = n }(sharedLen)

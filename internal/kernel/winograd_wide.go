@@ -12,7 +12,6 @@ const (
 	wideGroup   = 4 << 20 // elements of V in a group
 	wideColumns = 32
 	wideTiles   = 64 // tiles at a time: M of these stays in the cache
-
 )
 
 // wideWeights is the number of elements of U from which to do so.

@@ -14,7 +14,7 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable", "cpu", "pages"},
+	{"durable", "cpu", "pages", "show"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog"},
 	{"kernel", "augment", "pack"},
 	{"tensor", "dataset"},

@@ -130,6 +130,7 @@ type Embeddings struct {
 	Labels   []int // -1: none
 	Classes  []string
 	Bad      []string // images that could not be read, each with its reason
+	Notes    []string // what of the data was left out or guessed, a sentence each
 }
 
 // EmbedOptions say what EmbedData computes and how.
@@ -176,7 +177,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad, Notes: all.Notes}
 	for _, item := range all.Items {
 		out.Names = append(out.Names, item.Name)
 	}
@@ -194,6 +195,7 @@ type Scores struct {
 	RandomInitLinear float64
 	Raw              *RawScores // if they were asked for
 	Bad              []string
+	Notes            []string // what of the data was left out or guessed, a sentence each
 }
 
 // RawScores are those of the values that the encoder reads, without an encoder.
@@ -247,19 +249,19 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...))
+	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), train.Notes)
 }
 
 // score evaluates an encoder, the same one untrained, and what they read if that
 // is asked for.
-func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string, fit, held pretrained.Input, o EvalOptions, bad []string) (*Scores, error) {
+func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string, fit, held pretrained.Input, o EvalOptions, bad, notes []string) (*Scores, error) {
 	how := eval.Options{K: o.K, Temperature: o.Temperature}
 	s, err := e.Score(ctx, untrained, fit, held, how, o.Progress)
 	if err != nil {
 		return nil, err
 	}
 	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
-		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad}
+		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad, Notes: notes}
 	if o.Raw {
 		o.Progress("scoring the input values")
 		raw, err := pretrained.Raw(ctx, fit, held, how)

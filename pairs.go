@@ -50,7 +50,7 @@ type rows struct {
 	train, test *pairs.Source // test is nil if nothing is held out
 	side        int           // the model's
 	name        string
-	bad         []string
+	bad, notes  []string
 }
 
 // purpose is what rows are for.
@@ -103,7 +103,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	if err != nil {
 		return nil, err
 	}
-	r.name = train.Name
+	r.name, r.notes = train.Name, train.Notes
 	for _, part := range []struct {
 		data *pairs.Data
 		to   **pairs.Source
@@ -151,7 +151,7 @@ func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Em
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: r.notes}
 	for i := range in.Items {
 		out.Names = append(out.Names, r.train.Data().ItemName(i, r.side))
 	}
@@ -179,7 +179,7 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad)
+	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad, r.notes)
 }
 
 // Retrieve tells how well the rows held out of a run on pairs find their

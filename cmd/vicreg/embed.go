@@ -12,6 +12,7 @@ import (
 	"vicreg/internal/durable"
 	"vicreg/internal/kernel"
 	"vicreg/internal/npy"
+	"vicreg/internal/show"
 )
 
 func newEmbed() *cobra.Command {
@@ -80,6 +81,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		if err := writeEmbeddings(array, names, e); err != nil {
 			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
+		writeNotes(os.Stdout, e.Notes)
 		writeBad(os.Stdout, e.Bad)
 		_, err = fmt.Printf("%d %s × %d features in %s, their names in %s\n", len(e.Features), what, len(e.Features[0]), out, names)
 		return err
@@ -101,8 +103,19 @@ func writeEmbeddings(array *durable.File, names string, e *vicreg.Embeddings) er
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(names, []byte(strings.Join(e.Names, "\n")+"\n")); err != nil {
+	if err := durable.WriteFile(names, []byte(lines(e.Names))); err != nil {
 		return err
 	}
 	return array.Commit()
+}
+
+// lines writes a name a line, those that hold line breaks or control characters
+// as string literals.
+func lines(names []string) string {
+	var b strings.Builder
+	for _, n := range names {
+		b.WriteString(show.Name(n))
+		b.WriteByte('\n')
+	}
+	return b.String()
 }

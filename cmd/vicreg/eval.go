@@ -106,13 +106,14 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 		all := map[string]any{
 			"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
 			"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
-			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...),
+			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...), "notes": append([]string{}, s.Notes...),
 		}
 		if s.Raw != nil {
 			all["raw_knn"], all["raw_linear"] = s.Raw.KNN, s.Raw.Linear
 		}
 		return printJSON(all)
 	}
+	writeNotes(os.Stdout, s.Notes)
 	writeBad(os.Stdout, s.Bad)
 	fmt.Printf("%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
 	writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})

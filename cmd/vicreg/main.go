@@ -16,6 +16,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/cpu"
+	"vicreg/internal/show"
 )
 
 // Exit codes, as the help of the root command states them.
@@ -38,7 +39,7 @@ func run(args []string) int {
 	if errors.Is(err, context.Canceled) && !errors.Is(err, vicreg.ErrInterrupted) {
 		err = errStopped
 	}
-	fmt.Fprintf(os.Stderr, "vicreg: %s\n", err)
+	fmt.Fprintf(os.Stderr, "vicreg: %s\n", show.Text(err.Error()))
 	var usage usageError
 	switch {
 	case errors.As(err, &usage):

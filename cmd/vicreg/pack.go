@@ -63,6 +63,7 @@ left out, counted and named; more than a tenth of them is an error.`,
 		for _, b := range p.Bad {
 			bad = append(bad, b.Err.Error())
 		}
+		writeNotes(os.Stdout, train.Notes)
 		writeBad(os.Stdout, bad)
 		_, err = fmt.Println(describePacked(p, train.Classes, out))
 		return err

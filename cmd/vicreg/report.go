@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 	"vicreg/internal/train"
 )
 
@@ -64,7 +65,7 @@ type silent struct {
 	out io.Writer
 }
 
-func (s *silent) Warning(w runlog.Warning) { fmt.Fprintf(s.out, "warning: %s\n", w.Message) }
+func (s *silent) Warning(w runlog.Warning) { fmt.Fprintf(s.out, "warning: %s\n", show.Line(w.Message)) }
 
 // How often steps are shown on the live line and as plain lines.
 const (
@@ -90,7 +91,7 @@ type console struct {
 func (c *console) Start(p train.Plan) {
 	c.plan, c.began, c.spoken, c.step = p, c.now(), c.now(), p.Done
 	c.clear()
-	fmt.Fprintln(c.out, p.About)
+	fmt.Fprintln(c.out, show.Text(p.About))
 	if c.live {
 		c.bar = progressbar.NewOptions(c.length(p.Steps)+1, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(24),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
@@ -211,7 +212,7 @@ func (c *console) Phase(what string) {
 	}
 }
 
-func (c *console) Warning(w runlog.Warning) { c.line("warning: %s", w.Message) }
+func (c *console) Warning(w runlog.Warning) { c.line("warning: %s", show.Line(w.Message)) }
 
 // listed is how many bad images are named.
 const listed = 20
@@ -223,10 +224,17 @@ func writeBad(out io.Writer, bad []string) {
 	}
 	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", counted(len(bad), "image"))
 	for _, b := range bad[:min(listed, len(bad))] {
-		fmt.Fprintf(out, "  %s\n", b)
+		fmt.Fprintf(out, "  %s\n", show.Line(b))
 	}
 	if len(bad) > listed {
 		fmt.Fprintf(out, "  and %d more\n", len(bad)-listed)
+	}
+}
+
+// writeNotes says what of the data was left out or guessed.
+func writeNotes(out io.Writer, notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(out, "note: %s\n", show.Line(n))
 	}
 }
 

@@ -48,9 +48,10 @@ type State struct {
 	TrainSeconds float64 `json:"train_seconds"` // of them, in steps and their data
 	WaitSeconds  float64 `json:"wait_seconds"`  // of them, waiting for data
 
-	BadTrain []Bad `json:"bad_train"` // images taken out before the first step
-	BadTest  []Bad `json:"bad_test"`
-	BadLate  []Bad `json:"bad_late"` // images that turned bad later, and are replaced
+	Notes    []string `json:"notes,omitempty"` // what of the data was left out, filled in or guessed
+	BadTrain []Bad    `json:"bad_train"`       // images taken out before the first step
+	BadTest  []Bad    `json:"bad_test"`
+	BadLate  []Bad    `json:"bad_late"` // images that turned bad later, and are replaced
 }
 
 // Bad is an image that cannot be read.

@@ -43,6 +43,10 @@ type Dataset struct {
 	Channels int      // 1 or 3; 0: not known before decoding
 	About    string   // where images and labels come from, in a line for people
 
+	// Notes say what of the source is not in the data set, and what was guessed
+	// of it, a sentence each: other files, rows without a label, parts not used.
+	Notes []string
+
 	// Mapped says that the items' pixels lie in a mapped file, from which they
 	// are read as they are used.
 	Mapped bool

@@ -45,6 +45,7 @@ type Data struct {
 	Rows    []Row
 	Classes []string // names, sorted; nil without a label column
 	About   string   // in a line for people
+	Notes   []string // what of the manifest is not used, and what was guessed of it, a sentence each
 
 	manifest string // name of its file
 	dir      string // where it lies

@@ -145,6 +145,8 @@ type Summary struct {
 	BadImages int      `json:"bad_images"`
 	Bad       []string `json:"bad_image_list,omitempty"` // each with what is wrong with it
 
+	Notes []string `json:"notes,omitempty"` // what of the data was left out, filled in or guessed
+
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`

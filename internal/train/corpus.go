@@ -30,7 +30,7 @@ type corpus interface {
 	// labels, and forgets the labels then; empty if they can or have none.
 	unscored() string
 
-	notes() []string              // what else the scan found, for people
+	notes() []string              // what is left out, filled in or guessed, a sentence each
 	name() string                 // for people
 	views(c recipe.Config) string // what a view is, for people
 	kind() string                 // of items, plural

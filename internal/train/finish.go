@@ -70,7 +70,7 @@ func (r *run) summary() (*runlog.Summary, error) {
 		EmbeddingStd: last.EmbeddingStd, Correlation: last.Correlation, Rank: last.Rank, Collapsed: last.Collapsed,
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
 		WaitShare: per(r.at.WaitSeconds, r.at.TrainSeconds), Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
-		Version: host.Version(), Started: r.at.Started,
+		Notes: r.at.Notes, Version: host.Version(), Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
 		s.BadImages += len(bad)

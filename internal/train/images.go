@@ -39,7 +39,7 @@ func (s *images) name() string { return s.trainData.Name }
 func (s *images) kind() string { return "images" }
 func (s *images) len() int     { return len(s.trainData.Items) }
 
-func (s *images) notes() []string { return nil }
+func (s *images) notes() []string { return s.trainData.Notes }
 
 func (s *images) labels() ([]int, int) {
 	return s.trainData.Labels(), len(s.trainData.Classes)

@@ -40,7 +40,7 @@ func (s *pairing) fingerprint() string {
 func (s *pairing) name() string    { return s.trainData.Name }
 func (s *pairing) kind() string    { return "pairs" }
 func (s *pairing) len() int        { return len(s.trainData.Rows) }
-func (s *pairing) notes() []string { return s.found }
+func (s *pairing) notes() []string { return slices.Concat(s.trainData.Notes, s.found) }
 
 func (s *pairing) labels() ([]int, int) {
 	return s.trainData.Labels(), len(s.trainData.Classes)

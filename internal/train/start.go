@@ -275,7 +275,8 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
-	for _, note := range r.corpus.notes() {
+	r.at.Notes = r.corpus.notes()
+	for _, note := range r.at.Notes {
 		if err := r.warn("%s", note); err != nil {
 			return err
 		}

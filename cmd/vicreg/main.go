@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/cpu"
+	"vicreg/internal/host"
 	"vicreg/internal/show"
 )
 
@@ -87,7 +89,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if err := cpu.EnvError(); err != nil {
+			if err := cmp.Or(cpu.EnvError(), host.EnvError()); err != nil {
 				return usageError{err}
 			}
 			return nil

@@ -1,5 +1,5 @@
-// Package host tells about the program and its process: the version, and the
-// memory held at most.
+// Package host tells about the program and its process: the version, the memory
+// held at most, and the memory that may be held.
 package host
 
 import (

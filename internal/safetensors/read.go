@@ -4,7 +4,9 @@
 //
 // [Open] reads the header only and each tensor when it is asked for; [Read]
 // takes the whole file into memory. [WriteFile] saves durably, [Write] writes to
-// any io.Writer.
+// any io.Writer. [WriteSealed] adds checksums, which any other reader takes for
+// metadata: that of the header is checked when a file is opened, that of the data
+// by [File.Verify].
 //
 // The format: https://github.com/huggingface/safetensors#format
 package safetensors
@@ -44,7 +46,9 @@ type File struct {
 
 	name   string // for messages
 	r      io.ReaderAt
-	data   int64 // where the data starts
+	size   int64  // bytes
+	data   int64  // where the data starts
+	sealed string // the header's checksum, which has been checked; empty: none
 	byName map[string]int
 	closer io.Closer
 }
@@ -52,14 +56,14 @@ type File struct {
 // Open reads and checks the header of the file at path; the tensors stay on
 // disk until they are asked for. Close the file when done.
 func Open(path string) (*File, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	h, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	st, err := h.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
 	if err != nil {
 		h.Close()
 		return nil, err
@@ -75,6 +79,9 @@ func Open(path string) (*File, error) {
 
 // Read takes the whole file at path into memory. Nothing needs closing.
 func Read(path string) (*File, error) {
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -82,11 +89,25 @@ func Read(path string) (*File, error) {
 	return NewFile(bytes.NewReader(b), int64(len(b)), path)
 }
 
+// regular refuses what is no regular file, before it is opened: a pipe that
+// nobody writes to would never open.
+func regular(path string) error {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	return err
+}
+
 // NewFile reads and checks the header of size bytes behind r; name stands in
-// messages.
+// messages. A sealed file's header must have the checksum it was written with.
 func NewFile(r io.ReaderAt, size int64, name string) (*File, error) {
-	f := &File{name: name, r: r, byName: map[string]int{}}
-	if err := f.readHeader(size); err != nil {
+	f := &File{name: name, r: r, size: size, byName: map[string]int{}}
+	err := f.readHeader()
+	if damaged := new(Damaged); errors.As(err, &damaged) {
+		return nil, err
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s is not a readable safetensors file: %w", name, err)
 	}
 	return f, nil
@@ -100,30 +121,36 @@ func (f *File) Close() error {
 	return f.closer.Close()
 }
 
-func (f *File) readHeader(size int64) error {
-	var lead [8]byte
-	if size < 8 {
-		return fmt.Errorf("it has %d bytes, less than the 8 of the header length", size)
+func (f *File) readHeader() error {
+	if f.size < 8 {
+		return fmt.Errorf("it has %d bytes, less than the 8 of the header length", f.size)
 	}
-	if _, err := f.r.ReadAt(lead[:], 0); err != nil {
+	var length [8]byte
+	if _, err := f.r.ReadAt(length[:], 0); err != nil {
 		return err
 	}
-	n := binary.LittleEndian.Uint64(lead[:])
+	n := binary.LittleEndian.Uint64(length[:])
 	switch {
 	case n > maxHeader:
 		return fmt.Errorf("it claims a header of %d bytes; the limit is %d", n, maxHeader)
-	case int64(n) > size-8:
-		return fmt.Errorf("it claims a header of %d bytes but has only %d; was it cut short?", n, size-8)
-	}
-	header := make([]byte, n)
-	if _, err := f.r.ReadAt(header, 8); err != nil && !(err == io.EOF && n == 0) {
-		return err
-	}
-	if err := f.parse(header); err != nil {
-		return err
+	case int64(n) > f.size-8:
+		return fmt.Errorf("it claims a header of %d bytes but has only %d; was it cut short?", n, f.size-8)
 	}
 	f.data = 8 + int64(n)
-	return f.checkPlaces(size - f.data)
+	head := make([]byte, f.data)
+	if n, err := f.r.ReadAt(head, 0); n < len(head) {
+		return err
+	}
+	if err := f.checkHeader(head); err != nil {
+		return err
+	}
+	if err := f.parse(head[8:]); err != nil {
+		return err
+	}
+	if err := f.checkSeal(); err != nil {
+		return err
+	}
+	return f.checkPlaces(f.size - f.data)
 }
 
 // parse fills Tensors and Metadata. It walks the top level by tokens because

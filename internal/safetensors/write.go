@@ -57,9 +57,22 @@ func (t Tensor) describe() (DType, int, error) {
 // that each is aligned, and keep the caller's order otherwise: the same
 // arguments give the same bytes.
 func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	tensors, err := ordered(tensors)
+	if err != nil {
+		return err
+	}
+	head, err := lead(tensors, metadata)
+	if err != nil {
+		return err
+	}
+	return write(w, head, tensors)
+}
+
+// ordered returns the tensors in the order of their data.
+func ordered(tensors []Tensor) ([]Tensor, error) {
 	for _, t := range tensors {
 		if _, _, err := t.describe(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	tensors = slices.Clone(tensors)
@@ -68,17 +81,33 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 		db, _, _ := b.describe()
 		return db.Size() - da.Size()
 	})
-	header, err := header(tensors, metadata)
-	if err != nil {
+	return tensors, nil
+}
+
+// write writes what comes before the data, and the data.
+func write(w io.Writer, head []byte, tensors []Tensor) error {
+	if _, err := w.Write(head); err != nil {
 		return err
 	}
+	return writeData(w, tensors)
+}
+
+func writeData(w io.Writer, tensors []Tensor) error {
 	out := bufio.NewWriterSize(w, 1<<18)
-	out.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header))))
-	out.Write(header) // a bufio.Writer keeps its first error until Flush
 	for _, t := range tensors {
-		t.encode(out)
+		t.encode(out) // a bufio.Writer keeps its first error until Flush
 	}
 	return out.Flush()
+}
+
+// lead returns all that comes before the data: the header's length and the
+// header.
+func lead(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	h, err := header(tensors, metadata)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(h))), h...), nil
 }
 
 // header returns the JSON object, padded with spaces to a multiple of 8 bytes.
@@ -169,12 +198,16 @@ func encode[T any](w *bufio.Writer, values []T, put func([]byte, T) []byte) {
 // WriteFile saves durably: after a crash path holds the old contents or the new
 // ones, whole.
 func WriteFile(path string, tensors []Tensor, metadata map[string]string) error {
+	return writeFile(path, func(w io.Writer) error { return Write(w, tensors, metadata) })
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
 	f, err := durable.Create(path)
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	defer f.Discard()
-	err = durable.Reason(Write(f, tensors, metadata))
+	err = durable.Reason(write(f))
 	if err == nil {
 		err = f.Commit()
 	}

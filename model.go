@@ -75,10 +75,11 @@ func (m *Model) embedder(n, workers int) *pretrained.Embedder {
 }
 
 // source returns a data set's images as the model takes them, without those
-// that cannot be read, and what is wrong with these.
-func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int) (*batch.Source, []string, error) {
+// that cannot be read, and what is wrong with these; all counts the bad of all
+// parts.
+func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int, all *batch.Tally, part string) (*batch.Source, []string, error) {
 	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
-	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers})
+	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers, Tally: all, Part: part})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,7 +170,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	}
 	all.Limit(d.Limit)
 	parallel.SetWorkers(o.Threads)
-	s, bad, err := m.source(ctx, all, o.Workers)
+	s, bad, err := m.source(ctx, all, o.Workers, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -225,6 +226,9 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if d.Labels == "none" {
 			return nil, errors.New("scoring needs labels, but labels is none")
 		}
+		if train.Classes != nil && d.Holdout > 0 {
+			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; scoring needs two or more of a class", d.Source)
+		}
 		if train.Classes != nil {
 			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
 		}
@@ -236,11 +240,12 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		o.Progress = func(string) {}
 	}
 	o.Progress("looking at the images")
-	fit, bad, err := m.source(ctx, train, o.Workers)
+	all := &batch.Tally{Total: len(train.Items) + len(test.Items)}
+	fit, bad, err := m.source(ctx, train, o.Workers, all, "images to fit on")
 	if err != nil {
 		return nil, err
 	}
-	held, badTest, err := m.source(ctx, test, o.Workers)
+	held, badTest, err := m.source(ctx, test, o.Workers, all, "images to score on")
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type Packed struct {
 
 // Pack writes the decoded images of a data set, and of the part that scores if
 // test is not nil, to a file at path, which takes its place when it is complete.
-// Images that cannot be read are left out; more than a tenth of them is an
-// error of type *TooManyBad. The same images make the same bytes.
+// Images that cannot be read are left out; more than a tenth of all, or the whole
+// of a part, is an error of type *TooManyBad. The same images make the same bytes.
 func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o PackOptions) (*Packed, error) {
 	items := train.Items
 	if test != nil {
@@ -44,6 +44,9 @@ func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o Pack
 		return nil, err
 	}
 	p, err := packAll(ctx, w, items, len(train.Items), o)
+	if err == nil {
+		err = p.whole(train, test)
+	}
 	if err != nil {
 		w.Abort()
 		return nil, err
@@ -52,6 +55,18 @@ func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o Pack
 		return nil, err
 	}
 	return p, nil
+}
+
+// whole checks that no part has lost all its images.
+func (p *Packed) whole(train, test *dataset.Dataset) error {
+	n := len(train.Items)
+	if p.Train == 0 {
+		return &TooManyBad{Bad: p.Bad[:n], Total: n, Kind: toTrain}
+	}
+	if test != nil && p.Test == 0 {
+		return &TooManyBad{Bad: p.Bad[len(p.Bad)-len(test.Items):], Total: len(test.Items), Kind: toScore}
+	}
+	return nil
 }
 
 // packAll adds the items, of which the first train ones train, as many at a
@@ -63,7 +78,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 		err   error
 	}, 8*workers)
 	scratch := make([]augment.Scratch, workers)
-	p := new(Packed)
+	p, tally := new(Packed), &Tally{Total: len(items)}
 	for start := 0; start < len(items); start += len(window) {
 		part := items[start:min(start+len(window), len(items))]
 		var next atomic.Int64
@@ -86,11 +101,12 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 		for k, item := range part {
 			if err := window[k].err; err != nil {
 				p.Bad = append(p.Bad, Bad{Name: item.Name, Err: err})
-				if tooMany(len(p.Bad), len(items)) {
-					return nil, &TooManyBad{Bad: p.Bad, Total: len(items)}
+				if err := tally.Add(1, p.Bad[len(p.Bad)-1:]); err != nil {
+					return nil, err
 				}
 				continue
 			}
+			tally.seen++
 			scores := start+k >= train
 			if scores {
 				p.Test++

@@ -1,49 +1,22 @@
 package batch
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"vicreg/internal/imagefile"
 )
 
-// Bad is an image that cannot be used.
-type Bad struct {
-	Name string // of the item
-	Err  error  // names the file and the reason
-}
-
-// TooManyBad is the error when more than a tenth of the images are bad.
-type TooManyBad struct {
-	Bad   []Bad
-	Total int    // items of the data set
-	Kind  string // what they are; empty: images
-}
-
-func (e *TooManyBad) Error() string {
-	const shown = 5
-	var reasons []string
-	for _, b := range e.Bad[:min(len(e.Bad), shown)] {
-		reasons = append(reasons, b.Err.Error())
-	}
-	if more := len(e.Bad) - shown; more > 0 {
-		reasons = append(reasons, fmt.Sprintf("and %d more", more))
-	}
-	return fmt.Sprintf("%d of %d %s cannot be read, more than a tenth: %s", len(e.Bad), e.Total, cmp.Or(e.Kind, "images"), strings.Join(reasons, "; "))
-}
-
-func tooMany(bad, total int) bool { return bad*10 > total }
-
 // ScanOptions say how thoroughly to look.
 type ScanOptions struct {
 	Workers  int                   // 0: one for each processor
 	Decode   int                   // decode this many files, or look at the pixels of as many packed images, spread evenly, and at the size of the others; 0: 50,000, -1: all
 	Progress func(done, total int) // called now and then, done growing; may be nil
+	Tally    *Tally                // of all parts, if these images are a part; nil: they are all
+	Part     string                // what these are, if they are a part: "images to score on"
 }
 
 // Report is what a Scan found, of the images that are left.
@@ -71,7 +44,8 @@ type found struct {
 // data set, and measures the rest. Mean and standard deviation are those of all
 // pixels of all images, each image counting the same whatever its size; a
 // channel that never varies is given a standard deviation of 1. More than a
-// tenth bad is an error of type *TooManyBad.
+// tenth bad of all that the tally counts, or none left, is an error of type
+// *TooManyBad.
 //
 // Files may still turn bad later: see Loader.Bad.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
@@ -120,7 +94,11 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return s.conclude(all)
+	tally := o.Tally
+	if tally == nil {
+		tally = &Tally{Total: n}
+	}
+	return s.conclude(all, tally, o.Part)
 }
 
 // look fills in what is to be known of item i.
@@ -146,7 +124,7 @@ func (s *Source) look(i int, f *found, decode bool) {
 
 // conclude sums up in the order of the items, so that the same numbers come out
 // however many goroutines looked.
-func (s *Source) conclude(all []found) (*Report, error) {
+func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, error) {
 	r := &Report{MinW: math.MaxInt, MinH: math.MaxInt}
 	var bad []int
 	var mean, square [3]float64
@@ -172,8 +150,11 @@ func (s *Source) conclude(all []found) (*Report, error) {
 			square[c] += f.square[c]
 		}
 	}
-	if tooMany(len(bad), len(all)) || r.Decoded == 0 {
-		return nil, &TooManyBad{Bad: r.Bad, Total: len(all)}
+	if err := tally.Add(len(all), r.Bad); err != nil {
+		return nil, err
+	}
+	if r.Decoded == 0 {
+		return nil, &TooManyBad{Bad: r.Bad, Total: len(r.Bad), Kind: part}
 	}
 	if s.channels == 0 {
 		s.channels = 3

@@ -75,9 +75,10 @@ func (s *images) views(c recipe.Config) string {
 
 // scan finds the channels and their mean and standard deviation.
 func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
-	look := func(d *dataset.Dataset, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
+	tally := &batch.Tally{Total: s.len() + s.scored()}
+	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
 		source := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
-		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress})
+		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally, Part: part})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -85,7 +86,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		return source, found, nil
 	}
 	var found *batch.Report
-	if s.trainSource, found, err = look(s.trainData, &train); err != nil {
+	if s.trainSource, found, err = look(s.trainData, "images to train on", &train); err != nil {
 		return nil, nil, err
 	}
 	if c.Channels == 0 {
@@ -99,7 +100,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		c.Normalize = recipe.Normalize{Mean: found.Mean, Std: found.Std}
 	}
 	if s.testData != nil {
-		if s.testSource, _, err = look(s.testData, &test); err != nil {
+		if s.testSource, _, err = look(s.testData, "images to score on", &test); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -1,0 +1,71 @@
+package batch
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// Bad is an item that cannot be used.
+type Bad struct {
+	Name string // of the item
+	Err  error  // names the file and the reason
+}
+
+// TooManyBad is the error when more than a tenth of the items are bad, or all of
+// a part.
+type TooManyBad struct {
+	Bad   []Bad
+	Total int    // items there are
+	Left  int    // of them, not looked at yet
+	Kind  string // what they are; empty: images
+}
+
+func (e *TooManyBad) Error() string {
+	const shown = 5
+	var reasons []string
+	for _, b := range e.Bad[:min(len(e.Bad), shown)] {
+		reasons = append(reasons, b.Err.Error())
+	}
+	if more := len(e.Bad) - shown; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	kind, list := cmp.Or(e.Kind, "images"), strings.Join(reasons, "; ")
+	if len(e.Bad) == e.Total {
+		return fmt.Sprintf("none of the %d %s can be read: %s", e.Total, kind, list)
+	}
+	least := ""
+	if e.Left > 0 {
+		least = "at least "
+	}
+	return fmt.Sprintf("%s%d of %d %s cannot be read, more than a tenth: %s", least, len(e.Bad), e.Total, kind, list)
+}
+
+// Kinds of items of data that has a part to score on.
+const (
+	toTrain = "images to train on"
+	toScore = "images to score on"
+)
+
+func tooMany(bad, total int) bool { return bad*10 > total }
+
+// Tally counts bad items over all parts of the data, the one that trains and the
+// one that scores: the tenth that may be bad is one of all of them.
+type Tally struct {
+	Total int    // items of all parts
+	Kind  string // what they are; empty: images
+
+	seen int
+	bad  []Bad
+}
+
+// Add takes in so many items more that were looked at, and those of them that
+// are bad. More than a tenth bad is an error of type *TooManyBad.
+func (t *Tally) Add(seen int, bad []Bad) error {
+	t.seen += seen
+	t.bad = append(t.bad, bad...)
+	if tooMany(len(t.bad), t.Total) {
+		return &TooManyBad{Bad: t.bad, Total: t.Total, Left: t.Total - t.seen, Kind: t.Kind}
+	}
+	return nil
+}

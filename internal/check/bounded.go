@@ -1,0 +1,30 @@
+package check
+
+import (
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+// Bounded runs f and fails if it took more memory than mib MiB, all that was
+// allocated meanwhile counted, by other goroutines too and freed or not, or more
+// time than limit. For what must not take more than its input justifies.
+func Bounded(t testing.TB, mib int, limit time.Duration, f func()) {
+	t.Helper()
+	before, start := allocated(), time.Now()
+	f()
+	took, used := time.Since(start), allocated()-before
+	if used > uint64(mib)<<20 {
+		t.Errorf("it took %.1f MiB of memory, more than %d", float64(used)/(1<<20), mib)
+	}
+	if took > limit {
+		t.Errorf("it took %v, more than %v", took.Round(time.Millisecond), limit)
+	}
+}
+
+// allocated returns the bytes allocated since the process began.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}

@@ -1,0 +1,30 @@
+package check
+
+import (
+	"testing"
+	"time"
+)
+
+func TestBounded(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		bytes  int
+		sleep  time.Duration
+		passes bool
+	}{
+		{"little", 1 << 10, 0, true},
+		{"3 MiB", 3 << 20, 0, false},
+		{"210 ms", 0, 210 * time.Millisecond, false},
+	} {
+		r := &recorder{TB: t}
+		Bounded(r, 2, 200*time.Millisecond, func() {
+			taken = make([]byte, c.bytes)
+			time.Sleep(c.sleep)
+		})
+		if r.failed == c.passes {
+			t.Errorf("%s: failed %v", c.what, r.failed)
+		}
+	}
+}
+
+var taken []byte

@@ -15,7 +15,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -153,75 +152,11 @@ func (f *File) readHeader() error {
 	return f.checkPlaces(f.size - f.data)
 }
 
-// parse fills Tensors and Metadata. It walks the top level by tokens because
-// decoding into a map would let a repeated name pass.
-func (f *File) parse(header []byte) error {
-	bad := func(err error) error {
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("unexpected end")
-		}
-		return fmt.Errorf("its header is not valid JSON: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(header))
-	tok, err := dec.Token()
-	if err != nil {
-		return bad(err)
-	}
-	if tok != json.Delim('{') {
-		return errors.New("its header is not a JSON object")
-	}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return bad(err)
-		}
-		name := tok.(string) // the decoder accepts nothing else as a key
-		if name == "__metadata__" {
-			if f.Metadata != nil {
-				return errors.New("its header has __metadata__ twice")
-			}
-			f.Metadata = map[string]string{}
-			if err := dec.Decode(&f.Metadata); err != nil {
-				return fmt.Errorf("__metadata__ must map strings to strings: %w", err)
-			}
-			continue
-		}
-		var e struct {
-			DType   DType   `json:"dtype"`
-			Shape   []int64 `json:"shape"`
-			Offsets []int64 `json:"data_offsets"`
-		}
-		if err := dec.Decode(&e); err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
-		}
-		if _, twice := f.byName[name]; twice {
-			return fmt.Errorf("tensor %q appears twice", name)
-		}
-		f.byName[name] = len(f.Tensors)
-		t := Info{Name: name, DType: e.DType, Shape: make([]int, len(e.Shape))}
-		if len(e.Offsets) != 2 {
-			return fmt.Errorf("tensor %q: data_offsets has %d numbers, want 2", name, len(e.Offsets))
-		}
-		t.begin, t.end = e.Offsets[0], e.Offsets[1]
-		if err := t.check(e.Shape); err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
-		}
-		f.Tensors = append(f.Tensors, t)
-	}
-	if _, err := dec.Token(); err != nil {
-		return bad(err)
-	}
-	if _, err := dec.Token(); err != io.EOF { // spaces may follow, nothing else
-		return errors.New("its header goes on after the JSON object")
-	}
-	return nil
-}
-
 // check fills in the shape and compares shape × size with the offsets.
 func (t *Info) check(shape []int64) error {
 	size := int64(t.DType.Size())
 	if size == 0 {
-		return fmt.Errorf("dtype %q is not supported", t.DType)
+		return fmt.Errorf("dtype %s is not supported", quote(string(t.DType)))
 	}
 	if t.begin < 0 || t.end < t.begin {
 		return fmt.Errorf("offsets [%d, %d] are not a range", t.begin, t.end)
@@ -236,6 +171,7 @@ func (t *Info) check(shape []int64) error {
 		}
 		want *= s
 	}
+	t.Shape = make([]int, len(shape))
 	for i, s := range shape {
 		if s > math.MaxInt {
 			return fmt.Errorf("shape %v is too large", shape)
@@ -260,12 +196,12 @@ func (f *File) checkPlaces(size int64) error {
 		f.byName[t.Name] = i
 		switch {
 		case t.begin < at:
-			return fmt.Errorf("tensor %q overlaps the one before it", t.Name)
+			return fmt.Errorf("tensor %s overlaps the one before it", quote(t.Name))
 		case t.begin > at:
-			return fmt.Errorf("a gap of %d bytes lies before tensor %q", t.begin-at, t.Name)
+			return fmt.Errorf("a gap of %d bytes lies before tensor %s", t.begin-at, quote(t.Name))
 		case t.end > size:
-			return fmt.Errorf("tensor %q ends at byte %d of the data but only %d are there; was the file cut short?",
-				t.Name, t.end, size)
+			return fmt.Errorf("tensor %s ends at byte %d of the data but only %d are there; was the file cut short?",
+				quote(t.Name), t.end, size)
 		}
 		at = t.end
 	}
@@ -293,7 +229,7 @@ func (f *File) Float64(name string) ([]float64, error) { return load[float64](f,
 // Int64 returns the elements of a tensor of whole numbers (or BOOL: 0 and 1).
 func (f *File) Int64(name string) ([]int64, error) {
 	if t, ok := f.Info(name); ok && (t.DType == F64 || t.DType == F32 || t.DType == F16 || t.DType == BF16) {
-		return nil, fmt.Errorf("%s: tensor %q holds %s, not whole numbers", f.name, name, t.DType)
+		return nil, fmt.Errorf("%s: tensor %s holds %s, not whole numbers", f.name, quote(name), t.DType)
 	}
 	return load[int64](f, name)
 }
@@ -330,7 +266,7 @@ func (f *File) hint() string {
 		if i == most {
 			return fmt.Sprintf("%s and %d more", s, len(f.Tensors)-most)
 		}
-		s += fmt.Sprintf(" %q", t.Name)
+		s += " " + quote(t.Name)
 	}
 	return s
 }
@@ -351,7 +287,7 @@ func into[T number](f *File, name string, dst []T) error {
 		return err
 	}
 	if len(dst) != t.Len() {
-		return fmt.Errorf("%s: tensor %q of shape %v has %d elements, want %d", f.name, name, t.Shape, t.Len(), len(dst))
+		return fmt.Errorf("%s: tensor %s of shape %v has %d elements, want %d", f.name, quote(name), t.Shape, t.Len(), len(dst))
 	}
 	size := t.DType.Size()
 	buf := make([]byte, min(int64(1<<18), t.end-t.begin))
@@ -371,7 +307,7 @@ func (f *File) readAt(b []byte, t Info, at int64) error {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("%s: tensor %q: %w", f.name, t.Name, err)
+		return fmt.Errorf("%s: tensor %s: %w", f.name, quote(t.Name), err)
 	}
 	return nil
 }

@@ -121,6 +121,9 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, `"__metadata__":%s`, m)
 	}
+	if n := max(len(tensors), len(metadata)); n > maxNames {
+		return nil, fmt.Errorf("safetensors: %d tensors or keys of metadata are more than can be read again (%d)", n, maxNames)
+	}
 	seen := map[string]bool{"__metadata__": true}
 	at := 0
 	for _, t := range tensors {

@@ -53,6 +53,8 @@ func (s Sound) Mono() []float32 {
 type Limits struct {
 	Bytes   int64 // size of the file
 	Samples int64 // of all channels
+
+	packed int64 // bytes of compressed sound, which bound the samples too; 0: they do not
 }
 
 // The default limits: of samples, an hour and three quarters at 16 kHz.
@@ -61,6 +63,14 @@ const (
 	MaxSamples = 100_000_000
 	maxRate    = 384_000
 	maxChans   = 64
+)
+
+// What compressed sound may unpack to, lest a small file fill the memory: some
+// samples whatever its size (17 minutes at 16 kHz), and more for each byte than any
+// encoder makes of a sound that is not silent for most of its time.
+const (
+	unpackFree    = 1 << 24
+	unpackPerByte = 128
 )
 
 func (l Limits) orDefault() Limits {
@@ -124,9 +134,16 @@ var (
 // Decode reads a sound from the bytes of a file.
 func Decode(data []byte, limits Limits) (s Sound, err error) {
 	limits = limits.orDefault()
+	data, err = stripTags(data)
+	if err != nil {
+		return Sound{}, err
+	}
 	f, err := sniff(data)
 	if err != nil {
 		return Sound{}, err
+	}
+	if f != formatWAV {
+		limits.packed = int64(len(data))
 	}
 	defer func() { // the libraries index into what files say
 		if r := recover(); r != nil {
@@ -170,7 +187,41 @@ func (l Limits) tooLong(samples int64) error {
 	if samples > l.Samples {
 		return fmt.Errorf("it holds %d samples or more; the limit is %d", samples, l.Samples)
 	}
+	if l.packed > 0 && samples > unpackFree+unpackPerByte*l.packed {
+		return fmt.Errorf("its %d bytes unpack to %d samples or more, which only silence or a broken file does", l.packed, samples)
+	}
 	return nil
+}
+
+// stripTags returns what lies between ID3 tags: one of version 2 or several before
+// the sound, and one of version 1 after it.
+func stripTags(data []byte) ([]byte, error) {
+	tagged := false
+	for len(data) >= 10 && string(data[:3]) == "ID3" {
+		size := 10 + int(data[6]&127)<<21 + int(data[7]&127)<<14 + int(data[8]&127)<<7 + int(data[9]&127)
+		if data[5]&0x10 != 0 {
+			size += 10 // a footer
+		}
+		if size > len(data) {
+			return nil, fmt.Errorf("the file is cut short: its ID3 tag says that it has %d bytes, %d are there", size, len(data))
+		}
+		data, tagged = data[size:], true
+	}
+	if n := len(data) - 128; n >= 0 && string(data[n:n+3]) == "TAG" && !isWAV(data) {
+		data, tagged = data[:n], true
+	}
+	if tagged && len(bytes.Trim(data, "\x00")) == 0 {
+		return nil, errors.New("it holds an ID3 tag, as MP3 files do, but no sound")
+	}
+	return data, nil
+}
+
+func isWAV(data []byte) bool {
+	if len(data) < 12 || string(data[8:12]) != "WAVE" {
+		return false
+	}
+	id := string(data[:4])
+	return id == "RIFF" || id == "RF64" || id == "BW64"
 }
 
 // sniff tells the format from the first bytes of a file.
@@ -181,7 +232,7 @@ func sniff(data []byte) (*format, error) {
 	start := strings.ToLower(string(bytes.TrimSpace(data[:min(len(data), 64)])))
 	what := "not a sound file"
 	switch {
-	case has(0, "RIFF") && has(8, "WAVE"):
+	case isWAV(data):
 		return formatWAV, nil
 	case has(0, "fLaC"):
 		return formatFLAC, nil
@@ -195,20 +246,16 @@ func sniff(data []byte) (*format, error) {
 		default:
 			what = "an Ogg file, but not of Vorbis"
 		}
-	case has(0, "ID3"): // a tag, before MP3 and at times before FLAC
-		if len(data) > 10 {
-			size := 10 + int(data[6]&127)<<21 + int(data[7]&127)<<14 + int(data[8]&127)<<7 + int(data[9]&127)
-			if has(size, "fLaC") {
-				return formatFLAC, nil
-			}
-		}
-		return formatMP3, nil
 	case len(data) > 3 && data[0] == 0xff && data[1]&0xe0 == 0xe0 && data[1]&6 == 2: // layer III
 		return formatMP3, nil
+	case len(data) > 3 && data[0] == 0xff && data[1]&0xf6 == 0xf0: // ADTS
+		what = "an AAC sound"
+	case len(data) > 3 && data[0] == 0xff && data[1]&0xe0 == 0xe0 && data[1]&6 != 0 && data[1] != 0xfe: // that is text in UTF-16
+		what = "an MPEG sound of layer I or II (MP1, MP2)"
 	case len(data) == 0:
 		return nil, errors.New("the file is empty")
-	case has(0, "RF64"), has(0, "RIFX"), has(0, "riff"):
-		what = "a wave file of a kind (RF64, RIFX or W64) that is not read"
+	case has(0, "RIFX"), has(0, "riff"):
+		what = "a wave file of a kind (RIFX or W64) that is not read"
 	case has(0, "FORM"):
 		what = "an AIFF sound"
 	case has(4, "ftyp"):

@@ -32,8 +32,45 @@ type waveFormat struct {
 	bytes    int // of a sample of one channel
 }
 
+// unknown reports whether a size is one that writers give when they cannot go
+// back and fill it in, as on a pipe: a little around 2³¹ (sox 0x7ffff000 or what of
+// it is whole frames, arecord 0x80000000, lame and oggdec 0x7fffffff) or below 2³²
+// (ffmpeg 0xffffffff, others less their header).
+func unknown(size int64) bool {
+	const slack = 1 << 16
+	return size >= 1<<31-slack && size <= 1<<31+slack ||
+		size >= 1<<32-slack && size <= math.MaxUint32 || size >= 1<<62 // the last of RF64
+}
+
+// chunks reports whether b is nothing, or chunks and no samples.
+func chunks(b []byte) bool {
+	for len(b) > 1 {
+		if len(b) < 8 {
+			return false
+		}
+		for _, c := range b[:4] {
+			if c < ' ' || c > '~' {
+				return false
+			}
+		}
+		size := int64(binary.LittleEndian.Uint32(b[4:]))
+		if b = b[8:]; size > int64(len(b)) {
+			return false
+		}
+		b = b[min(size+size%2, int64(len(b))):]
+	}
+	return true
+}
+
+// decodeWAV reads a wave file. Samples whose size is unknown go on to the end of the
+// file, as sox and ffmpeg have it too, whatever comes after them.
 func decodeWAV(data []byte, limits Limits) (Sound, error) {
 	le := binary.LittleEndian
+	kind := "WAV"
+	if id := string(data[:4]); id != "RIFF" {
+		kind = id + " wave"
+	}
+	wide := int64(-1) // bytes of samples, as an RF64 file has it
 	var f *waveFormat
 	for at := 12; at+8 <= len(data); {
 		id, size := string(data[at:at+4]), int64(le.Uint32(data[at+4:]))
@@ -43,6 +80,11 @@ func decodeWAV(data []byte, limits Limits) (Sound, error) {
 			body = body[:size]
 		}
 		switch id {
+		case "ds64": // the sizes of RF64 and BW64, in 64 bits; those in 32 are all ones
+			if !whole || size < 16 {
+				return Sound{}, errors.New("the file is cut short within its header")
+			}
+			wide = int64(le.Uint64(body[8:]) & math.MaxInt64)
 		case "fmt ":
 			if !whole {
 				return Sound{}, errors.New("the file is cut short within its header")
@@ -52,13 +94,21 @@ func decodeWAV(data []byte, limits Limits) (Sound, error) {
 				return Sound{}, err
 			}
 		case "data":
-			switch {
-			case f == nil:
+			if f == nil {
 				return Sound{}, errors.New("its samples come before the fmt chunk that would describe them")
-			case size == math.MaxUint32, size == 0 && le.Uint32(data[4:]) == 0:
-				body = data[at+8:] // written to a pipe: all that follows
-			case !whole:
-				return Sound{}, fmt.Errorf("the file is cut short: its header promises %d bytes of samples, %d are there", size, len(body))
+			}
+			if size == math.MaxUint32 && wide >= 0 {
+				size = wide
+			}
+			switch rest := data[at+8:]; {
+			case size == 0 && chunks(rest):
+				body = nil
+			case size == 0, size > int64(len(rest)) && unknown(size): // never filled in
+				body = rest
+			case size <= int64(len(rest)):
+				body = rest[:size]
+			default:
+				return Sound{}, fmt.Errorf("the file is cut short: its header promises %d bytes of samples, %d are there", size, len(rest))
 			}
 			return f.samples(body, limits)
 		}
@@ -68,9 +118,9 @@ func decodeWAV(data []byte, limits Limits) (Sound, error) {
 		at += 8 + int(size+size%2)
 	}
 	if f == nil {
-		return Sound{}, errors.New("this WAV file has no fmt chunk, or is cut short before it")
+		return Sound{}, fmt.Errorf("this %s file has no fmt chunk, or is cut short before it", kind)
 	}
-	return Sound{}, errors.New("this WAV file has a header, but holds no samples (no data chunk)")
+	return Sound{}, fmt.Errorf("this %s file has a header, but holds no samples (no data chunk)", kind)
 }
 
 func parseFormat(b []byte) (*waveFormat, error) {

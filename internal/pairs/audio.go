@@ -16,8 +16,9 @@ const (
 // sound reports whether the side is made of audio.
 func (s *Side) sound() bool { return s.Type == "waveform" || s.Type == "spectrogram" }
 
-// readSound reads one channel at the file's own rate. Silence is an error.
-func readSound(path string) (Sample, error) {
+// readSound reads one channel at the file's own rate. Silence is an error, and a
+// rate that the side's, if it is known, cannot be made of.
+func (s *Side) readSound(path string) (Sample, error) {
 	if err := isFile(path); err != nil {
 		return Sample{}, err
 	}
@@ -26,6 +27,9 @@ func readSound(path string) (Sample, error) {
 		return Sample{}, err
 	}
 	m := Sample{Values: sound.Mono(), rate: sound.Rate}
+	if err := s.canResample(len(m.Values), m.rate); err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
+	}
 	peak := float32(0)
 	for _, v := range m.Values {
 		peak = max(peak, v, -v)
@@ -39,36 +43,66 @@ func readSound(path string) (Sample, error) {
 	return m, nil
 }
 
+// canResample returns an error if n samples of some rate cannot be had at the
+// side's.
+func (s *Side) canResample(n, rate int) error {
+	if s.Rate == 0 {
+		return nil
+	}
+	return audio.CanResample(n, rate, s.Rate)
+}
+
 // decodeAudio reads a waveform at the side's rate, or its spectrogram, mels ×
 // frames.
 func (s *Source) decodeAudio(k int, path string) (Sample, error) {
-	m, err := readSound(path)
+	side := &s.sides[k]
+	m, err := side.readSound(path)
 	if err != nil {
 		return m, err
 	}
-	side := &s.sides[k]
 	m.Values, m.rate = audio.Resample(m.Values, m.rate, side.Rate), side.Rate
 	if mel := s.mels[k]; mel != nil {
+		if frames := mel.Frames(len(m.Values)); frames > audio.MaxSamples/mel.Bands() {
+			return m, fmt.Errorf("%s: its spectrogram would have %d bands × %d frames, more than %d values; raise mel.hop", path, mel.Bands(), frames, int64(audio.MaxSamples))
+		}
 		m.Values = mel.Spectrogram(nil, m.Values, mel.NewScratch())
 	}
 	return m, nil
 }
 
-// resolveSound resolves rate, bands and length from what was heard, of which
-// lengths are samples at the files' own rates.
-func (s *Side) resolveSound(good []*found) error {
-	if s.Rate == 0 {
-		count := map[int]int{}
-		for _, f := range good {
+// resolveRate sets the rate of side k, if it is open, to the most common one, at
+// most maxRate. Rows that it cannot be made of are bad.
+func (s *Source) resolveRate(k int, all [][]found) {
+	side := &s.sides[k]
+	if side.Rate != 0 {
+		return // Sample has seen to it
+	}
+	count := map[int]int{}
+	for i := range all {
+		if f := &all[i][k]; f.decoded && !rowBad(all[i]) {
 			count[f.rate]++
 		}
-		for rate, n := range count {
-			if s.Rate == 0 || n > count[s.Rate] || n == count[s.Rate] && rate < s.Rate {
-				s.Rate = rate
-			}
-		}
-		s.Rate = min(s.Rate, maxRate)
 	}
+	for rate, n := range count {
+		if side.Rate == 0 || n > count[side.Rate] || n == count[side.Rate] && rate < side.Rate {
+			side.Rate = rate
+		}
+	}
+	side.Rate = min(side.Rate, maxRate)
+	for i := range all {
+		f := &all[i][k]
+		if !f.decoded {
+			continue
+		}
+		if err := side.canResample(f.length, f.rate); err != nil {
+			f.decoded, f.err = false, fmt.Errorf("%s: %w", s.data.path(s.data.Rows[i].cells[k][0]), err)
+		}
+	}
+}
+
+// resolveSound resolves bands and length from what was heard, of which lengths are
+// samples at the files' own rates.
+func (s *Side) resolveSound(good []*found) error {
 	if s.Type == "spectrogram" && s.Mel == nil {
 		c := audio.DefaultMelConfig()
 		s.Mel = &c

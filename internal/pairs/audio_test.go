@@ -132,3 +132,44 @@ func TestAudio(t *testing.T) {
 		t.Error("the middle of a long sound is empty")
 	}
 }
+
+// A rate that the others' cannot be made of makes a bad row, whether the rate is
+// open or known.
+func TestAudioRates(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		dir := t.TempDir()
+		csv := "wav\n"
+		for i := range 20 {
+			name := fmt.Sprintf("%d.wav", i)
+			csv += name + "\n"
+			rate := 8000
+			switch i {
+			case 7:
+				rate = 1
+			case 9:
+				rate = 44101 // odd, but sound
+			}
+			writeWAV(t, filepath.Join(dir, name), rate, tone(1000, 8000, 440, 0.5))
+		}
+		write(t, dir, map[string]string{"calls.csv": csv})
+		list := sides(t, "waveform=wav", "spectrogram=wav")
+		if known {
+			list[0].Rate, list[1].Rate = 8000, 8000
+		}
+		d, _, err := Open(filepath.Join(dir, "calls.csv"), list, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewSource(d, list, 0).Scan(context.Background(), ScanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Bad) != 1 || !strings.HasPrefix(r.Bad[0].Err.Error(), "calls.csv: row 9: wav: ") ||
+			!strings.HasSuffix(r.Bad[0].Err.Error(), "7.wav: it says that it has 1 samples a second: too few to make 8000 of them (500 or more are needed); give it its true rate, or leave it out") {
+			t.Errorf("known %v: %v", known, r.Bad)
+		}
+		if want := "waveform=wav: 19 of 19 are shorter than 0.13 s and are padded"; r.Notes[0] != want {
+			t.Errorf("known %v: %q, want %q", known, r.Notes, want)
+		}
+	}
+}

@@ -176,7 +176,7 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	}
 	var m Sample
 	if side.sound() && s.data.Rows[i].err == nil && !missing(s.data.Rows[i].cells[k][0]) {
-		m, f.err = readSound(s.data.path(s.data.Rows[i].cells[k][0]))
+		m, f.err = side.readSound(s.data.path(s.data.Rows[i].cells[k][0]))
 	} else {
 		m, f.err = s.sample(i, k)
 	}
@@ -250,6 +250,7 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 			side.Width = s.common(all, k, side.Width, "the embedding has %d numbers, but most have %d")
 		case "waveform", "spectrogram":
 			sound = true
+			s.resolveRate(k, all)
 		}
 	}
 	if many := s.tooMany(all); many != nil {

@@ -1,0 +1,98 @@
+package audio
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"vicreg/internal/check"
+)
+
+// Rates of no common divisor, whose taps are looked up: as good as a table.
+func TestResampleOdd(t *testing.T) {
+	for _, c := range []struct{ from, to int }{{44101, 16000}, {8001, 16000}, {15999, 16000}, {383999, 1000}, {1001, 15999}} {
+		if r := NewResampler(c.from, c.to); r.taps != nil {
+			t.Fatalf("%d → %d has a table of %d taps", c.from, c.to, len(r.taps))
+		}
+		nyquist := float64(min(c.from, c.to)) / 2
+		for _, share := range []float64{0, 0.01, 0.3, 0.88} {
+			wave := func(i, rate int) float64 {
+				return math.Cos(2 * math.Pi * share * nyquist * float64(i) / float64(rate))
+			}
+			x := make([]float32, c.from/2)
+			for i := range x {
+				x[i] = float32(wave(i, c.from))
+			}
+			y := Resample(x, c.from, c.to)
+			if want := (len(x)*c.to + c.from - 1) / c.from; len(y) != want {
+				t.Fatalf("%v: %d samples, want %d", c, len(y), want)
+			}
+			tolerance := 1e-4
+			if share == 0 {
+				tolerance = 1e-6 // a constant stays what it is
+			}
+			for j := len(y) / 4; j < len(y)*3/4; j++ {
+				if off := math.Abs(float64(y[j]) - wave(j, c.to)); off > tolerance {
+					t.Errorf("%d → %d, %v of Nyquist: off by %.2g", c.from, c.to, share, off)
+					break
+				}
+			}
+		}
+	}
+}
+
+// The two ways to find a tap agree, at the ends of a sound too.
+func TestResampleWays(t *testing.T) {
+	x := check.Random(1, 1000)
+	for _, c := range []struct{ from, to int }{{44100, 16000}, {8000, 11025}} {
+		r := NewResampler(c.from, c.to)
+		want := r.Do(nil, x)
+		looked := *r
+		looked.taps = nil
+		check.CloseAbs(t, "taps looked up", looked.Do(nil, x), want, 1e-6, 0)
+	}
+}
+
+// However many rates the files have, what is kept stays small.
+func TestResamplersKept(t *testing.T) {
+	x := make([]float32, 1000)
+	check.Bounded(t, 24, 5*time.Second, func() {
+		for i := range 100 {
+			Resample(x, 44101+2*i, 16000)
+			Resample(x, 16000, 300_001+2*i)
+		}
+	})
+	if len(kept.list) > keep {
+		t.Errorf("%d resamplers are kept", len(kept.list))
+	}
+	for _, k := range kept.list {
+		if len(k.r.taps) > maxTaps {
+			t.Errorf("%d → %d has %d taps", k.from, k.to, len(k.r.taps))
+		}
+	}
+	before := resampler(8000, 16000)
+	if resampler(8000, 16000) != before {
+		t.Error("a resampler in use is made again")
+	}
+}
+
+func TestCanResample(t *testing.T) {
+	for _, c := range []struct {
+		n, from, to int
+		want        string
+	}{
+		{100, 8000, 16000, ""},
+		{100, 384_000, 1000, ""},
+		{100, 1000, 16000, ""},
+		{100, 1, 8000, "it says that it has 1 samples a second: too few to make 8000 of them (500 or more are needed)"},
+		{100, 999, 16000, "999 samples a second"},
+		{MaxSamples, 16000, 8000, ""},
+		{MaxSamples, 8000, 8000, ""},
+		{MaxSamples, 8000, 8001, "it would have 100012500 samples at 8001 samples a second"},
+	} {
+		if err := CanResample(c.n, c.from, c.to); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: error %v", c, err)
+		}
+	}
+}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"runtime/pprof"
 	"slices"
 	"time"
 
@@ -30,6 +27,7 @@ type benchFlags struct {
 	threads, steps, warmup int
 	json                   bool
 	profile                string
+	reads                  []string // data sets, as --data takes them
 }
 
 func newBench() *cobra.Command {
@@ -85,7 +83,7 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 			return err
 		}
 	}
-	stop, err := startProfile(f.profile)
+	stop, err := startProfile(f.profile, &guard{sources: f.reads})
 	if err != nil {
 		return err
 	}
@@ -116,23 +114,4 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	_, err = fmt.Printf("%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB\n",
 		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS)
 	return err
-}
-
-// startProfile writes a processor profile to path until the returned function
-// is called; an empty path does nothing.
-func startProfile(path string) (stop func() error, err error) {
-	if path == "" {
-		return func() error { return nil }, nil
-	}
-	out, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("--cpuprofile: %w", err)
-	}
-	if err := pprof.StartCPUProfile(out); err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	return func() error {
-		pprof.StopCPUProfile()
-		return out.Close()
-	}, nil
 }

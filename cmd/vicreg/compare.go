@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,17 +31,12 @@ const (
 
 var comparePlots = []string{"compare.png", "compare.svg"}
 
-// job is one run of a comparison.
-type job struct {
-	name string
-	args []string // of pretrain
-}
-
 func newCompare() *cobra.Command {
 	var (
 		methods  string
 		variants []string
 		out      string
+		g        guard
 	)
 	cmd := &cobra.Command{
 		Use:   "compare [RUN ...]",
@@ -63,11 +58,11 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 	flags.SortFlags = false
 	flags.StringVar(&methods, "methods", "", "`names` joined by commas, or all: "+strings.Join(recipe.Methods(), ", "))
 	flags.StringArrayVar(&variants, "variant", nil, "`\"name: flags\"` of a run with flags of its own; may be given many times")
-	flags.StringVar(&out, "out", "", "`folder` for the table, the plot and a folder of each run")
+	flags.StringVar(&out, "out", "", "`folder` for the table, the plots and a folder of each run; replaces none but an earlier comparison's")
+	g.forcible(flags)
 	shared, _, _ := pretrainCommand()
-	own := []string{"out", "resume", "method", "json", "quiet", "cpuprofile", "help"}
 	shared.Flags().VisitAll(func(f *pflag.Flag) {
-		if !slices.Contains(own, f.Name) {
+		if !slices.Contains(ofRuns, f.Name) {
 			flags.AddFlag(f)
 		}
 	})
@@ -77,7 +72,7 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 		}
 		var common []string
 		flags.Visit(func(f *pflag.Flag) {
-			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(own, f.Name) {
+			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) {
 				common = append(common, "--"+f.Name+"="+f.Value.String())
 			}
 		})
@@ -85,65 +80,64 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 			if methods != "" || len(variants) > 0 || len(common) > 0 {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
-			return sideBySide(out, runs)
+			files, err := g.comparison(out)
+			if err != nil {
+				return err
+			}
+			return sideBySide(out, files, runs)
 		}
-		jobs, err := plan(methods, variants, common)
+		jobs, err := plan(methods, variants, common, &g)
 		if err != nil {
 			return err
 		}
-		return compareAll(out, jobs)
+		files, err := g.comparison(out)
+		if err != nil {
+			return err
+		}
+		return compareAll(out, files, jobs)
 	}
 	return cmd
 }
 
-// plan lists the runs asked for, each with flags that pretrain takes.
-func plan(methods string, variants, common []string) ([]job, error) {
-	var jobs []job
-	if methods != "" {
-		names := strings.Split(methods, ",")
-		if methods == "all" {
-			names = recipe.Methods()
-		}
-		for _, name := range names {
-			jobs = append(jobs, job{name, append(slices.Clone(common), "--method="+name)})
-		}
+// comparison demands a folder, or a place for one, whose table, plots and list of
+// runs may be written, and returns where.
+func (g *guard) comparison(out string) (map[string]string, error) {
+	is, err := os.Stat(out)
+	switch {
+	case err == nil && !is.IsDir():
+		return nil, usagef("--out %s: this is a file; name a folder", out)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("--out %s cannot be used: %w", out, durable.Reason(err))
 	}
-	for _, v := range variants {
-		name, own, ok := strings.Cut(v, ":")
-		name = strings.TrimSpace(name)
-		if !ok || name == "" || strings.ContainsAny(name, `/\`) {
-			return nil, usagef("--variant %q is not a name, a colon and flags, such as \"no covariance: --nu 0\"", v)
-		}
-		jobs = append(jobs, job{name, append(slices.Clone(common), strings.Fields(own)...)})
+	table := filepath.Join(out, compareTable)
+	kinds := map[string]kind{compareTable: comparison(table), compareJobs: jobList}
+	for _, name := range comparePlots {
+		kinds[name] = comparison(table)
 	}
-	if len(jobs) == 0 {
-		return nil, usagef("nothing to compare: give --methods, --variant or run folders")
+	files := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		path := filepath.Join(out, name)
+		files[name] = path
+		if is == nil {
+			if what, err := g.belongs(path, nil, kinds[name]); err != nil {
+				return nil, err
+			} else if what != "" {
+				return nil, usagef("--out %s: %s: %s; name another folder", out, path, what)
+			}
+			continue
+		}
+		if path, err = g.output("--out:", path, kinds[name]); err != nil {
+			return nil, err
+		}
+		files[name] = path
 	}
-	seen := map[string]bool{}
-	for _, j := range jobs {
-		if seen[j.name] {
-			return nil, usagef("two runs are called %s; give each its own name", j.name)
-		}
-		seen[j.name] = true
-		// Whatever is wrong is found before the first run.
-		cmd, f, config := pretrainCommand()
-		if err := cmd.ParseFlags(j.args); err != nil {
-			return nil, usagef("%s: %v", j.name, err)
-		}
-		if rest := cmd.Flags().Args(); len(rest) > 0 {
-			return nil, usagef("%s: %q is no flag", j.name, rest[0])
-		}
-		if _, err := f.configuration(config); err != nil {
-			return nil, usageError{fmt.Errorf("%s: %w", j.name, err)}
-		}
-	}
-	return jobs, nil
+	return files, nil
 }
 
 // compareAll trains what has not been trained and compares. Each run is a
 // process of its own, so that its memory is its own.
-func compareAll(out string, jobs []job) error {
-	if err := remember(out, jobs); err != nil {
+func compareAll(out string, files map[string]string, jobs []job) error {
+	if err := remember(out, files[compareJobs], jobs); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -177,44 +171,11 @@ func compareAll(out string, jobs []job) error {
 			return fmt.Errorf("%s did not end (%w); what is before it stays, and the same command goes on", j.name, err)
 		}
 	}
-	return sideBySide(out, folders)
-}
-
-// remember writes what the runs of a folder were asked for, and refuses a folder
-// whose runs were asked for something else.
-func remember(out string, jobs []job) error {
-	path := filepath.Join(out, compareJobs)
-	asked := map[string][]string{}
-	raw, err := os.ReadFile(path)
-	if err == nil {
-		if err := json.Unmarshal(raw, &asked); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, j := range jobs {
-		if before, ok := asked[j.name]; ok && !slices.Equal(before, j.args) {
-			return fmt.Errorf("%s holds a run %s made with %s, not with %s; take another --out, or remove %s",
-				out, j.name, strings.Join(before, " "), strings.Join(j.args, " "), filepath.Join(out, j.name))
-		}
-		asked[j.name] = j.args
-	}
-	if err := os.MkdirAll(out, 0o777); err != nil {
-		return fmt.Errorf("--out %s cannot be made: %w", out, err)
-	}
-	raw, err = json.MarshalIndent(asked, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := durable.WriteFile(path, append(raw, '\n')); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	return nil
+	return sideBySide(out, files, folders)
 }
 
 // sideBySide writes table and plots of runs that have ended.
-func sideBySide(out string, folders []string) error {
+func sideBySide(out string, files map[string]string, folders []string) error {
 	var runs []compare.Run
 	for _, folder := range folders {
 		r, err := compare.Read(filepath.Base(folder), folder)
@@ -237,13 +198,13 @@ func sideBySide(out string, folders []string) error {
 	if err := compare.Markdown(&table, runs); err != nil {
 		return err
 	}
-	path := filepath.Join(out, compareTable)
+	path := files[compareTable]
 	if err := durable.WriteFile(path, table.Bytes()); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	written := []string{path}
 	for _, name := range comparePlots {
-		path := filepath.Join(out, name)
+		path := files[name]
 		if err := compare.Plot(path, runs); err != nil {
 			return err
 		}

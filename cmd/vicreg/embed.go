@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,8 @@ import (
 	"vicreg/internal/durable"
 	"vicreg/internal/kernel"
 	"vicreg/internal/npy"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
 
@@ -28,13 +32,15 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 	var (
 		o   vicreg.EmbedOptions
 		out string
+		g   guard
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
 	config.data()
 	model := newModelFlags(flags)
-	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt")
+	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt; replaces none but both of an earlier embed")
+	g.forcible(flags)
 	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
@@ -59,6 +65,15 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return err
 		}
 		o.Threads, o.Workers = in.threads, in.workers
+		g.looks(args[0], in)
+		names := strings.TrimSuffix(out, ".npy") + ".txt"
+		k := embeddings(out, names)
+		if out, err = g.output("--out", out, k); err != nil {
+			return err
+		}
+		if names, err = g.output("the file of names beside --out,", names, k); err != nil {
+			return err
+		}
 		// Made first, so that a place that cannot be written to is found before the work.
 		array, err := durable.Create(out)
 		if err != nil {
@@ -77,7 +92,6 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		if err != nil {
 			return err
 		}
-		names := strings.TrimSuffix(out, ".npy") + ".txt"
 		if err := writeEmbeddings(array, names, e); err != nil {
 			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
@@ -87,6 +101,22 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		return err
 	}
 	return cmd
+}
+
+// looks adds what a model looks at, which lies at path.
+func (g *guard) looks(path string, in looker) {
+	g.reads(path)
+	if !in.paired {
+		g.sources = append(g.sources, in.images.Source)
+		return
+	}
+	manifest := in.pairs.Manifest
+	c, err := recipe.ReadFile(filepath.Join(filepath.Dir(in.model.Info().Path), runlog.ConfigFile))
+	if err == nil && c.Pairs != nil {
+		g.pairs(cmp.Or(manifest, c.Data.Source), &c)
+	} else if manifest != "" { // of a model without its folder
+		g.manifests = append(g.manifests, manifest)
+	}
 }
 
 // writeEmbeddings puts both files in place, the names first.

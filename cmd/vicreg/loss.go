@@ -49,6 +49,7 @@ says about them is not read.`,
 		threads  int
 		name     string
 		settings []string
+		g        guard
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -56,9 +57,16 @@ says about them is not read.`,
 	flags.StringArrayVar(&settings, "set", nil, "`name=value` of a constant of the loss; may be given many times")
 	config := newConfigFlags(flags)
 	config.loss()
-	flags.StringVar(&grad, "grad", "", "write the gradients dz1 and dz2 to this safetensors `file`")
+	flags.StringVar(&grad, "grad", "", "write the gradients dz1 and dz2 to this safetensors `file`; replaces none but earlier gradients")
+	g.forcible(flags)
 	flags.IntVar(&threads, "threads", 0, "`processors` to use; 0: all")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(_ *cobra.Command, args []string) (err error) {
+		if flags.Changed("grad") {
+			g.reads(args[0])
+			if grad, err = g.output("--grad", grad, gradients); err != nil {
+				return err
+			}
+		}
 		if name != "vicreg" {
 			if _, known := rivals[name]; !known {
 				return usagef("--method %q is unknown; known: %s", name, strings.Join(lossMethods(), ", "))

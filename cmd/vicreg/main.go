@@ -17,6 +17,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/cpu"
+	"vicreg/internal/durable"
 	"vicreg/internal/host"
 	"vicreg/internal/show"
 )
@@ -35,6 +36,7 @@ func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.Execute()
+	durable.Abandon() // what a failure left half written
 	if err == nil {
 		return 0
 	}

@@ -30,13 +30,15 @@ left out, counted and named; more than a tenth of them is an error.`,
 	var (
 		data, labels, out string
 		size, workers     int
+		g                 guard
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&data, "data", "", "`images`: a folder, a CIFAR or idx file, fashion-mnist, or sample (built in)")
 	flags.StringVar(&labels, "labels", "auto", "classes to keep: auto, folders (each sub-folder a class) or none")
 	flags.IntVar(&size, "size", 0, "shorter side of larger images, in `pixels`; 0: as they are")
-	flags.StringVar(&out, "out", "", "`file` to write, such as photos.pack")
+	flags.StringVar(&out, "out", "", "`file` to write, such as photos.pack; replaces none but an earlier pack")
+	g.forcible(flags)
 	flags.IntVar(&workers, "workers", 0, "`processors` that decode; 0: all")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		switch {
@@ -48,6 +50,11 @@ left out, counted and named; more than a tenth of them is an error.`,
 			return usagef("--size is %d, but must be at least 0", size)
 		case workers < 0:
 			return usagef("--workers is %d, but must be at least 0", workers)
+		}
+		g.sources = append(g.sources, data)
+		out, err := g.output("--out", out, packedData)
+		if err != nil {
+			return err
 		}
 		train, test, err := dataset.Open(data, dataset.Options{Labels: labels})
 		if err != nil {

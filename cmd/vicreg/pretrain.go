@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
 )
 
 // pretrainFlags are the flags of pretrain that are no part of a configuration.
@@ -101,7 +104,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	stop, err := startProfile(f.profile)
+	stop, err := startProfile(f.profile, f.guard(config))
 	if err != nil {
 		return err
 	}
@@ -114,6 +117,20 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		c.clear()
 	}
 	return err
+}
+
+// guard keeps a profile off what a run reads.
+func (f *pretrainFlags) guard(config *configFlags) *guard {
+	g := new(guard)
+	g.reads(f.config)
+	c, err := f.configuration(config)
+	if f.resume != "" {
+		c, err = recipe.ReadFile(filepath.Join(f.resume, runlog.ConfigFile))
+	}
+	if err == nil {
+		g.config(&c)
+	}
+	return g
 }
 
 // job returns what the flags ask for: a new run or an old one resumed.

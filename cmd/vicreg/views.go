@@ -35,6 +35,7 @@ or a small data set holds them. --workers processors do all of it.`,
 			case workers < 0:
 				return usagef("--workers is %d, but must be at least 0", workers)
 			}
+			f.reads = append(f.reads, data)
 			return f.measure(fmt.Sprintf("two views of %d pixels, %d workers", size, workers), func() (func() error, int, int, error) {
 				return viewsWork(data, size, workers)
 			})

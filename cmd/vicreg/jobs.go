@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kballard/go-shellquote"
+
+	"vicreg/internal/durable"
+	"vicreg/internal/recipe"
+	"vicreg/internal/show"
+)
+
+// job is one run of a comparison.
+type job struct {
+	name string
+	args []string // of pretrain
+}
+
+// ofRuns are the flags of pretrain that a comparison does not share among its runs.
+var ofRuns = []string{"out", "resume", "method", "json", "quiet", "cpuprofile", "help"}
+
+// plan lists the runs asked for, each with flags that pretrain takes, and tells g
+// what they read.
+func plan(methods string, variants, common []string, g *guard) ([]job, error) {
+	var jobs []job
+	if methods != "" {
+		names := strings.Split(methods, ",")
+		if methods == "all" {
+			names = recipe.Methods()
+		}
+		for _, name := range names {
+			jobs = append(jobs, job{name, append(slices.Clone(common), "--method="+name)})
+		}
+	}
+	for _, v := range variants {
+		name, own, ok := strings.Cut(v, ":")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" {
+			return nil, usagef("--variant %q is not a name, a colon and flags, such as \"no covariance: --nu 0\"", v)
+		}
+		if what := wrongName(name); what != "" {
+			return nil, usagef("--variant %q: the run's folder cannot have the name %q, %s; take another", v, name, what)
+		}
+		args, err := shellquote.Split(own)
+		if err != nil {
+			return nil, usagef("--variant %q: a quote or a backslash in its flags has no end", v)
+		}
+		jobs = append(jobs, job{name, append(slices.Clone(common), args...)})
+	}
+	if len(jobs) == 0 {
+		return nil, usagef("nothing to compare: give --methods, --variant or run folders")
+	}
+	for i, j := range jobs {
+		for _, before := range jobs[:i] {
+			switch {
+			case before.name == j.name:
+				return nil, usagef("two runs are called %s; give each its own name", j.name)
+			case strings.EqualFold(before.name, j.name):
+				return nil, usagef("the runs %s and %s would share a folder where file systems do not tell letters apart; give them different names", before.name, j.name)
+			}
+		}
+		// Whatever is wrong is found before the first run.
+		cmd, f, config := pretrainCommand()
+		if err := cmd.ParseFlags(j.args); err != nil {
+			return nil, usagef("%s: %s", j.name, flagMessage(err))
+		}
+		if rest := cmd.Flags().Args(); len(rest) > 0 {
+			return nil, usagef("%s: %q is no flag", j.name, rest[0])
+		}
+		for _, name := range []string{"out", "resume", "json", "quiet", "cpuprofile"} {
+			if cmd.Flags().Changed(name) {
+				return nil, usagef("%s: --%s cannot be given to a run of a comparison, which sets it", j.name, name)
+			}
+		}
+		c, err := f.configuration(config)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", j.name, err)}
+		}
+		g.reads(f.config)
+		g.config(&c)
+	}
+	return jobs, nil
+}
+
+// wrongName says why a run's folder cannot have a name, "" if it can.
+func wrongName(name string) string {
+	switch {
+	case strings.ContainsAny(name, `/\`):
+		return "which holds a slash"
+	case name == "." || name == "..", !filepath.IsLocal(name):
+		return "which means another folder"
+	case show.Name(name) != name:
+		return "which holds characters that cannot be shown"
+	case len(name) > 200:
+		return "which is longer than 200 bytes"
+	case slices.Contains(append([]string{compareTable, compareJobs}, comparePlots...), strings.ToLower(name)):
+		return "which is that of a file of the comparison"
+	}
+	return ""
+}
+
+// remember writes what the runs of a folder were asked for, and refuses a folder
+// whose runs were asked for something else.
+func remember(out, path string, jobs []job) error {
+	asked := readJobs(path)
+	if asked == nil { // there is none, or it may be replaced
+		asked = map[string][]string{}
+	}
+	for _, j := range jobs {
+		if before, ok := asked[j.name]; ok && !slices.Equal(before, j.args) {
+			return fmt.Errorf("%s holds a run %s made with %s, not with %s; take another --out, or remove %s",
+				out, j.name, strings.Join(before, " "), strings.Join(j.args, " "), filepath.Join(out, j.name))
+		}
+		asked[j.name] = j.args
+	}
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return fmt.Errorf("--out %s cannot be made: %w", out, err)
+	}
+	raw, err := json.MarshalIndent(asked, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(path, append(raw, '\n')); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	return nil
+}

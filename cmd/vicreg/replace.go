@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"vicreg/internal/npy"
+	"vicreg/internal/pack"
+	"vicreg/internal/safetensors"
+)
+
+// What commands write, told by what is in a file. See guard.
+var (
+	packedData = kind{"a packed data set", pack.Is}
+	gradients  = kind{"gradients that vicreg loss wrote", isGradients}
+	profile    = kind{"a processor profile", isProfile}
+	jobList    = kind{"the list of runs of a comparison", func(path string) bool { return readJobs(path) != nil }}
+)
+
+// openRegular opens a file, and nothing that would wait or act.
+func openRegular(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fs.ErrInvalid
+	}
+	return os.Open(path)
+}
+
+// isGradients reports whether a file holds nothing but what loss --grad writes.
+func isGradients(path string) bool {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	known := 0
+	for _, t := range f.Tensors {
+		switch t.Name {
+		case "dz1", "dz2":
+			known++
+		case "q1", "q2":
+		default:
+			return false
+		}
+	}
+	return known == 2
+}
+
+// isProfile reports whether a file begins as Go's profiles of the processor do.
+func isProfile(path string) bool {
+	f, err := openRegular(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return false
+	}
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(z, head)
+	return bytes.Contains(head[:n], []byte{10, 4, 8, 1, 16, 2, 10, 4, 8, 3, 16, 4}) // samples/count, cpu/nanoseconds
+}
+
+// embeddings is the kind of an array and of the names of its rows, which belong
+// together: one without the other is somebody else's file.
+func embeddings(array, names string) kind {
+	return kind{"from an earlier vicreg embed, an array and its names", func(string) bool {
+		n, _, err := npy.Matrix(array)
+		return err == nil && hasLines(names, n)
+	}}
+}
+
+// hasLines reports whether a file has n lines.
+func hasLines(path string, n int) bool {
+	f, err := openRegular(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<16)
+	lines := 0
+	for lines <= n {
+		part, err := r.ReadSlice('\n')
+		switch {
+		case err == nil:
+			lines++
+		case err == io.EOF:
+			return len(part) == 0 && lines == n
+		case err != bufio.ErrBufferFull:
+			return false
+		}
+	}
+	return false
+}
+
+// comparison is the kind of the table and the plots in a folder: the table tells
+// whose the plots are.
+func comparison(table string) kind {
+	return kind{"of an earlier comparison", func(string) bool {
+		f, err := openRegular(table)
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		line, err := bufio.NewReader(f).ReadString('\n')
+		return err == nil && strings.HasPrefix(line, "| run | kNN | linear probe |") && strings.HasSuffix(line, "| beside the gradient |\n")
+	}}
+}
+
+// readJobs reads what the runs of a comparison were asked for, nil if a file is
+// no such list.
+func readJobs(path string) map[string][]string {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, 1<<24))
+	if err != nil {
+		return nil
+	}
+	var asked map[string][]string
+	if json.Unmarshal(raw, &asked) != nil {
+		return nil
+	}
+	for _, args := range asked {
+		if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") }) && len(args) > 0 {
+			return nil
+		}
+	}
+	return asked
+}

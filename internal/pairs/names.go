@@ -1,0 +1,30 @@
+package pairs
+
+import "strings"
+
+// Names reports whether is holds for any file that a manifest may name: for
+// the path that each of its cells makes, whatever the column is for.
+func Names(manifest string, is func(path string) bool) (bool, error) {
+	t, err := readTable(manifest)
+	if err != nil {
+		return false, err
+	}
+	d := &Data{dir: t.dir}
+	seen := map[string]bool{}
+	for _, r := range t.rows {
+		for _, cell := range r.cells {
+			cell = strings.TrimSpace(cell)
+			if cell == "" || len(cell) > longestPath || seen[cell] {
+				continue
+			}
+			seen[cell] = true
+			if is(d.path(cell)) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// longestPath is what no file's name exceeds, in bytes.
+const longestPath = 4096

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -62,6 +63,18 @@ func ParseExpander(spec string) ([]int, error) {
 	return widths, nil
 }
 
+// widths returns the widths of a head's layers, for inputs of width in.
+func (h Head) widths(in int) ([]int, error) {
+	widths, err := ParseExpander(h.Widths)
+	if err != nil {
+		return nil, err
+	}
+	if h.Last != "" && !slices.Contains(Lasts(), h.Last) {
+		return nil, fmt.Errorf("unknown last layer %q of a head; known: %s", h.Last, strings.Join(Lasts(), ", "))
+	}
+	return widths, checkHead(in, widths)
+}
+
 // NewExpander builds VICReg's expander of some widths, for representations of
 // width in.
 func NewExpander(in int, spec string, rng *rand.Rand) (*Expander, error) {
@@ -72,16 +85,11 @@ func NewExpander(in int, spec string, rng *rand.Rand) (*Expander, error) {
 // rng as PyTorch initialises linear layers; with a nil rng they are zero, to be
 // loaded.
 func NewHead(in int, h Head, rng *rand.Rand) (*Expander, error) {
-	widths, err := ParseExpander(h.Widths)
+	widths, err := h.widths(in)
 	if err != nil {
 		return nil, err
 	}
-	if h.Last == "" {
-		h.Last = Plain
-	}
-	if !slices.Contains(Lasts(), h.Last) {
-		return nil, fmt.Errorf("unknown last layer %q of a head; known: %s", h.Last, strings.Join(Lasts(), ", "))
-	}
+	h.Last = cmp.Or(h.Last, Plain)
 	e := new(Expander)
 	at := 0 // the number of a module in nn.Sequential
 	name := func() string { at++; return strconv.Itoa(at - 1) }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -34,7 +35,7 @@ func NewMLPEncoder(config MLPConfig, rng *rand.Rand) (*MLPEncoder, error) {
 	}
 	config.Widths = slices.Clone(config.Widths)
 	if len(config.Widths) == 0 {
-		config.Widths = []int{256, 256, 256}
+		config.Widths = mlpWidths(0)
 	}
 	m := &MLPEncoder{config: config}
 	in := config.Features
@@ -49,6 +50,13 @@ func NewMLPEncoder(config MLPConfig, rng *rand.Rand) (*MLPEncoder, error) {
 		m.layers, in = append(m.layers, u), width
 	}
 	return m, nil
+}
+
+// mlpWidths returns the widths of a perceptron whose layers are all of one width;
+// 0: the usual.
+func mlpWidths(width int) []int {
+	width = cmp.Or(width, 256)
+	return []int{width, width, width}
 }
 
 // Config returns what the perceptron was built from.

@@ -89,11 +89,7 @@ var families = []family{
 		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], Length: c.Input.Shape[0], ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
 	{[]string{"mlp"}, Numbers, func(c Config, rng *rand.Rand) (Encoder, error) {
-		m := MLPConfig{Features: c.Input.Shape[0]}
-		if c.Width > 0 {
-			m.Widths = []int{c.Width, c.Width, c.Width}
-		}
-		return NewMLPEncoder(m, rng)
+		return NewMLPEncoder(MLPConfig{Features: c.Input.Shape[0], Widths: mlpWidths(c.Width)}, rng)
 	}},
 }
 
@@ -143,6 +139,9 @@ func Check(arch string, k Kind) error {
 func New(c Config, rng *rand.Rand) (Encoder, error) {
 	f, err := find(c.Arch, c.Input.Kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	e, err := f.build(c, rng)

@@ -86,7 +86,7 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	case "small":
 		m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, 3, 1, 1, true)
 	default:
-		return nil, fmt.Errorf("unknown stem %q: known are imagenet and small", config.Stem)
+		return nil, errStem2D(config.Stem)
 	}
 	in := planes
 	for stage, n := range a.blocks {
@@ -102,6 +102,10 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	m.dim = in
 	m.init(rng)
 	return m, nil
+}
+
+func errStem2D(stem string) error {
+	return fmt.Errorf("unknown stem %q: known are imagenet and small", stem)
 }
 
 // newBlock returns a basic block (3×3, 3×3) or a bottleneck (1×1, 3×3, and 1×1

@@ -94,7 +94,7 @@ func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
 	case i < 0:
 		return nil, fmt.Errorf("unknown encoder %q: known are %s", config.Arch, strings.Join(Archs1D(), ", "))
 	case j < 0:
-		return nil, fmt.Errorf("unknown stem %q: those of %s are %s", config.Stem, config.Arch, strings.Join(Stems1D(), ", "))
+		return nil, errStem1D(config.Arch, config.Stem)
 	case config.Width < 1:
 		return nil, fmt.Errorf("encoder width is %d: it must be at least 1", config.Width)
 	case config.Channels < 1:
@@ -134,6 +134,10 @@ func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
 		}
 	}
 	return m, nil
+}
+
+func errStem1D(arch, stem string) error {
+	return fmt.Errorf("unknown stem %q: those of %s are %s", stem, arch, strings.Join(Stems1D(), ", "))
 }
 
 // newBlock1D returns a basic block: two convolutions of 3 taps.

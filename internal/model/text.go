@@ -16,6 +16,12 @@ const (
 	textNumbers = 258
 )
 
+// The usual sizes of a text encoder.
+const (
+	textDim   = 192
+	textDepth = 4
+)
+
 // TextConfig describes a text encoder.
 type TextConfig struct {
 	Dim     int // width; 0: 192
@@ -47,8 +53,8 @@ func NewText(config TextConfig, rng *rand.Rand) (*Text, error) {
 			*v = standard
 		}
 	}
-	fill(&config.Dim, 192)
-	fill(&config.Depth, 4)
+	fill(&config.Dim, textDim)
+	fill(&config.Depth, textDepth)
 	fill(&config.Heads, 3)
 	fill(&config.Context, 256)
 	for _, v := range []struct {

@@ -62,12 +62,7 @@ type ViT struct {
 // NewViT builds a network, initialised from rng as timm does; with a nil rng its
 // weights are zero, to be loaded.
 func NewViT(config ViTConfig, rng *rand.Rand) (*ViT, error) {
-	if config.Patch == 0 {
-		config.Patch = 16
-		if min(config.Height, config.Width) < 64 {
-			config.Patch = 4
-		}
-	}
+	config.Patch = config.patch()
 	if config.Pool == "" {
 		config.Pool = "class"
 	}
@@ -82,6 +77,21 @@ func NewViT(config ViTConfig, rng *rand.Rand) (*ViT, error) {
 	return nil, fmt.Errorf("unknown encoder %q: known vision transformers are %s", config.Arch, strings.Join(ViTs(), ", "))
 }
 
+// patch returns the width and height of a patch.
+func (c ViTConfig) patch() int {
+	switch {
+	case c.Patch != 0:
+		return c.Patch
+	case min(c.Height, c.Width) < 64:
+		return 4
+	}
+	return 16
+}
+
+func errPatch(h, w, patch int) error {
+	return fmt.Errorf("images of %d × %d do not divide into patches of %d × %d: take another image size or patch", h, w, patch, patch)
+}
+
 // newViT builds a network of any size.
 func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
 	switch {
@@ -90,7 +100,7 @@ func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
 	case c.Patch < 1:
 		return nil, fmt.Errorf("encoder patch is %d: it must be at least 1", c.Patch)
 	case c.Height < 1 || c.Width < 1 || c.Height%c.Patch != 0 || c.Width%c.Patch != 0:
-		return nil, fmt.Errorf("images of %d × %d do not divide into patches of %d × %d: take another image size or patch", c.Height, c.Width, c.Patch, c.Patch)
+		return nil, errPatch(c.Height, c.Width, c.Patch)
 	case c.Pool != "class" && c.Pool != "mean":
 		return nil, fmt.Errorf("unknown pooling %q of a vision transformer: known are class and mean", c.Pool)
 	case c.Positions != "learned" && c.Positions != "sincos":

@@ -2,63 +2,27 @@
 // holds one state or the next, never a part, whatever happens to the process
 // or the machine.
 //
-// The file is safetensors, so any tool can look into it. Its metadata holds the
-// position in the run, as JSON, and a checksum of the tensors' bytes.
+// The file is sealed safetensors: any tool can look into it, and every byte of it
+// is held against a checksum before it is used. Its metadata holds the position in
+// the run, as JSON.
 package checkpoint
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"math"
-	"os"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"vicreg/internal/durable"
-	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
 
 // Suffix names the checkpoint before the last.
 const Suffix = ".previous"
-
-// State is all of a run but its arrays.
-type State struct {
-	Config      string    `json:"config"`      // digest of what the run computes
-	Fingerprint string    `json:"fingerprint"` // of the data, bad images included
-	Started     time.Time `json:"started"`
-
-	Epoch int `json:"epoch"` // from 0: the one the next step belongs to
-	Step  int `json:"step"`  // of that epoch, from 0: the next one
-	Steps int `json:"steps"` // done since the start of the run
-
-	Loss  float64      `json:"loss"` // sums over the epoch so far
-	Terms runlog.Terms `json:"terms"`
-
-	EpochSeconds float64 `json:"epoch_seconds"`      // in the epoch's steps and their data so far,
-	EpochWait    float64 `json:"epoch_wait_seconds"` // of them waiting for data
-
-	MetricsSize  int64   `json:"metrics_size"`  // bytes
-	Seconds      float64 `json:"seconds"`       // of the run so far, pauses left out
-	TrainSeconds float64 `json:"train_seconds"` // of them, in steps and their data
-	WaitSeconds  float64 `json:"wait_seconds"`  // of them, waiting for data
-
-	Notes    []string `json:"notes,omitempty"` // what of the data was left out, filled in or guessed
-	BadTrain []Bad    `json:"bad_train"`       // images taken out before the first step
-	BadTest  []Bad    `json:"bad_test"`
-	BadLate  []Bad    `json:"bad_late"` // images that turned bad later, and are replaced
-}
-
-// Bad is an image that cannot be read.
-type Bad struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"` // names the file
-}
 
 // Array is a named array of the run: a parameter, a running statistic, an
 // optimizer's or a method's state.
@@ -69,9 +33,11 @@ type Array struct {
 }
 
 const (
-	stateKey = "vicreg.state"
-	sumKey   = "vicreg.crc32c"
-	format   = "vicreg checkpoint 1"
+	stateKey  = "vicreg.state"
+	oldSumKey = "vicreg.crc32c" // of the data of old files, whose header has no checksum
+	kind      = "vicreg checkpoint "
+	format    = kind + "2"
+	oldFormat = kind + "1"
 )
 
 // Save writes a checkpoint to path. The one that stood there becomes
@@ -85,7 +51,7 @@ func Save(path string, s State, arrays []Array) error {
 
 // standing says what is left when a new checkpoint cannot be written.
 func standing(path string) string {
-	if s, err := Peek(path); err == nil {
+	if s, err := whole(path); err == nil {
 		return fmt.Sprintf("the one after step %d is intact", s.Steps)
 	}
 	return "there is no earlier one"
@@ -100,24 +66,20 @@ func save(path string, s State, arrays []Array) error {
 	for i, a := range arrays {
 		tensors[i] = safetensors.Tensor{Name: a.Name, Shape: a.Shape, Data: a.Data}
 	}
-	meta := map[string]string{"format": format, stateKey: string(state), sumKey: strconv.FormatUint(uint64(sum(arrays)), 16)}
 	f, err := durable.Create(path)
 	if err != nil {
 		return err
 	}
 	defer f.Discard()
-	if err := safetensors.Write(f, tensors, meta); err != nil {
+	if err := safetensors.WriteSealed(f, tensors, map[string]string{"format": format, stateKey: string(state)}); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	// The last checkpoint keeps its name until the new one takes it.
-	if err := os.Remove(path + Suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// A file system without hard links keeps no previous checkpoint.
-	_ = os.Link(path, path+Suffix)
+	// The last checkpoint keeps its name until the new one takes it. A file system
+	// without hard links keeps no previous checkpoint.
+	_ = durable.Keep(path, path+Suffix)
 	return f.Commit()
 }
 
@@ -126,19 +88,22 @@ func save(path string, s State, arrays []Array) error {
 func Peek(path string) (State, error) {
 	f, s, err := open(path)
 	if err != nil {
-		return s, err
+		return s, explain(path, err)
 	}
 	return s, f.Close()
 }
 
 // Load reads a checkpoint into arrays, which must be the ones saved, in name and
-// shape. On an error some of them may have been overwritten.
+// shape. Every byte of it has been checked before the first is used.
 func Load(path string, arrays []Array) (State, error) {
 	f, s, err := open(path)
 	if err != nil {
-		return s, err
+		return s, explain(path, err)
 	}
 	defer f.Close()
+	if err := verify(f, path); err != nil {
+		return s, explain(path, err)
+	}
 	if err := match(f, path, arrays, func(string) bool { return true }); err != nil {
 		return s, err
 	}
@@ -147,41 +112,100 @@ func Load(path string, arrays []Array) (State, error) {
 			return s, err
 		}
 	}
-	if got := strconv.FormatUint(uint64(sum(arrays)), 16); got != f.Metadata[sumKey] {
-		return s, fmt.Errorf("checkpoint %s is damaged: its checksum is %s, but was %s when it was saved%s", path, got, f.Metadata[sumKey], previous(path))
+	return s, nil
+}
+
+// whole reads the state of a checkpoint and checks every byte of the file.
+func whole(path string) (State, error) {
+	f, s, err := open(path)
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	return s, verify(f, path)
+}
+
+// open opens a checkpoint and reads its state. That much of it has been checked.
+func open(path string) (*safetensors.File, State, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, State{}, err
+	}
+	s, err := state(f)
+	if err != nil {
+		f.Close()
+		return nil, s, fmt.Errorf("%s %w", path, err)
+	}
+	return f, s, nil
+}
+
+// state takes the state out of a file. Its error goes on after the file's name.
+func state(f *safetensors.File) (s State, err error) {
+	switch name := f.Metadata["format"]; {
+	case name == format && !f.Sealed():
+		return s, errors.New("is a checkpoint without its checksums: another program has changed it")
+	case name == format || name == oldFormat:
+	case strings.HasPrefix(name, kind):
+		return s, errors.New("is a checkpoint of another version of vicreg")
+	default:
+		return s, errors.New("is not a checkpoint of vicreg")
+	}
+	if err := json.Unmarshal([]byte(f.Metadata[stateKey]), &s); err != nil {
+		return s, errors.New("is a checkpoint whose state cannot be read")
+	}
+	s.Unsealed = !f.Sealed()
+	if err := s.check(); err != nil {
+		return s, fmt.Errorf("is a checkpoint that no run can have written: %w", err)
 	}
 	return s, nil
 }
 
-func open(path string) (*safetensors.File, State, error) {
-	var s State
-	f, err := safetensors.Open(path)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, s, fmt.Errorf("there is no checkpoint %s: %w", path, err)
+// verify checks all data of a checkpoint.
+func verify(f *safetensors.File, path string) error {
+	if f.Sealed() {
+		return f.Verify()
+	}
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	for _, t := range f.Tensors {
+		raw, err := f.Bytes(t.Name)
+		if err != nil {
+			return err
 		}
-		if size, want, ok := cutShort(path); ok {
-			return nil, s, fmt.Errorf("checkpoint %s is cut short (%d of %d bytes)%s", path, size, want, previous(path))
-		}
-		return nil, s, fmt.Errorf("%w%s", err, previous(path))
+		sum.Write(raw)
 	}
-	if f.Metadata["format"] != format {
-		f.Close()
-		return nil, s, fmt.Errorf("%s is not a checkpoint of vicreg", path)
+	if got, want := strconv.FormatUint(uint64(sum.Sum32()), 16), f.Metadata[oldSumKey]; got != want {
+		return &safetensors.Damaged{Name: path, Part: "data", Sum: got, Want: want}
 	}
-	if err := json.Unmarshal([]byte(f.Metadata[stateKey]), &s); err != nil {
-		f.Close()
-		return nil, s, fmt.Errorf("checkpoint %s: %w", path, err)
-	}
-	return f, s, nil
+	return nil
 }
+
+// explain adds to an error of open or verify what it does not say: which file is
+// meant, and which can stand in for it.
+func explain(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing{fmt.Sprintf("there is no checkpoint %s%s", path, previous(path))}
+	}
+	if size, want, ok := cutShort(path); ok {
+		return fmt.Errorf("checkpoint %s is cut short (%d of %d bytes)%s", path, size, want, previous(path))
+	}
+	if !strings.Contains(err.Error(), path) {
+		err = fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return fmt.Errorf("%w%s", err, previous(path))
+}
+
+// missing is the error of a checkpoint that is not there.
+type missing struct{ text string }
+
+func (m missing) Error() string        { return m.text }
+func (m missing) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Match compares names and shapes of a checkpoint with those of arrays, leaving
 // out what counts says no to, and names the first difference.
 func Match(path string, arrays []Array, counts func(name string) bool) error {
 	f, _, err := open(path)
 	if err != nil {
-		return err
+		return explain(path, err)
 	}
 	defer f.Close()
 	return match(f, path, arrays, counts)
@@ -206,66 +230,4 @@ func match(f *safetensors.File, path string, arrays []Array, counts func(name st
 		}
 	}
 	return nil
-}
-
-// previous says whether the checkpoint before path can stand in for it.
-func previous(path string) string {
-	s, err := Peek(path + Suffix)
-	if err != nil {
-		return ", and there is no whole one before it"
-	}
-	return fmt.Sprintf("; the one before it, after step %d, is whole: mv %s%s %s", s.Steps, path, Suffix, path)
-}
-
-// cutShort compares the size of a safetensors file with what its header says.
-func cutShort(path string) (size, want int64, ok bool) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, 0, false
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return 0, 0, false
-	}
-	var lead [8]byte
-	if _, err := f.ReadAt(lead[:], 0); err != nil {
-		return st.Size(), 8, true
-	}
-	n := binary.LittleEndian.Uint64(lead[:])
-	if n > 100_000_000 {
-		return 0, 0, false
-	}
-	header := make([]byte, n)
-	if _, err := f.ReadAt(header, 8); err != nil {
-		return st.Size(), int64(8 + n), true
-	}
-	var entries map[string]struct {
-		Offsets [2]int64 `json:"data_offsets"`
-	}
-	if json.Unmarshal(header, &entries) != nil {
-		return 0, 0, false
-	}
-	for _, e := range entries {
-		want = max(want, e.Offsets[1])
-	}
-	want += int64(8 + n)
-	return st.Size(), want, st.Size() < want
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// sum is the CRC-32C of all values, little-endian, in the order of arrays.
-func sum(arrays []Array) uint32 {
-	var crc uint32
-	buf := make([]byte, 0, 1<<16)
-	for _, a := range arrays {
-		for _, v := range a.Data {
-			if buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v)); len(buf) == cap(buf) {
-				crc = crc32.Update(crc, castagnoli, buf)
-				buf = buf[:0]
-			}
-		}
-	}
-	return crc32.Update(crc, castagnoli, buf)
 }

@@ -91,7 +91,7 @@ func TestDamageIsSeen(t *testing.T) {
 	raw, _ := os.ReadFile(path)
 	raw[len(raw)-3] ^= 4
 	os.WriteFile(path, raw, 0o644)
-	if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), "is damaged: its checksum is") {
+	if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), "is damaged: the checksum of its data is") {
 		t.Errorf("a flipped bit: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -13,28 +14,71 @@ import (
 	"sync"
 )
 
-// File is the new contents of a path, in a file beside it whose name begins with
-// a dot and the path's own name. Errors of its methods do not name the path.
+// File is the new contents of a path, in a file beside it that no other program
+// would name so; see [Sweep]. Errors of its methods do not name the path.
 type File struct {
-	*os.File
+	f    *os.File
 	path string
 	done bool
 }
 
-// Create begins to write path. What stands there stays until Commit.
+// Create begins to write path. What stands there stays until Commit. It removes
+// what processes that were killed left of their attempts to write path, and
+// refuses a path at which something else than a file stands.
 func Create(path string) (*File, error) {
-	prefix := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".")
+	if err := Replaceable(path); err != nil {
+		return nil, err
+	}
+	Sweep(path)
 	for {
-		f, err := os.OpenFile(prefix+strconv.FormatUint(rand.Uint64(), 36), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-		switch {
-		case err == nil:
-			file := &File{File: f, path: path}
-			begun.Store(file, nil)
-			return file, nil
-		case !errors.Is(err, fs.ErrExist):
+		name := temporary(path)
+		if err := fault("create", name); err != nil {
 			return nil, Reason(err)
 		}
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, Reason(err)
+		}
+		if !claim(f) {
+			f.Close() // another process swept it away before it was claimed
+			continue
+		}
+		file := &File{f: f, path: path}
+		begun.Store(file, nil)
+		return file, nil
 	}
+}
+
+// Replaceable returns an error if something else than a file stands at path, or
+// at the end of a link there. The error does not name the path.
+func Replaceable(path string) error {
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().IsRegular() { // or nothing, or what will fail later
+		return nil
+	}
+	return fmt.Errorf("it is %s, and only a file can be replaced", Kind(st.Mode()))
+}
+
+// Kind says what stands at a path, for messages.
+func Kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return "a file"
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeSymlink != 0:
+		return "a link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "no regular file"
 }
 
 // begun are the files neither committed nor discarded.
@@ -49,14 +93,28 @@ func Abandon() {
 	})
 }
 
+// Name returns where the new contents are until Commit.
+func (f *File) Name() string { return f.f.Name() }
+
+// Write appends to the new contents.
+func (f *File) Write(b []byte) (int, error) { return write(f.f, b) }
+
+// WriteAt writes over part of the new contents.
+func (f *File) WriteAt(b []byte, at int64) (int, error) {
+	if err := fault("write", f.Name()); err != nil {
+		return 0, err
+	}
+	return f.f.WriteAt(b, at)
+}
+
+// Sync brings what was written to the disk.
+func (f *File) Sync() error { return syncFile(f.f) }
+
 // Commit brings what was written to the disk and puts it in place.
 func (f *File) Commit() error {
 	err := f.Sync()
 	if err == nil {
-		err = f.Close()
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), f.path)
+		err = place(f.f, f.path)
 	}
 	if err != nil {
 		f.Discard()
@@ -73,8 +131,8 @@ func (f *File) Discard() {
 		return
 	}
 	f.done = true
-	f.Close()
-	os.Remove(f.Name())
+	f.f.Close()
+	remove(f.Name())
 	begun.Delete(f)
 }
 
@@ -90,6 +148,31 @@ func WriteFile(path string, data []byte) error {
 		return Reason(err)
 	}
 	return f.Commit()
+}
+
+// Keep gives the file at path the second name too, in place of the file that has
+// it now. It returns an error and changes nothing where the file system gives a
+// file no second name.
+func Keep(path, second string) error {
+	if err := Replaceable(second); err != nil {
+		return err
+	}
+	Sweep(second)
+	name := temporary(second)
+	if err := fault("link", path); err != nil {
+		return Reason(err)
+	}
+	if err := os.Link(path, name); err != nil {
+		return Reason(err)
+	}
+	err := rename(name, second)
+	remove(name) // where both were one file already, renaming does nothing
+	return Reason(err)
+}
+
+// temporary makes up the name of a file beside path.
+func temporary(path string) string {
+	return filepath.Join(filepath.Dir(path), prefix(path)+strconv.FormatUint(rand.Uint64(), 36)+suffix)
 }
 
 // Reason strips the operation and the path from an error of package os, and says

@@ -28,12 +28,12 @@ func TestTheOldContentsStandUntilCommit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.WriteString("new")
+		f.Write([]byte("new"))
 		if got := content(t, path); got != "old" {
 			t.Errorf("before Commit it holds %q", got)
 		}
 		// What a killed process leaves can be told by its name.
-		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config.yaml.*")); len(left) != 1 {
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config.yaml.*.vicreg-tmp")); len(left) != 1 {
 			t.Errorf("while it is written there are %q", left)
 		}
 		want := "old"

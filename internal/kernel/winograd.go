@@ -26,6 +26,9 @@ func SetWinograd(on bool) (was bool) {
 	return was
 }
 
+// Winograd reports what SetWinograd has set.
+func Winograd() bool { return winogradOn }
+
 // winogradAny makes all convolutions use it that can, for tests.
 var winogradAny bool
 

@@ -1,131 +1,21 @@
 package runlog
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"hash/crc32"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"vicreg/internal/durable"
 )
 
-// Log appends to the metrics of a run, a line at a time.
-type Log struct {
-	f    *os.File
-	size int64
-}
-
-// Open opens the metrics in dir for appending, after cutting them to size
-// bytes: what a run wrote after its last checkpoint, it will write again.
-func Open(dir string, size int64) (*Log, error) {
-	f, err := os.OpenFile(filepath.Join(dir, MetricsFile), os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	st, err := f.Stat()
-	if err == nil && st.Size() < size {
-		err = fmt.Errorf("%s has %d bytes, fewer than the %d it had at the checkpoint; restore it, or start a new run", f.Name(), st.Size(), size)
-	}
-	if err == nil {
-		err = f.Truncate(size)
-	}
-	if err == nil {
-		_, err = f.Seek(size, io.SeekStart)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Log{f, size}, nil
-}
-
-// Write appends a Step, an Epoch or a Warning.
-func (l *Log) Write(event any) error {
-	raw, err := json.Marshal(event)
-	if err != nil {
-		return fmt.Errorf("runlog: %w", err)
-	}
-	n, err := l.f.Write(append(raw, '\n'))
-	l.size += int64(n)
-	if err != nil {
-		return l.failed(err)
-	}
-	return nil
-}
-
-// Sync brings all lines to the disk and returns how many bytes they are.
-func (l *Log) Sync() (int64, error) {
-	if err := l.f.Sync(); err != nil {
-		return 0, l.failed(err)
-	}
-	return l.size, nil
-}
-
-func (l *Log) failed(err error) error {
-	return fmt.Errorf("cannot write %s: %w", l.f.Name(), durable.Reason(err))
-}
-
-// Close closes the log.
-func (l *Log) Close() error { return l.f.Close() }
-
-// Metrics are the events of a run.
-type Metrics struct {
-	Steps    []Step
-	Epochs   []Epoch
-	Warnings []Warning
-}
-
-// ReadMetrics reads the metrics in dir. A last line that is still being
-// written is left out, and so are events of a kind it does not know.
-func ReadMetrics(dir string) (*Metrics, error) {
-	path := filepath.Join(dir, MetricsFile)
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	m := &Metrics{}
-	for line := 1; ; line++ {
-		end := bytes.IndexByte(raw, '\n')
-		if end < 0 {
-			return m, nil
-		}
-		if err := m.add(raw[:end]); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, line, err)
-		}
-		raw = raw[end+1:]
-	}
-}
-
-func (m *Metrics) add(line []byte) error {
-	var kind struct{ Event string }
-	if err := json.Unmarshal(line, &kind); err != nil {
-		return err
-	}
-	switch kind.Event {
-	case "step":
-		return appendJSON(&m.Steps, line)
-	case "epoch":
-		return appendJSON(&m.Epochs, line)
-	case "warning":
-		return appendJSON(&m.Warnings, line)
-	}
-	return nil
-}
-
-func appendJSON[T any](list *[]T, line []byte) error {
-	var v T
-	if err := json.Unmarshal(line, &v); err != nil {
-		return err
-	}
-	*list = append(*list, v)
-	return nil
-}
-
 // WriteConfig saves the run's configuration.
 func WriteConfig(dir string, yaml []byte) error { return writeFile(dir, ConfigFile, yaml) }
+
+// sumKey is the last key of a summary: a CRC-32C of all others.
+const sumKey = "crc32c"
 
 // WriteSummary saves what came of the run.
 func WriteSummary(dir string, s *Summary) error {
@@ -133,43 +23,83 @@ func WriteSummary(dir string, s *Summary) error {
 	if err != nil {
 		return fmt.Errorf("runlog: %w", err)
 	}
-	return writeFile(dir, SummaryFile, append(raw, '\n'))
+	sum, err := summarySum(raw)
+	if err != nil {
+		return fmt.Errorf("runlog: %w", err)
+	}
+	raw = append(raw[:len(raw)-2], fmt.Sprintf(",\n  %q: %q\n}\n", sumKey, sum)...)
+	return writeFile(dir, SummaryFile, raw)
+}
+
+// summarySum is the checksum of an object's keys and values but its own. Spaces
+// and the order of the keys do not matter.
+func summarySum(raw []byte) (string, error) {
+	object := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return "", err
+	}
+	if object == nil {
+		return "", errors.New("null is no object")
+	}
+	delete(object, sumKey)
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return "", err
+	}
+	return hex(crc32.Checksum(raw, castagnoli)), nil
 }
 
 // ReadSummary reads what came of the run in dir. The error of a run that has
 // not ended satisfies errors.Is(err, fs.ErrNotExist).
 func ReadSummary(dir string) (*Summary, error) {
 	path := filepath.Join(dir, SummaryFile)
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	var sum struct {
+		Sum *string `json:"crc32c"` // absent in summaries of older versions
+	}
 	s := &Summary{}
-	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	got, err := summarySum(raw)
+	if err == nil {
+		err = errors.Join(json.Unmarshal(raw, &sum), json.Unmarshal(raw, s))
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s is damaged: it does not hold the JSON of a summary; %s", path, anew(dir))
+	case sum.Sum != nil && *sum.Sum != got:
+		return nil, fmt.Errorf("%s is damaged: its checksum is %s, but was %s when it was written; %s", path, got, *sum.Sum, anew(dir))
 	}
 	return s, nil
 }
 
-// Clean removes what a killed process left of files it was writing into dir.
-func Clean(dir string) error {
-	for _, name := range []string{ConfigFile, SummaryFile, ModelFiles[0], ModelFiles[1], CheckpointFile} {
-		left, err := filepath.Glob(filepath.Join(escape(dir), "."+name+"*"))
-		if err != nil {
-			return err
-		}
-		for _, path := range left {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// anew says how to come to a summary again.
+func anew(dir string) string {
+	return fmt.Sprintf("put it back as it was, or remove it and have it written anew by pretrain --resume %s", dir)
 }
 
-// escape returns dir as a pattern that matches itself alone.
-func escape(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(dir)
+// Clean removes what killed processes left of files they were writing into dir.
+func Clean(dir string) {
+	for _, name := range Files {
+		durable.Sweep(filepath.Join(dir, name))
+	}
+}
+
+// Present lists which of the files of a run stand in dir, whatever they are.
+func Present(dir string) []string {
+	var names []string
+	for _, name := range Files {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // writeFile saves durably: the file holds its old contents or the new ones.
@@ -179,4 +109,17 @@ func writeFile(dir, name string, data []byte) error {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return nil
+}
+
+// open opens a file to read. What is no file is not opened: a pipe would wait for
+// somebody to write.
+func open(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is %s, not a file", path, durable.Kind(st.Mode()))
+	}
+	return os.Open(path)
 }

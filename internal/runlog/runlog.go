@@ -19,11 +19,15 @@ const (
 	SummaryFile    = "summary.json"
 	ModelFile      = "model.safetensors"
 	CheckpointFile = "checkpoint"
+	PreviousFile   = "checkpoint.previous" // the one before
 )
 
 // ModelFiles are those of the first and of the second branch; there is no second
 // one if the views share their weights.
 var ModelFiles = [2]string{ModelFile, "model-b.safetensors"}
+
+// Files are all that a run writes into its folder.
+var Files = []string{ConfigFile, MetricsFile, SummaryFile, ModelFiles[0], ModelFiles[1], CheckpointFile, PreviousFile}
 
 // Term is one term of a loss, before its coefficient.
 type Term struct {
@@ -146,6 +150,8 @@ type Summary struct {
 	Bad       []string `json:"bad_image_list,omitempty"` // each with what is wrong with it
 
 	Notes []string `json:"notes,omitempty"` // what of the data was left out, filled in or guessed
+
+	Variants []string `json:"variants,omitempty"` // of the kernels: one, or those of every part of the run
 
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`

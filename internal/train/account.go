@@ -11,16 +11,23 @@ import (
 )
 
 // add takes the step that was just done into the sums of its epoch.
-func (r *run) add(loss float64, terms runlog.Terms) {
+func (r *run) add(loss float64, terms runlog.Terms) error {
 	if r.at.Step == 1 {
 		r.at.Loss, r.at.Terms = 0, make(runlog.Terms, len(terms))
 		r.at.EpochSeconds, r.at.EpochWait = 0, 0
 	}
+	if len(r.at.Terms) != len(terms) {
+		return r.impossible("it sums %d terms, but the loss has %d", len(r.at.Terms), len(terms))
+	}
 	r.at.Loss += loss
 	for i, t := range terms {
+		if r.at.Step > 1 && r.at.Terms[i].Name != t.Name {
+			return r.impossible("it sums a term %q where the loss has %q", r.at.Terms[i].Name, t.Name)
+		}
 		r.at.Terms[i].Name = t.Name
 		r.at.Terms[i].Value += t.Value
 	}
+	return nil
 }
 
 // means returns loss and terms over the steps of the epoch.

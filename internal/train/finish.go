@@ -56,21 +56,24 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 // summary is what is known before scoring.
 func (r *run) summary() (*runlog.Summary, error) {
 	c := r.config
-	m, err := runlog.ReadMetrics(r.folder)
-	if err != nil {
-		return nil, err
+	last := r.at.Last
+	if last == nil { // an older version wrote the checkpoint
+		m, err := runlog.ReadMetrics(r.folder)
+		if err != nil {
+			return nil, err
+		}
+		if len(m.Epochs) == 0 {
+			return nil, fmt.Errorf("%s has no epoch", r.file(runlog.MetricsFile))
+		}
+		last = &m.Epochs[len(m.Epochs)-1]
 	}
-	if len(m.Epochs) == 0 {
-		return nil, fmt.Errorf("%s has no epoch", r.file(runlog.MetricsFile))
-	}
-	last := m.Epochs[len(m.Epochs)-1]
 	s := &runlog.Summary{
 		Method: c.Method, Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Steps: r.at.Steps,
 		Loss: last.Loss, Terms: last.Terms,
 		EmbeddingStd: last.EmbeddingStd, Correlation: last.Correlation, Rank: last.Rank, Collapsed: last.Collapsed,
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
 		WaitShare: per(r.at.WaitSeconds, r.at.TrainSeconds), Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
-		Notes: r.at.Notes, Version: host.Version(), Started: r.at.Started,
+		Notes: r.at.Notes, Variants: r.at.Variants, Version: host.Version(), Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
 		s.BadImages += len(bad)

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // newFolder makes the folder of a new run: c.Out, or the first of runs/NAME,
@@ -36,14 +38,35 @@ func newFolder(c *recipe.Config) (string, error) {
 	}
 }
 
-// unused refuses a folder that holds a run.
+// unused refuses a folder that holds any file which a new run would write.
 func unused(folder string) error {
-	for _, name := range []string{runlog.ConfigFile, runlog.CheckpointFile, runlog.SummaryFile} {
-		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
-			return fmt.Errorf("%s already holds a run; go on with it by --resume %[1]s, or name another folder", folder)
-		}
+	there := runlog.Present(folder)
+	held := func(name string) bool { return slices.Contains(there, name) }
+	switch {
+	case len(there) == 0:
+		return nil
+	case held(runlog.ConfigFile) && (held(runlog.MetricsFile) || held(runlog.CheckpointFile) || held(runlog.SummaryFile)):
+		return fmt.Errorf("%s already holds a run; go on with it by --resume %[1]s, or name another folder", folder)
+	case held(runlog.ConfigFile):
+		return fmt.Errorf("%s already holds %s, which a new run would replace; if it is a run's, go on with that by --resume %[1]s, else name another folder", folder, show.Some(there, 3))
 	}
-	return nil
+	return fmt.Errorf("%s already holds %s, which a new run would replace; name another folder, or move that away", folder, show.Some(there, 3))
+}
+
+// fresh refuses to begin a run, for the lack of a checkpoint, in a folder that
+// holds what a run has come to.
+func (r *run) fresh(missing error) error {
+	there := slices.DeleteFunc(runlog.Present(r.folder), func(name string) bool {
+		return name == runlog.ConfigFile || name == runlog.MetricsFile
+	})
+	err := runlog.Fresh(r.folder)
+	if err == nil && len(there) > 0 {
+		err = fmt.Errorf("%s holds %s", r.folder, show.Some(there, 3))
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; the run is not begun anew, because %w. Put the checkpoint back, or start another run with --config %s", missing, err, r.file(runlog.ConfigFile))
 }
 
 func madeFolder(err error, folder string) error {

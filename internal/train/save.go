@@ -65,26 +65,16 @@ func stored(p *nn.Param) []int {
 
 // save writes the checkpoint; the metrics before it are on the disk by then.
 func (r *run) save() error {
-	size, err := r.log.Sync()
+	mark, err := r.log.Sync()
 	if err != nil {
 		return fmt.Errorf("%w; %s", err, r.lastGood())
 	}
-	r.at.MetricsSize = size
+	r.at.MetricsSize, r.at.MetricsSum = mark.Size, mark.Sum
 	r.at.Seconds = r.clock.elapsed()
 	if err := checkpoint.Save(r.file(runlog.CheckpointFile), r.at, r.arrays()); err != nil {
 		return err
 	}
 	r.saved, r.savedStep = time.Now(), r.at.Steps
-	return nil
-}
-
-// restore reads the checkpoint into the run.
-func (r *run) restore() error {
-	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), r.arrays())
-	if err != nil {
-		return err
-	}
-	r.at, r.savedStep, r.clock.before = at, at.Steps, at.Seconds
 	return nil
 }
 

@@ -43,6 +43,7 @@ type run struct {
 	embedders []*pretrained.Embedder // by branch
 
 	at        checkpoint.State // where the run stands
+	changes   []string         // what is not as it was when the run was stopped, a sentence each
 	clock     clock
 	saved     time.Time // when the last checkpoint was written,
 	savedStep int       // and after which step; -1: there is none
@@ -84,6 +85,11 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s holds no run to go on with: it has no %s", folder, runlog.ConfigFile)
 	}
+	unlock, err := runlog.Lock(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	c, err := recipe.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -93,15 +99,13 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 	}
 	r := newRun(c, o)
 	r.folder = folder
-	if s, err := runlog.ReadSummary(folder); err == nil { // it has ended
+	switch s, err := runlog.ReadSummary(folder); {
+	case err == nil: // it has ended
 		r.report.Done(*s)
 		return s, nil
-	}
-	unlock, err := runlog.Lock(folder)
-	if err != nil {
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	defer unlock()
 	if err := r.list(); err != nil {
 		return nil, err
 	}
@@ -126,16 +130,17 @@ func newRun(c recipe.Config, o Options) *run {
 
 // do brings the run from where its folder says it stands to its summary.
 func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
-	if err := runlog.Clean(r.folder); err != nil {
-		return nil, err
-	}
+	runlog.Clean(r.folder)
 	resumed, err := r.position()
 	if err != nil {
 		return nil, err
 	}
 	if resumed {
-		r.corpus.without(r.config, r.at.BadTrain, r.at.BadTest)
-	} else if err := r.scan(ctx); err != nil {
+		err = r.without()
+	} else {
+		err = r.scan(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	unscored := r.corpus.unscored()
@@ -146,17 +151,20 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 		err = r.restore()
 	}
 	if err == nil {
-		r.log, err = runlog.Open(r.folder, r.at.MetricsSize)
+		err = r.openLog()
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer r.log.Close()
 	r.report.Start(r.plan())
-	if !resumed {
-		if err := r.start(unscored); err != nil {
-			return nil, err
-		}
+	if resumed {
+		err = r.goOn()
+	} else {
+		err = r.start(unscored)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := r.train(ctx); err != nil {
 		return nil, err
@@ -187,38 +195,6 @@ func (r *run) data() method.Data {
 	labels, classes := r.corpus.labels()
 	n := r.corpus.len()
 	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes}
-}
-
-// position reads where the run stands, if it has come to a checkpoint, and
-// checks that it is still the same run.
-func (r *run) position() (resumed bool, err error) {
-	path := r.file(runlog.CheckpointFile)
-	at, err := checkpoint.Peek(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	config, err := digest(r.config)
-	switch {
-	case err != nil:
-		return false, err
-	case at.Config != config && (len(r.config.InputOf(0).Shape) == 0 || len(r.config.InputOf(1).Shape) == 0):
-		return false, fmt.Errorf("%s no longer says what a view is, as it did when the checkpoint was written; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
-	case at.Config != config:
-		if err := r.build(); err != nil {
-			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
-		}
-		if err := checkpoint.Match(path, r.arrays(), ofNetwork); err != nil {
-			return false, err
-		}
-		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
-	case at.Fingerprint != r.at.Fingerprint:
-		return false, fmt.Errorf("the %s in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.corpus.kind(), r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
-	}
-	r.at = at
-	return true, nil
 }
 
 // scan finds bad items and what the configuration leaves to be measured, and
@@ -267,6 +243,10 @@ func (r *run) start(warning string) (err error) {
 	if r.at.Config, err = digest(r.config); err != nil {
 		return err
 	}
+	if r.at.ConfigSum, err = r.configSum(); err != nil {
+		return err
+	}
+	r.at.Variants = []string{variant(r.config)}
 	r.at.Started = time.Now().UTC().Round(time.Second)
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest} {
 		for _, b := range bad {

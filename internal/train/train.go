@@ -80,7 +80,9 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 	r.at.Steps++
 
 	// Account.
-	r.add(loss, terms)
+	if err := r.add(loss, terms); err != nil {
+		return err
+	}
 	took := time.Since(began).Seconds()
 	r.clock.add(took, waited)
 	r.at.TrainSeconds, r.at.WaitSeconds = r.at.TrainSeconds+took, r.at.WaitSeconds+waited
@@ -132,7 +134,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 			return err
 		}
 	}
-	r.at.Epoch, r.at.Step = r.at.Epoch+1, 0
+	r.at.Epoch, r.at.Step, r.at.Last = r.at.Epoch+1, 0, &e
 	return r.save()
 }
 

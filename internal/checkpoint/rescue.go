@@ -1,0 +1,62 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+)
+
+// previous says whether the checkpoint before path can stand in for it.
+func previous(path string) string {
+	s, err := whole(path + Suffix)
+	if err != nil {
+		return ", and there is no whole one before it"
+	}
+	return fmt.Sprintf("; the one before it, after step %d, is whole: mv %s%s %s", s.Steps, path, Suffix, path)
+}
+
+// cutShort compares the size of a safetensors file with what its header says.
+func cutShort(path string) (size, want int64, ok bool) {
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+		return 0, 0, false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, 0, false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return 0, 0, false
+	}
+	var lead [8]byte
+	if _, err := f.ReadAt(lead[:], 0); err != nil {
+		return st.Size(), 8, true
+	}
+	n := binary.LittleEndian.Uint64(lead[:])
+	if n > 100_000_000 {
+		return 0, 0, false
+	}
+	header := make([]byte, min(int64(n), st.Size()-8))
+	if _, err := f.ReadAt(header, 8); err != nil && err != io.EOF {
+		return 0, 0, false
+	}
+	var entries map[string]struct {
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	whole := json.NewDecoder(bytes.NewReader(header)).Decode(&entries) == nil
+	if missing := int64(n) - int64(len(header)); missing > 0 {
+		return st.Size(), int64(8 + n), !whole || missing < 8 // else its length is wrong, not the file
+	}
+	if !whole {
+		return 0, 0, false
+	}
+	for _, e := range entries {
+		want = max(want, e.Offsets[1])
+	}
+	want += int64(8 + n)
+	return st.Size(), want, st.Size() < want
+}

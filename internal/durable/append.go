@@ -1,0 +1,85 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Tail writes at the end of a file that others may read meanwhile. Errors of its
+// methods do not name the file.
+type Tail struct{ f *os.File }
+
+// Append opens the file at path, which need not exist, to write behind its first
+// size bytes; what follows them is cut off. It refuses a link and whatever else is
+// no file. Where the file has other names, as in a copy made of hard links, those
+// keep what is there now. Its error does not name the path.
+func Append(path string, size int64) (*Tail, error) {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, Reason(err)
+	case !st.Mode().IsRegular():
+		return nil, fmt.Errorf("it is %s, and only a file is written to", Kind(st.Mode()))
+	case shared(st):
+		if err := part(path, size); err != nil {
+			return nil, err
+		}
+	}
+	if err := fault("create", path); err != nil {
+		return nil, Reason(err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|noFollow, 0o644)
+	if err != nil {
+		return nil, Reason(err)
+	}
+	if err = fault("truncate", path); err == nil {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, Reason(err)
+	}
+	return &Tail{f}, nil
+}
+
+// part puts a copy of the first size bytes in the place of path, whose old file
+// keeps its other names.
+func part(path string, size int64) error {
+	old, err := os.Open(path)
+	if err != nil {
+		return Reason(err)
+	}
+	defer old.Close()
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if _, err := io.Copy(f, io.LimitReader(old, size)); err != nil {
+		return Reason(err)
+	}
+	return f.Commit()
+}
+
+// Name returns the path that was opened.
+func (t *Tail) Name() string { return filepath.Clean(t.f.Name()) }
+
+// Write writes at the end.
+func (t *Tail) Write(b []byte) (int, error) {
+	n, err := write(t.f, b)
+	return n, Reason(err)
+}
+
+// Sync brings what was written to the disk.
+func (t *Tail) Sync() error { return Reason(syncFile(t.f)) }
+
+// Close closes the file.
+func (t *Tail) Close() error { return t.f.Close() }

@@ -1,0 +1,161 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+
+	"vicreg/internal/checkpoint"
+	"vicreg/internal/cpu"
+	"vicreg/internal/kernel"
+	"vicreg/internal/method"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+// position reads where the run stands, if it has come to a checkpoint, and
+// checks that it is still the same run.
+func (r *run) position() (resumed bool, err error) {
+	path := r.file(runlog.CheckpointFile)
+	at, err := checkpoint.Peek(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, r.fresh(err)
+	}
+	if err != nil {
+		return false, err
+	}
+	config, err := digest(r.config)
+	switch {
+	case err != nil:
+		return false, err
+	case at.Config != config && (len(r.config.InputOf(0).Shape) == 0 || len(r.config.InputOf(1).Shape) == 0):
+		return false, fmt.Errorf("%s no longer says what a view is, as it did when the checkpoint was written; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
+	case at.Config != config:
+		if err := r.build(); err != nil {
+			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
+		}
+		if err := checkpoint.Match(path, r.arrays(), ofNetwork); err != nil {
+			return false, err
+		}
+		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
+	case at.Fingerprint != r.at.Fingerprint:
+		return false, fmt.Errorf("the %s in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.corpus.kind(), r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
+	}
+	r.at = at
+	return true, nil
+}
+
+// without drops the items that were bad when the run started.
+func (r *run) without() error {
+	before := r.corpus.len()
+	r.corpus.without(r.config, r.at.BadTrain, r.at.BadTest)
+	if gone, bad := before-r.corpus.len(), len(names(r.at.BadTrain)); gone < bad {
+		return r.impossible("%d of its %d bad %s are not among the data", bad-gone, bad, r.corpus.kind())
+	}
+	return nil
+}
+
+// restore reads the checkpoint into the run that was built, and opens the log
+// where it stood then.
+func (r *run) restore() error {
+	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), r.arrays())
+	if err != nil {
+		return err
+	}
+	c := r.config
+	switch {
+	case at.Epoch > c.Epochs:
+		return r.impossible("it is in epoch %d of %d", at.Epoch+1, c.Epochs)
+	case at.Step > r.steps:
+		return r.impossible("it has done %d steps of an epoch of %d", at.Step, r.steps)
+	case at.Epoch == c.Epochs && at.Step > 0:
+		return r.impossible("it has done %d steps after the last epoch", at.Step)
+	case at.Steps != at.Epoch*r.steps+at.Step:
+		return r.impossible("it has done %d steps, but %d epochs of %d and %d more are %d", at.Steps, at.Epoch, r.steps, at.Step, at.Epoch*r.steps+at.Step)
+	case at.Epoch > 0 && at.Last != nil && (at.Last.Epoch != at.Epoch || at.Last.Step != at.Epoch*r.steps):
+		return r.impossible("its last epoch is %d, but it has done %d", at.Last.Epoch, at.Epoch)
+	}
+	r.at, r.savedStep, r.clock.before = at, at.Steps, at.Seconds
+	return nil
+}
+
+// impossible is the error of a checkpoint that no run can have written.
+func (r *run) impossible(format string, args ...any) error {
+	return fmt.Errorf("%s is a checkpoint that no run can have written: %s; put it back as it was, or start a new run with --config %s",
+		r.file(runlog.CheckpointFile), fmt.Sprintf(format, args...), r.file(runlog.ConfigFile))
+}
+
+// openLog opens the metrics behind what was there at the checkpoint.
+func (r *run) openLog() error {
+	mark := runlog.Mark{Size: r.at.MetricsSize, Sum: r.at.MetricsSum}
+	log, anew, err := runlog.Open(r.folder, mark)
+	if err != nil {
+		return err
+	}
+	r.log = log
+	if anew {
+		r.changes = append(r.changes, fmt.Sprintf("%s begins after step %d: it was empty when the run went on from there", runlog.MetricsFile, r.at.Steps))
+	}
+	return nil
+}
+
+// goOn warns of what is not as it was when the checkpoint was written, though
+// the run can go on. It stays among the notes of the run.
+func (r *run) goOn() error {
+	if r.at.Unsealed {
+		r.changes = append(r.changes, "an older version wrote the checkpoint, without a checksum of the run's position; it was taken as it is")
+	}
+	now := variant(r.config)
+	if old := r.at.Variants; len(old) == 0 {
+		r.at.Variants = []string{now}
+	} else if last := old[len(old)-1]; last != now {
+		r.at.Variants = append(old, now)
+		r.changes = append(r.changes, fmt.Sprintf("up to step %d the run used the kernels of %s, from there on those of %s: it ends with other bits than a run that never changed", r.at.Steps, last, now))
+	}
+	sum, err := r.configSum()
+	if err != nil {
+		return err
+	}
+	if r.at.ConfigSum != "" && sum != r.at.ConfigSum {
+		r.changes = append(r.changes, fmt.Sprintf("%s was changed after step %d, but in nothing that training depends on", runlog.ConfigFile, r.at.Steps))
+	}
+	r.at.ConfigSum = sum
+	for _, change := range r.changes {
+		if err := r.warn("%s", change); err != nil {
+			return err
+		}
+		if !slices.Contains(r.at.Notes, change) {
+			r.at.Notes = append(r.at.Notes, change)
+		}
+	}
+	return nil
+}
+
+// configSum is the checksum of the configuration's file.
+func (r *run) configSum() (string, error) {
+	raw, err := os.ReadFile(r.file(runlog.ConfigFile))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))), nil
+}
+
+// variant names what the bits of a run depend on beside its configuration: the
+// instructions the kernels use, and how.
+func variant(c recipe.Config) string {
+	name := cpu.Variant()
+	if runtime.GOARCH != "amd64" {
+		name += " on " + runtime.GOARCH
+	}
+	if !kernel.Winograd() {
+		name += " without Winograd"
+	}
+	if method.Precision(c).Missing() != "" {
+		name += " without " + c.Precision
+	}
+	return name
+}

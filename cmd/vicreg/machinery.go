@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"vicreg"
@@ -57,12 +58,15 @@ func idle(given []string, method string) error {
 	return nil
 }
 
-// chosen returns the method that the flags name, or else the file at path.
-func (f *configFlags) chosen(path string) (string, error) {
+// chosen returns the recipe and the method to start from: those that the flags
+// name, or else the file at path; "" where neither does.
+func (f *configFlags) chosen(named, path string) (name, method string, err error) {
 	c := vicreg.Config{}
 	f.apply(&c)
-	if c.Method != "" || path == "" {
-		return c.Method, nil
+	if path != "" {
+		if name, method, err = recipe.Start(path); err != nil {
+			return "", "", err
+		}
 	}
-	return recipe.MethodOf(path)
+	return cmp.Or(named, name), cmp.Or(c.Method, method), nil
 }

@@ -47,8 +47,8 @@ waveform and its spectrogram, a sensor's series and a row of numbers. Files are
 named relative to the table. Rows held out score retrieval, both ways.
 
 Without flags it trains the recipe quick on the built-in sample. A recipe is the
-start, --config lays a file over it, and the other flags lay single values over
-both; a flag that is not given leaves what the recipe and the file say.
+start (or the one that the file of --config names), --config lays a file over it,
+and the other flags lay single values over both; a flag that is not given leaves what the recipe and the file say.
 
 Ctrl-C (or SIGTERM) finishes the step, saves everything and exits with code 130;
 a second one leaves at once. A run that was stopped in any way goes on with
@@ -163,13 +163,12 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 
 // configuration lays the file and the flags over the recipe.
 func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error) {
-	name := f.recipe
-	if name == "" {
-		name = vicreg.Recipes()[0]
-	}
-	method, err := config.chosen(f.config)
+	name, method, err := config.chosen(f.recipe, f.config)
 	if err != nil {
 		return vicreg.Config{}, usageError{err}
+	}
+	if name == "" {
+		name = vicreg.Recipes()[0]
 	}
 	c, err := vicreg.RecipeFor(name, method)
 	if err != nil {
@@ -180,6 +179,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		if err := c.MergeFile(f.config); err != nil {
 			return c, usageError{err}
 		}
+		c.Recipe = name
 	}
 	config.apply(&c)
 	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {

@@ -93,7 +93,7 @@ func newNetworkFlags(cmd *cobra.Command) *configFlags {
 // network returns what the flags name; without any it is ResNet-18 at 32
 // pixels, batch 128, and the expander of the recipe cifar.
 func (f *configFlags) network() (recipe.Config, error) {
-	name, err := f.chosen("")
+	_, name, err := f.chosen("", "")
 	if err != nil {
 		return recipe.Config{}, err
 	}

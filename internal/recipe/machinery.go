@@ -107,6 +107,9 @@ func (c *Config) validateMachinery() error {
 		if _, err := model.ParseExpander(predictor.Widths); err != nil {
 			return fmt.Errorf("predictor %q is not a list of widths: give positive numbers joined by hyphens, as 512 or 512-512, or none", h.Predictor)
 		}
+		if widths, _ := model.ParseExpander(predictor.Widths); len(widths) > maxLayers || slices.Max(widths) > most {
+			return fmt.Errorf("the predictor has %d layers of width %d or less, but must have at most %d of %d", len(widths), slices.Max(widths), maxLayers, most)
+		}
 	}
 	for _, f := range []struct {
 		given bool
@@ -123,6 +126,7 @@ func (c *Config) validateMachinery() error {
 		}
 	}
 	r, q := c.Regularize, c.Queue
+	counts := append([]int{0}, c.Prototypes.Counts...)
 	for _, f := range []struct {
 		ok   bool
 		what string
@@ -133,11 +137,18 @@ func (c *Config) validateMachinery() error {
 		{!t.Use || t.Base >= 0 && t.Base <= t.Final, "momentum_encoder base", t.Base, "from 0 to its final value"},
 		{!t.Use || t.Final <= 1, "momentum_encoder final", t.Final, "1 or less"},
 		{q.Size >= 0, "queue size", q.Size, "0 (none) or more"},
+		{q.Size <= most, "queue size", q.Size, fmt.Sprintf("at most %d", most)},
 		{q.Start >= 0, "queue start", q.Start, "0 or more epochs"},
 		{q.Size == 0 || q.Start < c.Epochs, "queue start", q.Start, fmt.Sprintf("before the run ends, after %d epochs; start it earlier, or give a queue of 0 for none", c.Epochs)},
 		{c.Prototypes.Freeze >= 0, "prototypes freeze", c.Prototypes.Freeze, "0 or more epochs"},
+		{len(counts) <= maxViews, "number of prototypes counts", len(counts), fmt.Sprintf("at most %d", maxViews)},
+		{slices.Max(counts) <= most, "prototypes count", slices.Max(counts), fmt.Sprintf("at most %d", most)},
 		{c.Prototypes.Iterations >= 0, "prototypes iterations", c.Prototypes.Iterations, "0 or more"},
+		{c.Prototypes.Iterations <= maxRounds, "prototypes iterations", c.Prototypes.Iterations, fmt.Sprintf("at most %d", maxRounds)},
 		{c.Prototypes.KMeans >= 0, "prototypes kmeans", c.Prototypes.KMeans, "0 or more iterations"},
+		{c.Prototypes.KMeans <= maxRounds, "prototypes kmeans", c.Prototypes.KMeans, fmt.Sprintf("at most %d iterations", maxRounds)},
+		{c.Whitening.Iterations <= maxRounds, "whitening iterations", c.Whitening.Iterations, fmt.Sprintf("at most %d", maxRounds)},
+		{c.Whitening.Size <= most, "whitening size", c.Whitening.Size, fmt.Sprintf("at most %d", most)},
 		{r.Variance >= 0, "regularize variance", r.Variance, "0 or more"},
 		{r.Covariance >= 0, "regularize covariance", r.Covariance, "0 or more"},
 	} {

@@ -125,11 +125,11 @@ func (c *Config) setMethod(method string) error {
 	return nil
 }
 
-// MethodOf returns the method that a YAML file names, or "".
-func MethodOf(path string) (string, error) {
-	c := Config{}
-	if err := c.MergeFile(path); err != nil {
-		return "", err
-	}
-	return c.Method, nil
+// Start returns the recipe and the method that a YAML file names, "" where it names
+// none.
+func Start(path string) (recipe, method string, err error) {
+	c := base()
+	c.Method = ""
+	err = c.MergeFile(path)
+	return c.Recipe, c.Method, err
 }

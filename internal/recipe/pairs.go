@@ -104,6 +104,21 @@ func (c *Config) validatePairs() error {
 		if err := side.Check(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		for _, n := range []struct {
+			key         string
+			value, most int
+		}{
+			{"size", side.Size, maxSize},
+			{"channels", side.Channels, maxColumns},
+			{"rate", side.Rate, maxRate},
+			{"length", side.Length, most},
+			{"width", side.Width, most},
+			{"number of columns", len(side.Columns), maxColumns},
+		} {
+			if n.value > n.most {
+				return fmt.Errorf("%s: the %s is %d, but must be at most %d", name, n.key, n.value, n.most)
+			}
+		}
 	}
 	if !c.Separate() && p.A.Type != p.B.Type {
 		return fmt.Errorf("branches are shared, but the sides are %s and %s; set branches to separate", p.A.Type, p.B.Type)

@@ -2,11 +2,14 @@ package recipe
 
 import (
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
+	"vicreg/internal/settings"
 )
 
 var (
@@ -28,13 +31,79 @@ func conventions() []string {
 	return names
 }
 
-// Validate returns the first mistake in c as one sentence, or nil.
+// What a configuration may ask for at most. What takes memory may be more than
+// any machine has, for another check to say what would fit this one; most keeps
+// its products within what can be counted.
+const (
+	most       = 1_000_000_000_000
+	maxSize    = 16_384 // pixels
+	maxEpochs  = 1_000_000
+	maxViews   = 100
+	maxLayers  = 100
+	maxTasks   = 4096 // workers and threads
+	maxRounds  = 10_000
+	maxRate    = 10_000_000 // samples a second
+	maxColumns = 100_000
+)
+
+// Validate returns the first mistake in c as one sentence, or nil. It takes no
+// memory for what c asks for.
 func (c *Config) Validate() error {
-	for _, f := range []func() error{c.validateNames, c.validateNumbers, c.validateData, c.validatePairs} {
+	for _, f := range []func() error{c.validateValues, c.validateNames, c.validateNumbers, c.validateViews, c.validateData, c.validatePairs, c.validateBranches} {
 		if err := f(); err != nil {
 			return err
 		}
 	}
+	return c.validateMachinery()
+}
+
+// validateValues finds numbers and texts that no file could give.
+func (c *Config) validateValues() error { return readable(reflect.ValueOf(*c), "") }
+
+// readable names the first value in v that package settings would not read by its
+// key.
+func readable(v reflect.Value, path string) error {
+	switch v.Kind() {
+	case reflect.Float64:
+		if x := v.Float(); math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("%s is %v, but must be a finite number", path, x)
+		}
+	case reflect.String:
+		if v.Len() > settings.MaxText {
+			return fmt.Errorf("%s is a text of %d bytes, but must have at most %d", path, v.Len(), settings.MaxText)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return readable(v.Elem(), path)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if err := readable(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			key, inline := strings.CutSuffix(f.Tag.Get("yaml"), ",inline")
+			if key, _, _ = strings.Cut(key, ","); inline || path == "" {
+				key = path + key
+			} else {
+				key = path + "." + key
+			}
+			if err := readable(v.Field(i), key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateViews() error {
+	if len(c.Views) < 2 {
+		return fmt.Errorf("views has %d views, but an image needs two or more", len(c.Views))
+	}
+	total := 0
 	for i, v := range c.Views {
 		if err := v.Check(); err != nil {
 			return fmt.Errorf("views[%d].%w", i, err)
@@ -42,14 +111,18 @@ func (c *Config) Validate() error {
 		switch {
 		case v.Size < 0 || v.Size > 0 && v.Size < 8:
 			return fmt.Errorf("views[%d].size is %d, but must be at least 8 pixels, or 0 for the run's", i, v.Size)
+		case v.Size > maxSize:
+			return fmt.Errorf("views[%d].size is %d, but must be at most %d pixels", i, v.Size, maxSize)
 		case v.Count < 0:
 			return fmt.Errorf("views[%d].count is %d, but must be 1 or more", i, v.Count)
+		case v.Count > maxViews:
+			return fmt.Errorf("views[%d].count is %d, but must be at most %d", i, v.Count, maxViews)
+		}
+		if total += max(1, v.Count); total > maxViews {
+			return fmt.Errorf("views has more than %d views of an image; take fewer", maxViews)
 		}
 	}
-	if err := c.validateBranches(); err != nil {
-		return err
-	}
-	return c.validateMachinery()
+	return nil
 }
 
 func (c *Config) validateBranches() error {
@@ -59,6 +132,12 @@ func (c *Config) validateBranches() error {
 		widths, err := model.ParseExpander(spec)
 		if err != nil {
 			return err
+		}
+		if len(widths) > maxLayers {
+			return fmt.Errorf("the expander has %d layers, but must have at most %d", len(widths), maxLayers)
+		}
+		if slices.Max(widths) > most {
+			return fmt.Errorf("the expander has a layer of width %d, but must have at most %d", slices.Max(widths), most)
 		}
 		if dims[b] = widths[len(widths)-1]; dims[b] < 2 {
 			return fmt.Errorf("expander %q ends in width %d, but embeddings need at least 2 dimensions", spec, dims[b])
@@ -83,7 +162,8 @@ func (c *Config) validateNames() error {
 	}{
 		{"method", c.Method, known()},
 		{"branches", c.Branches, sharings},
-		{"stem", c.Encoder.Stem, stems},
+		{"stem", c.EncoderOf(0).Stem, stems},
+		{"stem of the second branch", c.EncoderOf(1).Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},
 		{"labels", c.Data.Labels, labelings},
@@ -106,6 +186,8 @@ func deref(p *float64) float64 {
 
 func (c *Config) validateNumbers() error {
 	o, l := c.Optimizer, c.Loss
+	first, second := c.EncoderOf(0), c.EncoderOf(1)
+	atMost := func(n int) string { return fmt.Sprintf("at most %d", n) }
 	for _, f := range []struct {
 		ok   bool
 		what string
@@ -113,10 +195,17 @@ func (c *Config) validateNumbers() error {
 		want string
 	}{
 		{c.Size >= 8, "size", c.Size, "at least 8 pixels"},
+		{c.Size <= maxSize, "size", c.Size, atMost(maxSize) + " pixels"},
 		{c.Channels == 0 || c.Channels == 1 || c.Channels == 3, "channels", c.Channels, "1 (grey), 3 (colour) or 0 (as the data)"},
-		{c.Encoder.Width >= 1 || c.Encoder.Width == 0 && !strings.HasPrefix(c.Encoder.Arch, "resnet"), "encoder width", c.Encoder.Width, "at least 1"},
+		{wide(first), "encoder width", first.Width, "at least 1"},
+		{wide(second), "width of the second encoder", second.Width, "at least 1"},
+		{first.Width <= most && second.Width <= most, "encoder width", max(first.Width, second.Width), atMost(most)},
+		{min(first.Patch, second.Patch) >= 0, "encoder patch", min(first.Patch, second.Patch), "at least 1 pixel, or 0 for the usual"},
+		{max(first.Patch, second.Patch) <= maxSize, "encoder patch", max(first.Patch, second.Patch), atMost(maxSize) + " pixels"},
 		{c.Batch >= 2, "batch", c.Batch, "at least 2: variance and covariance are taken over the batch"},
+		{c.Batch <= most, "batch", c.Batch, atMost(most)},
 		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
+		{c.Epochs <= maxEpochs, "epochs", c.Epochs, atMost(maxEpochs)},
 		{c.Warmup >= 0, "warmup", c.Warmup, "0 or more epochs"},
 		{c.Warmup <= float64(c.Epochs), "warmup", c.Warmup, fmt.Sprintf("no longer than the run's epochs, %d", c.Epochs)},
 		{l.Lambda >= 0, "loss lambda", l.Lambda, "0 or more"},
@@ -142,7 +231,9 @@ func (c *Config) validateNumbers() error {
 		{c.CheckpointMinutes >= 0, "checkpoint_minutes", c.CheckpointMinutes, "0 (only each epoch) or more"},
 		{c.LogEvery >= 1, "log_every", c.LogEvery, "at least 1 step"},
 		{c.Workers >= 0, "workers", c.Workers, "0 or more"},
+		{c.Workers <= maxTasks, "workers", c.Workers, atMost(maxTasks)},
 		{c.Threads >= 0, "threads", c.Threads, "0 or more"},
+		{c.Threads <= maxTasks, "threads", c.Threads, atMost(maxTasks)},
 	} {
 		// A comparison with NaN is false, so NaN is refused as well.
 		if !f.ok {
@@ -152,6 +243,11 @@ func (c *Config) validateNumbers() error {
 	return nil
 }
 
+// wide reports whether an encoder's width suits its kind.
+func wide(e Encoder) bool {
+	return e.Width >= 1 || e.Width == 0 && !strings.HasPrefix(e.Arch, "resnet")
+}
+
 func (c *Config) validateData() error {
 	d, n := c.Data, c.Normalize
 	switch {
@@ -159,6 +255,12 @@ func (c *Config) validateData() error {
 		return fmt.Errorf("no data: name a folder of images, a file, or a known data set")
 	case d.Limit < 0:
 		return fmt.Errorf("limit is %d, but must be 0 (all) or more", d.Limit)
+	case d.Limit > most:
+		return fmt.Errorf("limit is %d, but must be at most %d", d.Limit, most)
+	case c.Eval.Limit > most || c.Eval.Every > maxEpochs:
+		return fmt.Errorf("eval has a limit of %d and every %d, but must have at most %d and %d", c.Eval.Limit, c.Eval.Every, most, maxEpochs)
+	case c.Recipe != "" && !slices.Contains(names, c.Recipe):
+		return fmt.Errorf("unknown recipe %q; known: %s", c.Recipe, strings.Join(names, ", "))
 	case d.Limit > 0 && d.Limit < c.Batch:
 		return fmt.Errorf("a batch of %d is larger than the %d images that limit leaves; lower the batch or raise the limit", c.Batch, d.Limit)
 	case !(d.Holdout >= 0 && d.Holdout < 1):

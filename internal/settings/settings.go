@@ -33,7 +33,7 @@ const MaxText = 4096
 // reading it takes.
 const (
 	maxBytes = 8 << 20
-	maxMarks = 400_000
+	maxMarks = 250_000
 )
 
 // ReadFile reads the text of a file of settings; what says what it is for.

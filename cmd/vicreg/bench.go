@@ -111,7 +111,7 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	if flops > 0 {
 		rate += fmt.Sprintf(", %.4g Gflop/s", t.Gflops)
 	}
-	_, err = fmt.Printf("%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB\n",
+	_, err = fmt.Fprintf(stdout, "%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB\n",
 		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS)
 	return err
 }

@@ -140,39 +140,43 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 	if err := remember(out, files[compareJobs], jobs); err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	ctx, release := interruptible(context.Background())
+	running := new(child)
+	ctx, release := interruptible(context.Background(), running.leave)
 	defer release()
 	var folders []string
 	for i, j := range jobs {
 		folder := filepath.Join(out, j.name)
 		folders = append(folders, folder)
 		if _, err := runlog.ReadSummary(folder); err == nil {
-			fmt.Printf("== %s has ended before (%d of %d)\n", j.name, i+1, len(jobs))
+			fmt.Fprintf(stdout, "== %s has ended before (%d of %d)\n", j.name, i+1, len(jobs))
 			continue
 		}
-		fmt.Printf("== %s (%d of %d)\n", j.name, i+1, len(jobs))
+		if _, err := fmt.Fprintf(stdout, "== %s (%d of %d)\n", j.name, i+1, len(jobs)); err != nil {
+			return err
+		}
 		args := append([]string{"pretrain", "--out", folder}, j.args...)
 		if _, err := os.Stat(filepath.Join(folder, runlog.ConfigFile)); err == nil {
 			args = []string{"pretrain", "--resume", folder}
 		}
-		child := exec.Command(self, args...)
-		child.Stdout, child.Stderr = os.Stdout, os.Stderr
-		stop := context.AfterFunc(ctx, func() { child.Process.Signal(os.Interrupt) })
-		err := child.Run()
-		stop()
-		if ctx.Err() != nil {
-			return fmt.Errorf("stopped in %s; give the same command again to go on", j.name)
-		}
-		if err != nil {
+		err := running.run(ctx, args)
+		var exit *exec.ExitError
+		switch stopped := errors.As(err, &exit) && exit.ExitCode() == exitStopped; {
+		case ctx.Err() != nil && (err == nil || stopped):
+			return stoppedIn(j.name)
+		case err != nil:
 			return fmt.Errorf("%s did not end (%w); what is before it stays, and the same command goes on", j.name, err)
 		}
 	}
 	return sideBySide(out, files, folders)
 }
+
+// stoppedIn is the end of a comparison that was stopped in a run, which has saved.
+type stoppedIn string
+
+func (run stoppedIn) Error() string {
+	return fmt.Sprintf("stopped in %s; give the same command again to go on", string(run))
+}
+func (stoppedIn) Is(target error) bool { return target == errStopped }
 
 // sideBySide writes table and plots of runs that have ended.
 func sideBySide(out string, files map[string]string, folders []string) error {
@@ -210,8 +214,8 @@ func sideBySide(out string, files map[string]string, folders []string) error {
 		}
 		written = append(written, path)
 	}
-	io.Copy(os.Stdout, &table)
-	fmt.Printf("\nwritten: %s\n", strings.Join(written, ", "))
+	io.Copy(stdout, &table)
+	fmt.Fprintf(stdout, "\nwritten: %s\n", strings.Join(written, ", "))
 	return nil
 }
 

@@ -23,7 +23,7 @@ func newCounter() *counter {
 // counting returns what do returns. Ctrl-C ends its context; its counter is
 // cleared before anything else is printed.
 func counting[T any](do func(context.Context, *counter) (T, error)) (T, error) {
-	ctx, release := interruptible(context.Background())
+	ctx, release := interruptible(context.Background(), nil)
 	defer release()
 	c := newCounter()
 	defer c.clear()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -95,9 +94,9 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 		if err := writeEmbeddings(array, names, e); err != nil {
 			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
-		writeNotes(os.Stdout, e.Notes)
-		writeBad(os.Stdout, e.Bad)
-		_, err = fmt.Printf("%d %s × %d features in %s, their names in %s\n", len(e.Features), what, len(e.Features[0]), out, names)
+		writeNotes(stdout, e.Notes)
+		writeBad(stdout, e.Bad)
+		_, err = fmt.Fprintf(stdout, "%d %s × %d features in %s, their names in %s\n", len(e.Features), what, len(e.Features[0]), out, names)
 		return err
 	}
 	return cmd

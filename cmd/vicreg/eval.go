@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +95,8 @@ func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, as
 	if asJSON {
 		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(bad), "bad_image_list": append([]string{}, bad...)})
 	}
-	writeBad(os.Stdout, bad)
-	writeRetrieval(os.Stdout, found)
+	writeBad(stdout, bad)
+	writeRetrieval(stdout, found)
 	return nil
 }
 
@@ -113,12 +112,12 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 		}
 		return printJSON(all)
 	}
-	writeNotes(os.Stdout, s.Notes)
-	writeBad(os.Stdout, s.Bad)
-	fmt.Printf("%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
-	writeScores(os.Stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
+	writeNotes(stdout, s.Notes)
+	writeBad(stdout, s.Bad)
+	fmt.Fprintf(stdout, "%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
+	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
 	if s.Raw != nil {
-		fmt.Printf("The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
+		fmt.Fprintf(stdout, "The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
 	}
 	return nil
 }

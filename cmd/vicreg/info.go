@@ -139,7 +139,7 @@ func (r *runInfo) network() error {
 
 func (r *runInfo) print() error {
 	c := r.config
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	state := "not finished; if it was stopped, pretrain --resume " + r.Folder + " goes on with it"
 	if r.Finished {
 		state = "finished"
@@ -188,10 +188,10 @@ func (r *runInfo) print() error {
 		return err
 	}
 	if s := r.Summary; s != nil {
-		fmt.Printf("\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
-		writeScores(os.Stdout, *s)
-		writeBad(os.Stdout, s.Bad)
+		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+		writeScores(stdout, *s)
+		writeBad(stdout, s.Bad)
 	}
-	_, err := fmt.Printf("\n%s:\n%s", runlog.ConfigFile, r.yaml)
+	_, err := fmt.Fprintf(stdout, "\n%s:\n%s", runlog.ConfigFile, r.yaml)
 	return err
 }

@@ -114,7 +114,13 @@ func resumeAfterKill(t *testing.T, most int, flags ...string) {
 // begin starts a command in dir, whose output is read line by line.
 func begin(t *testing.T, dir string, args ...string) (cmd *exec.Cmd, lines *bufio.Scanner, stderr *bytes.Buffer) {
 	t.Helper()
-	cmd, stderr = exec.Command("vicreg", args...), new(bytes.Buffer)
+	return beginOther(t, dir, "vicreg", args...)
+}
+
+// beginOther is begin of another program.
+func beginOther(t *testing.T, dir, program string, args ...string) (cmd *exec.Cmd, lines *bufio.Scanner, stderr *bytes.Buffer) {
+	t.Helper()
+	cmd, stderr = exec.Command(program, args...), new(bytes.Buffer)
 	cmd.Dir, cmd.Stderr = dir, stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -35,8 +35,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetOut(stdout) // of help
 	err := root.Execute()
 	durable.Abandon() // what a failure left half written
+	if unwritten := stdout.finish(); err == nil {
+		err = unwritten
+	}
 	if err == nil {
 		return 0
 	}
@@ -162,6 +166,6 @@ func printJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Println(string(out))
+	_, err = fmt.Fprintf(stdout, "%s\n", show.JSON(out))
 	return err
 }

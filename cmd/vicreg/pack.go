@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -70,9 +69,9 @@ left out, counted and named; more than a tenth of them is an error.`,
 		for _, b := range p.Bad {
 			bad = append(bad, b.Err.Error())
 		}
-		writeNotes(os.Stdout, train.Notes)
-		writeBad(os.Stdout, bad)
-		_, err = fmt.Println(describePacked(p, train.Classes, out))
+		writeNotes(stdout, train.Notes)
+		writeBad(stdout, bad)
+		_, err = fmt.Fprintln(stdout, describePacked(p, train.Classes, out))
 		return err
 	}
 	return cmd

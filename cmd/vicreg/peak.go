@@ -48,10 +48,10 @@ does it and computed by Winograd's algorithm.`,
 				return printJSON(c)
 			}
 			if !c.Usable {
-				_, err = fmt.Println(p.Missing())
+				_, err = fmt.Fprintln(stdout, p.Missing())
 				return err
 			}
-			_, err = fmt.Printf("%s, %s, %d threads\n%.4g Gflop/s\n", c.Precision, c.Variant, c.Threads, c.Gflops)
+			_, err = fmt.Fprintf(stdout, "%s, %s, %d threads\n%.4g Gflop/s\n", c.Precision, c.Variant, c.Threads, c.Gflops)
 			return err
 		},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"vicreg"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/train"
 )
 
 // pretrainFlags are the flags of pretrain that are no part of a configuration.
@@ -109,12 +111,29 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	ctx, release := interruptible(context.Background())
+	ctx, release := interruptible(context.Background(), nil)
 	defer release()
 	report := newReporter(f.json, f.quiet, f.resume)
+	c, ok := report.(*console)
+	if !ok || !c.live { // without its terminal a run goes on; without its reader, or on a full disk, it saves and ends
+		var stop context.CancelCauseFunc
+		ctx, stop = context.WithCancelCause(ctx)
+		defer stop(nil)
+		stdout.onError(stop)
+	}
 	_, err = start(ctx, vicreg.WithReporter(report))
-	if c, ok := report.(*console); ok && err != nil {
+	if ok && err != nil {
 		c.clear()
+	}
+	return unheard(ctx, err)
+}
+
+// unheard tells of a run that was interrupted because nobody takes its output
+// that this is the reason.
+func unheard(ctx context.Context, err error) error {
+	var at *train.Interrupted
+	if cause := context.Cause(ctx); errors.As(cause, new(unwritten)) && errors.As(err, &at) {
+		return fmt.Errorf("%w, so the run stopped in epoch %d, after step %d; everything is saved, go on with --resume %s", cause, at.Epoch, at.Step, at.Folder)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -41,7 +40,7 @@ whole configuration: save it, change it, and give it to pretrain --config. With
 			if err != nil {
 				return err
 			}
-			_, err = os.Stdout.Write(text)
+			_, err = stdout.Write(text)
 			return err
 		},
 	}
@@ -50,7 +49,7 @@ whole configuration: save it, change it, and give it to pretrain --config. With
 }
 
 func listRecipes() error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, name := range recipe.Names() {
 		c, err := recipe.Load(name)
 		if err != nil {
@@ -61,7 +60,7 @@ func listRecipes() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Println("\nMethods; pretrain --method lays the heads, views and optimizer of one over the recipe:")
+	fmt.Fprintln(stdout, "\nMethods; pretrain --method lays the heads, views and optimizer of one over the recipe:")
 	for _, name := range recipe.Methods() {
 		m, err := recipe.MachineryOf(name)
 		if err != nil {

@@ -25,13 +25,13 @@ import (
 func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	switch {
 	case asJSON:
-		return &jsonLines{out: os.Stdout}
+		return &jsonLines{out: stdout}
 	case quiet:
 		return &silent{out: os.Stderr}
 	}
-	c := &console{out: os.Stdout, now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
+	c := &console{out: stdout, now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
-		c.live, c.width = true, 80
+		c.out, c.live, c.width = plainOutput{stdout}, true, 80
 		if width, _, err := term.GetSize(fd); err == nil {
 			c.width = width
 		}
@@ -50,14 +50,22 @@ func (j *jsonLines) Step(s runlog.Step)       { j.write(s) }
 func (j *jsonLines) Epoch(e runlog.Epoch)     { j.write(e) }
 func (j *jsonLines) Warning(w runlog.Warning) { j.write(w) }
 
-func (j *jsonLines) write(event any) { json.NewEncoder(j.out).Encode(event) }
-
 func (j *jsonLines) Done(s runlog.Summary) {
-	raw, err := json.Marshal(s)
-	if err == nil {
-		fmt.Fprintf(j.out, "{\"event\":\"summary\",%s\n", raw[1:])
+	if raw, err := json.Marshal(s); err == nil {
+		j.line(append([]byte(`{"event":"summary",`), raw[1:]...))
 	}
 }
+
+func (j *jsonLines) write(event any) {
+	raw, err := json.Marshal(event)
+	if err != nil { // a figure that is not finite, which JSON cannot hold
+		j.write(runlog.Warning{Event: "warning", Message: fmt.Sprintf("an event is left out: %v", err)})
+		return
+	}
+	j.line(raw)
+}
+
+func (j *jsonLines) line(raw []byte) { fmt.Fprintf(j.out, "%s\n", show.JSON(raw)) }
 
 // silent speaks of nothing but warnings.
 type silent struct {
@@ -204,11 +212,11 @@ func (c *console) Phase(what string) {
 	switch {
 	case c.bar != nil:
 		c.bar.Set(c.length(c.step))
-		c.bar.Describe(what)
+		c.bar.Describe(show.Line(what))
 	case c.live:
-		fmt.Fprint(c.out, "\r\033[K", what)
+		fmt.Fprint(c.out, "\r\033[K", show.Line(what))
 	case c.now().Sub(c.spoken) >= plainPause:
-		c.line("%s", what)
+		c.line("%s", show.Line(what))
 	}
 }
 
@@ -249,8 +257,9 @@ func counted(n int, what string) string {
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found
-		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, "image"), filepath.Join(c.plan.Folder, runlog.SummaryFile))
+		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, "image"), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
 	}
+	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
@@ -261,7 +270,7 @@ Run folder: %[1]s
 Next: vicreg embed %[1]s --branch b --out b.npy     the second encoder's features of its side of the pairs
       vicreg eval %[1]s --retrieval                 how well the pairs held out find each other
       vicreg info %[1]s                             what the run was
-`, c.plan.Folder)
+`, folder)
 		return
 	}
 	fmt.Fprintf(c.out, `
@@ -269,7 +278,7 @@ Run folder: %[1]s
 Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of any images
       vicreg eval %[1]s --data DIR                  its scores on labelled images
       vicreg info %[1]s                             what the run was
-`, c.plan.Folder)
+`, folder)
 }
 
 // writeScores writes the scores of the trained encoder beside the untrained one's.

@@ -6,26 +6,70 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"vicreg/internal/durable"
 )
 
-// interruptible returns a context that ends at the first SIGINT or SIGTERM. A
-// second one leaves at once.
-func interruptible(parent context.Context) (context.Context, func()) {
+// interruptible returns a context that ends at the first signal to stop, or when
+// the comparison that this process is a run of is gone. A second signal leaves at
+// once, after atOnce if that is not nil. Meanwhile a reader of the output that is
+// gone is an error of writing and no signal.
+func interruptible(parent context.Context, atOnce func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	broken := make(chan os.Signal, 1) // nobody reads it
+	signal.Notify(broken, syscall.SIGPIPE)
+	orphaned := make(chan struct{})
+	if os.Getenv(tied) != "" {
+		go awaitParent(orphaned)
+	}
 	go func() {
-		<-signals
+		var deaf time.Time // until then
+		select {
+		case <-signals:
+		case <-orphaned:
+			deaf = time.Now().Add(sameSignal)
+		}
 		cancel()
-		<-signals
+		for s := range signals {
+			if s != syscall.SIGHUP && time.Now().After(deaf) { // a shell repeats that its terminal was closed
+				break
+			}
+		}
 		durable.Abandon()
+		if atOnce != nil {
+			atOnce()
+		}
 		fmt.Fprintln(os.Stderr, "\nvicreg: left at once")
 		os.Exit(exitStopped)
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Stop(broken)
 		cancel()
+	}
+}
+
+// tied is the variable of the environment that ties a run to the comparison that
+// started it: the run's standard input is a pipe, which is closed when that stops,
+// is killed, or ends in any other way.
+const tied = "VICREG_TIED"
+
+// sameSignal is how long after the end of a comparison a signal counts as the one
+// that ended it: a terminal sends it to both.
+const sameSignal = 500 * time.Millisecond
+
+// awaitParent closes gone when standard input ends.
+func awaitParent(gone chan<- struct{}) {
+	for b := make([]byte, 1); ; {
+		if _, err := os.Stdin.Read(b); err != nil {
+			close(gone)
+			return
+		}
 	}
 }

@@ -15,7 +15,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version and what it was built with",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Printf("vicreg %s, %s, %s/%s\n", host.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintf(stdout, "vicreg %s, %s, %s/%s\n", host.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

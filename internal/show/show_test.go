@@ -1,6 +1,7 @@
 package show
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,5 +71,21 @@ func TestSome(t *testing.T) {
 	}
 	if got := Some([]string{"a"}, 2); got != "a" {
 		t.Error(got)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	const evil = "a\x1b[31m\x7f\u009b2J\u202ebé×\U000e0001\n"
+	raw, err := json.Marshal(evil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := JSON(raw)
+	if want := `"a\u001b[31m\u007f\u009b2J\u202ebé×\udb40\udc01\n"`; string(got) != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	var back string
+	if err := json.Unmarshal(got, &back); err != nil || back != evil {
+		t.Errorf("%q, %v", back, err)
 	}
 }

@@ -66,6 +66,9 @@ func (m *Model) Info() Info {
 		Mean: f.Mean, Std: f.Std, Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed}
 }
 
+// notes are those of the model and of the data it works on.
+func (m *Model) notes(data []string) []string { return slices.Concat(m.file.Notes, data) }
+
 // embedder returns the model at work on batches of at most n images.
 func (m *Model) embedder(n, workers int) *pretrained.Embedder {
 	if n <= 0 { // activations of more large images would not be reused while they are cached
@@ -178,7 +181,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad, Notes: all.Notes}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad, Notes: m.notes(all.Notes)}
 	for _, item := range all.Items {
 		out.Names = append(out.Names, item.Name)
 	}
@@ -254,7 +257,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), train.Notes)
+	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), m.notes(train.Notes))
 }
 
 // score evaluates an encoder, the same one untrained, and what they read if that

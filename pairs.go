@@ -151,7 +151,7 @@ func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Em
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: r.notes}
+	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: m.notes(r.notes)}
 	for i := range in.Items {
 		out.Names = append(out.Names, r.train.Data().ItemName(i, r.side))
 	}
@@ -179,7 +179,7 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad, r.notes)
+	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad, m.notes(r.notes))
 }
 
 // Retrieve tells how well the rows held out of a run on pairs find their

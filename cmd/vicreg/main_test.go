@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"broken":   cmdBroken,
 			"bomb":     cmdBomb,
 			"cut":      cmdCut,
+			"flip":     cmdFlip,
 			"await":    cmdAwait,
 			"json":     cmdJSON,
 			"pairs":    cmdPairs,
@@ -204,6 +205,20 @@ func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
 	info, err := os.Stat(path)
 	ts.Check(err)
 	ts.Check(os.Truncate(path, info.Size()*int64(percent)/100))
+}
+
+// cmdFlip flips a bit of a byte of a file, counted from its end if it is
+// negative: flip FILE BYTE.
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	raw, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(raw)
+	}
+	raw[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o644))
 }
 
 // cmdAwait waits until a file holds a text: await FILE TEXT.

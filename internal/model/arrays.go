@@ -27,7 +27,7 @@ const (
 	mostWidth  = 1 << 16 // channels of the first stage, or of a layer of a perceptron
 	mostValues = 1 << 26 // that an encoder reads of one item
 	mostHead   = 1 << 20 // width of a layer of a head
-	mostLayers = 64      // of a head
+	mostLayers = 100     // of a head
 )
 
 // check returns what is wrong with the numbers of a configuration, whatever its

@@ -11,6 +11,7 @@ import (
 	"vicreg/internal/eval"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
+	"vicreg/internal/show"
 )
 
 // Embedder turns images into features, by running statistics.
@@ -40,12 +41,19 @@ type Input struct {
 	Load   func() *batch.Loader // of one view; made anew each time they are embedded
 	Items  int
 	Labels []int // of each; -1: none
+	Name   func(i int) string
 }
 
 // Images returns the images of a source that items lists (nil: all).
 func (e *Embedder) Images(s *batch.Source, items []int) Input {
 	in := Input{Labels: labels(s.Data(), items)}
 	in.Items = len(in.Labels)
+	in.Name = func(i int) string {
+		if items != nil {
+			i = items[i]
+		}
+		return s.Data().Items[i].Name
+	}
 	in.Load = func() *batch.Loader {
 		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
 	}
@@ -79,11 +87,26 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 		if e.Expander != nil {
 			y = e.Expander.Forward(pass, y)
 		}
+		if i, ok := notFinite(y.Data); ok {
+			return nil, fmt.Errorf("the features of %s are not finite (number %d is %v): %s",
+				show.Name(in.Name((len(features)+i)/e.Dim())), i%e.Dim()+1, y.Data[i],
+				"its values are far outside those that the encoder was trained on, or the encoder's weights are damaged")
+		}
 		features = append(features, y.Data...)
 		if e.Progress != nil {
 			e.Progress(len(features)/e.Dim(), in.Items)
 		}
 	}
+}
+
+// notFinite returns the place of the first value that is none or infinite.
+func notFinite(x []float32) (int, bool) {
+	for i, v := range x {
+		if v-v != 0 {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // Set returns the features and labels of all items.
@@ -178,6 +201,9 @@ func (in Input) values(ctx context.Context) (eval.Set, error) {
 				return set, fmt.Errorf("the input values of %d items, %d each, are more than raw features are taken of (%d in all); take fewer with limit", in.Items, set.D, mostRaw)
 			}
 			set.X = make([]float32, 0, in.Items*set.D)
+		}
+		if i, ok := notFinite(x.Data); ok {
+			return set, fmt.Errorf("the values of %s are not finite (number %d is %v)", show.Name(in.Name((len(set.X)+i)/set.D)), i%set.D+1, x.Data[i])
 		}
 		set.X = append(set.X, x.Data...)
 	}

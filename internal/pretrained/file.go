@@ -4,15 +4,12 @@
 package pretrained
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -20,6 +17,7 @@ import (
 	"vicreg/internal/pairs"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
+	"vicreg/internal/show"
 )
 
 // Meta is what a model's file says beside its arrays.
@@ -43,11 +41,13 @@ type Model struct {
 	Path     string
 	Encoder  model.Encoder
 	Expander *model.Expander
+	Notes    []string // what a user should know of the file, a sentence each
 }
 
 const (
-	format         = "vicreg model 2"
-	firstFormat    = "vicreg model 1" // images only, one branch
+	format         = "vicreg model 3"
+	bareFormat     = "vicreg model 2" // without checksums
+	firstFormat    = "vicreg model 1" // images only, one branch, without checksums
 	expanderPrefix = "expander."
 	tracked        = "num_batches_tracked"
 )
@@ -70,7 +70,7 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 	add("", encoder.Buffers())
 	add(expanderPrefix, expander.Params())
 	add(expanderPrefix, expander.Buffers())
-	return safetensors.WriteFile(path, tensors, meta.encode())
+	return safetensors.WriteSealedFile(path, tensors, meta.encode())
 }
 
 // Open reads the model of branch 0 or 1 of a run's folder, or that of a file.
@@ -91,12 +91,31 @@ func Open(path string, branch int) (*Model, error) {
 	}
 	f, err := safetensors.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, advised(err)
 	}
 	defer f.Close()
-	m := &Model{Path: path}
+	return read(f, path)
+}
+
+// read takes a model out of a file.
+func read(f *safetensors.File, path string) (m *Model, err error) {
+	m = &Model{Path: path}
 	if err := m.Meta.decode(f.Metadata); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	// All is held against the file before there is any memory taken for it.
+	if err := m.fits(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	switch {
+	case f.Sealed():
+		if err := f.Verify(); err != nil {
+			return nil, advised(err)
+		}
+	case f.Metadata["format"] == format:
+		return nil, fmt.Errorf("%s has lost its checksum, so it was changed after it was written; %s", path, advice)
+	default:
+		m.Notes = append(m.Notes, fmt.Sprintf("%s carries no checksum, as an earlier version wrote it: damage to it would go unseen.", show.Name(path)))
 	}
 	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -112,25 +131,65 @@ func Open(path string, branch int) (*Model, error) {
 		{expanderPrefix, m.Expander.Params()}, {expanderPrefix, m.Expander.Buffers()},
 	} {
 		for _, p := range part.params {
-			if err := load(f, path, part.prefix+p.Name, p); err != nil {
-				return nil, err
+			if err := load(f, part.prefix+p.Name, p); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
 			}
 		}
 	}
 	return m, nil
 }
 
-func load(f *safetensors.File, path, name string, p *nn.Param) error {
-	info, ok := f.Info(name)
-	if !ok {
-		return fmt.Errorf("%s has no %s, which its encoder needs", path, name)
+// advice is what to do about a model's file that is damaged.
+const advice = "copy it again from where it was made, or train it again"
+
+// advised adds what to do to the error of a damaged file.
+func advised(err error) error {
+	if damaged := new(safetensors.Damaged); errors.As(err, &damaged) {
+		return fmt.Errorf("%w; %s", err, advice)
 	}
-	if !slices.Equal(info.Shape, p.Shape) {
-		return fmt.Errorf("%s: %s is %v, but %v in the encoder it names", path, name, info.Shape, p.Shape)
+	return err
+}
+
+// fits compares the arrays that the metadata ask for with those of the file.
+func (m *Meta) fits(f *safetensors.File) error {
+	encoder, dim, err := model.Arrays(m.Encoder)
+	if err != nil {
+		return fmt.Errorf("its metadata describes no model: %w", err)
 	}
+	expander, err := m.Expander.Arrays(dim)
+	if err != nil {
+		return fmt.Errorf("its metadata describes no model: %w", err)
+	}
+	needed := map[string]bool{}
+	for i, a := range slices.Concat(encoder, expander) {
+		name := a.Name
+		if i >= len(encoder) {
+			name = expanderPrefix + name
+		}
+		needed[name] = true
+		info, ok := f.Info(name)
+		if !ok {
+			return fmt.Errorf("it has no %s, which the %s that its metadata names needs", name, m.Encoder.Arch)
+		}
+		if !slices.Equal(info.Shape, a.Shape) {
+			return fmt.Errorf("%s is %v, but %v in the %s that its metadata names", name, info.Shape, a.Shape, m.Encoder.Arch)
+		}
+	}
+	for _, t := range f.Tensors {
+		if !needed[t.Name] {
+			return fmt.Errorf("it has %s, which the %s that its metadata names does not know", show.Name(t.Name), m.Encoder.Arch)
+		}
+	}
+	return nil
+}
+
+func load(f *safetensors.File, name string, p *nn.Param) error {
 	v, err := f.Float32(name)
 	if err != nil {
 		return err
+	}
+	if i, ok := notFinite(v); ok {
+		return fmt.Errorf("number %d of %s is %v, so no features would be finite; %s", i+1, name, v[i], advice)
 	}
 	p.SetTorch(v)
 	return nil
@@ -148,104 +207,4 @@ func (m *Meta) Channels() int {
 		return 0
 	}
 	return m.Encoder.Input.Shape[2]
-}
-
-// encode spells the metadata so that a reader in any language can use it.
-func (m *Meta) encode() map[string]string {
-	list := func(v any) string {
-		raw, err := json.Marshal(v)
-		if err != nil {
-			panic(fmt.Sprintf("pretrained: %v", err))
-		}
-		return string(raw)
-	}
-	e := m.Encoder
-	side := ""
-	if m.Side != nil {
-		raw, err := yaml.Marshal(m.Side)
-		if err != nil {
-			panic(fmt.Sprintf("pretrained: %v", err))
-		}
-		side = string(raw)
-	}
-	return map[string]string{
-		"side":   side, // YAML, as in a run's configuration; empty of images
-		"format": format, "method": m.Method,
-		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
-		"branch":             strconv.Itoa(m.Branch),
-		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
-		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
-		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)), // [] of pairs, not null
-		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
-		"seed": strconv.FormatUint(m.Seed, 10),
-	}
-}
-
-func (m *Meta) decode(meta map[string]string) (err error) {
-	switch meta["format"] {
-	case format:
-	case firstFormat:
-		meta["patch"], meta["branch"] = "0", "0"
-		meta["input"] = fmt.Sprintf(`{"kind":"images","shape":[%s,%s,%s]}`, meta["size"], meta["size"], meta["channels"])
-	default:
-		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %q, not %q", meta["format"], format)
-	}
-	parse := func(key string, set func(string) error) {
-		if e := set(meta[key]); e != nil && err == nil {
-			err = fmt.Errorf("its metadata has %s %q: %w", key, meta[key], e)
-		}
-	}
-	number := func(key string, to *int) {
-		parse(key, func(s string) (e error) { *to, e = strconv.Atoi(s); return e })
-	}
-	list := func(key string, to *[]float64) {
-		parse(key, func(s string) error { return json.Unmarshal([]byte(s), to) })
-	}
-	if meta["expander_norm"] == "" { // when there was one kind of expanders
-		meta["expander_norm"], meta["expander_last"] = "true", model.Plain
-	}
-	m.Method, m.Dataset = meta["method"], meta["dataset"]
-	m.Expander.Widths, m.Expander.Last = meta["expander"], meta["expander_last"]
-	parse("expander_norm", func(s string) error {
-		norm, e := strconv.ParseBool(s)
-		m.Expander.NoNorm = !norm
-		return e
-	})
-	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
-	number("width", &m.Encoder.Width)
-	number("patch", &m.Encoder.Patch)
-	number("branch", &m.Branch)
-	parse("input", func(s string) error { return json.Unmarshal([]byte(s), &m.Encoder.Input) })
-	number("size", &m.Size)
-	number("images", &m.Images)
-	number("epochs", &m.Epochs)
-	parse("zero_init_residual", func(s string) (e error) { m.Encoder.ZeroInitResidual, e = strconv.ParseBool(s); return e })
-	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
-	list("mean", &m.Mean)
-	list("std", &m.Std)
-	if err != nil {
-		return err
-	}
-	if meta["side"] != "" {
-		return m.decodeSide(meta["side"])
-	}
-	if in := m.Encoder.Input.Shape; len(in) != 3 || in[0] != m.Size || in[1] != m.Size || in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
-		return fmt.Errorf("its metadata is contradictory: input %v, mean %v, std %v, size %d", in, m.Mean, m.Std, m.Size)
-	}
-	return nil
-}
-
-// decodeSide reads the side of pairs that a model is for.
-func (m *Meta) decodeSide(text string) error {
-	m.Side = new(pairs.Side)
-	if err := yaml.Unmarshal([]byte(text), m.Side); err != nil {
-		return fmt.Errorf("its metadata has side %q: %w", text, err)
-	}
-	if err := m.Side.Check(); err != nil {
-		return fmt.Errorf("its metadata is contradictory: %w", err)
-	}
-	if !m.Side.Resolved() || !slices.Equal(m.Side.Shape(), m.Encoder.Input.Shape) {
-		return fmt.Errorf("its metadata is contradictory: input %v of %s", m.Encoder.Input.Shape, m.Side)
-	}
-	return nil
 }

@@ -18,7 +18,7 @@ func (e *Embedder) Pairs(s *pairs.Source, side int, items []int) Input {
 			items[i] = i
 		}
 	}
-	in := Input{Items: len(items)}
+	in := Input{Items: len(items), Name: func(i int) string { return d.ItemName(items[i], side) }}
 	for _, i := range items {
 		in.Labels = append(in.Labels, d.Rows[i].Label)
 	}

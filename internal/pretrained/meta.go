@@ -1,0 +1,167 @@
+package pretrained
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+
+	"vicreg/internal/model"
+	"vicreg/internal/pairs"
+	"vicreg/internal/settings"
+)
+
+// encode spells the metadata so that a reader in any language can use it.
+func (m *Meta) encode() map[string]string {
+	list := func(v any) string {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			panic(fmt.Sprintf("pretrained: %v", err))
+		}
+		return string(raw)
+	}
+	e := m.Encoder
+	side := ""
+	if m.Side != nil {
+		raw, err := yaml.Marshal(m.Side)
+		if err != nil {
+			panic(fmt.Sprintf("pretrained: %v", err))
+		}
+		side = string(raw)
+	}
+	return map[string]string{
+		"side":   side, // YAML, as in a run's configuration; empty of images
+		"format": format, "method": m.Method,
+		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
+		"branch":             strconv.Itoa(m.Branch),
+		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
+		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
+		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)), // [] of pairs, not null
+		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
+		"seed": strconv.FormatUint(m.Seed, 10),
+	}
+}
+
+func (m *Meta) decode(meta map[string]string) (err error) {
+	switch meta["format"] {
+	case format, bareFormat:
+	case firstFormat:
+		meta["patch"], meta["branch"] = "0", "0"
+		meta["input"] = fmt.Sprintf(`{"kind":"images","shape":[%s,%s,%s]}`, meta["size"], meta["size"], meta["channels"])
+	default:
+		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %s, not %q", quote(meta["format"]), format)
+	}
+	parse := func(key string, set func(string) error) {
+		if set(meta[key]) != nil && err == nil {
+			err = fmt.Errorf("its metadata has %s %s, which cannot be read", key, quote(meta[key]))
+		}
+	}
+	number := func(key string, to *int, least, most int) {
+		parse(key, func(s string) (e error) {
+			if *to, e = strconv.Atoi(s); e == nil && (*to < least || *to > most) && err == nil {
+				err = fmt.Errorf("its metadata has %s %s, but it must be between %d and %d", key, s, least, most)
+			}
+			return e
+		})
+	}
+	list := func(key string, to *[]float64, least float64) {
+		parse(key, func(s string) error {
+			e := json.Unmarshal([]byte(s), to)
+			for _, v := range *to {
+				if v <= least && e == nil && err == nil {
+					err = fmt.Errorf("its metadata has %s %s, but all must be above 0", key, quote(s))
+				}
+			}
+			return e
+		})
+	}
+	if meta["expander_norm"] == "" { // when there was one kind of expanders
+		meta["expander_norm"], meta["expander_last"] = "true", model.Plain
+	}
+	m.Method, m.Dataset = meta["method"], meta["dataset"]
+	m.Expander.Widths, m.Expander.Last = meta["expander"], meta["expander_last"]
+	parse("expander_norm", func(s string) error {
+		norm, e := strconv.ParseBool(s)
+		m.Expander.NoNorm = !norm
+		return e
+	})
+	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
+	number("width", &m.Encoder.Width, 0, math.MaxInt)
+	number("patch", &m.Encoder.Patch, 0, math.MaxInt)
+	number("branch", &m.Branch, 0, 1)
+	parse("input", func(s string) error { return json.Unmarshal([]byte(s), &m.Encoder.Input) })
+	number("size", &m.Size, 1, mostSize)
+	number("images", &m.Images, 0, math.MaxInt)
+	number("epochs", &m.Epochs, 0, math.MaxInt)
+	parse("zero_init_residual", func(s string) (e error) { m.Encoder.ZeroInitResidual, e = strconv.ParseBool(s); return e })
+	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
+	list("mean", &m.Mean, math.Inf(-1))
+	list("std", &m.Std, 0)
+	if err != nil {
+		return err
+	}
+	if err := m.checkSpelling(meta); err != nil {
+		return err
+	}
+	if meta["side"] != "" {
+		return m.decodeSide(meta["side"])
+	}
+	if in := m.Encoder.Input.Shape; m.Encoder.Input.Kind != model.Images || len(in) != 3 || in[0] != m.Size || in[1] != m.Size ||
+		in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
+		return fmt.Errorf("its metadata is contradictory: input %s, mean %s, std %s, size %d", quote(meta["input"]), quote(meta["mean"]), quote(meta["std"]), m.Size)
+	}
+	return nil
+}
+
+// mostSize is more than any encoder's images have, in pixels; package model has
+// limits of its own.
+const mostSize = 1 << 16
+
+// checkSpelling refuses values that are not spelt as encode does, so that none
+// means something else to another reader.
+func (m *Meta) checkSpelling(meta map[string]string) error {
+	for key, want := range m.encode() {
+		got := meta[key]
+		switch key {
+		case "format", "side":
+			continue
+		case "input", "mean", "std":
+			var compact bytes.Buffer
+			if json.Compact(&compact, []byte(got)) == nil {
+				got = compact.String()
+			}
+		}
+		if got != want {
+			return fmt.Errorf("its metadata has %s %s, which should be %s", key, quote(meta[key]), quote(want))
+		}
+	}
+	return nil
+}
+
+// quote writes a value for a message, which it must not flood.
+func quote(s string) string {
+	const most = 100
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// decodeSide reads the side of pairs that a model is for.
+func (m *Meta) decodeSide(text string) error {
+	m.Side = new(pairs.Side)
+	if err := settings.Unmarshal([]byte(text), "the side in its metadata", m.Side); err != nil {
+		return err
+	}
+	if err := m.Side.Check(); err != nil {
+		return fmt.Errorf("its metadata is contradictory: %w", err)
+	}
+	if !m.Side.Resolved() || !slices.Equal(m.Side.Shape(), m.Encoder.Input.Shape) {
+		return fmt.Errorf("its metadata is contradictory: input %v of %s", m.Encoder.Input.Shape, m.Side)
+	}
+	return nil
+}

@@ -237,6 +237,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		}
 		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own", d.Source)
 	}
+	train.KeepLabelled()
 	train.Limit(d.Limit)
 	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {

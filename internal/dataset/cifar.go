@@ -1,13 +1,17 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
 )
 
 // CIFAR's binary version (https://www.cs.toronto.edu/~kriz/cifar.html): records
@@ -23,7 +27,7 @@ func isCIFAR(names []string) bool {
 		slices.Contains(names, "train.bin") && slices.Contains(names, "test.bin")
 }
 
-func openCIFAR(dir string, names []string) (train, test *Dataset, err error) {
+func openCIFAR(dir string, names []string) (*source, error) {
 	trainFiles, testFiles, labelBytes := []string{"train.bin"}, []string{"test.bin"}, 2
 	if !slices.Contains(names, "train.bin") {
 		trainFiles, testFiles, labelBytes = nil, nil, 1
@@ -35,72 +39,53 @@ func openCIFAR(dir string, names []string) (train, test *Dataset, err error) {
 		if slices.Contains(names, "test_batch.bin") {
 			testFiles = []string{"test_batch.bin"}
 		}
-		if trainFiles == nil {
-			trainFiles, testFiles = testFiles, nil
-		}
 	}
-	if train, err = readCIFAR(dir, trainFiles, labelBytes); err != nil {
-		return nil, nil, err
+	s := &source{files: slices.Concat(trainFiles, testFiles)}
+	if trainFiles == nil {
+		trainFiles, testFiles = testFiles, nil
+		s.note("%s is all there is of %s, so it trains", trainFiles[0], show.Name(dir))
 	}
-	if testFiles == nil {
-		return train, nil, nil
+	var err error
+	if s.train, err = s.readCIFAR(dir, trainFiles, labelBytes); err != nil || testFiles == nil {
+		return s, err
 	}
-	if test, err = readCIFAR(dir, testFiles, labelBytes); err != nil {
-		return nil, nil, err
+	if s.test, err = s.readCIFAR(dir, testFiles, labelBytes); err != nil {
+		return nil, err
 	}
-	train.About += fmt.Sprintf("; %s (%d images) scores", testFiles[0], len(test.Items))
-	return train, test, nil
+	s.part = testFiles[0]
+	s.train.About += fmt.Sprintf("; %s (%d images) scores", testFiles[0], len(s.test.Items))
+	return s, nil
 }
 
 // openCIFARFile opens one file, of CIFAR-10 or CIFAR-100 by its size.
-func openCIFARFile(path string) (train, test *Dataset, err error) {
+func openCIFARFile(path string) (*source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, plain(path, err)
+		return nil, plain(path, err)
 	}
 	labelBytes := 1
 	if info.Size()%(1+3*cifarPlane) != 0 && info.Size()%(2+3*cifarPlane) == 0 {
 		labelBytes = 2
 	}
-	train, err = readCIFAR(filepath.Dir(path), []string{filepath.Base(path)}, labelBytes)
-	return train, nil, err
+	s := new(source)
+	s.train, err = s.readCIFAR(filepath.Dir(path), []string{filepath.Base(path)}, labelBytes)
+	return s, err
 }
 
-func readCIFAR(dir string, files []string, labelBytes int) (*Dataset, error) {
+func (s *source) readCIFAR(dir string, files []string, labelBytes int) (*Dataset, error) {
 	d := &Dataset{Name: "cifar-10", Channels: 3}
 	classes, namesFile := 10, "batches.meta.txt"
 	if labelBytes == 2 {
 		d.Name = "cifar-100"
 		classes, namesFile = 100, "fine_label_names.txt"
 	}
-	d.Classes = classNamesIn(filepath.Join(dir, namesFile), classes)
-	record := labelBytes + 3*cifarPlane
+	var err error
+	if d.Classes, err = s.classNames(filepath.Join(dir, namesFile), classes); err != nil {
+		return nil, err
+	}
 	for _, name := range files {
-		path := filepath.Join(dir, name)
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, plain(path, err)
-		}
-		if len(data) == 0 || len(data)%record != 0 {
-			return nil, fmt.Errorf("%s: %d bytes are no whole number of %s records (%d bytes each): the file is cut short or something else; fetch it again", path, len(data), d.Name, record)
-		}
-		n := len(data) / record
-		pix := make([]uint8, n*3*cifarPlane)
-		for i := range n {
-			r := data[i*record : (i+1)*record]
-			label := int(r[labelBytes-1])
-			if label >= classes {
-				return nil, fmt.Errorf("%s: image %d has label %d, but %s has %d classes: not such a file, or broken", path, i, label, d.Name, classes)
-			}
-			planes := r[labelBytes:]
-			p := pix[i*3*cifarPlane : (i+1)*3*cifarPlane : (i+1)*3*cifarPlane]
-			for j := range cifarPlane {
-				p[3*j], p[3*j+1], p[3*j+2] = planes[j], planes[cifarPlane+j], planes[2*cifarPlane+j]
-			}
-			d.Items = append(d.Items, Item{
-				Name: fmt.Sprintf("%s[%d]", name, i), Label: label,
-				Image: imagefile.Image{W: cifarSide, H: cifarSide, C: 3, Pix: p},
-			})
+		if err := d.addCIFAR(filepath.Join(dir, name), name, labelBytes); err != nil {
+			return nil, err
 		}
 	}
 	d.About = fmt.Sprintf("%d images of %s in %s, %d classes", len(d.Items), d.Name, filepath.Join(dir, files[0]), classes)
@@ -110,17 +95,83 @@ func readCIFAR(dir string, files []string, labelBytes int) (*Dataset, error) {
 	return d, nil
 }
 
-// classNamesIn reads one name a line; without such a file classes have numbers
+// addCIFAR reads one file. Labels are looked at before the next records are
+// read, so that a large file of something else is refused at its start.
+func (d *Dataset) addCIFAR(path, name string, labelBytes int) error {
+	f, size, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	record := labelBytes + 3*cifarPlane
+	if size == 0 || size%int64(record) != 0 {
+		return fmt.Errorf("%s: %d bytes are no whole number of %s records (%d bytes each): the file is cut short or something else; fetch it again", show.Name(path), size, d.Name, record)
+	}
+	if err := fits(path, float64(size), int(size/int64(record))); err != nil {
+		return err
+	}
+	const chunk = 256 // records
+	data := make([]byte, min(int(size), chunk*record))
+	for i, left := 0, int(size); left > 0; left -= len(data) {
+		data = data[:min(left, len(data))]
+		if _, err := io.ReadFull(f, data); err != nil {
+			return plain(path, err)
+		}
+		n := len(data) / record
+		pix := make([]uint8, n*3*cifarPlane)
+		for j := range n {
+			r := data[j*record : (j+1)*record]
+			label := int(r[labelBytes-1])
+			if label >= len(d.Classes) {
+				return fmt.Errorf("%s: image %d has label %d, but %s has %d classes: not such a file, or broken", show.Name(path), i, label, d.Name, len(d.Classes))
+			}
+			planes := r[labelBytes:]
+			p := pix[j*3*cifarPlane : (j+1)*3*cifarPlane : (j+1)*3*cifarPlane]
+			for k := range cifarPlane {
+				p[3*k], p[3*k+1], p[3*k+2] = planes[k], planes[cifarPlane+k], planes[2*cifarPlane+k]
+			}
+			d.Items = append(d.Items, Item{
+				Name: fmt.Sprintf("%s[%d]", name, i), Label: label,
+				Image: imagefile.Image{W: cifarSide, H: cifarSide, C: 3, Pix: p},
+			})
+			i++
+		}
+	}
+	return nil
+}
+
+// classNames reads one name a line; without such a file classes have numbers
 // for names.
-func classNamesIn(path string, n int) []string {
-	data, err := os.ReadFile(path)
-	names := strings.Fields(string(data))
-	if err == nil && len(names) == n {
-		return names
+func (s *source) classNames(path string, n int) ([]string, error) {
+	numbers := make([]string, n)
+	for i := range numbers {
+		numbers[i] = fmt.Sprint(i)
 	}
-	names = make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprint(i)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return numbers, nil
 	}
-	return names
+	f, _, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	const most = 64 << 10
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return nil, plain(path, err)
+	}
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line != "" {
+			names = append(names, line)
+		}
+	}
+	if len(names) != n {
+		text := fmt.Sprintf("%s has %s for %d classes, so they go by numbers", show.Name(path), counted(len(names), "name", "names"), n)
+		if !slices.Contains(s.notes, text) {
+			s.note("%s", text)
+		}
+		return numbers, nil
+	}
+	return names, nil
 }

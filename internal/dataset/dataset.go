@@ -15,14 +15,8 @@
 package dataset
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc64"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 
 	"vicreg/internal/imagefile"
 )
@@ -51,177 +45,6 @@ type Dataset struct {
 	// are read as they are used.
 	Mapped bool
 	sum    string // of that file
-}
-
-// Options say how to read a data set.
-type Options struct {
-	// Labels is "auto" (or empty), "folders" or "none". With auto, the
-	// sub-folders of an image folder are its classes if every image lies
-	// directly in one, there are two or more, and twice as many images; or, in
-	// train/, if every image lies somewhere below one and test/ or val/ has
-	// the same names. With folders, the first sub-folder on an image's path is
-	// its class. With none, labels are forgotten.
-	Labels string
-
-	// Holdout is the share of each class that is kept for scoring where
-	// labels exist and no test set does; 0 keeps none. The images held out
-	// are spread evenly over the class: at least one of each class of two or
-	// more, and never the whole class.
-	Holdout float64
-
-	every bool // list also the parts of a folder that neither train nor score
-}
-
-// Open reads the list of images that spec names. test is nil unless train and
-// test both have labels.
-func Open(spec string, o Options) (train, test *Dataset, err error) {
-	if err := o.check(); err != nil {
-		return nil, nil, err
-	}
-	train, test, err = open(spec, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.Labels == "none" || train.Classes == nil {
-		train.forgetLabels()
-		return train, nil, nil
-	}
-	if test == nil {
-		train, test = train.split(o.Holdout)
-	}
-	return train, test, nil
-}
-
-// OpenAll reads the list of all images that spec names: the training part, then
-// the others, whether they have labels or not. Nothing is held out.
-func OpenAll(spec string, o Options) (*Dataset, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	o.every = true
-	all, test, err := open(spec, o)
-	if err != nil {
-		return nil, err
-	}
-	if test != nil {
-		all.Items = append(all.Items, test.Items...)
-	}
-	if o.Labels == "none" || all.Classes == nil {
-		all.forgetLabels()
-	}
-	return all, nil
-}
-
-func (o Options) check() error {
-	switch o.Labels {
-	case "", "auto", "folders", "none":
-	default:
-		return fmt.Errorf("labels %q: must be auto, folders or none", o.Labels)
-	}
-	if !(o.Holdout >= 0 && o.Holdout < 1) {
-		return fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
-	}
-	return nil
-}
-
-// open is Open before labels are forgotten or images held out.
-func open(spec string, o Options) (train, test *Dataset, err error) {
-	switch strings.ToLower(spec) {
-	case "", "sample":
-		return sample()
-	case "fashion-mnist", "fashionmnist":
-		if train, test, err = openFolder(debianFolder, o); !errors.Is(err, fs.ErrNotExist) {
-			return train, test, err
-		}
-	}
-	path := spec
-	if rest, ok := strings.CutPrefix(path, "~"+string(filepath.Separator)); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			path = filepath.Join(home, rest)
-		}
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return openFolder(path, o)
-	case err == nil:
-		return openFile(path)
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, nil, plain(path, err)
-	}
-	switch strings.ToLower(spec) {
-	case "fashion-mnist", "fashionmnist":
-		return nil, nil, fmt.Errorf("%s: not found in %s; install it (apt-get install dataset-fashion-mnist), or give the path of a folder that holds its four files", spec, debianFolder)
-	case "cifar10", "cifar-10", "cifar100", "cifar-100":
-		archive := "cifar-10-binary.tar.gz"
-		if strings.HasSuffix(spec, "100") {
-			archive = "cifar-100-binary.tar.gz"
-		}
-		return nil, nil, fmt.Errorf("%s: no folder of that name here; fetch https://www.cs.toronto.edu/~kriz/%s, unpack it into a folder %[1]s here (mkdir %[1]s; tar -xzf %[2]s -C %[1]s), or give the path of the folder it was unpacked in", spec, archive)
-	case "mnist":
-		return nil, nil, errors.New("mnist: no folder of that name here; put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two t10k files into one and give its path")
-	}
-	return nil, nil, fmt.Errorf("%s: no such file or folder; give a folder of images, a CIFAR or MNIST folder, or one of the names sample and fashion-mnist", spec)
-}
-
-// openFolder tells what kind of data set a folder holds.
-func openFolder(path string, o Options) (train, test *Dataset, err error) {
-	// Archives unpack into these, or torchvision keeps them so.
-	for _, inner := range []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"} {
-		dir := filepath.Join(path, filepath.FromSlash(inner))
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			if inner == "" {
-				return nil, nil, plain(dir, err)
-			}
-			continue
-		}
-		var names []string
-		for _, e := range entries {
-			if !e.IsDir() {
-				names = append(names, e.Name())
-			}
-		}
-		if isCIFAR(names) {
-			return openCIFAR(dir, names)
-		}
-		if isIDX(names) {
-			return openIDX(dir, names)
-		}
-		for _, e := range entries {
-			if n := e.Name(); n == "cifar-10-batches-py" || n == "cifar-100-python" || n == "batches.meta" {
-				return nil, nil, fmt.Errorf("%s: this is CIFAR's Python version; get the binary version (cifar-10-binary.tar.gz or cifar-100-binary.tar.gz) and unpack that", dir)
-			}
-		}
-	}
-	return openImages(path, o)
-}
-
-// openFile reads a data set of one file, by its name's ending or its size.
-func openFile(path string) (train, test *Dataset, err error) {
-	lower := strings.ToLower(path)
-	switch {
-	case isPacked(path):
-		return openPacked(path)
-	case isImage(lower):
-		return nil, nil, fmt.Errorf("%s: this is one image; give the folder of all of them", path)
-	case isIDXImages(lower):
-		return openIDXFile(path)
-	case strings.HasSuffix(lower, ".bin"):
-		return openCIFARFile(path)
-	case strings.HasSuffix(lower, ".zip"), strings.HasSuffix(lower, ".tar"), strings.HasSuffix(lower, ".gz"), strings.HasSuffix(lower, ".tgz"):
-		return nil, nil, fmt.Errorf("%s: this is an archive; unpack it and give the folder", path)
-	}
-	return nil, nil, fmt.Errorf("%s: neither a folder of images nor an idx images file (…images-idx3-ubyte, .gz or not) nor a CIFAR file (.bin) nor a packed data set", path)
-}
-
-// plain words an error of the file system: the path once, and the reason.
-func plain(path string, err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return fmt.Errorf("%s: %w", path, err)
 }
 
 func (d *Dataset) forgetLabels() {
@@ -269,15 +92,40 @@ func (d *Dataset) Remove(indices []int) {
 	d.Items = kept
 }
 
-// split holds out a share of each class for scoring, see Options.Holdout. test
-// is nil if nothing is held out.
-func (d *Dataset) split(share float64) (train, test *Dataset) {
+// KeepLabelled drops the items that have no label and returns how many it
+// dropped.
+func (d *Dataset) KeepLabelled() int {
+	n := len(d.Items)
+	d.Items = slices.DeleteFunc(slices.Clone(d.Items), func(item Item) bool { return item.Label < 0 })
+	return n - len(d.Items)
+}
+
+// unlabelled returns how many items have no label.
+func (d *Dataset) unlabelled() int {
+	n := 0
+	for _, item := range d.Items {
+		if item.Label < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// sizes returns the number of images of each class.
+func (d *Dataset) sizes() []int {
 	size := make([]int, len(d.Classes))
 	for _, item := range d.Items {
 		if item.Label >= 0 {
 			size[item.Label]++
 		}
 	}
+	return size
+}
+
+// split holds out a share of each class for scoring, see Options.Holdout. test
+// is nil if nothing is held out.
+func (d *Dataset) split(share float64) (train, test *Dataset) {
+	size := d.sizes()
 	rest, held := *d, *d
 	rest.Items, held.Items = nil, nil
 	seen := make([]int, len(d.Classes))
@@ -303,20 +151,4 @@ func (d *Dataset) split(share float64) (train, test *Dataset) {
 	}
 	rest.About += fmt.Sprintf("; %d images of them held out for scoring", len(held.Items))
 	return &rest, &held
-}
-
-// Fingerprint names the data set's contents, so that a run is not resumed on
-// other data: it changes with the names, the labels, the order, and the pixels
-// that are held here or packed, not with those of other files.
-func (d *Dataset) Fingerprint() string {
-	h := crc64.New(crc64.MakeTable(crc64.ECMA))
-	h.Write([]byte(d.sum))
-	for _, item := range d.Items {
-		fmt.Fprintf(h, "%s\x00%d\x00", item.Name, item.Label)
-		if item.Path == "" && d.sum == "" {
-			binary.Write(h, binary.LittleEndian, [3]int64{int64(item.Image.W), int64(item.Image.H), int64(item.Image.C)})
-			h.Write(item.Image.Pix)
-		}
-	}
-	return fmt.Sprintf("%d-%016x", len(d.Items), h.Sum64())
 }

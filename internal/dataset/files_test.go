@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"vicreg/internal/check"
+	"vicreg/internal/host"
 )
 
 func idx(dims []int, data []byte) []byte {
@@ -200,4 +204,109 @@ func TestFashionMNIST(t *testing.T) {
 		t.Errorf("%d and %d images of %s, %v", len(train.Items), len(test.Items), train.Name, train.Classes)
 	}
 	t.Log(train.About)
+}
+
+// What of a folder of idx or CIFAR files is not used is named, and a part
+// without labels is never replaced in silence.
+func TestFilesNotes(t *testing.T) {
+	const images, labels, testImages, testLabels = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+	three, two := idx([]int{3, 2, 5}, count(30)), idx([]int{2, 2, 5}, count(20))
+	threeLabels, twoLabels := idx([]int{3}, []byte{0, 1, 0}), idx([]int{2}, []byte{1, 0})
+	batch := cifar([]byte{3}, []byte{0})
+	names := []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nT shirt\n")
+	for _, c := range []struct {
+		name        string
+		files       map[string][]byte
+		options     Options
+		train, test int
+		want        string // the only note; empty: none
+		err         string
+	}{
+		{"all", map[string][]byte{images: three, labels: threeLabels, testImages: two, testLabels: twoLabels}, Options{}, 3, 2, "", ""},
+		{"both forms", map[string][]byte{images: three, images + ".gz": gz(three), labels: threeLabels, labels + ".gz": gz(threeLabels), ".hidden": nil}, Options{}, 3, -1, "", ""},
+		{"others", map[string][]byte{images: three, "notes.txt": nil, "a.jpg": nil}, Options{}, 3, -1, "2 other files and folders in ROOT are not read: a.jpg, notes.txt", ""},
+		{"labels not taken", map[string][]byte{images: three, labels: threeLabels, testImages: two, testLabels: twoLabels}, Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used, as labels are not taken", ""},
+		{"no labels", map[string][]byte{images: three, testImages: two}, Options{}, 3, -1, testImages + " (2 images) is not used, as there are no labels to score with", ""},
+		{"no labels of the test part", map[string][]byte{images: three, labels: threeLabels, testImages: two}, Options{Holdout: 0.3}, 0, 0, "",
+			testImages + ": it has no labels file (" + testLabels + ") beside it, as " + images + " has, so nothing can be scored; put it there, or give --labels none"},
+		{"no labels of the training part", map[string][]byte{images: three, testImages: two, testLabels: twoLabels}, Options{}, 0, 0, "", images + ": it has no labels file (" + labels + ")"},
+		{"no labels, none wanted", map[string][]byte{images: three, labels: threeLabels, testImages: two}, Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used", ""},
+		{"test part alone", map[string][]byte{testImages: two, testLabels: twoLabels}, Options{}, 2, -1, testImages + " is all there is of ROOT, so it trains", ""},
+		{"longer", map[string][]byte{images: append(three[:len(three):len(three)], 1, 2, 3)}, Options{}, 3, -1, "ROOT/" + images + " goes on after its 3 images; the rest is not read", ""},
+		{"longer, gzipped", map[string][]byte{images + ".gz": gz(append(three[:len(three):len(three)], make([]byte, 1<<20)...))}, Options{}, 3, -1, "goes on after its 3 images", ""},
+		{"followed by something", map[string][]byte{images + ".gz": append(gz(three), "garbage that is no gzip"...)}, Options{}, 3, -1, "goes on after its 3 images", ""},
+		{"two members", map[string][]byte{images + ".gz": append(gz(three[:20]), gz(three[20:])...)}, Options{}, 3, -1, "", ""},
+		{"longer labels", map[string][]byte{images: three, labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1, "ROOT/" + labels + " goes on after its 3 labels", ""},
+
+		{"CIFAR", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch, "batches.meta.txt": names, "readme.html": nil}, Options{}, 2, 2, "", ""},
+		{"CIFAR's test part alone", map[string][]byte{"test_batch.bin": batch}, Options{}, 2, -1, "test_batch.bin is all there is of ROOT, so it trains", ""},
+		{"CIFAR and pictures", map[string][]byte{"data_batch_1.bin": batch, "cat.jpg": nil}, Options{}, 2, -1, "1 other file or folder in ROOT is not read: cat.jpg", ""},
+		{"names of other classes", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch, "batches.meta.txt": names[:10]}, Options{}, 2, 2, "ROOT/batches.meta.txt has 5 names for 10 classes, so they go by numbers", ""},
+		{"labels not taken of CIFAR", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch}, Options{Labels: "none"}, 2, -1, "test_batch.bin (2 images) is not used, as labels are not taken", ""},
+	} {
+		root := folder(t, "x", c.files)
+		train, test, err := Open(root, c.options)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v\nwant ... %s", c.name, err, c.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		n := -1
+		if test != nil {
+			n = len(test.Items)
+		}
+		note := strings.Join(train.Notes, "|")
+		if len(train.Items) != c.train || n != c.test || c.want == "" && note != "" || !strings.Contains(note, strings.ReplaceAll(c.want, "ROOT", root)) || len(train.Notes) > 1 {
+			t.Errorf("%s: %d train, %d score, notes %q", c.name, len(train.Items), n, train.Notes)
+		}
+		total := 0
+		for f, data := range c.files {
+			if isIDXImages(f) && (strings.HasSuffix(f, ".gz") == (c.files[strings.TrimSuffix(f, ".gz")] == nil)) {
+				total += map[bool]int{true: 2, false: 3}[f == testImages]
+			} else if strings.HasSuffix(f, ".bin") {
+				total += len(data) / 3073
+			}
+		}
+		if all, err := OpenAll(root, c.options); err != nil || len(all.Items) != total {
+			t.Errorf("%s: %d of %d images are embedded, %v", c.name, len(all.Items), total, err)
+		}
+	}
+}
+
+// What a file takes is in proportion to what it holds.
+func TestIDXBounds(t *testing.T) {
+	t.Setenv(host.MemoryVariable, "100GB")
+	const name = "train-images-idx3-ubyte"
+	for _, c := range []struct {
+		name string
+		file string
+		data []byte
+		want string
+	}{
+		{"inflates without end", name + ".gz", gz(idx([]int{1 << 10, 1 << 10, 1 << 10}, make([]byte, 100<<20))), "grows to more than 200 times its size"},
+		{"64 GiB claimed", name + ".gz", gz(idx([]int{1 << 16, 1 << 10, 1 << 10}, make([]byte, 1<<20))), "should hold 65536 images and holds 1"},
+		{"many images of a pixel", name + ".gz", gz(idx([]int{64 << 20, 1, 1}, make([]byte, 1<<20))), "which is no way to keep pictures"},
+		{"many images of a pixel, plain", name, idx([]int{4 << 20, 1, 1}, make([]byte, 4<<20)), "it claims 4194304 images of 1 bytes in a file of 4.2 MB"},
+		{"goes on without end", name + ".gz", gz(append(idx([]int{3, 2, 5}, count(30)), make([]byte, 80<<20)...)), ""},
+	} {
+		dir := folder(t, "x", map[string][]byte{c.file: c.data})
+		check.Bounded(t, 250, 3*time.Second, func() {
+			_, _, err := Open(dir, Options{})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		})
+	}
+
+	t.Setenv(host.MemoryVariable, "1MB")
+	for file, data := range map[string][]byte{name: idx([]int{2, 1000, 1000}, make([]byte, 2e6)), "data_batch_1.bin": make([]byte, 1000*3073)} {
+		if _, _, err := Open(folder(t, "x", map[string][]byte{file: data}), Options{}); err == nil || !strings.Contains(err.Error(), "MB of memory, and VICREG_MEMORY allows 1.0 MB; take a part of them") {
+			t.Error(err)
+		}
+	}
 }

@@ -1,359 +1,362 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
 )
 
 // openImages lists a folder tree of images, sorted by path.
 //
 // With a train folder and a test or val folder inside, the first trains and
 // the other scores; if both test and val have labels, test does. A folder with
-// nothing but a train folder is that.
-func openImages(root string, o Options) (train, test *Dataset, err error) {
-	splits, err := findSplits(root)
+// nothing but a train folder is that. What lies in unlabeled/ beside train/ is
+// trained on too. The rest of such a folder neither trains nor scores.
+func openImages(root string, o Options) (*source, error) {
+	w, err := listTree(root)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	train, test, err = openParts(root, splits, o)
-	if err != nil || !o.every || splits.train == "" {
-		return train, test, err
+	l := arrange(w)
+	for _, d := range w.denied {
+		if l.train == "" || l.role(topOf(d.name+"/")) != outside {
+			return nil, fmt.Errorf("%s: this folder cannot be listed (%w); make it readable or move it away",
+				show.Name(filepath.Join(root, d.name)), reason(d.err))
+		}
 	}
-	last := train
-	if test != nil {
-		last = test
+	if len(w.files) == 0 {
+		return nil, w.nothing("")
 	}
-	for _, dir := range splits.test {
-		if test != nil && strings.HasPrefix(test.Items[0].Name, dir+"/") {
-			continue // lists them already
-		}
-		files, err := listImages(root, dir)
-		if errors.As(err, new(noImages)) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		rest, err := label(root, dir, files, false, false)
-		if err != nil {
-			return nil, nil, err
-		}
-		last.Items = append(last.Items, rest.Items...)
+	f := &sorter{source: &source{}, root: root, at: l, in: w}
+	w.notes(f.source)
+	if l.train == "" {
+		err = f.whole(o.Labels)
+	} else {
+		err = f.parts(o.Labels)
 	}
-	return train, test, nil
+	if err != nil {
+		return nil, err
+	}
+	if abs, err := filepath.Abs(root); err == nil {
+		root = abs
+	}
+	f.train.Name = filepath.Base(root)
+	if f.test != nil {
+		f.test.Name = f.train.Name
+	}
+	return f.source, nil
 }
 
-// openParts lists the parts that train and score.
-func openParts(root string, splits splits, o Options) (train, test *Dataset, err error) {
-	if splits.train == "" {
-		files, err := listImages(root, "")
-		if err != nil {
-			return nil, nil, err
-		}
-		train, err = label(root, "", files, o.Labels == "folders", o.Labels != "none" && classesEvident(files))
-		return train, nil, err
-	}
-
-	files, err := listImages(root, splits.train)
-	if err != nil {
-		return nil, nil, err
-	}
-	nested := o.Labels != "none" && allNested(files) && len(classNames(files)) >= 2
-	for _, dir := range splits.test {
-		if o.Labels == "none" {
-			break
-		}
-		testFiles, err := listImages(root, dir)
-		if errors.As(err, new(noImages)) {
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		shared := false
-		classes := classNames(files)
-		for _, c := range classNames(testFiles) {
-			shared = shared || slices.Contains(classes, c)
-		}
-		if o.Labels != "folders" && !(nested && allNested(testFiles) && shared) {
-			continue
-		}
-		if train, err = label(root, splits.train, files, true, true); err != nil {
-			return nil, nil, err
-		}
-		if test, err = label(root, dir, testFiles, true, true); err != nil {
-			return nil, nil, err
-		}
-		if err := test.adopt(train.Classes, filepath.Join(root, dir), filepath.Join(root, splits.train)); err != nil {
-			return nil, nil, err
-		}
-		train.About += fmt.Sprintf("; %s/ (%d images) scores", dir, len(test.Items))
-		return train, test, nil
-	}
-	evident := nested && (len(splits.test) > 0 || classesEvident(files))
-	train, err = label(root, splits.train, files, o.Labels == "folders", evident)
-	return train, nil, err
+// sorter puts the images of a tree into the parts of a source.
+type sorter struct {
+	*source
+	root string
+	at   layout
+	in   *walker
 }
 
-// splits are the names of sub-folders that hold parts of a data set.
-type splits struct {
-	train string
-	test  []string // the one to prefer first
+// whole makes one part of all images. With labels, the first folder on each
+// path is the class.
+func (f *sorter) whole(labels string) error {
+	t := f.in.tree("")
+	d := &Dataset{About: fmt.Sprintf("%d images in %s", len(t.files), f.root)}
+	f.train = d
+	taken := labels == "folders" || labels != "none" && t.evident()
+	if err := f.add(d, t, taken, labels == "folders"); err != nil {
+		return err
+	}
+	if labels != "none" {
+		f.explain(t, taken, labels)
+	}
+	return nil
 }
 
-func findSplits(root string) (splits, error) {
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return splits{}, plain(root, err)
-	}
-	var found splits
-	rank := map[string]int{"test": 1, "testing": 2, "val": 3, "valid": 4, "validation": 5}
-	others := 0
-	for _, e := range entries {
-		if hidden(e.Name()) {
-			continue
+// explain notes why the sub-folders of a part are not its classes, or that some
+// of these have names that say otherwise.
+func (f *sorter) explain(t subtree, taken bool, labels string) {
+	var odd []string
+	for _, c := range t.classes {
+		if t.dir == "" && roleOf(c) != outside {
+			odd = append(odd, show.Name(c+"/"))
 		}
-		info, err := os.Stat(filepath.Join(root, e.Name()))
-		if err != nil || !info.IsDir() {
-			if isImage(e.Name()) {
-				others++
+	}
+	switch where := show.Name(filepath.Join(f.root, t.dir)); {
+	case taken && labels != "folders" && len(odd) > 0:
+		f.note("the sub-folders of %s are taken for classes, %s too; --labels none takes no labels", where, strings.Join(odd, ", "))
+	case taken || len(t.classes) < 2:
+	case len(t.strays) > 0:
+		f.note("the sub-folders of %s are not taken for classes, as %s in none (%s)", where, counted(len(t.strays), "image lies", "images lie"), show.Some(t.strays, 3))
+	case t.deep:
+		f.note("the sub-folders of %s are not taken for classes, as there are folders in them; --labels folders takes the first folder on each path", where)
+	default:
+		f.note("the sub-folders of %s are not taken for classes, as there are %s in %d of them; --labels folders takes them", where, images(len(t.files)), len(t.classes))
+	}
+	if !taken && len(odd) > 0 {
+		f.note("%s %s treated like any other folder: only train/ and test/ (or val/) side by side are parts",
+			strings.Join(odd, ", "), is(len(odd)))
+	}
+}
+
+// parts tells what trains from what scores.
+func (f *sorter) parts(labels string) error {
+	t := f.in.tree(f.at.train)
+	if len(t.files) == 0 {
+		return f.in.nothing(t.dir)
+	}
+	f.train = &Dataset{About: fmt.Sprintf("%d images in %s", len(t.files), filepath.Join(f.root, t.dir))}
+	var tests []subtree
+	for _, dir := range f.at.tests {
+		tests = append(tests, f.in.tree(dir))
+	}
+	var err error
+	switch {
+	case labels == "none":
+		err = f.add(f.train, t, false, false)
+		f.leave(tests, "as labels are not taken")
+	case len(f.at.tests) == 0:
+		taken := labels == "folders" || t.evident()
+		err = f.add(f.train, t, taken, labels == "folders")
+		f.explain(t, taken, labels)
+	default:
+		err = f.score(t, tests, labels)
+	}
+	if err != nil {
+		return err
+	}
+	for _, dir := range f.at.more {
+		m := f.in.tree(dir)
+		if n := len(m.files); n > 0 {
+			f.add(f.train, m, false, false)
+			f.note("%s (%s) belongs to the part that trains, without labels", show.Name(dir+"/"), images(n))
+		}
+	}
+	f.leaveOutside()
+	return nil
+}
+
+// score adds the part that trains, and of the folders that may score the first
+// that can.
+func (f *sorter) score(t subtree, tests []subtree, labels string) error {
+	var unfit error
+	for i, test := range tests {
+		why := f.unfitness(t, test, labels)
+		if why != nil {
+			if unfit == nil && !f.empty(test) {
+				unfit = why
 			}
 			continue
 		}
-		switch lower := strings.ToLower(e.Name()); {
-		case (lower == "train" || lower == "training") && found.train == "":
-			found.train = e.Name()
-		case rank[lower] > 0:
-			found.test = append(found.test, e.Name())
-		default:
-			others++
+		if err := f.add(f.train, t, true, labels == "folders"); err != nil {
+			return err
 		}
+		f.test, f.part = new(Dataset), test.dir+"/"
+		for _, s := range test.strays {
+			f.rest = append(f.rest, f.item(test.dir+"/"+s, -1))
+		}
+		if n := len(test.strays); n > 0 {
+			f.unuse("%s directly in %s and %s left out: %s", counted(n, "image lies", "images lie"), show.Name(f.part), is(n), show.Some(test.strays, 3))
+		}
+		test.files = slices.DeleteFunc(slices.Clone(test.files), func(s string) bool { return !strings.Contains(s, "/") })
+		if err := f.add(f.test, test, true, false); err != nil {
+			return err
+		}
+		f.test.adopt(f.train.Classes)
+		f.lacking(test)
+		f.train.About += fmt.Sprintf("; %s/ (%d images) scores", test.dir, len(f.test.Items))
+		f.leave(slices.Delete(slices.Clone(tests), i, i+1), "as "+show.Name(f.part)+" scores")
+		return nil
 	}
-	slices.SortStableFunc(found.test, func(a, b string) int {
-		return rank[strings.ToLower(a)] - rank[strings.ToLower(b)]
-	})
-	if found.train == "" || len(found.test) == 0 && others > 0 {
-		return splits{}, nil // a class may be called train
+	// None of them scores.
+	taken := labels == "folders" || t.structured(2)
+	if taken {
+		f.unfit = unfit
+	} else if i := slices.IndexFunc(tests, func(test subtree) bool { return test.structured(2) }); i >= 0 {
+		f.unfit = f.unfitness(t, tests[i], labels)
 	}
-	return found, nil
+	if err := f.add(f.train, t, taken, labels == "folders"); err != nil {
+		return err
+	}
+	if taken {
+		f.leave(tests, "as no labels fit")
+		for _, test := range tests {
+			if f.empty(test) {
+				f.note("%s is empty, so it does not score", show.Name(test.dir+"/"))
+			}
+		}
+		return nil
+	}
+	f.explain(t, false, labels)
+	f.leave(tests, "as there are no labels to score with")
+	return nil
 }
 
-// label makes a data set of files, given below root/dir with slashes. With
-// labels, the first folder on each path is the class; strict refuses images
-// that have none.
-func label(root, dir string, files []string, strict, labels bool) (*Dataset, error) {
-	abs, err := filepath.Abs(root)
-	if err != nil {
-		abs = root
+// empty reports whether a folder holds no files at all.
+func (f *sorter) empty(t subtree) bool {
+	return len(t.files) == 0 && len(f.in.others(t.dir)) == 0
+}
+
+// advice ends an error on a test set that cannot score.
+func (f *sorter) advice(t subtree) string {
+	return fmt.Sprintf("; --labels none trains without scores, and %s alone as --data holds out a share of it to score on (--holdout)", show.Name(filepath.Join(f.root, t.dir)))
+}
+
+// unfitness says why a folder cannot score what is learnt from another, nil if
+// it can.
+func (f *sorter) unfitness(t, test subtree, labels string) error {
+	trains, scores := show.Name(filepath.Join(f.root, t.dir)), show.Name(filepath.Join(f.root, test.dir))
+	switch {
+	case len(test.files) == 0:
+		return fmt.Errorf("%w; so nothing is there to score on%s", f.in.nothing(test.dir), f.advice(t))
+	case labels != "folders" && !t.structured(2):
+		lie := "lie in no class folders"
+		if len(t.classes) == 1 && len(t.strays) == 0 {
+			lie = "all lie in one folder (" + show.Name(t.classes[0]) + ")"
+		} else if len(t.classes) > 0 {
+			lie = fmt.Sprintf("lie in no class folders, but for %d of %d", len(t.files)-len(t.strays), len(t.files))
+		}
+		return fmt.Errorf("%s: its images %s, while those of %s lie in folders of classes (%s); sort the images to train on alike%s",
+			trains, lie, scores, show.Some(test.classes, 3), f.advice(t))
+	case !test.structured(1):
+		return fmt.Errorf("%s: %s in no class folders, while those of %s lie in folders of classes (%s); sort the images to score on alike%s",
+			scores, counted(len(test.strays), "image lies", "images lie"), trains, show.Some(t.classes, 3), f.advice(t))
 	}
-	d := &Dataset{Name: filepath.Base(abs), Items: make([]Item, len(files))}
+	for _, c := range test.classes {
+		if slices.Contains(t.classes, c) {
+			continue
+		}
+		like := slices.IndexFunc(t.classes, func(o string) bool { return simple(o) == simple(c) })
+		has := "which has " + show.Some(t.classes, 3)
+		if like >= 0 {
+			has = "but " + show.Name(t.classes[like])
+		}
+		return fmt.Errorf("%s: there is no class of this name in %s, %s; name the class folders alike in both%s",
+			show.Name(filepath.Join(f.root, test.dir, c)), trains, has, f.advice(t))
+	}
+	return nil
+}
+
+// lacking notes the classes that a part that scores has no image of.
+func (f *sorter) lacking(test subtree) {
+	var lacks []string
+	for _, c := range f.train.Classes {
+		if !slices.Contains(test.classes, c) {
+			lacks = append(lacks, c)
+		}
+	}
+	if len(lacks) > 0 {
+		f.note("%s has no images of %d of %d classes: %s", show.Name(f.part), len(lacks), len(f.train.Classes), show.Some(lacks, 5))
+	}
+}
+
+// leave puts parts to the rest.
+func (f *sorter) leave(parts []subtree, why string) {
+	var names []string
+	total := 0
+	for _, t := range parts {
+		for _, file := range t.files {
+			f.rest = append(f.rest, f.item(t.dir+"/"+file, -1))
+		}
+		if n := len(t.files); n > 0 {
+			names = append(names, fmt.Sprintf("%s (%s)", show.Name(t.dir+"/"), images(n)))
+			total += n
+		}
+	}
+	if total > 0 {
+		f.unuse("%s %s not used, %s", strings.Join(names, " and "), is(len(names)), why)
+	}
+}
+
+// leaveOutside puts to the rest what lies in no part.
+func (f *sorter) leaveOutside() {
+	places := map[string]int{}
+	var last string
+	n := 0
+	for _, file := range f.in.files {
+		top := topOf(file)
+		if f.at.role(top) != outside {
+			continue
+		}
+		f.rest = append(f.rest, f.item(file, -1))
+		last, n = file, n+1
+		if top == "" {
+			places["at the top"]++
+		} else {
+			places["in "+top+"/"]++
+		}
+	}
+	parts := slices.Concat([]string{f.at.train}, f.at.more, f.at.tests)
+	for i := range parts {
+		parts[i] = show.Name(parts[i] + "/")
+	}
+	where := strings.Join(parts, ", ")
+	if i := strings.LastIndex(where, ", "); i >= 0 {
+		where = where[:i] + " and" + where[i+1:]
+	}
+	for _, d := range f.in.denied {
+		f.note("%s cannot be listed (%s); it lies outside %s", show.Name(d.name+"/"), reason(d.err), where)
+	}
+	switch {
+	case n == 1:
+		f.unuse("1 image outside %s is not used: %s", where, show.Name(last))
+	case n > 1:
+		f.unuse("%d images outside %s are not used: %s", n, where, show.Tally(places, ""))
+	}
+}
+
+// add puts the images of a tree into a part. With labels, the first folder on
+// each path is the class, and an image in none has no label; strict refuses it.
+func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 	index := map[string]int{}
-	labels = labels || strict
 	if labels {
-		d.Classes = classNames(files)
+		d.Classes = t.classes
 		for i, c := range d.Classes {
 			index[c] = i
 		}
 	}
-	for i, f := range files {
-		item := Item{Name: f, Label: -1, Path: filepath.Join(root, dir, filepath.FromSlash(f))}
-		if dir != "" {
-			item.Name = dir + "/" + f
+	strays := 0
+	for _, file := range t.files {
+		name := file
+		if t.dir != "" {
+			name = t.dir + "/" + file
 		}
-		if labels {
-			class, _, nested := strings.Cut(f, "/")
-			if !nested {
-				return nil, fmt.Errorf("%s: this image lies in no sub-folder, so it has no class; move it into one, or do not take labels from folders", item.Path)
-			}
+		item := f.item(name, -1)
+		if class, _, nested := strings.Cut(file, "/"); labels && nested {
 			item.Label = index[class]
+		} else if labels {
+			if strict {
+				return fmt.Errorf("%s: this image lies in no sub-folder, so it has no class; move it into one, or do not take labels from folders", show.Name(item.Path))
+			}
+			strays++
 		}
-		d.Items[i] = item
+		d.Items = append(d.Items, item)
 	}
-	d.About = fmt.Sprintf("%d images in %s", len(files), filepath.Join(root, dir))
 	if labels {
 		d.About += fmt.Sprintf(", sub-folders as %d classes", len(d.Classes))
-	} else {
+		if strays > 0 {
+			f.note("%s directly in %s and %s no label: %s", counted(strays, "image lies", "images lie"), show.Name(t.dir+"/"), has(strays), show.Some(t.strays, 3))
+		}
+	} else if t.dir == f.at.train {
 		d.About += ", no labels"
 	}
-	return d, nil
+	return nil
 }
 
-// adopt renumbers d's labels by the classes of the train part.
-func (d *Dataset) adopt(classes []string, dir, trainDir string) error {
+func (f *sorter) item(name string, label int) Item {
+	return Item{Name: name, Label: label, Path: filepath.Join(f.root, filepath.FromSlash(name))}
+}
+
+// adopt renumbers d's labels by the classes of the part that trains, which has
+// all of them.
+func (d *Dataset) adopt(classes []string) {
 	to := make([]int, len(d.Classes))
 	for i, c := range d.Classes {
-		if to[i] = slices.Index(classes, c); to[i] < 0 {
-			return fmt.Errorf("%s: there is no class of this name in %s; name the class folders alike in both, or take no labels", filepath.Join(dir, c), trainDir)
-		}
+		to[i] = slices.Index(classes, c)
 	}
 	for i := range d.Items {
 		d.Items[i].Label = to[d.Items[i].Label]
 	}
 	d.Classes = classes
-	return nil
-}
-
-// classNames returns the first folders on the paths, sorted as the files are.
-func classNames(files []string) []string {
-	var names []string
-	for _, f := range files {
-		class, _, nested := strings.Cut(f, "/")
-		if nested && (len(names) == 0 || names[len(names)-1] != class) {
-			names = append(names, class)
-		}
-	}
-	return names
-}
-
-// classesEvident is the rule of Options.Labels "auto".
-func classesEvident(files []string) bool {
-	for _, f := range files {
-		if strings.Count(f, "/") != 1 {
-			return false
-		}
-	}
-	n := len(classNames(files))
-	return n >= 2 && len(files) >= 2*n
-}
-
-// allNested reports whether every file lies below some sub-folder.
-func allNested(files []string) bool {
-	for _, f := range files {
-		if !strings.Contains(f, "/") {
-			return false
-		}
-	}
-	return true
-}
-
-// listImages returns the images below root/dir, sorted, with slashes. It is an
-// error if there is none.
-func listImages(root, dir string) ([]string, error) {
-	base := filepath.Join(root, dir)
-	real, err := filepath.EvalSymlinks(base)
-	if err != nil {
-		return nil, plain(base, err)
-	}
-	w := walker{base: base, real: real, seen: map[string]bool{}, other: map[string]int{}}
-	if err := w.walk(""); err != nil {
-		return nil, err
-	}
-	for i := 0; i < len(w.links); i++ { // grows while it is read
-		if err := w.walk(w.links[i]); err != nil {
-			return nil, err
-		}
-	}
-	if len(w.files) == 0 {
-		return nil, w.nothing()
-	}
-	slices.SortFunc(w.files, func(a, b string) int { // folder by folder
-		return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
-	})
-	return w.files, nil
-}
-
-// walker lists a tree. Links to folders are followed after the folders proper,
-// and each folder is visited once, so loops end and images that lie in the tree
-// are listed under their own names. Links to files are files.
-type walker struct {
-	base, real string
-	seen       map[string]bool // real paths of folders
-	links      []string        // links to folders, below base
-	files      []string
-	other      map[string]int // count of other files by ending
-}
-
-func hidden(name string) bool { return strings.HasPrefix(name, ".") || name == "__MACOSX" }
-
-func isImage(name string) bool {
-	return slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(name)))
-}
-
-func (w *walker) walk(rel string) error {
-	dir := filepath.Join(w.base, filepath.FromSlash(rel))
-	real, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return plain(dir, err)
-	}
-	above := real != w.real && strings.HasPrefix(w.real+string(filepath.Separator), strings.TrimSuffix(real, string(filepath.Separator))+string(filepath.Separator))
-	if w.seen[real] || above { // a link upwards would take in the folder's neighbours
-		return nil
-	}
-	w.seen[real] = true
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return plain(dir, err)
-	}
-	for _, e := range entries {
-		if hidden(e.Name()) {
-			continue
-		}
-		name := e.Name()
-		if rel != "" {
-			name = rel + "/" + name
-		}
-		mode, link := e.Type(), false
-		if mode&fs.ModeSymlink != 0 {
-			link = true
-			if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-				mode = info.Mode()
-			} else {
-				mode = 0 // a broken link: reading it will say so
-			}
-		}
-		switch {
-		case mode.IsDir() && link:
-			w.links = append(w.links, name)
-		case mode.IsDir():
-			if err := w.walk(name); err != nil {
-				return err
-			}
-		case mode.IsRegular() && isImage(name):
-			w.files = append(w.files, name)
-		default:
-			w.other[strings.ToLower(filepath.Ext(name))]++
-		}
-	}
-	return nil
-}
-
-type noImages string
-
-func (e noImages) Error() string { return string(e) }
-
-// nothing says that there are no images, and what there is instead.
-func (w *walker) nothing() error {
-	if len(w.other) == 0 {
-		return noImages(w.base + ": the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not")
-	}
-	endings := make([]string, 0, len(w.other))
-	for e := range w.other {
-		endings = append(endings, e)
-	}
-	slices.SortFunc(endings, func(a, b string) int {
-		if w.other[a] != w.other[b] {
-			return w.other[b] - w.other[a]
-		}
-		return strings.Compare(a, b)
-	})
-	var seen []string
-	for i, e := range endings {
-		if i == 5 {
-			seen = append(seen, "others")
-			break
-		}
-		name := e
-		if e == "" {
-			name = "without an ending"
-		}
-		seen = append(seen, fmt.Sprintf("%d %s", w.other[e], name))
-	}
-	return noImages(fmt.Sprintf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", w.base, strings.Join(seen, ", ")))
 }

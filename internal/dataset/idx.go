@@ -13,7 +13,9 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/host"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
 )
 
 // The idx format (http://yann.lecun.com/exdb/mnist): two zero bytes, the type
@@ -65,17 +67,17 @@ func withOrWithoutGzip(name string, names []string) string {
 }
 
 // openIDX opens a folder that holds the images files of one data set.
-func openIDX(dir string, names []string) (train, test *Dataset, err error) {
-	var images []string
+func openIDX(dir string, names []string) (*source, error) {
+	var files []string
 	for _, n := range names {
 		if isIDXImages(n) && !(strings.HasSuffix(n, ".gz") && slices.Contains(names, strings.TrimSuffix(n, ".gz"))) {
-			images = append(images, n)
+			files = append(files, n)
 		}
 	}
-	rest := slices.Clone(images)
+	rest := slices.Clone(files)
 	var first string
-	for _, n := range images {
-		if other := counterpart(n, images); other != "" {
+	for _, n := range files {
+		if other := counterpart(n, files); other != "" {
 			first = n
 			rest = slices.DeleteFunc(rest, func(s string) bool { return s == n || s == other })
 			break
@@ -85,69 +87,98 @@ func openIDX(dir string, names []string) (train, test *Dataset, err error) {
 		first, rest = rest[0], rest[1:]
 	}
 	if len(rest) > 0 {
-		return nil, nil, fmt.Errorf("%s: several data sets here (%s); give the path of one training images file", dir, strings.Join(images, ", "))
+		return nil, fmt.Errorf("%s: several data sets here (%s); give the path of one training images file", show.Name(dir), show.Some(files, 6))
 	}
-	return openIDXFile(filepath.Join(dir, first))
+	s, err := openIDXFile(filepath.Join(dir, first))
+	if err == nil && s.test == nil && strings.Contains(first, "t10k") {
+		s.note("%s is all there is of %s, so it trains", show.Name(first), show.Name(dir))
+	}
+	return s, err
 }
 
 // openIDXFile opens an images file, the labels file beside it if there is one,
 // and the test part if the name says that this is the training part.
-func openIDXFile(path string) (train, test *Dataset, err error) {
+func openIDXFile(path string) (*source, error) {
 	dir, base := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir + "."))
 	if err != nil {
-		return nil, nil, plain(dir, err)
+		return nil, plain(dir, err)
 	}
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	train, err = readIDXPart(dir, base, names)
-	if err != nil {
-		return nil, nil, err
+	s := new(source)
+	if s.train, err = s.readIDXPart(dir, base, names); err != nil {
+		return nil, err
 	}
-	if other := counterpart(base, names); other != "" {
-		if test, err = readIDXPart(dir, other, names); err != nil {
-			return nil, nil, err
-		}
-		if train.Classes != nil && test.Classes != nil {
-			if len(test.Classes) > len(train.Classes) {
-				return nil, nil, fmt.Errorf("%s: the labels go up to %d, those of the training part up to %d only", filepath.Join(dir, other), len(test.Classes)-1, len(train.Classes)-1)
-			}
-			test.Classes = train.Classes
-			train.About += fmt.Sprintf("; %s (%d images) scores", other, len(test.Items))
-			return train, test, nil
-		}
+	other := counterpart(base, names)
+	if other == "" {
+		return s, nil
 	}
-	return train, nil, nil
+	if s.test, err = s.readIDXPart(dir, other, names); err != nil {
+		return nil, err
+	}
+	s.part = show.Name(other)
+	switch train, test := s.train, s.test; {
+	case train.Classes != nil && test.Classes != nil:
+		if len(test.Classes) > len(train.Classes) {
+			return nil, fmt.Errorf("%s: the labels go up to %d, those of the training part up to %d only", show.Name(filepath.Join(dir, other)), len(test.Classes)-1, len(train.Classes)-1)
+		}
+		test.Classes = train.Classes
+		train.About += fmt.Sprintf("; %s (%d images) scores", other, len(test.Items))
+	case train.Classes != nil:
+		s.unfit = unlabelledPart(dir, other, base)
+	case test.Classes != nil:
+		s.unfit = unlabelledPart(dir, base, other)
+	}
+	return s, nil
 }
 
-func readIDXPart(dir, name string, names []string) (*Dataset, error) {
+// unlabelledPart says that one of two parts has no labels.
+func unlabelledPart(dir, name, other string) error {
+	return fmt.Errorf("%s: it has no labels file (%s) beside it, as %s has, so nothing can be scored; put it there, or give --labels none to train without scores",
+		show.Name(filepath.Join(dir, name)), show.Name(labelsName(name)), show.Name(other))
+}
+
+// labelsName returns the name of the labels file of an images file.
+func labelsName(name string) string {
+	return strings.NewReplacer("images", "labels", "Images", "Labels", "IMAGES", "LABELS", "idx3", "idx1", "idx4", "idx1").Replace(name)
+}
+
+func (s *source) readIDXPart(dir, name string, names []string) (*Dataset, error) {
 	path := filepath.Join(dir, name)
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, plain(path, err)
-	}
-	defer file.Close()
-	d, err := readIDXImages(file, path, name)
+	file, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	replace := strings.NewReplacer("images", "labels", "idx3", "idx1", "idx4", "idx1")
-	labels := withOrWithoutGzip(replace.Replace(name), names)
+	defer file.Close()
+	s.files = append(s.files, name, twin(name))
+	d, more, err := readIDXImages(file, size, path, name)
+	if err != nil {
+		return nil, err
+	}
+	if more {
+		s.note("%s goes on after its %s; the rest is not read", show.Name(path), images(len(d.Items)))
+	}
+	labels := withOrWithoutGzip(labelsName(name), names)
 	d.About = fmt.Sprintf("%d images in %s, ", len(d.Items), path)
 	if labels == "" {
 		d.About += "no labels"
 		return d, nil
 	}
 	path = filepath.Join(dir, labels)
-	lf, err := os.Open(path)
+	lf, size, err := openRegular(path)
 	if err != nil {
-		return nil, plain(path, err)
+		return nil, err
 	}
 	defer lf.Close()
-	if err := d.readIDXLabels(lf, path); err != nil {
+	s.files = append(s.files, labels, twin(labels))
+	if more, err = d.readIDXLabels(lf, size, path); err != nil {
 		return nil, err
+	}
+	if more {
+		s.note("%s goes on after its %s; the rest is not read", show.Name(path), counted(len(d.Items), "label", "labels"))
 	}
 	if squeezed := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(path)); strings.Contains(squeezed, "fashionmnist") && len(d.Classes) == 10 {
 		d.Classes = fashionClasses
@@ -156,27 +187,40 @@ func readIDXPart(dir, name string, names []string) (*Dataset, error) {
 	return d, nil
 }
 
-// readIDXImages reads the images; path is for errors, name for the items.
-func readIDXImages(r io.Reader, path, name string) (*Dataset, error) {
-	dims, data, err := readIDX(r, path, "images")
-	if err != nil {
-		return nil, err
+// twin returns the name of the same file gzipped, or not.
+func twin(name string) string {
+	if stem, ok := strings.CutSuffix(name, ".gz"); ok {
+		return stem
 	}
-	channels := 1
+	return name + ".gz"
+}
+
+// readIDXImages reads the images of a file of size bytes, gzipped or not; path
+// is for errors, name for the items. more says that the file goes on after them.
+func readIDXImages(r io.Reader, size int64, path, name string) (d *Dataset, more bool, err error) {
+	in, err := openIDXData(r, size, path, "images")
+	if err != nil {
+		return nil, false, err
+	}
+	dims, channels := in.dims, 1
 	if len(dims) == 4 {
 		channels = dims[3]
 	}
 	if len(dims) != 3 && len(dims) != 4 || channels != 1 && channels != 3 {
-		return nil, fmt.Errorf("%s: an idx file of shape %v; images have count × height × width, grey, or × 3 more", path, dims)
+		return nil, false, fmt.Errorf("%s: an idx file of shape %v; images have count × height × width, grey, or × 3 more", show.Name(path), dims)
 	}
-	h, w := dims[1], dims[2]
-	size := h * w * channels
-	d := &Dataset{Name: dataName(path), Channels: channels, Items: make([]Item, dims[0])}
+	n, h, w := dims[0], dims[1], dims[2]
+	pixels := h * w * channels
+	data, more, err := in.read(n, pixels)
+	if err != nil {
+		return nil, false, err
+	}
+	d = &Dataset{Name: dataName(path), Channels: channels, Items: make([]Item, n)}
 	for i := range d.Items {
-		pix := data[i*size : (i+1)*size : (i+1)*size]
+		pix := data[i*pixels : (i+1)*pixels : (i+1)*pixels]
 		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1, Image: imagefile.Image{W: w, H: h, C: channels, Pix: pix}}
 	}
-	return d, nil
+	return d, more, nil
 }
 
 // dataName calls a data set after the folder of its files.
@@ -191,13 +235,17 @@ func dataName(path string) string {
 	return filepath.Base(dir)
 }
 
-func (d *Dataset) readIDXLabels(r io.Reader, path string) error {
-	dims, labels, err := readIDX(r, path, "labels")
+func (d *Dataset) readIDXLabels(r io.Reader, size int64, path string) (more bool, err error) {
+	in, err := openIDXData(r, size, path, "labels")
 	if err != nil {
-		return err
+		return false, err
 	}
-	if len(dims) != 1 || dims[0] != len(d.Items) {
-		return fmt.Errorf("%s: an idx file of shape %v, but there are %d images to label", path, dims, len(d.Items))
+	if len(in.dims) != 1 || in.dims[0] != len(d.Items) {
+		return false, fmt.Errorf("%s: an idx file of shape %v, but there are %d images to label", show.Name(path), in.dims, len(d.Items))
+	}
+	labels, more, err := in.read(len(d.Items), 1)
+	if err != nil {
+		return false, err
 	}
 	for i, l := range labels {
 		d.Items[i].Label = int(l)
@@ -205,64 +253,132 @@ func (d *Dataset) readIDXLabels(r io.Reader, path string) error {
 	for i := range int(slices.Max(labels)) + 1 {
 		d.Classes = append(d.Classes, fmt.Sprint(i))
 	}
-	return nil
+	return more, nil
 }
 
-// readIDX reads a file of unsigned bytes, gzipped or not.
-func readIDX(r io.Reader, path, what string) (dims []int, data []byte, err error) {
-	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(in)
+// idxData is an idx file of unsigned bytes behind its header.
+type idxData struct {
+	in         *bufio.Reader
+	path, what string
+	dims       []int
+	size       int64       // of the file
+	zipped     *countingIn // what is read of a gzipped file; nil: it is not gzipped
+}
+
+// countingIn counts the bytes read.
+type countingIn struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingIn) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// openIDXData reads the header of a file of size bytes, gzipped or not.
+func openIDXData(r io.Reader, size int64, path, what string) (*idxData, error) {
+	d := &idxData{path: path, what: what, size: size}
+	file := &countingIn{r: r}
+	d.in = bufio.NewReader(file)
+	if magic, _ := d.in.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(d.in)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: broken gzip file (%w); fetch it again", path, err)
+			return nil, fmt.Errorf("%s: broken gzip file (%w); fetch it again", show.Name(path), err)
 		}
-		in = bufio.NewReader(z)
+		d.in, d.zipped = bufio.NewReader(z), file
 	}
 	var head [4]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return nil, nil, cutShort(path, err)
+	if _, err := io.ReadFull(d.in, head[:]); err != nil {
+		return nil, d.cutShort(err)
 	}
 	if head[0] != 0 || head[1] != 0 || head[3] == 0 || head[3] > 4 {
-		return nil, nil, fmt.Errorf("%s: not an idx file: it begins with bytes % x", path, head)
+		return nil, fmt.Errorf("%s: not an idx file: it begins with bytes % x", show.Name(path), head)
 	}
 	if head[2] != 8 {
-		return nil, nil, fmt.Errorf("%s: an idx file of elements of type 0x%02x; only unsigned bytes (0x08) are read", path, head[2])
+		return nil, fmt.Errorf("%s: an idx file of elements of type 0x%02x; only unsigned bytes (0x08) are read", show.Name(path), head[2])
 	}
 	total := int64(1)
 	for range head[3] {
 		var n uint32
-		if err := binary.Read(in, binary.BigEndian, &n); err != nil {
-			return nil, nil, cutShort(path, err)
+		if err := binary.Read(d.in, binary.BigEndian, &n); err != nil {
+			return nil, d.cutShort(err)
 		}
 		if n == 0 {
-			return nil, nil, fmt.Errorf("%s: the idx file holds no %s", path, what)
+			return nil, fmt.Errorf("%s: the idx file holds no %s", show.Name(path), what)
 		}
-		dims = append(dims, int(n))
+		d.dims = append(d.dims, int(n))
 		if total > 1<<36/int64(n) { // 64 GiB; also keeps the product from overflowing
-			return nil, nil, fmt.Errorf("%s: the idx file claims more than 64 GiB of %s; it is broken", path, what)
+			return nil, fmt.Errorf("%s: the idx file claims more than 64 GiB of %s; it is broken", show.Name(path), what)
 		}
 		total *= int64(n)
 	}
-	// The header is not trusted: memory grows with what is really there.
-	var buf bytes.Buffer
-	buf.Grow(int(min(total, 64<<20)) + bytes.MinRead)
-	n, err := buf.ReadFrom(io.LimitReader(in, total))
-	if err == nil && n < total {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		item := total / int64(dims[0])
-		return nil, nil, fmt.Errorf("%w: it should hold %d %s and holds %d", cutShort(path, err), dims[0], what, n/item)
-	}
-	if _, err := in.ReadByte(); err != nil && err != io.EOF { // gzip's checksum comes last
-		return nil, nil, cutShort(path, err)
-	}
-	return dims, buf.Bytes(), nil
+	return d, nil
 }
 
-func cutShort(path string, err error) error {
+// Bounds of what a file may take.
+const (
+	idxFree  = 64 << 20 // bytes that any file may grow to, and that its Items may take
+	idxRatio = 200      // times its size that a gzipped file may grow to beyond them; pictures grow 2 to 20 times
+	idxItems = 4        // bytes that Items may take beyond them for each byte of the file
+)
+
+// read returns the bytes of n items of so many each. more says that the file
+// goes on after them.
+func (d *idxData) read(n, each int) (data []byte, more bool, err error) {
+	total := int64(n) * int64(each)
+	path := show.Name(d.path)
+	if there := d.size - int64(4+4*len(d.dims)); d.zipped == nil && there < total {
+		return nil, false, d.missing(io.ErrUnexpectedEOF, there/int64(each))
+	}
+	if d.what == "images" {
+		if int64(n) > (idxFree+idxItems*d.size)/itemBytes {
+			return nil, false, fmt.Errorf("%s: it claims %d images of %s in a file of %s, which is no way to keep pictures; it is broken, or no idx file", path, n, host.Bytes(float64(each)), host.Bytes(float64(d.size)))
+		}
+		if err := fits(d.path, float64(total), n); err != nil {
+			return nil, false, err
+		}
+	}
+	// The header of a gzipped file is not trusted: memory grows with what is there.
+	first := total
+	if d.zipped != nil {
+		first = min(total, max(idxFree/4, 8*d.size))
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(first) + bytes.MinRead)
+	for int64(buf.Len()) < total {
+		got, err := buf.ReadFrom(io.LimitReader(d.in, min(total-int64(buf.Len()), idxFree/4)))
+		if err == nil && got == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, false, d.missing(err, int64(buf.Len()/each))
+		}
+		if d.zipped != nil && int64(buf.Len()) > idxFree+idxRatio*d.zipped.n {
+			return nil, false, fmt.Errorf("%s: the gzipped file grows to more than %d times its size, which pictures never do; it is broken, or made to fill the memory", path, idxRatio)
+		}
+	}
+	// gzip's checksum comes last. What follows a gzipped file and is none is let be.
+	_, err = d.in.ReadByte()
+	switch {
+	case err == nil, errors.Is(err, gzip.ErrHeader):
+		return buf.Bytes(), true, nil
+	case err == io.EOF:
+		return buf.Bytes(), false, nil
+	}
+	return nil, false, d.cutShort(err)
+}
+
+// missing says that only so many items are there.
+func (d *idxData) missing(err error, there int64) error {
+	return fmt.Errorf("%w: it should hold %d %s and holds %d", d.cutShort(err), d.dims[0], d.what, there)
+}
+
+func (d *idxData) cutShort(err error) error {
+	path := show.Name(d.path)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s: the file is cut short; fetch it again", path)
 	}
-	return fmt.Errorf("%s: cannot be read (%w); fetch it again", path, err)
+	return fmt.Errorf("%s: cannot be read (%w); fetch it again", path, reason(err))
 }

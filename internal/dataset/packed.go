@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vicreg/internal/pack"
+	"vicreg/internal/show"
 )
 
 // isPacked reports whether path is a packed data set, or is meant to be one.
@@ -14,36 +15,53 @@ func isPacked(path string) bool {
 }
 
 // openPacked opens the file that vicreg pack makes of a data set.
-func openPacked(path string) (train, test *Dataset, err error) {
+func openPacked(path string) (*source, error) {
 	f, err := pack.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(f.Train) == 0 {
-		return nil, nil, fmt.Errorf("%s: this packed data set has no images", path)
+		return nil, fmt.Errorf("%s: this packed data set has no images to train on", show.Name(path))
 	}
-	part := func(items []pack.Item) *Dataset {
-		d := &Dataset{Name: f.Name, Classes: f.Classes, Items: make([]Item, len(items)), Mapped: true,
-			sum: fmt.Sprintf("%016x", f.Sum)}
-		d.Channels = items[0].Image.C
-		for i, item := range items {
-			d.Items[i] = Item{Name: item.Name, Label: item.Label, Image: item.Image}
-			if item.Image.C != d.Channels {
-				d.Channels = 0
+	s := &source{train: packedPart(f, f.Train), part: "the part that scores"}
+	s.train.About = fmt.Sprintf("%d images packed in %s", len(f.Train), path)
+	if f.Classes == nil {
+		s.train.About += ", no labels"
+	} else {
+		s.train.About += fmt.Sprintf(", %d classes", len(f.Classes))
+		if n := s.train.unlabelled(); n > 0 {
+			s.note("%d of %s to train on %s no label", n, images(len(f.Train)), has(n))
+		}
+	}
+	if len(f.Test) == 0 {
+		return s, nil
+	}
+	s.test = packedPart(f, f.Test)
+	s.train.About += fmt.Sprintf("; %d more score", len(f.Test))
+	if n := s.test.unlabelled(); f.Classes != nil && n == len(f.Test) {
+		s.unfit = fmt.Errorf("%s: no image of the part that scores has a label; --labels none trains without scores", show.Name(path))
+	} else if f.Classes != nil && n > 0 {
+		s.unuse("%d of %s to score on %s no label and %s not used", n, images(len(f.Test)), has(n), is(n))
+		for _, item := range s.test.Items {
+			if item.Label < 0 {
+				s.rest = append(s.rest, item)
 			}
 		}
-		return d
+		s.test.KeepLabelled()
 	}
-	train = part(f.Train)
-	train.About = fmt.Sprintf("%d images packed in %s", len(f.Train), path)
-	if f.Classes == nil {
-		train.About += ", no labels"
-		return train, nil, nil
+	return s, nil
+}
+
+// packedPart returns one part of a packed data set.
+func packedPart(f *pack.File, items []pack.Item) *Dataset {
+	d := &Dataset{Name: f.Name, Classes: f.Classes, Items: make([]Item, len(items)), Mapped: true,
+		sum: fmt.Sprintf("%016x", f.Sum)}
+	d.Channels = items[0].Image.C
+	for i, item := range items {
+		d.Items[i] = Item{Name: item.Name, Label: item.Label, Image: item.Image}
+		if item.Image.C != d.Channels {
+			d.Channels = 0
+		}
 	}
-	train.About += fmt.Sprintf(", %d classes", len(f.Classes))
-	if len(f.Test) > 0 {
-		test = part(f.Test)
-		train.About += fmt.Sprintf("; %d more score", len(f.Test))
-	}
-	return train, test, nil
+	return d
 }

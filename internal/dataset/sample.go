@@ -16,7 +16,7 @@ var sampleFiles embed.FS
 const sampleHoldout = 0.2
 
 // sample opens the embedded data set. Its split never changes.
-func sample() (train, test *Dataset, err error) {
+func sample() (*source, error) {
 	const images, labels = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
 	read := func(name string) *bytes.Reader {
 		data, err := sampleFiles.ReadFile("sample/" + name)
@@ -25,15 +25,15 @@ func sample() (train, test *Dataset, err error) {
 		}
 		return bytes.NewReader(data)
 	}
-	d, err := readIDXImages(read(images), images, images)
+	d, _, err := readIDXImages(read(images), read(images).Size(), images, images)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := d.readIDXLabels(read(labels), labels); err != nil {
-		return nil, nil, err
+	if _, err := d.readIDXLabels(read(labels), read(labels).Size(), labels); err != nil {
+		return nil, err
 	}
 	d.Name, d.Classes = "sample", fashionClasses
 	d.About = "the embedded sample: 10000 images of Fashion-MNIST (its test set), 10 classes"
-	train, test = d.split(sampleHoldout)
-	return train, test, nil
+	train, test := d.split(sampleHoldout)
+	return &source{train: train, test: test, part: "the part that scores"}, nil
 }

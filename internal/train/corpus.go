@@ -45,7 +45,8 @@ type corpus interface {
 	batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
 
 	// inputs returns what a branch's encoder is scored on: at most so many items
-	// of each part (0: all), spread evenly, without those that turned bad late.
+	// of each part (0: all), spread evenly, without those that have no label or
+	// turned bad late.
 	inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input)
 }
 

@@ -23,8 +23,21 @@ func (s *images) list(c recipe.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.Method == recipe.Supervised && s.trainData.Classes != nil {
+		if n := s.trainData.KeepLabelled(); n > 0 {
+			s.trainData.Notes = append(s.trainData.Notes, fmt.Sprintf("%s not trained on for want of a label, as method %s learns from labels", isOrAre(n, "image"), c.Method))
+		}
+	}
 	s.trainData.Limit(d.Limit)
 	return nil
+}
+
+// isOrAre begins a sentence on so many things.
+func isOrAre(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
 }
 
 func (s *images) fingerprint() string {
@@ -131,7 +144,9 @@ func (s *images) unscored() string {
 	}
 	classes := map[int]bool{}
 	for _, item := range s.trainData.Items {
-		classes[item.Label] = true
+		if item.Label >= 0 {
+			classes[item.Label] = true
+		}
 	}
 	if len(classes) > 1 {
 		return ""
@@ -149,7 +164,7 @@ func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpo
 	bad := names(late)
 	input := func(source *batch.Source) pretrained.Input {
 		items := source.Data().Items
-		return e.Images(source, spread(len(items), most, func(i int) bool { return !bad[items[i].Name] }))
+		return e.Images(source, spread(len(items), most, func(i int) bool { return items[i].Label >= 0 && !bad[items[i].Name] }))
 	}
 	return input(s.trainSource), input(s.testSource)
 }

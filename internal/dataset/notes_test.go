@@ -1,0 +1,193 @@
+package dataset
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// many returns n names made of a pattern with one %d.
+func many(n int, pattern string) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf(pattern, i))
+	}
+	return names
+}
+
+// Whatever is left out or guessed is named once; what cannot score is an error
+// or named.
+func TestNothingIsLeftOutInSilence(t *testing.T) {
+	cat := slices.Concat(many(3, "train/cat/%d.jpg"), many(3, "train/dog/%d.jpg"))
+	both := slices.Concat(cat, many(2, "test/cat/%d.jpg"), many(2, "test/dog/%d.jpg"))
+	classes := slices.Concat(many(3, "cat/%d.jpg"), many(3, "dog/%d.jpg"))
+	for _, c := range []struct {
+		name        string
+		files       []string
+		options     Options
+		train, test int      // test -1: none
+		want        []string // notes, each a part of one; all of them
+		err         string
+	}{
+		{"other files", slices.Concat(many(10, "%d.jpg"), many(30, "%d.HEIC"), []string{"p.ppm", "noending"}), Options{}, 10, -1,
+			[]string{"32 other files not read: 30 .heic, 1 without an ending, 1 .ppm"}, ""},
+		{"one other file", []string{"1.jpg", "a.txt"}, Options{}, 1, -1, []string{"1 other file not read: 1 .txt"}, ""},
+		{"other files everywhere", slices.Concat(both, []string{"train/cat/x.heic", "test/y.heic", "z.csv", "docs/z.csv"}), Options{}, 6, 4,
+			[]string{"4 other files not read: 2 .csv, 2 .heic"}, ""},
+		{"hidden and of the system", slices.Concat(classes, []string{"Thumbs.db", "cat/desktop.ini", ".DS_Store", "cat/._1.jpg", "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
+			"cat/@eaDir/1.jpg", "#recycle/9.jpg", "@Recycle/9.jpg", "lost+found/9.jpg", ".Trash-1000/files/9.jpg", ".Trashes/9.jpg", "$RECYCLE.BIN/9.jpg",
+			"System Volume Information/9.jpg", "@tmp/9.jpg", "#snapshot/9.jpg", "__MACOSX/cat/1.jpg", ".thumbnails/9.jpg", ".@__thumb/9.jpg"}), Options{Holdout: 0.34}, 4, 2, nil, ""},
+		{"broken link", []string{"1.jpg", "more -> nowhere"}, Options{}, 1, -1, []string{"1 other file not read: 1 broken link"}, ""},
+		{"links", []string{"a/1.jpg", "a/self -> .", "a/up -> ../..", "b -> a"}, Options{}, 1, -1, []string{"3 links not followed, as the folder is listed already or lies above: a/self, a/up, b"}, ""},
+
+		{"unlabeled", slices.Concat(both, many(40, "unlabeled/%d.jpg"), []string{"top.png"}), Options{}, 46, 4,
+			[]string{"unlabeled/ (40 images) belongs to the part that trains, without labels", "1 image outside train/, unlabeled/ and test/ is not used: top.png"}, ""},
+		{"unlabelled, in folders", slices.Concat(both, many(4, "Unlabelled/x/%d.jpg")), Options{}, 10, 4, []string{"Unlabelled/ (4 images) belongs to"}, ""},
+		{"unlabeled without labels", slices.Concat(many(3, "train/%d.jpg"), many(4, "unlabeled/%d.jpg")), Options{}, 7, -1, []string{"unlabeled/ (4 images) belongs to"}, ""},
+		{"unlabeled without a test set", slices.Concat(cat, many(4, "unlabeled/%d.jpg")), Options{Holdout: 0.34}, 8, 2, []string{"unlabeled/ (4 images) belongs to"}, ""},
+		{"outside", slices.Concat(both, many(40, "extra/x/%d.jpg"), []string{"top.png"}), Options{}, 6, 4,
+			[]string{"41 images outside train/ and test/ are not used: 40 in extra/, 1 at the top"}, ""},
+		{"two test sets", slices.Concat(both, many(3, "val/cat/%d.jpg")), Options{}, 6, 4, []string{"val/ (3 images) is not used, as test/ scores"}, ""},
+		{"two test sets, one flat", slices.Concat(cat, many(3, "val/cat/%d.jpg"), many(5, "test/%d.jpg")), Options{}, 6, 3,
+			[]string{"val/ has no images of 1 of 2 classes: dog", "test/ (5 images) is not used, as val/ scores"}, ""},
+		{"three names of one", slices.Concat(both, many(3, "TEST/cat/%d.jpg"), many(3, "Training/dog/%d.jpg")), Options{}, 6, 4, []string{"TEST/ (3 images) is not used, as test/ scores", "3 images outside train/, test/ and TEST/ are not used: 3 in Training/"}, ""},
+		{"labels not taken", slices.Concat(both, many(3, "val/cat/%d.jpg")), Options{Labels: "none"}, 6, -1, []string{"test/ (4 images) and val/ (3 images) are not used, as labels are not taken"}, ""},
+		{"flat both", slices.Concat(many(3, "train/%d.jpg"), many(4, "val/%d.jpg")), Options{Holdout: 0.3}, 3, -1, []string{"val/ (4 images) is not used, as there are no labels to score with"}, ""},
+		{"one folder in both", slices.Concat(many(3, "train/images/%d.jpg"), many(4, "valid/images/%d.jpg")), Options{Holdout: 0.3}, 3, -1, []string{"valid/ (4 images) is not used"}, ""},
+		{"names of other tools", slices.Concat(many(3, "training_set/cat/%d.jpg"), many(3, "training_set/dog/%d.jpg"), many(4, "test_set/dog/%d.jpg")), Options{}, 6, 4, []string{"test_set/ has no images of 1 of 2"}, ""},
+		{"COCO", slices.Concat(many(3, "train2017/%d.jpg"), many(4, "val2017/%d.jpg"), many(2, "unlabeled2017/%d.jpg")), Options{}, 5, -1, []string{"val2017/ (4 images) is not used", "unlabeled2017/ (2 images) belongs to"}, ""},
+
+		{"stray in test", slices.Concat(both, []string{"test/confusion_matrix.png"}), Options{Holdout: 0.2}, 6, 4,
+			[]string{"1 image lies directly in test/ and is left out: confusion_matrix.png"}, ""},
+		{"stray in train", slices.Concat(both, []string{"train/cover.png"}), Options{Holdout: 0.2}, 7, 4, []string{"1 image lies directly in train/ and has no label: cover.png"}, ""},
+		{"stray in test, by folders", slices.Concat(both, []string{"test/a.png", "test/b.png"}), Options{Labels: "folders"}, 6, 4, []string{"2 images lie directly in test/ and are left out: a.png, b.png"}, ""},
+		{"empty test", slices.Concat(cat, []string{"test/"}), Options{Holdout: 0.34}, 4, 2, []string{"test/ is empty, so it does not score"}, ""},
+
+		{"case of classes", slices.Concat(many(3, "train/Cat/%d.jpg"), many(3, "train/Dog/%d.jpg"), many(3, "test/cat/%d.jpg")), Options{Holdout: 0.2}, 0, 0, nil,
+			"test/cat: there is no class of this name in ROOT/train, but Cat; name the class folders alike in both; --labels none trains without scores, and ROOT/train alone as --data holds out a share of it"},
+		{"spelling of classes", slices.Concat(many(3, "train/polar bear/%d.jpg"), many(3, "train/dog/%d.jpg"), many(3, "test/polar_bear/%d.jpg")), Options{Holdout: 0.2}, 0, 0, nil, "but polar bear;"},
+		{"other classes", slices.Concat(cat, many(3, "test/n01440764/%d.jpg")), Options{}, 0, 0, nil, "test/n01440764: there is no class of this name in ROOT/train, which has cat, dog;"},
+		{"flat val", slices.Concat(cat, many(12, "val/%d.jpg")), Options{Holdout: 0.2}, 0, 0, nil,
+			"ROOT/val: 12 images lie in no class folders, while those of ROOT/train lie in folders of classes (cat, dog); sort the images to score on alike; --labels none trains"},
+		{"flat val, none", slices.Concat(cat, many(12, "val/%d.jpg")), Options{Labels: "none"}, 6, -1, []string{"val/ (12 images) is not used"}, ""},
+		{"one folder in val", slices.Concat(cat, many(12, "val/images/%d.jpg")), Options{}, 0, 0, nil, "val/images: there is no class of this name"},
+		{"flat train", slices.Concat(many(3, "train/%d.jpg"), many(3, "test/cat/%d.jpg"), many(3, "test/dog/%d.jpg")), Options{}, 0, 0, nil,
+			"ROOT/train: its images lie in no class folders, while those of ROOT/test lie in folders of classes (cat, dog)"},
+		{"one folder in train", slices.Concat(many(3, "train/x/%d.jpg"), many(3, "test/cat/%d.jpg"), many(3, "test/dog/%d.jpg")), Options{}, 0, 0, nil, "its images all lie in one folder (x)"},
+		{"test of other files", slices.Concat(cat, many(3, "test/cat/%d.heic")), Options{Holdout: 0.2}, 0, 0, nil,
+			"ROOT/test: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (3 .heic); so nothing is there to score on; --labels none"},
+		{"train of other files", slices.Concat(many(3, "train/cat/%d.heic"), many(3, "test/cat/%d.jpg")), Options{}, 0, 0, nil, "ROOT/train: no JPEG"},
+		{"flat val, by folders", slices.Concat(cat, many(12, "val/%d.jpg")), Options{Labels: "folders"}, 0, 0, nil, "ROOT/val: 12 images lie in no class folders"},
+
+		{"stray at the top", slices.Concat(classes, []string{"cover.jpg"}), Options{Holdout: 0.2}, 7, -1, []string{"are not taken for classes, as 1 image lies in none (cover.jpg)"}, ""},
+		{"years", slices.Concat(many(3, "2019/01/%d.jpg"), many(3, "2020/02/%d.jpg")), Options{Holdout: 0.2}, 6, -1, []string{"are not taken for classes, as there are folders in them; --labels folders takes"}, ""},
+		{"years, none", slices.Concat(many(3, "2019/01/%d.jpg"), many(3, "2020/02/%d.jpg")), Options{Labels: "none"}, 6, -1, nil, ""},
+		{"few of each", []string{"a/1.jpg", "b/1.jpg", "c/1.jpg"}, Options{Holdout: 0.2}, 3, -1, []string{"as there are 3 images in 3 of them; --labels folders takes them"}, ""},
+		{"test without train", slices.Concat(classes, many(3, "test/%d.jpg")), Options{Holdout: 0.34}, 6, 3, []string{"are taken for classes, test/ too; --labels none takes no labels"}, ""},
+		{"test without train, deep", slices.Concat(classes, many(3, "test/cat/%d.jpg")), Options{Holdout: 0.34}, 9, -1,
+			[]string{"as there are folders in them", "test/ is treated like any other folder: only train/ and test/ (or val/) side by side are parts"}, ""},
+		{"single images", slices.Concat(classes, []string{"emu/1.jpg"}), Options{Holdout: 0.34}, 5, 2, []string{"1 class has one image, so none is held out to score on: emu"}, ""},
+		{"nothing but single images", []string{"a/1.jpg", "b/1.jpg"}, Options{Labels: "folders", Holdout: 0.5}, 2, -1, []string{"2 classes have one image, so none is held out to score on: a, b"}, ""},
+		{"control characters", slices.Concat(both, []string{"a\nb\x1b[2J.jpg", "x.a\tb"}), Options{}, 6, 4, []string{`1 other file not read: 1 .a\tb`, `is not used: "a\nb\x1b[2J.jpg"`}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := tree(t, c.files...)
+			train, test, err := Open(root, c.options)
+			if c.err != "" {
+				if want := strings.ReplaceAll(c.err, "ROOT", root); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("%v\nwant ... %s", err, want)
+				}
+				if all, err := OpenAll(root, c.options); err == nil {
+					if n := imagesAmong(c.files); len(all.Items) != n {
+						t.Errorf("%d of %d images are embedded", len(all.Items), n)
+					}
+				} else if !strings.Contains(c.err, "train: no JPEG") {
+					t.Errorf("nothing is embedded: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := -1
+			if test != nil {
+				n = len(test.Items)
+			}
+			if len(train.Items) != c.train || n != c.test {
+				t.Errorf("%d train, %d score, want %d and %d", len(train.Items), n, c.train, c.test)
+			}
+			for _, want := range c.want {
+				if !slices.ContainsFunc(train.Notes, func(note string) bool { return strings.Contains(note, want) }) {
+					t.Errorf("no note %q", want)
+				}
+			}
+			if len(train.Notes) != len(c.want) || strings.ContainsAny(strings.Join(train.Notes, ""), "\n\x1b") {
+				t.Errorf("notes %q", train.Notes)
+			}
+		})
+	}
+}
+
+// imagesAmong counts the images among the files of a tree.
+func imagesAmong(files []string) int {
+	n := 0
+	for _, f := range files {
+		if isImage(f) {
+			n++
+		}
+	}
+	return n
+}
+
+// Pipes and devices are never opened.
+func TestNoRegularFiles(t *testing.T) {
+	root := tree(t, "1.jpg", "2.jpg")
+	for _, name := range []string{"pipe.jpg", "pipe.pack", "train-images-idx3-ubyte", "batch.bin"} {
+		if err := syscall.Mkfifo(filepath.Join(root, name), 0o666); err != nil {
+			t.Skip(err)
+		}
+		if _, _, err := Open(filepath.Join(root, name), Options{}); err == nil || !strings.Contains(err.Error(), name+": this is a pipe; give a file or a folder") {
+			t.Error(err)
+		}
+	}
+	if _, _, err := Open("/dev/null", Options{}); err == nil || !strings.Contains(err.Error(), "/dev/null: this is a device") {
+		t.Error(err)
+	}
+	if _, _, err := Open(root, Options{}); err == nil || !strings.Contains(err.Error(), "train-images-idx3-ubyte: this is a pipe") {
+		t.Error(err)
+	}
+	os.Remove(filepath.Join(root, "train-images-idx3-ubyte"))
+	train, _, err := Open(root, Options{})
+	if err != nil || len(train.Items) != 2 || !slices.Equal(train.Notes, []string{"3 other files not read: 3 pipe, socket or device"}) {
+		t.Error(train, err)
+	}
+}
+
+// A folder that cannot be listed is an error, unless it lies beside train/ and
+// test/.
+func TestUnreadableFolders(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	root := tree(t, "train/cat/1.jpg", "train/dog/1.jpg", "test/cat/1.jpg", "private/1.jpg")
+	lock := func(name string, mode os.FileMode) {
+		if err := os.Chmod(filepath.Join(root, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock("private", 0)
+	defer lock("private", 0o777)
+	train, _, err := Open(root, Options{})
+	if err != nil || len(train.Notes) != 2 || !strings.Contains(train.Notes[1], "private/ cannot be listed (permission denied); it lies outside train/ and test/") {
+		t.Error(train.Notes, err)
+	}
+	lock("train/dog", 0)
+	defer lock("train/dog", 0o777)
+	if _, _, err := Open(root, Options{}); err == nil || !strings.Contains(err.Error(), "train/dog: this folder cannot be listed (permission denied); make it readable or move it away") {
+		t.Error(err)
+	}
+}

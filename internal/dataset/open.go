@@ -1,0 +1,387 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vicreg/internal/host"
+	"vicreg/internal/show"
+)
+
+// Options say how to read a data set.
+type Options struct {
+	// Labels is "auto" (or empty), "folders" or "none". With auto, the
+	// sub-folders of an image folder are its classes if every image lies
+	// directly in one, there are two or more, and twice as many images; or, in
+	// train/, if every image lies somewhere below one and test/ or val/ has
+	// the same names. With folders, the first sub-folder on an image's path is
+	// its class. With none, labels are forgotten.
+	Labels string
+
+	// Holdout is the share of each class that is kept for scoring where
+	// labels exist and no test set does; 0 keeps none. The images held out
+	// are spread evenly over the class: at least one of each class of two or
+	// more, and never the whole class.
+	Holdout float64
+}
+
+// source is all that a name stands for: each of its images is in one of train,
+// test and rest.
+type source struct {
+	train *Dataset
+	test  *Dataset // what there is to score on; nil: nothing
+	part  string   // what people call test
+	rest  []Item   // neither trains nor scores
+
+	files  []string // that were read, of a folder of a few large ones
+	notes  []string // what is not read, and what was guessed
+	unused []string // what rest is
+	unfit  error    // why what seems to be a test set cannot score
+}
+
+// holdOut splits what there is to train on, see Options.Holdout.
+func (s *source) holdOut(share float64) (train, test *Dataset) {
+	train, test = s.train.split(share)
+	var single []string
+	for class, n := range s.train.sizes() {
+		if n == 1 {
+			single = append(single, s.train.Classes[class])
+		}
+	}
+	if share > 0 && len(single) > 0 {
+		s.note("%s one image, so none is held out to score on: %s", counted(len(single), "class has", "classes have"), show.Some(single, 5))
+	}
+	return train, test
+}
+
+// note adds a sentence to the notes.
+func (s *source) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// unuse adds a sentence on a part that neither trains nor scores.
+func (s *source) unuse(format string, args ...any) {
+	s.unused = append(s.unused, fmt.Sprintf(format, args...))
+}
+
+// Open reads the list of images that spec names. test is nil unless train and
+// test both have labels. A test set that is there and cannot score is an error
+// if train has labels: no share of train stands in for it unasked.
+func Open(spec string, o Options) (train, test *Dataset, err error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	s, err := open(spec, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	train = s.train
+	switch {
+	case o.Labels == "none":
+		if s.test != nil {
+			s.unuse("%s (%s) is not used, as labels are not taken", s.part, images(len(s.test.Items)))
+		}
+		train.forgetLabels()
+	case s.unfit != nil:
+		return nil, nil, s.unfit
+	case train.Classes == nil:
+		if s.test != nil {
+			s.unuse("%s (%s) is not used, as there are no labels to score with", s.part, images(len(s.test.Items)))
+		}
+		train.forgetLabels()
+	case s.test != nil:
+		test = s.test
+	default:
+		train, test = s.holdOut(o.Holdout)
+	}
+	train.Notes = append(s.notes, s.unused...)
+	return train, test, nil
+}
+
+// OpenAll reads the list of all images that spec names: the training part, then
+// the others, whether they have labels or not. Nothing is held out.
+func OpenAll(spec string, o Options) (*Dataset, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s, err := open(spec, o)
+	if err != nil {
+		return nil, err
+	}
+	all := s.train
+	if s.test != nil {
+		if s.test.Classes == nil {
+			s.test.forgetLabels()
+		}
+		all.Items = append(all.Items, s.test.Items...)
+	}
+	all.Items = append(all.Items, s.rest...)
+	if o.Labels == "none" || all.Classes == nil {
+		all.forgetLabels()
+	}
+	all.Notes = s.notes
+	return all, nil
+}
+
+func (o Options) check() error {
+	switch o.Labels {
+	case "", "auto", "folders", "none":
+	default:
+		return fmt.Errorf("labels %q: must be auto, folders or none", o.Labels)
+	}
+	if !(o.Holdout >= 0 && o.Holdout < 1) {
+		return fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
+	}
+	return nil
+}
+
+// open is Open before labels are forgotten or images held out.
+func open(spec string, o Options) (*source, error) {
+	switch strings.ToLower(spec) {
+	case "", "sample":
+		return sample()
+	case "fashion-mnist", "fashionmnist":
+		if s, err := openFolder(debianFolder, o); !errors.Is(err, fs.ErrNotExist) {
+			return s, err
+		}
+	}
+	path := spec
+	if rest, ok := strings.CutPrefix(path, "~"+string(filepath.Separator)); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			path = filepath.Join(home, rest)
+		}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return openFolder(path, o)
+	case err == nil:
+		return openFile(path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, plain(path, err)
+	}
+	switch strings.ToLower(spec) {
+	case "fashion-mnist", "fashionmnist":
+		return nil, fmt.Errorf("%s: not found in %s; install it (apt-get install dataset-fashion-mnist), or give the path of a folder that holds its four files", spec, debianFolder)
+	case "cifar10", "cifar-10", "cifar100", "cifar-100":
+		archive := "cifar-10-binary.tar.gz"
+		if strings.HasSuffix(spec, "100") {
+			archive = "cifar-100-binary.tar.gz"
+		}
+		return nil, fmt.Errorf("%s: no folder of that name here; fetch https://www.cs.toronto.edu/~kriz/%s, unpack it into a folder %[1]s here (mkdir %[1]s; tar -xzf %[2]s -C %[1]s), or give the path of the folder it was unpacked in", spec, archive)
+	case "mnist":
+		return nil, errors.New("mnist: no folder of that name here; put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the two t10k files into one and give its path")
+	}
+	return nil, fmt.Errorf("%s: no such file or folder; give a folder of images, a CIFAR or MNIST folder, or one of the names sample and fashion-mnist", show.Name(spec))
+}
+
+// openFolder tells what kind of data set a folder holds.
+func openFolder(path string, o Options) (*source, error) {
+	python := ""
+	// Archives unpack into these, or torchvision keeps them so.
+	for _, inner := range []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"} {
+		dir := filepath.Join(path, filepath.FromSlash(inner))
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			if inner == "" {
+				return nil, plain(dir, err)
+			}
+			continue
+		}
+		var names []string
+		for _, e := range entries {
+			if !e.IsDir() {
+				names = append(names, e.Name())
+			}
+			if n := e.Name(); python == "" && (n == "cifar-10-batches-py" || n == "cifar-100-python" || n == "batches.meta") {
+				python = dir
+			}
+		}
+		var s *source
+		switch {
+		case isCIFAR(names):
+			s, err = openCIFAR(dir, names)
+		case isIDX(names):
+			s, err = openIDX(dir, names)
+		default:
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if beside := leftOver(path, inner, s.files); len(beside) > 0 {
+			s.note("%s in %s %s not read: %s", counted(len(beside), "other file or folder", "other files and folders"), show.Name(path), is(len(beside)), show.Some(beside, 5))
+		}
+		return s, nil
+	}
+	if python != "" {
+		return nil, fmt.Errorf("%s: this is CIFAR's Python version; get the binary version (cifar-10-binary.tar.gz or cifar-100-binary.tar.gz) and unpack that", show.Name(python))
+	}
+	return openImages(path, o)
+}
+
+// leftOver lists what lies in a folder, and on the way to the one inside whose
+// files were read, beside these.
+func leftOver(path, inner string, read []string) []string {
+	var beside []string
+	way := ""
+	steps := strings.Split(inner, "/")
+	if inner == "" {
+		steps = nil
+	}
+	for i := range len(steps) + 1 {
+		known := read
+		if i < len(steps) {
+			known = steps[i : i+1]
+		}
+		entries, err := os.ReadDir(filepath.Join(path, filepath.FromSlash(way)))
+		if err != nil {
+			return beside
+		}
+		for _, e := range entries {
+			if n := e.Name(); !hidden(n) && !slices.Contains(known, n) && !companion(n) {
+				beside = append(beside, strings.TrimPrefix(way+"/"+n, "/"))
+			}
+		}
+		if i < len(steps) {
+			way = strings.TrimPrefix(way+"/"+steps[i], "/")
+		}
+	}
+	return beside
+}
+
+// companion reports whether a file comes with data sets of CIFAR and is no part
+// of them.
+func companion(name string) bool {
+	switch name {
+	case "readme.html", "batches.meta.txt", "fine_label_names.txt", "coarse_label_names.txt":
+		return true
+	}
+	return strings.HasPrefix(name, "cifar-10") && strings.HasSuffix(name, ".tar.gz")
+}
+
+// openFile reads a data set of one file, by its name's ending or its size.
+func openFile(path string) (*source, error) {
+	lower := strings.ToLower(path)
+	if err := regular(path); err != nil {
+		return nil, err
+	}
+	switch {
+	case isPacked(path):
+		return openPacked(path)
+	case isImage(lower):
+		return nil, fmt.Errorf("%s: this is one image; give the folder of all of them", show.Name(path))
+	case isIDXImages(lower):
+		return openIDXFile(path)
+	case strings.HasSuffix(lower, ".bin"):
+		return openCIFARFile(path)
+	case slices.Contains([]string{".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"}, filepath.Ext(lower)):
+		return nil, fmt.Errorf("%s: this is an archive; unpack it and give the folder", show.Name(path))
+	}
+	return nil, fmt.Errorf("%s: neither a folder of images nor an idx images file (…images-idx3-ubyte, .gz or not) nor a CIFAR file (.bin) nor a packed data set", show.Name(path))
+}
+
+// regular refuses what is no regular file without opening it: a pipe would never
+// end.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return plain(path, err)
+	}
+	if kind := irregular(info.Mode()); kind != "" {
+		return fmt.Errorf("%s: this is a %s; give a file or a folder", show.Name(path), kind)
+	}
+	return nil
+}
+
+// openRegular opens a regular file and tells its size.
+func openRegular(path string) (*os.File, int64, error) {
+	if err := regular(path); err != nil {
+		return nil, 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, plain(path, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, plain(path, err)
+	}
+	return f, info.Size(), nil
+}
+
+// itemBytes is about what an Item and its name take.
+const itemBytes = 192
+
+// fits says if so many bytes of pixels, of so many images, are more than this
+// process may use.
+func fits(path string, pixels float64, items int) error {
+	need, limit := pixels+itemBytes*float64(items), host.MemoryLimit()
+	if need > limit.Bytes {
+		return fmt.Errorf("%s: its %s take %s of memory, and %s; take a part of them, or keep them as files in folders", show.Name(path), images(items), host.Bytes(need), limit)
+	}
+	return nil
+}
+
+// irregular says what a file is that is no regular one.
+func irregular(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return ""
+	case mode.IsDir():
+		return "folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	case mode&fs.ModeDevice != 0:
+		return "device"
+	}
+	return "special file"
+}
+
+// plain words an error of the file system: the path once, and the reason.
+func plain(path string, err error) error {
+	return fmt.Errorf("%s: %w", show.Name(path), reason(err))
+}
+
+// reason is an error of the file system without the path.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// counted writes how many of a thing there are.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// is and has are the verbs of n things.
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func has(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// images writes how many images there are.
+func images(n int) string { return counted(n, "image", "images") }

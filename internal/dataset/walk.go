@@ -1,0 +1,197 @@
+package dataset
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
+)
+
+// walker lists a tree. Links to folders are followed after the folders proper,
+// and each folder is visited once, so loops end and images that lie in the tree
+// are listed under their own names. Links to files are files.
+type walker struct {
+	base, real string
+	seen       map[string]bool // real paths of folders
+	links      []string        // links to folders, below base
+
+	files  []string                  // images, below base, with slashes
+	tops   []string                  // folders directly in base, links to some included
+	other  map[string]map[string]int // count of other files by the folder directly in base ("": base) and kind
+	idle   []string                  // links to folders that were not followed
+	denied []denial
+}
+
+// denial is a folder that cannot be listed.
+type denial struct {
+	name string // below base
+	err  error
+}
+
+// Kinds of other files beside the endings of names.
+const (
+	brokenLink = "broken link"
+	noFile     = "pipe, socket or device"
+)
+
+// listTree lists what lies below a folder.
+func listTree(base string) (*walker, error) {
+	real, err := filepath.EvalSymlinks(base)
+	if err != nil {
+		return nil, plain(base, err)
+	}
+	w := &walker{base: base, real: real, seen: map[string]bool{}, other: map[string]map[string]int{}}
+	w.walk("", false)
+	for i := 0; i < len(w.links); i++ { // grows while it is read
+		w.walk(w.links[i], true)
+	}
+	if len(w.denied) > 0 && w.denied[0].name == "" {
+		return nil, plain(base, w.denied[0].err)
+	}
+	slices.SortFunc(w.files, compareNames)
+	return w, nil
+}
+
+// compareNames orders folder by folder.
+func compareNames(a, b string) int {
+	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+}
+
+func (w *walker) walk(rel string, link bool) {
+	dir := filepath.Join(w.base, filepath.FromSlash(rel))
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		w.denied = append(w.denied, denial{rel, err})
+		return
+	}
+	above := real != w.real && strings.HasPrefix(w.real+string(filepath.Separator), strings.TrimSuffix(real, string(filepath.Separator))+string(filepath.Separator))
+	if w.seen[real] || above { // a link upwards would take in the folder's neighbours
+		if link {
+			w.idle = append(w.idle, rel)
+		}
+		return
+	}
+	w.seen[real] = true
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		w.denied = append(w.denied, denial{rel, err})
+	}
+	for _, e := range entries {
+		if hidden(e.Name()) {
+			continue
+		}
+		name := e.Name()
+		if rel != "" {
+			name = rel + "/" + name
+		}
+		mode, link, broken := e.Type(), false, false
+		if mode&fs.ModeSymlink != 0 {
+			link = true
+			if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
+				mode = info.Mode()
+			} else {
+				mode, broken = 0, true
+			}
+		}
+		if mode.IsDir() && rel == "" {
+			w.tops = append(w.tops, name)
+		}
+		switch {
+		case mode.IsDir() && link:
+			w.links = append(w.links, name)
+		case mode.IsDir():
+			w.walk(name, false)
+		case !mode.IsRegular():
+			w.count(name, noFile)
+		case isImage(name): // also behind a broken link: reading it will say so
+			w.files = append(w.files, name)
+		case broken:
+			w.count(name, brokenLink)
+		default:
+			w.count(name, strings.ToLower(filepath.Ext(name)))
+		}
+	}
+}
+
+func (w *walker) count(name, kind string) {
+	top := topOf(name)
+	if w.other[top] == nil {
+		w.other[top] = map[string]int{}
+	}
+	w.other[top][kind]++
+}
+
+// topOf returns the first folder of a name, "" if it lies in none.
+func topOf(name string) string {
+	top, _, nested := strings.Cut(name, "/")
+	if !nested {
+		return ""
+	}
+	return top
+}
+
+// others counts other files by kind, those in all folders or those in one.
+func (w *walker) others(tops ...string) map[string]int {
+	all := map[string]int{}
+	for top, kinds := range w.other {
+		if len(tops) > 0 && !slices.Contains(tops, top) {
+			continue
+		}
+		for kind, n := range kinds {
+			all[kind] += n
+		}
+	}
+	return all
+}
+
+// tally writes what others counted, and how many they are together.
+func tally(others map[string]int) (n int, list string) {
+	for _, k := range others {
+		n += k
+	}
+	return n, show.Tally(others, "without an ending")
+}
+
+// notes say what of a tree is not read.
+func (w *walker) notes(s *source) {
+	if n, list := tally(w.others()); n > 0 {
+		s.note("%s not read: %s", counted(n, "other file", "other files"), list)
+	}
+	if n := len(w.idle); n > 0 {
+		s.note("%s not followed, as the folder is listed already or lies above: %s", counted(n, "link", "links"), show.Some(w.idle, 5))
+	}
+}
+
+// nothing says that a folder holds no images, and what it holds instead; top
+// is a folder directly in the tree, or empty for all of it.
+func (w *walker) nothing(top string) error {
+	path, others := show.Name(filepath.Join(w.base, top)), w.others()
+	if top != "" {
+		others = w.others(top)
+	}
+	if _, list := tally(others); list != "" {
+		return fmt.Errorf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", path, list)
+	}
+	return fmt.Errorf("%s: the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not", path)
+}
+
+// system are names that machines give to what is not the user's, in lower case.
+var system = []string{
+	"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r",
+	"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "~snapshot",
+	"lost+found", "$recycle.bin", "system volume information", "network trash folder", "temporary items",
+}
+
+// hidden reports whether a file or folder is passed over without a word.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || slices.Contains(system, strings.ToLower(name))
+}
+
+func isImage(name string) bool {
+	return slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(name)))
+}

@@ -14,7 +14,8 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable", "cpu", "pages", "show"},
+	{"durable", "cpu", "pages", "show", "fax"},
+	{"tiff"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings"},
 	{"kernel", "augment", "pack"},
 	{"tensor", "dataset"},

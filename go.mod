@@ -4,7 +4,6 @@ go 1.26.8
 
 require (
 	github.com/hajimehoshi/go-mp3 v0.3.4
-	github.com/hhrutter/tiff v1.0.6
 	github.com/jfreymuth/oggvorbis v1.0.5
 	github.com/mewkiz/flac v1.0.14
 	github.com/rogpeppe/go-internal v1.16.0

@@ -4,19 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/gif"
-	"image/jpeg"
-	"image/png"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
 
-	cmyk "github.com/hhrutter/tiff"
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
+	"vicreg/internal/tiff"
 )
 
 // Limits bounds what a file may ask for; zero fields mean the defaults.
@@ -48,18 +41,29 @@ var Extensions = []string{
 
 // format is one kind of file.
 type format struct {
-	name   string
-	decode func(io.Reader) (image.Image, error)
-	config func(io.Reader) (image.Config, error)
+	name string
+	// size reads the width and height out of the header and refuses kinds that
+	// are not read.
+	size func(r io.ReaderAt, bytes int64) (claim, error)
+	// decode reads the picture, whose size has been found to be within bounds.
+	decode func(data []byte) (Image, error)
+}
+
+// claim is what the first bytes of a file say of it.
+type claim struct {
+	w, h int
+	// check, if there is one, looks whether a file of this length may hold the
+	// picture. The size is within bounds.
+	check func() error
 }
 
 var (
-	formatJPEG = &format{"JPEG", jpeg.Decode, jpeg.DecodeConfig}
-	formatPNG  = &format{"PNG", png.Decode, png.DecodeConfig}
-	formatGIF  = &format{"GIF", decodeGIF, gif.DecodeConfig}
-	formatBMP  = &format{"BMP", bmp.Decode, bmp.DecodeConfig}
-	formatTIFF = &format{"TIFF", decodeTIFF, configTIFF}
-	formatWebP = &format{"WebP", webp.Decode, webp.DecodeConfig}
+	formatJPEG = &format{"JPEG", sizeJPEG, decodeJPEG}
+	formatPNG  = &format{"PNG", sizePNG, decodePNG}
+	formatGIF  = &format{"GIF", sizeGIF, decodeGIF}
+	formatBMP  = &format{"BMP", sizeBMP, decodeBMP}
+	formatTIFF = &format{"TIFF", sizeTIFF, decodeTIFF}
+	formatWebP = &format{"WebP", sizeWebP, decodeWebP}
 )
 
 // sniff tells the format from the first bytes of a file.
@@ -76,7 +80,7 @@ func sniff(head []byte) (*format, error) {
 		return formatGIF, nil
 	case has(0, "BM"):
 		return formatBMP, nil
-	case has(0, "II*\x00"), has(0, "MM\x00*"):
+	case tiff.Magic(head):
 		return formatTIFF, nil
 	case has(0, "RIFF") && has(8, "WEBP"):
 		return formatWebP, nil
@@ -134,24 +138,31 @@ func Decode(data []byte, limits Limits) (Image, error) {
 	}
 	var img Image
 	err = f.contain(func() error {
-		config, err := f.config(bytes.NewReader(data))
+		head, err := f.header(bytes.NewReader(data), int64(len(data)), limits.orDefault())
 		if err != nil {
 			return err
 		}
-		if err := checkSize(config, limits.orDefault()); err != nil {
-			return err
-		}
-		decoded, err := f.decode(bytes.NewReader(data))
-		if err != nil {
-			return err
-		}
-		img = f.pixels(decoded, data)
-		return nil
+		defer reserve(head)()
+		img, err = f.decode(data)
+		return err
 	})
 	if err != nil {
 		return Image{}, err
 	}
 	return img.oriented(orientation(f, data)), nil
+}
+
+// header reads a file's header and holds the picture against the limits, and
+// against what a file of this length may hold.
+func (f *format) header(r io.ReaderAt, bytes int64, limits Limits) (claim, error) {
+	head, err := f.size(r, bytes)
+	if err == nil {
+		err = checkSize(head, limits)
+	}
+	if err == nil && head.check != nil {
+		err = head.check()
+	}
+	return head, err
 }
 
 // Stat reads the header of the image at path and returns its size as stored
@@ -179,13 +190,9 @@ func Stat(path string, limits Limits) (w, h int, err error) {
 	f, err := sniff(head[:n])
 	if err == nil {
 		err = f.contain(func() error {
-			// The TIFF reader looks about in the file, the others read on.
-			config, err := f.config(io.NewSectionReader(file, 0, info.Size()))
-			if err != nil {
-				return err
-			}
-			w, h = config.Width, config.Height
-			return checkSize(config, limits)
+			head, err := f.header(file, info.Size(), limits)
+			w, h = head.w, head.h
+			return err
 		})
 	}
 	if err != nil {
@@ -208,56 +215,6 @@ func checkFile(info fs.FileInfo, limits Limits) error {
 	return nil
 }
 
-// A sizeError refuses an image for its width and height.
-type sizeError string
-
-func (e sizeError) Error() string { return string(e) }
-
-func checkSize(c image.Config, limits Limits) error {
-	if c.Width <= 0 || c.Height <= 0 {
-		return sizeError(fmt.Sprintf("the image is %d × %d: it has no pixels", c.Width, c.Height))
-	}
-	if int64(c.Width) > limits.Pixels/int64(c.Height) {
-		return sizeError(fmt.Sprintf("the image is %d × %d, more than the limit of %.4g megapixels",
-			c.Width, c.Height, float64(limits.Pixels)/1e6))
-	}
-	return nil
-}
-
-// contain runs work and words its errors, panics among them, for a person.
-func (f *format) contain(work func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("broken %s: the decoder failed (%v)", f.name, r)
-		}
-	}()
-	err = work()
-	var size sizeError
-	if err == nil || errors.As(err, &size) {
-		return err
-	}
-	var (
-		unsupportedJPEG jpeg.UnsupportedError
-		unsupportedPNG  png.UnsupportedError
-		unsupportedTIFF tiff.UnsupportedError
-		unsupportedCMYK cmyk.UnsupportedError
-	)
-	reason := err.Error()
-	for _, prefix := range []string{"jpeg: ", "png: ", "gif: ", "bmp: ", "tiff: ", "webp: ", "vp8: ", "vp8l: ",
-		"invalid JPEG format: ", "invalid format: ", "unsupported JPEG feature: ", "unsupported feature: "} {
-		reason = strings.TrimPrefix(reason, prefix)
-	}
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		strings.Contains(reason, "EOF"), strings.Contains(reason, "not enough"), strings.Contains(reason, "short "):
-		return fmt.Errorf("broken %s: the file is cut short", f.name)
-	case errors.As(err, &unsupportedJPEG), errors.As(err, &unsupportedPNG), errors.As(err, &unsupportedTIFF),
-		errors.As(err, &unsupportedCMYK), errors.Is(err, bmp.ErrUnsupported):
-		return fmt.Errorf("a kind of %s that is not read (%s); save it anew as plain PNG or JPEG", f.name, reason)
-	}
-	return fmt.Errorf("broken %s: %s", f.name, reason)
-}
-
 // named puts the path before the reason, once.
 func named(path string, err error) error {
 	var pe *fs.PathError
@@ -265,32 +222,4 @@ func named(path string, err error) error {
 		err = pe.Err
 	}
 	return fmt.Errorf("%s: %w", path, err)
-}
-
-// decodeGIF reads the first frame, at its place on the screen.
-func decodeGIF(r io.Reader) (image.Image, error) {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
-	frame, err := gif.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	screen, err := gif.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	bounds := image.Rect(0, 0, screen.Width, screen.Height)
-	if p, ok := frame.(*image.Paletted); ok && p.Rect != bounds {
-		// The ground a partial frame leaves bare is transparent.
-		whole := image.NewNRGBA(bounds)
-		for y := p.Rect.Min.Y; y < p.Rect.Max.Y; y++ {
-			for x := p.Rect.Min.X; x < p.Rect.Max.X; x++ {
-				whole.Set(x, y, p.At(x, y))
-			}
-		}
-		return whole, nil
-	}
-	return frame, nil
 }

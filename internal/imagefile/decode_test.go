@@ -53,9 +53,11 @@ func TestReadAsPillow(t *testing.T) {
 			}
 			tol := 0
 			switch {
+			case strings.Contains(path, "ycc_jpeg"):
+				tol = 4
 			case strings.Contains(path, "rgb42"), strings.Contains(path, "lossy"):
 				tol = 14 // Pillow interpolates the chroma it repeats here
-			case strings.HasSuffix(path, ".jpg"):
+			case strings.HasSuffix(path, ".jpg"), strings.Contains(path, "_jpeg"):
 				tol = 2
 			case strings.Contains(path, "cmyk"):
 				tol = 1 // a product of inks is rounded
@@ -188,11 +190,11 @@ func TestRefusals(t *testing.T) {
 		{file("text.png", []byte("this is no picture at all")), Limits{}, "not an image; JPEG, PNG"},
 		{"testdata/cmykjpeg.tif", Limits{}, "a kind of TIFF that is not read (CMYK packed as JPEG); save it anew"},
 		{"testdata/cmyk.tif", Limits{Pixels: 17*11 - 1}, "the image is 17 × 11, more than the limit"},
-		{file("lab.tif", patch(262, 8)), Limits{}, "a kind of TIFF that is not read (color model)"},
+		{file("lab.tif", patch(262, 8)), Limits{}, "a kind of TIFF that is not read (CIELab colours)"},
 		{file("planes.tif", patch(284, 2)), Limits{}, "a kind of TIFF that is not read (CMYK in planes)"},
 		{file("samples.tif", patch(277, 5)), Limits{}, "(CMYK of 5 samples)"},
 		{file("bits.tif", patch(258, 16)), Limits{}, "(CMYK of [16] bits)"},
-		{file("zip.tif", patch(259, 50000)), Limits{}, "a kind of TIFF that is not read (compression value 50000)"},
+		{file("zip.tif", patch(259, 50000)), Limits{}, "a kind of TIFF that is not read (ZSTD compression)"},
 		{"testdata/rgb.png", Limits{Bytes: 10}, "more than the limit"},
 		{dir, Limits{}, "a folder, not an image file"},
 		{filepath.Join(dir, "gone.png"), Limits{}, "no such file"},
@@ -203,7 +205,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("Read %s: %v; want ... %s", c.path, err, c.want)
 		}
 		_, _, err = Stat(c.path, c.limits)
-		if err == nil && !strings.Contains(c.want, "cut short") && !strings.Contains(c.want, "compression value") {
+		if err == nil && !strings.Contains(c.want, "cut short") {
 			t.Errorf("Stat %s: no error; want ... %s", c.path, c.want)
 		}
 	}

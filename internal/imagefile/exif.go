@@ -2,75 +2,182 @@ package imagefile
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"regexp"
+	"strings"
+
+	"vicreg/internal/tiff"
 )
 
-// orientation returns the EXIF orientation of a file, 1 (upright) when it has
-// none or a broken one. The tag is looked up by hand, since a file is not
-// trusted and one short value is all that is wanted.
+// orientation returns how a picture is to be turned, 1 (upright) when the file
+// does not say so. The EXIF data count, and where they say nothing, the XMP
+// packet.
 func orientation(f *format, data []byte) int {
+	var exif, xmp []byte
 	switch f {
 	case formatJPEG:
-		return tiffOrientation(exifOfJPEG(data))
+		exif, xmp = metaOfJPEG(data)
 	case formatPNG:
-		return tiffOrientation(exifOfPNG(data))
+		exif, xmp = metaOfPNG(data)
 	case formatWebP:
-		return tiffOrientation(exifOfWebP(data))
+		exif, xmp = metaOfWebP(data)
 	case formatTIFF:
-		return tiffOrientation(data)
+		exif = data
 	}
-	return 1
+	o := 0
+	if d, err := tiff.ReadDirectory(bytes.NewReader(exif), int64(len(exif))); err == nil {
+		o = d.Orientation()
+		if f == formatTIFF {
+			xmp = d.XMP()
+		}
+	}
+	if o == 0 {
+		o = orientationXMP(xmp)
+	}
+	if o < 1 || o > 8 {
+		return 1
+	}
+	return o
 }
 
-var exifPrefix = []byte("Exif\x00\x00")
+var xmpOrientation = regexp.MustCompile(`tiff:Orientation(?:="|>)([0-9])`)
 
-// exifOfJPEG walks the marker segments before the scan to APP1 with "Exif".
-func exifOfJPEG(data []byte) []byte {
-	for i := 2; i+4 <= len(data) && data[i] == 0xff; {
-		marker := data[i+1]
-		if marker == 0xff { // a fill byte
+func orientationXMP(packet []byte) int {
+	if m := xmpOrientation.FindSubmatch(packet); m != nil {
+		return int(m[1][0] - '0')
+	}
+	return 0
+}
+
+const (
+	exifPrefix = "Exif\x00\x00"
+	xmpPrefix  = "http://ns.adobe.com/xap/1.0/\x00"
+)
+
+// metaOfJPEG walks the marker segments before the scan. EXIF data may be spread
+// over several.
+func metaOfJPEG(data []byte) (exif, xmp []byte) {
+	for i := 2; i+4 <= len(data); {
+		if data[i] != 0xff || data[i+1] == 0xff || data[i+1] == 0 { // between segments, or filling
 			i++
 			continue
 		}
-		length := int(binary.BigEndian.Uint16(data[i+2:]))
-		if marker == 0xda || length < 2 || i+2+length > len(data) { // start of scan
-			return nil
+		marker := data[i+1]
+		if marker == 1 || marker >= 0xd0 && marker <= 0xd8 {
+			i += 2
+			continue
 		}
-		body := data[i+4 : i+2+length]
-		if marker == 0xe1 && bytes.HasPrefix(body, exifPrefix) {
-			return body[len(exifPrefix):]
+		length := int(binary.BigEndian.Uint16(data[i+2:]))
+		if marker == 0xda || marker == 0xd9 || length < 2 || i+2+length > len(data) {
+			break
+		}
+		if body := data[i+4 : i+2+length]; marker == 0xe1 {
+			if rest, ok := bytes.CutPrefix(body, []byte(exifPrefix)); ok {
+				exif = append(exif, rest...)
+			} else if rest, ok := bytes.CutPrefix(body, []byte(xmpPrefix)); ok {
+				xmp = rest
+			}
 		}
 		i += 2 + length
 	}
-	return nil
+	return exif, xmp
 }
 
-// exifOfPNG walks the chunks to eXIf.
-func exifOfPNG(data []byte) []byte {
-	for i := 8; i+12 <= len(data); {
-		length := int64(binary.BigEndian.Uint32(data[i:]))
-		if int64(i)+12+length > int64(len(data)) {
-			return nil
+// metaOfPNG walks the chunks, those behind the pixels included.
+func metaOfPNG(data []byte) (exif, xmp []byte) {
+	var profile []byte
+	chunksPNG(data, func(kind string, body []byte) bool {
+		switch kind {
+		case "eXIf":
+			exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+		case "tEXt", "zTXt", "iTXt":
+			switch key, text := textPNG(kind, body); key {
+			case "Raw profile type exif":
+				profile = text
+			case "XML:com.adobe.xmp":
+				xmp = text
+			}
 		}
-		if string(data[i+4:i+8]) == "eXIf" {
-			return data[i+8 : i+8+int(length)]
-		}
-		i += 12 + int(length)
+		return true
+	})
+	if exif == nil && profile != nil {
+		exif = unhex(profile)
 	}
-	return nil
+	return exif, xmp
 }
 
-// exifOfWebP walks the RIFF chunks to EXIF.
-func exifOfWebP(data []byte) []byte {
-	for i := 12; i+8 <= len(data); {
-		length := int64(binary.LittleEndian.Uint32(data[i+4:]))
-		if int64(i)+8+length > int64(len(data)) {
-			return nil
-		}
-		if string(data[i:i+4]) == "EXIF" {
-			return bytes.TrimPrefix(data[i+8:i+8+int(length)], exifPrefix)
-		}
-		i += 8 + int(length+length&1) // chunks are padded to even length
+// textPNG returns the key and the text of a text chunk, if its key is one that
+// is wanted.
+func textPNG(kind string, body []byte) (string, []byte) {
+	k, text, ok := bytes.Cut(body, []byte{0})
+	key := string(k)
+	if !ok || key != "Raw profile type exif" && key != "XML:com.adobe.xmp" {
+		return "", nil
 	}
-	return nil
+	packed := false
+	switch kind {
+	case "zTXt":
+		if len(text) < 1 || text[0] != 0 {
+			return "", nil
+		}
+		packed, text = true, text[1:]
+	case "iTXt":
+		if len(text) < 2 {
+			return "", nil
+		}
+		packed = text[0] != 0
+		_, text, _ = bytes.Cut(text[2:], []byte{0}) // the language
+		_, text, _ = bytes.Cut(text, []byte{0})     // the key in that language
+	}
+	const most = 1 << 20
+	if packed {
+		z, err := zlib.NewReader(bytes.NewReader(text))
+		if err != nil {
+			return "", nil
+		}
+		if text, err = io.ReadAll(io.LimitReader(z, most)); err != nil {
+			return "", nil
+		}
+	}
+	return key, text
+}
+
+// unhex returns the bytes of a raw profile: an empty line, its name, its length,
+// and lines of hexadecimal digits.
+func unhex(profile []byte) []byte {
+	lines := strings.Split(string(profile), "\n")
+	if len(lines) < 4 {
+		return nil
+	}
+	b, err := hex.DecodeString(strings.Join(strings.Fields(strings.Join(lines[3:], "")), ""))
+	if err != nil {
+		return nil
+	}
+	return bytes.TrimPrefix(b, []byte(exifPrefix))
+}
+
+// metaOfWebP walks the chunks of a WebP that says it has such data.
+func metaOfWebP(data []byte) (exif, xmp []byte) {
+	r, size := bytes.NewReader(data), int64(len(data))
+	f, err := openWebP(r, size)
+	if err != nil {
+		return nil, nil
+	}
+	chunksRIFF(r, 12, size, func(c chunk) bool {
+		if c.length > size-c.from {
+			return false
+		}
+		body := data[c.from : c.from+c.length]
+		switch {
+		case c.kind == "EXIF" && f.flags&webpEXIF != 0 && exif == nil:
+			exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+		case c.kind == "XMP " && f.flags&webpXMP != 0 && xmp == nil:
+			xmp = body
+		}
+		return true
+	})
+	return exif, xmp
 }

@@ -1,21 +1,29 @@
 // Package imagefile reads image files into plain 8-bit pixels: [Read] for a
 // path, [Decode] for bytes already in memory, [Stat] for the header alone.
 //
-// JPEG, PNG, GIF (the first frame), BMP, TIFF and WebP are told apart by their
+// JPEG, PNG, GIF, BMP, TIFF and WebP are told apart by their
 // first bytes, whatever the file is called. What comes out:
 //
 //   - Grey files give one channel, all others three. A palette of greys alone
 //     counts as grey.
-//   - 16-bit samples keep their high byte. CMYK (JPEG, and TIFF of 8 bits that
-//     is not packed as JPEG) becomes RGB by the plain formula (1−C)(1−K), as in
-//     Pillow.
+//   - 16-bit samples keep their high byte. But a file none of whose samples
+//     reaches 4096 is taken to hold 12 bits in 16, as cameras and scanners write
+//     them, and one of none above 255 to hold 8: they are scaled up, and
+//     [Image.Depth] tells. Where the file says how many bits are in use (a PNG in
+//     sBIT, a TIFF in MaxSampleValue), that counts. The two steps are coarse so
+//     that the files of one data set, dark ones too, are scaled alike.
+//   - CMYK (JPEG, and TIFF of 8 bits that is not packed as JPEG) becomes RGB by
+//     the plain formula (1−C)(1−K), as in Pillow.
 //   - Transparent pixels are laid over white, so that the picture is the one a
 //     viewer shows. (Pillow's convert("RGB") keeps the hidden colour instead;
 //     black line art on a transparent ground would then be black all over.)
 //   - The EXIF orientation is applied: the picture is upright.
+//   - Of an animation, and of several pages, the first is read.
 //
-// Files are not trusted: the number of pixels is checked before any is
-// decoded, and a decoder that panics gives an error.
+// What is not read is refused by its name; it is not called broken. Files are not
+// trusted: the number of pixels is checked before any is decoded, against a limit
+// and against what a file of its length can hold, and a decoder that panics gives
+// an error.
 package imagefile
 
 import "fmt"
@@ -25,6 +33,11 @@ import "fmt"
 type Image struct {
 	W, H, C int
 	Pix     []uint8
+
+	// Depth is set where a file has samples of 16 bits that use fewer: 8, 12, or
+	// as many as the file tells. They were scaled so that these bits fill the
+	// range. It is 0 for all other files.
+	Depth int
 }
 
 // Luma returns the grey value of a colour, by the integer formula of Pillow's
@@ -42,7 +55,7 @@ func (m Image) Convert(channels int) Image {
 	if channels == m.C {
 		return m
 	}
-	out := Image{W: m.W, H: m.H, C: channels, Pix: make([]uint8, m.W*m.H*channels)}
+	out := Image{W: m.W, H: m.H, C: channels, Pix: make([]uint8, m.W*m.H*channels), Depth: m.Depth}
 	if channels == 1 {
 		for i := range out.Pix {
 			p := m.Pix[3*i : 3*i+3 : 3*i+3]
@@ -114,7 +127,7 @@ func (m Image) oriented(orientation int) Image {
 	case 8: // shown a quarter turn anticlockwise
 		origin, stepX, stepY = lastX, down, -right
 	}
-	out := Image{W: w, H: h, C: m.C, Pix: make([]uint8, len(m.Pix))}
+	out := Image{W: w, H: h, C: m.C, Pix: make([]uint8, len(m.Pix)), Depth: m.Depth}
 	i := 0
 	for y := range h {
 		s := origin + y*stepY

@@ -6,12 +6,12 @@ import (
 )
 
 // From converts a picture in memory, as [Decode] does one from a file.
-func From(m image.Image) Image { return (&format{}).pixels(m, nil) }
+func From(m image.Image) Image { return pixels(m, &jfif, false) }
 
-// pixels turns a decoded picture into an Image. data is the file, whose header
-// tells what the decoder's type does not: whether a PNG with transparency is
-// grey.
-func (f *format) pixels(decoded image.Image, data []byte) Image {
+// pixels turns a decoded picture into an Image. What the decoder's type does not
+// tell: how luma and chroma are stored, and whether four samples are those of a
+// grey picture with transparency.
+func pixels(decoded image.Image, k *ycc, grey bool) Image {
 	bounds := decoded.Bounds()
 	w, h := bounds.Dx(), bounds.Dy()
 	rgb := func() Image { return Image{W: w, H: h, C: 3, Pix: make([]uint8, w*h*3)} }
@@ -47,12 +47,12 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 
 	case *image.YCbCr:
 		out := rgb()
-		fromYCbCr(out, src, f.ycc())
+		fromYCbCr(out, src, k)
 		return out
 
 	case *image.NYCbCrA:
 		out := rgb()
-		fromYCbCr(out, &src.YCbCr, f.ycc())
+		fromYCbCr(out, &src.YCbCr, k)
 		for y := range h {
 			row := out.Pix[y*w*3 : (y+1)*w*3]
 			alpha := src.A[y*src.AStride:]
@@ -78,10 +78,10 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 		return out
 
 	case *image.NRGBA:
-		return greyIf(f.isGrey(data), fromNRGBA(rgb(), src.Pix, src.Stride, 1))
+		return greyIf(grey, fromNRGBA(rgb(), src.Pix, src.Stride, 1))
 
 	case *image.NRGBA64:
-		return greyIf(f.isGrey(data), fromNRGBA(rgb(), src.Pix, src.Stride, 2))
+		return greyIf(grey, fromNRGBA(rgb(), src.Pix, src.Stride, 2))
 
 	case *image.RGBA64:
 		out := rgb()
@@ -120,26 +120,12 @@ func (f *format) pixels(decoded image.Image, data []byte) Image {
 	return out
 }
 
-// ycc returns how a format stores colour.
-func (f *format) ycc() *ycc {
-	if f == formatWebP {
-		return &studio
-	}
-	return &jfif
-}
-
 // onWhite lays a colour of opacity a over white.
 func onWhite(v, a uint8) uint8 {
 	return uint8((uint32(v)*uint32(a) + 255*(255-uint32(a)) + 127) / 255)
 }
 
 func addClamp(a, b uint8) uint8 { return uint8(min(uint32(a)+uint32(b), 255)) }
-
-// isGrey reports whether a PNG's colour type is grey (0, or 4 with alpha):
-// IHDR is its first chunk.
-func (f *format) isGrey(data []byte) bool {
-	return f == formatPNG && len(data) > 25 && (data[25] == 0 || data[25] == 4)
-}
 
 // greyIf keeps one channel of an image whose three are equal.
 func greyIf(grey bool, m Image) Image {

@@ -1,0 +1,367 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// bitmap is the header of a BMP.
+type bitmap struct {
+	w, h    int
+	topDown bool
+	bits    int
+	packed  uint32 // its compression
+	masks   [4]uint32
+	palette [][3]byte
+	pixels  int64 // where they are
+}
+
+// Compressions of a BMP.
+const (
+	bmpPlain  = 0
+	bmpRLE8   = 1
+	bmpRLE4   = 2
+	bmpFields = 3 // where the bits of each colour are is told by masks
+	bmpAlpha  = 6 // likewise, with a mask of alpha
+)
+
+var bmpPackings = map[uint32]string{4: "JPEG in it", 5: "PNG in it", 11: "CMYK", 12: "CMYK", 13: "CMYK"}
+
+func openBMP(r io.ReaderAt, size int64) (*bitmap, error) {
+	const most = 14 + 124 + 16
+	head := make([]byte, min(most, size))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if len(head) < 26 {
+		return nil, errCut
+	}
+	u16, u32 := binary.LittleEndian.Uint16, binary.LittleEndian.Uint32
+	m, length := &bitmap{pixels: int64(u32(head[10:]))}, int64(u32(head[14:]))
+	body := head[14:]
+	switch length {
+	case 12, 16, 40, 52, 56, 64, 108, 124:
+	default:
+		return nil, unsupportedError(fmt.Sprintf("a header of %d bytes", length))
+	}
+	if int64(len(body)) < length {
+		return nil, errCut
+	}
+	planes, colours, entry := uint16(0), uint32(0), 4
+	if length == 12 { // of OS/2
+		m.w, m.h, planes, m.bits = int(u16(body[4:])), int(int16(u16(body[6:]))), u16(body[8:]), int(u16(body[10:]))
+		entry = 3
+	} else {
+		m.w, m.h, planes, m.bits = int(int32(u32(body[4:]))), int(int32(u32(body[8:]))), u16(body[12:]), int(u16(body[14:]))
+	}
+	if length >= 40 {
+		m.packed, colours = u32(body[16:]), u32(body[32:])
+	}
+	if m.h < 0 {
+		m.topDown, m.h = true, -m.h
+	}
+	if m.w < 0 || m.h < 0 {
+		return nil, fmt.Errorf("%d × %d pixels", m.w, m.h)
+	}
+	if planes != 1 {
+		return nil, unsupportedError(fmt.Sprintf("%d planes", planes))
+	}
+	if err := m.kind(length); err != nil {
+		return nil, err
+	}
+	if m.packed == bmpFields || m.packed == bmpAlpha {
+		n := 3
+		if length >= 56 || m.packed == bmpAlpha {
+			n = 4
+		}
+		if len(body) < 40+4*n {
+			return nil, errCut
+		}
+		for i := range n {
+			m.masks[i] = u32(body[40+4*i:])
+		}
+		if length == 40 {
+			length += 4 * int64(n)
+		}
+	}
+	if err := m.checkMasks(); err != nil {
+		return nil, err
+	}
+	if m.bits > 8 {
+		if m.pixels < 14+length {
+			m.pixels = 14 + length
+		}
+		return m, nil
+	}
+	n := int64(1) << m.bits
+	if colours > 0 {
+		n = min(n, int64(colours))
+	}
+	if room := m.pixels - 14 - length; room < n*int64(entry) {
+		if m.pixels <= 14+length {
+			m.pixels = 14 + length + n*int64(entry)
+		} else {
+			n = room / int64(entry) // a palette that the pixels cut short
+		}
+	}
+	table := make([]byte, n*int64(entry))
+	if _, err := r.ReadAt(table, 14+length); err != nil {
+		return nil, errCut
+	}
+	m.palette = make([][3]byte, 1<<m.bits) // what is missing is black
+	for i := range n {
+		e := table[i*int64(entry):]
+		m.palette[i] = [3]byte{e[2], e[1], e[0]}
+	}
+	return m, nil
+}
+
+// kind refuses what is not read.
+func (m *bitmap) kind(length int64) error {
+	os2 := length == 16 || length == 64
+	fits := false
+	switch m.packed {
+	case bmpPlain:
+		switch m.bits {
+		case 1, 2, 4, 8, 24:
+			fits = true
+		case 16:
+			m.masks, fits = [4]uint32{0x7c00, 0x3e0, 0x1f}, true
+		case 32: // the fourth byte is unused
+			m.masks, fits = [4]uint32{0xff0000, 0xff00, 0xff}, true
+		}
+	case bmpRLE8:
+		fits = m.bits == 8
+	case bmpRLE4:
+		fits = m.bits == 4
+	case bmpFields, bmpAlpha:
+		if os2 && m.bits == 1 {
+			return unsupportedError("fax in it")
+		}
+		fits = m.bits == 16 || m.bits == 32
+	case 4:
+		if os2 {
+			return unsupportedError("run lengths of 24 bits")
+		}
+	}
+	if name := bmpPackings[m.packed]; name != "" {
+		return unsupportedError(name)
+	}
+	if !fits {
+		return unsupportedError(fmt.Sprintf("%d bits a pixel with compression %d", m.bits, m.packed))
+	}
+	return nil
+}
+
+// checkMasks refuses masks whose bits are not side by side, or that overlap. None
+// at all mean the usual ones.
+func (m *bitmap) checkMasks() error {
+	if m.bits != 16 && m.bits != 32 {
+		return nil
+	}
+	if m.masks == [4]uint32{} && m.bits == 32 {
+		m.masks = [4]uint32{0xff0000, 0xff00, 0xff, 0xff000000}
+	}
+	all := uint32(0)
+	for i, mask := range m.masks {
+		run := mask >> bits.TrailingZeros32(mask)
+		if mask&all != 0 || run&(run+1) != 0 || mask == 0 && i < 3 || m.bits == 16 && mask > 0xffff {
+			return unsupportedError(fmt.Sprintf("masks %08x", m.masks))
+		}
+		all |= mask
+	}
+	return nil
+}
+
+// stride is the length of a row, which is a multiple of four bytes.
+func (m *bitmap) stride() int64 { return (int64(m.w)*int64(m.bits) + 31) / 32 * 4 }
+
+func sizeBMP(r io.ReaderAt, bytes int64) (claim, error) {
+	m, err := openBMP(r, bytes)
+	if err != nil {
+		return claim{}, err
+	}
+	return claim{w: m.w, h: m.h, check: func() error { return m.check(bytes) }}, nil
+}
+
+func (m *bitmap) check(size int64) error {
+	if m.packed == bmpRLE8 || m.packed == bmpRLE4 {
+		return plausible(m.w, m.h, plain, 128, size)
+	}
+	// The last row may lack what fills it up to four bytes.
+	if last := (int64(m.w)*int64(m.bits) + 7) / 8; m.pixels+m.stride()*int64(m.h-1)+last > size {
+		return errCut
+	}
+	return nil
+}
+
+func decodeBMP(data []byte) (Image, error) {
+	m, err := openBMP(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return Image{}, err
+	}
+	if err := m.check(int64(len(data))); err != nil {
+		return Image{}, err
+	}
+	if m.pixels > int64(len(data)) {
+		return Image{}, errCut
+	}
+	data = data[m.pixels:]
+	if m.packed == bmpRLE8 || m.packed == bmpRLE4 {
+		if data, err = m.unpack(data); err != nil {
+			return Image{}, err
+		}
+		m.bits = 8
+		return m.indexed(data, m.w), nil
+	}
+	if m.bits <= 8 {
+		return m.indexed(data, int(m.stride())), nil
+	}
+	return m.colours(data), nil
+}
+
+// line returns where row y of the picture is among those of the file.
+func (m *bitmap) line(y int) int {
+	if m.topDown {
+		return y
+	}
+	return m.h - 1 - y
+}
+
+// indexed looks up the colours of a palette.
+func (m *bitmap) indexed(data []byte, stride int) Image {
+	grey := true
+	for _, p := range m.palette {
+		grey = grey && p[0] == p[1] && p[1] == p[2]
+	}
+	out := Image{W: m.w, H: m.h, C: 3}
+	if grey {
+		out.C = 1
+	}
+	out.Pix = make([]uint8, out.W*out.H*out.C)
+	i := 0
+	for y := range m.h {
+		row := data[m.line(y)*stride:]
+		for x := range m.w {
+			bit := x * m.bits
+			v := row[bit>>3] >> (8 - bit&7 - m.bits) & (1<<m.bits - 1)
+			i += copy(out.Pix[i:i+out.C], m.palette[v][:])
+		}
+	}
+	return out
+}
+
+// colours reads pixels of 16, 24 and 32 bits. Alpha that is 0 everywhere was not
+// meant.
+func (m *bitmap) colours(data []byte) Image {
+	out := Image{W: m.w, H: m.h, C: 3, Pix: make([]uint8, m.w*m.h*3)}
+	stride := int(m.stride())
+	if m.bits == 24 {
+		for y := range m.h {
+			row, dst := data[m.line(y)*stride:], out.Pix[y*m.w*3:(y+1)*m.w*3]
+			for x := 0; x < len(dst); x += 3 {
+				dst[x], dst[x+1], dst[x+2] = row[x+2], row[x+1], row[x]
+			}
+		}
+		return out
+	}
+	var shift, most [4]uint32
+	for c, mask := range m.masks {
+		shift[c] = uint32(bits.TrailingZeros32(mask)) & 31
+		most[c] = mask >> shift[c]
+	}
+	at := func(row []byte, x int) uint32 {
+		if m.bits == 16 {
+			return uint32(binary.LittleEndian.Uint16(row[2*x:]))
+		}
+		return binary.LittleEndian.Uint32(row[4*x:])
+	}
+	alpha := false
+	for y := 0; y < m.h && !alpha && m.masks[3] != 0; y++ {
+		row := data[m.line(y)*stride:]
+		for x := range m.w {
+			alpha = alpha || at(row, x)&m.masks[3] != 0
+		}
+	}
+	for y := range m.h {
+		row, dst := data[m.line(y)*stride:], out.Pix[y*m.w*3:(y+1)*m.w*3]
+		for x := range m.w {
+			v, d := at(row, x), dst[3*x:3*x+3]
+			for c := range 3 {
+				d[c] = scaled(v>>shift[c]&most[c], most[c])
+			}
+			if alpha {
+				a := scaled(v>>shift[3]&most[3], most[3])
+				for c := range 3 {
+					d[c] = onWhite(d[c], a)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// scaled takes a value of 0 to most to 0 to 255.
+func scaled(v, most uint32) uint8 { return uint8(uint64(v) * 255 / uint64(most)) }
+
+// unpack returns the indices of a picture in run lengths, a byte each, in the
+// order of the file. Pixels that are passed over have the first colour.
+func (m *bitmap) unpack(data []byte) ([]byte, error) {
+	out := make([]byte, m.w*m.h)
+	x, y := 0, 0
+	put := func(v byte) {
+		if x < m.w && y < m.h {
+			out[y*m.w+x] = v
+		}
+		x++
+	}
+	nibble := func(b byte, k int) byte {
+		if m.packed == bmpRLE8 {
+			return b
+		}
+		return b >> (4 * (1 - k&1)) & 15
+	}
+	for y < m.h {
+		if len(data) < 2 {
+			return nil, errCut
+		}
+		n, b := int(data[0]), data[1]
+		data = data[2:]
+		switch {
+		case n > 0:
+			for k := range n {
+				put(nibble(b, k))
+			}
+		case b == 0: // end of row
+			x, y = 0, y+1
+		case b == 1: // end of picture
+			return out, nil
+		case b == 2: // go on elsewhere
+			if len(data) < 2 {
+				return nil, errCut
+			}
+			x, y = x+int(data[0]), y+int(data[1])
+			data = data[2:]
+		default: // so many pixels as they are
+			bytes := int(b)
+			if m.packed == bmpRLE4 {
+				bytes = (bytes + 1) / 2
+			}
+			if len(data) < bytes {
+				return nil, errCut
+			}
+			for k := range int(b) {
+				if m.packed == bmpRLE8 {
+					put(data[k])
+				} else {
+					put(nibble(data[k/2], k))
+				}
+			}
+			data = data[min(len(data), bytes+bytes&1):]
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,220 @@
+package imagefile
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"image/jpeg"
+	"io"
+)
+
+// frame is what the header of a JPEG's frame tells.
+type frame struct {
+	progressive bool
+	w, h        int
+	mcuW, mcuH  int // pixels that are coded together
+	parts       []part
+}
+
+// part is a component of a JPEG: which, and how many blocks of 8 × 8 it has in
+// what is coded together.
+type part struct {
+	id   byte
+	h, v int
+}
+
+// blocks returns the number of blocks of a component.
+func (f *frame) blocks(p part) int64 {
+	return int64((f.w-1)/f.mcuW+1) * int64((f.h-1)/f.mcuH+1) * int64(p.h*p.v)
+}
+
+// jpegKinds names the frames that are not read, by the low half of their marker.
+var jpegKinds = [16]string{
+	3: "lossless", 5: "hierarchical", 6: "hierarchical, progressive", 7: "hierarchical, lossless",
+	9: "arithmetic coding", 10: "arithmetic coding, progressive", 11: "arithmetic coding, lossless",
+	13: "arithmetic coding, hierarchical", 14: "arithmetic coding, hierarchical, progressive",
+	15: "arithmetic coding, hierarchical, lossless",
+}
+
+// readFrame reads on to the frame header and refuses kinds that are not read.
+func readFrame(r *bufio.Reader) (*frame, error) {
+	if _, err := r.Discard(2); err != nil {
+		return nil, err
+	}
+	for {
+		// What stands between segments is skipped, as decoders do.
+		b, err := r.ReadByte()
+		for ; err == nil && b != 0xff; b, err = r.ReadByte() {
+		}
+		for ; err == nil && b == 0xff; b, err = r.ReadByte() {
+		}
+		if err != nil {
+			return nil, err
+		}
+		if b <= 1 || b >= 0xd0 && b <= 0xd8 { // markers without a segment
+			continue
+		}
+		var length [2]byte
+		if _, err := io.ReadFull(r, length[:]); err != nil {
+			return nil, err
+		}
+		n := int(length[0])<<8 + int(length[1]) - 2
+		switch {
+		case b == 0xd9, b == 0xda:
+			return nil, fmt.Errorf("no frame before the pixels")
+		case n < 0:
+			return nil, fmt.Errorf("a segment shorter than its length")
+		case b == 0xf7:
+			return nil, unsupportedError("JPEG-LS")
+		case b == 0xde:
+			return nil, unsupportedError("hierarchical")
+		case b < 0xc0 || b > 0xcf || b == 0xc4 || b == 0xc8 || b == 0xcc:
+			if _, err := r.Discard(n); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r, body); err != nil {
+			return nil, err
+		}
+		return newFrame(b, body)
+	}
+}
+
+func newFrame(marker byte, body []byte) (*frame, error) {
+	if kind := jpegKinds[marker&15]; kind != "" {
+		return nil, unsupportedError(kind)
+	}
+	if len(body) < 6 || len(body) < 6+3*int(body[5]) {
+		return nil, fmt.Errorf("a frame header that is too short")
+	}
+	if body[0] != 8 {
+		return nil, unsupportedError(fmt.Sprintf("%d-bit samples", body[0]))
+	}
+	f := &frame{progressive: marker == 0xc2, h: int(body[1])<<8 | int(body[2]), w: int(body[3])<<8 | int(body[4])}
+	if f.h == 0 {
+		return nil, unsupportedError("its height stands behind the pixels")
+	}
+	most := part{h: 1, v: 1}
+	for i := range int(body[5]) {
+		c := body[6+3*i:]
+		p := part{c[0], int(c[1] >> 4), int(c[1] & 15)}
+		if p.h < 1 || p.v < 1 || p.h > 4 || p.v > 4 {
+			return nil, fmt.Errorf("sampling of %d × %d", p.h, p.v)
+		}
+		f.parts = append(f.parts, p)
+		most.h, most.v = max(most.h, p.h), max(most.v, p.v)
+	}
+	switch len(f.parts) {
+	case 1: // nothing is coded together with it
+		f.parts[0].h, f.parts[0].v, most = 1, 1, part{h: 1, v: 1}
+	case 3, 4:
+	default:
+		return nil, unsupportedError(fmt.Sprintf("%d components", len(f.parts)))
+	}
+	f.mcuW, f.mcuH = 8*most.h, 8*most.v
+	return f, nil
+}
+
+func sizeJPEG(r io.ReaderAt, bytes int64) (claim, error) {
+	f, err := readFrame(bufio.NewReader(io.NewSectionReader(r, 0, bytes)))
+	if err != nil {
+		return claim{}, err
+	}
+	c, err := jpeg.DecodeConfig(io.NewSectionReader(r, 0, bytes))
+	if err != nil {
+		return claim{}, err
+	}
+	return claim{w: c.Width, h: c.Height, check: func() error { return f.plausible(bytes) }}, nil
+}
+
+// plausible refuses a file that has not a bit for each block (two, if it is
+// sequential), which is the least.
+func (f *frame) plausible(bytes int64) error {
+	least := int64(0)
+	for _, p := range f.parts {
+		n := f.blocks(p)
+		if !f.progressive {
+			n *= 2
+		}
+		least += n
+	}
+	if least/8 > bytes {
+		return errCut
+	}
+	return nil
+}
+
+func decodeJPEG(data []byte) (Image, error) {
+	f, err := readFrame(bufio.NewReader(bytes.NewReader(data)))
+	if err != nil {
+		return Image{}, err
+	}
+	if err := f.plausible(int64(len(data))); err != nil {
+		return Image{}, err
+	}
+	if f.progressive {
+		if err := f.scans(data); err != nil {
+			return Image{}, err
+		}
+	}
+	decoded, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return Image{}, err
+	}
+	return pixels(decoded, &jfif, false), nil
+}
+
+// scans refuses a progressive JPEG that goes over its blocks more often than its
+// length explains. A scan may be all but empty and still cost a visit to every
+// block; one that refines what is there costs more.
+func (f *frame) scans(data []byte) error {
+	budget := 40<<20 + 100*int64(len(data))
+	for i := 2; i+4 <= len(data); {
+		if data[i] != 0xff {
+			next := bytes.IndexByte(data[i:], 0xff)
+			if next < 0 {
+				break
+			}
+			i += next
+			continue
+		}
+		marker := data[i+1]
+		if marker == 0xff {
+			i++
+			continue
+		}
+		if marker <= 1 || marker >= 0xd0 && marker <= 0xd8 {
+			i += 2
+			continue
+		}
+		length := 2 + int(data[i+2])<<8 + int(data[i+3])
+		if marker == 0xd9 || i+length > len(data) {
+			break
+		}
+		if marker == 0xda {
+			body := data[i+4 : i+length]
+			if len(body) < 1 || len(body) < 4+2*int(body[0]) {
+				break
+			}
+			n := int(body[0])
+			cost := int64(1)
+			if first, refines := body[1+2*n], body[3+2*n]>>4 != 0; first > 0 && refines {
+				cost = 16
+			}
+			for k := range n {
+				for _, p := range f.parts {
+					if p.id == body[1+2*k] {
+						budget -= cost * f.blocks(p)
+					}
+				}
+			}
+			if budget < 0 {
+				return fmt.Errorf("more scans than its %d bytes explain", len(data))
+			}
+		}
+		i += length
+	}
+	return nil
+}

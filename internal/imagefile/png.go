@@ -1,0 +1,103 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"image"
+	"image/png"
+	"io"
+
+	"vicreg/internal/tiff"
+)
+
+func sizePNG(r io.ReaderAt, bytes int64) (claim, error) {
+	c, err := png.DecodeConfig(io.NewSectionReader(r, 0, bytes))
+	if err != nil {
+		return claim{}, err
+	}
+	var ihdr [26]byte // up to the bit depth and the type of colour
+	if _, err := r.ReadAt(ihdr[:], 0); err != nil {
+		return claim{}, err
+	}
+	samples := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[ihdr[25]]
+	return claim{w: c.Width, h: c.Height, check: func() error {
+		row := (int64(c.Width)*samples*int64(ihdr[24]) + 7) / 8
+		if row*int64(c.Height)/1032 > bytes { // the most that Deflate packs
+			return errCut
+		}
+		return nil
+	}}, nil
+}
+
+func decodePNG(data []byte) (Image, error) {
+	decoded, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return Image{}, err
+	}
+	depth := 0
+	switch m := decoded.(type) {
+	case *image.Gray16:
+		depth = spread(m.Pix, 1, 1, significant(data))
+	case *image.NRGBA64:
+		depth = spread(m.Pix, 4, 3, significant(data))
+		spread(m.Pix[6:], 4, 1, 0)
+	case *image.RGBA64: // opaque
+		depth = spread(m.Pix, 4, 3, significant(data))
+	}
+	out := pixels(decoded, &jfif, data[25] == 0 || data[25] == 4)
+	out.Depth = depth
+	return out, nil
+}
+
+// spread scales 16-bit samples, of which the first used ones of every few count,
+// up to 16 bits if they use fewer. The bits in use are those that the file tells,
+// if they hold the largest sample, else as tiff.Depth finds them. Spread returns
+// them, or 0 where they were 16.
+func spread(pix []uint8, every, used, told int) int {
+	most := uint16(0)
+	for i := 0; i+2*used <= len(pix); i += 2 * every {
+		for k := i; k < i+2*used; k += 2 {
+			most = max(most, binary.BigEndian.Uint16(pix[k:]))
+		}
+	}
+	depth := tiff.Depth(most)
+	if told >= 8 && told < 16 && most > 0 && int(most) < 1<<told {
+		depth = told
+	}
+	if depth == 16 {
+		return 0
+	}
+	for i := 0; i+2*used <= len(pix); i += 2 * every {
+		for k := i; k < i+2*used; k += 2 {
+			binary.BigEndian.PutUint16(pix[k:], binary.BigEndian.Uint16(pix[k:])<<(16-depth))
+		}
+	}
+	return depth
+}
+
+// significant returns how many bits of a PNG's samples its sBIT chunk calls
+// significant, 0 if it has none.
+func significant(data []byte) int {
+	found := 0
+	chunksPNG(data, func(kind string, body []byte) bool {
+		if kind == "sBIT" && len(body) > 0 {
+			found = int(body[0])
+		}
+		return kind != "IDAT" && found == 0
+	})
+	return found
+}
+
+// chunksPNG calls visit for each chunk of a PNG, until it returns false.
+func chunksPNG(data []byte, visit func(kind string, body []byte) bool) {
+	for i := 8; i+12 <= len(data); {
+		length := int64(binary.BigEndian.Uint32(data[i:]))
+		if int64(i)+12+length > int64(len(data)) {
+			return
+		}
+		if !visit(string(data[i+4:i+8]), data[i+8:i+8+int(length)]) {
+			return
+		}
+		i += 12 + int(length)
+	}
+}

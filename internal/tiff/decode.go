@@ -1,0 +1,372 @@
+package tiff
+
+import (
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+
+	"vicreg/internal/fax"
+)
+
+// Picture is W × H pixels of C channels (1: grey, 3: red, green, blue), side by
+// side.
+type Picture struct {
+	W, H, C int
+	Pix     []uint8
+	Depth   int // of 16-bit samples: how many of the bits are in use, if not all
+}
+
+// JPEG decodes a JPEG file into pixels of one or three channels.
+type JPEG func(data []byte) (w, h, c int, pix []byte, err error)
+
+// Decode reads the pixels. Transparent ones are laid over white.
+func (f *File) Decode(jpeg JPEG) (*Picture, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	p := &painter{File: f, jpeg: jpeg, shift: max(f.bits-8, 0)}
+	p.alphaShift = p.shift
+	if err := p.all(); err != nil {
+		return nil, err
+	}
+	if f.bits != 16 {
+		return p.finish(0), nil
+	}
+	depth, alphaDepth := f.depth(p.most), Depth(p.mostAlpha)
+	if depth == 16 && alphaDepth == 16 {
+		return p.finish(0), nil
+	}
+	// The samples are few in number: they are read again, and scaled.
+	p.shift, p.alphaShift = depth-8, alphaDepth-8
+	if err := p.all(); err != nil {
+		return nil, err
+	}
+	if depth == 16 {
+		depth = 0
+	}
+	return p.finish(depth), nil
+}
+
+// Depth returns how many bits 16-bit samples of a file use, when the largest is
+// most: 8, 12 or 16. Samples of fewer bits are often stored in 16 as they are:
+// then no file has larger ones, and in a file that has all 16 even a very dark
+// picture does.
+func Depth(most uint16) int {
+	switch {
+	case most == 0:
+		return 16
+	case most < 1<<8:
+		return 8
+	case most < 1<<12:
+		return 12
+	}
+	return 16
+}
+
+// depth is Depth, unless the file itself tells the largest sample there may be.
+func (f *File) depth(most uint16) int {
+	told := f.d.one(tagMaxSample, 0)
+	if n := bits.Len64(uint64(max(told, 0))); n >= 8 && n <= 16 && told == 1<<n-1 && int64(most) <= told {
+		return n
+	}
+	return Depth(most)
+}
+
+// painter unpacks a file's samples into pixels.
+type painter struct {
+	*File
+	jpeg              JPEG
+	shift, alphaShift int // from samples to 8 bits
+	most, mostAlpha   uint16
+	c                 int // samples kept of each pixel while it is painted
+	pix               []byte
+	row               []byte
+}
+
+// kept returns how many samples of a pixel are looked at.
+func (f *File) kept() int {
+	if f.alpha != noAlpha {
+		return f.colours + 1
+	}
+	return f.colours
+}
+
+func (p *painter) all() error {
+	p.c = p.kept()
+	if p.pix == nil {
+		p.pix = make([]byte, p.W*p.H*p.c)
+	}
+	across, down, planes := p.across(), p.down(), 1
+	if p.planes {
+		planes = p.c
+	}
+	for plane := range planes {
+		for i := range across * down {
+			if err := p.chunkAt(plane*across*down+i, i%across*p.tw, i/across*p.th, plane); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chunkAt unpacks strip or tile i, whose corner is at (x, y).
+func (p *painter) chunkAt(i, x, y, plane int) error {
+	samples := p.chunkSamples()
+	size := (p.tw*samples*p.bits + 7) / 8
+	from, length := p.chunk(i)
+	rows := min(p.th, p.H-y)
+	if p.compression == packNone {
+		length = min(length, int64(size)*int64(rows))
+	}
+	packed := make([]byte, length)
+	if n, err := p.r.ReadAt(packed, from); n < len(packed) && err != nil {
+		return FormatError(errCut.Error())
+	}
+	if p.reversed {
+		for i, b := range packed {
+			packed[i] = bits.Reverse8(b)
+		}
+	}
+	r, err := p.unpack(packed, rows)
+	if err != nil {
+		return err
+	}
+	if cap(p.row) < size {
+		p.row = make([]byte, size)
+	}
+	row := p.row[:size]
+	for k := range rows {
+		if _, err := io.ReadFull(r, row); err != nil {
+			return unpackError(err)
+		}
+		if p.predictor == 2 {
+			p.undo(row, samples)
+		}
+		at := ((y+k)*p.W + x) * p.c
+		p.put(p.pix[at:at+min(p.tw, p.W-x)*p.c], row, samples, plane)
+	}
+	return nil
+}
+
+// unpack returns a reader of a strip's samples.
+func (p *painter) unpack(packed []byte, rows int) (io.Reader, error) {
+	o := fax.Options{Width: p.tw}
+	switch p.compression {
+	case packLZW:
+		return newLZW(packed), nil
+	case packDeflate, packDeflate2:
+		r, err := zlib.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			return nil, unpackError(err)
+		}
+		return r, nil
+	case packPackBits:
+		return &packBits{data: packed}, nil
+	case packJPEG:
+		return p.unpackJPEG(packed, rows)
+	case packHuffman:
+		return fax.NewReader(packed, o), nil
+	case packWords:
+		o.Coding = fax.Words
+		return fax.NewReader(packed, o), nil
+	case packGroup3:
+		o.Coding, o.Two = fax.Group3, p.d.one(tagT4Options, 0)&1 != 0
+		return fax.NewReader(packed, o), nil
+	case packGroup4:
+		o.Coding = fax.Group4
+		return fax.NewReader(packed, o), nil
+	}
+	return bytes.NewReader(packed), nil
+}
+
+func unpackError(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return FormatError(errCut.Error())
+	case errors.Is(err, fax.ErrUncompressed):
+		return UnsupportedError(err.Error())
+	}
+	var format FormatError
+	if errors.As(err, &format) {
+		return err
+	}
+	return FormatError(err.Error())
+}
+
+// undo adds up the differences of a row.
+func (p *painter) undo(row []byte, samples int) {
+	if p.bits == 8 {
+		for i := samples; i < len(row); i++ {
+			row[i] += row[i-samples]
+		}
+		return
+	}
+	for i := 2 * samples; i+1 < len(row); i += 2 {
+		p.d.order.PutUint16(row[i:], p.d.order.Uint16(row[i:])+p.d.order.Uint16(row[i-2*samples:]))
+	}
+}
+
+// put reduces the samples of a row to 8 bits and writes those that are kept to
+// dst: those of one plane, or all.
+func (p *painter) put(dst, row []byte, samples, plane int) {
+	if p.bits == 8 && samples == p.c {
+		copy(dst, row)
+		return
+	}
+	pixels, kept := len(dst)/p.c, min(samples, p.c)
+	if samples == 1 && p.c > 1 { // a plane of its own
+		dst = dst[plane:]
+	}
+	most := 1<<p.bits - 1
+	for s := range kept {
+		shift, largest := p.shift, &p.most
+		if s+plane >= p.colours {
+			shift, largest = p.alphaShift, &p.mostAlpha
+		}
+		for x := range pixels {
+			v, i := 0, x*samples+s
+			switch p.bits {
+			case 8:
+				dst[x*p.c+s] = row[i]
+				continue
+			case 16:
+				v = int(p.d.order.Uint16(row[2*i:]))
+			default:
+				for b := i * p.bits; b < (i+1)*p.bits; b++ {
+					v = v<<1 | int(row[b>>3]>>(7-b&7)&1)
+				}
+			}
+			*largest = max(*largest, uint16(v))
+			switch {
+			case p.bits > 8:
+				v >>= shift
+			case p.palette == nil || s+plane >= p.colours:
+				v = v * 255 / most
+			}
+			dst[x*p.c+s] = uint8(v)
+		}
+	}
+}
+
+// finish turns the samples kept into grey or colour.
+func (p *painter) finish(depth int) *Picture {
+	out := &Picture{W: p.W, H: p.H, C: 3, Depth: depth}
+	n := p.W * p.H
+	if p.colours == 1 && (p.palette == nil || p.greys) {
+		out.C = 1
+	}
+	if p.invert {
+		for i := 0; i < len(p.pix); i += p.c {
+			p.pix[i] = 255 - p.pix[i]
+		}
+	}
+	if out.C == p.c && p.palette == nil {
+		out.Pix = p.pix
+		return out
+	}
+	out.Pix = make([]byte, n*out.C)
+	for i := range n {
+		s, d := p.pix[i*p.c:(i+1)*p.c], out.Pix[i*out.C:(i+1)*out.C]
+		switch {
+		case p.palette != nil:
+			copy(d, p.palette[s[0]][:])
+		case p.colours == 4: // inks
+			light := 255 - uint32(s[3])
+			for c := range 3 {
+				d[c] = uint8(((255-uint32(s[c]))*light + 127) / 255)
+			}
+			continue
+		default:
+			copy(d, s)
+		}
+		switch a := uint32(s[p.c-1]); {
+		case p.alpha == plainAlpha && a != 255:
+			for c := range d {
+				d[c] = uint8((uint32(d[c])*a + 255*(255-a) + 127) / 255)
+			}
+		case p.alpha == multiplied:
+			for c := range d {
+				d[c] = uint8(min(uint32(d[c])+255-a, 255))
+			}
+		}
+	}
+	return out
+}
+
+// unpackJPEG decodes a strip or tile, to which the tables of the whole file may
+// belong.
+func (p *painter) unpackJPEG(packed []byte, rows int) (io.Reader, error) {
+	file, w, h, err := joinJPEG(p.d.bytes(tagJPEGTables), packed, p.photometric == 6)
+	if err != nil {
+		return nil, err
+	}
+	samples := p.chunkSamples()
+	if w != p.tw || h < rows || h > max(p.th, 1<<16/w) {
+		return nil, FormatError(fmt.Sprintf("a JPEG of %d × %d in a place of %d × %d", w, h, p.tw, rows))
+	}
+	w, h, c, pix, err := p.jpeg(file)
+	if err != nil {
+		return nil, err
+	}
+	if c != samples || w != p.tw || h < rows {
+		return nil, FormatError(fmt.Sprintf("a JPEG of %d samples in place of %d", c, samples))
+	}
+	return bytes.NewReader(pix), nil
+}
+
+// joinJPEG makes one file of the tables and a strip's data, which says how its
+// colours are to be read, and returns its size.
+func joinJPEG(tables, data []byte, ycc bool) (file []byte, w, h int, err error) {
+	file = []byte{0xff, 0xd8}
+	for _, part := range [][]byte{tables, data} {
+		if len(part) == 0 {
+			continue
+		}
+		if len(part) < 4 || part[0] != 0xff || part[1] != 0xd8 {
+			return nil, 0, 0, FormatError("a strip that is no JPEG")
+		}
+		i := 2
+	segments:
+		for i+4 <= len(part) && part[i] == 0xff {
+			marker := part[i+1]
+			if marker == 0xff {
+				i++
+				continue
+			}
+			if marker == 0xd9 {
+				break
+			}
+			length := 2 + int(part[i+2])<<8 + int(part[i+3])
+			if i+length > len(part) {
+				return nil, 0, 0, FormatError(errCut.Error())
+			}
+			switch {
+			case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc && length >= 10:
+				h, w = int(part[i+5])<<8|int(part[i+6]), int(part[i+7])<<8|int(part[i+8])
+				transform := byte(0)
+				if ycc {
+					transform = 1
+				}
+				file = append(file, 0xff, 0xee, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, transform)
+			case marker >= 0xe0 && marker <= 0xef:
+				i += length
+				continue
+			case marker == 0xda:
+				break segments
+			}
+			file = append(file, part[i:i+length]...)
+			i += length
+		}
+		if &part[0] == &data[0] {
+			file = append(file, part[i:]...)
+		}
+	}
+	if w == 0 || h == 0 {
+		return nil, 0, 0, FormatError("a strip that is no JPEG")
+	}
+	return file, w, h, nil
+}

@@ -4,6 +4,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -17,12 +18,31 @@ type Set struct {
 	Labels []int // n; -1: none, the image is left out
 }
 
+// some returns at most n of the images, spread evenly.
+func (s Set) some(n int) Set {
+	all := len(s.Labels)
+	if n >= all {
+		return s
+	}
+	out := Set{X: make([]float32, 0, n*s.D), D: s.D}
+	for i := range n {
+		at := i * all / n
+		out.X = append(out.X, s.X[at*s.D:(at+1)*s.D]...)
+		out.Labels = append(out.Labels, s.Labels[at])
+	}
+	return out
+}
+
 // Options say how to score. A zero field means the default.
 type Options struct {
 	K           int     // neighbours that vote: 20
 	Temperature float64 // of the votes: 0.07
 	C           float64 // inverse strength of the linear probe's penalty: 1
 	Iterations  int     // of the linear probe, at most: 300
+
+	// Progress is told how far a part of the work is, of 0 parts if that is not
+	// known; may be nil.
+	Progress func(what string, done, total int)
 }
 
 func (o Options) filled() Options {
@@ -38,6 +58,9 @@ func (o Options) filled() Options {
 	if o.Iterations == 0 {
 		o.Iterations = 300
 	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
 	return o
 }
 
@@ -48,20 +71,22 @@ type Scores struct {
 	Classes     int // in the training set
 	Iterations  int // of the linear probe
 	Converged   bool
+	Note        string // on how the linear probe was fitted, if not as usual
 }
 
 // Evaluate scores features by k nearest neighbours and by a linear probe, both
-// fitted on train and scored on test.
-func Evaluate(train, test Set, o Options) (Scores, error) {
-	knn, err := KNN(train, test, o)
+// fitted on train and scored on test. When ctx ends it returns ctx's error within
+// a second.
+func Evaluate(ctx context.Context, train, test Set, o Options) (Scores, error) {
+	knn, err := KNN(ctx, train, test, o)
 	if err != nil {
 		return Scores{}, err
 	}
-	probe, err := Linear(train, test, o)
+	probe, err := Linear(ctx, train, test, o)
 	if err != nil {
 		return Scores{}, err
 	}
-	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged}
+	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged, Note: probe.Note}
 	s.Train, s.Classes = count(train.Labels)
 	s.Test, _ = count(test.Labels)
 	return s, nil

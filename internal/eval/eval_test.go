@@ -44,7 +44,7 @@ func TestLinearMatchesScikitLearn(t *testing.T) {
 		{2, 1, 0.110823429, 574.0 / 600, 384.0 / 400},
 		{2, 0.01, 0.347734199, 574.0 / 600, 383.0 / 400},
 	} {
-		p, err := Linear(made(600, 9, c.k, 1), made(400, 9, c.k, 2), Options{C: c.c})
+		p, err := Linear(t.Context(), made(600, 9, c.k, 1), made(400, 9, c.k, 2), Options{C: c.c})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestLinearMatchesScikitLearn(t *testing.T) {
 
 func TestLogisticGradient(t *testing.T) {
 	s := made(70, 6, 3, 5)
-	f := newLogistic(newScaler(s).apply(s), s.Labels, s.D, 3, 0.5)
+	f := newLogistic(t.Context(), newScaler(s).apply(s), s.Labels, s.D, 3, 0.5)
 	r := rng.New(1)
 	w, g, scrap := make([]float64, f.params()), make([]float64, f.params()), make([]float64, f.params())
 	for i := range w {
@@ -86,7 +86,7 @@ func TestLogisticGradient(t *testing.T) {
 // The same labels under other numbers, with holes between, score alike.
 func TestLabelsMayHaveHoles(t *testing.T) {
 	train, test := made(300, 8, 3, 1), made(150, 8, 3, 2)
-	want, err := Evaluate(train, test, Options{})
+	want, err := Evaluate(t.Context(), train, test, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestLabelsMayHaveHoles(t *testing.T) {
 			s.Labels[i] = 5 + 100*l
 		}
 	}
-	got, err := Evaluate(train, test, Options{})
+	got, err := Evaluate(t.Context(), train, test, Options{})
 	if err != nil || got != want {
 		t.Errorf("scores %+v, error %v; want %+v", got, err, want)
 	}
@@ -106,7 +106,7 @@ func TestLabelsMayHaveHoles(t *testing.T) {
 
 func TestUnlabelledAreLeftOut(t *testing.T) {
 	train, test := made(300, 8, 3, 1), made(150, 8, 3, 2)
-	want, err := Evaluate(train, test, Options{K: 5})
+	want, err := Evaluate(t.Context(), train, test, Options{K: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +119,13 @@ func TestUnlabelledAreLeftOut(t *testing.T) {
 		}
 		return out
 	}
-	got, err := Evaluate(doubled(train), doubled(test), Options{K: 5})
+	got, err := Evaluate(t.Context(), doubled(train), doubled(test), Options{K: 5})
 	if err != nil || got != want {
 		t.Errorf("scores %+v, error %v; want %+v", got, err, want)
 	}
 	// A class that is only in the test set counts as wrong.
 	test.Labels[0], test.Labels[1] = 3, 77
-	less, err := Evaluate(train, test, Options{K: 5})
+	less, err := Evaluate(t.Context(), train, test, Options{K: 5})
 	if err != nil || less.Test != 150 || less.KNN > want.KNN || less.Linear > want.Linear {
 		t.Errorf("scores %+v, error %v", less, err)
 	}
@@ -171,7 +171,7 @@ func TestKNN(t *testing.T) {
 	train, test := made(2500, 7, 5, 3), made(300, 7, 5, 4) // more than a block each
 	options := []Options{{K: 1, Temperature: 0.07}, {K: 20, Temperature: 0.07}, {K: 200, Temperature: 1}, {K: 500, Temperature: 0.001}}
 	for i, want := range knnOracle(train, test, options) {
-		got, err := KNN(train, test, options[i])
+		got, err := KNN(t.Context(), train, test, options[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestKNN(t *testing.T) {
 			t.Errorf("%+v: %.4f, want %.4f", options[i], got, want)
 		}
 	}
-	same, err := KNN(train, train, Options{K: 1})
+	same, err := KNN(t.Context(), train, train, Options{K: 1})
 	if err != nil || same != 1 {
 		t.Errorf("images are not their own nearest neighbours: %v, %v", same, err)
 	}
@@ -190,7 +190,7 @@ func TestKNNTies(t *testing.T) {
 	train := Set{D: 2, X: []float32{1, 0, 2, 0, 3, 0, 0, 0}, Labels: []int{2, 1, 1, 0}}
 	test := Set{D: 2, X: []float32{5, 0}, Labels: []int{2}}
 	for k, want := range map[int]float64{1: 1, 2: 0, 3: 0} { // of 2: one vote each for 2 and 1
-		if got, err := KNN(train, test, Options{K: k}); err != nil || got != want {
+		if got, err := KNN(t.Context(), train, test, Options{K: k}); err != nil || got != want {
 			t.Errorf("k=%d: %v, %v; want %v", k, got, err, want)
 		}
 	}
@@ -198,11 +198,11 @@ func TestKNNTies(t *testing.T) {
 
 func TestAllVoteIfTheyAreFew(t *testing.T) {
 	train, test := made(15, 7, 5, 3), made(100, 7, 5, 4)
-	all, err := KNN(train, test, Options{K: 15})
+	all, err := KNN(t.Context(), train, test, Options{K: 15})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := KNN(train, test, Options{}); err != nil || got != all {
+	if got, err := KNN(t.Context(), train, test, Options{}); err != nil || got != all {
 		t.Errorf("20 neighbours of 15: %v, %v; want %v", got, err, all)
 	}
 }
@@ -213,7 +213,7 @@ func TestScoresDoNotDependOnWorkers(t *testing.T) {
 	var want Scores
 	for workers := 1; workers <= 3; workers++ {
 		parallel.SetWorkers(workers)
-		got, err := Evaluate(train, test, Options{})
+		got, err := Evaluate(t.Context(), train, test, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestEvaluateErrors(t *testing.T) {
 	} {
 		train, test := good()
 		change(&train, &test)
-		_, err := Evaluate(train, test, Options{K: 5})
+		_, err := Evaluate(t.Context(), train, test, Options{K: 5})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v", want, err)
 		}
@@ -257,7 +257,7 @@ func TestConstantFeatures(t *testing.T) {
 			s.X[i] = 0.3
 		}
 	}
-	s, err := Evaluate(train, test, Options{})
+	s, err := Evaluate(t.Context(), train, test, Options{})
 	if err != nil || s.Linear != 0.5 || !s.Converged {
 		t.Errorf("scores %+v, error %v", s, err)
 	}
@@ -291,7 +291,7 @@ func mixed(n, d, k int, seed uint64) Set {
 func BenchmarkKNN(b *testing.B) {
 	train, test := mixed(60000, 512, 10, 1), mixed(1000, 512, 10, 2)
 	for b.Loop() {
-		if _, err := KNN(train, test, Options{}); err != nil {
+		if _, err := KNN(b.Context(), train, test, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -302,7 +302,7 @@ func BenchmarkLinear(b *testing.B) {
 		b.Run(fmt.Sprintf("%dx%d", c.n, c.d), func(b *testing.B) {
 			train, test := mixed(c.n, c.d, 10, 1), mixed(1000, c.d, 10, 2)
 			for b.Loop() {
-				p, err := Linear(train, test, Options{})
+				p, err := Linear(b.Context(), train, test, Options{})
 				if err != nil || !p.Converged {
 					b.Fatal(p, err)
 				}

@@ -23,9 +23,9 @@ func (f *logistic) hessian(w []float64) func(g []float64) {
 	f.set(w)
 	e := d + 1
 	gram := make([]float64, e*e)
-	part, weighted := make([]float32, d*d), make([]float32, chunk*d)
+	part, weighted := make([]float32, d*d), make([]float32, min(f.chunk, n)*d)
 	f.chunks(func(lo, hi int) {
-		f.score(lo, hi, w, func(i int, z []float32) {
+		f.score(lo, hi, w[len(f.w):], func(i int, z []float32) {
 			softmax(z)
 			left := 1.0 // minus Σ p²
 			for _, p := range z {

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -13,7 +14,7 @@ import (
 // instance discrimination", 2018, section 3.4). Where there are fewer training
 // images than that, all vote. Of equal cosines the earlier training image counts
 // as nearer, of equal votes the earlier class wins.
-func KNN(train, test Set, o Options) (float64, error) {
+func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 	o = o.filled()
 	if o.K < 1 || !(o.Temperature > 0) {
 		panic(fmt.Sprintf("eval: k %d and temperature %v", o.K, o.Temperature))
@@ -29,19 +30,25 @@ func KNN(train, test Set, o Options) (float64, error) {
 
 	// Cosines come in blocks of test × training images; what stays of them is
 	// the best k of each test image.
-	const high, wide = 256, 2048
+	const wide = 2048
+	high := max(16, min(256, (1<<33)/(wide*d))) // a block takes a fraction of a second
 	cos := make([]float32, high*wide)
 	best := make([]neighbours, min(high, m))
 	for i := range best {
 		best[i] = neighbours{make([]float32, k), make([]int, k), 0}
 	}
 	hits := 0
+	votes := make([]float64, t.classes)
 	for i := 0; i < m; i += high {
 		h := min(high, m-i)
 		for r := range h {
 			best[r].n = 0
 		}
+		o.Progress("nearest neighbours", i, m)
 		for j := 0; j < n; j += wide {
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
 			w := min(wide, n-j)
 			kernel.Gemm(kernel.Mat{Data: cos, Rows: h, Cols: w},
 				kernel.Mat{Data: far[i*d:], Rows: h, Cols: d},
@@ -52,7 +59,6 @@ func KNN(train, test Set, o Options) (float64, error) {
 				}
 			})
 		}
-		votes := make([]float64, t.classes)
 		for r := range h {
 			if best[r].vote(votes, t.train.Labels, o.Temperature) == t.test.Labels[i+r] {
 				hits++
@@ -118,17 +124,21 @@ func (b *neighbours) offer(cos []float32, first int) {
 }
 
 // vote returns the class that the neighbours vote for. Votes are taken
-// relative to the nearest one's, so that no temperature overflows.
+// relative to the nearest one's, so that no temperature overflows. votes has a
+// zero for each class, and has them again afterwards.
 func (b *neighbours) vote(votes []float64, labels []int, temperature float64) int {
-	clear(votes)
 	for i, c := range b.cos {
 		votes[labels[b.index[i]]] += math.Exp(float64(c-b.cos[0]) / temperature)
 	}
-	winner := 0
-	for class, v := range votes {
-		if v > votes[winner] {
+	winner := labels[b.index[0]]
+	for _, i := range b.index {
+		class := labels[i]
+		if v := votes[class]; v > votes[winner] || v == votes[winner] && class < winner {
 			winner = class
 		}
+	}
+	for _, i := range b.index {
+		votes[labels[i]] = 0
 	}
 	return winner
 }

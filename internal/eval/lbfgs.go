@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"math"
 
 	"gonum.org/v1/gonum/floats"
@@ -13,6 +14,8 @@ type minimizer struct {
 	f          func(g, w []float64) float64                // writes the gradient to g
 	hessian    func(w []float64) (solve func(g []float64)) // about the inverse at w
 	iterations int
+	ctx        context.Context // ends the search early, where it stands
+	progress   func(what string, done, total int)
 
 	solve func(g []float64) // g becomes about the inverse Hessian times g
 }
@@ -36,7 +39,8 @@ func (m *minimizer) minimize(w []float64) (loss float64, iterations int, converg
 	var past []change
 	loss = m.f(g, w)
 	idle := 0
-	for iterations < m.iterations {
+	for iterations < m.iterations && m.ctx.Err() == nil {
+		m.progress("linear probe: iteration", iterations, m.iterations)
 		if renew[iterations] {
 			m.solve = m.hessian(w)
 		}
@@ -118,6 +122,9 @@ func (m *minimizer) search(next, g, w, p []float64, loss, slope float64) (float6
 	low, high := 0.0, math.Inf(1)
 	step := 1.0
 	for range 30 {
+		if m.ctx.Err() != nil {
+			break
+		}
 		floats.AddScaledTo(next, w, step, p)
 		l := m.f(g, next)
 		switch {

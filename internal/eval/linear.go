@@ -1,21 +1,31 @@
 package eval
 
 import (
+	"context"
 	"fmt"
-	"math"
-	"sync/atomic"
-
-	"vicreg/internal/kernel"
 )
 
 // Probe is the result of a linear probe.
 type Probe struct {
 	Accuracy   float64 // share of the test images that are right
-	Train      float64 // the same for the training images
+	Train      float64 // the same for the training images; of a discriminant analysis, for 2,000 of them
 	Iterations int
 	Converged  bool
-	Loss       float64 // what was minimised, divided by C·n
+	Loss       float64 // what was minimised, divided by C·n; 0 of a discriminant analysis
+	Note       string  // a sentence on what was done in another way than usual; empty: nothing
 }
+
+// Sizes from which a probe is fitted in another way, so that no matrix outgrows
+// memory or patience. Tests make them small.
+var (
+	// mostFeatures is the side of the largest matrix of features × features:
+	// 4,096 take 134 MB and a few seconds.
+	mostFeatures = 4096
+
+	// mostWeights is how many weights, features × classes, are fitted step by
+	// step: two dozen arrays of that length in float64 are kept.
+	mostWeights = 1 << 22
+)
 
 // Linear fits multinomial logistic regression to the training features,
 // standardised, and scores it on the test features. It minimises, as
@@ -25,7 +35,13 @@ type Probe struct {
 //
 // without a penalty on the intercepts, until it converges or after
 // o.Iterations.
-func Linear(train, test Set, o Options) (Probe, error) {
+//
+// Of more than 4,096 features the work is done in a space of as many dimensions
+// as there are training images, which holds the minimum, or, where these are too
+// many as well, in a random projection to 4,096. Of more than 4 million weights
+// a discriminant analysis is fitted instead, in one step. Probe.Note tells of the
+// last two.
+func Linear(ctx context.Context, train, test Set, o Options) (Probe, error) {
 	o = o.filled()
 	if !(o.C > 0) || o.Iterations < 1 {
 		panic(fmt.Sprintf("eval: linear probe with C %v and %d iterations", o.C, o.Iterations))
@@ -35,206 +51,56 @@ func Linear(train, test Set, o Options) (Probe, error) {
 		return Probe{}, err
 	}
 	s := newScaler(t.train)
-	f := newLogistic(s.apply(t.train), t.train.Labels, t.train.D, t.classes, o.C)
-	w := make([]float64, f.params())
-	m := minimizer{f: f.evaluate, hessian: f.hessian, iterations: o.Iterations}
 	p := Probe{}
-	p.Loss, p.Iterations, p.Converged = m.minimize(w)
-	p.Train = f.accuracy(w)
-	f.x, f.labels = s.apply(t.test), t.test.Labels
-	p.Accuracy = f.accuracy(w)
+	x := t.train
+	x.X = s.apply(t.train)
+	small, back := x, func(w []float32) []float32 { return w }
+	switch n, d := len(x.Labels), x.D; {
+	case d <= mostFeatures:
+	case n <= mostFeatures:
+		o.Progress("linear probe: products of the training images", 0, n)
+		if small, back, err = span(ctx, x); err != nil {
+			return p, err
+		}
+	default:
+		r := NewProjection(d, mostFeatures)
+		small.X, small.D, back = r.Apply(nil, x.X), mostFeatures, r.back
+		p.Note = fmt.Sprintf("linear probe: %d features of %d images are projected to %d at random", d, n, mostFeatures)
+	}
+	if err := ctx.Err(); err != nil {
+		return p, err
+	}
+	f := newLogistic(ctx, small.X, small.Labels, small.D, t.classes, o.C)
+	w, bias := f.w, []float64(nil)
+	if f.params() > mostWeights {
+		if p.Note != "" {
+			p.Note += "; "
+		}
+		p.Note += fmt.Sprintf("linear probe: %d classes of %d features are too many weights for logistic regression; a discriminant analysis is fitted", t.classes, small.D)
+		w, bias = f.discriminant(o)
+		p.Converged = true
+		x = x.some(2000)
+	} else {
+		all := make([]float64, f.params())
+		m := minimizer{f: f.evaluate, hessian: f.hessian, iterations: o.Iterations, ctx: ctx, progress: o.Progress}
+		p.Loss, p.Iterations, p.Converged = m.minimize(all)
+		f.set(all)
+		bias = all[len(f.w):]
+	}
+	if err := ctx.Err(); err != nil {
+		return p, err
+	}
+	w = back(w)
+	o.Progress("linear probe: scoring", 0, 0)
+	for _, part := range []struct {
+		set Set
+		to  *float64
+	}{{x, &p.Train}, {Set{X: s.apply(t.test), D: t.test.D, Labels: t.test.Labels}, &p.Accuracy}} {
+		g := newLogistic(ctx, part.set.X, part.set.Labels, part.set.D, t.classes, o.C)
+		g.w = w
+		if *part.to, err = g.accuracy(bias); err != nil {
+			return p, err
+		}
+	}
 	return p, nil
-}
-
-// scaler brings each feature to mean 0 and variance 1 over the training set,
-// as scikit-learn's StandardScaler. A constant feature becomes 0.
-type scaler struct{ mean, inv []float64 }
-
-func newScaler(s Set) scaler {
-	n, d := len(s.Labels), s.D
-	mean, variance := make([]float64, d), make([]float64, d)
-	for i := range n {
-		for j, v := range s.X[i*d : (i+1)*d] {
-			mean[j] += float64(v)
-		}
-	}
-	for j := range mean {
-		mean[j] /= float64(n)
-	}
-	for i := range n {
-		for j, v := range s.X[i*d : (i+1)*d] {
-			c := float64(v) - mean[j]
-			variance[j] += c * c
-		}
-	}
-	for j, v := range variance {
-		v /= float64(n)
-		variance[j] = 0
-		if v > 1e-14*mean[j]*mean[j] { // more than the rounding of a constant
-			variance[j] = 1 / math.Sqrt(v)
-		}
-	}
-	return scaler{mean, variance}
-}
-
-func (s scaler) apply(set Set) []float32 {
-	d := set.D
-	out := make([]float32, len(set.X))
-	rows(len(set.Labels), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			from, to := set.X[i*d:(i+1)*d], out[i*d:(i+1)*d]
-			for j, v := range from {
-				to[j] = float32((float64(v) - s.mean[j]) * s.inv[j])
-			}
-		}
-	})
-	return out
-}
-
-// logistic is the mean log loss of n images with a penalty ½·penalty·‖W‖².
-// Parameters are W, k × d, and after it the k intercepts. Products are in
-// float32, sums over images in float64.
-type logistic struct {
-	x       []float32 // n × d
-	labels  []int
-	d, k    int
-	penalty float64
-
-	w      []float32 // W in float32
-	logits []float32 // chunk × k; then probabilities, then the loss's gradient
-	grad   []float32 // k × d, of a chunk
-	loss   []float64 // of each image of a chunk
-}
-
-// chunk is the number of images whose gradients are added in float32.
-const chunk = 2048
-
-func newLogistic(x []float32, labels []int, d, k int, c float64) *logistic {
-	f := &logistic{x: x, labels: labels, d: d, k: k, penalty: 1 / (c * float64(len(labels)))}
-	if k == 2 {
-		// One vector w stands for two, ±w/2, whose squares add up to half of
-		// w's: this makes it the usual logistic regression of two classes.
-		f.penalty *= 2
-	}
-	f.w, f.grad = make([]float32, k*d), make([]float32, k*d)
-	f.logits, f.loss = make([]float32, chunk*k), make([]float64, chunk)
-	return f
-}
-
-func (f *logistic) params() int { return (f.d + 1) * f.k }
-
-// chunks calls body with the bounds of each chunk of images.
-func (f *logistic) chunks(body func(lo, hi int)) {
-	n := len(f.labels)
-	for lo := 0; lo < n; lo += chunk {
-		body(lo, min(lo+chunk, n))
-	}
-}
-
-// images returns the features of the images from lo to hi.
-func (f *logistic) images(lo, hi int) kernel.Mat {
-	return kernel.Mat{Data: f.x[lo*f.d : hi*f.d], Rows: hi - lo, Cols: f.d}
-}
-
-// score has each called with the logits at w of every image of a chunk, in
-// parallel; i counts from lo.
-func (f *logistic) score(lo, hi int, w []float64, each func(i int, z []float32)) {
-	k := f.k
-	bias := w[k*f.d:]
-	kernel.Gemm(kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(lo, hi),
-		kernel.Mat{Data: f.w, Rows: k, Cols: f.d, Trans: true}, false)
-	rows(hi-lo, func(from, to int) {
-		for i := from; i < to; i++ {
-			z := f.logits[i*k : (i+1)*k]
-			for j, b := range bias {
-				z[j] += float32(b)
-			}
-			each(i, z)
-		}
-	})
-}
-
-// set rounds the weights of w to float32 for the products to come.
-func (f *logistic) set(w []float64) {
-	for i := range f.w {
-		f.w[i] = float32(w[i])
-	}
-}
-
-// evaluate returns the loss at w and writes its gradient to g.
-func (f *logistic) evaluate(g, w []float64) float64 {
-	k := f.k
-	f.set(w)
-	clear(g)
-	gw, gb := g[:len(f.w)], g[len(f.w):]
-	var sum float64
-	f.chunks(func(lo, hi int) {
-		f.score(lo, hi, w, func(i int, z []float32) {
-			label := f.labels[lo+i]
-			at := z[label]
-			f.loss[i] = softmax(z) - float64(at)
-			z[label]--
-		})
-		for i := range hi - lo {
-			sum += f.loss[i]
-			for j, v := range f.logits[i*k : (i+1)*k] {
-				gb[j] += float64(v)
-			}
-		}
-		kernel.Gemm(kernel.Mat{Data: f.grad, Rows: k, Cols: f.d},
-			kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(lo, hi), false)
-		for i, v := range f.grad {
-			gw[i] += float64(v)
-		}
-	})
-	inv := 1 / float64(len(f.labels))
-	loss := sum * inv
-	for i := range g {
-		g[i] *= inv
-	}
-	for i := range gw {
-		loss += 0.5 * f.penalty * w[i] * w[i]
-		gw[i] += f.penalty * w[i]
-	}
-	return loss
-}
-
-// softmax turns logits into probabilities and returns the logarithm of the sum
-// of their exponentials.
-func softmax(z []float32) float64 {
-	top := z[0]
-	for _, v := range z {
-		top = max(top, v)
-	}
-	var sum float64
-	for j, v := range z {
-		e := math.Exp(float64(v - top))
-		sum += e
-		z[j] = float32(e)
-	}
-	inv := float32(1 / sum)
-	for j := range z {
-		z[j] *= inv
-	}
-	return math.Log(sum) + float64(top)
-}
-
-// accuracy returns the share of images whose greatest logit is the label's.
-func (f *logistic) accuracy(w []float64) float64 {
-	f.set(w)
-	var hits atomic.Int64
-	f.chunks(func(lo, hi int) {
-		f.score(lo, hi, w, func(i int, z []float32) {
-			best := 0
-			for j, v := range z {
-				if v > z[best] {
-					best = j
-				}
-			}
-			if best == f.labels[lo+i] {
-				hits.Add(1)
-			}
-		})
-	})
-	return float64(hits.Load()) / float64(len(f.labels))
 }

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -41,7 +42,7 @@ const tie = 1e-6
 // Retrieval returns the recall of A's items that look for B's, and the other
 // way round. Of equal cosines the partner's counts as the farthest, so that
 // collapsed embeddings find nothing.
-func Retrieval(p Pairs) (ab, ba Recall, err error) {
+func Retrieval(ctx context.Context, p Pairs) (ab, ba Recall, err error) {
 	n := 0
 	if p.D > 0 {
 		n = len(p.A) / p.D
@@ -63,7 +64,8 @@ func Retrieval(p Pairs) (ab, ba Recall, err error) {
 	if len(a.first) < 2 || len(b.first) < 2 {
 		return ab, ba, fmt.Errorf("retrieval needs at least 2 different items on each side, but there are %d and %d", len(a.first), len(b.first))
 	}
-	return recall(a, b, p.D), recall(b, a, p.D), nil
+	ab, ba = recall(ctx, a, b, p.D), recall(ctx, b, a, p.D)
+	return ab, ba, ctx.Err()
 }
 
 // items are the different items of a side.
@@ -99,8 +101,9 @@ func newItems(x []float32, d int, number []int) items {
 	return s
 }
 
-// recall lets every item of q look for its partners among those of g.
-func recall(q, g items, d int) Recall {
+// recall lets every item of q look for its partners among those of g. Once ctx
+// has ended it says nothing of use.
+func recall(ctx context.Context, q, g items, d int) Recall {
 	n, m := len(q.first), len(g.first)
 	partners := make([][]int, n) // items of g, in order, each once
 	for i, item := range q.of {
@@ -123,7 +126,7 @@ func recall(q, g items, d int) Recall {
 	const high, wide = 256, 2048
 	cos := make([]float32, high*wide)
 	rank := make([]int, n)
-	for i := 0; i < n; i += high {
+	for i := 0; i < n && ctx.Err() == nil; i += high {
 		h := min(high, n-i)
 		for j := 0; j < m; j += wide {
 			w := min(wide, m-j)

@@ -163,7 +163,7 @@ func TestRetrievalMatchesNaive(t *testing.T) {
 		if c.itemsB > 0 {
 			p.ItemB = share(p.B, c.d, c.n, c.itemsB, 2)
 		}
-		ab, ba, err := Retrieval(p)
+		ab, ba, err := Retrieval(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestRetrievalWide(t *testing.T) {
 	defer parallel.SetWorkers(0)
 	for workers := 1; workers <= 3; workers++ {
 		parallel.SetWorkers(workers)
-		ab, _, err := Retrieval(p)
+		ab, _, err := Retrieval(t.Context(), p)
 		if err != nil || !same(ab, want) {
 			t.Errorf("%d workers: %+v, want %+v (%v)", workers, ab, want, err)
 		}
@@ -193,7 +193,7 @@ func TestRetrievalWide(t *testing.T) {
 func TestRetrievalKnown(t *testing.T) {
 	// Partners that are exact are found, and cannot be told from collapse by luck.
 	exact := noisy(40, 8, 0, 1)
-	ab, ba, err := Retrieval(exact)
+	ab, ba, err := Retrieval(t.Context(), exact)
 	if err != nil || ab.At != [3]float64{1, 1, 1} || ba.At != ab.At || ab.Median != 1 || math.Abs(ab.Chance[1]-5./40) > 1e-12 {
 		t.Errorf("%+v %+v %v", ab, ba, err)
 	}
@@ -202,7 +202,7 @@ func TestRetrievalKnown(t *testing.T) {
 		for i := range flat.A {
 			flat.A[i], flat.B[i] = v, v
 		}
-		if ab, _, err := Retrieval(flat); err != nil || ab.At != [3]float64{} || ab.Median != 40 {
+		if ab, _, err := Retrieval(t.Context(), flat); err != nil || ab.At != [3]float64{} || ab.Median != 40 {
 			t.Errorf("collapsed to %v: %+v %v", v, ab, err)
 		}
 	}
@@ -210,7 +210,7 @@ func TestRetrievalKnown(t *testing.T) {
 	p := Pairs{D: 2, ItemA: []int{5, 5, 5, 5, 9},
 		A: []float32{1, 0, 1, 0, 1, 0, 1, 0, 0, 1},
 		B: []float32{0, 1, 0.1, 1, 1, 0.1, 0.2, 1, 0.9, 1}}
-	ab, ba, err = Retrieval(p)
+	ab, ba, err = Retrieval(t.Context(), p)
 	if err != nil || ab.Queries != 2 || ab.Gallery != 5 || ba.Queries != 5 || ba.Gallery != 2 {
 		t.Fatalf("%+v %+v %v", ab, ba, err)
 	}
@@ -222,10 +222,10 @@ func TestRetrievalKnown(t *testing.T) {
 
 	bad := noisy(4, 2, 0, 1)
 	bad.B[5] = float32(math.NaN())
-	if _, _, err := Retrieval(bad); err == nil || !strings.Contains(err.Error(), "row 2 on the second side is not finite") {
+	if _, _, err := Retrieval(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "row 2 on the second side is not finite") {
 		t.Error(err)
 	}
-	if _, _, err := Retrieval(Pairs{A: []float32{1}, B: []float32{1}, D: 1}); err == nil || !strings.Contains(err.Error(), "at least 2") {
+	if _, _, err := Retrieval(t.Context(), Pairs{A: []float32{1}, B: []float32{1}, D: 1}); err == nil || !strings.Contains(err.Error(), "at least 2") {
 		t.Error(err)
 	}
 }

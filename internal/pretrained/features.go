@@ -150,7 +150,7 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 			return s, err
 		}
 		phase("scoring the " + part.what + " encoder")
-		if *part.to, err = eval.Evaluate(fit, held, o); err != nil {
+		if *part.to, err = eval.Evaluate(ctx, fit, held, o); err != nil {
 			return s, err
 		}
 		if err := ctx.Err(); err != nil {
@@ -161,50 +161,70 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 }
 
 // Raw evaluates the values that an encoder reads, without one: pixels, samples,
-// whatever evaluation makes of an item.
+// whatever evaluation makes of an item. Where they are too many to keep, they are
+// projected to fewer at random, and the scores' note says so.
 func Raw(ctx context.Context, train, test Input, o eval.Options) (eval.Scores, error) {
-	fit, err := train.values(ctx)
+	most := max(train.Items, test.Items)
+	fit, note, err := train.values(ctx, most, o.Progress)
 	if err != nil {
 		return eval.Scores{}, err
 	}
-	held, err := test.values(ctx)
+	held, _, err := test.values(ctx, most, o.Progress)
 	if err != nil {
 		return eval.Scores{}, err
 	}
-	return eval.Evaluate(fit, held, o)
+	s, err := eval.Evaluate(ctx, fit, held, o)
+	if note != "" && s.Note != "" {
+		note += "; "
+	}
+	s.Note = note + s.Note
+	return s, err
 }
 
-// mostRaw is how many values Raw takes of a part: 2 GiB of them.
-const mostRaw = 1 << 29
+// mostRaw is how many values Raw keeps of a part as they are: 512 MiB of them.
+// Tests make it small.
+var mostRaw = 1 << 27
 
-// values returns what is read, items × values of one.
-func (in Input) values(ctx context.Context) (eval.Set, error) {
+// values returns what is read, items × values of one. If those of most items are
+// too many to keep, they are projected, and a note says so.
+func (in Input) values(ctx context.Context, most int, progress func(what string, done, total int)) (set eval.Set, note string, err error) {
 	loader := in.Load()
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()
-	set := eval.Set{Labels: in.Labels}
+	set.Labels = in.Labels
+	var projection *eval.Projection
 	for {
 		b, err := loader.Next()
 		if ctx.Err() != nil {
-			return set, ctx.Err()
+			return set, "", ctx.Err()
 		}
 		if errors.Is(err, io.EOF) {
-			return set, nil
+			return set, note, nil
 		}
 		if err != nil {
-			return set, err
+			return set, "", err
 		}
 		x := b.Views[0]
 		if set.X == nil {
 			set.D = len(x.Data) / x.Shape[0]
-			if in.Items*set.D > mostRaw {
-				return set, fmt.Errorf("the input values of %d items, %d each, are more than raw features are taken of (%d in all); take fewer with limit", in.Items, set.D, mostRaw)
+			if width := max(64, min(4096, 2*mostRaw/most)); most > mostRaw/set.D && width < set.D {
+				note = fmt.Sprintf("input values: %d of each of %d items are projected to %d at random", set.D, most, width)
+				projection = eval.NewProjection(set.D, width)
+				set.D = width
 			}
 			set.X = make([]float32, 0, in.Items*set.D)
 		}
 		if i, ok := notFinite(x.Data); ok {
-			return set, fmt.Errorf("the values of %s are not finite (number %d is %v)", show.Name(in.Name((len(set.X)+i)/set.D)), i%set.D+1, x.Data[i])
+			width := len(x.Data) / x.Shape[0]
+			return set, "", fmt.Errorf("the values of %s are not finite (number %d is %v)", show.Name(in.Name(len(set.X)/set.D+i/width)), i%width+1, x.Data[i])
 		}
-		set.X = append(set.X, x.Data...)
+		if projection != nil {
+			set.X = projection.Apply(set.X, x.Data)
+		} else {
+			set.X = append(set.X, x.Data...)
+		}
+		if progress != nil {
+			progress("reading the input values", len(set.X)/set.D, in.Items)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package pretrained
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"vicreg/internal/batch"
@@ -66,8 +67,8 @@ func TestRaw(t *testing.T) {
 	if err != nil || s.Linear < 0.8 || s.Train != 60 || s.Test != 5 {
 		t.Errorf("scores %+v, %v", s, err)
 	}
-	x, err := test.values(t.Context())
-	if err != nil || x.D != 144 || len(x.X) != 5*144 {
+	x, note, err := test.values(t.Context(), 60, nil)
+	if note != "" || err != nil || x.D != 144 || len(x.X) != 5*144 {
 		t.Fatalf("%d values of width %d, %v", len(x.X), x.D, err)
 	}
 	pixels := source(40).Data().Items[3].Image.Pix
@@ -75,5 +76,18 @@ func TestRaw(t *testing.T) {
 		if want := (float32(pixels[i])/255 - 0.5) / 0.5; v-want > 1e-5 || want-v > 1e-5 {
 			t.Fatalf("pixel %d is %v, want %v", i, v, want)
 		}
+	}
+
+	// What is too much to keep is projected, and still tells the stripes apart.
+	defer func(most int) { mostRaw = most }(mostRaw)
+	mostRaw = 60*144 - 1
+	s, err = Raw(t.Context(), train, test, eval.Options{})
+	if err != nil || s.Note != "" || s.Linear < 0.8 { // no narrower than it was
+		t.Errorf("scores %+v, %v", s, err)
+	}
+	mostRaw = 60 * 70 / 2
+	s, err = Raw(t.Context(), train, test, eval.Options{})
+	if err != nil || !strings.Contains(s.Note, "144 of each of 60 items are projected to 70 at random") || s.Linear < 0.8 {
+		t.Errorf("projected: scores %+v, %v", s, err)
 	}
 }

@@ -48,7 +48,7 @@ func Retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []
 			p.B, p.ItemB = x, of
 		}
 	}
-	ab, ba, err := eval.Retrieval(p)
+	ab, ba, err := eval.Retrieval(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func (r *run) knn(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return eval.KNN(train, test, r.scoring())
+	return eval.KNN(ctx, train, test, r.scoring())
 }
 
 // takeBad warns of images that have turned bad since the run started.

@@ -1,0 +1,115 @@
+package eval
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"vicreg/internal/kernel"
+)
+
+// pooled is the share of the covariance of all images in that of a discriminant
+// analysis; the rest is the covariance within classes.
+const pooled = 0.1
+
+// discriminant fits a linear discriminant analysis: the classes are normal
+// distributions of one covariance Σ around their means µ, which are as frequent
+// as in training. An image x belongs to the class of the greatest
+//
+//	µᵀ Σ⁻¹ x − ½ µᵀ Σ⁻¹ µ + log frequency
+//
+// The work is that of one product of
+// all images and one of all classes, each with features × features.
+func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
+	d, k, n := f.d, f.k, len(f.labels)
+	means, count := make([]float32, k*d), make([]float64, k)
+	for _, l := range f.labels {
+		count[l]++
+	}
+	bias = make([]float64, k)
+	for c := range bias {
+		bias[c] = math.Log(count[c] / float64(n))
+	}
+	of := make([][]int, k) // the images of each class
+	for i, l := range f.labels {
+		of[l] = append(of[l], i)
+	}
+	rows(k, func(lo, hi int) {
+		sum := make([]float64, d)
+		for c := lo; c < hi; c++ {
+			clear(sum)
+			for _, i := range of[c] {
+				for j, v := range f.x[i*d : (i+1)*d] {
+					sum[j] += float64(v)
+				}
+			}
+			for j, v := range sum {
+				means[c*d+j] = float32(v / count[c])
+			}
+		}
+	})
+
+	// The features have mean 0, so their second moments are the covariance of
+	// all images. What is left of them without the classes' means is that
+	// within classes.
+	within, total := make([]float64, d*d), make([]float64, d*d)
+	part, less := make([]float32, d*d), make([]float32, min(f.chunk, n)*d)
+	for lo := 0; lo < n; lo += f.chunk {
+		if f.ctx.Err() != nil {
+			return f.w, bias
+		}
+		o.Progress("linear probe: covariance", lo, n)
+		hi := min(lo+f.chunk, n)
+		rows(hi-lo, func(from, to int) {
+			for i := from; i < to; i++ {
+				m := means[f.labels[lo+i]*d:]
+				for j, v := range f.x[(lo+i)*d : (lo+i+1)*d] {
+					less[i*d+j] = v - m[j]
+				}
+			}
+		})
+		for _, s := range []struct {
+			x   kernel.Mat
+			sum []float64
+		}{{f.images(lo, hi), total}, {kernel.Mat{Data: less, Rows: hi - lo, Cols: d}, within}} {
+			kernel.Gemm(kernel.Mat{Data: part, Rows: d, Cols: d}, s.x.T(), s.x, false)
+			for i, v := range part {
+				s.sum[i] += float64(v)
+			}
+		}
+	}
+	for i := range within {
+		within[i] = (1-pooled)*within[i]/float64(max(1, n-k)) + pooled*total[i]/float64(n)
+	}
+	trace := 0.0
+	for i := range d {
+		trace += within[i*d+i]
+	}
+	for i := range d {
+		within[i*d+i] += 1e-4*trace/float64(d) + 1e-12
+	}
+	var chol mat.Cholesky
+	var inverse mat.SymDense
+	if !chol.Factorize(mat.NewSymDense(d, within)) || chol.InverseTo(&inverse) != nil {
+		return f.w, bias // all zero: the most frequent class
+	}
+	for i := range d {
+		for j := range d {
+			part[i*d+j] = float32(inverse.At(i, j))
+		}
+	}
+	for lo := 0; lo < k && f.ctx.Err() == nil; lo += 4096 {
+		o.Progress("linear probe: classes", lo, k)
+		hi := min(lo+4096, k)
+		kernel.Gemm(kernel.Mat{Data: f.w[lo*d:], Rows: hi - lo, Cols: d}, kernel.Mat{Data: means[lo*d:], Rows: hi - lo, Cols: d},
+			kernel.Mat{Data: part, Rows: d, Cols: d}, false)
+	}
+	for c := range k {
+		var square float64
+		for j, v := range means[c*d : (c+1)*d] {
+			square += float64(v) * float64(f.w[c*d+j])
+		}
+		bias[c] -= square / 2
+	}
+	return f.w, bias
+}

@@ -1,0 +1,214 @@
+package eval
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+
+	"vicreg/internal/kernel"
+)
+
+// scaler brings each feature to mean 0 and variance 1 over the training set,
+// as scikit-learn's StandardScaler. A constant feature becomes 0.
+type scaler struct{ mean, inv []float64 }
+
+func newScaler(s Set) scaler {
+	n, d := len(s.Labels), s.D
+	mean, variance := make([]float64, d), make([]float64, d)
+	for i := range n {
+		for j, v := range s.X[i*d : (i+1)*d] {
+			mean[j] += float64(v)
+		}
+	}
+	for j := range mean {
+		mean[j] /= float64(n)
+	}
+	for i := range n {
+		for j, v := range s.X[i*d : (i+1)*d] {
+			c := float64(v) - mean[j]
+			variance[j] += c * c
+		}
+	}
+	for j, v := range variance {
+		v /= float64(n)
+		variance[j] = 0
+		if v > 1e-14*mean[j]*mean[j] { // more than the rounding of a constant
+			variance[j] = 1 / math.Sqrt(v)
+		}
+	}
+	return scaler{mean, variance}
+}
+
+func (s scaler) apply(set Set) []float32 {
+	d := set.D
+	out := make([]float32, len(set.X))
+	rows(len(set.Labels), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			from, to := set.X[i*d:(i+1)*d], out[i*d:(i+1)*d]
+			for j, v := range from {
+				to[j] = float32((float64(v) - s.mean[j]) * s.inv[j])
+			}
+		}
+	})
+	return out
+}
+
+// logistic is the mean log loss of n images with a penalty ½·penalty·‖W‖².
+// Parameters are W, k × d, and after it the k intercepts. Products are in
+// float32, sums over images in float64.
+type logistic struct {
+	x       []float32 // n × d
+	labels  []int
+	d, k    int
+	chunk   int // images at once
+	penalty float64
+
+	ctx    context.Context // ends the work early, with whatever has come out by then
+	w      []float32       // W in float32
+	logits []float32       // chunk × k; then probabilities, then the loss's gradient
+	grad   []float32       // k × d, of a chunk
+	loss   []float64       // of each image of a chunk
+}
+
+func newLogistic(ctx context.Context, x []float32, labels []int, d, k int, c float64) *logistic {
+	f := &logistic{ctx: ctx, x: x, labels: labels, d: d, k: k, penalty: 1 / (c * float64(len(labels)))}
+	// The gradients of a chunk are added in float32. Its logits, and the time
+	// that a product takes, are bounded.
+	f.chunk = max(16, min(2048, (1<<24)/k, (1<<32)/(k*d)))
+	if k == 2 {
+		// One vector w stands for two, ±w/2, whose squares add up to half of
+		// w's: this makes it the usual logistic regression of two classes.
+		f.penalty *= 2
+	}
+	f.w = make([]float32, k*d)
+	return f
+}
+
+// room makes the arrays that a pass over the images needs.
+func (f *logistic) room() {
+	if f.logits == nil {
+		rows := min(f.chunk, len(f.labels))
+		f.logits, f.loss = make([]float32, rows*f.k), make([]float64, rows)
+	}
+}
+
+func (f *logistic) params() int { return (f.d + 1) * f.k }
+
+// chunks calls body with the bounds of each chunk of images, until ctx ends.
+func (f *logistic) chunks(body func(lo, hi int)) {
+	f.room()
+	n := len(f.labels)
+	for lo := 0; lo < n && f.ctx.Err() == nil; lo += f.chunk {
+		body(lo, min(lo+f.chunk, n))
+	}
+}
+
+// images returns the features of the images from lo to hi.
+func (f *logistic) images(lo, hi int) kernel.Mat {
+	return kernel.Mat{Data: f.x[lo*f.d : hi*f.d], Rows: hi - lo, Cols: f.d}
+}
+
+// score has each called with the logits, by f.w and bias, of every image of a chunk, in
+// parallel; i counts from lo.
+func (f *logistic) score(lo, hi int, bias []float64, each func(i int, z []float32)) {
+	k := f.k
+	kernel.Gemm(kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(lo, hi),
+		kernel.Mat{Data: f.w, Rows: k, Cols: f.d, Trans: true}, false)
+	rows(hi-lo, func(from, to int) {
+		for i := from; i < to; i++ {
+			z := f.logits[i*k : (i+1)*k]
+			for j, b := range bias {
+				z[j] += float32(b)
+			}
+			each(i, z)
+		}
+	})
+}
+
+// set rounds the weights of w to float32 for the products to come.
+func (f *logistic) set(w []float64) {
+	for i := range f.w {
+		f.w[i] = float32(w[i])
+	}
+}
+
+// evaluate returns the loss at w and writes its gradient to g.
+func (f *logistic) evaluate(g, w []float64) float64 {
+	k := f.k
+	f.set(w)
+	if f.grad == nil {
+		f.grad = make([]float32, len(f.w))
+	}
+	clear(g)
+	gw, gb := g[:len(f.w)], g[len(f.w):]
+	var sum float64
+	f.chunks(func(lo, hi int) {
+		f.score(lo, hi, w[len(f.w):], func(i int, z []float32) {
+			label := f.labels[lo+i]
+			at := z[label]
+			f.loss[i] = softmax(z) - float64(at)
+			z[label]--
+		})
+		for i := range hi - lo {
+			sum += f.loss[i]
+			for j, v := range f.logits[i*k : (i+1)*k] {
+				gb[j] += float64(v)
+			}
+		}
+		kernel.Gemm(kernel.Mat{Data: f.grad, Rows: k, Cols: f.d},
+			kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(lo, hi), false)
+		for i, v := range f.grad {
+			gw[i] += float64(v)
+		}
+	})
+	inv := 1 / float64(len(f.labels))
+	loss := sum * inv
+	for i := range g {
+		g[i] *= inv
+	}
+	for i := range gw {
+		loss += 0.5 * f.penalty * w[i] * w[i]
+		gw[i] += f.penalty * w[i]
+	}
+	return loss
+}
+
+// softmax turns logits into probabilities and returns the logarithm of the sum
+// of their exponentials.
+func softmax(z []float32) float64 {
+	top := z[0]
+	for _, v := range z {
+		top = max(top, v)
+	}
+	var sum float64
+	for j, v := range z {
+		e := math.Exp(float64(v - top))
+		sum += e
+		z[j] = float32(e)
+	}
+	inv := float32(1 / sum)
+	for j := range z {
+		z[j] *= inv
+	}
+	return math.Log(sum) + float64(top)
+}
+
+// accuracy returns the share of images whose greatest logit, by f.w and bias, is
+// the label's.
+func (f *logistic) accuracy(bias []float64) (float64, error) {
+	var hits atomic.Int64
+	f.chunks(func(lo, hi int) {
+		f.score(lo, hi, bias, func(i int, z []float32) {
+			best := 0
+			for j, v := range z {
+				if v > z[best] {
+					best = j
+				}
+			}
+			if best == f.labels[lo+i] {
+				hits.Add(1)
+			}
+		})
+	})
+	return float64(hits.Load()) / float64(len(f.labels)), f.ctx.Err()
+}

@@ -1,0 +1,89 @@
+package eval
+
+import (
+	"fmt"
+	"math"
+
+	"vicreg/internal/rng"
+)
+
+// Projection maps features of very many numbers to fewer at random, so that
+// distances and products are kept about (Kane and Nelson, "Sparser
+// Johnson-Lindenstrauss transforms", 2014): every number is added to spread of
+// the outputs, with a random sign. The same sizes give the same projection.
+type Projection struct {
+	d, width int
+	to       []int32 // d × spread: an output, or, with the minus sign, ^output
+}
+
+// spread is how many outputs a number goes to.
+const spread = 8
+
+// NewProjection returns the projection of d numbers to width.
+func NewProjection(d, width int) *Projection {
+	if d < 1 || width < spread {
+		panic(fmt.Sprintf("eval: a projection of %d numbers to %d", d, width))
+	}
+	p := &Projection{d: d, width: width, to: make([]int32, d*spread)}
+	r := rng.New(0, rng.Eval, uint64(d), uint64(width))
+	for i := range p.to {
+		at := int32(r.IntN(width))
+		if r.Uint64()&1 == 1 {
+			at = ^at
+		}
+		p.to[i] = at
+	}
+	return p
+}
+
+// Width returns how many numbers come out.
+func (p *Projection) Width() int { return p.width }
+
+// Apply appends the projections of x, n × d, to dst, n × width.
+func (p *Projection) Apply(dst, x []float32) []float32 {
+	n := len(x) / p.d
+	at := len(dst)
+	dst = append(dst, make([]float32, n*p.width)...)
+	out := dst[at:]
+	scale := float32(1 / math.Sqrt(spread))
+	rows(n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			row := out[i*p.width : (i+1)*p.width]
+			for j, v := range x[i*p.d : (i+1)*p.d] {
+				v *= scale
+				for _, to := range p.to[j*spread : (j+1)*spread] {
+					if to < 0 {
+						row[^to] -= v
+					} else {
+						row[to] += v
+					}
+				}
+			}
+		}
+	})
+	return dst
+}
+
+// back returns the weights, k × d, that weights of projected features stand for.
+func (p *Projection) back(w []float32) []float32 {
+	k := len(w) / p.width
+	out := make([]float32, k*p.d)
+	scale := float32(1 / math.Sqrt(spread))
+	rows(k, func(lo, hi int) {
+		for c := lo; c < hi; c++ {
+			row := w[c*p.width : (c+1)*p.width]
+			for j := range p.d {
+				var sum float32
+				for _, to := range p.to[j*spread : (j+1)*spread] {
+					if to < 0 {
+						sum -= row[^to]
+					} else {
+						sum += row[to]
+					}
+				}
+				out[c*p.d+j] = scale * sum
+			}
+		}
+	})
+	return out
+}

@@ -106,7 +106,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s (see %s --help)", flagMessage(err), cmd.CommandPath())
 	})
-	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newRecipes(), newBench(), newVersion())
+	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newVersion())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/compare"
 	"vicreg/internal/npy"
 	"vicreg/internal/pack"
 	"vicreg/internal/safetensors"
@@ -20,6 +21,7 @@ import (
 var (
 	packedData = kind{"a packed data set", pack.Is}
 	gradients  = kind{"gradients that vicreg loss wrote", isGradients}
+	picture    = kind{"a picture that vicreg drew", compare.IsPicture}
 	profile    = kind{"a processor profile", isProfile}
 	jobList    = kind{"the list of runs of a comparison", func(path string) bool { return readJobs(path) != nil }}
 )

@@ -92,7 +92,7 @@ func TestFullOutput(t *testing.T) {
 		{"embed", "run", "--data", "data", "--out", "e.npy"},
 		{"loss", golden}, {"loss", golden, "--method", "simclr"},
 		{"pack", "--data", "data", "--out", "d.pack"},
-		{"compare", "run", "--out", "c"},
+		{"compare", "run", "--out", "c"}, {"plot", "run"},
 		append([]string{"compare", "--variant", "a:", "--data", "data", "--out", "c2"}, tiny...),
 		{"bench"}, {"bench", "loss", "--n", "4", "--d", "8"}, {"bench", "peak", "--steps", "1", "--json"},
 		{"pretrain", "--resume", "run"}, {"pretrain", "--resume", "run", "--json"},

@@ -3,8 +3,10 @@
 package compare
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"vicreg/internal/runlog"
@@ -16,6 +18,7 @@ type Run struct {
 	Uses    []string // machinery beside the gradient: negatives, a momentum encoder, …
 	Summary runlog.Summary
 	Epochs  []runlog.Epoch
+	Steps   []runlog.Step
 }
 
 // Read reads a run that has ended from its folder.
@@ -24,43 +27,87 @@ func Read(name, folder string) (Run, error) {
 	if err != nil {
 		return Run{}, fmt.Errorf("%s cannot be compared: its run has not ended, or it is no run folder: %w", folder, err)
 	}
+	r, err := ReadUnfinished(name, folder)
+	r.Summary = *s
+	return r, err
+}
+
+// ReadUnfinished reads a run that may still be going on; it may have no summary.
+func ReadUnfinished(name, folder string) (Run, error) {
 	m, err := runlog.ReadMetrics(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Run{}, fmt.Errorf("%s has no %s: it is no run folder, or its run has not begun to train", folder, runlog.MetricsFile)
+	}
 	if err != nil {
 		return Run{}, err
 	}
-	return Run{Name: name, Summary: *s, Epochs: m.Epochs}, nil
+	r := Run{Name: name, Epochs: m.Epochs, Steps: m.Steps}
+	s, err := runlog.ReadSummary(folder)
+	if err == nil {
+		r.Summary = *s
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return r, err
 }
 
 // Markdown writes a table of runs on the same data, first the encoder before any
-// training. Scores are in percent.
+// training. Scores are in percent. Runs of one name, which differ in their seed,
+// are one row with means; scores have their standard deviation.
 func Markdown(w io.Writer, runs []Run) error {
 	var b strings.Builder
 	b.WriteString("| run | kNN | linear probe | std | correlation | rank | collapsed | seconds | images/s | peak memory | beside the gradient |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
-	if len(runs) > 0 {
-		s := runs[0].Summary.Scores
-		fmt.Fprintf(&b, "| untrained | %s | %s | | | | | | | | |\n", percent(s.RandomInitKNN), percent(s.RandomInitLinear))
+	groups := Groups(runs)
+	if len(groups) > 0 {
+		g := groups[0]
+		fmt.Fprintf(&b, "| untrained | %s | %s | | | | | | | | |\n", g.UntrainedKNN, g.UntrainedLinear)
 	}
-	for _, r := range runs {
-		s := r.Summary
-		collapsed := "no"
-		if s.Collapsed {
-			collapsed = "**yes**"
+	for _, g := range groups {
+		mean := func(of func(runlog.Summary) float64) float64 {
+			var values []float64
+			for _, r := range g.Runs {
+				values = append(values, of(r.Summary))
+			}
+			return newStat(values).Mean
 		}
-		uses := strings.Join(r.Uses, ", ")
+		collapses := 0
+		for _, r := range g.Runs {
+			if r.Summary.Collapsed {
+				collapses++
+			}
+		}
+		collapsed := "no"
+		switch {
+		case collapses == len(g.Runs):
+			collapsed = "**yes**"
+		case collapses > 0:
+			collapsed = fmt.Sprintf("**%d of %d**", collapses, len(g.Runs))
+		}
+		name := g.Name
+		if n := len(g.Runs); n > 1 {
+			name += fmt.Sprintf(" (%d seeds)", n)
+		}
+		uses := strings.Join(g.Runs[0].Uses, ", ")
 		if uses == "" {
 			uses = "nothing"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |\n", r.Name, percent(s.KNN), percent(s.Linear),
-			s.EmbeddingStd, s.Correlation, s.Rank, collapsed, s.TrainSeconds, s.ImagesPerSecond, s.PeakRSSMiB, uses)
+		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |\n", name, g.KNN, g.Linear,
+			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }), mean(func(s runlog.Summary) float64 { return s.Correlation }),
+			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed, mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
+			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }), mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func percent(share *float64) string {
-	if share == nil {
+// String is the mean, with ± and the deviation if there are several.
+func (s Stat) String() string {
+	switch {
+	case s.N == 0:
 		return "–"
+	case s.N == 1:
+		return fmt.Sprintf("%.2f", s.Mean)
 	}
-	return fmt.Sprintf("%.2f", 100**share)
+	return fmt.Sprintf("%.2f ± %.2f", s.Mean, s.Deviation)
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"vicreg/internal/compare"
+)
+
+func newPlot() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plot RUN",
+		Short: "Draw the curves of a run",
+		Long: `Draws what a run went through, finished or not: the loss and each of its terms,
+by step and as means of epochs, and after each epoch the figures that show a
+collapse and the kNN score.`,
+		Example: `  vicreg plot runs/photos                        # writes runs/photos/curves.png
+  vicreg plot runs/photos --out photos.svg`,
+		Args: oneArg("run folder"),
+	}
+	var (
+		out string
+		g   guard
+	)
+	cmd.Flags().StringVar(&out, "out", "", "picture to write, a `file` ending in .png or .svg (default curves.png in the run folder)")
+	g.forcible(cmd.Flags())
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		folder := args[0]
+		if out == "" {
+			out = filepath.Join(folder, "curves.png")
+		}
+		if ext := filepath.Ext(out); ext != ".png" && ext != ".svg" {
+			return usagef("--out %q must name a file that ends in .png or .svg", out)
+		}
+		where, err := g.output("--out", out, picture)
+		if err != nil {
+			return err
+		}
+		r, err := compare.ReadUnfinished(filepath.Base(folder), folder)
+		if err != nil {
+			return err
+		}
+		if err := compare.Curves(where, r); err != nil {
+			return err
+		}
+		last := r.Epochs[len(r.Epochs)-1]
+		_, err = fmt.Fprintf(stdout, "%d epochs of %s in %s\n", last.Epoch, folder, out)
+		return err
+	}
+	return cmd
+}

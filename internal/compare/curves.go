@@ -1,0 +1,93 @@
+package compare
+
+import (
+	"fmt"
+	"image/color"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"vicreg/internal/runlog"
+)
+
+// Curves draws what one run went through, a panel for each figure: the loss and
+// its terms, by step and as means of epochs, and after each epoch what shows a
+// collapse and the kNN score. path ends in .png or .svg.
+func Curves(path string, r Run) error {
+	if len(r.Epochs) == 0 {
+		return fmt.Errorf("%s: run %s has no epoch to draw yet", path, r.Name)
+	}
+	last := r.Epochs[len(r.Epochs)-1]
+	steps := float64(last.Step) / float64(last.Epoch) // in an epoch
+	byStep := func(of func(runlog.Step) float64) (xy plotter.XYs) {
+		for _, s := range r.Steps {
+			xy = append(xy, plotter.XY{X: float64(s.Step) / steps, Y: of(s)})
+		}
+		return xy
+	}
+	byEpoch := func(shift float64, of func(runlog.Epoch) float64) (xy plotter.XYs) {
+		for _, e := range r.Epochs {
+			xy = append(xy, plotter.XY{X: float64(e.Epoch) - shift, Y: of(e)})
+		}
+		return xy
+	}
+	collapsed := func(p *plot.Plot) {
+		for _, e := range r.Epochs {
+			if e.Collapsed {
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: float64(e.Epoch), Y: p.Y.Min}, {X: float64(e.Epoch), Y: p.Y.Max}},
+					LineStyle: draw.LineStyle{Color: palette[1], Width: vg.Points(1.2)}})
+				p.Add(words(p, float64(e.Epoch), p.Y.Max, " collapsed", palette[1], draw.XLeft))
+				return
+			}
+		}
+	}
+
+	// Means of an epoch stand at its middle.
+	panels := []*plot.Plot{panel("loss", byStep(func(s runlog.Step) float64 { return s.Loss }), byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Loss }))}
+	for _, t := range last.Terms {
+		panels = append(panels, panel(t.Name, byStep(func(s runlog.Step) float64 { return s.Terms.Get(t.Name) }),
+			byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Terms.Get(t.Name) })))
+	}
+	std := panel("standard deviation of the embedding", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.EmbeddingStd }))
+	collapsed(std)
+	panels = append(panels, std,
+		panel("correlation, mean absolute", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Correlation })),
+		panel("effective rank", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Rank })))
+	if curve, _ := Groups([]Run{r})[0].knn(); len(curve) > 0 {
+		p := panel("kNN, %", nil, curve)
+		if before := r.Summary.RandomInitKNN; before != nil {
+			y, right := 100**before, p.X.Max
+			p.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: y}, {X: right, Y: y}},
+				LineStyle: draw.LineStyle{Color: quiet, Width: vg.Points(0.8), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}},
+				words(p, right, y, "untrained", quiet, draw.XRight))
+		}
+		panels = append(panels, p)
+	}
+	for _, p := range panels {
+		p.X.Label.Text, p.X.Max = "epoch", float64(last.Epoch)
+	}
+	columns := min(4, (len(panels)+1)/2)
+	rows := (len(panels) + columns - 1) / columns
+	return write(path, vg.Length(8*columns)*vg.Centimeter, vg.Length(7*float64(rows))*vg.Centimeter, rows, columns, panels)
+}
+
+// panel draws a figure over the epochs: a faint line by step, if there are any,
+// and a strong one by epoch.
+func panel(title string, steps, epochs plotter.XYs) *plot.Plot {
+	p := newPlot(title)
+	p.Add(grid(false, true))
+	pale := color.RGBA{0xb8, 0xb2, 0xdc, 0xff}
+	if len(steps) > 1 {
+		p.Add(&plotter.Line{XYs: steps, LineStyle: draw.LineStyle{Color: pale, Width: vg.Points(0.8)}})
+	}
+	p.Add(&plotter.Line{XYs: epochs, LineStyle: stroke(0)})
+	if len(epochs) < 40 {
+		p.Add(&plotter.Scatter{XYs: epochs, GlyphStyle: draw.GlyphStyle{Color: palette[0], Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
+	}
+	p.X.Min = 0
+	p.X.Tick.Marker = plot.TickerFunc(whole)
+	p.Y.Tick.Marker = plot.TickerFunc(few)
+	return p
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"slices"
+	"time"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
@@ -239,6 +240,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	}
 	train.KeepLabelled()
 	train.Limit(d.Limit)
+	test.Limit(d.Limit)
 	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -264,10 +266,18 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 // score evaluates an encoder, the same one untrained, and what they read if that
 // is asked for.
 func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string, fit, held pretrained.Input, o EvalOptions, bad, notes []string) (*Scores, error) {
-	how := eval.Options{K: o.K, Temperature: o.Temperature}
-	s, err := e.Score(ctx, untrained, fit, held, how, o.Progress)
+	phase, tell := "", counted(o.Progress)
+	e.Progress = func(done, total int) { tell(phase, done, total) }
+	how := eval.Options{K: o.K, Temperature: o.Temperature, Progress: tell}
+	s, err := e.Score(ctx, untrained, fit, held, how, func(what string) {
+		phase = what
+		o.Progress(what)
+	})
 	if err != nil {
 		return nil, err
+	}
+	if s.Trained.Note != "" { // the untrained encoder is scored in the same way
+		notes = append(notes, s.Trained.Note)
 	}
 	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
 		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad, Notes: notes}
@@ -278,6 +288,24 @@ func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder,
 			return nil, err
 		}
 		all.Raw = &RawScores{raw.KNN, raw.Linear}
+		if raw.Note != "" {
+			all.Notes = append(all.Notes, "input values: "+raw.Note)
+		}
 	}
 	return all, nil
+}
+
+// counted returns a function that tells progress, now and then, how far a part of
+// the work is.
+func counted(progress func(what string)) func(what string, done, total int) {
+	var last time.Time
+	return func(what string, done, total int) {
+		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
+			last = now
+			if total > 0 {
+				what = fmt.Sprintf("%s: %d of %d", what, done, total)
+			}
+			progress(what)
+		}
+	}
 }

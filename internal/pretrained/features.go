@@ -208,7 +208,7 @@ func (in Input) values(ctx context.Context, most int, progress func(what string,
 		if set.X == nil {
 			set.D = len(x.Data) / x.Shape[0]
 			if width := max(64, min(4096, 2*mostRaw/most)); most > mostRaw/set.D && width < set.D {
-				note = fmt.Sprintf("input values: %d of each of %d items are projected to %d at random", set.D, most, width)
+				note = fmt.Sprintf("%d values of each of %d items are projected to %d at random", set.D, most, width)
 				projection = eval.NewProjection(set.D, width)
 				set.D = width
 			}

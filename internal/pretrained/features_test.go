@@ -87,7 +87,7 @@ func TestRaw(t *testing.T) {
 	}
 	mostRaw = 60 * 70 / 2
 	s, err = Raw(t.Context(), train, test, eval.Options{})
-	if err != nil || !strings.Contains(s.Note, "144 of each of 60 items are projected to 70 at random") || s.Linear < 0.8 {
+	if err != nil || !strings.Contains(s.Note, "144 values of each of 60 items are projected to 70 at random") || s.Linear < 0.8 {
 		t.Errorf("projected: scores %+v, %v", s, err)
 	}
 }

@@ -101,9 +101,21 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 			e.Progress = r.progress(what)
 		}
 		train, test := r.corpus.inputs(e, i, 0, r.at.BadLate)
-		got, err := e.Score(ctx, untrained, train, test, r.scoring(), phase)
+		how, last := r.scoring(), time.Now()
+		how.Progress = func(what string, done, total int) {
+			if now := time.Now(); total > 0 && now.Sub(last) >= progressPause {
+				last = now
+				phase(fmt.Sprintf("%s: %d of %d", what, done, total))
+			}
+		}
+		got, err := e.Score(ctx, untrained, train, test, how, phase)
 		if err != nil {
 			return err
+		}
+		if note := got.Trained.Note; note != "" {
+			if err := r.warn("%s", note); err != nil {
+				return err
+			}
 		}
 		scores := &s.Scores
 		if i == 1 {

@@ -20,6 +20,7 @@ const (
 const (
 	textDim   = 192
 	textDepth = 4
+	textHeads = 3
 )
 
 // TextConfig describes a text encoder.
@@ -55,7 +56,7 @@ func NewText(config TextConfig, rng *rand.Rand) (*Text, error) {
 	}
 	fill(&config.Dim, textDim)
 	fill(&config.Depth, textDepth)
-	fill(&config.Heads, 3)
+	fill(&config.Heads, textHeads)
 	fill(&config.Context, 256)
 	for _, v := range []struct {
 		name  string

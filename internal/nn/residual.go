@@ -31,9 +31,9 @@ func (b *Residual) Buffers() (ps []*Param) {
 	return ps
 }
 
-// keptJoin is the size of a sum up to which it is kept for backward, as it would
-// take longer to make again than is worth its memory.
-const keptJoin = 1 << 22
+// KeptJoin is the size of a block's sum up to which it is kept for backward, as it
+// would take longer to make again than is worth its memory. Tests change it.
+var KeptJoin = 1 << 22
 
 // Forward returns relu(a + b), where a is what the convolutions make of x and b
 // is x itself or what Down makes of it. The sum is stored as it is read: its own
@@ -64,7 +64,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
 	}
 	kernel.AddReLU(out.X, a.Source, id.Source, a.C, true)
-	if x.join != nil && x.Len() > keptJoin {
+	if x.join != nil && x.Len() > KeptJoin {
 		p.done(x.join)
 	}
 	p.Drop(x)

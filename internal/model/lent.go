@@ -1,0 +1,243 @@
+package model
+
+import "math"
+
+// Lent says what the arena of a [Joint] lends in a step of training, in floats, from
+// the shapes alone: the layers' Forward and Backward with nothing but their Get and
+// Put. It is for items that are none shorter than their shape says.
+type Lent struct {
+	Kept     float64 // for backward, by one view
+	Forward  float64 // at most, while that view goes forward,
+	Backward float64 // and while it goes backward, what was kept included
+	Target   float64 // at most, while a momentum encoder takes the view forward
+	Aside    float64 // beside the arena, by one view
+}
+
+// LentBy is what a view of n items takes on its way through an encoder, an expander
+// and, unless it is nil, a predictor. The configuration must be one that [Arrays]
+// lists.
+func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
+	var l Lent
+	var target meter
+	target.target = true
+	y, _ := lentEncoder(&target, c, n)
+	widths, _ := ParseExpander(expander.Widths)
+	lentHead(&target, expander, float64(n), y, float64(dimOf(c)), widths)
+	l.Target = target.most
+
+	var m meter
+	y, back := lentEncoder(&m, c, n)
+	backHead := lentHead(&m, expander, float64(n), y, float64(dimOf(c)), widths)
+	var backPredictor func(d float64) float64
+	if predictor != nil {
+		to, _ := ParseExpander(predictor.Widths)
+		backPredictor = lentHead(&m, *predictor, float64(n), 0, float64(widths[len(widths)-1]), to)
+	}
+	l.Kept, l.Forward, l.Aside = m.now, m.most, m.aside
+	m.most = m.now
+	below := 0.0
+	if backPredictor != nil {
+		below = backPredictor(0)
+	}
+	dy := backHead(0)
+	m.put(below)
+	back()
+	m.put(dy)
+	l.Backward = m.most
+	return l
+}
+
+// meter counts as an arena does.
+type meter struct {
+	now, most float64
+	aside     float64
+	target    bool // of a pass that keeps nothing
+}
+
+func (m *meter) get(n float64) float64 {
+	n = alignment * math.Ceil(n/alignment)
+	m.now += n
+	m.most = max(m.most, m.now)
+	return n
+}
+
+func (m *meter) put(n float64) { m.now -= n }
+
+// drop gives back what forward has read, unless backward will.
+func (m *meter) drop(n float64) {
+	if m.target {
+		m.put(n)
+	}
+}
+
+// alignment is the arena's, in floats.
+const alignment = 16
+
+// lentEncoder takes n items through an encoder and returns what their
+// representations hold, and their way back.
+func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
+	in := c.Input.Shape
+	for _, a := range archs {
+		if a.name == c.Arch {
+			stem := map[string]stem1D{"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D}, "small": {size: 3, stride: 1, pad: 1}}[c.Stem]
+			return lentResNet(m, a, float64(c.Width*a.widen), stem, float64(n), in[0], in[1])
+		}
+	}
+	for _, a := range archs1D {
+		for _, s := range stems1D {
+			if a.name == c.Arch && s.name == c.Stem {
+				return lentResNet(m, arch{blocks: a.blocks}, float64(c.Width), s, float64(n), in[0], 1)
+			}
+		}
+	}
+	for _, v := range vits {
+		if v.name == c.Arch {
+			patch := ViTConfig{Height: in[0], Width: in[1], Patch: c.Patch}.patch()
+			patches := float64(n) * float64(in[0]/patch) * float64(in[1]/patch)
+			d, rows := float64(v.dim), patches+float64(n)
+			x := m.get(rows * d)
+			m.put(m.get(patches * d)) // before positions are added
+			t := transformer{m, v.depth, float64(n), rows, d, float64(v.heads)}
+			x, block := t.forward(x)
+			first := m.get(float64(n) * d)
+			m.drop(x)
+			norm := m.get(float64(n) * (d + 2))
+			m.drop(first)
+			return norm, func() {
+				own := m.get(float64(n) * d)
+				m.put(norm)
+				g := m.get(rows * d)
+				m.put(first)
+				m.put(own)
+				block(g)
+			}
+		}
+	}
+	if c.Arch == "text" {
+		rows := float64(n) * float64(in[0])
+		t := transformer{m, textDepth, float64(n), rows, textDim, textHeads}
+		x, block := t.forward(m.get(rows * textDim))
+		norm := m.get(rows * (textDim + 2))
+		m.drop(x)
+		mean := m.get(float64(n) * textDim)
+		m.drop(norm)
+		return mean, func() {
+			g := m.get(rows * textDim)
+			m.put(mean)
+			m.put(norm)
+			block(g)
+		}
+	}
+	return lentMLP(m, float64(n), mlpWidths(c.Width))
+}
+
+// dimOf returns the width of an encoder's representations.
+func dimOf(c Config) int {
+	_, dim, err := Arrays(c)
+	if err != nil {
+		panic("model: " + err.Error())
+	}
+	return dim
+}
+
+// transformer is a stack of blocks over rows tokens of c channels.
+type transformer struct {
+	m                *meter
+	depth            int
+	n, rows, c, head float64
+}
+
+// forward returns the last tokens and the way back, which takes the gradient of
+// these and puts everything down to the first tokens, whose memory is x.
+func (t transformer) forward(x float64) (last float64, back func(d float64)) {
+	m, first := t.m, x
+	attention, mlp := t.rows*(5*t.c+t.head+2), t.rows*(5*t.c+2)
+	for range t.depth {
+		for _, size := range []float64{attention, mlp} {
+			y := m.get(size)
+			m.drop(x)
+			x = y
+		}
+	}
+	return x, func(d float64) {
+		for range t.depth {
+			du := m.get(t.rows * 4 * t.c)
+			m.put(du)
+			m.put(ceil(mlp))
+			do := m.get(t.rows * t.c)
+			dqkv := m.get(t.rows * 3 * t.c)
+			m.put(dqkv)
+			m.put(do)
+			m.put(ceil(attention))
+		}
+		m.put(d)
+		m.put(first)
+	}
+}
+
+func ceil(n float64) float64 { return alignment * math.Ceil(n/alignment) }
+
+// lentMLP is a perceptron.
+func lentMLP(m *meter, n float64, widths []int) (y float64, back func()) {
+	var kept []float64
+	for i, w := range widths {
+		kept = append(kept, m.get(n*float64(w)))
+		if i > 0 {
+			m.drop(kept[i-1])
+		}
+	}
+	whole := m.get(n * float64(widths[len(widths)-1]))
+	m.drop(kept[len(kept)-1])
+	return whole, func() {
+		d := m.get(whole)
+		m.put(whole)
+		for i := len(kept) - 1; i > 0; i-- {
+			below := m.get(kept[i-1])
+			m.put(kept[i])
+			m.put(d)
+			d = below
+		}
+		m.put(kept[0])
+		m.put(d)
+	}
+}
+
+// lentHead takes n rows of width in, which hold y, through a head. The way back takes what the
+// gradient of the embeddings holds, which stays its owner's, and returns what that
+// of the rows does.
+func lentHead(m *meter, h Head, n, y, in float64, widths []int) func(d float64) float64 {
+	var kept []float64
+	for i, w := range widths {
+		kept = append(kept, m.get(n*float64(w)))
+		if i == 0 {
+			m.drop(y)
+		} else {
+			m.drop(kept[i-1])
+		}
+	}
+	whole := 0.0
+	if h.Last != Plain && h.Last != "" {
+		whole = m.get(n * float64(widths[len(widths)-1]))
+		m.drop(kept[len(kept)-1])
+	}
+	return func(d float64) float64 {
+		owned := whole > 0
+		if owned {
+			d = m.get(whole)
+			m.put(whole)
+		}
+		for i := len(kept) - 1; i >= 0; i-- {
+			below := n * in
+			if i > 0 {
+				below = n * float64(widths[i-1])
+			}
+			dx := m.get(below)
+			m.put(kept[i])
+			if owned {
+				m.put(d)
+			}
+			d, owned = dx, true
+		}
+		return d
+	}
+}

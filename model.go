@@ -211,6 +211,7 @@ type EvalOptions struct {
 	Raw              bool    // score the input values themselves, too
 	K                int     // neighbours; 0: 20
 	Temperature      float64 // 0: 0.07
+	Limit            int     // images of each part at most, spread evenly; 0: all
 	Threads, Workers int
 	Progress         func(what string)
 }
@@ -240,7 +241,8 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	}
 	train.KeepLabelled()
 	train.Limit(d.Limit)
-	test.Limit(d.Limit)
+	train.Limit(o.Limit)
+	test.Limit(o.Limit)
 	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
 		o.Progress = func(string) {}

@@ -179,7 +179,21 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, err
 	}
 	e := m.embedder(0, o.Workers)
-	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, nil), e.Pairs(r.test, r.side, nil), o, r.bad, m.notes(r.notes))
+	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit)), o, r.bad, m.notes(r.notes))
+}
+
+// some returns the indices of at most so many rows of a source, spread evenly;
+// of 0, of all.
+func some(s *pairs.Source, most int) []int {
+	n := len(s.Data().Rows)
+	if most <= 0 || most >= n {
+		return nil
+	}
+	items := make([]int, most)
+	for i := range items {
+		items[i] = i * n / most
+	}
+	return items
 }
 
 // Retrieve tells how well the rows held out of a run on pairs find their

@@ -60,8 +60,10 @@ scored on its test part, or on a share held out where it has none.`,
 		case retrieval:
 			return evalRetrieval(args[0], in.pairs, o, asJSON)
 		case in.paired:
+			o.Limit = in.pairs.Limit
 			return evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, asJSON)
 		default:
+			o.Limit = in.images.Limit
 			return evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
 		}
 	}

@@ -66,11 +66,11 @@ const (
 )
 
 // What compressed sound may unpack to, lest a small file fill the memory: some
-// samples whatever its size (17 minutes at 16 kHz), and more for each byte than any
-// encoder makes of a sound that is not silent for most of its time.
+// samples whatever its size (nine minutes at 16 kHz), and more for each byte than
+// any encoder makes of a sound that is not silent for most of its time.
 const (
-	unpackFree    = 1 << 24
-	unpackPerByte = 128
+	unpackFree    = 1 << 23
+	unpackPerByte = 100
 )
 
 func (l Limits) orDefault() Limits {
@@ -161,7 +161,10 @@ func Decode(data []byte, limits Limits) (s Sound, err error) {
 	case len(s.Samples) == 0:
 		return Sound{}, fmt.Errorf("this %s file has a header, but holds no samples", f.name)
 	}
-	return s, s.checkRange()
+	if err := s.checkRange(); err != nil {
+		return Sound{}, err
+	}
+	return s, nil
 }
 
 // checkRange makes sure that samples lie between -1 and 1. Lossy formats and
@@ -237,14 +240,15 @@ func sniff(data []byte) (*format, error) {
 	case has(0, "fLaC"):
 		return formatFLAC, nil
 	case has(0, "OggS"):
-		head := data[:min(len(data), 128)]
-		switch {
-		case bytes.Contains(head, []byte("\x01vorbis")):
-			return formatOgg, nil
-		case bytes.Contains(head, []byte("OpusHead")):
-			what = "Opus in an Ogg file"
-		default:
-			what = "an Ogg file, but not of Vorbis"
+		what = "an Ogg file, but not of Vorbis"
+		for _, k := range oggKinds { // Vorbis first, whatever is beside it
+			if bytes.Contains(data[:min(len(data), 1024)], []byte(k.magic)) {
+				if k.name == "Vorbis" {
+					return formatOgg, nil
+				}
+				what = k.name + " in an Ogg file"
+				break
+			}
 		}
 	case len(data) > 3 && data[0] == 0xff && data[1]&0xe0 == 0xe0 && data[1]&6 == 2: // layer III
 		return formatMP3, nil

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"github.com/hajimehoshi/go-mp3"
-	"github.com/jfreymuth/oggvorbis"
 	"github.com/mewkiz/flac"
 )
 
@@ -93,44 +92,4 @@ func decodeMP3(data []byte, limits Limits) (Sound, error) {
 		}
 	}
 	return s, nil
-}
-
-func decodeOgg(data []byte, limits Limits) (Sound, error) {
-	// The last page must be whole, and say that it is the last.
-	last := data[bytes.LastIndex(data, []byte("OggS")):]
-	size := 27
-	if len(last) >= size {
-		size += int(last[26])
-		for _, n := range last[27:min(size, len(last))] {
-			size += int(n)
-		}
-	}
-	if len(last) < size || last[5]&4 == 0 {
-		return Sound{}, errors.New("the file is cut short: its last Ogg page is missing or not whole")
-	}
-	r, err := oggvorbis.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return Sound{}, fmt.Errorf("its Ogg Vorbis header is broken or cut short (%w)", err)
-	}
-	s := Sound{Channels: r.Channels(), Rate: r.SampleRate()}
-	if err := limits.tooLong(r.Length() * int64(s.Channels)); err != nil {
-		return Sound{}, err
-	}
-	buf := make([]float32, 8192*s.Channels)
-	for {
-		n, err := r.Read(buf)
-		s.Samples = append(s.Samples, buf[:n]...)
-		if err == io.EOF {
-			return s, nil
-		}
-		if err == nil && n == 0 {
-			err = io.ErrNoProgress
-		}
-		if err == nil {
-			err = limits.tooLong(int64(len(s.Samples)))
-		}
-		if err != nil {
-			return Sound{}, fmt.Errorf("its Ogg Vorbis data is broken or too long after %d samples (%w)", s.Frames(), err)
-		}
-	}
 }

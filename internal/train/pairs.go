@@ -3,11 +3,13 @@ package train
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
+	"vicreg/internal/dataset"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -35,6 +37,15 @@ func (s *pairing) fingerprint() string {
 		sum += "+" + s.testData.Fingerprint()
 	}
 	return sum
+}
+
+func (s *pairing) files() dataset.Files { return pairs.FilesOf(s.trainData, s.testData) }
+
+// readable is true of a file that holds something: what it holds depends on the
+// side.
+func (s *pairing) readable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
 }
 
 func (s *pairing) name() string    { return s.trainData.Name }

@@ -167,7 +167,7 @@ func TestEveryByteIsChecked(t *testing.T) {
 }
 
 // write writes a checkpoint whose metadata may be anything.
-func write(t *testing.T, path string, meta map[string]string, sealed bool) {
+func write(t testing.TB, path string, meta map[string]string, sealed bool) {
 	t.Helper()
 	var tensors []safetensors.Tensor
 	for _, a := range arrays(1) {

@@ -75,7 +75,7 @@ func (s *pairing) views(c recipe.Config) string {
 
 // scan resolves both sides.
 func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
-	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress}
+	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress, Parts: pairs.NewParts(s.trainData, s.testData), Part: "rows to train on"}
 	s.trainSource = pairs.NewSource(s.trainData, c.Sides(), 0)
 	found, err := s.trainSource.Scan(ctx, o)
 	if err != nil {
@@ -91,11 +91,13 @@ func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done
 	}
 	if s.testData != nil {
 		s.testSource = pairs.NewSource(s.testData, sides, 0)
+		o.Part = "rows to score on"
 		held, err := s.testSource.Scan(ctx, o)
 		if err != nil {
 			return nil, nil, err
 		}
 		test = badItems(held.Bad)
+		s.found = append(s.found, held.Notes...)
 	}
 	return badItems(found.Bad), test, nil
 }

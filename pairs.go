@@ -28,13 +28,6 @@ type PairData struct {
 // Retrieval is how well the pairs held out find each other, both ways.
 type Retrieval = runlog.Retrieval
 
-// Retrieved is how well pairs find each other, and which were not asked.
-type Retrieved struct {
-	Retrieval
-	Bad   []string // rows that could not be used
-	Notes []string // what of the data is not used, and what was guessed of it, a sentence each
-}
-
 // Paired reports whether the model reads a side of pairs instead of images, and
 // which, as type=column.
 func (m *Model) Paired() (side string, ok bool) {
@@ -111,24 +104,18 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 		return nil, err
 	}
 	r.name, r.notes = train.Name, train.Notes
-	parts := pairs.NewParts(train, test)
 	for _, part := range []struct {
-		name string
 		data *pairs.Data
 		to   **pairs.Source
-	}{{"rows to train on", train, &r.train}, {"rows to score on", test, &r.test}} {
+	}{{train, &r.train}, {test, &r.test}} {
 		if part.data == nil {
 			continue
 		}
-		if test == nil {
-			part.name = ""
-		}
 		s := pairs.NewSource(part.data, sides, 0)
-		found, err := s.Scan(ctx, pairs.ScanOptions{Workers: workers, Parts: parts, Part: part.name})
+		found, err := s.Scan(ctx, pairs.ScanOptions{Workers: workers})
 		if err != nil {
 			return nil, err
 		}
-		r.notes = append(r.notes, found.Notes...)
 		for _, b := range found.Bad {
 			r.bad = append(r.bad, b.Err.Error())
 		}
@@ -211,18 +198,18 @@ func some(s *pairs.Source, most int) []int {
 
 // Retrieve tells how well the rows held out of a run on pairs find their
 // partners, by the cosine of embeddings; of a manifest of which none are held
-// out, all rows.
-func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieved, error) {
+// out, all rows. It also returns the rows that could not be used.
+func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieval, []string, error) {
 	a, err := Open(folder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b, err := OpenBranch(filepath.Dir(a.file.Path), "b")
 	if _, missing := os.Stat(filepath.Join(filepath.Dir(a.file.Path), runlog.ModelFiles[1])); errors.Is(missing, os.ErrNotExist) {
 		b, err = a, nil // both sides went through the same weights
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
@@ -231,7 +218,7 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	o.Progress("looking at the pairs")
 	r, err := a.open(ctx, d, toRetrieve, o.Workers)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	source := r.test
 	if source == nil {
@@ -248,8 +235,5 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	}
 	o.Progress("retrieval")
 	found, err := pretrained.Retrieve(ctx, sides, source, items)
-	if err != nil {
-		return nil, err
-	}
-	return &Retrieved{Retrieval: *found, Bad: r.bad, Notes: r.notes}, nil
+	return found, r.bad, err
 }

@@ -43,7 +43,8 @@ func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o Pack
 	if err != nil {
 		return nil, err
 	}
-	p, err := packAll(ctx, w, items, len(train.Items), o)
+	var depths imagefile.Depths
+	p, err := packAll(ctx, w, items, len(train.Items), &depths, o)
 	if err == nil {
 		err = p.whole(train, test)
 	}
@@ -54,6 +55,7 @@ func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o Pack
 	if p.Bytes, err = w.Close(); err != nil {
 		return nil, err
 	}
+	train.Notes = append(train.Notes, depths.Notes()...)
 	return p, nil
 }
 
@@ -71,7 +73,7 @@ func (p *Packed) whole(train, test *dataset.Dataset) error {
 
 // packAll adds the items, of which the first train ones train, as many at a
 // time as fit into a window.
-func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, o PackOptions) (*Packed, error) {
+func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, depths *imagefile.Depths, o PackOptions) (*Packed, error) {
 	workers := workersOr(o.Workers)
 	window := make([]struct {
 		image imagefile.Image
@@ -107,6 +109,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 				continue
 			}
 			tally.seen++
+			depths.Count(window[k].image)
 			scores := start+k >= train
 			if scores {
 				p.Test++
@@ -126,9 +129,12 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 
 // decoded returns the image of an item as it is packed.
 func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, error) {
-	m, err := item.Read(o.Limits, nil)
-	if err != nil {
-		return m, err
+	m := item.Image
+	if item.Path != "" {
+		var err error
+		if m, err = imagefile.Read(item.Path, o.Limits); err != nil {
+			return m, err
+		}
 	}
 	short := min(m.W, m.H)
 	if o.Short == 0 || short <= o.Short {
@@ -136,5 +142,6 @@ func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.I
 	}
 	var small imagefile.Image
 	s.Resize(&small, m, max(1, m.W*o.Short/short), max(1, m.H*o.Short/short))
+	small.Depth = m.Depth
 	return small, nil
 }

@@ -36,6 +36,7 @@ type found struct {
 	w, h, c int
 	mean    [3]float64 // over the pixels, in [0, 1]
 	square  [3]float64 // mean of squares
+	depth   int        // see imagefile.Image
 	decoded bool
 	err     error
 }
@@ -45,7 +46,8 @@ type found struct {
 // pixels of all images, each image counting the same whatever its size; a
 // channel that never varies is given a standard deviation of 1. More than a
 // tenth bad of all that the tally counts, or none left, is an error of type
-// *TooManyBad.
+// *TooManyBad. What had to be guessed of the images is added to the data set's
+// notes.
 //
 // Files may still turn bad later: see Loader.Bad.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
@@ -77,7 +79,8 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 				}
 				// Item ⌊k·n/decode⌋ is decoded for each k.
 				k := (i*decode + n - 1) / n
-				s.look(i, &all[i], s.data.Items[i].Held() || k < decode && k*n/decode == i)
+				held := s.data.Items[i].Path == "" && !s.data.Mapped
+				s.look(i, &all[i], held || k < decode && k*n/decode == i)
 				if d := int(done.Add(1)); o.Progress != nil && (d%16 == 0 || d == n) {
 					progress.Lock()
 					if d > progress.last {
@@ -117,7 +120,7 @@ func (s *Source) look(i int, f *found, decode bool) {
 		f.err = err
 		return
 	}
-	f.decoded, f.w, f.h, f.c = true, m.W, m.H, m.C
+	f.decoded, f.w, f.h, f.c, f.depth = true, m.W, m.H, m.C, m.Depth
 	f.mean, f.square = m.Moments()
 }
 
@@ -127,6 +130,7 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 	r := &Report{MinW: math.MaxInt, MinH: math.MaxInt}
 	var bad []int
 	var mean, square [3]float64
+	var depths imagefile.Depths
 	for i := range all {
 		f := &all[i]
 		if f.err != nil {
@@ -144,6 +148,7 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 		if f.c == 1 {
 			r.Grey++
 		}
+		depths.Count(imagefile.Image{Depth: f.depth})
 		for c := range 3 {
 			mean[c] += f.mean[c]
 			square[c] += f.square[c]
@@ -171,5 +176,6 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 		r.Mean, r.Std = append(r.Mean, m), append(r.Std, std)
 	}
 	s.remove(bad)
+	s.data.Notes = append(s.data.Notes, depths.Notes()...)
 	return r, nil
 }

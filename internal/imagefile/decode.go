@@ -52,9 +52,11 @@ type format struct {
 // claim is what the first bytes of a file say of it.
 type claim struct {
 	w, h int
-	// check, if there is one, looks whether a file of this length may hold the
-	// picture. The size is within bounds.
+	// check, if there is one, looks whether the pixels are there. The size is
+	// within bounds.
 	check func() error
+	// memory returns the bytes that decoding takes.
+	memory func() int64
 }
 
 var (
@@ -161,6 +163,9 @@ func (f *format) header(r io.ReaderAt, bytes int64, limits Limits) (claim, error
 	}
 	if err == nil && head.check != nil {
 		err = head.check()
+	}
+	if err == nil {
+		err = checkMemory(head, bytes)
 	}
 	return head, err
 }

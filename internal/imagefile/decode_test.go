@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -310,5 +311,31 @@ func BenchmarkDecodeJPEG(b *testing.B) {
 		if _, err := Decode(file.Bytes(), Limits{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Files of 16 bits that use fewer are counted, others are not; a turn or another
+// number of channels does not lose the figure.
+func TestDepths(t *testing.T) {
+	var d Depths
+	for name, want := range map[string]int{"few12.png": 12, "few12.tif": 12, "few8.tif": 8, "few10.png": 10, "few10.tif": 10,
+		"few12rgb.tif": 12, "few12rgba.png": 12, "grey16.png": 0, "grey16.tif": 0, "rgba16.png": 0, "grey12.tif": 0, "grey.png": 0} {
+		m, err := Read("testdata/"+name, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = m.oriented(6).Convert(3).Convert(1)
+		if m.Depth != want {
+			t.Errorf("%s: %d bits, want %d", name, m.Depth, want)
+		}
+		d.Count(m)
+	}
+	want := []string{
+		"1 image has samples of 16 bits that use 8 of them; it is scaled so that these fill the range",
+		"2 images have samples of 16 bits that use 10 of them; they are scaled so that these fill the range",
+		"4 images have samples of 16 bits that use 12 of them; they are scaled so that these fill the range",
+	}
+	if notes := d.Notes(); !slices.Equal(notes, want) {
+		t.Errorf("%q", notes)
 	}
 }

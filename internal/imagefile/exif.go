@@ -86,63 +86,64 @@ func metaOfJPEG(data []byte) (exif, xmp []byte) {
 	return exif, xmp
 }
 
-// metaOfPNG walks the chunks, those behind the pixels included.
+// metaOfPNG walks the chunks, those behind the pixels included. Of several texts
+// with the same key the last counts.
 func metaOfPNG(data []byte) (exif, xmp []byte) {
-	var profile []byte
+	const profileKey, xmpKey = "Raw profile type exif", "XML:com.adobe.xmp"
+	type text struct {
+		kind string
+		body []byte
+	}
+	texts := map[string]text{}
 	chunksPNG(data, func(kind string, body []byte) bool {
 		switch kind {
 		case "eXIf":
 			exif = bytes.TrimPrefix(body, []byte(exifPrefix))
 		case "tEXt", "zTXt", "iTXt":
-			switch key, text := textPNG(kind, body); key {
-			case "Raw profile type exif":
-				profile = text
-			case "XML:com.adobe.xmp":
-				xmp = text
+			key, rest, _ := bytes.Cut(body, []byte{0})
+			if k := string(key); k == profileKey || k == xmpKey {
+				texts[k] = text{kind, rest}
 			}
 		}
 		return true
 	})
-	if exif == nil && profile != nil {
-		exif = unhex(profile)
+	if t := texts[profileKey]; exif == nil {
+		exif = unhex(textPNG(t.kind, t.body))
 	}
-	return exif, xmp
+	t := texts[xmpKey]
+	return exif, textPNG(t.kind, t.body)
 }
 
-// textPNG returns the key and the text of a text chunk, if its key is one that
-// is wanted.
-func textPNG(kind string, body []byte) (string, []byte) {
-	k, text, ok := bytes.Cut(body, []byte{0})
-	key := string(k)
-	if !ok || key != "Raw profile type exif" && key != "XML:com.adobe.xmp" {
-		return "", nil
-	}
+// textPNG returns the text of a text chunk, given what follows its key.
+func textPNG(kind string, text []byte) []byte {
 	packed := false
 	switch kind {
 	case "zTXt":
 		if len(text) < 1 || text[0] != 0 {
-			return "", nil
+			return nil
 		}
 		packed, text = true, text[1:]
 	case "iTXt":
 		if len(text) < 2 {
-			return "", nil
+			return nil
 		}
 		packed = text[0] != 0
 		_, text, _ = bytes.Cut(text[2:], []byte{0}) // the language
 		_, text, _ = bytes.Cut(text, []byte{0})     // the key in that language
 	}
 	const most = 1 << 20
-	if packed {
-		z, err := zlib.NewReader(bytes.NewReader(text))
-		if err != nil {
-			return "", nil
-		}
-		if text, err = io.ReadAll(io.LimitReader(z, most)); err != nil {
-			return "", nil
-		}
+	if !packed {
+		return text[:min(len(text), most)]
 	}
-	return key, text
+	z, err := zlib.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	text, err = io.ReadAll(io.LimitReader(z, most))
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // unhex returns the bytes of a raw profile: an empty line, its name, its length,

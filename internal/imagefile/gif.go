@@ -13,8 +13,8 @@ func sizeGIF(r io.ReaderAt, bytes int64) (claim, error) {
 	if err != nil {
 		return claim{}, err
 	}
-	// A code of 12 bits stands for 4096 pixels at most.
-	return claim{w: c.Width, h: c.Height, check: func() error { return plausible(c.Width, c.Height, plain, 2731, bytes) }}, nil
+	// A byte each for the indices of the frame and of the screen, and the pixels.
+	return claim{w: c.Width, h: c.Height, memory: func() int64 { return 5 * int64(c.Width) * int64(c.Height) }}, nil
 }
 
 // decodeGIF reads the first frame, at its place on the screen. The ground that it

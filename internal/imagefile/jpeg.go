@@ -126,7 +126,27 @@ func sizeJPEG(r io.ReaderAt, bytes int64) (claim, error) {
 	if err != nil {
 		return claim{}, err
 	}
-	return claim{w: c.Width, h: c.Height, check: func() error { return f.plausible(bytes) }}, nil
+	return claim{c.Width, c.Height, func() error { return f.plausible(bytes) }, f.memory}, nil
+}
+
+// memory returns the bytes that decoding takes: those of the samples, of the
+// pixels, and of the coefficients, which a progressive file fills bit by bit.
+func (f *frame) memory() int64 {
+	samples := int64(0)
+	for _, p := range f.parts {
+		samples += 64 * f.blocks(p)
+	}
+	if f.progressive {
+		samples *= 5
+	}
+	pixels := int64(f.w) * int64(f.h)
+	switch len(f.parts) {
+	case 3:
+		pixels *= 3
+	case 4: // by way of inks
+		pixels *= 7
+	}
+	return samples + pixels
 }
 
 // plausible refuses a file that has not a bit for each block (two, if it is
@@ -170,7 +190,7 @@ func decodeJPEG(data []byte) (Image, error) {
 // length explains. A scan may be all but empty and still cost a visit to every
 // block; one that refines what is there costs more.
 func (f *frame) scans(data []byte) error {
-	budget := 40<<20 + 100*int64(len(data))
+	budget := 10<<20 + 25*int64(len(data))
 	for i := 2; i+4 <= len(data); {
 		if data[i] != 0xff {
 			next := bytes.IndexByte(data[i:], 0xff)
@@ -201,7 +221,7 @@ func (f *frame) scans(data []byte) error {
 			n := int(body[0])
 			cost := int64(1)
 			if first, refines := body[1+2*n], body[3+2*n]>>4 != 0; first > 0 && refines {
-				cost = 16
+				cost = 4
 			}
 			for k := range n {
 				for _, p := range f.parts {

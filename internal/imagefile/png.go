@@ -15,18 +15,56 @@ func sizePNG(r io.ReaderAt, bytes int64) (claim, error) {
 	if err != nil {
 		return claim{}, err
 	}
-	var ihdr [26]byte // up to the bit depth and the type of colour
+	var ihdr [29]byte // up to the way of interlacing
 	if _, err := r.ReadAt(ihdr[:], 0); err != nil {
 		return claim{}, err
 	}
-	samples := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[ihdr[25]]
-	return claim{w: c.Width, h: c.Height, check: func() error {
-		row := (int64(c.Width)*samples*int64(ihdr[24]) + 7) / 8
+	kind, depth := ihdr[25], int64(ihdr[24])
+	samples := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+	check := func() error {
+		row := (int64(c.Width)*samples*depth + 7) / 8
 		if row*int64(c.Height)/1032 > bytes { // the most that Deflate packs
 			return errCut
 		}
 		return nil
-	}}, nil
+	}
+	memory := func() int64 {
+		decoded, pixels := max(1, depth/8), int64(3) // bytes each
+		if kind == 0 {
+			pixels = 1
+		}
+		if keyed(r) {
+			kind = 6
+		}
+		switch kind {
+		case 2:
+			decoded *= 4
+		case 4, 6:
+			decoded, pixels = 4*decoded, 4
+		}
+		if ihdr[28] != 0 { // interlaced: a part of it is there twice
+			decoded += decoded/2 + 1
+		}
+		return (decoded + pixels) * int64(c.Width) * int64(c.Height)
+	}
+	return claim{c.Width, c.Height, check, memory}, nil
+}
+
+// keyed reports whether a PNG has transparent colours. What stands behind many
+// chunks is not looked for.
+func keyed(r io.ReaderAt) bool {
+	at := int64(8)
+	for range 100 {
+		var head [8]byte
+		if _, err := r.ReadAt(head[:], at); err != nil || string(head[4:]) == "IDAT" {
+			return false
+		}
+		if string(head[4:]) == "tRNS" {
+			return true
+		}
+		at += 12 + int64(binary.BigEndian.Uint32(head[:]))
+	}
+	return true
 }
 
 func decodePNG(data []byte) (Image, error) {

@@ -35,32 +35,36 @@ func checkSize(c claim, limits Limits) error {
 	return nil
 }
 
-// plain is the number of pixels that a file of any length may have, where the
-// format has no bound of its own: one colour takes next to nothing.
-const plain = 16 << 20
+// A file may take the memory unearned to be decoded, whatever its length, and
+// perByte more for each byte of it. Formats that pack a plain picture into next to
+// nothing could take any amount else. Only pictures of one colour are so small:
+// of more than 14 megapixels in WebP, which can do with 36 bytes, and of more than
+// 25 in PNG.
+const (
+	unearned = 96 << 20
+	perByte  = 1024
+)
 
-// plausible refuses a picture of more pixels than a file of the given length
-// holds, when a byte is good for at most perByte of them.
-func plausible(w, h int, free, perByte, bytes int64) error {
-	pixels := int64(w) * int64(h)
-	if pixels <= free || (pixels-free)/perByte <= bytes {
-		return nil
+func checkMemory(c claim, bytes int64) error {
+	if memory := c.memory(); memory > unearned+perByte*bytes {
+		return sizeError(fmt.Sprintf("the image is %d × %d, which would take %d MB to decode: too much for a file of %d bytes, which can hold little more than one colour",
+			c.w, c.h, memory>>20, bytes))
 	}
-	return sizeError(fmt.Sprintf("a file of %d bytes cannot hold %d × %d pixels that are worth having", bytes, w, h))
+	return nil
 }
 
-// Decoding takes up to seven bytes a pixel. Pictures of more than small pixels
-// are decoded at the same time only as far as all of them stay within room; a
-// larger one is decoded by itself.
+// Files that need more than small bytes to be decoded are decoded at the same time
+// only as far as all of them stay within room; one that needs more has it to
+// itself.
 const (
-	small = 4 << 20
-	room  = 128 << 20
+	small = 32 << 20
+	room  = 1 << 30
 )
 
 var decoding = struct {
 	sync.Mutex
 	changed sync.Cond
-	pixels  int64
+	bytes   int64
 }{}
 
 func init() { decoding.changed.L = &decoding.Mutex }
@@ -68,20 +72,19 @@ func init() { decoding.changed.L = &decoding.Mutex }
 // reserve waits until there is room to decode a picture, and returns what gives
 // the room back.
 func reserve(c claim) (release func()) {
-	pixels := min(int64(c.w)*int64(c.h), room)
-	if pixels <= small {
+	bytes := min(c.memory(), room)
+	if bytes <= small {
 		return func() {}
 	}
-	add := func(n int64) { decoding.pixels += n }
 	decoding.Lock()
-	for decoding.pixels+pixels > room {
+	for decoding.bytes+bytes > room {
 		decoding.changed.Wait()
 	}
-	add(pixels)
+	decoding.bytes += bytes
 	decoding.Unlock()
 	return func() {
 		decoding.Lock()
-		add(-pixels)
+		decoding.bytes -= bytes
 		decoding.Unlock()
 		decoding.changed.Broadcast()
 	}

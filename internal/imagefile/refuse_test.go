@@ -3,10 +3,15 @@ package imagefile
 import (
 	"bytes"
 	"encoding/binary"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"vicreg/internal/check"
 )
 
 // tag returns a small-endian TIFF of testdata in which a SHORT tag has another
@@ -89,5 +94,120 @@ func TestKindsNotRead(t *testing.T) {
 		if _, _, err = Stat(path, Limits{}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%d, Stat: %v; want %s", i, err, want)
 		}
+	}
+}
+
+// plainFiles returns small files that ask for much: pictures of one colour, or
+// nothing, of many pixels; and, by name, how they begin to be refused.
+func plainFiles() map[string][]byte {
+	u16, u32 := binary.LittleEndian.AppendUint16, binary.LittleEndian.AppendUint32
+	riff := func(parts ...[]byte) []byte {
+		b := bytes.Join(parts, nil)
+		return append(append(u32([]byte("RIFF"), uint32(len(b)+4)), "WEBP"...), b...)
+	}
+	part := func(kind string, body []byte) []byte {
+		b := append(u32([]byte(kind), uint32(len(body))), body...)
+		return append(b, make([]byte, len(body)%2)...)
+	}
+	// Lossless WebP: no transform, no cache, five codes of one symbol each.
+	lossless := func(w, h int) []byte {
+		var b [13]byte
+		at := 0
+		put := func(v, n int) {
+			for i := range n {
+				b[at>>3] |= byte(v>>i&1) << (at & 7)
+				at++
+			}
+		}
+		put(0x2f, 8)
+		put(w-1, 14)
+		put(h-1, 14)
+		put(0, 7)
+		for _, v := range []int{10, 20, 30, 255, 0} {
+			put(1, 3)
+			put(v, 8)
+		}
+		return b[:]
+	}
+	canvas := func(side int) []byte {
+		b := []byte{webpAnimated, 0, 0, 0}
+		for range 2 {
+			b = append(b, byte(side-1), byte((side-1)>>8), 0)
+		}
+		return part("VP8X", b)
+	}
+	frame := part("ANMF", append(make([]byte, 16), part("VP8L", lossless(1, 1))...))
+	lossy := func(w, h uint16) []byte {
+		return part("VP8 ", append(u16(u16([]byte("\x30\x01\x00\x9d\x01\x2a"), w), h), make([]byte, 20)...))
+	}
+	gif := func(side, frame uint16) []byte {
+		b := append(u16(u16([]byte("GIF89a"), side), side), 0x80, 0, 0, 1, 2, 3, 4, 5, 6)
+		b = u16(u16(append(b, ',', 0, 0, 0, 0), frame), frame)
+		return append(b, "\x00\x02\x02\x44\x01\x00;"...)
+	}
+	jpeg := func(marker byte, w, h uint16, scans int) []byte {
+		b := append([]byte("\xff\xd8\xff\xdb\x00\x43\x00"), bytes.Repeat([]byte{1}, 64)...)
+		b = binary.BigEndian.AppendUint16(append(b, 0xff, marker, 0, 11, 8), h)
+		b = append(binary.BigEndian.AppendUint16(b, w), "\x01\x01\x11\x00"...)
+		none := string(make([]byte, 15))
+		b = append(b, "\xff\xc4\x00\x14\x00\x01"+none+"\x00\xff\xc4\x00\x14\x10\x01"+none+"\xe0"...)
+		b = append(append(b, "\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00"...), make([]byte, int(w)*int(h)/512+20)...)
+		for range scans {
+			b = append(append(b, "\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"...), make([]byte, int(w)*int(h)/1000000+20)...)
+		}
+		return append(b, 0xff, 0xd9)
+	}
+	bmp := func(packed uint32, bits uint16) []byte {
+		b := u32(append([]byte("BM"), make([]byte, 8)...), 54+1024)
+		b = u16(u16(u32(u32(u32(b, 40), 10000), 10000), 1), bits)
+		return append(append(u32(b, packed), make([]byte, 20+1024)...), 0, 1)
+	}
+	tiff := func(w, h uint32, samples, compression, photometric uint16, tile uint32) []byte {
+		b := u16(u32([]byte("II*\x00"), 8), 11)
+		for _, e := range [][3]uint32{{256, 4, w}, {257, 4, h}, {258, 3, 8}, {259, 3, uint32(compression)}, {262, 3, uint32(photometric)},
+			{273, 4, 160}, {277, 3, uint32(samples)}, {278, 4, h}, {279, 4, 60}, {322, 4, tile}, {323, 4, tile}} {
+			b = u32(u32(u16(u16(b, uint16(e[0])), uint16(e[1])), 1), e[2])
+		}
+		return append(b, make([]byte, 220-len(b))...)
+	}
+	const much = "which would take"
+	return map[string][]byte{
+		much + " 1":                riff(part("VP8L", lossless(16383, 6100))),
+		much + " 2":                riff(canvas(10000), frame),
+		much + " 3":                riff(lossy(16383, 6100)),
+		much + " 4":                gif(10000, 1),
+		much + " 5":                gif(10000, 10000),
+		much + " 6":                bmp(1, 8),
+		"cut short 1":              bmp(0, 24),
+		"cut short 2":              header(10000, 10000),
+		"cut short 3":              jpeg(0xc0, 10000, 10000, 0)[:1000],
+		"cut short 4":              tiff(10000, 10000, 3, 8, 2, 10000),
+		"cut short 5":              tiff(10000, 10000, 1, 5, 1, 10000),
+		"tiles of 1073741824":      tiff(1, 100, 1, 8, 1, 1<<30),
+		"(1000 samples in a pixel": tiff(100, 100, 1000, 1, 2, 100),
+		"more scans than its":      jpeg(0xc2, 3000, 3000, 150),
+	}
+}
+
+// A small file that asks for much is refused at once.
+func TestLittleTakesLittle(t *testing.T) {
+	for want, data := range plainFiles() {
+		check.Bounded(t, 8, time.Second, func() {
+			want = strings.TrimRight(want, " 0123456789")
+			if _, err := Decode(data, Limits{}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v; want ... %s", err, want)
+			}
+		})
+	}
+}
+
+// Plain pictures of a size that people have are read, however small the file.
+func TestPlainIsRead(t *testing.T) {
+	var page bytes.Buffer
+	if err := png.Encode(&page, image.NewGray(image.Rect(0, 0, 4960, 7016))); err != nil { // A4 at 600 dpi
+		t.Fatal(err)
+	}
+	if m, err := Decode(page.Bytes(), Limits{}); err != nil || m.W != 4960 || m.H != 7016 {
+		t.Errorf("a page: %d × %d, %v", m.W, m.H, err)
 	}
 }

@@ -12,7 +12,7 @@ func sizeTIFF(r io.ReaderAt, bytes int64) (claim, error) {
 	if err != nil {
 		return claim{}, err
 	}
-	return claim{w: f.W, h: f.H, check: f.Check}, nil
+	return claim{f.W, f.H, f.Check, f.Memory}, nil
 }
 
 func decodeTIFF(data []byte) (Image, error) {

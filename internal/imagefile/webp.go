@@ -164,7 +164,18 @@ func sizeWebP(r io.ReaderAt, bytes int64) (claim, error) {
 	case f.x+w > f.w || f.y+h > f.h:
 		return claim{}, fmt.Errorf("a frame that is larger than the canvas")
 	}
-	return claim{w: f.w, h: f.h, check: func() error { return plausible(f.w, f.h, plain, 1024, bytes) }}, nil
+	memory := func() int64 {
+		each := int64(7) // four samples and the pixels
+		if f.alpha.kind != "" {
+			each = 10
+		}
+		canvas := int64(0)
+		if w != f.w || h != f.h {
+			canvas = 3
+		}
+		return each*int64(w)*int64(h) + canvas*int64(f.w)*int64(f.h)
+	}
+	return claim{w: f.w, h: f.h, memory: memory}, nil
 }
 
 func decodeWebP(data []byte) (Image, error) {

@@ -94,6 +94,18 @@ func (f *File) kept() int {
 	return f.colours
 }
 
+// Memory returns the bytes that Decode takes.
+func (f *File) Memory() int64 {
+	each := f.kept()
+	switch {
+	case f.palette != nil, f.colours == 4:
+		each += 3
+	case f.alpha != noAlpha:
+		each += f.colours
+	}
+	return int64(each) * int64(f.W) * int64(f.H)
+}
+
 func (p *painter) all() error {
 	p.c = p.kept()
 	if p.pix == nil {
@@ -230,6 +242,12 @@ func (p *painter) put(dst, row []byte, samples, plane int) {
 		for x := range pixels {
 			v, i := 0, x*samples+s
 			switch p.bits {
+			case 1:
+				if v = int(row[i>>3] >> (7 - i&7) & 1); p.palette == nil || s+plane >= p.colours {
+					v *= 255
+				}
+				dst[x*p.c+s] = uint8(v)
+				continue
 			case 8:
 				dst[x*p.c+s] = row[i]
 				continue

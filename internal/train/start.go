@@ -11,7 +11,6 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
-	"vicreg/internal/dataset"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/optim"
@@ -35,7 +34,6 @@ type run struct {
 	log    *runlog.Log
 
 	corpus corpus
-	listed dataset.Files
 	steps  int // in an epoch
 
 	method    method.Method
@@ -180,8 +178,6 @@ func (r *run) list() error {
 		return err
 	}
 	r.at.Fingerprint = r.corpus.fingerprint()
-	r.listed = r.corpus.files()
-	r.at.Files = r.listed.Sums()
 	return r.enough()
 }
 

@@ -5,25 +5,28 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
 
 // A run killed at random moments, and resumed each time, ends with the bits of
 // one that was left alone, broken images among the data or not, whatever the
-// state of its method, and whatever its branches read.
+// state of its method, and whatever its branches read. VICREG_KILLS says how
+// often, all cases together.
 func TestResumeAfterKill(t *testing.T) {
 	photos := []string{"--data", "photos"}
 	pairs := func(flags ...string) []string { return append([]string{"--pairs", "p/pairs.csv"}, flags...) }
 	// Transformers have large checkpoints, which take their time.
 	seldom := []string{"--epochs", "4", "--checkpoint-every", "0.01"}
 	lines := map[string]int{"encoders": 12, "captions": 12} // of output before a kill, at most
-	for name, flags := range map[string][]string{
+	cases := map[string][]string{
 		"vicreg":      append(photos, "--method", "vicreg"),
 		"moco-v2":     append(photos, "--method", "moco-v2", "--queue", "24"),
 		"deepcluster": append(photos, "--method", "deepcluster", "--prototypes", "4,5"),
@@ -34,12 +37,17 @@ func TestResumeAfterKill(t *testing.T) {
 		"spectrogram": pairs("--a", "waveform=wav", "--b", "spectrogram=wav"),
 		"numbers":     pairs("--a", "series=path", "--b", "numeric=temp,load"),
 		"embeddings":  pairs("--a", "embedding=vec", "--b", "series=path"),
-	} {
-		t.Run(name, func(t *testing.T) { resumeAfterKill(t, cmp.Or(lines[name], 40), flags...) })
+	}
+	kills := 6 // of a case
+	if n, err := strconv.Atoi(os.Getenv("VICREG_KILLS")); err == nil {
+		kills = (n + len(cases) - 1) / len(cases)
+	}
+	for name, flags := range cases {
+		t.Run(name, func(t *testing.T) { resumeAfterKill(t, kills, cmp.Or(lines[name], 40), flags...) })
 	}
 }
 
-func resumeAfterKill(t *testing.T, most int, flags ...string) {
+func resumeAfterKill(t *testing.T, want, most int, flags ...string) {
 	dir := t.TempDir()
 	for _, class := range []string{"red", "green"} {
 		folder := filepath.Join(dir, "photos", class)
@@ -50,63 +58,146 @@ func resumeAfterKill(t *testing.T, most int, flags ...string) {
 	if err := writePairs(filepath.Join(dir, "p"), 60); err != nil {
 		t.Fatal(err)
 	}
-	start := func(out string) []string {
-		args := append([]string{"pretrain"}, tiny...)
-		args = append(args, "--out", out, "--json",
-			"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
-		return append(args, flags...)
+	r := &killer{t: t, dir: dir, rng: rand.New(rand.NewPCG(1, 2)), most: most, flags: flags}
+	r.run("whole", 0, r.start("whole")...)
+	for life := 0; r.kills < want; life++ {
+		before := r.kills
+		r.live(fmt.Sprint("killed", life), min(want-r.kills, 6))
+		if r.kills == before {
+			break // it ends before it can be killed
+		}
 	}
-	// run runs a command, kills it a moment after some lines of its output
-	// (0: never), and reports whether it was killed.
-	run := func(lines int, moment time.Duration, args ...string) bool {
-		t.Helper()
-		cmd, out, stderr := begin(t, dir, args...)
-		seen := 0
-		for out.Scan() {
-			if seen++; seen == lines {
-				time.Sleep(moment)
-				cmd.Process.Kill()
-			}
-		}
-		err := cmd.Wait()
-		if cmd.ProcessState.ExitCode() == -1 { // by the signal
-			return true
-		}
-		if err != nil {
-			t.Fatalf("%v: %s", err, stderr)
-		}
-		return false
+	t.Logf("%d kills, %d of them while a file was written", r.kills, r.writing)
+	if r.kills < 2 {
+		t.Errorf("killed %d times only", r.kills)
 	}
-	run(0, 0, start("whole")...)
+}
 
-	rng := rand.New(rand.NewPCG(1, 2))
-	kills := 0
-	for kills < 6 {
-		args := []string{"pretrain", "--resume", "killed", "--json"}
-		if kills == 0 {
-			args = start("killed")
+// killer kills runs in dir.
+type killer struct {
+	t       *testing.T
+	dir     string
+	rng     *rand.Rand
+	most    int // lines of output before a kill
+	flags   []string
+	kills   int
+	writing int // of them, those that left a file half-written
+}
+
+func (r *killer) start(out string) []string {
+	args := append([]string{"pretrain"}, tiny...)
+	args = append(args, "--out", out, "--json",
+		"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
+	return append(args, r.flags...)
+}
+
+// live brings a run to its end, killed a few times on the way, in a folder that
+// holds files of others.
+func (r *killer) live(out string, kills int) {
+	t, folder := r.t, filepath.Join(r.dir, out)
+	t.Helper()
+	r.strangers(folder, true)
+	for range kills {
+		args := []string{"pretrain", "--resume", out, "--json"}
+		if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err != nil {
+			args = r.start(out)
 		}
-		if !run(1+rng.IntN(most), time.Duration(rng.IntN(int(10*time.Millisecond))), args...) {
+		if !r.run(out, 1+r.rng.IntN(r.most), args...) {
 			break
 		}
-		kills++
+		r.kills++
+		if len(halfWritten(folder)) > 0 {
+			r.writing++
+		}
+		r.strangers(folder, false)
 	}
-	run(0, 0, "pretrain", "--resume", "killed", "--json")
-	t.Logf("%d kills", kills)
-	if kills < 2 {
-		t.Errorf("killed %d times only", kills)
+	if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err != nil {
+		r.run(out, 0, r.start(out)...)
+	}
+	r.run(out, 0, "pretrain", "--resume", out, "--json")
+	r.strangers(folder, false)
+	if left := halfWritten(folder); len(left) > 0 {
+		t.Errorf("left over: %q", left)
 	}
 	for _, model := range []string{"model.safetensors", "model-b.safetensors"} {
 		var models [2][]byte
-		for i, run := range []string{"whole", "killed"} {
+		for i, run := range []string{"whole", out} {
 			var err error
-			models[i], err = os.ReadFile(filepath.Join(dir, run, model))
+			models[i], err = os.ReadFile(filepath.Join(r.dir, run, model))
 			if err != nil && (model == "model.safetensors" || !errors.Is(err, os.ErrNotExist)) {
 				t.Fatal(err)
 			}
 		}
 		if !bytes.Equal(models[0], models[1]) {
-			t.Errorf("the %s of the killed run differs from that of the whole one", model)
+			t.Errorf("the %s of %s differs from that of the whole run", model, out)
+		}
+	}
+}
+
+// run runs a command that writes to the folder out, kills it a moment after some
+// lines of its output (0: never), half of the times as soon as it writes a file,
+// and reports whether it was killed.
+func (r *killer) run(out string, lines int, args ...string) bool {
+	t := r.t
+	t.Helper()
+	cmd, output, stderr := begin(t, r.dir, args...)
+	moment := time.Duration(r.rng.IntN(int(10 * time.Millisecond)))
+	writing := r.rng.IntN(2) == 1
+	if writing {
+		moment /= 20
+		lines = min(lines, 1+lines/2)
+	}
+	ended := make(chan struct{})
+	seen := 0
+	for output.Scan() {
+		if seen++; seen != lines {
+			continue
+		}
+		go func() {
+			for deadline := time.Now().Add(time.Second); writing && time.Now().Before(deadline) && len(halfWritten(filepath.Join(r.dir, out))) == 0; time.Sleep(50 * time.Microsecond) {
+			}
+			time.Sleep(moment)
+			cmd.Process.Kill()
+			close(ended)
+		}()
+	}
+	err := cmd.Wait()
+	if seen >= lines && lines > 0 {
+		<-ended
+	}
+	if cmd.ProcessState.ExitCode() == -1 { // by the signal
+		return true
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr)
+	}
+	return false
+}
+
+// halfWritten lists the files in a folder that are not in their place yet.
+func halfWritten(folder string) []string {
+	left, _ := filepath.Glob(filepath.Join(folder, ".*.vicreg-tmp"))
+	return left
+}
+
+// strangers puts files of others into the folder of a run, or checks that they
+// are as they were.
+func (r *killer) strangers(folder string, put bool) {
+	r.t.Helper()
+	const text = "somebody else's"
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, name := range []string{".checkpoint-mine", ".checkpoint.12345", ".config.yaml.swp", ".metrics.jsonl.vicreg-tmp~", ".summary.json.",
+		"checkpoint.mine", "metrics.jsonl.bak", "model.safetensors.old", "notes.txt", "vicreg-tmp"} {
+		path := filepath.Join(folder, name)
+		if put {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			r.t.Errorf("%s holds %q: %v", name, got, err)
 		}
 	}
 }

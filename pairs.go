@@ -28,6 +28,13 @@ type PairData struct {
 // Retrieval is how well the pairs held out find each other, both ways.
 type Retrieval = runlog.Retrieval
 
+// Retrieved is how well pairs find each other, and which were not asked.
+type Retrieved struct {
+	Retrieval
+	Bad   []string // rows that could not be used
+	Notes []string // what of the data is not used, and what was guessed of it, a sentence each
+}
+
 // Paired reports whether the model reads a side of pairs instead of images, and
 // which, as type=column.
 func (m *Model) Paired() (side string, ok bool) {
@@ -104,18 +111,24 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 		return nil, err
 	}
 	r.name, r.notes = train.Name, train.Notes
+	parts := pairs.NewParts(train, test)
 	for _, part := range []struct {
+		name string
 		data *pairs.Data
 		to   **pairs.Source
-	}{{train, &r.train}, {test, &r.test}} {
+	}{{"rows to train on", train, &r.train}, {"rows to score on", test, &r.test}} {
 		if part.data == nil {
 			continue
 		}
+		if test == nil {
+			part.name = ""
+		}
 		s := pairs.NewSource(part.data, sides, 0)
-		found, err := s.Scan(ctx, pairs.ScanOptions{Workers: workers})
+		found, err := s.Scan(ctx, pairs.ScanOptions{Workers: workers, Parts: parts, Part: part.name})
 		if err != nil {
 			return nil, err
 		}
+		r.notes = append(r.notes, found.Notes...)
 		for _, b := range found.Bad {
 			r.bad = append(r.bad, b.Err.Error())
 		}
@@ -198,18 +211,18 @@ func some(s *pairs.Source, most int) []int {
 
 // Retrieve tells how well the rows held out of a run on pairs find their
 // partners, by the cosine of embeddings; of a manifest of which none are held
-// out, all rows. It also returns the rows that could not be used.
-func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieval, []string, error) {
+// out, all rows.
+func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieved, error) {
 	a, err := Open(folder)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	b, err := OpenBranch(filepath.Dir(a.file.Path), "b")
 	if _, missing := os.Stat(filepath.Join(filepath.Dir(a.file.Path), runlog.ModelFiles[1])); errors.Is(missing, os.ErrNotExist) {
 		b, err = a, nil // both sides went through the same weights
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
@@ -218,7 +231,7 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	o.Progress("looking at the pairs")
 	r, err := a.open(ctx, d, toRetrieve, o.Workers)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	source := r.test
 	if source == nil {
@@ -235,5 +248,8 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	}
 	o.Progress("retrieval")
 	found, err := pretrained.Retrieve(ctx, sides, source, items)
-	return found, r.bad, err
+	if err != nil {
+		return nil, err
+	}
+	return &Retrieved{Retrieval: *found, Bad: r.bad, Notes: r.notes}, nil
 }

@@ -85,20 +85,20 @@ func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*
 
 // evalRetrieval prints the retrieval of a run.
 func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, asJSON bool) error {
-	var bad []string
-	found, err := counting(func(ctx context.Context, c *counter) (r *runlog.Retrieval, err error) {
+	found, err := counting(func(ctx context.Context, c *counter) (*vicreg.Retrieved, error) {
 		o.Progress = c.describe
-		r, bad, err = vicreg.Retrieve(ctx, folder, data, o)
-		return r, err
+		return vicreg.Retrieve(ctx, folder, data, o)
 	})
 	if err != nil {
 		return err
 	}
 	if asJSON {
-		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(bad), "bad_image_list": append([]string{}, bad...)})
+		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(found.Bad),
+			"bad_image_list": append([]string{}, found.Bad...), "notes": append([]string{}, found.Notes...)})
 	}
-	writeBad(stdout, bad)
-	writeRetrieval(stdout, found)
+	writeNotes(stdout, found.Notes)
+	writeBad(stdout, found.Bad)
+	writeRetrieval(stdout, &found.Retrieval)
 	return nil
 }
 

@@ -189,6 +189,7 @@ type Worker struct {
 	pcg     *rand.PCG
 	row     Row
 	scratch augment.Scratch
+	packed  []byte // pixels of the image at hand
 }
 
 // Seed sets Rand to the start of the stream of the keys (package rng).

@@ -129,12 +129,9 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 
 // decoded returns the image of an item as it is packed.
 func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, error) {
-	m := item.Image
-	if item.Path != "" {
-		var err error
-		if m, err = imagefile.Read(item.Path, o.Limits); err != nil {
-			return m, err
-		}
+	m, err := item.Read(o.Limits, nil)
+	if err != nil {
+		return m, err
 	}
 	short := min(m.W, m.H)
 	if o.Short == 0 || short <= o.Short {

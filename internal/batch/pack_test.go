@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,17 +60,18 @@ func TestPack(t *testing.T) {
 		source := NewSource(train, SourceOptions{})
 		for i, got := range gotTrain.Items {
 			want, err := source.Image(i)
-			if err != nil || got.Name != train.Items[i].Name || got.Label != train.Items[i].Label || got.Image.W != want.W || !bytes.Equal(got.Image.Pix, want.Pix) {
-				t.Fatalf("%s comes back otherwise (%v)", train.Items[i].Name, err)
+			m, badly := got.Read(imagefile.Limits{}, nil)
+			if err != nil || badly != nil || got.Name != train.Items[i].Name || got.Label != train.Items[i].Label || got.Image.W != want.W || m.W != want.W || !bytes.Equal(m.Pix, want.Pix) {
+				t.Fatalf("%s comes back otherwise (%v, %v)", train.Items[i].Name, err, badly)
 			}
 		}
 		for i, got := range gotTest.Items {
-			if !bytes.Equal(got.Image.Pix, test.Items[i].Image.Pix) || got.Label != 1 {
-				t.Fatalf("%s comes back otherwise", got.Name)
+			if m, err := got.Read(imagefile.Limits{}, nil); err != nil || !bytes.Equal(m.Pix, test.Items[i].Image.Pix) || got.Label != 1 {
+				t.Fatalf("%s comes back otherwise (%v)", got.Name, err)
 			}
 		}
 
-		// It measures as the folder does, and its pixels are not copied.
+		// It measures as the folder does, and its pixels are read once.
 		a, err := source.Scan(context.Background(), ScanOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +81,8 @@ func TestPack(t *testing.T) {
 		if err != nil || a.Mean[2] != b.Mean[2] || a.Std[0] != b.Std[0] || a.MaxW != b.MaxW {
 			t.Errorf("%+v and %+v, %v", a, b, err)
 		}
-		if m, err := packed.Image(3); err != nil || &m.Pix[0] != &gotTrain.Items[3].Image.Pix[0] {
+		one, _ := packed.Image(3)
+		if two, err := packed.Image(3); err != nil || &one.Pix[0] != &two.Pix[0] {
 			t.Errorf("a copy, %v", err)
 		}
 		// A large one is measured in part.
@@ -102,11 +105,80 @@ func TestPackResizes(t *testing.T) {
 	}
 	var want imagefile.Image
 	new(augment.Scratch).Resize(&want, d.Items[1].Image, 15, 10)
-	if m := got.Items[1].Image; m.W != 15 || m.H != 10 || !bytes.Equal(m.Pix, want.Pix) {
-		t.Errorf("%d × %d", m.W, m.H)
+	if m, err := got.Items[1].Read(imagefile.Limits{}, nil); err != nil || m.W != 15 || m.H != 10 || !bytes.Equal(m.Pix, want.Pix) {
+		t.Errorf("%d × %d, %v", m.W, m.H, err)
 	}
 	if m := got.Items[2].Image; m.W != 9 || m.H != 30 {
 		t.Errorf("a small image became %d × %d", m.W, m.H)
+	}
+}
+
+// packedNoise packs n images, every third of them grey.
+func packedNoise(t *testing.T, n int) (path string) {
+	t.Helper()
+	d := noise(n, 30, 20, 3)
+	for i := 0; i < n; i += 3 {
+		d.Items[i].Image = d.Items[i].Image.Convert(1)
+	}
+	path = filepath.Join(t.TempDir(), "a.pack")
+	if _, err := Pack(context.Background(), path, d, nil, PackOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What is read again each time, into the worker's own buffer, makes the batches
+// that kept images make.
+func TestPackedWithoutCache(t *testing.T) {
+	path := packedNoise(t, 24)
+	var want []float32
+	for _, cache := range []int64{-1, 0, 3 * 30 * 20 * 5} {
+		d, _, err := dataset.Open(path, dataset.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(d, SourceOptions{Channels: 3, Cache: cache})
+		l, err := s.Train(Config{Order: Order{Seed: 1, Epochs: 2}, Views: []View{{View: augment.Released()[0], Size: 16}}, Batch: 8,
+			Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{1, 1, 1}, Workers: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []float32
+		for range 6 {
+			b, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, b.Views[0].Data...)
+		}
+		l.Close()
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with room for %d bytes the batches are others", cache)
+		}
+	}
+}
+
+// A packed image whose pixels have changed is left out as a broken file is.
+func TestPackedImageTurnsBad(t *testing.T) {
+	path := packedNoise(t, 24)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[100] ^= 1
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d, _, err := dataset.Open(path, dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewSource(d, SourceOptions{}).Scan(context.Background(), ScanOptions{})
+	if err != nil || len(r.Bad) != 1 || r.Images != 23 || !strings.Contains(r.Bad[0].Err.Error(), "a.pack: noise[0] is damaged: the checksum of its pixels is") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -51,7 +51,7 @@ func (s *Source) Plain(c PlainConfig) *Loader {
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
 	r.Shapes = [][]int{{c.Size, c.Size, s.channels}}
 	r.Make = func(w *Worker, row *Row) error {
-		m, err := s.Image(row.Item)
+		m, err := s.image(row.Item, &w.packed)
 		if err != nil {
 			return err
 		}

@@ -79,8 +79,7 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 				}
 				// Item ⌊k·n/decode⌋ is decoded for each k.
 				k := (i*decode + n - 1) / n
-				held := s.data.Items[i].Path == "" && !s.data.Mapped
-				s.look(i, &all[i], held || k < decode && k*n/decode == i)
+				s.look(i, &all[i], s.data.Items[i].Held() || k < decode && k*n/decode == i)
 				if d := int(done.Add(1)); o.Progress != nil && (d%16 == 0 || d == n) {
 					progress.Lock()
 					if d > progress.last {

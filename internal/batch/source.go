@@ -64,26 +64,33 @@ func (s *Source) Data() *dataset.Dataset { return s.data }
 
 // Image returns the pixels of item i, with the source's channels. They are not
 // to be changed.
-func (s *Source) Image(i int) (imagefile.Image, error) {
+func (s *Source) Image(i int) (imagefile.Image, error) { return s.image(i, new([]byte)) }
+
+// image is Image for a goroutine that is done with the pixels when it calls the
+// next time: those of a packed image that is not kept lie in buf, which grows.
+func (s *Source) image(i int, buf *[]byte) (imagefile.Image, error) {
 	if m := s.cache[i].Load(); m != nil {
 		return s.convert(*m), nil
 	}
 	item := &s.data.Items[i]
-	if item.Path == "" && (s.channels == 0 || s.channels == item.Image.C) {
+	if item.Held() && (s.channels == 0 || s.channels == item.Image.C) {
 		return item.Image, nil
 	}
-	m := item.Image
-	if item.Path != "" {
-		var err error
-		if m, err = imagefile.Read(item.Path, s.limits); err != nil {
-			return m, err
-		}
+	m, err := item.Read(s.limits, *buf)
+	if err != nil {
+		return m, err
+	}
+	if item.Packed != nil {
+		*buf = m.Pix
 	}
 	m = s.convert(m)
 	size := int64(len(m.Pix))
 	if s.room.Add(-size) < 0 {
 		s.room.Add(size)
-	} else if !s.cache[i].CompareAndSwap(nil, &m) {
+		return m, nil
+	}
+	*buf = nil // kept, perhaps
+	if !s.cache[i].CompareAndSwap(nil, &m) {
 		s.room.Add(size) // another goroutine was first
 	}
 	return m, nil

@@ -117,7 +117,7 @@ func (s *Source) Train(c Config) (*Loader, error) {
 		r.Shapes = append(r.Shapes, []int{v.Size, v.Size, s.channels})
 	}
 	r.Make = func(w *Worker, row *Row) error {
-		m, err := s.Image(row.Item)
+		m, err := s.image(row.Item, &w.packed)
 		if err != nil {
 			return err
 		}

@@ -104,15 +104,20 @@ func Load(path string, arrays []Array) (State, error) {
 	if err := verify(f, path); err != nil {
 		return s, explain(path, err)
 	}
+	return s, load(f, path, arrays)
+}
+
+// load reads a checkpoint that was verified into arrays.
+func load(f *safetensors.File, path string, arrays []Array) error {
 	if err := match(f, path, arrays, func(string) bool { return true }); err != nil {
-		return s, err
+		return err
 	}
 	for _, a := range arrays {
 		if err := f.Float32Into(a.Name, a.Data); err != nil {
-			return s, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // whole reads the state of a checkpoint and checks every byte of the file.
@@ -131,7 +136,7 @@ func open(path string) (*safetensors.File, State, error) {
 	if err != nil {
 		return nil, State{}, err
 	}
-	s, err := state(f)
+	s, err := stateOf(f)
 	if err != nil {
 		f.Close()
 		return nil, s, fmt.Errorf("%s %w", path, err)
@@ -139,8 +144,8 @@ func open(path string) (*safetensors.File, State, error) {
 	return f, s, nil
 }
 
-// state takes the state out of a file. Its error goes on after the file's name.
-func state(f *safetensors.File) (s State, err error) {
+// stateOf takes the state out of a file. Its error goes on after the file's name.
+func stateOf(f *safetensors.File) (s State, err error) {
 	switch name := f.Metadata["format"]; {
 	case name == format && !f.Sealed():
 		return s, errors.New("is a checkpoint without its checksums: another program has changed it")

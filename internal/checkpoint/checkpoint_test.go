@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"math"
 	"os"
 	"path/filepath"
@@ -129,5 +130,129 @@ func TestAnotherArchitecture(t *testing.T) {
 		if err := Match(path, a, conv); err != nil {
 			t.Errorf("the same convolution: %v", err)
 		}
+	}
+}
+
+// No byte of a checkpoint changes unseen, and the one before it is offered.
+func TestEveryByteIsChecked(t *testing.T) {
+	path := save2(t)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := filepath.Join(t.TempDir(), "checkpoint")
+	if err := os.Link(path+Suffix, flipped+Suffix); err != nil {
+		t.Fatal(err)
+	}
+	head := 8 + int(good[0]) + int(good[1])<<8
+	for i := range good {
+		bit := i % 8
+		b := bytes.Clone(good)
+		b[i] ^= 1 << bit
+		if err := os.WriteFile(flipped, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before, after := arrays(7), arrays(7)
+		_, err := Load(flipped, after)
+		if err == nil || !strings.Contains(err.Error(), flipped) || !strings.Contains(err.Error(), "after step 1, is whole: mv "+flipped+Suffix) {
+			t.Errorf("byte %d (%q), bit %d: %v", i, good[i], bit, err)
+		}
+		if !reflect.DeepEqual(before, after) {
+			t.Fatalf("byte %d, bit %d: damaged values were used", i, bit)
+		}
+		if _, err := Peek(flipped); err == nil && i < head {
+			t.Errorf("byte %d (%q), bit %d of the header is not seen by Peek", i, good[i], bit)
+		}
+	}
+}
+
+// write writes a checkpoint whose metadata may be anything.
+func write(t testing.TB, path string, meta map[string]string, sealed bool) {
+	t.Helper()
+	var tensors []safetensors.Tensor
+	for _, a := range arrays(1) {
+		tensors = append(tensors, safetensors.Tensor{Name: a.Name, Shape: a.Shape, Data: a.Data})
+	}
+	write := safetensors.WriteFile
+	if sealed {
+		write = safetensors.WriteSealedFile
+	}
+	if err := write(path, tensors, meta); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Checkpoints of the version before, whose header has no checksum, can be read,
+// and say what they are.
+func TestOldCheckpoints(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	meta := map[string]string{"format": "vicreg checkpoint 1", stateKey: `{"steps":5,"epoch":1,"step":1}`, "vicreg.crc32c": "31087a1c"}
+	write(t, path, meta, false)
+	got := arrays(0)
+	s, err := Load(path, got)
+	if err != nil || s.Steps != 5 || !s.Unsealed || !reflect.DeepEqual(got, arrays(1)) {
+		t.Fatalf("state %+v, %v", s, err)
+	}
+	meta["vicreg.crc32c"] = "31087a1b"
+	write(t, path, meta, false)
+	if _, err := Load(path, got); err == nil || !strings.Contains(err.Error(), "is damaged: the checksum of its data is 31087a1c") {
+		t.Errorf("another checksum: %v", err)
+	}
+	delete(meta, "vicreg.crc32c")
+	write(t, path, meta, false)
+	if _, err := Load(path, got); err == nil {
+		t.Error("no checksum at all was accepted")
+	}
+	for name, want := range map[string]string{
+		"vicreg checkpoint 2": "is a checkpoint without its checksums",
+		"vicreg checkpoint 3": "is a checkpoint of another version of vicreg",
+		"":                    "is not a checkpoint of vicreg",
+	} {
+		meta["format"] = name
+		write(t, path, meta, false)
+		if _, err := Peek(path); err == nil || !strings.Contains(err.Error(), path+" "+want) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// A state that no run comes to is refused, though its checksum is right.
+func TestImpossibleStates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	for state, want := range map[string]string{
+		`{"step":-3}`:                    "its step of the epoch is -3",
+		`{"epoch":-1}`:                   "its epoch is -1",
+		`{"steps":-1}`:                   "its step is -1",
+		`{"steps":2,"step":3}`:           "it has done 3 steps of the epoch, but 2 altogether",
+		`{"metrics_size":-5}`:            "its size of the metrics is -5",
+		`{"seconds":-1}`:                 "its time is -1 seconds",
+		`{"wait_seconds":1e300}`:         "its time of waiting is 1e+300 seconds",
+		`{"epoch_seconds":-1e-9}`:        "its time in the epoch is -1e-09 seconds",
+		`{"loss":1e999}`:                 "is a checkpoint whose state cannot be read",
+		`{"steps":1.5}`:                  "is a checkpoint whose state cannot be read",
+		`{"started":"yesterday"}`:        "is a checkpoint whose state cannot be read",
+		`{"bad_train":{}}`:               "is a checkpoint whose state cannot be read",
+		`[]`:                             "is a checkpoint whose state cannot be read",
+		``:                               "is a checkpoint whose state cannot be read",
+		`{"steps":99999999999999999999}`: "is a checkpoint whose state cannot be read",
+	} {
+		write(t, path, map[string]string{"format": format, stateKey: state}, true)
+		if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", state, err, want)
+		}
+	}
+}
+
+// What is no file is refused without a wait for it.
+func TestOnlyFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Peek(path); err == nil || !strings.Contains(err.Error(), path+" is not a regular file") {
+		t.Errorf("a folder: %v", err)
+	}
+	if err := Save(path, State{}, arrays(0)); err == nil || !strings.Contains(err.Error(), "it is a folder, and only a file can be replaced") {
+		t.Errorf("a folder was replaced: %v", err)
 	}
 }

@@ -32,16 +32,21 @@ func cutShort(path string) (size, want int64, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
+	return cut(f, st.Size())
+}
+
+// cut is cutShort of the size bytes that r holds.
+func cut(r io.ReaderAt, size int64) (_, want int64, ok bool) {
 	var lead [8]byte
-	if _, err := f.ReadAt(lead[:], 0); err != nil {
-		return st.Size(), 8, true
+	if _, err := r.ReadAt(lead[:], 0); err != nil {
+		return size, 8, true
 	}
 	n := binary.LittleEndian.Uint64(lead[:])
 	if n > 100_000_000 {
 		return 0, 0, false
 	}
-	header := make([]byte, min(int64(n), st.Size()-8))
-	if _, err := f.ReadAt(header, 8); err != nil && err != io.EOF {
+	header := make([]byte, min(int64(n), size-8))
+	if _, err := r.ReadAt(header, 8); err != nil && err != io.EOF {
 		return 0, 0, false
 	}
 	var entries map[string]struct {
@@ -49,7 +54,7 @@ func cutShort(path string) (size, want int64, ok bool) {
 	}
 	whole := json.NewDecoder(bytes.NewReader(header)).Decode(&entries) == nil
 	if missing := int64(n) - int64(len(header)); missing > 0 {
-		return st.Size(), int64(8 + n), !whole || missing < 8 // else its length is wrong, not the file
+		return size, int64(8 + n), !whole || missing < 8 // else its length is wrong, not the file
 	}
 	if !whole {
 		return 0, 0, false
@@ -58,5 +63,5 @@ func cutShort(path string) (size, want int64, ok bool) {
 		want = max(want, e.Offsets[1])
 	}
 	want += int64(8 + n)
-	return st.Size(), want, st.Size() < want
+	return size, want, size < want
 }

@@ -10,8 +10,9 @@ import (
 
 // State is all of a run but its arrays.
 type State struct {
-	Config      string    `json:"config"`      // digest of what the run computes
-	Fingerprint string    `json:"fingerprint"` // of the data, bad images included
+	Config      string    `json:"config"`          // digest of what the run computes
+	Fingerprint string    `json:"fingerprint"`     // of the data, bad images included
+	Files       string    `json:"files,omitempty"` // sums of the files that hold it
 	Started     time.Time `json:"started"`
 
 	ConfigSum string   `json:"config_crc32c,omitempty"` // of the configuration's file, also of what computes nothing

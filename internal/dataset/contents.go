@@ -1,14 +1,18 @@
 package dataset
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"hash/crc64"
+	"os"
+	"sync"
 )
 
 // Fingerprint names the data set's contents, so that a run is not resumed on
 // other data: it changes with the names, the labels, the order, and the pixels
-// that are held here or packed, not with those of other files.
+// that are held here or packed, not with those of other files; see [Sums].
 func (d *Dataset) Fingerprint() string {
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))
 	h.Write([]byte(d.sum))
@@ -20,4 +24,132 @@ func (d *Dataset) Fingerprint() string {
 		}
 	}
 	return fmt.Sprintf("%d-%016x", len(d.Items), h.Sum64())
+}
+
+// Files are n files: what people call each, and where it lies; an empty path is
+// no file.
+type Files struct {
+	N  int
+	At func(i int) (name, path string)
+}
+
+// Group returns the files that share a sum with file i, which Differ named.
+func (f Files) Group(i int) (from, to int) {
+	g := groupOf(f.N)
+	return i / g * g, i + 1
+}
+
+// FilesOf returns those of some data sets, one after the other; nil ones have none.
+func FilesOf(sets ...*Dataset) Files {
+	var items []Item
+	for _, d := range sets {
+		if d != nil {
+			items = append(items, d.Items...)
+		}
+	}
+	return Files{len(items), func(i int) (name, path string) { return items[i].Name, items[i].Path }}
+}
+
+const (
+	sumGroups  = 1 << 16 // of files at most, each with a sum
+	sumSampled = 4096    // files of which bytes are read; of the others the size counts
+	sumBytes   = 256     // read of each, in its middle
+)
+
+// Sums are short checksums of files, by which [Differ] tells which of them is
+// another later. A file counts with its name, its size and, if there are few,
+// some of its bytes: a copy is as good, and its time is nothing.
+func (f Files) Sums() string {
+	data := binary.BigEndian.AppendUint32(nil, uint32(f.N))
+	for _, s := range f.sums() {
+		data = binary.BigEndian.AppendUint16(data, s)
+	}
+	return base64.StdEncoding.EncodeToString(data)
+}
+
+// Differ compares sums of files then and now. It returns in order those of the
+// files now that are not what they were; only their number, if just the last of
+// the files then are gone; and nothing if all are the same, or the sums do not
+// tell. Where very many files have a sum for several, it names the last of these.
+func Differ(then, now string) []int {
+	before, n, ok := readSums(then)
+	after, m, ok2 := readSums(now)
+	if !ok || !ok2 || groupOf(n) != groupOf(m) {
+		return nil
+	}
+	var other []int
+	for i, s := range after {
+		if i >= len(before) || before[i] != s {
+			other = append(other, min((i+1)*groupOf(m), m)-1)
+		}
+	}
+	if other == nil && n > m {
+		return []int{m}
+	}
+	return other
+}
+
+// readSums is the inverse of Sums.
+func readSums(text string) (sums []uint16, n int, ok bool) {
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(data) < 4 {
+		return nil, 0, false
+	}
+	n, data = int(binary.BigEndian.Uint32(data)), data[4:]
+	if group := groupOf(n); len(data) != 2*((n+group-1)/group) {
+		return nil, 0, false
+	}
+	for ; len(data) > 0; data = data[2:] {
+		sums = append(sums, binary.BigEndian.Uint16(data))
+	}
+	return sums, n, true
+}
+
+// groupOf returns how many of n files share a sum.
+func groupOf(n int) int { return max(1, (n+sumGroups-1)/sumGroups) }
+
+func (f Files) sums() []uint16 {
+	group := groupOf(f.N)
+	sums := make([]uint16, (f.N+group-1)/group)
+	every := max(1, f.N/sumSampled)
+	var wg sync.WaitGroup
+	const workers = 8 // that wait for the disk
+	for w := range workers {
+		wg.Go(func() {
+			for g := w; g < len(sums); g += workers {
+				h := crc32.NewIEEE()
+				for i := g * group; i < min((g+1)*group, f.N); i++ {
+					name, path := f.At(i)
+					size, some := int64(-1), []byte(nil)
+					if path != "" {
+						size, some = glimpse(path, i%every == 0)
+					}
+					fmt.Fprintf(h, "%s\x00%d\x00%s", name, size, some)
+				}
+				sums[g] = uint16(h.Sum32() ^ h.Sum32()>>16)
+			}
+		})
+	}
+	wg.Wait()
+	return sums
+}
+
+// glimpse returns a file's size and, if asked for, some of its bytes; -1 if it
+// cannot be read.
+func glimpse(path string, read bool) (size int64, some []byte) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return -1, nil
+	}
+	if size = info.Size(); !read {
+		return size, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return -1, nil
+	}
+	defer f.Close()
+	some = make([]byte, sumBytes)
+	n, _ := f.ReadAt(some, max(0, size/2-sumBytes/2))
+	return size, some[:n]
 }

@@ -19,14 +19,31 @@ import (
 	"slices"
 
 	"vicreg/internal/imagefile"
+	"vicreg/internal/pack"
 )
 
-// Item is one image: a file at Path, or pixels.
+// Item is one image: a file at Path, an image of a packed data set, or pixels.
 type Item struct {
-	Name  string // below the folder that was opened, with slashes; or file[i]
-	Label int    // index into the data set's classes; -1: none
-	Path  string // empty if Image holds the pixels
-	Image imagefile.Image
+	Name   string // below the folder that was opened, with slashes; or file[i]
+	Label  int    // index into the data set's classes; -1: none
+	Path   string
+	Packed *pack.Stored
+	Image  imagefile.Image // without pixels if it is packed
+}
+
+// Held reports whether the item's pixels are in memory.
+func (i *Item) Held() bool { return i.Path == "" && i.Packed == nil }
+
+// Read decodes the item's file, or reads its pixels where they lie, into buf if
+// they are packed and it is long enough.
+func (i *Item) Read(limits imagefile.Limits, buf []byte) (imagefile.Image, error) {
+	switch {
+	case i.Path != "":
+		return imagefile.Read(i.Path, limits)
+	case i.Packed != nil:
+		return i.Packed.Read(buf)
+	}
+	return i.Image, nil
 }
 
 // Dataset is a list of images in a fixed order.
@@ -41,10 +58,7 @@ type Dataset struct {
 	// of it, a sentence each: other files, rows without a label, parts not used.
 	Notes []string
 
-	// Mapped says that the items' pixels lie in a mapped file, from which they
-	// are read as they are used.
-	Mapped bool
-	sum    string // of that file
+	sum string // of the packed file that holds the items
 }
 
 func (d *Dataset) forgetLabels() {

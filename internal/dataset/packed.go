@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"vicreg/internal/imagefile"
 	"vicreg/internal/pack"
 	"vicreg/internal/show"
 )
@@ -23,7 +24,7 @@ func openPacked(path string) (*source, error) {
 	if len(f.Train) == 0 {
 		return nil, fmt.Errorf("%s: this packed data set has no images to train on", show.Name(path))
 	}
-	s := &source{train: packedPart(f, f.Train), part: "the part that scores"}
+	s := &source{train: packedPart(f, f.Train), part: "the part that scores", notes: f.Notes}
 	s.train.About = fmt.Sprintf("%d images packed in %s", len(f.Train), path)
 	if f.Classes == nil {
 		s.train.About += ", no labels"
@@ -53,13 +54,13 @@ func openPacked(path string) (*source, error) {
 }
 
 // packedPart returns one part of a packed data set.
-func packedPart(f *pack.File, items []pack.Item) *Dataset {
-	d := &Dataset{Name: f.Name, Classes: f.Classes, Items: make([]Item, len(items)), Mapped: true,
-		sum: fmt.Sprintf("%016x", f.Sum)}
-	d.Channels = items[0].Image.C
-	for i, item := range items {
-		d.Items[i] = Item{Name: item.Name, Label: item.Label, Image: item.Image}
-		if item.Image.C != d.Channels {
+func packedPart(f *pack.File, items []pack.Stored) *Dataset {
+	d := &Dataset{Name: f.Name, Classes: f.Classes, Items: make([]Item, len(items)), sum: fmt.Sprintf("%016x", f.Sum)}
+	d.Channels = items[0].C
+	for i := range items {
+		s := &items[i]
+		d.Items[i] = Item{Name: s.Name, Label: s.Label, Packed: s, Image: imagefile.Image{W: s.W, H: s.H, C: s.C}}
+		if s.C != d.Channels {
 			d.Channels = 0
 		}
 	}

@@ -63,8 +63,9 @@ func TestOpenPacked(t *testing.T) {
 		if len(train.Items) != c.train || got != c.test || (train.Classes != nil) != c.labels || train.Channels != 1 || train.Name != "photos" {
 			t.Errorf("%s: %d train, %d score, classes %v, %d channels, %q", c.name, len(train.Items), got, train.Classes, train.Channels, train.Name)
 		}
-		if i := train.Items[0]; i.Name != "0" || (i.Label >= 0) != c.labels || i.Image.Pix[0] != 3 || !train.Mapped {
-			t.Errorf("%s: %+v", c.name, i)
+		i := train.Items[0]
+		if m, err := i.Read(imagefile.Limits{}, nil); err != nil || i.Name != "0" || (i.Label >= 0) != c.labels || m.Pix[0] != 3 || i.Held() {
+			t.Errorf("%s: %+v, %v", c.name, i, err)
 		}
 	}
 

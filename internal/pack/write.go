@@ -4,10 +4,19 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"hash/crc64"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/imagefile"
 )
+
+// Item is an image to pack.
+type Item struct {
+	Name  string
+	Label int // index into the classes; -1: none
+	Image imagefile.Image
+}
 
 // Writer writes a file. It takes its place when Close is done, and never
 // half-written.
@@ -18,14 +27,14 @@ type Writer struct {
 	meta        File
 	train, test []placed
 	at          int64
-	sum         uint64 // of the pixels
 }
 
 // placed is what the index says of an image.
 type placed struct {
 	name           string
 	label, w, h, c int
-	place          int // in units of align
+	place          int64 // in units of align
+	sum            uint32
 }
 
 // Create begins the file at path. Name is the data set's, classes may be nil.
@@ -34,7 +43,7 @@ func Create(path, name string, classes []string) (*Writer, error) {
 	if err != nil {
 		return nil, failed(path, err)
 	}
-	w := &Writer{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20), meta: File{Name: name, Classes: classes}}
+	w := &Writer{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20), meta: File{Name: name, Classes: classes, version: version}}
 	if err := w.write(make([]byte, headerSize)); err != nil {
 		w.Abort()
 		return nil, err
@@ -52,16 +61,17 @@ func (w *Writer) Add(item Item, test bool) error {
 	if item.Label < -1 || item.Label >= len(w.meta.Classes) {
 		panic(fmt.Sprintf("pack: label %d of %d classes", item.Label, len(w.meta.Classes)))
 	}
-	if err := w.write(make([]byte, (align-w.at%align)%align)); err != nil {
-		return err
-	}
 	list := &w.train
 	if test {
 		list = &w.test
 	}
-	*list = append(*list, placed{item.Name, item.Label, m.W, m.H, m.C, int(w.at / align)})
-	w.sum = crc64.Update(w.sum, table, m.Pix)
-	return w.write(m.Pix)
+	zeros := make([]byte, padding(int64(len(m.Pix))))
+	sum := crc32.Update(crc32.Checksum(m.Pix, castagnoli), castagnoli, zeros)
+	*list = append(*list, placed{item.Name, item.Label, m.W, m.H, m.C, w.at / align, sum})
+	if err := w.write(m.Pix); err != nil {
+		return err
+	}
+	return w.write(zeros)
 }
 
 // Close writes the index and puts the file in its place. It returns its size in
@@ -75,7 +85,6 @@ func (w *Writer) Close() (int64, error) {
 	binary.LittleEndian.PutUint64(header[16:], uint64(w.at)+uint64(len(index)))
 	binary.LittleEndian.PutUint64(header[24:], uint64(w.at))
 	binary.LittleEndian.PutUint64(header[32:], crc64.Checksum(index, table))
-	binary.LittleEndian.PutUint64(header[40:], w.sum)
 	binary.LittleEndian.PutUint64(header[56:], crc64.Checksum(header[:56], table))
 	if err := w.write(index); err != nil {
 		return 0, err

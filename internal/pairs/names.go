@@ -5,7 +5,7 @@ import "strings"
 // Names reports whether is holds for any file that a manifest may name: for
 // the path that each of its cells makes, whatever the column is for.
 func Names(manifest string, is func(path string) bool) (bool, error) {
-	t, err := readTable(manifest)
+	t, err := readTable(manifest, nil)
 	if err != nil {
 		return false, err
 	}

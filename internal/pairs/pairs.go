@@ -27,6 +27,7 @@ import (
 	"strings"
 
 	"vicreg/internal/npy"
+	"vicreg/internal/show"
 )
 
 // Row is one pair.
@@ -51,6 +52,7 @@ type Data struct {
 	dir      string // where it lies
 	sides    []Side
 	matrix   []*npy.Array // of the sides that are a file of rows
+	writings [][]writing  // of the numeric sides, by column
 }
 
 // Options say how to read a manifest.
@@ -71,12 +73,12 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
 	}
-	t, err := readTable(manifest)
+	t, err := readTable(manifest, wanted(sides, o))
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &Data{Name: strings.TrimSuffix(t.name, filepath.Ext(t.name)), manifest: t.name, dir: t.dir,
-		sides: sides, matrix: make([]*npy.Array, len(sides)), Rows: make([]Row, len(t.rows))}
+	d := &Data{Name: strings.TrimSuffix(t.name, filepath.Ext(t.name)), manifest: t.name, dir: t.dir, Notes: t.notes,
+		sides: sides, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.rows))}
 	for i, r := range t.rows {
 		d.Rows[i] = Row{Line: r.line, Index: i, Label: -1, cells: make([][]string, len(sides)), err: r.err}
 	}
@@ -99,8 +101,24 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	if err != nil {
 		return nil, nil, err
 	}
+	train.Notes = append(train.Notes, oneSided(train, test)...)
 	train.limit(o.Limit)
 	return train, test, nil
+}
+
+// wanted lists the columns that are read, each once.
+func wanted(sides []Side, o Options) []string {
+	names := []string{}
+	for _, s := range sides {
+		names = append(names, s.Columns...)
+	}
+	for _, name := range []string{o.Label, o.Split} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // take reads the cells of side s.
@@ -128,12 +146,44 @@ func (d *Data) take(t *table, s int) error {
 			d.Rows[i].cells[s] = append(d.Rows[i].cells[s], cell)
 		}
 	}
+	if side.Type == "numeric" {
+		return d.takeNumbers(s)
+	}
+	return nil
+}
+
+// takeNumbers finds how the numbers of each column of side s are written.
+func (d *Data) takeNumbers(s int) error {
+	side := &d.sides[s]
+	d.writings[s] = make([]writing, len(side.Columns))
+	for c, name := range side.Columns {
+		w := &d.writings[s][c]
+		for _, r := range d.Rows {
+			if r.err == nil && !missing(r.cells[s][c]) {
+				w.add(r.cells[s][c], r.Line, false)
+			}
+		}
+		if err := w.unclear(); err != nil {
+			return fmt.Errorf("%s: row %d: %s: %w", d.manifest, w.line, name, err)
+		}
+		if w.twofold != "" {
+			p, c := readings(w.twofold, false)
+			read, other := p, w.point
+			if w.decimalComma() {
+				read, other = c, w.comma
+			}
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s in row %d is read as %s, since other values of the column are written as %s", name, clip(w.twofold), w.line, read, clip(other)))
+		}
+	}
 	return nil
 }
 
 // takeMatrix reads the file of an embedding that has a row for each row.
 func (d *Data) takeMatrix(t *table, s int) error {
 	path := d.path(d.sides[s].File)
+	if err := isFile(path); err != nil {
+		return fmt.Errorf("%s: %w", &d.sides[s], err)
+	}
 	a, err := npy.Read(path)
 	switch {
 	case err != nil:
@@ -153,182 +203,6 @@ func (d *Data) path(name string) string {
 		return name
 	}
 	return filepath.Join(d.dir, filepath.FromSlash(name))
-}
-
-// label reads the classes. A row without one keeps -1.
-func (d *Data) label(t *table, column string) error {
-	c, err := t.column(column)
-	if err != nil {
-		return fmt.Errorf("label: %w", err)
-	}
-	names := make([]string, len(t.rows))
-	for i, r := range t.rows {
-		if names[i] = strings.TrimSpace(r.cells[c]); missing(names[i]) {
-			names[i] = ""
-			continue
-		}
-		d.Classes = append(d.Classes, names[i])
-	}
-	slices.Sort(d.Classes)
-	d.Classes = slices.Compact(d.Classes)
-	if len(d.Classes) == 0 {
-		return fmt.Errorf("label: %s: column %q is empty in every row", t.name, column)
-	}
-	for i, name := range names {
-		if name != "" {
-			d.Rows[i].Label, _ = slices.BinarySearch(d.Classes, name)
-		}
-	}
-	return nil
-}
-
-// splitBy divides the rows as a column says.
-func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
-	c, err := t.column(column)
-	if err != nil {
-		return nil, nil, fmt.Errorf("split: %w", err)
-	}
-	parts := map[string][]Row{}
-	for i, r := range t.rows {
-		part := ""
-		switch value := strings.ToLower(strings.TrimSpace(r.cells[c])); value {
-		case "train", "training":
-			part = "train"
-		case "test", "testing":
-			part = "test"
-		case "val", "valid", "validation", "dev":
-			part = "val"
-		default:
-			if r.err != nil {
-				continue // a broken row belongs nowhere
-			}
-			return nil, nil, fmt.Errorf("%s: row %d: %s is %q, but must be train, test or val", t.name, r.line, column, r.cells[c])
-		}
-		parts[part] = append(parts[part], d.Rows[i])
-	}
-	if len(parts["train"]) == 0 {
-		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.name, column)
-	}
-	held := "test"
-	if len(parts[held]) == 0 {
-		held = "val"
-	}
-	rest := *d
-	rest.Rows = parts["train"]
-	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.name)
-	if len(parts[held]) > 0 {
-		out := *d
-		out.Rows = parts[held]
-		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
-		test = &out
-	}
-	if held == "test" && len(parts["val"]) > 0 {
-		rest.About += fmt.Sprintf("; %d (val) are left out", len(parts["val"]))
-	}
-	return &rest, test, nil
-}
-
-// holdOut keeps a share of each class for scoring, see [Open].
-func (d *Data) holdOut(share float64) (train, test *Data) {
-	if share == 0 {
-		return d, nil
-	}
-	groups := d.groups()
-	size := make([]int, len(d.Classes)+1) // groups of each class, the last without
-	class := func(g []int) int {
-		if l := d.Rows[g[0]].Label; l >= 0 {
-			return l
-		}
-		return len(d.Classes)
-	}
-	for _, g := range groups {
-		size[class(g)]++
-	}
-	const slack = 1e-9 // a share such as 0.1 is not exact
-	seen := make([]int, len(size))
-	out := make([]bool, len(d.Rows))
-	held := 0
-	for _, g := range groups {
-		c := class(g)
-		m := size[c]
-		want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
-		// The j-th of m groups goes if the count due steps up after it.
-		j := seen[c]
-		seen[c]++
-		if (j+1)*want/m > j*want/m {
-			held += len(g)
-			for _, i := range g {
-				out[i] = true
-			}
-		}
-	}
-	if held == 0 {
-		return d, nil
-	}
-	rest, other := *d, *d
-	rest.Rows, other.Rows = nil, nil
-	for i, r := range d.Rows {
-		if out[i] {
-			other.Rows = append(other.Rows, r)
-		} else {
-			rest.Rows = append(rest.Rows, r)
-		}
-	}
-	rest.About += fmt.Sprintf("; %d of them held out for scoring", held)
-	return &rest, &other
-}
-
-// groups returns the rows in groups that share a file, by way of others or not,
-// each in order and by their first rows.
-func (d *Data) groups() [][]int {
-	above := make([]int, len(d.Rows)) // a forest; the root of a tree is its first row
-	root := func(i int) int {
-		for above[i] != i {
-			above[i] = above[above[i]]
-			i = above[i]
-		}
-		return i
-	}
-	first := map[string]int{}
-	for i, r := range d.Rows {
-		above[i] = i
-		for s := range d.sides {
-			if !d.sides[s].files() || missing(r.cells[s][0]) {
-				continue
-			}
-			path := d.path(r.cells[s][0])
-			j, ok := first[path]
-			if !ok {
-				first[path] = i
-				continue
-			}
-			a, b := root(i), root(j)
-			above[max(a, b)] = min(a, b)
-		}
-	}
-	at := make([]int, len(d.Rows))
-	var groups [][]int
-	for i := range d.Rows {
-		r := root(i)
-		if r == i {
-			at[i] = len(groups)
-			groups = append(groups, nil)
-		}
-		groups[at[r]] = append(groups[at[r]], i)
-	}
-	return groups
-}
-
-// limit keeps n rows spread evenly.
-func (d *Data) limit(n int) {
-	if n <= 0 || n >= len(d.Rows) {
-		return
-	}
-	kept := make([]Row, n)
-	for i := range kept {
-		kept[i] = d.Rows[i*len(d.Rows)/n]
-	}
-	d.Rows = kept
 }
 
 // Labels returns the label of every row.
@@ -410,7 +284,7 @@ func (d *Data) Fingerprint() string {
 // plain words an error of the file system: the path once, and the reason.
 func plain(path string, err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return fmt.Errorf("%s: %w", path, pe.Err)
+		return fmt.Errorf("%s: %w", show.Name(path), pe.Err)
 	}
 	return err
 }

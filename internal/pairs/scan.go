@@ -1,15 +1,14 @@
 package pairs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
-	"vicreg/internal/audio"
 	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
 )
@@ -19,6 +18,8 @@ type ScanOptions struct {
 	Workers  int                   // 0: one for each processor
 	Decode   int                   // decode the files of this many rows, spread evenly, and see only whether the others' are there; 0: 50,000, -1: all
 	Progress func(done, total int) // called now and then, done growing; may be nil
+	Parts    *Parts                // of which these rows are one; nil: they are all
+	Part     string                // what these are, if they are a part: "rows to score on"
 }
 
 // Report is what a Scan found.
@@ -26,18 +27,18 @@ type Report struct {
 	Rows    int         // that are left
 	Decoded int         // of them, and measured
 	Bad     []batch.Bad // in the order of the data; no longer in it
-	Notes   []string    // what was filled, cut or padded, a line each, for people
+	Notes   []string    // what was filled, cut or padded, a line each, for people; of parts, the last has those of all
 }
 
 // found is what a Scan learns of one side of one row.
 type found struct {
 	decoded       bool
-	depth         int // of an image, see there
 	length        int // what Side.Length counts; of audio in samples at its own rate
 	channels      int // of an image or a series; the width of an embedding
 	rate          int
 	mean, squares []float64 // over the sample's values, by channel or column; of an image 3
 	gaps          []bool    // of numeric columns
+	facts         *facts    // of a series
 	err           error
 }
 
@@ -56,8 +57,8 @@ type found struct {
 //     its length. What never varies has a deviation of 1.
 //
 // The rows should be those to train on. With sides that are resolved, as for
-// rows to score on, it finds the bad rows alone. More than a tenth bad is an
-// error of type *batch.TooManyBad.
+// rows to score on, it finds the bad rows alone. More than a tenth bad of all
+// parts, or none left, is an error of type *batch.TooManyBad.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	n := len(s.data.Rows)
 	if n == 0 {
@@ -91,7 +92,11 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{}
-	if err := s.conclude(all, r); err != nil {
+	parts := o.Parts
+	if parts == nil {
+		parts = NewParts(s.data)
+	}
+	if err := s.conclude(all, r, parts, o.Part); err != nil {
 		return nil, err
 	}
 	if audio { // once its rate is known
@@ -111,7 +116,7 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 			}
 		}
 	}
-	return r, s.remove(all, r)
+	return r, s.remove(all, r, parts)
 }
 
 // counter tells how far a Scan is.
@@ -165,18 +170,16 @@ func rowBad(sides []found) bool {
 func (s *Source) look(i, k int, decode bool, f *found) {
 	side := &s.sides[k]
 	if !decode && side.files() {
-		if row := s.data.Rows[i]; row.err == nil && !missing(row.cells[k][0]) {
+		if row := s.data.Rows[i]; row.err == nil && !blank(row.cells[k][0]) {
 			path := s.data.path(row.cells[k][0])
-			if side.Type == "image" {
+			if f.err = isFile(path); f.err == nil && side.Type == "image" {
 				_, _, f.err = imagefile.Stat(path, imagefile.Limits{})
-			} else {
-				f.err = isFile(path)
 			}
 			return
 		}
 	}
 	var m Sample
-	if side.sound() && s.data.Rows[i].err == nil && !missing(s.data.Rows[i].cells[k][0]) {
+	if side.sound() && s.data.Rows[i].err == nil && !blank(s.data.Rows[i].cells[k][0]) {
 		m, f.err = side.readSound(s.data.path(s.data.Rows[i].cells[k][0]))
 	} else {
 		m, f.err = s.sample(i, k)
@@ -190,13 +193,13 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	f.decoded = true
 	switch side.Type {
 	case "image":
-		f.channels, f.depth = m.Image.C, m.Image.Depth
+		f.channels = m.Image.C
 		mean, squares := m.Image.Moments()
 		f.mean, f.squares = mean[:], squares[:]
 	case "waveform", "spectrogram":
 		f.length, f.rate = len(m.Values), m.rate
 	case "series":
-		f.channels, f.length = m.channels, len(m.Values)/m.channels
+		f.channels, f.length, f.facts = m.channels, len(m.Values)/m.channels, m.facts
 		f.mean, f.squares = moments(m.Values, m.channels)
 	case "numeric":
 		f.gaps = make([]bool, len(m.Values))
@@ -231,7 +234,7 @@ func moments(values []float32, c int) (mean, squares []float64) {
 
 // conclude resolves the sides, in the order of the rows, so that the same
 // numbers come out however many goroutines looked. Means of audio come later.
-func (s *Source) conclude(all [][]found, r *Report) error {
+func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) error {
 	sound := false
 	for k := range s.sides {
 		side := &s.sides[k]
@@ -247,6 +250,7 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 			}
 		case "series":
 			side.Channels = s.common(all, k, side.Channels, "the series has %d channels, but most have %d")
+			s.nameChannels(k, all)
 		case "embedding":
 			side.Width = s.common(all, k, side.Width, "the embedding has %d numbers, but most have %d")
 		case "waveform", "spectrogram":
@@ -254,8 +258,15 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 			s.resolveRate(k, all)
 		}
 	}
-	if many := s.tooMany(all); many != nil {
-		return many
+	r.Bad = s.bad(all)
+	if err := parts.tally.Add(len(all), r.Bad); err != nil {
+		return err
+	}
+	if len(r.Bad) == len(all) {
+		return &batch.TooManyBad{Bad: r.Bad, Total: len(all), Kind: cmp.Or(part, "rows")}
+	}
+	if len(r.Bad)*10 > len(all) { // of a part
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of the %d %s cannot be used", len(r.Bad), len(all), part))
 	}
 	length := func(f *found) int { return f.length }
 	for k := range s.sides {
@@ -284,10 +295,11 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 				side.Length = min((most(good, length)+7)/8*8, 256)
 			}
 		case "numeric":
-			side.resolveGaps(good, len(side.Mean) == 0, r)
+			if len(side.Mean) == 0 {
+				side.resolveGaps(good)
+			}
 		}
-		side.note(good, r)
-		side.noteDepths(good, r)
+		parts.good[k] = append(parts.good[k], good...)
 		if !side.sound() {
 			s.resolveMean(k, all)
 		}
@@ -297,6 +309,11 @@ func (s *Source) conclude(all [][]found, r *Report) error {
 	}
 	for k := range s.sides {
 		s.sides[k].fill()
+	}
+	if parts.left--; parts.left == 0 {
+		for k := range s.sides {
+			r.Notes = append(r.Notes, s.sides[k].notes(parts.good[k])...)
+		}
 	}
 	return nil
 }
@@ -337,90 +354,12 @@ func most(good []*found, length func(*found) int) int {
 }
 
 // resolveGaps finds the columns that miss values.
-func (s *Side) resolveGaps(good []*found, resolve bool, r *Report) {
+func (s *Side) resolveGaps(good []*found) {
 	for c, name := range s.Columns {
-		n := 0
-		for _, f := range good {
-			if f.gaps[c] {
-				n++
-			}
-		}
-		if n == 0 {
-			continue
-		}
-		if resolve && !slices.Contains(s.Incomplete, name) {
+		if !slices.Contains(s.Incomplete, name) && slices.ContainsFunc(good, func(f *found) bool { return f.gaps[c] }) {
 			s.Incomplete = append(s.Incomplete, name)
 		}
-		note := fmt.Sprintf("%s: %d of %d rows have no %s; it is filled with the mean", s, n, len(good), name)
-		if slices.Contains(s.Incomplete, name) {
-			note += ", and marked by an indicator"
-		}
-		r.Notes = append(r.Notes, note)
 	}
-}
-
-// note says how many samples are cut or padded.
-func (s *Side) note(good []*found, r *Report) {
-	if s.Length == 0 {
-		return
-	}
-	longer, shorter := 0, 0
-	var mel *audio.Mel
-	if s.Mel != nil {
-		mel, _ = audio.NewMel(*s.Mel, s.Rate) // known to be right
-	}
-	for _, f := range good {
-		n := f.length
-		if s.sound() {
-			n = s.samples(f)
-		}
-		if mel != nil {
-			n = mel.Frames(n)
-		}
-		switch {
-		case n > s.Length:
-			longer++
-		case n < s.Length:
-			shorter++
-		}
-	}
-	var parts []string
-	if longer > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d are longer than %s and are cut", longer, len(good), s.unit()))
-	}
-	if shorter > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d are shorter and are padded", shorter, len(good)))
-		if longer == 0 {
-			parts[0] = fmt.Sprintf("%d of %d are shorter than %s and are padded", shorter, len(good), s.unit())
-		}
-	}
-	if len(parts) > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: %s", s, strings.Join(parts, ", ")))
-	}
-}
-
-// noteDepths says how many images had to be scaled.
-func (s *Side) noteDepths(good []*found, r *Report) {
-	var depths imagefile.Depths
-	for _, f := range good {
-		depths.Count(imagefile.Image{Depth: f.depth})
-	}
-	for _, note := range depths.Notes() {
-		r.Notes = append(r.Notes, fmt.Sprintf("%s: %s", s, note))
-	}
-}
-
-// unit returns the side's length in words.
-func (s *Side) unit() string {
-	switch s.Type {
-	case "waveform":
-		return seconds(s.Length, s.Rate)
-	case "spectrogram":
-		return fmt.Sprintf("%d frames", s.Length)
-	case "series":
-		return fmt.Sprintf("%d points", s.Length)
-	}
-	return fmt.Sprintf("%d bytes", s.Length)
 }
 
 // resolveMean sets mean and standard deviation of side k, if they are needed.
@@ -472,20 +411,23 @@ func (s *Source) bad(all [][]found) []batch.Bad {
 	return list
 }
 
-// tooMany returns an error if more than a tenth of the rows are bad.
-func (s *Source) tooMany(all [][]found) error {
-	if bad := s.bad(all); len(bad)*10 > len(all) {
-		return &batch.TooManyBad{Bad: bad, Total: len(all), Kind: "rows"}
+// remove takes the bad rows out of the data, those included that turned bad since
+// they were counted.
+func (s *Source) remove(all [][]found, r *Report, parts *Parts) error {
+	known := map[string]bool{}
+	for _, b := range r.Bad {
+		known[b.Name] = true
 	}
-	return nil
-}
-
-// remove takes the bad rows out of the data.
-func (s *Source) remove(all [][]found, r *Report) error {
-	if many := s.tooMany(all); many != nil {
-		return many
-	}
+	var late []batch.Bad
 	r.Bad = s.bad(all)
+	for _, b := range r.Bad {
+		if !known[b.Name] {
+			late = append(late, b)
+		}
+	}
+	if err := parts.tally.Add(0, late); err != nil {
+		return err
+	}
 	var rows []Row
 	var file [][]int
 	for i := range all {

@@ -1,24 +1,33 @@
 package pairs
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"vicreg/internal/npy"
+	"vicreg/internal/show"
 )
+
+// maxChannels is the most that a series may have.
+const maxChannels = 4096
 
 // series is t points of c channels, point by point: t × c.
 type series struct {
 	values []float32
 	c      int
+	facts  facts
+}
+
+// facts are what there is to say of the file of a series.
+type facts struct {
+	names   []string // of the channels, by the file's header; nil: none
+	dropped []string // columns without any number
+	filled  int      // values that were missing
+	counter string   // the channel that counts up evenly, as rows and times do
+	comment int      // lines among the data that begin with #
 }
 
 // readSeries reads a series: an .npy array t × c or of t numbers, or else a text
@@ -36,18 +45,27 @@ func readSeries(path string) (series, error) {
 	if err != nil {
 		return s, err
 	}
+	if s.c > maxChannels {
+		return s, fmt.Errorf("%s: a series of %d channels, %d at most; a row is a point and a column a channel, so it may have to be transposed", show.Name(path), s.c, maxChannels)
+	}
 	if len(s.values) < 2*s.c {
-		return s, fmt.Errorf("%s: a series of %d points; at least 2 are needed", path, len(s.values)/s.c)
+		return s, fmt.Errorf("%s: a series of %d points; at least 2 are needed", show.Name(path), len(s.values)/s.c)
 	}
 	for c := range s.c {
-		if gaps, total := s.fill(c), len(s.values)/s.c; 2*gaps > total {
-			return s, fmt.Errorf("%s: channel %d misses %d of its %d values", path, c+1, gaps, total)
+		gaps, total := s.fill(c), len(s.values)/s.c
+		if 2*gaps > total {
+			return s, fmt.Errorf("%s: channel %d misses %d of its %d values", show.Name(path), c+1, gaps, total)
 		}
+		s.facts.filled += gaps
 	}
+	s.facts.counter = s.counter()
 	return s, nil
 }
 
 func readSeriesArray(path string) (series, error) {
+	if err := isFile(path); err != nil {
+		return series{}, err
+	}
 	a, err := npy.Read(path)
 	if err != nil {
 		return series{}, plain(path, err)
@@ -58,107 +76,106 @@ func readSeriesArray(path string) (series, error) {
 	case 2:
 		s.c = a.Shape[1]
 	default:
-		return s, fmt.Errorf("%s: an array of shape %v; a series is points × channels", path, a.Shape)
+		return s, fmt.Errorf("%s: an array of shape %v; a series is points × channels", show.Name(path), a.Shape)
 	}
 	if len(s.values) == 0 {
-		return s, fmt.Errorf("%s: the array is empty", path)
+		return s, fmt.Errorf("%s: the array is empty", show.Name(path))
 	}
 	return s, nil
 }
 
-// readSeriesText reads numbers separated by commas, semicolons, tabs or spaces,
-// with or without a header. A column without any number, as one of names or of
-// times of day, is left out.
-func readSeriesText(path string) (series, error) {
-	var s series
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return s, plain(path, err)
+// counter returns the channel that counts up by the same step from the first
+// point to the last, if others do not: its name, or its place.
+func (s *series) counter() string {
+	n := len(s.values) / s.c
+	if s.c < 2 || n < 4 {
+		return ""
 	}
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	if bytes.IndexByte(raw, 0) >= 0 {
-		return s, fmt.Errorf("%s: neither an .npy file nor a text table of numbers", path)
-	}
-	rows, lines, err := splitSeries(path, raw)
-	if err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
-	}
-	number := func(cell string) bool {
-		_, err := strconv.ParseFloat(cell, 64)
-		return err == nil && !missing(cell)
-	}
-	named := func(cell string) bool { return !number(cell) && !missing(cell) }
-	if len(rows) > 0 && !slices.ContainsFunc(rows[0], number) && slices.ContainsFunc(rows[0], named) {
-		rows, lines = rows[1:], lines[1:] // a header
-	}
-	if len(rows) == 0 {
-		return s, fmt.Errorf("%s: there are no numbers in it", path)
-	}
-	width := len(rows[0])
-	use := make([]bool, width)
-	for i, row := range rows {
-		if len(row) != width {
-			return s, fmt.Errorf("%s: line %d has %d values, the first has %d", path, lines[i], len(row), width)
+	found := ""
+	for c := range s.c {
+		step := float64(s.values[s.c+c]) - float64(s.values[c])
+		even := step > 0
+		for i := 1; i < n && even; i++ {
+			a, b := float64(s.values[(i-1)*s.c+c]), float64(s.values[i*s.c+c])
+			even = math.Abs(b-a-step) <= 1e-3*step+1e-6*math.Abs(b)
 		}
-		for c, cell := range row {
-			use[c] = use[c] || number(cell)
+		switch {
+		case !even:
+		case found != "":
+			return "" // so do several
+		case c < len(s.facts.names):
+			found = s.facts.names[c]
+		default:
+			found = fmt.Sprintf("channel %d", c+1)
 		}
 	}
-	for c := range use {
-		if use[c] {
-			s.c++
-		}
-	}
-	if s.c == 0 {
-		return s, fmt.Errorf("%s: there are no numbers in it", path)
-	}
-	for i, row := range rows {
-		for c, cell := range row {
-			v := math.NaN()
-			switch {
-			case !use[c]:
-				continue
-			case number(cell):
-				v, _ = strconv.ParseFloat(cell, 32)
-			case !missing(cell):
-				return s, fmt.Errorf("%s: line %d: %q is not a number", path, lines[i], cell)
-			}
-			s.values = append(s.values, float32(v))
-		}
-	}
-	return s, nil
+	return found
 }
 
-// splitSeries cuts a table into cells and tells the line of each row.
-func splitSeries(path string, raw []byte) (rows [][]string, lines []int, err error) {
-	separator := map[format]rune{comma: ',', semicolon: ';', tab: '\t'}[formatOf(strings.TrimSuffix(path, filepath.Ext(path)), raw)]
-	first, _, _ := bytes.Cut(bytes.TrimLeft(raw, "\r\n"), []byte("\n"))
-	if bytes.ContainsRune(first, separator) {
-		r := csv.NewReader(bytes.NewReader(raw))
-		r.Comma, r.FieldsPerRecord, r.TrimLeadingSpace = separator, -1, separator != '\t'
-		for {
-			row, err := r.Read()
-			if err == io.EOF {
-				return rows, lines, nil
-			}
-			if err != nil {
-				return nil, nil, err
-			}
-			for c := range row {
-				row[c] = strings.TrimSpace(row[c])
-			}
-			line, _ := r.FieldPos(0)
-			rows, lines = append(rows, row), append(lines, line)
+// reorder puts channels into the order of names, if the file names the same ones
+// in another order, and reports whether it did.
+func (s *Sample) reorder(names []string) bool {
+	if s.facts == nil {
+		return false
+	}
+	order := orderOf(s.facts.names, names)
+	if order == nil {
+		return false
+	}
+	c := len(order)
+	values := make([]float32, len(s.Values))
+	for i := range values {
+		values[i] = s.Values[i/c*c+order[i%c]]
+	}
+	s.Values = values
+	return true
+}
+
+// orderOf returns where each of names is among have, if these are the same names
+// in another order; else nil.
+func orderOf(have, names []string) []int {
+	if len(have) != len(names) || slices.Equal(have, names) {
+		return nil
+	}
+	order := make([]int, len(names))
+	for i, name := range names {
+		if order[i] = slices.Index(have, name); order[i] < 0 {
+			return nil
 		}
 	}
-	line := 0
-	for text := range strings.Lines(string(raw)) { // separated by spaces, or a number a line
-		line++
-		if fields := strings.Fields(text); len(fields) > 0 {
-			rows, lines = append(rows, fields), append(lines, line)
+	return order
+}
+
+// nameChannels resolves the names of a series' channels: those that most headers
+// have. What was measured of files with another order is put into theirs.
+func (s *Source) nameChannels(k int, all [][]found) {
+	side := &s.sides[k]
+	if len(side.Names) > 0 || len(side.Mean) > 0 {
+		return // what was measured is in their order
+	}
+	count := map[string]int{}
+	most := ""
+	for i := range all {
+		f := &all[i][k]
+		if !f.decoded || f.facts == nil || len(f.facts.names) != side.Channels || rowBad(all[i]) {
+			continue
+		}
+		key := strings.Join(f.facts.names, "\x00")
+		count[key]++
+		if n := count[key]; n > count[most] || n == count[most] && key < most {
+			most, side.Names = key, f.facts.names
 		}
 	}
-	return rows, lines, nil
+	for i := range all {
+		if f := &all[i][k]; f.decoded && f.facts != nil {
+			if order := orderOf(f.facts.names, side.Names); order != nil {
+				mean, squares := slices.Clone(f.mean), slices.Clone(f.squares)
+				for c, from := range order {
+					f.mean[c], f.squares[c] = mean[from], squares[from]
+				}
+			}
+		}
+	}
 }
 
 // fill replaces the values of channel c that are not finite, and returns how

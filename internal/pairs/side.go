@@ -27,6 +27,10 @@ type Side struct {
 	// Channels are those of an image (1 grey, 3 colour) or of a series.
 	Channels int `yaml:"channels,omitempty"`
 
+	// Names are those of a series' channels, in their order, if its files have
+	// headers: a file with the same names in another order is put into this one.
+	Names []string `yaml:"names,flow,omitempty"`
+
 	// Rate is how many samples a second a waveform has, or one that a
 	// spectrogram is made of.
 	Rate int `yaml:"rate,omitempty"`
@@ -109,6 +113,12 @@ func (s *Side) Check() error {
 		if !slices.Contains(s.Columns, c) {
 			return fmt.Errorf("%s: incomplete names %q, which is not among its columns", s.Type, c)
 		}
+	}
+	switch {
+	case len(s.Names) > 0 && s.Type != "series":
+		return fmt.Errorf("%s: names of channels belong to series", s.Type)
+	case len(s.Names) > 0 && (s.Channels != len(s.Names) || unnamed(s.Names)):
+		return fmt.Errorf("series: names must name each of its %d channels, each by another name", s.Channels)
 	}
 	for _, n := range []struct {
 		key   string

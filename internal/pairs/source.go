@@ -3,12 +3,9 @@ package pairs
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -26,8 +23,9 @@ type Sample struct {
 	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series, these three normalised once the side is resolved; f numbers, NaN where missing; an embedding's d
 	Text   string
 
-	channels int // of Values: a series' c
-	rate     int // of a sound, in Hz
+	channels int    // of Values: a series' c
+	facts    *facts // of a series
+	rate     int    // of a sound, in Hz
 }
 
 // size returns the bytes that the cache has to keep.
@@ -83,7 +81,7 @@ func (s *Source) number() {
 		for k := range s.sides {
 			s.file[i][k] = -1
 			side := &s.sides[k]
-			if !side.files() || missing(r.cells[k][0]) {
+			if !side.files() || blank(r.cells[k][0]) {
 				continue
 			}
 			kind := side.Type
@@ -145,8 +143,8 @@ func (s *Source) sample(i, k int) (Sample, error) {
 	}
 	switch cells := row.cells[k]; {
 	case side.Type == "numeric":
-		return numeric(cells, side.Columns)
-	case missing(cells[0]):
+		return s.data.numeric(k, cells)
+	case blank(cells[0]):
 		return Sample{}, errors.New("the field is empty")
 	case side.Type == "text":
 		return Sample{Text: strings.TrimSpace(cells[0])}, nil
@@ -160,6 +158,7 @@ func (s *Source) sample(i, k int) (Sample, error) {
 		return m, err
 	}
 	if side.sequence() {
+		m.reorder(side.Names)
 		if err := side.fits(&m); err != nil || len(side.Mean) == 0 {
 			return m, err // as it is read, for a Scan
 		}
@@ -185,20 +184,6 @@ func (s *Side) convert(m Sample) Sample {
 	return m
 }
 
-// isFile returns an error unless there is a file at path.
-func isFile(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: there is no such file", path)
-	case err != nil:
-		return plain(path, err)
-	case info.IsDir():
-		return fmt.Errorf("%s: this is a folder; a file is needed", path)
-	}
-	return nil
-}
-
 // decode reads a file of the type of side k.
 func (s *Source) decode(k int, path string) (Sample, error) {
 	if err := isFile(path); err != nil {
@@ -213,7 +198,7 @@ func (s *Source) decode(k int, path string) (Sample, error) {
 		return Sample{Image: m}, err
 	case "series":
 		m, err := readSeries(path)
-		return Sample{Values: m.values, channels: m.c}, err
+		return Sample{Values: m.values, channels: m.c, facts: &m.facts}, err
 	case "embedding":
 		return readEmbedding(path)
 	}
@@ -232,9 +217,10 @@ func readEmbedding(path string) (Sample, error) {
 	return Sample{Values: a.Values}, nil
 }
 
-// numeric reads numbers, NaN for missing ones. It is an error if all are
-// missing.
-func numeric(cells, columns []string) (Sample, error) {
+// numeric reads the cells of side k as numbers, NaN for missing ones. It is an
+// error if all are missing.
+func (d *Data) numeric(k int, cells []string) (Sample, error) {
+	columns := d.sides[k].Columns
 	m := Sample{Values: make([]float32, len(cells))}
 	gaps := 0
 	for c, cell := range cells {
@@ -243,11 +229,10 @@ func numeric(cells, columns []string) (Sample, error) {
 			gaps++
 			continue
 		}
-		v, err := strconv.ParseFloat(cell, 32)
-		if err != nil || math.IsInf(v, 0) {
-			return m, fmt.Errorf("%s is %q, which is not a finite number", columns[c], cell)
+		var err error
+		if m.Values[c], err = d.writings[k][c].number(cell, false); err != nil {
+			return m, fmt.Errorf("%s is %s, %w", columns[c], clip(cell), err)
 		}
-		m.Values[c] = float32(v)
 	}
 	if gaps == len(cells) {
 		if gaps == 1 {

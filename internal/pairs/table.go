@@ -2,31 +2,29 @@ package pairs
 
 import (
 	"bytes"
-	"encoding/csv"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"vicreg/internal/show"
 )
 
 // table is a manifest as it was read: text in rows and columns.
 type table struct {
-	name    string // of the file, for messages
-	dir     string // where it lies
-	columns []string
+	name    string   // of the file, for messages
+	dir     string   // where it lies
+	columns []string // of JSON lines the first thousand
+	kept    []string // the columns that rows hold
 	rows    []record
+	notes   []string
 }
 
 // record is a row of a table.
 type record struct {
 	line  int      // where it begins in the file, from 1: what an editor or a spreadsheet calls its row
-	cells []string // one for each column
+	cells []string // one for each column that is kept
 	err   error    // what is wrong with the whole row
 }
 
@@ -40,30 +38,26 @@ const (
 	lines // JSON, an object a row
 )
 
-// readTable reads a manifest: CSV (with commas or semicolons), TSV or JSON lines.
-func readTable(path string) (*table, error) {
-	raw, err := os.ReadFile(path)
+var separators = map[format]byte{comma: ',', semicolon: ';', tab: '\t'}
+
+// readTable reads of a manifest, CSV (with commas or semicolons), TSV or JSON
+// lines, the wanted columns. If wanted is nil, it reads all, and a row's cells
+// are those that it has, in their order.
+func readTable(path string, wanted []string) (*table, error) {
+	raw, err := readFile(path, maxManifest)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, fmt.Errorf("%s: cannot read the manifest: %w", path, err)
+		reason := strings.TrimPrefix(err.Error(), show.Name(path)+": ")
+		return nil, fmt.Errorf("%s: cannot read the manifest: %s", show.Name(path), reason)
 	}
-	t := &table{name: filepath.Base(path), dir: filepath.Dir(path)}
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) // a byte order mark, as Excel writes it
-	switch {
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		return nil, fmt.Errorf("%s: this is UTF-16 text; save it as UTF-8", t.name)
-	case bytes.IndexByte(raw, 0) >= 0:
-		return nil, fmt.Errorf("%s: this is no text; give a CSV, TSV or JSON lines file with a header", t.name)
-	case !utf8.Valid(raw):
-		return nil, fmt.Errorf("%s: row %d: this is not UTF-8 text; save the file as UTF-8", t.name, firstInvalid(raw))
+	t := &table{name: show.Name(filepath.Base(path)), dir: filepath.Dir(path), kept: wanted}
+	raw, err = manifestText(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
-	if f := formatOf(path, raw); f == lines {
+	if f, named := formatOf(path, raw); f == lines {
 		err = t.readJSON(raw)
 	} else {
-		err = t.readCSV(raw, f)
+		err = t.readFields(raw, f, named)
 	}
 	if err != nil {
 		return nil, err
@@ -74,194 +68,228 @@ func readTable(path string) (*table, error) {
 	return t, nil
 }
 
-// firstInvalid returns the line of the first bytes that are not UTF-8.
-func firstInvalid(raw []byte) int {
-	line := 1
-	for len(raw) > 0 {
-		r, n := utf8.DecodeRune(raw)
-		if r == utf8.RuneError && n == 1 {
-			break
-		}
-		if r == '\n' {
-			line++
-		}
-		raw = raw[n:]
-	}
-	return line
-}
-
-// formatOf tells the format by the file's ending, or else by its first line.
-func formatOf(path string, raw []byte) format {
+// formatOf tells the format by the file's ending, or else by its beginning.
+// named is true if the ending names the separator.
+func formatOf(path string, raw []byte) (f format, named bool) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".tsv", ".tab":
-		return tab
+		return tab, true
 	case ".jsonl", ".ndjson", ".json":
-		return lines
+		return lines, true
 	case ".csv":
-	default:
-		if start := bytes.TrimLeft(raw, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
-			return lines
-		}
+		return comma, false // or another separator
 	}
-	header, _, _ := bytes.Cut(bytes.TrimLeft(raw, "\r\n"), []byte("\n"))
-	// What is quoted says nothing.
-	var plain []byte
-	for i, part := range bytes.Split(header, []byte(`"`)) {
-		if i%2 == 0 {
-			plain = append(plain, part...)
-		}
+	if start := bytes.TrimLeft(raw, " \t\r\n"); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		return lines, false
 	}
-	count := func(s string) int { return bytes.Count(plain, []byte(s)) }
-	switch c, s, t := count(","), count(";"), count("\t"); {
-	case t > c && t > s:
-		return tab
-	case s > c:
-		return semicolon
-	}
-	return comma
+	return comma, false
 }
 
-func (t *table) readCSV(raw []byte, f format) error {
-	r := csv.NewReader(bytes.NewReader(raw))
-	r.Comma = map[format]rune{comma: ',', semicolon: ';', tab: '\t'}[f]
-	r.FieldsPerRecord = -1
-	r.LazyQuotes = f == tab // where quotes are mostly meant as they stand
-	header, err := r.Read()
+// readFields reads rows of separated fields. The separator is the one that finds
+// most of the wanted columns in the header, and of several, the one by which most
+// rows have as many fields as the header. likely is what comes first if they are
+// alike.
+func (t *table) readFields(text []byte, likely format, named bool) error {
+	t.rows = nil
+	separator, text, line := t.separator(text, likely, named)
+	c := newCutter(text, separator)
+	c.line = line
+	header, line, err := c.next()
 	if err == io.EOF {
 		return fmt.Errorf("%s: the manifest is empty; its first row must name the columns", t.name)
 	}
 	if err != nil {
-		return t.csvError(err)
+		return fmt.Errorf("%s: row %d: %w", t.name, line, err)
 	}
-	for i, name := range header {
-		name = strings.TrimSpace(name)
-		if name != "" && slices.Contains(t.columns, name) {
-			return fmt.Errorf("%s: the header names column %q twice", t.name, name)
+	at := map[string]int{}
+	for i, cell := range header {
+		name := string(bytes.TrimSpace(cell))
+		if _, twice := at[name]; twice && name != "" {
+			return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
 		}
-		header[i] = name
+		at[name] = i
 		t.columns = append(t.columns, name)
 	}
+	take := make([]int, len(t.kept)) // the place of each column that is kept
+	for k, name := range t.kept {
+		i, ok := at[name]
+		if !ok || name == "" {
+			i = len(header) // nowhere; column tells
+		}
+		take[k] = i
+	}
+	var empty, longer tally
 	for {
-		cells, err := r.Read()
+		cells, line, err := c.next()
 		if err == io.EOF {
-			return nil
+			break
 		}
 		if err != nil {
-			return t.csvError(err)
+			return fmt.Errorf("%s: row %d: %w", t.name, line, err)
 		}
-		line, _ := r.FieldPos(0)
-		row := record{line: line, cells: cells}
-		if len(cells) != len(header) {
-			row.err = fmt.Errorf("it has %d fields, but the header has %d", len(cells), len(header))
-			row.cells = append(cells, make([]string, len(header))...)[:len(header)]
+		if !slices.ContainsFunc(cells, func(b []byte) bool { return len(bytes.TrimSpace(b)) > 0 }) {
+			empty.add(line)
+			continue
+		}
+		row := record{line: line}
+		n := len(cells)
+		for n > len(t.columns) && len(bytes.TrimSpace(cells[n-1])) == 0 {
+			n--
+		}
+		if n != len(t.columns) {
+			row.err = fmt.Errorf("it has %d fields, but the header has %d", n, len(t.columns))
+		} else if n < len(cells) {
+			longer.add(line)
+		}
+		if t.kept == nil {
+			for _, cell := range cells {
+				row.cells = append(row.cells, string(cell))
+			}
+		} else {
+			row.cells = make([]string, len(take))
+			for k, i := range take {
+				if i < len(cells) && i < len(t.columns) {
+					row.cells[k] = string(cells[i])
+				}
+			}
 		}
 		t.rows = append(t.rows, row)
 	}
-}
-
-// csvError words a mistake in quoting, after which no row can be trusted.
-func (t *table) csvError(err error) error {
-	if pe := (*csv.ParseError)(nil); errors.As(err, &pe) {
-		return fmt.Errorf("%s: row %d: column %d of the text: %w", t.name, pe.Line, pe.Column, pe.Err)
+	if t.kept == nil {
+		t.kept = t.columns
 	}
-	return fmt.Errorf("%s: %w", t.name, err)
-}
-
-// readJSON reads one object after the other, or an array of them. The columns
-// are all keys, in the order in which they first occur.
-func (t *table) readJSON(raw []byte) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	index := map[string]int{}
-	line, at := 1, int64(0)
-	here := func() int { // the line of the next value
-		to := d.InputOffset()
-		for to < int64(len(raw)) && strings.IndexByte(" \t\r\n,", raw[to]) >= 0 {
-			to++
+	for _, n := range []struct {
+		tally
+		one, more string
+	}{
+		{tally{c.broken, c.brokenAt}, "field holds line breaks", "fields hold line breaks"},
+		{empty, "row has no value in any column and is left out", "rows have no value in any column and are left out"},
+		{longer, "row ends in more separators than the header has, with nothing behind them", "rows end in more separators than the header has, with nothing behind them"},
+	} {
+		if n.n > 0 {
+			t.notes = append(t.notes, n.note(t.name, n.one, n.more))
 		}
-		line += bytes.Count(raw[at:to], []byte("\n"))
-		at = to
-		return line
 	}
-	array := false
+	return nil
+}
+
+// tally counts rows and keeps the first.
+type tally struct{ n, first int }
+
+func (c *tally) add(line int) {
+	if c.n == 0 {
+		c.first = line
+	}
+	c.n++
+}
+
+// note says in a sentence what is the matter with the rows of a file.
+func (c tally) note(name, one, more string) string {
+	if c.n == 1 {
+		return fmt.Sprintf("%s: 1 %s: row %d", name, one, c.first)
+	}
+	return fmt.Sprintf("%s: %d %s, the first in row %d", name, c.n, more, c.first)
+}
+
+// separator returns what separates the fields, the text below a line that names
+// it (sep=;, as spreadsheets write), and that text's first line.
+func (t *table) separator(text []byte, likely format, named bool) (separator byte, rest []byte, line int) {
+	line = 1
+	first, after, _ := bytes.Cut(text, []byte("\n"))
+	if name, ok := bytes.CutPrefix(bytes.ToLower(bytes.Trim(first, "\"\r ")), []byte("sep=")); ok && len(name) == 1 && bytes.IndexByte([]byte(",;\t"), name[0]) >= 0 {
+		return name[0], after, 2
+	}
+	separator = separators[likely]
+	best := t.agreement(text, separator)
+	if named {
+		best += 0.5 // an ending counts, but not as much as a column
+	}
+	for f := comma; f <= tab; f++ {
+		if f == likely || bytes.IndexByte(text, separators[f]) < 0 {
+			continue
+		}
+		if score := t.agreement(text, separators[f]); score > best {
+			best, separator = score, separators[f]
+		}
+	}
+	return separator, text, line
+}
+
+// agreement tells how well a separator suits: the number of wanted columns that
+// the header has by it, and the share of the first rows that have as many fields
+// as the header.
+func (t *table) agreement(text []byte, separator byte) float64 {
+	const most = 1 << 20 // bytes
+	if len(text) > most {
+		text = text[:most]
+	}
+	c := newCutter(text, separator)
+	header, _, err := c.next()
+	if err != nil {
+		return 0
+	}
+	found, rows, alike := 0, 0, 0
+	for _, cell := range header {
+		if name := string(bytes.TrimSpace(cell)); name != "" && slices.Contains(t.kept, name) {
+			found++
+		}
+	}
 	for {
-		row := record{line: here()}
-		token, err := d.Token()
-		switch {
-		case err == io.EOF:
-			for i := range t.rows { // rows that came before their last column did
-				t.rows[i].cells = append(t.rows[i].cells, make([]string, len(t.columns)-len(t.rows[i].cells))...)
-			}
-			return nil
-		case err != nil:
-			return fmt.Errorf("%s: row %d: %w", t.name, row.line, err)
-		case token == json.Delim('[') && len(t.rows) == 0 && !array:
-			array = true
-			continue
-		case token == json.Delim(']') && array:
-			continue
-		case token != json.Delim('{'):
-			return fmt.Errorf("%s: row %d: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.name, row.line)
+		cells, _, err := c.next()
+		if err != nil {
+			break
 		}
-		row.cells = make([]string, len(t.columns))
-		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				return fmt.Errorf("%s: row %d: %w", t.name, row.line, err)
-			}
-			var value json.RawMessage
-			if err := d.Decode(&value); err != nil {
-				return fmt.Errorf("%s: row %d: %w", t.name, row.line, err)
-			}
-			name := key.(string)
-			i, ok := index[name]
-			if !ok {
-				i = len(t.columns)
-				index[name] = i
-				t.columns = append(t.columns, name)
-				row.cells = append(row.cells, "")
-			}
-			row.cells[i] = cellOf(value)
+		rows++
+		if len(cells) == c.columns {
+			alike++
 		}
-		if _, err := d.Token(); err != nil {
-			return fmt.Errorf("%s: row %d: %w", t.name, row.line, err)
-		}
-		t.rows = append(t.rows, row)
 	}
-}
-
-// cellOf returns a JSON value as a cell of a table: a string as it is, null as
-// nothing, everything else as it is written.
-func cellOf(value json.RawMessage) string {
-	var s string
+	share := 0.0
 	switch {
-	case string(value) == "null":
-		return ""
-	case json.Unmarshal(value, &s) == nil:
-		return s
+	case c.columns > 1:
+		share = float64(alike+1) / float64(rows+1)
+	case found > 0: // a list
+		share = 0.1 * float64(alike+1) / float64(rows+1)
 	}
-	return string(value)
+	return float64(found) + 0.4*share
 }
 
-// column returns where a column is.
+// column returns where rows hold a column.
 func (t *table) column(name string) (int, error) {
-	if i := slices.Index(t.columns, name); i >= 0 && name != "" {
-		return i, nil
+	if slices.Contains(t.columns, name) && name != "" {
+		return slices.Index(t.kept, name), nil
 	}
+	const most = 20
 	var known []string
+	more := 0
 	for _, c := range t.columns {
-		if c != "" {
-			known = append(known, c)
+		switch {
+		case c == "":
+		case len(known) < most:
+			known = append(known, show.Line(c[:min(len(c), 200)]))
+		default:
+			more++
 		}
 	}
-	return 0, fmt.Errorf("%s: there is no column %q; its columns are %s", t.name, name, strings.Join(known, ", "))
+	hint := ""
+	switch {
+	case more > 0:
+		hint = fmt.Sprintf(" and %d more", more)
+	case len(t.columns) == 1:
+		hint = " alone (commas, semicolons or tabs separate columns)"
+	}
+	return 0, fmt.Errorf("%s: there is no column %s; its columns are %s%s", t.name, clip(name), strings.Join(known, ", "), hint)
 }
 
-// missing reports whether a cell holds no value.
+// missing reports whether a cell of numbers holds no value.
 func missing(cell string) bool {
 	switch strings.ToLower(strings.TrimSpace(cell)) {
-	case "", "na", "n/a", "#n/a", "nan", "null":
+	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "-", "--", "–", "—", "?", ".":
 		return true
 	}
 	return false
 }
+
+// blank reports whether a cell of anything but numbers holds nothing: there, NA
+// and null are words.
+func blank(cell string) bool { return strings.TrimSpace(cell) == "" }

@@ -115,7 +115,7 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 	case f.Metadata["format"] == format:
 		return nil, fmt.Errorf("%s has lost its checksum, so it was changed after it was written; %s", path, advice)
 	default:
-		m.Notes = append(m.Notes, fmt.Sprintf("%s carries no checksum, as an earlier version wrote it: damage to it would go unseen.", show.Name(path)))
+		m.Notes = append(m.Notes, fmt.Sprintf("%s carries no checksum, as an earlier version wrote it: damage to it would go unseen", show.Name(path)))
 	}
 	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

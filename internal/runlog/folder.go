@@ -19,16 +19,23 @@ const sumKey = "crc32c"
 
 // WriteSummary saves what came of the run.
 func WriteSummary(dir string, s *Summary) error {
-	raw, err := json.MarshalIndent(s, "", "  ")
+	raw, err := formatSummary(s)
 	if err != nil {
 		return fmt.Errorf("runlog: %w", err)
+	}
+	return writeFile(dir, SummaryFile, raw)
+}
+
+func formatSummary(s *Summary) ([]byte, error) {
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, err
 	}
 	sum, err := summarySum(raw)
 	if err != nil {
-		return fmt.Errorf("runlog: %w", err)
+		return nil, err
 	}
-	raw = append(raw[:len(raw)-2], fmt.Sprintf(",\n  %q: %q\n}\n", sumKey, sum)...)
-	return writeFile(dir, SummaryFile, raw)
+	return append(raw[:len(raw)-2], fmt.Sprintf(",\n  %q: %q\n}\n", sumKey, sum)...), nil
 }
 
 // summarySum is the checksum of an object's keys and values but its own. Spaces
@@ -62,6 +69,14 @@ func ReadSummary(dir string) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := parseSummary(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w; put it back as it was, or remove it and have it written anew by pretrain --resume %s", path, err, dir)
+	}
+	return s, nil
+}
+
+func parseSummary(raw []byte) (*Summary, error) {
 	var sum struct {
 		Sum *string `json:"crc32c"` // absent in summaries of older versions
 	}
@@ -70,18 +85,13 @@ func ReadSummary(dir string) (*Summary, error) {
 	if err == nil {
 		err = errors.Join(json.Unmarshal(raw, &sum), json.Unmarshal(raw, s))
 	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s is damaged: it does not hold the JSON of a summary; %s", path, anew(dir))
-	case sum.Sum != nil && *sum.Sum != got:
-		return nil, fmt.Errorf("%s is damaged: its checksum is %s, but was %s when it was written; %s", path, got, *sum.Sum, anew(dir))
+	if err != nil {
+		return nil, errors.New("it does not hold the JSON of a summary")
+	}
+	if sum.Sum != nil && *sum.Sum != got {
+		return nil, fmt.Errorf("its checksum is %s, but was %.8q when it was written", got, *sum.Sum)
 	}
 	return s, nil
-}
-
-// anew says how to come to a summary again.
-func anew(dir string) string {
-	return fmt.Sprintf("put it back as it was, or remove it and have it written anew by pretrain --resume %s", dir)
 }
 
 // Clean removes what killed processes left of files they were writing into dir.

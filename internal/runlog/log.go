@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -75,33 +76,47 @@ func verify(path string, at Mark) (uint32, error) {
 	if st.Size() < at.Size {
 		return 0, fmt.Errorf("%s has %d bytes, fewer than the %d it had at the checkpoint; %s", path, st.Size(), at.Size, repair)
 	}
-	sum := crc32.New(castagnoli)
-	whole, err := scan(io.TeeReader(io.LimitReader(f, at.Size), sum), func(line []byte) error { return new(Metrics).add(line) })
-	if err == nil && whole != at.Size {
-		err = errors.New("a line goes on where the checkpoint was")
-	}
+	sum, err := verifyLines(f, at)
 	if err != nil {
 		return 0, fmt.Errorf("%s is damaged: %w; %s", path, err, repair)
 	}
+	return sum, nil
+}
+
+// verifyLines is verify of what r holds, which is at.Size bytes or more.
+func verifyLines(r io.Reader, at Mark) (uint32, error) {
+	sum := crc32.New(castagnoli)
+	whole, err := scan(io.TeeReader(io.LimitReader(r, at.Size), sum), func(line []byte) error { return new(Metrics).add(line) })
+	if err != nil {
+		return 0, err
+	}
+	if whole != at.Size {
+		return 0, errors.New("a line goes on where the checkpoint was")
+	}
 	if got := hex(sum.Sum32()); at.Sum != "" && got != at.Sum {
-		return 0, fmt.Errorf("%s is damaged: the checksum of its first %d bytes is %s, but was %s at the checkpoint; %s", path, at.Size, got, at.Sum, repair)
+		return 0, fmt.Errorf("the checksum of its first %d bytes is %s, but was %s at the checkpoint", at.Size, got, at.Sum)
 	}
 	return sum.Sum32(), nil
 }
 
 // Write appends a Step, an Epoch or a Warning.
 func (l *Log) Write(event any) error {
-	raw, err := json.Marshal(event)
+	raw, err := line(event)
 	if err != nil {
 		return fmt.Errorf("runlog: %w", err)
 	}
-	raw = append(raw, '\n')
 	if _, err := l.f.Write(raw); err != nil {
 		return l.failed(err)
 	}
 	l.size += int64(len(raw))
 	l.sum = crc32.Update(l.sum, castagnoli, raw)
 	return nil
+}
+
+// line is an event as it is written.
+func line(event any) ([]byte, error) {
+	raw, err := json.Marshal(event)
+	return append(raw, '\n'), err
 }
 
 // Sync brings all lines to the disk and returns the place behind them.
@@ -133,11 +148,17 @@ func ReadMetrics(dir string) (*Metrics, error) {
 		return nil, err
 	}
 	defer f.Close()
-	m := &Metrics{}
-	if _, err := scan(f, m.add); err != nil {
+	m, err := readMetrics(f)
+	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w", path, err)
 	}
 	return m, nil
+}
+
+func readMetrics(r io.Reader) (*Metrics, error) {
+	m := &Metrics{}
+	_, err := scan(r, m.add)
+	return m, err
 }
 
 // Fresh returns an error if the metrics in dir hold anything but the warnings
@@ -152,9 +173,17 @@ func Fresh(dir string) error {
 		return err
 	}
 	defer f.Close()
+	if err := freshLines(f); err != nil {
+		return fmt.Errorf("%s %w", path, err)
+	}
+	return nil
+}
+
+// freshLines is Fresh of what r holds. Its error goes on after the file's name.
+func freshLines(r io.ReaderAt) error {
 	const start = `{"event":"`
 	lines, step := 0, 0
-	whole, err := scan(f, func(line []byte) error {
+	whole, err := scan(io.NewSectionReader(r, 0, math.MaxInt64), func(line []byte) error {
 		var e struct {
 			Event string
 			Step  int
@@ -171,19 +200,19 @@ func Fresh(dir string) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s holds something else than a run's log: %w", path, err)
+		return fmt.Errorf("holds something else than a run's log: %w", err)
 	}
 	if step > 0 {
 		s := "s"
 		if lines == 1 {
 			s = ""
 		}
-		return fmt.Errorf("%s holds %d line%s, the last of them of step %d", path, lines, s, step)
+		return fmt.Errorf("holds %d line%s, the last of them of step %d", lines, s, step)
 	}
 	rest := make([]byte, len(start))
-	n, _ := f.ReadAt(rest, whole)
+	n, _ := r.ReadAt(rest, whole)
 	if !bytes.HasPrefix([]byte(start), rest[:n]) {
-		return fmt.Errorf("%s holds something else than a run's log: its last line is not what a run writes", path)
+		return errors.New("holds something else than a run's log: its last line is not what a run writes")
 	}
 	return nil
 }

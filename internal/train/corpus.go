@@ -5,6 +5,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
+	"vicreg/internal/dataset"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 )
@@ -17,6 +18,12 @@ type corpus interface {
 
 	// fingerprint changes when the items do.
 	fingerprint() string
+
+	// files are those that the items lie in.
+	files() dataset.Files
+
+	// readable reports whether such a file can be used.
+	readable(path string) bool
 
 	// scan looks at the items, drops and returns those that cannot be used, and
 	// fills in what the configuration leaves to be measured.

@@ -7,6 +7,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 )
@@ -46,6 +47,13 @@ func (s *images) fingerprint() string {
 		sum += "+" + s.testData.Fingerprint()
 	}
 	return sum
+}
+
+func (s *images) files() dataset.Files { return dataset.FilesOf(s.trainData, s.testData) }
+
+func (s *images) readable(path string) bool {
+	_, err := imagefile.Read(path, imagefile.Limits{})
+	return err == nil
 }
 
 func (s *images) name() string { return s.trainData.Name }

@@ -3,11 +3,13 @@ package train
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
+	"vicreg/internal/dataset"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -37,6 +39,15 @@ func (s *pairing) fingerprint() string {
 	return sum
 }
 
+func (s *pairing) files() dataset.Files { return pairs.FilesOf(s.trainData, s.testData) }
+
+// readable is true of a file that holds something: what it holds depends on the
+// side.
+func (s *pairing) readable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
+}
+
 func (s *pairing) name() string    { return s.trainData.Name }
 func (s *pairing) kind() string    { return "pairs" }
 func (s *pairing) len() int        { return len(s.trainData.Rows) }
@@ -64,7 +75,7 @@ func (s *pairing) views(c recipe.Config) string {
 
 // scan resolves both sides.
 func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
-	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress}
+	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress, Parts: pairs.NewParts(s.trainData, s.testData), Part: "rows to train on"}
 	s.trainSource = pairs.NewSource(s.trainData, c.Sides(), 0)
 	found, err := s.trainSource.Scan(ctx, o)
 	if err != nil {
@@ -80,11 +91,13 @@ func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done
 	}
 	if s.testData != nil {
 		s.testSource = pairs.NewSource(s.testData, sides, 0)
+		o.Part = "rows to score on"
 		held, err := s.testSource.Scan(ctx, o)
 		if err != nil {
 			return nil, nil, err
 		}
 		test = badItems(held.Bad)
+		s.found = append(s.found, held.Notes...)
 	}
 	return badItems(found.Bad), test, nil
 }

@@ -11,10 +11,12 @@ import (
 
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
+	"vicreg/internal/dataset"
 	"vicreg/internal/kernel"
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // position reads where the run stands, if it has come to a checkpoint, and
@@ -43,10 +45,45 @@ func (r *run) position() (resumed bool, err error) {
 		}
 		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 	case at.Fingerprint != r.at.Fingerprint:
-		return false, fmt.Errorf("the %s in %s are no longer those the run started with (%s then, %s now); put them back, or start a new run", r.corpus.kind(), r.config.Data.Source, at.Fingerprint, r.at.Fingerprint)
+		return false, r.otherData(dataset.Differ(at.Files, r.at.Files))
+	}
+	if err := r.replaced(at.Files); err != nil {
+		return false, err
 	}
 	r.at = at
 	return true, nil
+}
+
+// otherData is the error of data that changed while the run stood still; other are
+// the files that differ.
+func (r *run) otherData(other []int) error {
+	what := "names, labels or order are others"
+	switch {
+	case len(other) == 0:
+	case other[0] == r.listed.N:
+		what = "some of the last are gone"
+	default:
+		name, _ := r.listed.At(other[0])
+		what = fmt.Sprintf("the first that is new or another is %s", show.Name(name))
+	}
+	return fmt.Errorf("the %s in %s are no longer those the run started with: %s; put them back, or start a new run", r.corpus.kind(), show.Name(r.config.Data.Source), what)
+}
+
+// replaced finds files that were replaced by others of the same name. Those that
+// turned bad are none: they are found when they are read.
+func (r *run) replaced(then string) error {
+	for _, last := range dataset.Differ(then, r.at.Files) {
+		good := true
+		from, to := r.listed.Group(last)
+		for i := from; i < to; i++ {
+			_, path := r.listed.At(i)
+			good = good && path != "" && r.corpus.readable(path)
+		}
+		if good {
+			return r.otherData([]int{last})
+		}
+	}
+	return nil
 }
 
 // without drops the items that were bad when the run started.

@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
+	"vicreg/internal/dataset"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/optim"
@@ -34,6 +35,7 @@ type run struct {
 	log    *runlog.Log
 
 	corpus corpus
+	listed dataset.Files
 	steps  int // in an epoch
 
 	method    method.Method
@@ -178,6 +180,8 @@ func (r *run) list() error {
 		return err
 	}
 	r.at.Fingerprint = r.corpus.fingerprint()
+	r.listed = r.corpus.files()
+	r.at.Files = r.listed.Sums()
 	return r.enough()
 }
 

@@ -1,0 +1,319 @@
+package pairs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// cutter cuts text into rows of fields. Lines end with a line feed, with a
+// carriage return before it or not; where carriage returns alone outnumber line
+// feeds, as in files of old, they end lines, too.
+//
+// Separated by commas or semicolons, a field that begins with a quote mark ends
+// with the next that is not doubled, and may hold separators and line breaks
+// (RFC 4180); anywhere else a quote mark stands for itself. It is an error if
+// such a field does not end, or ends before a separator does.
+//
+// Separated by tabs, quote marks stand for themselves unless they enclose a whole
+// field, and a line is a row. A field in quote marks that holds tabs or line
+// breaks is one only if the row has as many fields as the first row then, and
+// would not have as many as a line; see tabbed.
+type cutter struct {
+	text      []byte
+	separator byte
+	comments  bool // lines that begin with # are none
+
+	at, line int
+	returns  bool     // carriage returns end lines
+	columns  int      // fields of the first row; 0: it is still to come
+	fields   [][]byte // of the last row
+	broken   int      // fields that hold line breaks,
+	brokenAt int      // and the row of the first
+	skipped  int      // comments between rows
+
+	odd struct{ from, at int } // the first quote mark that ends a field, looked for from there
+}
+
+func newCutter(text []byte, separator byte) *cutter {
+	c := &cutter{text: text, separator: separator, line: 1}
+	pairs := bytes.Count(text, []byte("\r\n"))
+	c.returns = bytes.Count(text, []byte("\r"))-pairs > bytes.Count(text, []byte("\n"))
+	return c
+}
+
+// next returns the fields of the next row and its line, io.EOF after the last.
+// The fields are good until the next call. Lines without any character but
+// spaces are no rows.
+func (c *cutter) next() (fields [][]byte, line int, err error) {
+	for {
+		if c.at >= len(c.text) {
+			return nil, c.line, io.EOF
+		}
+		start, end := c.at, c.lineEnd(c.at)
+		text := c.text[start:end]
+		if c.comments && len(text) > 0 && text[0] == '#' {
+			if c.columns > 0 {
+				c.skipped++
+			}
+			c.pass(end)
+			continue
+		}
+		const spaces = " \r\x1a" // the last ends files of old
+		if c.separator != '\t' {
+			text = bytes.TrimSpace(text)
+		}
+		if len(bytes.Trim(text, spaces)) == 0 {
+			c.pass(end)
+			continue
+		}
+		line := c.line
+		switch c.separator {
+		case ' ':
+			c.fields, err = bytes.Fields(text), nil
+			c.pass(end)
+		case 0:
+			c.fields = append(c.fields[:0], text)
+			c.pass(end)
+		case '\t':
+			c.tabbed()
+		default:
+			err = c.quoted()
+		}
+		if c.columns == 0 {
+			c.columns = len(c.fields)
+		}
+		return c.fields, line, err
+	}
+}
+
+// pass goes to end, the end of a line, and over its break.
+func (c *cutter) pass(end int) {
+	c.line += c.breaks(c.at, end)
+	c.at = end
+	if n := c.breakAt(end); n > 0 {
+		c.at += n
+		c.line++
+	}
+}
+
+// breakAt returns how long the line break at i is; 0: there is none.
+func (c *cutter) breakAt(i int) int {
+	switch {
+	case i >= len(c.text):
+	case c.text[i] == '\n':
+		return 1
+	case c.text[i] == '\r' && i+1 < len(c.text) && c.text[i+1] == '\n':
+		return 2
+	case c.text[i] == '\r' && c.returns:
+		return 1
+	}
+	return 0
+}
+
+// lineEnd returns where the line ends that holds i.
+func (c *cutter) lineEnd(i int) int {
+	n := len(c.text)
+	if c.returns {
+		if k := bytes.IndexAny(c.text[i:], "\r\n"); k >= 0 {
+			n = i + k
+		}
+		return n
+	}
+	if k := bytes.IndexByte(c.text[i:], '\n'); k >= 0 {
+		n = i + k
+	}
+	if n > i && n < len(c.text) && c.text[n-1] == '\r' {
+		n--
+	}
+	return n
+}
+
+// breaks counts the line breaks from i to j.
+func (c *cutter) breaks(i, j int) int {
+	n := bytes.Count(c.text[i:j], []byte("\n"))
+	if c.returns {
+		n += bytes.Count(c.text[i:j], []byte("\r")) - bytes.Count(c.text[i:j], []byte("\r\n"))
+	}
+	return n
+}
+
+// noteBreaks counts a field that holds line breaks.
+func (c *cutter) noteBreaks(field []byte) {
+	if bytes.ContainsAny(field, "\n\r") {
+		if c.broken == 0 {
+			c.brokenAt = c.line
+		}
+		c.broken++
+	}
+}
+
+// quoted reads a row with separators other than tabs.
+func (c *cutter) quoted() error {
+	c.fields = c.fields[:0]
+	i, end := c.at, c.lineEnd(c.at)
+	for {
+		open := i
+		for open < end && c.text[open] == ' ' {
+			open++
+		}
+		if open < end && c.text[open] == '"' {
+			closing := c.closing(open)
+			if closing < 0 {
+				return fmt.Errorf("the quote mark that opens field %d is never closed; double a quote mark that stands for itself (\"\") and enclose the field in quote marks", len(c.fields)+1)
+			}
+			field := c.text[open+1 : closing]
+			c.noteBreaks(field)
+			if closing > end {
+				end = c.lineEnd(closing)
+			}
+			c.fields = append(c.fields, unquote(field))
+			i = closing + 1
+			for i < end && c.text[i] == ' ' {
+				i++
+			}
+			if i < end && c.text[i] != c.separator {
+				rest := c.text[i:end]
+				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), clip(string(rest[:min(len(rest), 300)])))
+			}
+		} else {
+			k := bytes.IndexByte(c.text[i:end], c.separator)
+			if k < 0 {
+				k = end - i
+			}
+			c.fields = append(c.fields, c.text[i:i+k])
+			i += k
+		}
+		if i >= end {
+			c.pass(end)
+			return nil
+		}
+		i++ // the separator
+	}
+}
+
+// closing returns where the quote mark is that closes the field opened at open:
+// the next that is not doubled; -1: nowhere.
+func (c *cutter) closing(open int) int {
+	i := open
+	for i < len(c.text) && c.text[i] == '"' {
+		i++
+	}
+	if (i-open)%2 == 0 { // the opening one, and an odd number behind it
+		return i - 1
+	}
+	// The end of the next odd row of marks, wherever this one began.
+	if i < c.odd.from || i > c.odd.at {
+		c.odd.from, c.odd.at = i, len(c.text)
+		for j := i; j < len(c.text); {
+			k := bytes.IndexByte(c.text[j:], '"')
+			if k < 0 {
+				break
+			}
+			start := j + k
+			for j = start; j < len(c.text) && c.text[j] == '"'; {
+				j++
+			}
+			if (j-start)%2 == 1 {
+				c.odd.at = j - 1
+				break
+			}
+		}
+	}
+	if c.odd.at == len(c.text) {
+		return -1
+	}
+	return c.odd.at
+}
+
+// tabbed reads a row with tabs. Where quote marks that enclose tabs or line
+// breaks leave a choice, the reading is taken that gives as many fields as the
+// first row has; if both do, the one by lines, unless most of the lines that the
+// quote marks would join to one row have another number of fields.
+func (c *cutter) tabbed() {
+	start := c.at
+	joins, end := c.tabs(start, true)
+	if !joins {
+		for _, f := range c.fields {
+			c.noteBreaks(f)
+		}
+		c.pass(end)
+		return
+	}
+	joined := len(c.fields)
+	_, single := c.tabs(start, false)
+	apart := len(c.fields) == c.columns
+	switch {
+	case c.columns == 0: // the first row
+		apart = end > single
+	case apart && joined == c.columns && end > single:
+		good, bad := 0, 0
+		for i := single + c.breakAt(single); i < end && good+bad < 1000; {
+			var to int
+			if _, to = c.tabs(i, false); to > i {
+				if len(c.fields) == c.columns {
+					good++
+				} else {
+					bad++
+				}
+			}
+			i = to + max(1, c.breakAt(to))
+		}
+		apart = good >= bad
+	case !apart && joined != c.columns:
+		apart = end > single // neither; at least no line is lost
+	}
+	_, end = c.tabs(start, !apart)
+	for _, f := range c.fields {
+		c.noteBreaks(f)
+	}
+	c.pass(end)
+}
+
+// tabs cuts a row that begins at i and returns where it ends. Quote marks that
+// enclose a whole field are taken off; they may enclose tabs and line breaks if
+// join is true. joins reports whether some do.
+func (c *cutter) tabs(i int, join bool) (joins bool, end int) {
+	c.fields = c.fields[:0]
+	end = c.lineEnd(i)
+	for {
+		field, to := []byte(nil), -1
+		if i < end && c.text[i] == '"' {
+			if k := c.closing(i); k >= 0 && (k+1 >= len(c.text) || c.text[k+1] == '\t' || c.breakAt(k+1) > 0) {
+				over := k > end || bytes.IndexByte(c.text[i:k], '\t') >= 0
+				if !over || join {
+					field, to = unquote(c.text[i+1:k]), k+1
+					joins = joins || over
+					if k > end {
+						end = c.lineEnd(k)
+					}
+				}
+			}
+		}
+		if to < 0 {
+			if to = end; i < end {
+				if k := bytes.IndexByte(c.text[i:end], '\t'); k >= 0 {
+					to = i + k
+				}
+			}
+			field = c.text[i:to]
+		}
+		c.fields = append(c.fields, field)
+		if i = to; i >= end {
+			return joins, end
+		}
+		i++ // the tab
+	}
+}
+
+// unquote returns what stands between quote marks: doubled ones are one, and
+// lines end with a line feed.
+func unquote(field []byte) []byte {
+	if bytes.IndexByte(field, '"') >= 0 {
+		field = bytes.ReplaceAll(field, []byte(`""`), []byte(`"`))
+	}
+	if bytes.IndexByte(field, '\r') >= 0 {
+		field = bytes.ReplaceAll(field, []byte("\r\n"), []byte("\n"))
+	}
+	return field
+}

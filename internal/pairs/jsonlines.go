@@ -1,0 +1,128 @@
+package pairs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// readJSON reads one object after the other, or a list of them. The columns are
+// all keys.
+func (t *table) readJSON(raw []byte) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	line, at := 1, int64(0)
+	here := func() int { // the line of the next value
+		to := d.InputOffset()
+		for to < int64(len(raw)) && strings.IndexByte(" \t\r\n,", raw[to]) >= 0 {
+			to++
+		}
+		line += bytes.Count(raw[at:to], []byte("\n"))
+		at = to
+		return line
+	}
+	known := map[string]bool{}
+	list, closed := false, false
+	for {
+		row := record{line: here()}
+		wrong := func(err error) error { return fmt.Errorf("%s: row %d: %w", t.name, row.line, notJSON(raw, d, err)) }
+		token, err := d.Token()
+		switch {
+		case err == io.EOF && list && !closed:
+			return fmt.Errorf("%s: the list of rows has no end; the file is cut short", t.name)
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return wrong(err)
+		case closed:
+			return fmt.Errorf("%s: row %d: something follows the list of rows", t.name, row.line)
+		case token == json.Delim('[') && len(t.rows) == 0 && !list:
+			list = true
+			continue
+		case token == json.Delim(']') && list:
+			closed = true
+			continue
+		case token != json.Delim('{'):
+			return fmt.Errorf("%s: row %d: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.name, row.line)
+		}
+		if t.kept != nil {
+			row.cells = make([]string, len(t.kept))
+		}
+		given := make([]bool, len(t.kept))
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				return wrong(err)
+			}
+			var value json.RawMessage
+			if err := d.Decode(&value); err != nil {
+				return wrong(err)
+			}
+			name := key.(string)
+			const most = 1000
+			if !known[name] && (len(known) < most || slices.Contains(t.kept, name)) {
+				known[name] = true
+				t.columns = append(t.columns, name)
+			}
+			if t.kept == nil {
+				cell, _ := cellOf(value)
+				row.cells = append(row.cells, cell)
+				continue
+			}
+			k := slices.Index(t.kept, name)
+			if k < 0 {
+				continue
+			}
+			row.cells[k], err = cellOf(value)
+			switch {
+			case given[k]:
+				row.err = fmt.Errorf("it names %s twice", clip(name))
+			case err != nil && row.err == nil:
+				row.err = fmt.Errorf("%s %w", clip(name), err)
+			}
+			given[k] = true
+		}
+		if _, err := d.Token(); err != nil {
+			return wrong(err)
+		}
+		t.rows = append(t.rows, row)
+	}
+}
+
+// notJSON words an error of the decoder.
+func notJSON(raw []byte, d *json.Decoder, err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the file ends within it")
+	}
+	rest := bytes.TrimLeft(raw[min(d.InputOffset(), int64(len(raw))):], " \t\r\n:,")
+	rest, _, _ = bytes.Cut(rest, []byte("\n"))
+	what := fmt.Errorf("it is not JSON at %s", clip(string(rest[:min(len(rest), 300)])))
+	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+		if bytes.HasPrefix(rest, []byte(word)) {
+			return fmt.Errorf("%w; write null for a number that is missing", what)
+		}
+	}
+	return what
+}
+
+// cellOf returns a JSON value as a cell of a table: a string as it is, null as
+// nothing, numbers and truth values as they are written. Lists and objects are
+// none.
+func cellOf(value json.RawMessage) (string, error) {
+	switch value[0] {
+	case 'n':
+		return "", nil
+	case '"':
+		var s string
+		err := json.Unmarshal(value, &s)
+		return s, err
+	case '[':
+		return "", errors.New("is a list; a text or a number is needed")
+	case '{':
+		return "", errors.New("is an object; a text or a number is needed")
+	}
+	return string(value), nil
+}

@@ -1,0 +1,127 @@
+package pairs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// label reads the classes. A row without one keeps -1.
+func (d *Data) label(t *table, column string) error {
+	c, err := t.column(column)
+	if err != nil {
+		return fmt.Errorf("label: %w", err)
+	}
+	names := make([]string, len(t.rows))
+	count := map[string]int{}
+	none := tally{}
+	for i, r := range t.rows {
+		switch names[i] = strings.TrimSpace(r.cells[c]); {
+		case r.err != nil:
+			names[i] = ""
+		case names[i] == "":
+			none.add(r.line)
+		default:
+			count[names[i]]++
+		}
+	}
+	d.Classes = slices.Sorted(maps.Keys(count))
+	if len(d.Classes) == 0 {
+		return fmt.Errorf("label: %s: column %q is empty in every row", t.name, column)
+	}
+	for i, name := range names {
+		if name != "" {
+			d.Rows[i].Label, _ = slices.BinarySearch(d.Classes, name)
+		}
+	}
+	if none.n > 0 {
+		d.Notes = append(d.Notes, none.note(t.name, "row has no "+column+", and is never scored", "rows have no "+column+", and are never scored"))
+	}
+	d.Notes = append(d.Notes, d.doubtful(column, count)...)
+	return nil
+}
+
+// doubtful says which classes may not be meant as such: words for a value that is
+// missing, and names that differ only in case, spaces or the spelling of a
+// number.
+func (d *Data) doubtful(column string, count map[string]int) []string {
+	var notes, words []string
+	alike := map[string][]string{}
+	var keys []string
+	for _, name := range d.Classes {
+		if missing(name) {
+			words = append(words, fmt.Sprintf("%s (%d)", clip(name), count[name]))
+		}
+		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
+		if v, err := strconv.ParseFloat(key, 64); err == nil && len(key) < 16 {
+			key = fmt.Sprint(v)
+		}
+		if len(alike[key]) == 1 {
+			keys = append(keys, key)
+		}
+		alike[key] = append(alike[key], fmt.Sprintf("%s (%d)", clip(name), count[name]))
+	}
+	if len(words) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: column %s: %s taken as a class; leave the cell empty where there is no label", d.manifest, column, some(words)))
+	}
+	if len(keys) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: column %s: %s are different classes, though they differ only in case, spaces or the spelling of a number", d.manifest, column, some(alike[keys[0]])))
+		if more := len(keys) - 1; more > 0 {
+			notes[len(notes)-1] += fmt.Sprintf("; and %d more such", more)
+		}
+	}
+	return notes
+}
+
+// some lists names, the first of many.
+func some(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// oneSided names the classes that rows to train on or to score on lack.
+func oneSided(train, test *Data) []string {
+	if test == nil || train.Classes == nil {
+		return nil
+	}
+	in := func(d *Data) []bool {
+		has := make([]bool, len(train.Classes))
+		for _, r := range d.Rows {
+			if r.Label >= 0 {
+				has[r.Label] = true
+			}
+		}
+		return has
+	}
+	trained, scored := in(train), in(test)
+	var unknown, unseen []string
+	for i, name := range train.Classes {
+		switch {
+		case !trained[i] && scored[i]:
+			unknown = append(unknown, clip(name))
+		case trained[i] && !scored[i]:
+			unseen = append(unseen, clip(name))
+		}
+	}
+	var notes []string
+	if len(unknown) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: no rows to train on, only to score on, of %s: %s", train.manifest, count(len(unknown), "class", "classes"), some(unknown)))
+	}
+	if len(unseen) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: no rows to score on, only to train on, of %s: %s", train.manifest, count(len(unseen), "class", "classes"), some(unseen)))
+	}
+	return notes
+}
+
+// count spells a number of things.
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}

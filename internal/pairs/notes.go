@@ -1,0 +1,181 @@
+package pairs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vicreg/internal/audio"
+	"vicreg/internal/batch"
+	"vicreg/internal/show"
+)
+
+// Parts counts over all parts of the data, the rows to train on and those to
+// score on: a tenth of all of them may be bad, and what there is to say of them
+// is said once.
+type Parts struct {
+	tally batch.Tally
+	left  int        // to be scanned
+	good  [][]*found // by side
+}
+
+// NewParts returns what counts over parts, of which some may be nil. All are to
+// be scanned.
+func NewParts(parts ...*Data) *Parts {
+	p := &Parts{tally: batch.Tally{Kind: "rows"}}
+	for _, d := range parts {
+		if d != nil {
+			p.tally.Total += len(d.Rows)
+			p.good = make([][]*found, len(d.sides))
+			p.left++
+		}
+	}
+	return p
+}
+
+// notes says what of the side is filled, cut, padded or left out.
+func (s *Side) notes(good []*found) []string {
+	switch s.Type {
+	case "numeric":
+		return s.gaps(good)
+	case "series":
+		return append(s.lengths(good), s.ofFiles(good)...)
+	}
+	return s.lengths(good)
+}
+
+// gaps says how many rows miss numbers.
+func (s *Side) gaps(good []*found) (notes []string) {
+	for c, name := range s.Columns {
+		n := 0
+		for _, f := range good {
+			if f.gaps[c] {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		note := fmt.Sprintf("%s: %d of %d rows have no %s; it is filled with the mean", s, n, len(good), name)
+		if slices.Contains(s.Incomplete, name) {
+			note += ", and marked by an indicator"
+		}
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+// lengths says how many samples are cut or padded.
+func (s *Side) lengths(good []*found) []string {
+	if s.Length == 0 {
+		return nil
+	}
+	longer, shorter := 0, 0
+	var mel *audio.Mel
+	if s.Mel != nil {
+		mel, _ = audio.NewMel(*s.Mel, s.Rate) // known to be right
+	}
+	for _, f := range good {
+		n := f.length
+		if s.sound() {
+			n = s.samples(f)
+		}
+		if mel != nil {
+			n = mel.Frames(n)
+		}
+		switch {
+		case n > s.Length:
+			longer++
+		case n < s.Length:
+			shorter++
+		}
+	}
+	var parts []string
+	if longer > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d are longer than %s and are cut", longer, len(good), s.unit()))
+	}
+	if shorter > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d are shorter and are padded", shorter, len(good)))
+		if longer == 0 {
+			parts[0] = fmt.Sprintf("%d of %d are shorter than %s and are padded", shorter, len(good), s.unit())
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %s", s, strings.Join(parts, ", "))}
+}
+
+// unit returns the side's length in words.
+func (s *Side) unit() string {
+	switch s.Type {
+	case "waveform":
+		return seconds(s.Length, s.Rate)
+	case "spectrogram":
+		return fmt.Sprintf("%d frames", s.Length)
+	case "series":
+		return fmt.Sprintf("%d points", s.Length)
+	}
+	return fmt.Sprintf("%d bytes", s.Length)
+}
+
+// ofFiles says what was left out, filled in or guessed of the files of a series.
+func (s *Side) ofFiles(good []*found) (notes []string) {
+	dropped, counters := map[string]int{}, map[string]int{}
+	var without, filled, values, ordered, otherwise, commented, comments, flat, counting int
+	other := ""
+	for _, f := range good {
+		if f.channels > f.length {
+			flat++
+		}
+		if f.facts == nil {
+			continue
+		}
+		for _, name := range f.facts.dropped {
+			dropped[name]++
+		}
+		if len(f.facts.dropped) > 0 {
+			without++
+		}
+		if f.facts.filled > 0 {
+			filled++
+			values += f.facts.filled
+		}
+		if f.facts.comment > 0 {
+			commented++
+			comments += f.facts.comment
+		}
+		if f.facts.counter != "" {
+			counting++
+			counters[f.facts.counter]++
+		}
+		switch names := f.facts.names; {
+		case len(names) == 0 || len(s.Names) == 0 || slices.Equal(names, s.Names):
+		case orderOf(names, s.Names) != nil:
+			ordered++
+		default:
+			if otherwise++; otherwise == 1 {
+				other = show.Some(names, 5)
+			}
+		}
+	}
+	note := func(n int, format string, args ...any) {
+		if n > 0 {
+			about := fmt.Sprintf("%s: %d of %d rows ", s, n, len(good))
+			notes = append(notes, about+fmt.Sprintf(format, args...))
+		}
+	}
+	names := show.Some(s.Names, 5)
+	note(without, "have columns without any number, which are left out: %s", show.Tally(dropped, ""))
+	note(filled, "miss values, %d in all, which are filled in from those beside them", values)
+	note(ordered, "have their columns in another order; they are put into that of the others, %s", names)
+	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
+	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
+	if 2*counting > len(good) {
+		note(counting, "have a column that counts up evenly, as times and row numbers do: %s; it is a channel like the others", show.Tally(counters, ""))
+	}
+	if 2*flat > len(good) {
+		note(flat, "have more channels than points; a row is a point and a column a channel, so they may have to be transposed")
+	}
+	return notes
+}

@@ -1,0 +1,183 @@
+package pairs
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// readings returns what a cell may mean as a number, spelt as strconv does: with
+// a point before the decimals and commas between thousands, or the other way
+// round. Empty: it is no number that way. The two are the same unless there is a
+// comma or a point in it; if they differ and neither is empty, as for 1,003, the
+// cell alone does not tell. Spaces and apostrophes may stand between thousands
+// unless bare is true.
+func readings(cell string, bare bool) (point, comma string) {
+	body, sign := cell, ""
+	switch {
+	case strings.HasPrefix(body, "-"), strings.HasPrefix(body, "+"):
+		sign, body = body[:1], body[1:]
+	case strings.HasPrefix(body, "−"):
+		sign, body = "-", body[len("−"):]
+	}
+	exponent := ""
+	if i := strings.IndexAny(body, "eE"); i > 0 {
+		if body, exponent = body[:i], body[i:]; !isExponent(exponent) {
+			return "", ""
+		}
+	}
+	marks, digits := 0, 0
+	for _, r := range body {
+		switch {
+		case '0' <= r && r <= '9':
+			digits++
+		case r == '.' || r == ',' || !bare && thousands(r):
+			marks++
+		default:
+			return "", ""
+		}
+	}
+	if digits == 0 || digits+marks > 400 {
+		return "", ""
+	}
+	if marks == 0 {
+		return sign + body + exponent, sign + body + exponent
+	}
+	read := func(decimal, group byte) string {
+		whole, fraction, split := strings.Cut(body, string(decimal))
+		plain, grouped := ungroup(whole, group, bare)
+		if plain == "" && whole != "" || strings.TrimLeft(fraction, "0123456789") != "" || split && fraction == "" && decimal == ',' || grouped && exponent != "" {
+			return ""
+		}
+		if split {
+			return sign + plain + "." + fraction + exponent
+		}
+		return sign + plain + exponent
+	}
+	return read('.', ','), read(',', '.')
+}
+
+// isExponent reports whether s is e and a whole number.
+func isExponent(s string) bool {
+	digits := strings.TrimLeft(s[1:], "+-")
+	return len(s)-1-len(digits) <= 1 && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+// thousands reports whether r may stand between thousands, whatever stands
+// before the decimals.
+func thousands(r rune) bool {
+	return r == ' ' || r == '\u00a0' || r == '\u202f' || r == '\u2009' || r == '\'' || r == '’'
+}
+
+// ungroup takes what stands between thousands out of a whole number; empty if it
+// stands elsewhere.
+func ungroup(whole string, group byte, bare bool) (digits string, grouped bool) {
+	if strings.Trim(whole, "0123456789") == "" {
+		return whole, false
+	}
+	var mark rune
+	var groups []string
+	start := 0
+	for i, r := range whole {
+		if '0' <= r && r <= '9' {
+			continue
+		}
+		if r != rune(group) && (bare || !thousands(r)) || mark != 0 && r != mark {
+			return "", true
+		}
+		mark = r
+		groups = append(groups, whole[start:i])
+		start = i + len(string(r))
+	}
+	groups = append(groups, whole[start:])
+	for i, g := range groups {
+		if i > 0 && len(g) != 3 || len(g) == 0 || len(g) > 3 || i == 0 && g[0] == '0' {
+			return "", true
+		}
+	}
+	return strings.Join(groups, ""), true
+}
+
+// writing is what the cells of a column tell of how its numbers are written.
+type writing struct {
+	points, commas int    // numbers that must have a decimal point; a decimal comma
+	point, comma   string // the first of each
+	twofold        string // the first with a comma that may be either,
+	line           int    // and where it stands
+	byOthers       bool   // other columns tell that there are decimal commas
+}
+
+// add takes in a cell. bare is as in readings.
+func (w *writing) add(cell string, line int, bare bool) {
+	switch p, c := readings(cell, bare); {
+	case p == c:
+	case c == "":
+		if w.points++; w.points == 1 {
+			w.point = strings.Clone(cell)
+		}
+	case p == "":
+		if w.commas++; w.commas == 1 {
+			w.comma = strings.Clone(cell)
+		}
+	case strings.Contains(cell, ",") && w.twofold == "":
+		w.twofold, w.line = strings.Clone(cell), line
+	}
+}
+
+// decimalComma reports whether most of the cells that tell have a decimal comma.
+func (w *writing) decimalComma() bool { return w.commas > w.points || w.byOthers }
+
+// unclear returns an error if there are commas and nothing tells what they are.
+func (w *writing) unclear() error {
+	if w.twofold == "" || w.points+w.commas > 0 || w.byOthers {
+		return nil
+	}
+	p, c := readings(w.twofold, false)
+	return fmt.Errorf("%s may be %s or %s, and no other value tells which; write numbers with a decimal point and nothing between thousands", clip(w.twofold), p, c)
+}
+
+// number reads a cell that was taken in. The error follows "temp is "warm", ".
+func (w *writing) number(cell string, bare bool) (float32, error) {
+	p, c := readings(cell, bare)
+	text, usual := p, "a decimal point, as "+clip(w.point)
+	if w.decimalComma() {
+		text, usual = c, "a decimal comma, as "+clip(w.comma)
+	}
+	unit := unitOf(cell)
+	switch {
+	case p == "" && c == "" && unit != "":
+		return 0, fmt.Errorf("a number with %s; write the number alone", clip(unit))
+	case p == "" && c == "":
+		return 0, errors.New("which is not a finite number")
+	case text == "":
+		return 0, fmt.Errorf("but other values have %s", usual)
+	case p != c && p != "" && c != "" && w.points > 0 && w.commas > 0:
+		return 0, fmt.Errorf("which may be %s or %s", p, c)
+	}
+	v, err := strconv.ParseFloat(text, 32)
+	if err != nil || math.IsInf(v, 0) {
+		return 0, errors.New("which is too large a number")
+	}
+	return float32(v), nil
+}
+
+// unitOf returns what stands behind or before a number: %, mV, °C, $; empty if
+// there is no number, or nothing.
+func unitOf(cell string) string {
+	is := func(s string) bool {
+		p, c := readings(strings.TrimSpace(s), false)
+		return p != "" || c != ""
+	}
+	end := strings.LastIndexFunc(cell, unicode.IsDigit) + 1
+	if unit := strings.TrimSpace(cell[end:]); end > 0 && unit != "" && is(cell[:end]) {
+		return unit
+	}
+	start := strings.IndexFunc(cell, func(r rune) bool { return !unicode.Is(unicode.Sc, r) && r != ' ' })
+	if start > 0 && is(cell[start:]) {
+		return strings.TrimSpace(cell[:start])
+	}
+	return ""
+}

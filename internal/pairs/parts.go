@@ -1,0 +1,159 @@
+package pairs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// splitBy divides the rows as a column says.
+func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
+	c, err := t.column(column)
+	if err != nil {
+		return nil, nil, fmt.Errorf("split: %w", err)
+	}
+	parts := map[string][]Row{}
+	for i, r := range t.rows {
+		part := "train" // of a broken row, which Scan counts and leaves out
+		switch value := strings.ToLower(strings.TrimSpace(r.cells[c])); value {
+		case "train", "training":
+			part = "train"
+		case "test", "testing":
+			part = "test"
+		case "val", "valid", "validation", "dev":
+			part = "val"
+		default:
+			if r.err == nil {
+				return nil, nil, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", t.name, r.line, column, clip(r.cells[c]))
+			}
+		}
+		parts[part] = append(parts[part], d.Rows[i])
+	}
+	if len(parts["train"]) == 0 {
+		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.name, column)
+	}
+	held := "test"
+	if len(parts[held]) == 0 {
+		held = "val"
+	}
+	rest := *d
+	rest.Rows = parts["train"]
+	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.name)
+	if len(parts[held]) > 0 {
+		out := *d
+		out.Rows = parts[held]
+		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
+		test = &out
+	}
+	if n := len(parts["val"]); held == "test" && n > 0 {
+		rest.About += fmt.Sprintf("; %d (val) are left out", n)
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.name, count(n, "row is", "rows are"), column))
+	}
+	return &rest, test, nil
+}
+
+// holdOut keeps a share of each class for scoring, see [Open].
+func (d *Data) holdOut(share float64) (train, test *Data) {
+	if share == 0 {
+		return d, nil
+	}
+	groups := d.groups()
+	size := make([]int, len(d.Classes)+1) // groups of each class, the last without
+	class := func(g []int) int {
+		if l := d.Rows[g[0]].Label; l >= 0 {
+			return l
+		}
+		return len(d.Classes)
+	}
+	for _, g := range groups {
+		size[class(g)]++
+	}
+	const slack = 1e-9 // a share such as 0.1 is not exact
+	seen := make([]int, len(size))
+	out := make([]bool, len(d.Rows))
+	held := 0
+	for _, g := range groups {
+		c := class(g)
+		m := size[c]
+		want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
+		// The j-th of m groups goes if the count due steps up after it.
+		j := seen[c]
+		seen[c]++
+		if (j+1)*want/m > j*want/m {
+			held += len(g)
+			for _, i := range g {
+				out[i] = true
+			}
+		}
+	}
+	if held == 0 {
+		d.Notes = append(d.Notes, fmt.Sprintf("%s: nothing is held out to score on, since every class has one row only, or rows that share a file", d.manifest))
+		return d, nil
+	}
+	rest, other := *d, *d
+	rest.Rows, other.Rows = nil, nil
+	for i, r := range d.Rows {
+		if out[i] {
+			other.Rows = append(other.Rows, r)
+		} else {
+			rest.Rows = append(rest.Rows, r)
+		}
+	}
+	rest.About += fmt.Sprintf("; %d of them held out for scoring", held)
+	return &rest, &other
+}
+
+// groups returns the rows in groups that share a file, by way of others or not,
+// each in order and by their first rows.
+func (d *Data) groups() [][]int {
+	above := make([]int, len(d.Rows)) // a forest; the root of a tree is its first row
+	root := func(i int) int {
+		for above[i] != i {
+			above[i] = above[above[i]]
+			i = above[i]
+		}
+		return i
+	}
+	first := map[string]int{}
+	for i, r := range d.Rows {
+		above[i] = i
+		for s := range d.sides {
+			if !d.sides[s].files() || blank(r.cells[s][0]) {
+				continue
+			}
+			path := d.path(r.cells[s][0])
+			if missing(r.cells[s][0]) && isFile(path) != nil {
+				continue // NA and the like, which no rows share
+			}
+			j, ok := first[path]
+			if !ok {
+				first[path] = i
+				continue
+			}
+			a, b := root(i), root(j)
+			above[max(a, b)] = min(a, b)
+		}
+	}
+	at := make([]int, len(d.Rows))
+	var groups [][]int
+	for i := range d.Rows {
+		r := root(i)
+		if r == i {
+			at[i] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[at[r]] = append(groups[at[r]], i)
+	}
+	return groups
+}
+
+// limit keeps n rows spread evenly.
+func (d *Data) limit(n int) {
+	if n <= 0 || n >= len(d.Rows) {
+		return
+	}
+	kept := make([]Row, n)
+	for i := range kept {
+		kept[i] = d.Rows[i*len(d.Rows)/n]
+	}
+	d.Rows = kept
+}

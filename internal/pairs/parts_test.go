@@ -1,0 +1,135 @@
+package pairs
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// notesOf opens a manifest and returns what is said of it.
+func notesOf(t testing.TB, text string, o Options, specs ...string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"m.csv": text})
+	d, _, err := Open(filepath.Join(dir, "m.csv"), sides(t, specs...), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Notes
+}
+
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		o    Options
+		want []string
+	}{
+		{"a,k\nx,cat\ny,\nz,dog\nw, \n", Options{Label: "k"}, []string{"m.csv: 2 rows have no k, and are never scored, the first in row 3"}},
+		{"a,k\nx,NA\ny,null\nz,dog\nw,NA\n", Options{Label: "k"}, []string{`m.csv: column k: "NA" (2), "null" (1) taken as a class; leave the cell empty where there is no label`}},
+		{"a,k\nx,Cat\ny,cat\nz,dog\nw,c at\nv,1\nu,1.0\n", Options{Label: "k"}, []string{`m.csv: column k: "1" (1), "1.0" (1) are different classes, though they differ only in case, spaces or the spelling of a number; and 1 more such`}},
+		{"a,k\nx,cat\ny,dog,z\nz,cat\n", Options{Label: "k"}, nil}, // a broken row has no class
+		{"a,p\nx,train\ny,val\nz,test\nw,val\n", Options{Split: "p"}, []string{"m.csv: 2 rows are of val in column p left out, since there are rows of test to score on"}},
+		{"a,p\nx,train\ny,val\n", Options{Split: "p"}, nil},
+		{"a,k,p\nx,cat,train\ny,dog,test\nz,emu,train\nw,emu,test\n", Options{Label: "k", Split: "p"}, []string{
+			`m.csv: no rows to train on, only to score on, of 1 class: "dog"`, `m.csv: no rows to score on, only to train on, of 1 class: "cat"`}},
+		{"a,k\nx,cat\ny,dog\n", Options{Label: "k", Holdout: 0.5}, []string{"m.csv: nothing is held out to score on, since every class has one row only, or rows that share a file"}},
+		{"a,k\nx,cat\ny,dog\nz,cat\n", Options{Label: "k", Holdout: 0.5}, []string{`m.csv: no rows to score on, only to train on, of 1 class: "dog"`}},
+	} {
+		if got := notesOf(t, c.text, c.o, "text=a"); !slices.Equal(got, c.want) {
+			t.Errorf("%q:\n%s\nwant\n%s", c.text, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+		}
+	}
+}
+
+// NA, null and None are words in a text and names of files; only numbers miss a
+// value then.
+func TestWords(t *testing.T) {
+	dir := t.TempDir()
+	csv := "f,c,x\n"
+	for _, w := range []string{"NA", "null", "None", "nan", "-"} {
+		csv += fmt.Sprintf("%s,%[1]s,1\n", w)
+		write(t, dir, map[string]string{w: "1\n2\n"})
+	}
+	write(t, dir, map[string]string{"m.csv": csv})
+	s, r := open(t, filepath.Join(dir, "m.csv"), "series=f", "text=c")
+	if len(r.Bad) > 0 {
+		t.Error(r.Bad)
+	}
+	for i, want := range []string{"NA", "null", "None", "nan", "-"} {
+		if m, err := s.Sample(i, 1); err != nil || m.Text != want {
+			t.Errorf("%q, %v", m.Text, err)
+		}
+	}
+}
+
+// The tenth that may be bad is one of all rows, wherever the bad ones lie; but no
+// part is lost.
+func TestBadParts(t *testing.T) {
+	dir := t.TempDir()
+	manifest := func(bad ...int) string {
+		csv := "a,x,p\n"
+		for i := range 33 {
+			x, part := fmt.Sprint(i), "train"
+			if slices.Contains(bad, i) {
+				x = "warm"
+			}
+			if i < 3 {
+				part = "test"
+			}
+			csv += fmt.Sprintf("t%d,%s,%s\n", i, x, part)
+		}
+		write(t, dir, map[string]string{"m.csv": csv})
+		return filepath.Join(dir, "m.csv")
+	}
+	for _, c := range []struct {
+		bad   []int
+		want  string
+		notes string
+	}{
+		{[]int{1}, "", "1 of the 3 rows to score on cannot be used"},
+		{[]int{1, 10, 11}, "", "1 of the 3 rows to score on cannot be used"},
+		{[]int{10, 11, 12}, "", ""},
+		{[]int{1, 10, 11, 12}, `4 of 33 rows cannot be read, more than a tenth: m.csv: row 12: x is "warm"`, ""},
+		{[]int{10, 11, 12, 13}, `at least 4 of 33 rows cannot be read, more than a tenth: m.csv: row 12: x is "warm"`, ""},
+		{[]int{0, 1, 2}, `none of the 3 rows to score on can be read: m.csv: row 2: x is "warm"`, ""},
+	} {
+		list := sides(t, "text=a", "numeric=x")
+		train, test, err := Open(manifest(c.bad...), list, Options{Split: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := ScanOptions{Parts: NewParts(train, test), Part: "rows to train on"}
+		s := NewSource(train, list, 0)
+		r, err := s.Scan(context.Background(), o)
+		if err == nil {
+			o.Part = "rows to score on"
+			r, err = NewSource(test, s.Sides(), 0).Scan(context.Background(), o)
+		}
+		switch {
+		case err != nil:
+			if c.want == "" || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("%v: %v", c.bad, err)
+			}
+		case c.want != "" || (c.notes != "") != slices.Contains(r.Notes, c.notes):
+			t.Errorf("%v: %q", c.bad, r.Notes)
+		}
+	}
+}
+
+// A row that is broken is counted though it belongs to no part.
+func TestBrokenRowIsCounted(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"m.csv": "a,p\n" + strings.Repeat("x,train\n", 20) + "y, and more,train\n" + strings.Repeat("x,test\n", 5)})
+	list := sides(t, "text=a")
+	train, test, err := Open(filepath.Join(dir, "m.csv"), list, Options{Split: "p"})
+	if err != nil || len(train.Rows) != 21 || len(test.Rows) != 5 {
+		t.Fatal(err)
+	}
+	r, err := NewSource(train, list, 0).Scan(context.Background(), ScanOptions{})
+	if err != nil || len(r.Bad) != 1 || r.Bad[0].Err.Error() != "m.csv: row 22: it has 3 fields, but the header has 2" {
+		t.Error(r, err)
+	}
+}

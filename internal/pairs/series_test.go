@@ -1,0 +1,166 @@
+package pairs
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vicreg/internal/check"
+)
+
+func TestSeriesText(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		// Decimal commas.
+		{"t;a;b\n0;0,5;1,25\n1;0,75;-2\n", "3 [0 0.5 1.25 1 0.75 -2] t,a,b"},
+		{"0,000;1,000;0,316\n0,311;0,951;1,263\n", "3 [0 1 0.316 0.311 0.951 1.263]"},
+		{"t\ta\n0\t0,000\n1\t0,311\n", "2 [0 0 1 0.311] t,a"},
+		{"0,5 1,5\n0,25 2\n", "2 [0.5 1.5 0.25 2]"},
+		{"\"0,5\",\"1,5\"\n\"0,25\",2\n", "2 [0.5 1.5 0.25 2]"},
+		{"x\n0,5\n1,25\n2\n", "1 [0.5 1.25 2] x"},
+		{"a;b\n1,003;0,5\n2,514;0,25\n", "2 [1.003 0.5 2.514 0.25] a,b"}, // the other column tells
+		{"a;b\n1,003;5\n2,514;7\n", `line 2: "1,003" may be 1003 or 1.003, and no other value tells which; write numbers with a decimal point and nothing between thousands`},
+		{"a;b\n1,003;0.5\n2,514;0.25\n", `line 2: "1,003" may be 1003 or 1.003, and no other value tells which; write numbers with a decimal point and nothing between thousands`},
+		{"a;b\n1,003.5;1\n1,003;2\n", "2 [1003.5 1 1003 2] a,b"},
+		{"a;b\n1,5;1\n1.5;2\n", `column 1 has both decimal points and decimal commas, as "1.5" and "1,5"`},
+		{"0,311,0,951\n0,590,0,807\n0,081,0,584\n", `line 3: "081" may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values`},
+		{"-0,5\n0,25\n", `line 1: "-0" may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values`},
+		{"a,b\n0,5,1,5\n0,25,2,5\n", "line 2 has 4 values, the first has 2; numbers with decimal commas need semicolons, tabs or spaces between them"},
+		{"12,5\n13,-7\n", "2 [12 5 13 -7]"},
+
+		// Separators, found from the whole file.
+		{"a, m; b, s\n1;2\n3;4\n", "2 [1 2 3 4] a, m,b, s"},
+		{"1, 2, 3\n4, 5, 6\n", "3 [1 2 3 4 5 6]"},
+		{"  1   2\n  3  -4\n", "2 [1 2 3 -4]"},
+		{"2024-01-01 10:00:00,1.5,2\n2024-01-01 10:00:01,3.5,4\n", "2 [1.5 2 3.5 4] -column 1"},
+		{"1,2,\n3,4,\n", "2 [1 2 3 4]"},
+		{"a,b\n1,2,\n3,4,\n", "2 [1 2 3 4] a,b"},
+		{"1\r2\r3\r", "1 [1 2 3]"},
+		{"# made by x\n# t y\n1 2\n3 4\n# a pause\n5 6\n", "2 [1 2 3 4 5 6] #1"},
+		{",0,1\n0,0.5,1.5\n1,2.5,3.5\n", "3 [0 0.5 1.5 1 2.5 3.5]"},
+
+		// What is no number.
+		{"time,x\n10:00,1\n10:01,2\n", "1 [1 2] x -time"},
+		{"x,y\n1,NA\n2,null\n3,4\n-,5\n6,7\n", "2 [1 4 2 4 3 4 4.5 5 6 7] x,y ~3"},
+		{"x,load\n1,3%\n2,4%\n", `line 2: "3%" is a number with "%"; write the number alone`},
+		{"x;v\n1;3 V\n2;4 V\n", `line 2: "3 V" is a number with "V"; write the number alone`},
+		{"x,y\n1,2\n2,3%\n", `line 3: "3%" is a number with "%"; write the number alone`},
+		{"x,id\n1,12ab\n2,13cd\n3,7ef\n", "1 [1 2 3] x -id"},
+		{"x,y\ns,m\n1,2\n", `line 2: "s" is not a number`},
+		{"x,y\n1,2\n2,1e400\n", `line 3: "1e400", which is too large a number`},
+		{"x,y\n1,2\n2,inf\n", `line 3: "inf" is not a number`},
+		{"x,y\n1,2\n2,1_000\n", `line 3: "1_000" is not a number`},
+		{"x;y\n1;1 003\n2;1 004,5\n", "2 [1 1003 2 1004.5] x,y"},
+		{"x,y\n1,\"2\n3,4\n", `line 2: the quote mark that opens field 2 is never closed; double a quote mark that stands for itself ("") and enclose the field in quote marks`},
+		{strings.Repeat("1,", 20_000) + "\n" + strings.Repeat("1,", 20_000) + "\n", "line 1 has 20001 values; a row is a point, and a series has 4096 channels at most, so it may have to be transposed"},
+		{strings.Repeat("1,", 5_000) + "\n" + strings.Repeat("1,", 5_000) + "\n", "a series of 5000 channels, 4096 at most; a row is a point and a column a channel, so it may have to be transposed"},
+		{"\xff\xfe1\x00,\x002\x00", "this is UTF-16 text; save it as UTF-8"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "s.csv")
+		write(t, dir, map[string]string{"s.csv": c.text})
+		var got string
+		if s, err := readSeries(path); err != nil {
+			got = strings.TrimPrefix(err.Error(), path+": ")
+		} else {
+			got = fmt.Sprint(s.c, " ", s.values, " ", strings.Join(s.facts.names, ","))
+			if len(s.facts.dropped) > 0 {
+				got += " -" + strings.Join(s.facts.dropped, ",")
+			}
+			if s.facts.filled > 0 {
+				got += fmt.Sprint(" ~", s.facts.filled)
+			}
+			if s.facts.comment > 0 {
+				got += fmt.Sprint(" #", s.facts.comment)
+			}
+			got = strings.Join(strings.Fields(got), " ")
+		}
+		if got != c.want {
+			t.Errorf("%.200q:\n%.400s\nwant\n%s", c.text, got, c.want)
+		}
+	}
+}
+
+// What is left out, filled in, put in order or guessed of the files is said, over
+// all parts at once.
+func TestSeriesNotes(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{}
+	manifest := "path,split\n"
+	for i := range 20 {
+		text := "time,t,x,y\n"
+		for j := range 6 {
+			x := fmt.Sprint(j * j)
+			if i == 3 && j == 2 {
+				x = "NA"
+			}
+			switch {
+			case i == 5:
+				text = strings.Replace(text, "time,t,x,y", "time,t,y,x", 1) + fmt.Sprintf("10:0%d,%d,%d,%s\n", j, j, 7-j*j*j, x)
+			case i == 7:
+				text = strings.Replace(text, "time,t,x,y", "time,t,v,w", 1) + fmt.Sprintf("10:0%d,%d,%s,%d\n", j, j, x, 7-j*j*j)
+			default:
+				text += fmt.Sprintf("10:0%d,%d,%s,%d\n", j, j, x, 7-j*j*j)
+			}
+		}
+		files[fmt.Sprintf("%d.csv", i)] = text
+		manifest += fmt.Sprintf("%d.csv,%s\n", i, []string{"train", "train", "train", "test"}[i%4])
+	}
+	files["m.csv"] = manifest
+	write(t, dir, files)
+	list := sides(t, "series=path")
+	train, test, err := Open(filepath.Join(dir, "m.csv"), list, Options{Split: "split"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := NewParts(train, test)
+	s := NewSource(train, list, 0)
+	r, err := s.Scan(context.Background(), ScanOptions{Parts: parts, Part: "rows to train on"})
+	if err != nil || len(r.Notes) > 0 {
+		t.Fatal(r, err)
+	}
+	held := NewSource(test, s.Sides(), 0)
+	if r, err = held.Scan(context.Background(), ScanOptions{Parts: parts, Part: "rows to score on"}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"series=path: 20 of 20 rows have columns without any number, which are left out: 20 time",
+		"series=path: 1 of 20 rows miss values, 1 in all, which are filled in from those beside them",
+		"series=path: 1 of 20 rows have their columns in another order; they are put into that of the others, t, x, y",
+		"series=path: 1 of 20 rows have columns of other names, as t, v, w; they are taken by their places for t, x, y",
+		"series=path: 20 of 20 rows have a column that counts up evenly, as times and row numbers do: 20 t; it is a channel like the others",
+	}
+	if !slices.Equal(r.Notes, want) {
+		t.Errorf("%s", strings.Join(r.Notes, "\n"))
+	}
+	// The file in another order is the same series as the others.
+	x, y := all(t, s, 0), all(t, held, 0)
+	if !slices.Equal(x[0], x[4]) || !slices.Equal(x[0], y[1]) {
+		t.Errorf("%v\n%v\n%v", x[0], x[4], y[1])
+	}
+	side := s.Sides()[0]
+	if err := side.Check(); err != nil || !slices.Equal(side.Names, []string{"t", "x", "y"}) || !near(side.Mean[2], 7-225./6) {
+		t.Errorf("%v %+v", err, side)
+	}
+}
+
+// Whatever a series holds, it takes memory and time as its bytes do.
+func TestSeriesBounds(t *testing.T) {
+	for name, text := range map[string]string{
+		"wide":   strings.Repeat(strings.Repeat("1,", 160_000)+"1\n", 2),
+		"long":   strings.Repeat("1,2;3 4\t5\n", 60_000),
+		"quotes": strings.Repeat("\"\"\"\n", 150_000), "spaces": strings.Repeat(" ", 600_000),
+		"digits": strings.Repeat("1", 600_000), "commas": strings.Repeat(",", 600_000), "groups": strings.Repeat("1,000", 100_000), "returns": strings.Repeat("\r", 300_001) + strings.Repeat("\n", 300_000),
+	} {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{name: text})
+		check.Bounded(t, 250, 6*time.Second, func() {
+			if _, err := readSeries(filepath.Join(dir, name)); err == nil && name != "long" || err != nil && len(err.Error()) > 1000 {
+				t.Errorf("%s: %.1000v", name, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,329 @@
+package pairs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"vicreg/internal/show"
+)
+
+// readSeriesText reads numbers separated by tabs, semicolons, commas or spaces,
+// with or without a header; lines that begin with # are left out. A column
+// without any number, as one of names or of times of day, is left out, too.
+func readSeriesText(path string) (series, error) {
+	var s series
+	raw, err := readFile(path, maxSeries)
+	if err != nil {
+		return s, err
+	}
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	switch {
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), wide(raw):
+		return s, fmt.Errorf("%s: this is UTF-16 text; save it as UTF-8", show.Name(path))
+	case bytes.IndexByte(raw, 0) >= 0:
+		return s, fmt.Errorf("%s: neither an .npy file nor a text table of numbers", show.Name(path))
+	}
+	l, err := layoutOf(raw)
+	if err == nil {
+		s, err = l.read(raw)
+	}
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", show.Name(path), err)
+	}
+	return s, nil
+}
+
+// layout is how a text table of numbers is written.
+type layout struct {
+	separator byte     // ' ': any space; 0: there is one column
+	header    bool     // the first row names the columns
+	names     []string // if it does
+	columns   []column
+	cells     int // below the header,
+	numbers   int // of which these are numbers or missing
+	rows      int
+	alike     int // rows, the header among them, as wide as most are
+	ragged    error
+	broken    error // why the survey ended early
+	split     first // the first cell that would be half of a number with a decimal comma
+}
+
+// first is where something was first found.
+type first struct {
+	text string
+	line int
+}
+
+// column is what is known of a column.
+type column struct {
+	numbers, missing int
+	word             first // of the cells that are neither
+	unit             first // a number with a unit
+	units            int   // numbers with the same
+	writing          writing
+	fraction         bool // some number is no whole one
+}
+
+// bare reports whether spaces separate columns or may, so that none stand within
+// a number.
+func (l *layout) bare() bool { return l.separator == ' ' || l.separator == ',' }
+
+// layoutOf finds how the table is written: with the separator by which most
+// lines have the same number of fields and most fields are numbers.
+func layoutOf(raw []byte) (*layout, error) {
+	var best *layout
+	var score float64
+	for _, separator := range []byte{'\t', ';', ',', ' ', 0} {
+		if separator != ' ' && separator != 0 && bytes.IndexByte(raw, separator) < 0 {
+			continue
+		}
+		l := &layout{separator: separator}
+		l.survey(raw)
+		if found := l.score(); best == nil || found > score || score == 0 && best.broken == nil && (l.broken != nil || l.numbers > best.numbers) {
+			best, score = l, found
+		}
+	}
+	return best, best.check()
+}
+
+// survey looks at every cell.
+func (l *layout) survey(raw []byte) {
+	c := newCutter(raw, l.separator)
+	c.comments = true
+	widths := map[int]int{}
+	width, firstLine := 0, 0
+	for {
+		cells, line, err := c.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			l.broken = fmt.Errorf("line %d: %w", line, err)
+			break
+		}
+		for len(cells) > 1 && len(cells) > width && width > 0 && len(bytes.TrimSpace(cells[len(cells)-1])) == 0 {
+			cells = cells[:len(cells)-1] // a separator at the end of the line
+		}
+		if len(cells) > 4*maxChannels {
+			l.broken = fmt.Errorf("line %d has %d values; a row is a point, and a series has %d channels at most, so it may have to be transposed", line, len(cells), maxChannels)
+			break
+		}
+		widths[len(cells)]++
+		if width == 0 {
+			width, firstLine = len(cells), line
+			if l.header = isHeader(cells); l.header {
+				for _, cell := range cells {
+					l.names = append(l.names, string(bytes.TrimSpace(cell)))
+				}
+				continue
+			}
+		}
+		l.rows++
+		if len(cells) != width && l.ragged == nil {
+			l.ragged = fmt.Errorf("line %d has %d values, the first has %d", line, len(cells), width)
+			if firstLine > 1 && !l.header {
+				l.ragged = fmt.Errorf("line %d has %d values, line %d has %d", line, len(cells), firstLine, width)
+			}
+			if l.separator == ',' && len(cells) > width {
+				l.ragged = fmt.Errorf("%w; numbers with decimal commas need semicolons, tabs or spaces between them", l.ragged)
+			}
+		}
+		for i, cell := range cells {
+			if i == len(l.columns) {
+				l.columns = append(l.columns, column{})
+			}
+			l.add(i, string(bytes.TrimSpace(cell)), line)
+		}
+	}
+	for _, n := range widths {
+		l.alike = max(l.alike, n)
+	}
+}
+
+// isHeader reports whether the first row names columns: none of its cells is a
+// number, and some are words; or the first is empty and the others count from 0,
+// as tables without names are written.
+func isHeader(cells [][]byte) bool {
+	words, counts := false, len(cells) > 2 && len(bytes.TrimSpace(cells[0])) == 0
+	for i, cell := range cells {
+		cell := string(bytes.TrimSpace(cell))
+		if i > 0 && cell != fmt.Sprint(i-1) {
+			counts = false
+		}
+		if p, c := readings(cell, false); p != "" || c != "" {
+			if !counts {
+				return false
+			}
+			continue
+		}
+		words = words || !missing(cell)
+	}
+	return words || counts
+}
+
+// add takes in the cell of column i.
+func (l *layout) add(i int, cell string, line int) {
+	l.cells++
+	col := &l.columns[i]
+	p, c := readings(cell, l.bare())
+	switch {
+	case p != "" || c != "":
+		l.numbers++
+		col.numbers++
+		col.writing.add(cell, line, l.bare())
+		col.fraction = col.fraction || strings.ContainsAny(cell, ".eE")
+		digits := strings.TrimLeft(cell, "+-")
+		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && !strings.ContainsAny(cell, ".,eE") || digits == "0" && cell[0] == '-') {
+			l.split = first{cell, line}
+		}
+	case missing(cell):
+		l.numbers++
+		col.missing++
+	default:
+		if col.word.line == 0 {
+			col.word = first{strings.Clone(cell), line}
+		}
+		if unit := unitOf(cell); unit != "" {
+			if col.units == 0 {
+				col.unit = first{strings.Clone(cell), line}
+			}
+			if col.units == 0 || unit == unitOf(col.unit.text) {
+				col.units++
+			}
+		}
+	}
+}
+
+// score tells how well the separator suits, 0 if not at all.
+func (l *layout) score() float64 {
+	if l.cells == 0 || l.broken != nil {
+		return 0
+	}
+	lines := l.rows
+	if l.header {
+		lines++
+	}
+	share := float64(l.alike) / float64(lines) * float64(l.numbers) / float64(l.cells)
+	switch {
+	case l.separator != 0 && len(l.columns) < 2:
+		return 0
+	case l.separator == 0 && l.header && strings.ContainsAny(l.names[0], ",;\t"):
+		return 0
+	case l.separator == 0 && !l.header && l.columns[0].commas():
+		return 0 // then commas separate, if anything does
+	}
+	return share
+}
+
+// commas reports whether numbers of the column have commas.
+func (c *column) commas() bool { return c.writing.commas > 0 || c.writing.twofold != "" }
+
+// check returns what is wrong with the table, and settles what commas are.
+func (l *layout) check() error {
+	switch {
+	case l.broken != nil:
+		return l.broken
+	case l.rows == 0:
+		return fmt.Errorf("there are no numbers in it")
+	case l.ragged != nil:
+		return l.ragged
+	}
+	whole, commas, points := true, false, false
+	for i := range l.columns {
+		w := &l.columns[i].writing
+		commas, points = commas || w.commas > 0, points || w.points > 0
+		whole = whole && !l.columns[i].fraction && !l.columns[i].commas()
+	}
+	if l.separator == ',' && whole && l.split.line != 0 {
+		return fmt.Errorf("line %d: %s may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values", l.split.line, clip(l.split.text))
+	}
+	used := 0
+	for i := range l.columns {
+		col := &l.columns[i]
+		switch {
+		case col.numbers == 0 && 2*col.units > l.rows-col.missing:
+			return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.unit.line, clip(col.unit.text), clip(unitOf(col.unit.text)))
+		case col.numbers == 0:
+			continue
+		case col.word.line != 0:
+			if unit := unitOf(col.word.text); unit != "" {
+				return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.word.line, clip(col.word.text), clip(unit))
+			}
+			return fmt.Errorf("line %d: %s is not a number", col.word.line, clip(col.word.text))
+		}
+		used++
+		w := &col.writing
+		w.byOthers = w.twofold != "" && w.points+w.commas == 0 && commas && !points
+		if err := w.unclear(); err != nil {
+			return fmt.Errorf("line %d: %w", w.line, err)
+		}
+		if w.points > 0 && w.commas > 0 {
+			return fmt.Errorf("column %d has both decimal points and decimal commas, as %s and %s", i+1, clip(w.point), clip(w.comma))
+		}
+	}
+	if used == 0 {
+		return fmt.Errorf("there are no numbers in it")
+	}
+	return nil
+}
+
+// read reads the numbers of a table that check has passed.
+func (l *layout) read(raw []byte) (series, error) {
+	var s series
+	for i := range l.columns {
+		named := l.header && i < len(l.names) && l.names[i] != ""
+		switch col := &l.columns[i]; {
+		case col.numbers > 0:
+			s.c++
+			if l.header {
+				s.facts.names = append(s.facts.names, l.names[i])
+			}
+		case named:
+			s.facts.dropped = append(s.facts.dropped, l.names[i])
+		case col.missing < l.rows:
+			s.facts.dropped = append(s.facts.dropped, fmt.Sprintf("column %d", i+1))
+		}
+	}
+	if unnamed(s.facts.names) {
+		s.facts.names = nil
+	}
+	s.values = make([]float32, 0, l.rows*s.c)
+	c := newCutter(raw, l.separator)
+	c.comments = true
+	header := l.header
+	for {
+		cells, line, err := c.next()
+		if err != nil {
+			s.facts.comment = c.skipped
+			return s, nil // the end; survey has seen all
+		}
+		if header {
+			header = false
+			continue
+		}
+		for i := range l.columns {
+			col := &l.columns[i]
+			if col.numbers == 0 {
+				continue
+			}
+			cell := string(bytes.TrimSpace(cells[i]))
+			v := float32(math.NaN())
+			if !missing(cell) {
+				if v, err = col.writing.number(cell, l.bare()); err != nil {
+					return s, fmt.Errorf("line %d: %s, %w", line, clip(cell), err)
+				}
+			}
+			s.values = append(s.values, v)
+		}
+	}
+}
+
+// unnamed reports whether names do not tell channels apart.
+func unnamed(names []string) bool {
+	sorted := slices.Sorted(slices.Values(names))
+	return len(sorted) == 0 || sorted[0] == "" || len(slices.Compact(sorted)) < len(names)
+}

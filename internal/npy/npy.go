@@ -77,61 +77,99 @@ type Array struct {
 	Values []float32
 }
 
-// Read reads the file at path: float32, float64, bool or any integer type,
+// Read reads the file at path: float16, float32, float64, bool or any integer type,
 // either byte order, any number of dimensions,
 // rows contiguous. Values are converted to float32.
 func Read(path string) (*Array, error) {
+	var a *Array
+	err := open(path, func(r io.Reader, size int64) (err error) {
+		a, err = decode(r, size)
+		return err
+	})
+	return a, err
+}
+
+// Stat returns the shape of the file at path, whose size fits it.
+func Stat(path string) (shape []int, err error) {
+	err = open(path, func(r io.Reader, size int64) error {
+		h, _, err := inspect(r, size)
+		shape = h.shape
+		return err
+	})
+	return shape, err
+}
+
+// open calls read with the file at path and its size.
+func open(path string, read func(r io.Reader, size int64) error) error {
+	switch st, err := os.Stat(path); {
+	case err != nil:
+		return err
+	case st.IsDir():
+		return fmt.Errorf("%s is a folder; an .npy file is needed", path)
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file; an .npy file is needed", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a, err := decode(bufio.NewReaderSize(f, 1<<16), st.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a readable .npy file: %w", path, err)
+	if err := read(bufio.NewReaderSize(f, 1<<16), st.Size()); err != nil {
+		return fmt.Errorf("%s is not a readable .npy file: %w", path, err)
 	}
-	return a, nil
+	return nil
 }
 
 // decode reads a file of size bytes.
 func decode(r io.Reader, size int64) (*Array, error) {
+	h, n, err := inspect(r, size)
+	if err != nil {
+		return nil, err
+	}
+	a := &Array{h.shape, make([]float32, n)}
+	return a, h.values(r, h.width, a.Values)
+}
+
+// inspect reads the header of a file of size bytes, which must be what it takes. n is
+// the number of values.
+func inspect(r io.Reader, size int64) (h header, n int, err error) {
 	h, at, err := readHeader(r)
 	if err != nil {
-		return nil, err
+		return h, 0, err
 	}
-	width, err := h.width()
-	if err != nil {
-		return nil, err
+	if h.width, err = h.widthOf(); err != nil {
+		return h, 0, err
 	}
 	if h.fortran && len(h.shape) > 1 {
-		return nil, errors.New("it is stored column by column (fortran_order); save it with numpy.ascontiguousarray")
+		return h, 0, errors.New("it is stored column by column (fortran_order); save it with numpy.ascontiguousarray")
 	}
-	n := 1
+	n = 1
 	for _, s := range h.shape {
 		if s > 0 && n > math.MaxInt/8/s {
-			return nil, fmt.Errorf("shape %v is too large", h.shape)
+			return h, 0, fmt.Errorf("shape %v is too large", h.shape)
 		}
 		n *= s
 	}
-	if have := size - at; have != int64(n)*int64(width) {
-		return nil, fmt.Errorf("shape %v of %s takes %d bytes, %d are there", h.shape, h.descr, n*width, have)
+	if have := size - at; have != int64(n)*int64(h.width) {
+		return h, 0, fmt.Errorf("shape %v of %s takes %d bytes, %d are there", h.shape, h.descr, n*h.width, have)
 	}
-	a := &Array{h.shape, make([]float32, n)}
-	return a, h.values(r, width, a.Values)
+	return h, n, nil
 }
 
 type header struct {
 	descr   string // byte order, kind, width: <f4
 	fortran bool
 	shape   []int
+	width   int // bytes of a value
 }
 
 var (
-	descrRE   = regexp.MustCompile(`'descr'\s*:\s*'([^']*)'`)
+	descrRE   = regexp.MustCompile(`'descr'\s*:\s*'([^']{0,40})'`)
+	fieldsRE  = regexp.MustCompile(`'descr'\s*:\s*\[`)
 	fortranRE = regexp.MustCompile(`'fortran_order'\s*:\s*(True|False)`)
 	shapeRE   = regexp.MustCompile(`'shape'\s*:\s*\(([0-9,\s]*)\)`)
 )
@@ -139,7 +177,10 @@ var (
 // readHeader returns the header and its length in bytes.
 func readHeader(r io.Reader) (h header, at int64, err error) {
 	var lead [12]byte
-	if _, err := io.ReadFull(r, lead[:8]); err != nil || string(lead[:6]) != magic {
+	switch n, err := io.ReadFull(r, lead[:8]); {
+	case string(lead[:min(n, 4)]) == "PK\x03\x04":
+		return h, 0, errors.New("it does not start as one; it is a zip, as the .npz files of numpy.savez are: save the array alone, with numpy.save")
+	case err != nil || string(lead[:6]) != magic:
 		return h, 0, errors.New("it does not start as one")
 	}
 	length := lead[8:10]
@@ -164,6 +205,9 @@ func readHeader(r io.Reader) (h header, at int64, err error) {
 		return h, 0, errors.New("its header is cut short")
 	}
 	descr, fortran, shape := descrRE.FindSubmatch(text), fortranRE.FindSubmatch(text), shapeRE.FindSubmatch(text)
+	if fieldsRE.Match(text) {
+		return h, 0, errors.New("its values are records of several fields (a structured dtype); save one field as float32")
+	}
 	if descr == nil || fortran == nil || shape == nil {
 		return h, 0, errors.New("its header does not name type, order and shape of plain numbers")
 	}
@@ -174,22 +218,41 @@ func readHeader(r io.Reader) (h header, at int64, err error) {
 		}
 		v, err := strconv.Atoi(s)
 		if err != nil {
-			return h, 0, fmt.Errorf("shape (%s) is too large", shape[1])
+			return h, 0, errors.New("its shape is too large")
+		}
+		if len(h.shape) == maxDims {
+			return h, 0, fmt.Errorf("its shape has more than %d dimensions", maxDims)
 		}
 		h.shape = append(h.shape, v)
 	}
 	return h, int64(8 + len(length) + len(text)), nil
 }
 
-// width returns the bytes of one element.
-func (h header) width() (int, error) {
+// maxDims is what NumPy has at most.
+const maxDims = 64
+
+// widthOf returns the bytes of one value.
+func (h header) widthOf() (int, error) {
 	if len(h.descr) == 3 && strings.ContainsRune("<>|=", rune(h.descr[0])) {
 		switch h.descr[1:] {
-		case "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1":
+		case "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1":
 			return int(h.descr[2] - '0'), nil
 		}
 	}
-	return 0, fmt.Errorf("its type %q is not supported; save it as float32", h.descr)
+	what := "is not supported"
+	if len(h.descr) > 1 {
+		switch h.descr[1] {
+		case 'O':
+			what = "is that of Python objects, which are not read"
+		case 'U', 'S', 'a':
+			what = "is text, not numbers"
+		case 'c':
+			what = "is that of complex numbers, and not supported"
+		case 'M', 'm':
+			what = "is that of times, and not supported"
+		}
+	}
+	return 0, fmt.Errorf("its type %q %s; save it as float32", h.descr, what)
 }
 
 // values converts len(out) elements.
@@ -204,6 +267,8 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 			return fmt.Errorf("after %d of %d values: %w", i, len(out), err)
 		}
 		switch h.descr[1:] {
+		case "f2":
+			out[i] = half(order.Uint16(b))
 		case "f4":
 			out[i] = math.Float32frombits(order.Uint32(b))
 		case "f8":
@@ -227,4 +292,16 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 		}
 	}
 	return nil
+}
+
+// half returns the value of a float16.
+func half(h uint16) float32 {
+	sign, exp, frac := uint32(h>>15)<<31, int(h>>10&31), uint32(h&0x3ff)
+	switch exp {
+	case 0: // frac · 2⁻²⁴
+		return math.Float32frombits(sign | math.Float32bits(float32(frac)/(1<<24)))
+	case 31: // infinite, or no number
+		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	}
+	return math.Float32frombits(sign | uint32(exp+127-15)<<23 | frac<<13)
 }

@@ -85,6 +85,12 @@ func TestReadsOtherTypes(t *testing.T) {
 		{1, "|u1", []byte{200}, 200},
 		{1, "|i1", []byte{200}, -56},
 		{1, "<i2", []byte{0xfe, 0xff}, -2},
+		{1, "<f2", []byte{0x00, 0xc1}, -2.5},
+		{1, ">f2", []byte{0x3c, 0x00}, 1},
+		{1, "<f2", []byte{0x01, 0x00}, 1.0 / (1 << 24)},
+		{1, "<f2", []byte{0xff, 0x7b}, 65504},
+		{1, "<f2", []byte{0x00, 0xfc}, float32(math.Inf(-1))},
+		{1, "|b1", []byte{1}, 1},
 		{1, ">u4", []byte{0, 0, 1, 0}, 256},
 	} {
 		b := file(c.major, fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (1,), }\n", c.descr), c.data)
@@ -104,7 +110,14 @@ func TestRefuses(t *testing.T) {
 		want string
 	}{
 		{nil, "does not start"},
-		{[]byte("PK\x03\x04 and more"), "does not start"},
+		{[]byte("PK\x03\x04 and more"), "does not start as one; it is a zip, as the .npz files"},
+		{file(1, dict("|O", "False", "1,"), make([]byte, 8)), "Python objects"},
+		{file(1, dict("<U5", "False", "1,"), make([]byte, 20)), "is text, not numbers"},
+		{file(1, dict("<f16", "False", "1,"), make([]byte, 16)), "\"<f16\" is not supported"},
+		{file(1, "{'descr': [('x', '<f4'), ('y', '<f4')], 'fortran_order': False, 'shape': (1,), }", make([]byte, 8)), "records of several fields"},
+		{file(1, dict(strings.Repeat("f", 50), "False", "1,"), nil), "does not name"},
+		{file(1, dict("<f4", "False", strings.Repeat("1,", 65)), make([]byte, 4)), "more than 64 dimensions"},
+		{file(1, dict("<f4", "False", "0, 4294967296, 4294967296"), []byte{1}), "takes 0 bytes, 1 are there"},
 		{file(9, "", nil), "version"},
 		{[]byte(magic + "\x01\x00\xff\xff{"), "cut short"},
 		{[]byte(magic + "\x02\x00\xff\xff\xff\xff"), "claims a header"},
@@ -118,6 +131,31 @@ func TestRefuses(t *testing.T) {
 		_, err := decode(bytes.NewReader(c.b), int64(len(c.b)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want one with %q", c.b, err, c.want)
+		}
+	}
+}
+
+// A folder, a pipe or a device is none; the shape is known without the values.
+func TestStat(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.npy")
+	os.WriteFile(path, file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }", make([]byte, 48)), 0o644)
+	if shape, err := Stat(path); err != nil || !reflect.DeepEqual(shape, []int{2, 3}) {
+		t.Errorf("%v, %v", shape, err)
+	}
+	for path, want := range map[string]string{
+		dir:                           " is a folder",
+		os.DevNull:                    " is not a regular file",
+		filepath.Join(dir, "no.npy"):  "no such file",
+		filepath.Join(dir, "bad.npy"): " is not a readable .npy file: it does not start as one",
+	} {
+		if strings.HasSuffix(path, "bad.npy") {
+			os.WriteFile(path, []byte("1,2,3"), 0o644)
+		}
+		_, err := Stat(path)
+		_, err2 := Read(path)
+		if err == nil || err2 == nil || err.Error() != err2.Error() || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; %v", path, err, err2)
 		}
 	}
 }
@@ -137,11 +175,4 @@ func TestNumPyReadsIt(t *testing.T) {
 	if want := "float32 [[1.0, 2.0], [3.0, -4.5]]\n"; err != nil || string(out) != want {
 		t.Errorf("NumPy says %q (%v), want %q", out, err, want)
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	f.Add(file(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }\n", make([]byte, 8)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		decode(bytes.NewReader(b), int64(len(b)))
-	})
 }

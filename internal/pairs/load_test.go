@@ -155,3 +155,23 @@ func TestViewSettings(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A matrix that the memory does not hold is told before it is read.
+func TestMatrixMemory(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"p.csv": "text\na\nb\nc\n"})
+	path := filepath.Join(dir, "e.npy")
+	header := "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 1000000), }"
+	b := append([]byte("\x93NUMPY\x01\x00"), byte(len(header)), 0)
+	if err := os.WriteFile(path, append(b, header...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(len(b)+len(header)+3_000_000)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VICREG_MEMORY", "10MB")
+	_, _, err := Open(filepath.Join(dir, "p.csv"), sides(t, "text=text", "embedding=e.npy"), Options{})
+	if err == nil || !strings.Contains(err.Error(), "e.npy: its 3 × 1000000 numbers take 12 MB, but VICREG_MEMORY allows 10 MB") {
+		t.Errorf("error %v", err)
+	}
+}

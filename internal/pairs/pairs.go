@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/host"
 	"vicreg/internal/npy"
 	"vicreg/internal/show"
 )
@@ -184,14 +185,21 @@ func (d *Data) takeMatrix(t *table, s int) error {
 	if err := isFile(path); err != nil {
 		return fmt.Errorf("%s: %w", &d.sides[s], err)
 	}
-	a, err := npy.Read(path)
+	shape, err := npy.Stat(path)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", &d.sides[s], plain(path, err))
-	case len(a.Shape) != 2 || a.Shape[1] == 0:
-		return fmt.Errorf("%s: an array of shape %v; a matrix is needed, with a row for each row of %s", path, a.Shape, t.name)
-	case a.Shape[0] != len(t.rows):
-		return fmt.Errorf("%s has %d rows, but %s has %d below its header; they must be the same, in the same order", path, a.Shape[0], t.name, len(t.rows))
+	case len(shape) != 2 || shape[1] == 0:
+		return fmt.Errorf("%s: an array of shape %v; a matrix is needed, with a row for each row of %s", path, shape, t.name)
+	case shape[0] != len(t.rows):
+		return fmt.Errorf("%s has %d rows, but %s has %d below its header; they must be the same, in the same order", path, shape[0], t.name, len(t.rows))
+	}
+	if need, most := 4*float64(shape[0])*float64(shape[1]), host.MemoryLimit(); need > most.Bytes {
+		return fmt.Errorf("%s: its %d × %d numbers take %s, but %s", path, shape[0], shape[1], host.Bytes(need), most)
+	}
+	a, err := npy.Read(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", &d.sides[s], plain(path, err))
 	}
 	d.matrix[s] = a
 	return nil

@@ -70,14 +70,6 @@ func (m *Model) Info() Info {
 // notes are those of the model and of the data it works on.
 func (m *Model) notes(data []string) []string { return slices.Concat(m.file.Notes, data) }
 
-// embedder returns the model at work on batches of at most n images.
-func (m *Model) embedder(n, workers int) *pretrained.Embedder {
-	if n <= 0 { // activations of more large images would not be reused while they are cached
-		n = min(256, max(16, 1<<20/(m.file.Size*m.file.Size)))
-	}
-	return &pretrained.Embedder{Encoder: m.file.Encoder, Size: m.file.Size, Mean: m.file.Mean, Std: m.file.Std, Batch: n, Workers: workers}
-}
-
 // source returns a data set's images as the model takes them, without those
 // that cannot be read, and what is wrong with these; all counts the bad of all
 // parts.
@@ -111,7 +103,7 @@ func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
 		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: imagefile.From(im)})
 	}
 	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
-	e := m.embedder(0, 0)
+	e := m.file.Embedder(0, 0)
 	x, err := e.Embed(context.Background(), e.Images(s, nil))
 	if err != nil {
 		return nil, err
@@ -153,7 +145,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
-	e := m.embedder(o.Batch, o.Workers)
+	e := m.file.Embedder(o.Batch, o.Workers)
 	e.Progress = o.Progress
 	switch o.Layer {
 	case "", "representation":
@@ -261,7 +253,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	e := m.embedder(0, o.Workers)
+	e := m.file.Embedder(0, o.Workers)
 	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), m.notes(train.Notes))
 }
 

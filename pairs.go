@@ -139,7 +139,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 
 // EmbedPairs embeds the model's side of every row, in the manifest's order.
 func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Embeddings, error) {
-	e := m.embedder(o.Batch, o.Workers)
+	e := m.file.Embedder(o.Batch, o.Workers)
 	e.Progress = o.Progress
 	switch o.Layer {
 	case "", "representation":
@@ -191,7 +191,7 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	e := m.embedder(0, o.Workers)
+	e := m.file.Embedder(0, o.Workers)
 	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit)), o, r.bad, m.notes(r.notes))
 }
 
@@ -243,7 +243,7 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	}
 	var sides [2]*pretrained.Embedder
 	for i, m := range []*Model{a, b} {
-		sides[i] = m.embedder(0, o.Workers)
+		sides[i] = m.file.Embedder(0, o.Workers)
 		sides[i].Expander = m.file.Expander
 	}
 	o.Progress("retrieval")

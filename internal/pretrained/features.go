@@ -26,6 +26,7 @@ type Embedder struct {
 	Progress  func(done, total int)
 
 	arena *nn.Arena
+	model *Model // or nil: its memory has been seen to
 }
 
 // Dim returns the width of a feature vector.
@@ -62,6 +63,11 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 
 // Embed returns the features of all items, Items × Dim.
 func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
+	if n := min(e.Batch, in.Items); e.model != nil && n > 0 {
+		if err := e.model.fitsMemory(n); err != nil {
+			return nil, err
+		}
+	}
 	loader := in.Load()
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()

@@ -8,6 +8,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/eval"
+	"vicreg/internal/host"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -89,5 +90,37 @@ func TestRaw(t *testing.T) {
 	s, err = Raw(t.Context(), train, test, eval.Options{})
 	if err != nil || !strings.Contains(s.Note, "144 values of each of 60 items are projected to 70 at random") || s.Linear < 0.8 {
 		t.Errorf("projected: scores %+v, %v", s, err)
+	}
+}
+
+// A model that needs more memory for one item than there is says so; where it
+// fits, batches are as large as do.
+func TestMemory(t *testing.T) {
+	path, _, _, _ := saved(t)
+	m, err := Open(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := m.Embedder(0, 0).Batch; n != 256 {
+		t.Errorf("batches of %d", n)
+	}
+	if n := m.Embedder(1000, 0).Batch; n != 1000 {
+		t.Errorf("batches of %d, want 1000", n)
+	}
+	m.Meta.Encoder.Input, m.Size = model.ImageInput(2048, 1), 2048
+	t.Setenv(host.MemoryVariable, "900MB")
+	n := m.Embedder(0, 0).Batch
+	if n < 1 || n > 8 {
+		t.Errorf("batches of %d large images", n)
+	}
+	t.Setenv(host.MemoryVariable, "20MB")
+	e := m.Embedder(0, 0)
+	_, err = e.Embed(t.Context(), e.Images(source(3), nil))
+	if want := path + ": embedding one of its images, [2048 2048 1] values, takes about "; err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "of memory, but VICREG_MEMORY allows 20 MB; use a machine with more") {
+		t.Errorf("want %s…, got %v", want, err)
+	}
+	e = m.Embedder(3, 0)
+	if _, err := e.Embed(t.Context(), e.Images(source(3), nil)); err == nil || !strings.Contains(err.Error(), "embedding 3 of its images") || !strings.HasSuffix(err.Error(), "; take a smaller batch") {
+		t.Errorf("three: %v", err)
 	}
 }

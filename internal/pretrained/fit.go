@@ -1,0 +1,49 @@
+package pretrained
+
+import (
+	"fmt"
+
+	"vicreg/internal/host"
+	"vicreg/internal/model"
+	"vicreg/internal/tensor"
+)
+
+// mostBatch is how many items are embedded at once where nobody says: as many as
+// mostPixels hold, so that activations are used again while they are cached, but
+// fewBatch if there is memory for them.
+const (
+	mostBatch  = 256
+	fewBatch   = 16
+	mostPixels = 1 << 20
+)
+
+// Embedder returns the model at work on batches of n items, 0: as many as suit it
+// and fit into memory.
+func (m *Model) Embedder(n, workers int) *Embedder {
+	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers, model: m}
+	if n <= 0 {
+		e.Batch = min(mostBatch, max(fewBatch, mostPixels/(m.Size*m.Size)))
+		for e.Batch > 1 && m.fitsMemory(e.Batch) != nil {
+			e.Batch /= 2
+		}
+	}
+	return e
+}
+
+// fitsMemory is an error if embedding a batch of n items needs more memory than
+// there is.
+func (m *Model) fitsMemory(n int) error {
+	const waiting = 3 // batches that are being made, are ready, and are in use
+	input := m.Meta.Encoder.Input
+	lent := model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n)
+	need := host.PeakRSS()*(1<<20) + 4*(lent.Target+lent.Aside+waiting*float64(n)*float64(tensor.Count(input.Shape)))
+	limit := host.MemoryLimit()
+	if need <= limit.Bytes {
+		return nil
+	}
+	what, help := fmt.Sprintf("%d of its %s, %v values each,", n, input.Kind, input.Shape), "take a smaller batch"
+	if n == 1 {
+		what, help = fmt.Sprintf("one of its %s, %v values,", input.Kind, input.Shape), "use a machine with more"
+	}
+	return fmt.Errorf("%s: embedding %s takes about %s of memory, but %s; %s", m.Path, what, host.Bytes(need), limit, help)
+}

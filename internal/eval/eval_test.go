@@ -249,6 +249,25 @@ func fill(labels []int, v int) {
 	}
 }
 
+// Features that no float32 holds once they are standardised have no score, not a
+// wrong one.
+func TestFarFeatures(t *testing.T) {
+	train, test := made(40, 5, 2, 1), made(20, 5, 2, 2)
+	for i := range train.X {
+		train.X[i] *= 1e-30
+	}
+	for i := range test.X {
+		test.X[i] *= 1e-30
+	}
+	if _, err := Linear(t.Context(), train, test, Options{}); err != nil {
+		t.Errorf("small features: %v", err)
+	}
+	test.X[7] = 1e38
+	if p, err := Linear(t.Context(), train, test, Options{}); err == nil || !strings.Contains(err.Error(), "scores of image 2 of 20 are not finite") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // Collapsed features: nothing to learn, but no failure either.
 func TestConstantFeatures(t *testing.T) {
 	train, test := made(40, 4, 2, 1), made(20, 4, 2, 2)

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"sync/atomic"
 
@@ -196,11 +197,14 @@ func softmax(z []float32) float64 {
 // accuracy returns the share of images whose greatest logit, by f.w and bias, is
 // the label's.
 func (f *logistic) accuracy(bias []float64) (float64, error) {
-	var hits atomic.Int64
+	var hits, wild atomic.Int64 // wild: 1 + an image whose logits are not finite
 	f.chunks(func(lo, hi int) {
 		f.score(lo, hi, bias, func(i int, z []float32) {
 			best := 0
 			for j, v := range z {
+				if v-v != 0 {
+					wild.Store(int64(lo + i + 1))
+				}
 				if v > z[best] {
 					best = j
 				}
@@ -210,5 +214,8 @@ func (f *logistic) accuracy(bias []float64) (float64, error) {
 			}
 		})
 	})
+	if i := wild.Load(); i > 0 {
+		return 0, fmt.Errorf("the linear probe's scores of image %d of %d are not finite: its features lie too far from those of the other images", i, len(f.labels))
+	}
 	return float64(hits.Load()) / float64(len(f.labels)), f.ctx.Err()
 }

@@ -124,3 +124,24 @@ func TestMemory(t *testing.T) {
 		t.Errorf("three: %v", err)
 	}
 }
+
+// Features that are not finite are an error that names the item.
+func TestFeaturesMustBeFinite(t *testing.T) {
+	path, _, _, _ := saved(t)
+	m, err := Open(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := m.Embedder(2, 0)
+	e.Size, e.Mean, e.Std = 12, []float64{0.1, 0.2, 0.3}, []float64{1, 1, 1e-300}
+	s := batch.NewSource(source(9).Data(), batch.SourceOptions{Channels: 3})
+	for first, items := range map[string][]int{"0": nil, "4": {4, 8}} {
+		_, err := e.Embed(t.Context(), e.Images(s, items))
+		if want := "the features of " + first + " are not finite (number "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("want %s…, got %v", want, err)
+		}
+		if _, err := Raw(t.Context(), e.Images(s, items), e.Images(s, items), eval.Options{}); err == nil || !strings.HasPrefix(err.Error(), "the values of "+first+" are not finite") {
+			t.Errorf("raw: %v", err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"slices"
+	"strings"
 	"time"
 
 	"vicreg/internal/batch"
@@ -229,7 +230,11 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if train.Classes != nil {
 			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
 		}
-		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own", d.Source)
+		why := ""
+		if len(train.Notes) > 0 {
+			why = " (" + strings.Join(train.Notes, "; ") + ")"
+		}
+		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own%s", d.Source, why)
 	}
 	train.KeepLabelled()
 	train.Limit(d.Limit)

@@ -23,8 +23,13 @@ const (
 )
 
 func isCIFAR(names []string) bool {
-	return slices.Contains(names, "data_batch_1.bin") || slices.Contains(names, "test_batch.bin") ||
+	return slices.ContainsFunc(names, isBatch) || slices.Contains(names, "test_batch.bin") ||
 		slices.Contains(names, "train.bin") && slices.Contains(names, "test.bin")
+}
+
+// isBatch reports whether a file is one of those that train of CIFAR-10.
+func isBatch(name string) bool {
+	return strings.HasPrefix(name, "data_batch_") && strings.HasSuffix(name, ".bin")
 }
 
 func openCIFAR(dir string, names []string) (*source, error) {
@@ -32,7 +37,7 @@ func openCIFAR(dir string, names []string) (*source, error) {
 	if !slices.Contains(names, "train.bin") {
 		trainFiles, testFiles, labelBytes = nil, nil, 1
 		for _, n := range names { // sorted
-			if strings.HasPrefix(n, "data_batch_") && strings.HasSuffix(n, ".bin") {
+			if isBatch(n) {
 				trainFiles = append(trainFiles, n)
 			}
 		}
@@ -84,7 +89,14 @@ func (s *source) readCIFAR(dir string, files []string, labelBytes int) (*Dataset
 		return nil, err
 	}
 	for _, name := range files {
-		if err := d.addCIFAR(filepath.Join(dir, name), name, labelBytes); err != nil {
+		path := filepath.Join(dir, name)
+		f, size, err := openRegular(path)
+		if err != nil {
+			return nil, err
+		}
+		err = d.addCIFAR(f, size, path, name, labelBytes)
+		f.Close()
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -95,14 +107,10 @@ func (s *source) readCIFAR(dir string, files []string, labelBytes int) (*Dataset
 	return d, nil
 }
 
-// addCIFAR reads one file. Labels are looked at before the next records are
-// read, so that a large file of something else is refused at its start.
-func (d *Dataset) addCIFAR(path, name string, labelBytes int) error {
-	f, size, err := openRegular(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+// addCIFAR reads a file of size bytes. Labels are looked at before the next
+// records are read, so that a large file of something else is refused at its
+// start.
+func (d *Dataset) addCIFAR(f io.Reader, size int64, path, name string, labelBytes int) error {
 	record := labelBytes + 3*cifarPlane
 	if size == 0 || size%int64(record) != 0 {
 		return fmt.Errorf("%s: %d bytes are no whole number of %s records (%d bytes each): the file is cut short or something else; fetch it again", show.Name(path), size, d.Name, record)

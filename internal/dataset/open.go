@@ -18,9 +18,9 @@ type Options struct {
 	// Labels is "auto" (or empty), "folders" or "none". With auto, the
 	// sub-folders of an image folder are its classes if every image lies
 	// directly in one, there are two or more, and twice as many images; or, in
-	// train/, if every image lies somewhere below one and test/ or val/ has
-	// the same names. With folders, the first sub-folder on an image's path is
-	// its class. With none, labels are forgotten.
+	// train/ beside test/ or val/, if most images lie somewhere below one. With
+	// folders, the first sub-folder on an image's path is its class. With none,
+	// labels are forgotten.
 	Labels string
 
 	// Holdout is the share of each class that is kept for scoring where

@@ -175,6 +175,9 @@ func (w *walker) nothing(top string) error {
 		others = w.others(top)
 	}
 	if _, list := tally(others); list != "" {
+		if others[".bin"] > 0 {
+			list += "; of CIFAR, give the path of one .bin file"
+		}
 		return fmt.Errorf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", path, list)
 	}
 	return fmt.Errorf("%s: the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not", path)

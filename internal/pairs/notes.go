@@ -7,6 +7,7 @@ import (
 
 	"vicreg/internal/audio"
 	"vicreg/internal/batch"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/show"
 )
 
@@ -36,6 +37,16 @@ func NewParts(parts ...*Data) *Parts {
 // notes says what of the side is filled, cut, padded or left out.
 func (s *Side) notes(good []*found) []string {
 	switch s.Type {
+	case "image":
+		var depths imagefile.Depths
+		for _, f := range good {
+			depths.Count(imagefile.Image{Depth: f.depth})
+		}
+		notes := depths.Notes()
+		for i, note := range notes {
+			notes[i] = fmt.Sprintf("%s: %s", s, note)
+		}
+		return notes
 	case "numeric":
 		return s.gaps(good)
 	case "series":

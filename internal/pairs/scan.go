@@ -33,6 +33,7 @@ type Report struct {
 // found is what a Scan learns of one side of one row.
 type found struct {
 	decoded       bool
+	depth         int // of an image, see there
 	length        int // what Side.Length counts; of audio in samples at its own rate
 	channels      int // of an image or a series; the width of an embedding
 	rate          int
@@ -193,7 +194,7 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	f.decoded = true
 	switch side.Type {
 	case "image":
-		f.channels = m.Image.C
+		f.channels, f.depth = m.Image.C, m.Image.Depth
 		mean, squares := m.Image.Moments()
 		f.mean, f.squares = mean[:], squares[:]
 	case "waveform", "spectrogram":

@@ -298,6 +298,35 @@ func TestImage(t *testing.T) {
 	}
 }
 
+// Images of 12 bits in 16 are scaled, which is said.
+func TestImageDepth(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{}
+	table := "picture,number\n"
+	for i := range 8 {
+		m := image.NewGray16(image.Rect(0, 0, 8, 8))
+		for k := range 64 {
+			m.SetGray16(k%8, k/8, color.Gray16{Y: uint16(60*k + i)})
+		}
+		if i < 2 {
+			m.SetGray16(0, 0, color.White)
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, m); err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("%d.png", i)
+		files[name] = file.String()
+		table += fmt.Sprintf("%s,%d\n", name, i)
+	}
+	files["m.csv"] = table
+	write(t, dir, files)
+	_, r := open(t, filepath.Join(dir, "m.csv"), "image=picture", "numeric=number")
+	if want := "image=picture: 6 images have samples of 16 bits that use 12 of them; they are scaled so that these fill the range"; !slices.Contains(r.Notes, want) {
+		t.Errorf("%q", r.Notes)
+	}
+}
+
 // Rows that cannot be used are named, and left out of the figures.
 func TestBadRows(t *testing.T) {
 	dir := t.TempDir()

@@ -37,19 +37,24 @@ func (c MelConfig) Check(rate int) error {
 		return fmt.Errorf("hop is %v: it must be a length in seconds, as 0.01", c.Hop)
 	case math.Round(c.Window*float64(rate)) < 2 || math.Round(c.Hop*float64(rate)) < 1:
 		return fmt.Errorf("window %v and hop %v are less than a sample at %d samples a second", c.Window, c.Hop, rate)
+	case math.Round(c.Window*float64(rate)) > mostFFT:
+		return fmt.Errorf("window is %v: at %d samples a second it holds more than %d", c.Window, rate, mostFFT)
 	case c.Bands < 1 || c.Bands > 4096:
 		return fmt.Errorf("bands is %d: it must lie between 1 and 4096", c.Bands)
 	case !(c.Low >= 0 && c.Low < nyquist):
 		return fmt.Errorf("low is %v Hz: it must lie between 0 and %v, half the rate", c.Low, nyquist)
 	case c.High != 0 && !(c.High > c.Low && c.High <= nyquist):
 		return fmt.Errorf("high is %v Hz: it must lie between low, %v, and %v, half the rate; 0 means that half", c.High, c.Low, nyquist)
-	case c.FFT != 0 && (c.FFT < int(math.Round(c.Window*float64(rate))) || c.FFT > 1<<20):
+	case c.FFT != 0 && (c.FFT < int(math.Round(c.Window*float64(rate))) || c.FFT > mostFFT):
 		return fmt.Errorf("fft is %d: it must hold the window of %v samples; 0 lets it be chosen", c.FFT, math.Round(c.Window*float64(rate)))
 	case !(c.Floor > 0):
 		return fmt.Errorf("floor is %v: it must be above 0, for silence to have a logarithm", c.Floor)
 	}
 	return nil
 }
+
+// mostFFT is how many samples a transform may have.
+const mostFFT = 1 << 20
 
 // Mel makes log-mel spectrograms of samples of one rate. It agrees with
 // torchaudio's transforms.MelSpectrogram with its defaults: a periodic Hann
@@ -116,8 +121,11 @@ func (m *Mel) triangles(edge []float64, rate int) []filter {
 	filters := make([]filter, m.config.Bands)
 	for b := range filters {
 		f := &filters[b]
-		for bin := range m.fft/2 + 1 {
+		for bin := max(0, int(edge[b]*float64(m.fft)/float64(rate))-1); bin <= m.fft/2; bin++ {
 			hz := float64(bin) * float64(rate) / float64(m.fft)
+			if hz > edge[b+2] {
+				break
+			}
 			w := min((hz-edge[b])/(edge[b+1]-edge[b]), (edge[b+2]-hz)/(edge[b+2]-edge[b+1]))
 			if w <= 0 {
 				continue

@@ -131,6 +131,7 @@ func TestMelCheck(t *testing.T) {
 	}{
 		{func(c *MelConfig) { c.Window = 0 }, "window is 0"},
 		{func(c *MelConfig) { c.Window = math.NaN() }, "window is NaN"},
+		{func(c *MelConfig) { c.Window, c.Low, c.High = 10, 10, 20 }, "window is 10: at 200000 samples a second it holds more than 1048576"},
 		{func(c *MelConfig) { c.Hop = -1 }, "hop is -1"},
 		{func(c *MelConfig) { c.Hop = 1e-5 }, "less than a sample"},
 		{func(c *MelConfig) { c.Bands = 0 }, "bands is 0"},
@@ -142,7 +143,11 @@ func TestMelCheck(t *testing.T) {
 	} {
 		config := DefaultMelConfig()
 		c.change(&config)
-		if _, err := NewMel(config, 8000); err == nil || !strings.Contains(err.Error(), c.want) {
+		rate := 8000
+		if config.Window > 1 {
+			rate = 200_000
+		}
+		if _, err := NewMel(config, rate); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}
 	}

@@ -49,8 +49,8 @@ func (c Config) check() error {
 	switch {
 	case c.Width < 0 || c.Width > mostWidth:
 		return fmt.Errorf("encoder width is %d: it must be between 1 and %d", c.Width, mostWidth)
-	case c.Patch < 0 || c.Patch > slices.Max(c.Input.Shape):
-		return fmt.Errorf("encoder patch is %d: it must be between 1 and the size of the images, or 0", c.Patch)
+	case c.Patch < 0:
+		return fmt.Errorf("encoder patch is %d: it must be at least 1, or 0", c.Patch)
 	}
 	return nil
 }

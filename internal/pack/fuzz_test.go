@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"hash/crc64"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"vicreg/internal/check"
+	"vicreg/internal/host"
 )
 
 // Whatever stands in an index with the right checksum, the file is refused or
@@ -88,6 +93,28 @@ func TestIndexBombs(t *testing.T) {
 				t.Errorf("%s: accepted", what)
 			}
 		})
+	}
+}
+
+// An index with more holes than a machine has memory is not read.
+func TestIndexOfHoles(t *testing.T) {
+	t.Setenv(host.MemoryVariable, "1GB")
+	path := filepath.Join(t.TempDir(), "a.pack")
+	const size = 1 << 40
+	b := make([]byte, headerSize)
+	copy(b, magic)
+	b[8] = 2
+	binary.LittleEndian.PutUint64(b[16:], size)
+	binary.LittleEndian.PutUint64(b[24:], headerSize)
+	binary.LittleEndian.PutUint64(b[56:], crc64.Checksum(b[:56], table))
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, size); err != nil {
+		t.Skip(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "the index of this packed data set takes 8.8 TB of memory, but VICREG_MEMORY allows 1.0 GB") {
+		t.Error(err)
 	}
 }
 

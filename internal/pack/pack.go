@@ -36,6 +36,7 @@ import (
 	"os"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/host"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/show"
 )
@@ -45,6 +46,7 @@ const (
 	version    = 2
 	headerSize = 64
 	align      = 64
+	smallIndex = 8 << 20 // bytes that any machine has room for
 )
 
 var (
@@ -141,6 +143,10 @@ func newFile(r io.ReaderAt, length int64, path string) (*File, error) {
 		return nil, fmt.Errorf("this packed data set has %d bytes, which are %d too many; pack the images anew", length, uint64(length)-size)
 	case at < headerSize || at > size:
 		return nil, errors.New("the index of this packed data set is damaged; pack the images anew")
+	}
+	// Names and places take several times what they take in the file.
+	if need, limit := 8*float64(size-at), host.MemoryLimit(); size-at > smallIndex && need > limit.Bytes {
+		return nil, fmt.Errorf("the index of this packed data set takes %s of memory, but %s", host.Bytes(need), limit)
 	}
 	index := make([]byte, size-at)
 	if err := readAt(r, index, int64(at)); err != nil {

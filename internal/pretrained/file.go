@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -161,12 +162,14 @@ func (m *Meta) fits(f *safetensors.File) error {
 		return fmt.Errorf("its metadata describes no model: %w", err)
 	}
 	needed := map[string]bool{}
+	var total, most float64 // values
 	for i, a := range slices.Concat(encoder, expander) {
 		name := a.Name
 		if i >= len(encoder) {
 			name = expanderPrefix + name
 		}
 		needed[name] = true
+		total, most = total+float64(a.Len()), max(most, float64(a.Len()))
 		info, ok := f.Info(name)
 		if !ok {
 			return fmt.Errorf("it has no %s, which the %s that its metadata names needs", name, m.Encoder.Arch)
@@ -179,6 +182,11 @@ func (m *Meta) fits(f *safetensors.File) error {
 		if !needed[t.Name] {
 			return fmt.Errorf("it has %s, which the %s that its metadata names does not know", show.Name(t.Name), m.Encoder.Arch)
 		}
+	}
+	// Each parameter has a gradient beside it; one array after the other is
+	// read and put in order.
+	if need, limit := 4*(2*total+2*most), host.MemoryLimit(); need > limit.Bytes {
+		return fmt.Errorf("its %.0f million parameters take %s of memory, but %s", total/1e6, host.Bytes(need), limit)
 	}
 	return nil
 }

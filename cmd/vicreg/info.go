@@ -70,10 +70,11 @@ type branchInfo struct {
 
 func readRun(folder string) (*runInfo, error) {
 	path := filepath.Join(folder, runlog.ConfigFile)
+	if err := runlog.CheckFolder(folder); err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no run folder: it has no %s", folder, runlog.ConfigFile)
-	} else if err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("cannot read the run: %w", err)
 	}
 	r := &runInfo{Folder: folder, yaml: text}
@@ -191,6 +192,7 @@ func (r *runInfo) print() error {
 		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 		writeScores(stdout, *s)
 		writeBad(stdout, s.Bad)
+		writeNotes(stdout, s.Notes)
 	}
 	_, err := fmt.Fprintf(stdout, "\n%s:\n%s", runlog.ConfigFile, r.yaml)
 	return err

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,6 +190,9 @@ func verify(f *safetensors.File, path string) error {
 func explain(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return missing{fmt.Sprintf("there is no checkpoint %s%s", path, previous(path))}
+	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s is %s, not a checkpoint; move it away%s", path, durable.Kind(st.Mode()), previous(path))
 	}
 	if size, want, ok := cutShort(path); ok {
 		return fmt.Errorf("checkpoint %s is cut short (%d of %d bytes)%s", path, size, want, previous(path))

@@ -249,7 +249,7 @@ func TestOnlyFiles(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Peek(path); err == nil || !strings.Contains(err.Error(), path+" is not a regular file") {
+	if _, err := Peek(path); err == nil || !strings.Contains(err.Error(), path+" is a folder, not a checkpoint; move it away") {
 		t.Errorf("a folder: %v", err)
 	}
 	if err := Save(path, State{}, arrays(0)); err == nil || !strings.Contains(err.Error(), "it is a folder, and only a file can be replaced") {

@@ -24,8 +24,11 @@ type Run struct {
 // Read reads a run that has ended from its folder.
 func Read(name, folder string) (Run, error) {
 	s, err := runlog.ReadSummary(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Run{}, fmt.Errorf("%s cannot be compared: its run has not ended, or it is no run folder: it has no %s", folder, runlog.SummaryFile)
+	}
 	if err != nil {
-		return Run{}, fmt.Errorf("%s cannot be compared: its run has not ended, or it is no run folder: %w", folder, err)
+		return Run{}, fmt.Errorf("%s cannot be compared: %w", folder, err)
 	}
 	r, err := ReadUnfinished(name, folder)
 	r.Summary = *s

@@ -6,6 +6,7 @@ package pretrained
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,6 +73,25 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 	add(expanderPrefix, expander.Params())
 	add(expanderPrefix, expander.Buffers())
 	return safetensors.WriteSealedFile(path, tensors, meta.encode())
+}
+
+// Replaces returns an error if a file stands at path that Save did not write there
+// with the same meta: one of somebody else.
+func (m *Meta) Replaces(path string) error {
+	f, err := safetensors.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for key, want := range m.encode() {
+		if key != "format" && f.Metadata[key] != want {
+			return fmt.Errorf("%s is another model: its %s is %.40q, not %.40q", path, key, f.Metadata[key], want)
+		}
+	}
+	return nil
 }
 
 // Open reads the model of branch 0 or 1 of a run's folder, or that of a file.

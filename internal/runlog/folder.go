@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -92,6 +93,30 @@ func parseSummary(raw []byte) (*Summary, error) {
 		return nil, fmt.Errorf("its checksum is %s, but was %.8q when it was written", got, *sum.Sum)
 	}
 	return s, nil
+}
+
+// CheckFolder returns an error if dir is not a folder that holds a run, in that it has a
+// configuration.
+func CheckFolder(dir string) error {
+	st, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no run folder %s", dir)
+	case err != nil:
+		return fmt.Errorf("cannot read the run folder %s: %w", dir, durable.Reason(err))
+	case !st.IsDir():
+		return fmt.Errorf("%s is %s, not a run folder", dir, durable.Kind(st.Mode()))
+	}
+	path := filepath.Join(dir, ConfigFile)
+	switch st, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is no run folder: it has no %s", dir, ConfigFile)
+	case err != nil:
+		return fmt.Errorf("cannot read %s: %w", path, durable.Reason(err))
+	case !st.Mode().IsRegular():
+		return fmt.Errorf("%s is %s, not a file", path, durable.Kind(st.Mode()))
+	}
+	return nil
 }
 
 // Clean removes what killed processes left of files they were writing into dir.

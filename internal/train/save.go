@@ -102,12 +102,31 @@ func (r *run) lastFinite() string {
 
 // saveModel writes a file for every branch.
 func (r *run) saveModel() error {
-	c := r.config
+	if err := r.noOtherModel(); err != nil {
+		return fmt.Errorf("%w; %s", err, r.lastGood())
+	}
 	for i, b := range r.method.Branches() {
-		meta := pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
-			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
-		if err := pretrained.Save(r.file(runlog.ModelFiles[i]), meta, b.Encoder, b.Expander); err != nil {
+		if err := pretrained.Save(r.file(runlog.ModelFiles[i]), r.meta(i), b.Encoder, b.Expander); err != nil {
 			return fmt.Errorf("%w; %s", err, r.lastGood())
+		}
+	}
+	return nil
+}
+
+// meta is what the model of a branch says of itself.
+func (r *run) meta(i int) pretrained.Meta {
+	c := r.config
+	return pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
+}
+
+// noOtherModel refuses to go on where somebody has put a model that the run would
+// replace. Its own is there if it was stopped after it had saved that.
+func (r *run) noOtherModel() error {
+	for i := range r.method.Branches() {
+		meta := r.meta(i)
+		if err := meta.Replaces(r.file(runlog.ModelFiles[i])); err != nil {
+			return fmt.Errorf("%w. The run writes a model of that name at its end; move this one away", err)
 		}
 	}
 	return nil

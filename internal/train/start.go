@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -84,8 +83,8 @@ func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s
 // start if it had not come to one.
 func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, error) {
 	path := filepath.Join(folder, runlog.ConfigFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no run to go on with: it has no %s", folder, runlog.ConfigFile)
+	if err := runlog.CheckFolder(folder); err != nil {
+		return nil, fmt.Errorf("there is no run to go on with: %w", err)
 	}
 	unlock, err := runlog.Lock(folder)
 	if err != nil {
@@ -150,7 +149,9 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 		return nil, err
 	}
 	if resumed {
-		err = r.restore()
+		if err = r.noOtherModel(); err == nil {
+			err = r.restore()
+		}
 	}
 	if err == nil {
 		err = r.openLog()

@@ -532,7 +532,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Errorf("a run that goes on elsewhere: %v", err)
 	}
 	unlock()
-	if _, err := Resume(t.Context(), t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "holds no run to go on with") {
+	if _, err := Resume(t.Context(), t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "there is no run to go on with") {
 		t.Errorf("an empty folder: %v", err)
 	}
 

@@ -45,21 +45,30 @@ func readSeries(path string) (series, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.c > maxChannels {
-		return s, fmt.Errorf("%s: a series of %d channels, %d at most; a row is a point and a column a channel, so it may have to be transposed", show.Name(path), s.c, maxChannels)
+	if err := s.complete(); err != nil {
+		return s, fmt.Errorf("%s: %w", show.Name(path), err)
 	}
-	if len(s.values) < 2*s.c {
-		return s, fmt.Errorf("%s: a series of %d points; at least 2 are needed", show.Name(path), len(s.values)/s.c)
+	return s, nil
+}
+
+// complete fills what is missing and checks what has come together.
+func (s *series) complete() error {
+	if s.c > maxChannels {
+		return fmt.Errorf("a series of %d channels, %d at most; a row is a point and a column a channel, so it may have to be transposed", s.c, maxChannels)
+	}
+	n := len(s.values) / s.c
+	if n < 2 {
+		return fmt.Errorf("a series of %d points; at least 2 are needed", n)
 	}
 	for c := range s.c {
-		gaps, total := s.fill(c), len(s.values)/s.c
-		if 2*gaps > total {
-			return s, fmt.Errorf("%s: channel %d misses %d of its %d values", show.Name(path), c+1, gaps, total)
+		gaps := s.fill(c)
+		if 2*gaps > n {
+			return fmt.Errorf("channel %d misses %d of its %d values", c+1, gaps, n)
 		}
 		s.facts.filled += gaps
 	}
 	s.facts.counter = s.counter()
-	return s, nil
+	return nil
 }
 
 func readSeriesArray(path string) (series, error) {
@@ -180,7 +189,7 @@ func (s *Source) nameChannels(k int, all [][]found) {
 
 // fill replaces the values of channel c that are not finite, and returns how
 // many there were. Where all are, they stay.
-func (s series) fill(c int) (gaps int) {
+func (s *series) fill(c int) (gaps int) {
 	n := len(s.values) / s.c
 	at := func(i int) *float32 { return &s.values[i*s.c+c] }
 	last := -1 // the last good one

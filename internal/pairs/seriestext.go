@@ -2,6 +2,7 @@ package pairs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,26 +16,31 @@ import (
 // with or without a header; lines that begin with # are left out. A column
 // without any number, as one of names or of times of day, is left out, too.
 func readSeriesText(path string) (series, error) {
-	var s series
 	raw, err := readFile(path, maxSeries)
 	if err != nil {
-		return s, err
+		return series{}, err
 	}
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	switch {
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), wide(raw):
-		return s, fmt.Errorf("%s: this is UTF-16 text; save it as UTF-8", show.Name(path))
-	case bytes.IndexByte(raw, 0) >= 0:
-		return s, fmt.Errorf("%s: neither an .npy file nor a text table of numbers", show.Name(path))
-	}
-	l, err := layoutOf(raw)
-	if err == nil {
-		s, err = l.read(raw)
-	}
+	s, err := parseSeries(raw)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", show.Name(path), err)
 	}
 	return s, nil
+}
+
+// parseSeries is readSeriesText of the contents of a file.
+func parseSeries(raw []byte) (series, error) {
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	switch {
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), wide(raw):
+		return series{}, errors.New("this is UTF-16 text; save it as UTF-8")
+	case bytes.IndexByte(raw, 0) >= 0:
+		return series{}, errors.New("neither an .npy file nor a text table of numbers")
+	}
+	l, err := layoutOf(raw)
+	if err != nil {
+		return series{}, err
+	}
+	return l.read(raw)
 }
 
 // layout is how a text table of numbers is written.
@@ -228,7 +234,7 @@ func (l *layout) check() error {
 	case l.broken != nil:
 		return l.broken
 	case l.rows == 0:
-		return fmt.Errorf("there are no numbers in it")
+		return errors.New("there are no numbers in it")
 	case l.ragged != nil:
 		return l.ragged
 	}
@@ -266,7 +272,7 @@ func (l *layout) check() error {
 		}
 	}
 	if used == 0 {
-		return fmt.Errorf("there are no numbers in it")
+		return errors.New("there are no numbers in it")
 	}
 	return nil
 }

@@ -49,8 +49,13 @@ func readTable(path string, wanted []string) (*table, error) {
 		reason := strings.TrimPrefix(err.Error(), show.Name(path)+": ")
 		return nil, fmt.Errorf("%s: cannot read the manifest: %s", show.Name(path), reason)
 	}
+	return parseTable(path, raw, wanted)
+}
+
+// parseTable is readTable of the contents of a file.
+func parseTable(path string, raw []byte, wanted []string) (*table, error) {
 	t := &table{name: show.Name(filepath.Base(path)), dir: filepath.Dir(path), kept: wanted}
-	raw, err = manifestText(raw)
+	raw, err := manifestText(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}

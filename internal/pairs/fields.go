@@ -103,10 +103,19 @@ func (c *cutter) breakAt(i int) int {
 	case i >= len(c.text):
 	case c.text[i] == '\n':
 		return 1
-	case c.text[i] == '\r' && i+1 < len(c.text) && c.text[i+1] == '\n':
+	case c.text[i] != '\r':
+	case c.returns && i+1 < len(c.text) && c.text[i+1] == '\n':
 		return 2
-	case c.text[i] == '\r' && c.returns:
+	case c.returns:
 		return 1
+	default: // a text that was written twice as text has two before a line feed
+		n := 1
+		for i+n < len(c.text) && c.text[i+n] == '\r' {
+			n++
+		}
+		if i+n < len(c.text) && c.text[i+n] == '\n' {
+			return n + 1
+		}
 	}
 	return 0
 }
@@ -123,7 +132,7 @@ func (c *cutter) lineEnd(i int) int {
 	if k := bytes.IndexByte(c.text[i:], '\n'); k >= 0 {
 		n = i + k
 	}
-	if n > i && n < len(c.text) && c.text[n-1] == '\r' {
+	for n > i && n < len(c.text) && c.text[n-1] == '\r' {
 		n--
 	}
 	return n

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +29,10 @@ func isFile(path string) error {
 }
 
 func fileSize(path string) (int64, error) {
+	const longest = 4096 // bytes of a name, anywhere
+	if len(path) > longest {
+		return 0, fmt.Errorf("%s: a name of %d bytes, which no file has", clip(path), len(path))
+	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -70,7 +75,7 @@ func meant(path string) string {
 		return `, but there is one with / for \: write it so`
 	case err == nil && spelt != path && there(spelt):
 		return ", but there is one with % and two digits read as a character: write it so"
-	case strings.ContainsAny(path, "\"'"):
+	case strings.Contains(path, `"`), strings.Contains(path, "/'"), strings.Contains(filepath.Base(path), "'"):
 		return "; the name holds a quote mark"
 	}
 	return ""

@@ -107,7 +107,9 @@ type writing struct {
 	point, comma   string // the first of each
 	twofold        string // the first with a comma that may be either,
 	line           int    // and where it stands
-	byOthers       bool   // other columns tell that there are decimal commas
+	dotted         string // the first with a point that may be either, as 1.003
+	dottedLine     int
+	byOthers       bool // other columns tell that there are decimal commas
 }
 
 // add takes in a cell. bare is as in readings.
@@ -122,21 +124,46 @@ func (w *writing) add(cell string, line int, bare bool) {
 		if w.commas++; w.commas == 1 {
 			w.comma = strings.Clone(cell)
 		}
-	case strings.Contains(cell, ",") && w.twofold == "":
-		w.twofold, w.line = strings.Clone(cell), line
+	case strings.Contains(cell, ","):
+		if w.twofold == "" {
+			w.twofold, w.line = strings.Clone(cell), line
+		}
+	case w.dotted == "":
+		w.dotted, w.dottedLine = strings.Clone(cell), line
 	}
 }
 
 // decimalComma reports whether most of the cells that tell have a decimal comma.
 func (w *writing) decimalComma() bool { return w.commas > w.points || w.byOthers }
 
-// unclear returns an error if there are commas and nothing tells what they are.
-func (w *writing) unclear() error {
-	if w.twofold == "" || w.points+w.commas > 0 || w.byOthers {
-		return nil
+// settle decides what commas and points are in columns that are written alike,
+// and returns the first that nothing tells of: the line of a cell, and what is
+// wrong with it.
+func settle(columns []writing) (column, line int, err error) {
+	points, commas := 0, 0
+	for i := range columns {
+		points, commas = points+columns[i].points, commas+columns[i].commas
 	}
-	p, c := readings(w.twofold, false)
-	return fmt.Errorf("%s may be %s or %s, and no other value tells which; write numbers with a decimal point and nothing between thousands", clip(w.twofold), p, c)
+	for i := range columns {
+		w := &columns[i]
+		if w.points+w.commas > 0 {
+			continue
+		}
+		w.byOthers = w.twofold != "" && w.dotted == "" && commas > 0 && points == 0
+		cell := ""
+		switch {
+		case w.byOthers:
+		case w.twofold != "":
+			cell, line = w.twofold, w.line
+		case w.dotted != "" && commas > 0:
+			cell, line = w.dotted, w.dottedLine
+		}
+		if cell != "" {
+			p, c := readings(cell, false)
+			return i, line, fmt.Errorf("%s may be %s or %s, and no other value of the column tells which; write numbers with a decimal point and nothing between thousands", clip(cell), p, c)
+		}
+	}
+	return 0, 0, nil
 }
 
 // number reads a cell that was taken in. The error follows "temp is "warm", ".

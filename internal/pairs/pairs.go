@@ -157,24 +157,36 @@ func (d *Data) take(t *table, s int) error {
 func (d *Data) takeNumbers(s int) error {
 	side := &d.sides[s]
 	d.writings[s] = make([]writing, len(side.Columns))
-	for c, name := range side.Columns {
+	for c := range side.Columns {
 		w := &d.writings[s][c]
 		for _, r := range d.Rows {
 			if r.err == nil && !missing(r.cells[s][c]) {
 				w.add(r.cells[s][c], r.Line, false)
 			}
 		}
-		if err := w.unclear(); err != nil {
-			return fmt.Errorf("%s: row %d: %s: %w", d.manifest, w.line, name, err)
+	}
+	if c, line, err := settle(d.writings[s]); err != nil {
+		return fmt.Errorf("%s: row %d: %s: %w", d.manifest, line, side.Columns[c], err)
+	}
+	for c, name := range side.Columns {
+		w := &d.writings[s][c]
+		cell, line := w.twofold, w.line
+		if w.decimalComma() && w.dotted != "" && cell == "" {
+			cell, line = w.dotted, w.dottedLine
 		}
-		if w.twofold != "" {
-			p, c := readings(w.twofold, false)
-			read, other := p, w.point
-			if w.decimalComma() {
-				read, other = c, w.comma
-			}
-			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s in row %d is read as %s, since other values of the column are written as %s", name, clip(w.twofold), w.line, read, clip(other)))
+		if cell == "" {
+			continue
 		}
+		p, comma := readings(cell, false)
+		read, other := p, w.point
+		if w.decimalComma() {
+			read, other = comma, w.comma
+		}
+		note := fmt.Sprintf("%s: %s in row %d is read as %s", name, clip(cell), line, read)
+		if other != "" {
+			note += fmt.Sprintf(", since other values of the column are written as %s", clip(other))
+		}
+		d.Notes = append(d.Notes, note)
 	}
 	return nil
 }

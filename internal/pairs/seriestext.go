@@ -238,11 +238,11 @@ func (l *layout) check() error {
 	case l.ragged != nil:
 		return l.ragged
 	}
-	whole, commas, points := true, false, false
+	whole := true
+	writings := make([]writing, len(l.columns))
 	for i := range l.columns {
-		w := &l.columns[i].writing
-		commas, points = commas || w.commas > 0, points || w.points > 0
 		whole = whole && !l.columns[i].fraction && !l.columns[i].commas()
+		writings[i] = l.columns[i].writing
 	}
 	if l.separator == ',' && whole && l.split.line != 0 {
 		return fmt.Errorf("line %d: %s may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values", l.split.line, clip(l.split.text))
@@ -263,16 +263,19 @@ func (l *layout) check() error {
 		}
 		used++
 		w := &col.writing
-		w.byOthers = w.twofold != "" && w.points+w.commas == 0 && commas && !points
-		if err := w.unclear(); err != nil {
-			return fmt.Errorf("line %d: %w", w.line, err)
-		}
 		if w.points > 0 && w.commas > 0 {
 			return fmt.Errorf("column %d has both decimal points and decimal commas, as %s and %s", i+1, clip(w.point), clip(w.comma))
 		}
 	}
 	if used == 0 {
 		return errors.New("there are no numbers in it")
+	}
+	_, line, err := settle(writings)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", line, err)
+	}
+	for i := range l.columns {
+		l.columns[i].writing = writings[i]
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func TestTables(t *testing.T) {
 
 		// Line ends, marks, separators.
 		{"t.csv", "\ufeffa,b\r\n1,x\r\n2,y", `2["1" "x"] 3["2" "y"]`},
+		{"t.csv", "a,b\r\r\n1,\"x\"\r\r\n2,y\r\r\n", `2["1" "x"] 3["2" "y"]`},
 		{"t.csv", "a,b\r1,x\r2,y\r", `2["1" "x"] 3["2" "y"]`},
 		{"t.csv", "a,b\r1,\"x\rz\"\r2,y\r", `2["1" "x\rz"] 4["2" "y"] t.csv: 1 field holds line breaks: row 2`},
 		{"t.csv", "a,b\n1,x\rz\n2,y\n", `2["1" "x\rz"] 3["2" "y"]`},

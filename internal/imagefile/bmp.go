@@ -96,16 +96,18 @@ func openBMP(r io.ReaderAt, size int64) (*bitmap, error) {
 		}
 		return m, nil
 	}
+	// The palette reaches to the pixels, whatever number of colours is told, and
+	// is as long as that number where the place of the pixels is not told.
 	n := int64(1) << m.bits
-	if colours > 0 {
-		n = min(n, int64(colours))
-	}
-	if room := m.pixels - 14 - length; room < n*int64(entry) {
-		if m.pixels <= 14+length {
-			m.pixels = 14 + length + n*int64(entry)
-		} else {
-			n = room / int64(entry) // a palette that the pixels cut short
+	if m.pixels > 14+length {
+		if n = min(n, (m.pixels-14-length)/int64(entry)); n == 0 {
+			return nil, fmt.Errorf("no palette before the pixels")
 		}
+	} else {
+		if colours > 0 {
+			n = min(n, int64(colours))
+		}
+		m.pixels = 14 + length + n*int64(entry)
 	}
 	table := make([]byte, n*int64(entry))
 	if _, err := r.ReadAt(table, 14+length); err != nil {

@@ -175,18 +175,18 @@ func (f *format) header(r io.ReaderAt, bytes int64, limits Limits) (claim, error
 // begin with the path.
 func Stat(path string, limits Limits) (w, h int, err error) {
 	limits = limits.orDefault()
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, 0, named(path, err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := os.Stat(path) // before it is opened, since a pipe would block
 	if err == nil {
 		err = checkFile(info, limits)
 	}
 	if err != nil {
 		return 0, 0, named(path, err)
 	}
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, 0, named(path, err)
+	}
+	defer file.Close()
 	head := make([]byte, 64)
 	n, err := io.ReadFull(file, head)
 	if err != nil && err != io.ErrUnexpectedEOF {

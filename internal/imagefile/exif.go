@@ -27,14 +27,17 @@ func orientation(f *format, data []byte) int {
 	case formatTIFF:
 		exif = data
 	}
-	o := 0
+	o := -1
+	for bytes.HasPrefix(exif, []byte(exifPrefix)) { // some writers put it where it does not belong
+		exif = exif[len(exifPrefix):]
+	}
 	if d, err := tiff.ReadDirectory(bytes.NewReader(exif), int64(len(exif))); err == nil {
 		o = d.Orientation()
 		if f == formatTIFF {
 			xmp = d.XMP()
 		}
 	}
-	if o == 0 {
+	if o < 0 {
 		o = orientationXMP(xmp)
 	}
 	if o < 1 || o > 8 {
@@ -98,7 +101,7 @@ func metaOfPNG(data []byte) (exif, xmp []byte) {
 	chunksPNG(data, func(kind string, body []byte) bool {
 		switch kind {
 		case "eXIf":
-			exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+			exif = body
 		case "tEXt", "zTXt", "iTXt":
 			key, rest, _ := bytes.Cut(body, []byte{0})
 			if k := string(key); k == profileKey || k == xmpKey {
@@ -157,7 +160,7 @@ func unhex(profile []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	return bytes.TrimPrefix(b, []byte(exifPrefix))
+	return b
 }
 
 // metaOfWebP walks the chunks of a WebP that says it has such data.
@@ -174,7 +177,7 @@ func metaOfWebP(data []byte) (exif, xmp []byte) {
 		body := data[c.from : c.from+c.length]
 		switch {
 		case c.kind == "EXIF" && f.flags&webpEXIF != 0 && exif == nil:
-			exif = bytes.TrimPrefix(body, []byte(exifPrefix))
+			exif = body
 		case c.kind == "XMP " && f.flags&webpXMP != 0 && xmp == nil:
 			xmp = body
 		}

@@ -252,10 +252,15 @@ func (d *Directory) bytes(tag uint16) []byte {
 	return b
 }
 
-// Orientation returns the EXIF orientation, 0 if there is none. A count of more
-// than one counts for its first value; any type of whole numbers will do.
+// Orientation returns the EXIF orientation as it stands, -1 if there is none. A
+// count of more than one counts for its first value; any type of whole numbers
+// will do.
 func (d *Directory) Orientation() int {
-	return int(min(max(d.one(tagOrientation, 0), 0), 1000))
+	v := d.ints(tagOrientation, 1)
+	if len(v) == 0 {
+		return -1
+	}
+	return int(min(max(v[0], 0), 1000))
 }
 
 // XMP returns the XMP packet, nil if there is none.

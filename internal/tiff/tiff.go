@@ -294,8 +294,9 @@ func (f *File) colour() error {
 
 func (f *File) colourMap() error {
 	entries := 1 << f.bits
-	v := f.d.ints(tagColorMap, 3*entries)
-	if len(v) < 3*entries {
+	v := f.d.ints(tagColorMap, 3<<16)
+	each := len(v) / 3 // red, then green, then blue
+	if each < entries {
 		return FormatError("a palette that is too short")
 	}
 	// Values have 16 bits; where none needs more than 8, the writer took them
@@ -309,7 +310,7 @@ func (f *File) colourMap() error {
 	f.palette, f.greys = make([][3]byte, entries), true
 	for i := range f.palette {
 		for c := range 3 {
-			f.palette[i][c] = byte(v[c*entries+i] >> shift)
+			f.palette[i][c] = byte(v[c*each+i] >> shift)
 		}
 		p := f.palette[i]
 		f.greys = f.greys && p[0] == p[1] && p[1] == p[2]
@@ -380,7 +381,7 @@ func (f *File) Check() error {
 	case f.planes && int64(e.count) < chunks && e.count <= uint64(each):
 		return UnsupportedError("planes in one strip")
 	case int64(e.count) < chunks:
-		return FormatError(fmt.Sprintf("%d %s of %d", e.count, what, chunks))
+		return FormatError(fmt.Sprintf("%d of %d %s", e.count, chunks, what))
 	}
 	f.offsets = f.d.ints(offsets, int(chunks))
 	f.lengths = f.d.ints(lengths, int(chunks))
@@ -427,6 +428,3 @@ func (f *File) chunk(i int) (from, length int64) {
 	}
 	return from, max(length, 0)
 }
-
-// Orientation returns the orientation tag, 0 if there is none.
-func (f *File) Orientation() int { return f.d.Orientation() }

@@ -31,7 +31,7 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 	// Cosines come in blocks of test × training images; what stays of them is
 	// the best k of each test image.
 	const wide = 2048
-	high := max(16, min(256, (1<<33)/(wide*d))) // a block takes a fraction of a second
+	high := max(16, min(256, (1<<22)/d)) // a block takes a fraction of a second
 	cos := make([]float32, high*wide)
 	best := make([]neighbours, min(high, m))
 	for i := range best {

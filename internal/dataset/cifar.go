@@ -119,11 +119,15 @@ func (d *Dataset) addCIFAR(f io.Reader, size int64, path, name string, labelByte
 		return err
 	}
 	const chunk = 256 // records
+	zeros := zeroRun{path: path}
 	data := make([]byte, min(int(size), chunk*record))
 	for i, left := 0, int(size); left > 0; left -= len(data) {
 		data = data[:min(left, len(data))]
 		if _, err := io.ReadFull(f, data); err != nil {
 			return plain(path, err)
+		}
+		if err := zeros.add(data); err != nil {
+			return err
 		}
 		n := len(data) / record
 		pix := make([]uint8, n*3*cifarPlane)

@@ -288,10 +288,11 @@ func TestIDXBounds(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"inflates without end", name + ".gz", gz(idx([]int{1 << 10, 1 << 10, 1 << 10}, make([]byte, 100<<20))), "grows to more than 200 times its size"},
+		{"inflates without end", name + ".gz", gz(idx([]int{1 << 10, 1 << 10, 1 << 10}, bytes.Repeat([]byte{1}, 100<<20))), "grows to more than 200 times its size"},
 		{"64 GiB claimed", name + ".gz", gz(idx([]int{1 << 16, 1 << 10, 1 << 10}, make([]byte, 1<<20))), "should hold 65536 images and holds 1"},
 		{"many images of a pixel", name + ".gz", gz(idx([]int{64 << 20, 1, 1}, make([]byte, 1<<20))), "which is no way to keep pictures"},
 		{"many images of a pixel, plain", name, idx([]int{4 << 20, 1, 1}, make([]byte, 4<<20)), "it claims 4194304 images of 1 bytes in a file of 4.2 MB"},
+		{"a large image", name + ".gz", gz(idx([]int{2, 1 << 14, 1 << 14}, make([]byte, 1<<20))), "it claims images of 16384 × 16384 pixels; at most 100 million pixels are read"},
 		{"goes on without end", name + ".gz", gz(append(idx([]int{3, 2, 5}, count(30)), make([]byte, 80<<20)...)), ""},
 	} {
 		dir := folder(t, "x", map[string][]byte{c.file: c.data})
@@ -299,6 +300,20 @@ func TestIDXBounds(t *testing.T) {
 			_, _, err := Open(dir, Options{})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%s: %v", c.name, err)
+			}
+		})
+	}
+
+	// Files that were fetched in part may have the size of the whole.
+	dir := folder(t, "x", map[string][]byte{name: idx([]int{100, 1 << 10, 1 << 10}, count(100)), "data_batch_1.bin": cifar([]byte{3})})
+	for file, size := range map[string]int64{name: 16 + 100<<20, "data_batch_1.bin": 32768 * 3073} {
+		if err := os.Truncate(filepath.Join(dir, file), size); err != nil {
+			t.Fatal(err)
+		}
+		check.Bounded(t, 250, 3*time.Second, func() {
+			_, _, err := Open(filepath.Join(dir, file), Options{})
+			if err == nil || !strings.Contains(err.Error(), "of it in a row are zero, which are no pictures; the file is not whole, fetch it again") {
+				t.Errorf("%s: %v", file, err)
 			}
 		})
 	}

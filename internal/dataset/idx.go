@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -211,13 +210,16 @@ func readIDXImages(r io.Reader, size int64, path, name string) (d *Dataset, more
 	}
 	n, h, w := dims[0], dims[1], dims[2]
 	pixels := h * w * channels
+	if h > imagefile.MaxPixels/w {
+		return nil, false, fmt.Errorf("%s: it claims images of %d × %d pixels; at most %d million pixels are read", show.Name(path), w, h, imagefile.MaxPixels/1_000_000)
+	}
 	data, more, err := in.read(n, pixels)
 	if err != nil {
 		return nil, false, err
 	}
 	d = &Dataset{Name: dataName(path), Channels: channels, Items: make([]Item, n)}
 	for i := range d.Items {
-		pix := data[i*pixels : (i+1)*pixels : (i+1)*pixels]
+		pix := data.item(i)
 		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1, Image: imagefile.Image{W: w, H: h, C: channels, Pix: pix}}
 	}
 	return d, more, nil
@@ -247,10 +249,12 @@ func (d *Dataset) readIDXLabels(r io.Reader, size int64, path string) (more bool
 	if err != nil {
 		return false, err
 	}
-	for i, l := range labels {
-		d.Items[i].Label = int(l)
+	top := 0
+	for i := range d.Items {
+		d.Items[i].Label = int(labels.item(i)[0])
+		top = max(top, d.Items[i].Label)
 	}
-	for i := range int(slices.Max(labels)) + 1 {
+	for i := range top + 1 {
 		d.Classes = append(d.Classes, fmt.Sprint(i))
 	}
 	return more, nil
@@ -320,13 +324,25 @@ func openIDXData(r io.Reader, size int64, path, what string) (*idxData, error) {
 // Bounds of what a file may take.
 const (
 	idxFree  = 64 << 20 // bytes that any file may grow to, and that its Items may take
-	idxRatio = 200      // times its size that a gzipped file may grow to beyond them; pictures grow 2 to 20 times
-	idxItems = 4        // bytes that Items may take beyond them for each byte of the file
+	idxChunk = 16 << 20 // bytes that are read at a time, if an image is not larger
+	idxRatio = 200      // times its size that a gzipped file may grow to beyond idxFree; pictures grow 2 to 20 times
+	idxItems = 4        // bytes that Items may take beyond idxFree for each byte of the file
 )
 
-// read returns the bytes of n items of so many each. more says that the file
-// goes on after them.
-func (d *idxData) read(n, each int) (data []byte, more bool, err error) {
+// chunks hold items of equal size, as many in each as fit.
+type chunks struct {
+	each, per int
+	data      [][]byte
+}
+
+func (c *chunks) item(i int) []byte {
+	data, at := c.data[i/c.per], i%c.per*c.each
+	return data[at : at+c.each : at+c.each]
+}
+
+// read returns n items of so many bytes each. more says that the file goes on
+// after them. A header is not trusted: memory is taken as bytes come.
+func (d *idxData) read(n, each int) (data *chunks, more bool, err error) {
 	total := int64(n) * int64(each)
 	path := show.Name(d.path)
 	if there := d.size - int64(4+4*len(d.dims)); d.zipped == nil && there < total {
@@ -340,34 +356,46 @@ func (d *idxData) read(n, each int) (data []byte, more bool, err error) {
 			return nil, false, err
 		}
 	}
-	// The header of a gzipped file is not trusted: memory grows with what is there.
-	first := total
-	if d.zipped != nil {
-		first = min(total, max(idxFree/4, 8*d.size))
-	}
-	var buf bytes.Buffer
-	buf.Grow(int(first) + bytes.MinRead)
-	for int64(buf.Len()) < total {
-		got, err := buf.ReadFrom(io.LimitReader(d.in, min(total-int64(buf.Len()), idxFree/4)))
-		if err == nil && got == 0 {
-			err = io.ErrUnexpectedEOF
-		}
+	data = &chunks{each: each, per: max(1, idxChunk/each)}
+	var got int64
+	zeros := zeroRun{path: d.path}
+	for got < total {
+		want := min(int64(data.per)*int64(each), total-got)
+		chunk, err := readAll(d.in, int(want))
+		got += int64(len(chunk))
 		if err != nil {
-			return nil, false, d.missing(err, int64(buf.Len()/each))
+			return nil, false, d.missing(err, got/int64(each))
 		}
-		if d.zipped != nil && int64(buf.Len()) > idxFree+idxRatio*d.zipped.n {
+		if d.zipped != nil && got > idxFree+idxRatio*d.zipped.n {
 			return nil, false, fmt.Errorf("%s: the gzipped file grows to more than %d times its size, which pictures never do; it is broken, or made to fill the memory", path, idxRatio)
 		}
+		if err := zeros.add(chunk); err != nil {
+			return nil, false, err
+		}
+		data.data = append(data.data, chunk)
 	}
 	// gzip's checksum comes last. What follows a gzipped file and is none is let be.
 	_, err = d.in.ReadByte()
 	switch {
 	case err == nil, errors.Is(err, gzip.ErrHeader):
-		return buf.Bytes(), true, nil
+		return data, true, nil
 	case err == io.EOF:
-		return buf.Bytes(), false, nil
+		return data, false, nil
 	}
 	return nil, false, d.cutShort(err)
+}
+
+// readAll reads n bytes, and takes memory for many as they come.
+func readAll(in io.Reader, n int) ([]byte, error) {
+	data := make([]byte, min(n, idxChunk))
+	for at := 0; ; {
+		k, err := io.ReadFull(in, data[at:])
+		at += k
+		if err != nil || at == n {
+			return data[:at], err
+		}
+		data = append(data, make([]byte, min(n-at, at))...)
+	}
 }
 
 // missing says that only so many items are there.

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"vicreg/internal/check"
 )
 
 // Pipes and devices are never opened.
@@ -33,6 +36,31 @@ func TestNoRegularFiles(t *testing.T) {
 	if err != nil || len(train.Items) != 2 || !slices.Equal(train.Notes, []string{"3 other files not read: 3 pipe, socket or device"}) {
 		t.Error(train, err)
 	}
+}
+
+// Folders in folders, as deep as a path can be, take no longer than others.
+func TestDeepFolders(t *testing.T) {
+	root := tree(t)
+	t.Chdir(root)
+	for range 700 {
+		if err := os.Mkdir("d", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chdir("d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile("1.jpg", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chdir(root); err != nil {
+		t.Fatal(err)
+	}
+	check.Bounded(t, 100, 2*time.Second, func() {
+		if train, _, err := Open(root, Options{}); err != nil || len(train.Items) != 1 {
+			t.Error(err)
+		}
+	})
 }
 
 // A folder that cannot be listed is an error, unless it lies beside train/ and

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -327,6 +328,25 @@ func fits(path string, pixels float64, items int) error {
 		return fmt.Errorf("%s: its %s take %s of memory, and %s; take a part of them, or keep them as files in folders", show.Name(path), images(items), host.Bytes(need), limit)
 	}
 	return nil
+}
+
+// zeroRun finds files with long runs of zeros, as those are that were fetched in
+// part: their size is that of the whole, with nothing behind it.
+type zeroRun struct {
+	path string
+	n    int64
+}
+
+// add takes in the next piece of a file.
+func (z *zeroRun) add(piece []byte) error {
+	if len(bytes.TrimLeft(piece, "\x00")) > 0 {
+		z.n = 0
+		return nil
+	}
+	if z.n += int64(len(piece)); z.n < 64<<20 {
+		return nil
+	}
+	return fmt.Errorf("%s: %s of it in a row are zero, which are no pictures; the file is not whole, fetch it again", show.Name(z.path), host.Bytes(float64(z.n)))
 }
 
 // irregular says what a file is that is no regular one.

@@ -46,9 +46,9 @@ func listTree(base string) (*walker, error) {
 		return nil, plain(base, err)
 	}
 	w := &walker{base: base, real: real, seen: map[string]bool{}, other: map[string]map[string]int{}}
-	w.walk("", false)
+	w.walk("", real)
 	for i := 0; i < len(w.links); i++ { // grows while it is read
-		w.walk(w.links[i], true)
+		w.follow(w.links[i])
 	}
 	if len(w.denied) > 0 && w.denied[0].name == "" {
 		return nil, plain(base, w.denied[0].err)
@@ -62,21 +62,29 @@ func compareNames(a, b string) int {
 	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
 }
 
-func (w *walker) walk(rel string, link bool) {
-	dir := filepath.Join(w.base, filepath.FromSlash(rel))
-	real, err := filepath.EvalSymlinks(dir)
+// follow walks a folder that a link leads to.
+func (w *walker) follow(rel string) {
+	real, err := filepath.EvalSymlinks(filepath.Join(w.base, filepath.FromSlash(rel)))
 	if err != nil {
 		w.denied = append(w.denied, denial{rel, err})
 		return
 	}
-	above := real != w.real && strings.HasPrefix(w.real+string(filepath.Separator), strings.TrimSuffix(real, string(filepath.Separator))+string(filepath.Separator))
+	const sep = string(filepath.Separator)
+	above := strings.HasPrefix(w.real+sep, strings.TrimSuffix(real, sep)+sep)
 	if w.seen[real] || above { // a link upwards would take in the folder's neighbours
-		if link {
-			w.idle = append(w.idle, rel)
-		}
+		w.idle = append(w.idle, rel)
+		return
+	}
+	w.walk(rel, real)
+}
+
+// walk lists the folder at rel, below base, whose path without links is real.
+func (w *walker) walk(rel, real string) {
+	if w.seen[real] {
 		return
 	}
 	w.seen[real] = true
+	dir := filepath.Join(w.base, filepath.FromSlash(rel))
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		w.denied = append(w.denied, denial{rel, err})
@@ -105,7 +113,7 @@ func (w *walker) walk(rel string, link bool) {
 		case mode.IsDir() && link:
 			w.links = append(w.links, name)
 		case mode.IsDir():
-			w.walk(name, false)
+			w.walk(name, filepath.Join(real, e.Name()))
 		case !mode.IsRegular():
 			w.count(name, noFile)
 		case isImage(name): // also behind a broken link: reading it will say so

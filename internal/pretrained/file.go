@@ -121,11 +121,17 @@ func Open(path string, branch int) (*Model, error) {
 // read takes a model out of a file.
 func read(f *safetensors.File, path string) (m *Model, err error) {
 	m = &Model{Path: path}
+	if f := f.Metadata["format"]; !slices.Contains([]string{format, bareFormat, firstFormat}, f) {
+		return nil, fmt.Errorf("%s is not a model that vicreg wrote: its metadata has format %s, not %q", path, quote(f), format)
+	}
 	if err := m.Meta.decode(f.Metadata); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w; %s", path, err, advice)
 	}
 	// All is held against the file before there is any memory taken for it.
 	if err := m.fits(f); err != nil {
+		return nil, fmt.Errorf("%s: %w; %s", path, err, advice)
+	}
+	if err := m.room(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	switch {
@@ -182,14 +188,12 @@ func (m *Meta) fits(f *safetensors.File) error {
 		return fmt.Errorf("its metadata describes no model: %w", err)
 	}
 	needed := map[string]bool{}
-	var total, most float64 // values
 	for i, a := range slices.Concat(encoder, expander) {
 		name := a.Name
 		if i >= len(encoder) {
 			name = expanderPrefix + name
 		}
 		needed[name] = true
-		total, most = total+float64(a.Len()), max(most, float64(a.Len()))
 		info, ok := f.Info(name)
 		if !ok {
 			return fmt.Errorf("it has no %s, which the %s that its metadata names needs", name, m.Encoder.Arch)
@@ -203,9 +207,19 @@ func (m *Meta) fits(f *safetensors.File) error {
 			return fmt.Errorf("it has %s, which the %s that its metadata names does not know", show.Name(t.Name), m.Encoder.Arch)
 		}
 	}
-	// Each parameter has a gradient beside it; one array after the other is
-	// read and put in order.
-	if need, limit := 4*(2*total+2*most), host.MemoryLimit(); need > limit.Bytes {
+	return nil
+}
+
+// room is an error if the parameters need more memory than there is: each has a
+// gradient beside it.
+func (m *Meta) room() error {
+	encoder, dim, _ := model.Arrays(m.Encoder)
+	expander, _ := m.Expander.Arrays(dim)
+	var total float64
+	for _, a := range slices.Concat(encoder, expander) {
+		total += float64(a.Len())
+	}
+	if need, limit := 8*total, host.MemoryLimit(); need > limit.Bytes {
 		return fmt.Errorf("its %.0f million parameters take %s of memory, but %s", total/1e6, host.Bytes(need), limit)
 	}
 	return nil

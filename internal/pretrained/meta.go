@@ -47,13 +47,9 @@ func (m *Meta) encode() map[string]string {
 }
 
 func (m *Meta) decode(meta map[string]string) (err error) {
-	switch meta["format"] {
-	case format, bareFormat:
-	case firstFormat:
+	if meta["format"] == firstFormat {
 		meta["patch"], meta["branch"] = "0", "0"
 		meta["input"] = fmt.Sprintf(`{"kind":"images","shape":[%s,%s,%s]}`, meta["size"], meta["size"], meta["channels"])
-	default:
-		return fmt.Errorf("it is not a model that vicreg wrote: its metadata has format %s, not %q", quote(meta["format"]), format)
 	}
 	parse := func(key string, set func(string) error) {
 		if set(meta[key]) != nil && err == nil {

@@ -14,7 +14,7 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable", "cpu", "pages", "show", "vorbis", "fax"},
+	{"durable", "cpu", "pages", "show", "vorbis", "mp3", "fax"},
 	{"tiff"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings"},
 	{"kernel", "augment", "pack"},

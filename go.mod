@@ -3,7 +3,6 @@ module vicreg
 go 1.26.8
 
 require (
-	github.com/hajimehoshi/go-mp3 v0.3.4
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51
 	github.com/mewkiz/flac v1.0.14
 	github.com/rogpeppe/go-internal v1.16.0

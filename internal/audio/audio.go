@@ -18,6 +18,8 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"vicreg/internal/mp3"
 )
 
 // Sound is what a file holds.
@@ -274,6 +276,11 @@ func sniff(data []byte) (*format, error) {
 		what = "a web page, not a sound"
 	case len(data) < 12 || len(bytes.Trim(data[:min(len(data), 4096)], "\x00")) == 0:
 		what = "not a sound file (too short, or nothing but zeros)"
+	}
+	if strings.HasPrefix(what, "not a sound file") { // junk before its frames, or what fills a tag's room
+		if m, err := mp3.Find(data[:min(len(data), 1<<16)]); err == nil && m.Frames() > 2 {
+			return formatMP3, nil
+		}
 	}
 	return nil, errors.New(what + "; WAV, FLAC, MP3 and Ogg Vorbis are read")
 }

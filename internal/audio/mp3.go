@@ -1,47 +1,36 @@
 package audio
 
 import (
-	"bytes"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 
-	"github.com/hajimehoshi/go-mp3"
+	"vicreg/internal/mp3"
 )
 
 // decodeMP3 reads an MP3 file as far as it goes; the format does not say how
 // long it should be. Two channels that are the same are one.
 func decodeMP3(data []byte, limits Limits) (Sound, error) {
-	d, err := mp3.NewDecoder(bytes.NewReader(data))
-	if err == io.EOF {
-		return Sound{}, errors.New("this MP3 file holds no samples, or is cut short before them")
-	}
+	m, err := mp3.Find(data)
 	if err != nil {
-		return Sound{}, fmt.Errorf("its MP3 data is broken (%w)", err)
+		return Sound{}, fmt.Errorf("its MP3 data is broken or cut short: %w", err)
 	}
-	if err := limits.tooLong(d.Length() / 2); err != nil {
+	if err := limits.tooLong(int64(m.Samples()) * int64(m.Channels)); err != nil {
 		return Sound{}, err
 	}
-	raw, err := io.ReadAll(d)
-	if err != nil {
-		return Sound{}, fmt.Errorf("its MP3 data is broken (%w)", err)
+	s := Sound{Channels: m.Channels, Rate: m.Rate, Samples: m.Decode()}
+	for i, v := range s.Samples {
+		s.Samples[i] = max(-1, min(1, v))
 	}
-	s := Sound{Channels: 1, Rate: d.SampleRate(), Samples: make([]float32, len(raw)/4)}
-	left := func(i int) int16 { return int16(binary.LittleEndian.Uint16(raw[4*i:])) }
-	right := func(i int) int16 { return int16(binary.LittleEndian.Uint16(raw[4*i+2:])) }
-	for i := range s.Samples {
-		if left(i) != right(i) {
-			s.Channels = 2
-			break
-		}
-		s.Samples[i] = float32(left(i)) / (1 << 15)
+	if s.Channels == 1 {
+		return s, nil
 	}
-	if s.Channels == 2 {
-		s.Samples = make([]float32, len(raw)/4*2)
-		for i := range s.Frames() {
-			s.Samples[2*i], s.Samples[2*i+1] = float32(left(i))/(1<<15), float32(right(i))/(1<<15)
+	for i := 0; i < len(s.Samples); i += 2 {
+		if s.Samples[i] != s.Samples[i+1] {
+			return s, nil
 		}
 	}
+	for i := range s.Frames() {
+		s.Samples[i] = s.Samples[2*i]
+	}
+	s.Samples, s.Channels = s.Samples[:s.Frames()], 1
 	return s, nil
 }

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},
 	{"method", "eval"},
-	{"pretrained"},
+	{"pretrained", "reckon"},
 	{"train", "compare"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench"},

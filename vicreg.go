@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"vicreg/internal/method"
+	"vicreg/internal/reckon"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/train"
@@ -40,7 +41,11 @@ func Check(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	return method.Check(c, method.Data{})
+	if err := method.Check(c, method.Data{}); err != nil {
+		return err
+	}
+	_, err := reckon.Run(c, reckon.Data{}) // finds networks that cannot be built
+	return err
 }
 
 // What a run reports while it goes and when it has ended.

@@ -57,11 +57,14 @@ func newBench() *cobra.Command {
 // check demands usable numbers.
 func (f *benchFlags) check() error {
 	for _, v := range []struct {
-		flag       string
-		value, min int
-	}{{"threads", f.threads, 0}, {"steps", f.steps, 1}, {"warmup", f.warmup, 0}} {
+		flag            string
+		value, min, max int
+	}{{"threads", f.threads, 0, 4096}, {"steps", f.steps, 1, 1_000_000}, {"warmup", f.warmup, 0, 1_000_000}} {
 		if v.value < v.min {
 			return usagef("--%s is %d, but must be at least %d", v.flag, v.value, v.min)
+		}
+		if v.value > v.max {
+			return usagef("--%s is %d, but must be at most %d", v.flag, v.value, v.max)
 		}
 	}
 	return nil

@@ -98,6 +98,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 			if err := cmp.Or(cpu.EnvError(), host.EnvError()); err != nil {
 				return usageError{err}
 			}
+			host.MemoryLimit().Respect()
 			return nil
 		},
 		SuggestionsMinimumDistance: 2,

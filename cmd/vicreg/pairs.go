@@ -166,6 +166,11 @@ func (f *modelFlags) given(config *configFlags) (vicreg.PairData, int, int, erro
 		}
 		f.pairs.Holdout = &c.Data.Holdout
 	}
+	checked := c
+	checked.Data.Limit, checked.Data.Holdout = min(0, c.Data.Limit), 0
+	if err := checked.Validate(); err != nil {
+		return f.pairs, 0, 0, usageError{err}
+	}
 	f.pairs.Limit = c.Data.Limit
 	return f.pairs, c.Threads, c.Workers, nil
 }

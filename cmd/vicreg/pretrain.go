@@ -13,6 +13,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/recipe"
+	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
 	"vicreg/internal/train"
 )
@@ -215,6 +216,12 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		return c, err
 	}
 	if err := vicreg.Check(c); err != nil {
+		return c, usageError{err}
+	}
+	if f.resume != "" {
+		return c, nil // another configuration counts
+	}
+	if _, err := reckon.Check(c, reckon.Data{}); err != nil {
 		return c, usageError{err}
 	}
 	return c, nil

@@ -32,8 +32,12 @@ or a small data set holds them. --workers processors do all of it.`,
 				return usagef("--data is missing: name a folder of images, a file or a known data set")
 			case size < 1:
 				return usagef("--size is %d, but must be at least 1", size)
+			case size > 16_384:
+				return usagef("--size is %d, but must be at most 16384", size)
 			case workers < 0:
 				return usagef("--workers is %d, but must be at least 0", workers)
+			case workers > 4096:
+				return usagef("--workers is %d, but must be at most 4096", workers)
 			}
 			f.reads = append(f.reads, data)
 			return f.measure(fmt.Sprintf("two views of %d pixels, %d workers", size, workers), func() (func() error, int, int, error) {

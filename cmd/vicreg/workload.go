@@ -14,6 +14,7 @@ import (
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
+	"vicreg/internal/reckon"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
 )
@@ -37,6 +38,9 @@ forward and backward, whatever way they are computed.`,
 		if err != nil {
 			return err
 		}
+		if _, err := reckon.Check(c, reckon.Data{Items: benchItems}); err != nil {
+			return usageError{err}
+		}
 		return f.measure(c.Method+", "+describe(c)+", expander "+c.Expander, func() (func() error, int, int, error) { return stepWork(c) })
 	}
 	return cmd
@@ -56,6 +60,9 @@ func newBenchEmbed(f *benchFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := reckon.Inference(c); err != nil {
+			return usageError{err}
+		}
 		return f.measure(describe(c), func() (func() error, int, int, error) { return embedWork(c) })
 	}
 	return cmd
@@ -71,6 +78,9 @@ func newBenchLoss(f *benchFlags) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			if n < 2 || d < 1 {
 				return usagef("--n is %d and --d is %d, but the loss needs at least 2 rows and 1 column", n, d)
+			}
+			if err := reckon.Loss(n, d); err != nil {
+				return usageError{err}
 			}
 			return f.measure(fmt.Sprintf("loss and gradients, n %d, d %d", n, d), func() (func() error, int, int, error) { return lossWork(n, d) })
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -39,6 +40,15 @@ func EnvError() error {
 	return nil
 }
 
+// Respect has the garbage collector keep the program within the limit, as far as it
+// can, unless GOMEMLIMIT says otherwise: else it lets garbage grow to as much again as
+// is in use before it looks for some.
+func (m Memory) Respect() {
+	if os.Getenv("GOMEMLIMIT") == "" && m.Bytes < math.MaxInt64/2 {
+		debug.SetMemoryLimit(int64(0.95 * m.Bytes))
+	}
+}
+
 // String is a sentence without its full stop: "this container may use 6.4 GB".
 func (m Memory) String() string { return m.Limit + " " + Bytes(m.Bytes) }
 
@@ -51,12 +61,12 @@ func (m *Memory) below(bytes float64, limit string) {
 
 // Bytes writes an amount of memory for people.
 func Bytes(n float64) string {
-	units := []string{"kB", "MB", "GB", "TB", "PB"}
+	units := []string{"kB", "MB", "GB", "TB", "PB", "EB"}
 	switch {
 	case n < 1e3:
 		return fmt.Sprintf("%.0f bytes", n)
-	case n >= 1e18:
-		return "more than " + Bytes(999e15)
+	case n >= 999e18 || math.IsNaN(n):
+		return "999 EB or more"
 	}
 	i := 0
 	for n /= 1e3; n >= 999.5 && i+1 < len(units); n /= 1e3 {

@@ -25,7 +25,7 @@ func TestMemoryIsGivenByTheEnvironment(t *testing.T) {
 func TestBytes(t *testing.T) {
 	for n, want := range map[float64]string{
 		0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 20_400: "20 kB", 999_400: "999 kB", 999_900: "1.0 MB", 6.44e9: "6.4 GB", 31.2e9: "31 GB",
-		999.9e9: "1.0 TB", 4.5e15: "4.5 PB", 5e17: "500 PB", 1e30: "more than 999 PB", math.Inf(1): "more than 999 PB",
+		999.9e9: "1.0 TB", 4.5e15: "4.5 PB", 5e17: "500 PB", 1e30: "999 EB or more", math.Inf(1): "999 EB or more",
 	} {
 		if got := Bytes(n); got != want {
 			t.Errorf("%v: %s, want %s", n, got, want)

@@ -10,9 +10,9 @@ import (
 
 // deferAll makes Defer put off the gradient of every expander until the test ends.
 func deferAll(t *testing.T) {
-	was := deferFrom
-	deferFrom = 1
-	t.Cleanup(func() { deferFrom = was })
+	was := DeferFrom
+	DeferFrom = 1
+	t.Cleanup(func() { DeferFrom = was })
 }
 
 // TestDefer: gradients that are put off are those that are not, whatever the

@@ -125,8 +125,8 @@ func (j *Joint) ZeroGrad() {
 	}
 }
 
-// deferFrom is the size from which the gradient of a weight is worth putting off.
-var deferFrom = 1 << 20
+// DeferFrom is the size from which the gradient of a weight is worth putting off.
+var DeferFrom = 1 << 20
 
 // Defer has the gradients of large expanders be made when the last view that was
 // taken forward has gone backward or been released, which saves time and memory.
@@ -136,7 +136,7 @@ var deferFrom = 1 << 20
 func (j *Joint) Defer() {
 	var weights []*nn.Param
 	for _, p := range j.params {
-		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && len(p.Grad) >= deferFrom {
+		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && len(p.Grad) >= DeferFrom {
 			weights = append(weights, p)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type images struct {
 	trainData, testData     *dataset.Dataset // testData is nil without labels
 	trainSource, testSource *batch.Source
+	cache                   int64 // as [batch.SourceOptions] has it
 }
 
 func (s *images) list(c recipe.Config) (err error) {
@@ -98,7 +99,7 @@ func (s *images) views(c recipe.Config) string {
 func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
 	tally := &batch.Tally{Total: s.len() + s.scored()}
 	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
-		source := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
+		source := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels, Cache: s.cache})
 		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally, Part: part})
 		if err != nil {
 			return nil, nil, err
@@ -114,7 +115,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		c.Channels = found.Channels
 		if n := len(c.Normalize.Mean); n != 0 {
 			c.Channels = n
-			s.trainSource = batch.NewSource(s.trainData, batch.SourceOptions{Channels: n})
+			s.trainSource = batch.NewSource(s.trainData, batch.SourceOptions{Channels: n, Cache: s.cache})
 		}
 	}
 	if len(c.Normalize.Mean) == 0 {
@@ -138,7 +139,7 @@ func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {
 			}
 		}
 		d.Remove(drop)
-		return batch.NewSource(d, batch.SourceOptions{Channels: c.Channels})
+		return batch.NewSource(d, batch.SourceOptions{Channels: c.Channels, Cache: s.cache})
 	}
 	s.trainSource = open(s.trainData, train)
 	if s.testData != nil {

@@ -17,6 +17,7 @@ import (
 	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
+	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
 )
 
@@ -34,6 +35,7 @@ type run struct {
 	log    *runlog.Log
 
 	corpus corpus
+	memory string // what is to be said of it
 	listed dataset.Files
 	steps  int // in an epoch
 
@@ -192,7 +194,23 @@ func (r *run) enough() error {
 	if n < r.config.Batch {
 		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s", r.config.Batch, n, r.corpus.kind())
 	}
-	return method.Check(r.config, r.data())
+	if err := method.Check(r.config, r.data()); err != nil {
+		return err
+	}
+	return r.fits()
+}
+
+// fits checks that the run fits into the memory, and leaves what is to be said of
+// it, and how much is left to keep decoded images in.
+func (r *run) fits() (err error) {
+	d := reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
+	if r.memory, err = reckon.Check(r.config, d); err != nil {
+		return err
+	}
+	if s, ok := r.corpus.(*images); ok {
+		s.cache = reckon.Room(r.config, d, batch.DefaultCache)
+	}
+	return nil
 }
 
 // data is what the method may know of the data.
@@ -261,6 +279,9 @@ func (r *run) start(warning string) (err error) {
 		}
 	}
 	r.at.Notes = r.corpus.notes()
+	if r.memory != "" {
+		r.at.Notes = append(r.at.Notes, r.memory)
+	}
 	for _, note := range r.at.Notes {
 		if err := r.warn("%s", note); err != nil {
 			return err

@@ -1,0 +1,309 @@
+// Package reckon tells how much memory a run takes before it takes any, and what
+// would fit where that is too much. It works from the numbers of a configuration
+// alone, in microseconds.
+package reckon
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"vicreg/internal/method"
+	"vicreg/internal/model"
+	"vicreg/internal/recipe"
+)
+
+// Data is what is known of the data; 0: not yet.
+type Data struct {
+	Items  int // to train on
+	Scored int // to score on
+}
+
+// Need is how many bytes a run holds at most, by what for.
+type Need struct {
+	Program     float64 // itself and what its threads keep
+	Network     float64 // parameters, gradients, what the optimizer remembers
+	Momentum    float64 // encoder
+	Queue       float64
+	Prototypes  float64 // with the memory bank of clusters
+	Activations float64 // of all views
+	Loss        float64 // embeddings, their gradients, and what the loss makes of them
+	Batches     float64 // views that are ready
+	Features    float64 // that are scored
+}
+
+// Total is all of it.
+func (n Need) Total() float64 {
+	return n.Program + n.Network + n.Momentum + n.Queue + n.Prototypes + n.Activations + n.Loss + n.Batches + n.Features
+}
+
+// float is the size of a number in bytes.
+const float = 4
+
+// Run returns what a valid configuration needs to be trained. What the data decide
+// and nobody knows yet counts as nothing. An error says what is wrong with a
+// network.
+func Run(c recipe.Config, d Data) (Need, error) {
+	if l := c.Data.Limit; l > 0 && (d.Items == 0 || l < d.Items) {
+		d.Items = l
+	}
+	threads, workers := float64(cmp.Or(c.Threads, runtime.GOMAXPROCS(0))), float64(cmp.Or(c.Workers, runtime.GOMAXPROCS(0)))
+	need := Need{Program: 70e6 + 5e6*threads + 3e6*workers}
+	if d.Scored > 0 {
+		need.Program += 30e6 // garbage between scoring and training
+	}
+	crops := c.Crops()
+	branches := 1
+	if c.Separate() {
+		branches = 2
+	}
+	state := 1.0 // numbers that the optimizer keeps of a parameter
+	if c.Optimizer.Name == "adamw" {
+		state = 2
+	}
+	var views [2]viewOf
+	for b := range branches {
+		var err error
+		if views[b], err = ofBranch(c, b); err != nil {
+			return need, err
+		}
+		v := &views[b]
+		need.Network += float * (v.values*(2+state) + v.statistics)
+		// The model is scored beside one that is not trained, its weights in the
+		// order in which they are read.
+		need.Features += float * 2 * v.encoder
+		if d.Scored > 0 {
+			need.Features += float * 3 * float64(d.Items+d.Scored) * float64(v.dim)
+		}
+	}
+	if c.Momentum.Use {
+		need.Momentum = float * (views[0].values - views[0].predictor)
+	}
+
+	// The arena: one view after the other goes forward, then all come back.
+	n, arena, kept, target, later := c.Batch, 0.0, 0.0, 0.0, 0.0
+	batches := 0.0
+	var peaks []model.Lent
+	for i, crop := range crops {
+		v := views[min(i, branches-1)]
+		in := v.input
+		if c.Pairs == nil {
+			in.Shape = model.ImageInput(crop.Size, in.Shape[2]).Shape
+		}
+		if !v.known {
+			continue
+		}
+		v.config.Input = in
+		if _, _, err := model.Arrays(v.config); err != nil {
+			return need, err // of a view of its own size
+		}
+		l := model.LentBy(v.config, v.head, v.predict, n)
+		peaks = append(peaks, l)
+		arena = max(arena, kept+l.Forward)
+		kept += l.Kept
+		target = max(target, l.Target)
+		need.Activations += float * l.Aside
+		values := float64(n)
+		for _, s := range in.Shape {
+			values *= float64(s)
+		}
+		batches += values
+		if d.Scored > 0 && i < branches { // they are embedded beside, 256 at a time
+			need.Features += float * (l.Target + 3*values) * float64(min(n, 256)) / float64(n)
+		}
+		later += float64(n) * v.deferred // rows of what makes the gradients of the expander
+	}
+	for _, l := range slices.Backward(peaks) {
+		kept -= l.Kept
+		arena = max(arena, kept+l.Backward)
+	}
+	if c.Momentum.Use {
+		arena = max(arena, target)
+	}
+	lent := 0.0 // memory of gradients that is the arena's while views are on their way
+	for b := range branches {
+		lent += views[b].lent
+	}
+	need.Activations += float * (max(arena-lent, 0.25*arena) + later)
+
+	slots := 3.0
+	if float*batches > 64<<20 {
+		slots = 2
+	}
+	need.Batches = float * batches * slots
+	need.Queue, need.Prototypes, need.Loss = ofMethod(c, d, len(crops), branches)
+	return need, nil
+}
+
+// viewOf is what a view goes through.
+type viewOf struct {
+	known   bool // its input is
+	config  model.Config
+	input   model.Input
+	head    model.Head
+	predict *model.Head
+	dim     int // of representations
+
+	// Values of parameters: all, those of the encoder and of the predictor; and
+	// running statistics.
+	values, encoder, predictor, statistics float64
+
+	lent     float64 // gradients whose memory the arena has meanwhile,
+	deferred float64 // and numbers of a row that are kept to make them
+}
+
+// ofBranch lists the arrays of branch 0 or 1.
+func ofBranch(c recipe.Config, b int) (v viewOf, err error) {
+	v.config = method.EncoderConfig(c, b)
+	v.head = c.Projector(b)
+	v.config.Input, v.known = input(c, b)
+	v.input = v.config.Input
+	if !v.known {
+		return v, model.Check(v.config.Arch, v.config.Input.Kind)
+	}
+	all, dim, err := model.Arrays(v.config)
+	if err != nil {
+		return v, err
+	}
+	v.dim = dim
+	v.encoder = v.add(all)
+	if all, err = v.head.Arrays(dim); err != nil {
+		return v, err
+	}
+	v.add(all)
+	for _, a := range all {
+		if size := float64(a.Len()); len(a.Shape) == 2 && size >= float64(model.DeferFrom) {
+			v.lent += size
+			v.deferred += float64(a.Shape[0] + a.Shape[1])
+		}
+	}
+	if head, ok := c.Predictor(); ok {
+		widths, _ := model.ParseExpander(v.head.Widths)
+		if all, err = head.Arrays(widths[len(widths)-1]); err != nil {
+			return v, err
+		}
+		v.predictor = v.add(all)
+		v.predict = &head
+	}
+	return v, nil
+}
+
+// add counts arrays and returns how many values of parameters they have.
+func (v *viewOf) add(all []model.Array) (values float64) {
+	for _, a := range all {
+		if strings.HasSuffix(a.Name, ".running_mean") || strings.HasSuffix(a.Name, ".running_var") || strings.HasSuffix(a.Name, ".num_batches_tracked") {
+			v.statistics += float64(a.Len())
+		} else {
+			values += float64(a.Len())
+		}
+	}
+	v.values += values
+	return values
+}
+
+// input returns what a branch reads, as far as the configuration says, and whether
+// that is enough. Images whose channels are the data's count as colour.
+func input(c recipe.Config, b int) (in model.Input, known bool) {
+	if c.Pairs == nil {
+		return model.ImageInput(c.Size, cmp.Or(c.Channels, 3)), true
+	}
+	in = c.InputOf(b)
+	if len(in.Shape) > 0 {
+		return in, true
+	}
+	s := c.Sides()[b]
+	switch s.Type {
+	case "image":
+		in.Shape = []int{s.Size, s.Size, cmp.Or(s.Channels, 3)}
+	case "waveform":
+		in.Shape = []int{s.Length, 1}
+	case "spectrogram":
+		bands := 64
+		if s.Mel != nil {
+			bands = s.Mel.Bands
+		}
+		in.Shape = []int{bands, s.Length, 1}
+	case "series":
+		in.Shape = []int{s.Length, cmp.Or(s.Channels, 1)}
+	case "numeric":
+		in.Shape = []int{len(s.Columns)}
+	case "text":
+		in.Shape = []int{s.Length}
+	case "embedding":
+		in.Shape = []int{s.Width}
+	}
+	return in, !slices.Contains(in.Shape, 0)
+}
+
+// ofMethod returns what a method holds beside the network.
+func ofMethod(c recipe.Config, data Data, views, branches int) (queue, prototypes, loss float64) {
+	n, v := float64(c.Batch), float64(views)
+	widths, _ := model.ParseExpander(c.Expander)
+	d := float64(widths[len(widths)-1])
+	// Gradients of the embeddings, copies that are watched for collapse, and those
+	// of an epoch.
+	values := v*n*d + float64(branches)*(n*d+2*min(1024, cmp.Or(float64(data.Items), 1024))*d)
+	if _, ok := c.Predictor(); ok {
+		values += v * n * d
+	}
+	unit := n * d * (2 + v) // unit rows and their gradients
+	square := min(n, d) * min(n, d)
+	queues := 2 * float64(c.Queue.Size) * d
+	switch c.Method {
+	case "vicreg":
+		values += gram(n, d)
+		if c.Heads.StopGradient || c.Heads.Predictor != recipe.None {
+			values += 6 * n * d
+		}
+	case "barlow-twins":
+		values += 3*n*d + square
+		if d > 4096 && d < n {
+			values += d * 1024
+		}
+	case "simclr":
+		values += unit + 4*n*d + 4*n*n
+	case "byol", "simsiam":
+		values += unit + 4*n*d
+	case "moco-v2":
+		queue = queues
+		values += unit + 6*n*d + n*min(2048, float64(c.Queue.Size))
+	case "moco-v3":
+		values += unit + 4*n*d + n*n
+	case "wmse":
+		values += unit + 6*v*n*d
+	case "swav":
+		k := counted(c.Prototypes.Counts)
+		queue = queues + 2*float64(c.Queue.Size)*k // and its scores
+		prototypes = 4*k*d + (v+2)*n*k + (n+float64(c.Queue.Size))*k
+		values += unit + 3*n*d
+	case "deepcluster":
+		k, items := counted(c.Prototypes.Counts), float64(data.Items)
+		prototypes = 3*k*d + v*n*k + items*(3*d+float64(len(c.Prototypes.Counts))+2)
+		values += unit + 3*n*d
+	}
+	if c.Regularize.On() {
+		values += gram(n, d) + 2*n*d
+	}
+	return float * queue, float * prototypes, float * values
+}
+
+// gram is what variance and covariance of two embeddings take.
+func gram(n, d float64) float64 {
+	switch {
+	case n <= d && n <= 512:
+		return 18 * n * n
+	case n <= d:
+		return 2*n*d + n*n
+	case d <= 4096:
+		return 2*n*d + d*d
+	}
+	return 2*n*d + 1024*d
+}
+
+func counted(counts []int) (sum float64) {
+	for _, k := range counts {
+		sum += float64(k)
+	}
+	return sum
+}

@@ -31,6 +31,9 @@ func (e *TooManyBad) Error() string {
 		reasons = append(reasons, fmt.Sprintf("and %d more", more))
 	}
 	kind, list := cmp.Or(e.Kind, "images"), strings.Join(reasons, "; ")
+	if e.Total == 1 {
+		return fmt.Sprintf("the only one of the %s cannot be read: %s", kind, list)
+	}
 	if len(e.Bad) == e.Total {
 		return fmt.Sprintf("none of the %d %s can be read: %s", e.Total, kind, list)
 	}

@@ -230,6 +230,26 @@ func TestNameDoesNotMatter(t *testing.T) {
 	}
 }
 
+// A frame that reaches over the edge of its screen makes the screen larger, as in
+// Pillow.
+func TestSmallScreen(t *testing.T) {
+	data, err := os.ReadFile("testdata/palette.gif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := readRaw(t, "testdata/palette.gif.raw")
+	for _, side := range [][2]byte{{0, 0}, {5, 3}, {17, 3}, {17, 11}} {
+		data[6], data[8] = side[0], side[1]
+		m, err := Decode(data, Limits{})
+		if err != nil || m.W != want.W || m.H != want.H || !bytes.Equal(m.Pix, want.Pix) {
+			t.Errorf("%v: %d × %d, %v", side, m.W, m.H, err)
+		}
+	}
+	if _, err := Decode(data, Limits{Pixels: 17*11 - 1}); err == nil || !strings.Contains(err.Error(), "17 × 11") {
+		t.Errorf("the frame goes by the limit: %v", err)
+	}
+}
+
 func TestContainPanic(t *testing.T) {
 	err := formatTIFF.contain(func() error { var p []int; _ = p[len(p)]; return nil })
 	if err == nil || !strings.Contains(err.Error(), "broken TIFF: the decoder failed") {

@@ -20,7 +20,7 @@ func decodeTIFF(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	p, err := f.Decode(func(strip []byte) (w, h, c int, pix []byte, err error) {
+	p, err := f.Decode(data, func(strip []byte) (w, h, c int, pix []byte, err error) {
 		m, err := decodeJPEG(strip)
 		return m.W, m.H, m.C, m.Pix, err
 	})

@@ -22,12 +22,22 @@ type Picture struct {
 // JPEG decodes a JPEG file into pixels of one or three channels.
 type JPEG func(data []byte) (w, h, c int, pix []byte, err error)
 
-// Decode reads the pixels. Transparent ones are laid over white.
-func (f *File) Decode(jpeg JPEG) (*Picture, error) {
+// Decode reads the pixels of the file that Open has read and whose contents are
+// data. Transparent ones are laid over white.
+func (f *File) Decode(data []byte, jpeg JPEG) (*Picture, error) {
+	if int64(len(data)) != f.size {
+		panic("tiff: the data of another file")
+	}
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	p := &painter{File: f, jpeg: jpeg, shift: max(f.bits-8, 0)}
+	if f.reversed {
+		data = bytes.Clone(data)
+		for i, b := range data {
+			data[i] = bits.Reverse8(b)
+		}
+	}
+	p := &painter{File: f, data: data, jpeg: jpeg, shift: max(f.bits-8, 0)}
 	p.alphaShift = p.shift
 	if err := p.all(); err != nil {
 		return nil, err
@@ -78,12 +88,15 @@ func (f *File) depth(most uint16) int {
 // painter unpacks a file's samples into pixels.
 type painter struct {
 	*File
+	data              []byte // with the highest bit of a byte first
 	jpeg              JPEG
 	shift, alphaShift int // from samples to 8 bits
 	most, mostAlpha   uint16
 	c                 int // samples kept of each pixel while it is painted
 	pix               []byte
 	row               []byte
+	zlib              io.ReadCloser // taken up again for each strip
+	lzw               *lzwReader
 }
 
 // kept returns how many samples of a pixel are looked at.
@@ -131,19 +144,7 @@ func (p *painter) chunkAt(i, x, y, plane int) error {
 	size := (p.tw*samples*p.bits + 7) / 8
 	from, length := p.chunk(i)
 	rows := min(p.th, p.H-y)
-	if p.compression == packNone {
-		length = min(length, int64(size)*int64(rows))
-	}
-	packed := make([]byte, length)
-	if n, err := p.r.ReadAt(packed, from); n < len(packed) && err != nil {
-		return FormatError(errCut.Error())
-	}
-	if p.reversed {
-		for i, b := range packed {
-			packed[i] = bits.Reverse8(b)
-		}
-	}
-	r, err := p.unpack(packed, rows)
+	r, err := p.unpack(p.data[from:from+length], rows)
 	if err != nil {
 		return err
 	}
@@ -169,13 +170,22 @@ func (p *painter) unpack(packed []byte, rows int) (io.Reader, error) {
 	o := fax.Options{Width: p.tw}
 	switch p.compression {
 	case packLZW:
-		return newLZW(packed), nil
+		if p.lzw == nil {
+			p.lzw = newLZW()
+		}
+		p.lzw.reset(packed)
+		return p.lzw, nil
 	case packDeflate, packDeflate2:
-		r, err := zlib.NewReader(bytes.NewReader(packed))
+		var err error
+		if p.zlib == nil {
+			p.zlib, err = zlib.NewReader(bytes.NewReader(packed))
+		} else {
+			err = p.zlib.(zlib.Resetter).Reset(bytes.NewReader(packed), nil)
+		}
 		if err != nil {
 			return nil, unpackError(err)
 		}
-		return r, nil
+		return p.zlib, nil
 	case packPackBits:
 		return &packBits{data: packed}, nil
 	case packJPEG:

@@ -55,7 +55,7 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 			checked := file.Check()
-			p, err := file.Decode(noJPEG)
+			p, err := file.Decode(data, noJPEG)
 			switch {
 			case err == nil && checked != nil:
 				t.Fatalf("decoded, but %v", checked)
@@ -103,7 +103,8 @@ func FuzzLZW(f *testing.F) {
 			return
 		}
 		check.Bounded(t, 64, 2*time.Second, func() {
-			z := newLZW(data)
+			z := newLZW()
+			z.reset(data)
 			got, err := io.ReadAll(io.LimitReader(z, 1<<20))
 			if len(got) > 2731*len(data) {
 				t.Fatalf("%d bytes out of %d", len(got), len(data))

@@ -23,13 +23,19 @@ const (
 	lzwEnd   = 257
 )
 
-func newLZW(data []byte) *lzwReader {
-	z := &lzwReader{data: data, last: -1, width: 9, next: 258}
-	z.old = len(data) >= 2 && data[0] == 0 && data[1]&1 == 1
+func newLZW() *lzwReader {
+	z := new(lzwReader)
 	for i := range 256 {
 		z.suffix[i], z.first[i], z.length[i] = byte(i), byte(i), 1
 	}
 	return z
+}
+
+// reset takes up other data.
+func (z *lzwReader) reset(data []byte) {
+	z.data, z.at, z.done, z.pending = data, 0, false, nil
+	z.width, z.next, z.last = 9, 258, -1
+	z.old = len(data) >= 2 && data[0] == 0 && data[1]&1 == 1
 }
 
 func (z *lzwReader) code() (int, bool) {

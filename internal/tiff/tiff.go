@@ -31,7 +31,6 @@ type File struct {
 	W, H int
 
 	d           *Directory
-	r           io.ReaderAt
 	size        int64
 	compression int64
 	photometric int64
@@ -104,7 +103,7 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 			return nil, FormatError(fmt.Sprintf("the values of tag %d are not there, or %v", tag, errCut))
 		}
 	}
-	f := &File{d: d, r: r, size: size, compression: d.one(tagCompression, 1), photometric: d.one(tagPhotometric, 0)}
+	f := &File{d: d, size: size, compression: d.one(tagCompression, 1), photometric: d.one(tagPhotometric, 0)}
 	w, h := d.one(tagWidth, 0), d.one(tagHeight, 0)
 	if w < 1 || h < 1 || w > 1<<31-1 || h > 1<<31-1 {
 		return nil, FormatError(fmt.Sprintf("%d × %d pixels", w, h))
@@ -375,6 +374,10 @@ func (f *File) Check() error {
 		offsets, lengths = tagStripOffsets, tagStripBytes
 	}
 	e := f.d.entries[offsets]
+	const pieces = 1 << 15
+	if f.compression == packJPEG && chunks > pieces { // each takes its time, however small
+		return FormatError(fmt.Sprintf("a JPEG in %d pieces", chunks))
+	}
 	switch {
 	case e.count == 0:
 		return FormatError("nothing says where the pixels are, or the file is cut short")
@@ -398,6 +401,9 @@ func (f *File) Check() error {
 	}
 	row := (int64(f.tw)*int64(f.chunkSamples())*int64(f.bits) + 7) / 8
 	needed = row * int64(f.H) * int64(f.across()) * int64(planes)
+	if f.compression == packJPEG && packed > 16*f.size+1<<26 {
+		return FormatError("pieces of JPEG that overlap")
+	}
 	packed = min(packed, f.size)
 	var most int64 // bytes that one can hold
 	switch f.compression {

@@ -1,0 +1,179 @@
+package tiff
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"vicreg/internal/check"
+)
+
+// tagOf is a tag of SHORTs, or of LONGs.
+type tagOf struct {
+	tag    uint16
+	long   bool
+	values []int
+}
+
+// build returns a file of the given tags, to which the places and lengths of the
+// strips are added.
+func build(order binary.AppendByteOrder, tags []tagOf, strips ...[]byte) []byte {
+	places, lengths := tagOf{tagStripOffsets, true, make([]int, len(strips))}, tagOf{tagStripBytes, true, nil}
+	for _, s := range strips {
+		lengths.values = append(lengths.values, len(s))
+	}
+	tags = append(tags, places, lengths)
+	head := "II*\x00"
+	if order.String() == "BigEndian" {
+		head = "MM\x00*"
+	}
+	write := func() []byte {
+		b := order.AppendUint16(order.AppendUint32([]byte(head), 8), uint16(len(tags)))
+		var more []byte
+		for _, t := range tags {
+			kind, v := uint16(3), []byte(nil)
+			for _, x := range t.values {
+				if t.long {
+					kind, v = 4, order.AppendUint32(v, uint32(x))
+				} else {
+					v = order.AppendUint16(v, uint16(x))
+				}
+			}
+			b = order.AppendUint32(order.AppendUint16(order.AppendUint16(b, t.tag), kind), uint32(len(t.values)))
+			if len(v) <= 4 {
+				b = append(b, append(v, 0, 0, 0, 0)[:4]...)
+			} else {
+				b = order.AppendUint32(b, uint32(8+2+12*len(tags)+4+len(more)))
+				more = append(more, v...)
+			}
+		}
+		return append(append(b, 0, 0, 0, 0), more...)
+	}
+	at := len(write())
+	for i, s := range strips {
+		places.values[i] = at
+		at += len(s)
+	}
+	return append(write(), bytes.Join(strips, nil)...)
+}
+
+func basic(w, h, samples, bits, compression, photometric, rows int) []tagOf {
+	return []tagOf{{tagWidth, false, []int{w}}, {tagHeight, true, []int{h}}, {tagBits, false, []int{bits}}, {tagCompression, false, []int{compression}},
+		{tagPhotometric, false, []int{photometric}}, {tagSamples, false, []int{samples}}, {tagRowsPerStrip, true, []int{rows}}}
+}
+
+func decode(data []byte) (*Picture, error) {
+	f, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	return f.Decode(data, noJPEG)
+}
+
+// Planes of 8 and 16 bits, in either order of bytes, with and without alpha, whole
+// or in strips: a pixel is what stands at its place in each plane.
+func TestPlanes(t *testing.T) {
+	const w, h = 5, 7
+	value := func(x, y, s int) int { return 20 + 11*x + 9*y + 31*s } // of 8 bits
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, bits := range []int{8, 16} {
+			for _, samples := range []int{1, 3, 4} {
+				for _, rows := range []int{h, 3} {
+					var strips [][]byte
+					for s := range samples {
+						for top := 0; top < h; top += rows {
+							var b []byte
+							for y := top; y < min(top+rows, h); y++ {
+								for x := range w {
+									v := value(x, y, s)
+									if s == 3 {
+										v = 255 * (x & 1)
+									}
+									if bits == 16 {
+										b = order.AppendUint16(b, uint16(v*257))
+									} else {
+										b = append(b, byte(v))
+									}
+								}
+							}
+							strips = append(strips, b)
+						}
+					}
+					photometric := 2
+					if samples == 1 {
+						photometric = 1
+					}
+					tags := append(basic(w, h, samples, bits, 1, photometric, rows), tagOf{tagPlanar, false, []int{2}}, tagOf{tagExtraSamples, false, []int{2}})
+					p, err := decode(build(order, tags, strips...))
+					name := fmt.Sprintf("%v, %d × %d bits, %d rows", order, samples, bits, rows)
+					if err != nil {
+						t.Errorf("%s: %v", name, err)
+						continue
+					}
+					for i, got := range p.Pix {
+						x, y := i/p.C%w, i/p.C/w
+						want := value(x, y, i%p.C)
+						if samples == 4 && x&1 == 0 {
+							want = 255
+						}
+						if int(got) != want {
+							t.Fatalf("%s: %d at (%d, %d), want %d", name, got, x, y, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// Strips that are many, or that share their bytes, take no more than the pixels.
+func TestManyStrips(t *testing.T) {
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	w.Write([]byte{7})
+	w.Close()
+	for name, c := range map[string]struct {
+		compression int
+		strip       []byte
+		want        string
+	}{
+		"deflate": {packDeflate, z.Bytes(), ""},
+		"LZW":     {packLZW, []byte("\x80\x01\xd0\x20"), ""},
+		"fax":     {packGroup4, []byte{0xff}, "fax of 8 bits"},
+		"JPEG":    {packJPEG, []byte("\xff\xd8\xff\xd9"), "a JPEG in 100000 pieces"},
+	} {
+		const h = 100_000
+		places, lengths := make([]int, h), make([]int, h)
+		tags := append(basic(1, h, 1, 8, c.compression, 1, 1), tagOf{tagStripOffsets, true, places}, tagOf{tagStripBytes, true, lengths})
+		data := build(binary.LittleEndian, tags[:7])
+		at := len(data) + 24
+		var table []byte
+		for range h {
+			table = binary.LittleEndian.AppendUint32(table, uint32(at+8*h))
+		}
+		for range h {
+			table = binary.LittleEndian.AppendUint32(table, 1<<20) // more than there is
+		}
+		// The tags of the strips, written again with all of them.
+		head := build(binary.LittleEndian, tags[:7])
+		n := 10 + 12*7
+		for i, tag := range []uint16{tagStripOffsets, tagStripBytes} {
+			e := head[n+12*i:]
+			binary.LittleEndian.PutUint16(e, tag)
+			binary.LittleEndian.PutUint16(e[2:], 4)
+			binary.LittleEndian.PutUint32(e[4:], h)
+			binary.LittleEndian.PutUint32(e[8:], uint32(at+4*h*i))
+		}
+		data = append(append(append(head, make([]byte, 24)...), table...), append(c.strip, make([]byte, 64)...)...)
+		check.Bounded(t, 16, 2*time.Second, func() {
+			p, err := decode(data)
+			if c.want == "" && (err != nil || p.H != h || p.Pix[h-1] != 7) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}

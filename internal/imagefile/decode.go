@@ -98,6 +98,22 @@ func sniff(head []byte) (*format, error) {
 		what = "a JPEG XL picture"
 	case has(4, "jP  "):
 		what = "a JPEG 2000 picture"
+	case has(4, "ftypcrx"), has(0, "FUJIFILMCCD-RAW"), has(0, "IIRO"), has(0, "IIU\x00"):
+		what = "a camera's raw picture"
+	case has(0, "II\xbc"):
+		what = "a JPEG XR picture"
+	case has(0, "v/1\x01"):
+		what = "an OpenEXR picture"
+	case has(0, "qoif"):
+		what = "a QOI picture"
+	case has(0, "\x00\x00\x01\x00"):
+		what = "an icon"
+	case has(0, "SIMPLE  ="):
+		what = "a FITS picture"
+	case has(0, "%PDF"):
+		what = "a PDF document"
+	case len(head) > 2 && head[0] == 'P' && head[1] >= '1' && head[1] <= '7' && (head[2] == '\n' || head[2] == ' '):
+		what = "a Netpbm picture"
 	case has(0, "8BPS"):
 		what = "a Photoshop file"
 	case strings.HasPrefix(start, "<svg"):

@@ -187,6 +187,8 @@ func TestRefusals(t *testing.T) {
 		{file("empty.jpg", nil), Limits{}, "the file is empty"},
 		{file("page.jpg", []byte("<!DOCTYPE html><html>404</html>")), Limits{}, "a web page, not an image"},
 		{file("phone.jpg", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")), Limits{}, "a HEIC picture; JPEG, PNG"},
+		{file("page.png", []byte("%PDF-1.4 and what follows")), Limits{}, "a PDF document; JPEG, PNG"},
+		{file("old.jpg", []byte("P6\n17 11\n255\n and what follows")), Limits{}, "a Netpbm picture; JPEG, PNG"},
 		{file("zero.jpg", make([]byte, 500)), Limits{}, "nothing but zeros"},
 		{file("text.png", []byte("this is no picture at all")), Limits{}, "not an image; JPEG, PNG"},
 		{"testdata/cmykjpeg.tif", Limits{}, "a kind of TIFF that is not read (CMYK packed as JPEG); save it anew"},

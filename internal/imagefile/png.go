@@ -11,6 +11,10 @@ import (
 )
 
 func sizePNG(r io.ReaderAt, bytes int64) (claim, error) {
+	var first [16]byte
+	if _, err := r.ReadAt(first[:], 0); err == nil && string(first[12:]) == "CgBI" {
+		return claim{}, unsupportedError("Apple's form of it, for apps")
+	}
 	c, err := png.DecodeConfig(io.NewSectionReader(r, 0, bytes))
 	if err != nil {
 		return claim{}, err

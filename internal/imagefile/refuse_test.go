@@ -65,6 +65,7 @@ func TestKindsNotRead(t *testing.T) {
 		{frameOf(t, 0xf7, 0), "JPEG that is not read (JPEG-LS)"},
 		{frameOf(t, 0xc1, 0, 12), "JPEG that is not read (12-bit samples)"},
 		{frameOf(t, 0xc0, 1, 0, 0), "JPEG that is not read (its height stands behind the pixels)"},
+		{at(t, "rgb.png", 12, []byte("CgBI")...), "PNG that is not read (Apple's form of it, for apps)"},
 		{tag(t, "rgb_raw.tif", 259, 34925), "TIFF that is not read (LZMA compression)"},
 		{tag(t, "rgb_raw.tif", 259, 6), "TIFF that is not read (old-style JPEG compression)"},
 		{tag(t, "rgb_raw.tif", 259, 4711), "TIFF that is not read (value 4711 of compression)"},

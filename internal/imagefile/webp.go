@@ -99,9 +99,8 @@ func openWebP(r io.ReaderAt, size int64) (*webpFile, error) {
 	return f, nil
 }
 
-// plain returns the first picture as a file of its own, without its length if
-// only the header is wanted.
-func (f *webpFile) plain(r io.ReaderAt, size int64, w, h int) ([]byte, error) {
+// still returns the first picture, of the given size, as a file of its own.
+func (f *webpFile) still(r io.ReaderAt, size int64, w, h int) ([]byte, error) {
 	var body []byte
 	put := func(c chunk) error {
 		if c.length > size-c.from {
@@ -188,7 +187,7 @@ func decodeWebP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	file, err := f.plain(r, size, w, h)
+	file, err := f.still(r, size, w, h)
 	if err != nil {
 		return Image{}, err
 	}

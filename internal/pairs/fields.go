@@ -1,9 +1,9 @@
 package pairs
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // cutter cuts text into rows of fields. Lines end with a line feed, with a
@@ -20,14 +20,14 @@ import (
 // breaks is one only if the row has as many fields as the first row then, and
 // would not have as many as a line; see tabbed.
 type cutter struct {
-	text      []byte
+	text      string
 	separator byte
 	comments  bool // lines that begin with # are none
 
 	at, line int
 	returns  bool     // carriage returns end lines
 	columns  int      // fields of the first row; 0: it is still to come
-	fields   [][]byte // of the last row
+	fields   []string // of the last row
 	broken   int      // fields that hold line breaks,
 	brokenAt int      // and the row of the first
 	skipped  int      // comments between rows
@@ -35,17 +35,17 @@ type cutter struct {
 	odd struct{ from, at int } // the first quote mark that ends a field, looked for from there
 }
 
-func newCutter(text []byte, separator byte) *cutter {
+func newCutter(text string, separator byte) *cutter {
 	c := &cutter{text: text, separator: separator, line: 1}
-	pairs := bytes.Count(text, []byte("\r\n"))
-	c.returns = bytes.Count(text, []byte("\r"))-pairs > bytes.Count(text, []byte("\n"))
+	pairs := strings.Count(text, "\r\n")
+	c.returns = strings.Count(text, "\r")-pairs > strings.Count(text, "\n")
 	return c
 }
 
 // next returns the fields of the next row and its line, io.EOF after the last.
 // The fields are good until the next call. Lines without any character but
 // spaces are no rows.
-func (c *cutter) next() (fields [][]byte, line int, err error) {
+func (c *cutter) next() (fields []string, line int, err error) {
 	for {
 		if c.at >= len(c.text) {
 			return nil, c.line, io.EOF
@@ -61,16 +61,16 @@ func (c *cutter) next() (fields [][]byte, line int, err error) {
 		}
 		const spaces = " \r\x1a" // the last ends files of old
 		if c.separator != '\t' {
-			text = bytes.TrimSpace(text)
+			text = strings.TrimSpace(text)
 		}
-		if len(bytes.Trim(text, spaces)) == 0 {
+		if len(strings.Trim(text, spaces)) == 0 {
 			c.pass(end)
 			continue
 		}
 		line := c.line
 		switch c.separator {
 		case ' ':
-			c.fields, err = bytes.Fields(text), nil
+			c.fields, err = strings.Fields(text), nil
 			c.pass(end)
 		case 0:
 			c.fields = append(c.fields[:0], text)
@@ -124,12 +124,12 @@ func (c *cutter) breakAt(i int) int {
 func (c *cutter) lineEnd(i int) int {
 	n := len(c.text)
 	if c.returns {
-		if k := bytes.IndexAny(c.text[i:], "\r\n"); k >= 0 {
+		if k := strings.IndexAny(c.text[i:], "\r\n"); k >= 0 {
 			n = i + k
 		}
 		return n
 	}
-	if k := bytes.IndexByte(c.text[i:], '\n'); k >= 0 {
+	if k := strings.IndexByte(c.text[i:], '\n'); k >= 0 {
 		n = i + k
 	}
 	for n > i && n < len(c.text) && c.text[n-1] == '\r' {
@@ -140,16 +140,16 @@ func (c *cutter) lineEnd(i int) int {
 
 // breaks counts the line breaks from i to j.
 func (c *cutter) breaks(i, j int) int {
-	n := bytes.Count(c.text[i:j], []byte("\n"))
+	n := strings.Count(c.text[i:j], "\n")
 	if c.returns {
-		n += bytes.Count(c.text[i:j], []byte("\r")) - bytes.Count(c.text[i:j], []byte("\r\n"))
+		n += strings.Count(c.text[i:j], "\r") - strings.Count(c.text[i:j], "\r\n")
 	}
 	return n
 }
 
 // noteBreaks counts a field that holds line breaks.
-func (c *cutter) noteBreaks(field []byte) {
-	if bytes.ContainsAny(field, "\n\r") {
+func (c *cutter) noteBreaks(field string) {
+	if strings.ContainsAny(field, "\n\r") {
 		if c.broken == 0 {
 			c.brokenAt = c.line
 		}
@@ -183,10 +183,10 @@ func (c *cutter) quoted() error {
 			}
 			if i < end && c.text[i] != c.separator {
 				rest := c.text[i:end]
-				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), clip(string(rest[:min(len(rest), 300)])))
+				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), clip(rest[:min(len(rest), 300)]))
 			}
 		} else {
-			k := bytes.IndexByte(c.text[i:end], c.separator)
+			k := strings.IndexByte(c.text[i:end], c.separator)
 			if k < 0 {
 				k = end - i
 			}
@@ -215,7 +215,7 @@ func (c *cutter) closing(open int) int {
 	if i < c.odd.from || i > c.odd.at {
 		c.odd.from, c.odd.at = i, len(c.text)
 		for j := i; j < len(c.text); {
-			k := bytes.IndexByte(c.text[j:], '"')
+			k := strings.IndexByte(c.text[j:], '"')
 			if k < 0 {
 				break
 			}
@@ -286,10 +286,10 @@ func (c *cutter) tabs(i int, join bool) (joins bool, end int) {
 	c.fields = c.fields[:0]
 	end = c.lineEnd(i)
 	for {
-		field, to := []byte(nil), -1
+		field, to := "", -1
 		if i < end && c.text[i] == '"' {
 			if k := c.closing(i); k >= 0 && (k+1 >= len(c.text) || c.text[k+1] == '\t' || c.breakAt(k+1) > 0) {
-				over := k > end || bytes.IndexByte(c.text[i:k], '\t') >= 0
+				over := k > end || strings.IndexByte(c.text[i:k], '\t') >= 0
 				if !over || join {
 					field, to = unquote(c.text[i+1:k]), k+1
 					joins = joins || over
@@ -301,7 +301,7 @@ func (c *cutter) tabs(i int, join bool) (joins bool, end int) {
 		}
 		if to < 0 {
 			if to = end; i < end {
-				if k := bytes.IndexByte(c.text[i:end], '\t'); k >= 0 {
+				if k := strings.IndexByte(c.text[i:end], '\t'); k >= 0 {
 					to = i + k
 				}
 			}
@@ -317,12 +317,12 @@ func (c *cutter) tabs(i int, join bool) (joins bool, end int) {
 
 // unquote returns what stands between quote marks: doubled ones are one, and
 // lines end with a line feed.
-func unquote(field []byte) []byte {
-	if bytes.IndexByte(field, '"') >= 0 {
-		field = bytes.ReplaceAll(field, []byte(`""`), []byte(`"`))
+func unquote(field string) string {
+	if strings.IndexByte(field, '"') >= 0 {
+		field = strings.ReplaceAll(field, `""`, `"`)
 	}
-	if bytes.IndexByte(field, '\r') >= 0 {
-		field = bytes.ReplaceAll(field, []byte("\r\n"), []byte("\n"))
+	if strings.IndexByte(field, '\r') >= 0 {
+		field = strings.ReplaceAll(field, "\r\n", "\n")
 	}
 	return field
 }

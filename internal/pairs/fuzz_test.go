@@ -69,8 +69,8 @@ func FuzzManifest(f *testing.F) {
 		notes := strings.Join(tab.notes, "\n")
 		if json != lines && !strings.Contains(notes, "line break") && !bytes.Contains(raw, []byte("\r")) {
 			text := string(bytes.TrimPrefix(raw, []byte("\ufeff")))
-			if _, rest, line := tab.separator([]byte(text), comma, false); line == 2 {
-				text = string(rest)
+			if _, rest, line := tab.separator(text, comma, false); line == 2 {
+				text = rest
 			}
 			least, most := -1, -1 // a line of tabs is a row in a table with tabs
 			for line := range strings.Lines(text) {

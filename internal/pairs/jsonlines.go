@@ -63,9 +63,13 @@ func (t *table) readJSON(raw []byte) error {
 			}
 			name := key.(string)
 			const most = 1000
-			if !known[name] && (len(known) < most || slices.Contains(t.kept, name)) {
+			switch {
+			case known[name]:
+			case len(known) < most || slices.Contains(t.kept, name):
 				known[name] = true
 				t.columns = append(t.columns, name)
+			default:
+				t.uncounted = true
 			}
 			if t.kept == nil {
 				cell, _ := cellOf(value)

@@ -16,6 +16,14 @@ import (
 // cell alone does not tell. Spaces and apostrophes may stand between thousands
 // unless bare is true.
 func readings(cell string, bare bool) (point, comma string) {
+	if whole, decimals := usual(cell); whole > 0 {
+		if decimals != 3 || whole > 3 || strings.TrimLeft(cell, "+-")[0] == '0' {
+			if decimals < 0 {
+				return cell, cell
+			}
+			return cell, ""
+		}
+	}
 	body, sign := cell, ""
 	switch {
 	case strings.HasPrefix(body, "-"), strings.HasPrefix(body, "+"):
@@ -58,6 +66,32 @@ func readings(cell string, bare bool) (point, comma string) {
 		return sign + plain + exponent
 	}
 	return read('.', ','), read(',', '.')
+}
+
+// usual returns how many digits a cell has before and behind a decimal point if
+// it is a number as programs write it; decimals is -1 if there is no point. whole
+// is 0 if it is none.
+func usual(cell string) (whole, decimals int) {
+	i := 0
+	if i < len(cell) && (cell[i] == '-' || cell[i] == '+') {
+		i++
+	}
+	digits := func() int {
+		from := i
+		for i < len(cell) && cell[i]-'0' < 10 {
+			i++
+		}
+		return i - from
+	}
+	whole, decimals = digits(), -1
+	if i < len(cell) && cell[i] == '.' {
+		i++
+		decimals = digits()
+	}
+	if i < len(cell) && (cell[i]|0x20 != 'e' || !isExponent(cell[i:])) || len(cell) > 40 {
+		return 0, 0
+	}
+	return whole, decimals
 }
 
 // isExponent reports whether s is e and a whole number.
@@ -112,9 +146,9 @@ type writing struct {
 	byOthers       bool // other columns tell that there are decimal commas
 }
 
-// add takes in a cell. bare is as in readings.
-func (w *writing) add(cell string, line int, bare bool) {
-	switch p, c := readings(cell, bare); {
+// add takes in a cell, of which p and c are the readings.
+func (w *writing) add(p, c, cell string, line int) {
+	switch {
 	case p == c:
 	case c == "":
 		if w.points++; w.points == 1 {
@@ -169,18 +203,18 @@ func settle(columns []writing) (column, line int, err error) {
 // number reads a cell that was taken in. The error follows "temp is "warm", ".
 func (w *writing) number(cell string, bare bool) (float32, error) {
 	p, c := readings(cell, bare)
-	text, usual := p, "a decimal point, as "+clip(w.point)
+	text, usual, as := p, "point", w.point
 	if w.decimalComma() {
-		text, usual = c, "a decimal comma, as "+clip(w.comma)
+		text, usual, as = c, "comma", w.comma
 	}
-	unit := unitOf(cell)
 	switch {
-	case p == "" && c == "" && unit != "":
-		return 0, fmt.Errorf("a number with %s; write the number alone", clip(unit))
 	case p == "" && c == "":
+		if unit := unitOf(cell); unit != "" {
+			return 0, fmt.Errorf("a number with %s; write the number alone", clip(unit))
+		}
 		return 0, errors.New("which is not a finite number")
 	case text == "":
-		return 0, fmt.Errorf("but other values have %s", usual)
+		return 0, fmt.Errorf("but other values have a decimal %s, as %s", usual, clip(as))
 	case p != c && p != "" && c != "" && w.points > 0 && w.commas > 0:
 		return 0, fmt.Errorf("which may be %s or %s", p, c)
 	}

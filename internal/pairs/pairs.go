@@ -161,7 +161,8 @@ func (d *Data) takeNumbers(s int) error {
 		w := &d.writings[s][c]
 		for _, r := range d.Rows {
 			if r.err == nil && !missing(r.cells[s][c]) {
-				w.add(r.cells[s][c], r.Line, false)
+				p, comma := readings(r.cells[s][c], false)
+				w.add(p, comma, r.cells[s][c], r.Line)
 			}
 		}
 	}

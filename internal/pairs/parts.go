@@ -44,6 +44,9 @@ func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
 		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
 		test = &out
 	}
+	if held == "val" && len(parts[held]) > 0 {
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: column %s has no rows of test; those of val are scored on", t.name, column))
+	}
 	if n := len(parts["val"]); held == "test" && n > 0 {
 		rest.About += fmt.Sprintf("; %d (val) are left out", n)
 		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.name, count(n, "row is", "rows are"), column))

@@ -32,7 +32,7 @@ func TestNotes(t *testing.T) {
 		{"a,k\nx,Cat\ny,cat\nz,dog\nw,c at\nv,1\nu,1.0\n", Options{Label: "k"}, []string{`m.csv: column k: "1" (1), "1.0" (1) are different classes, though they differ only in case, spaces or the spelling of a number; and 1 more such`}},
 		{"a,k\nx,cat\ny,dog,z\nz,cat\n", Options{Label: "k"}, nil}, // a broken row has no class
 		{"a,p\nx,train\ny,val\nz,test\nw,val\n", Options{Split: "p"}, []string{"m.csv: 2 rows are of val in column p left out, since there are rows of test to score on"}},
-		{"a,p\nx,train\ny,val\n", Options{Split: "p"}, nil},
+		{"a,p\nx,train\ny,val\n", Options{Split: "p"}, []string{"m.csv: column p has no rows of test; those of val are scored on"}},
 		{"a,k,p\nx,cat,train\ny,dog,test\nz,emu,train\nw,emu,test\n", Options{Label: "k", Split: "p"}, []string{
 			`m.csv: no rows to train on, only to score on, of 1 class: "dog"`, `m.csv: no rows to score on, only to train on, of 1 class: "cat"`}},
 		{"a,k\nx,cat\ny,dog\n", Options{Label: "k", Holdout: 0.5}, []string{"m.csv: nothing is held out to score on, since every class has one row only, or rows that share a file"}},

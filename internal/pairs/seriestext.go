@@ -36,11 +36,12 @@ func parseSeries(raw []byte) (series, error) {
 	case bytes.IndexByte(raw, 0) >= 0:
 		return series{}, errors.New("neither an .npy file nor a text table of numbers")
 	}
-	l, err := layoutOf(raw)
+	text := string(raw)
+	l, err := layoutOf(text)
 	if err != nil {
 		return series{}, err
 	}
-	return l.read(raw)
+	return l.read(text)
 }
 
 // layout is how a text table of numbers is written.
@@ -80,15 +81,18 @@ func (l *layout) bare() bool { return l.separator == ' ' || l.separator == ',' }
 
 // layoutOf finds how the table is written: with the separator by which most
 // lines have the same number of fields and most fields are numbers.
-func layoutOf(raw []byte) (*layout, error) {
+func layoutOf(text string) (*layout, error) {
 	var best *layout
 	var score float64
 	for _, separator := range []byte{'\t', ';', ',', ' ', 0} {
-		if separator != ' ' && separator != 0 && bytes.IndexByte(raw, separator) < 0 {
+		if score == 1 {
+			break // none is better
+		}
+		if separator != ' ' && separator != 0 && strings.IndexByte(text, separator) < 0 {
 			continue
 		}
 		l := &layout{separator: separator}
-		l.survey(raw)
+		l.survey(text)
 		if found := l.score(); best == nil || found > score || score == 0 && best.broken == nil && (l.broken != nil || l.numbers > best.numbers) {
 			best, score = l, found
 		}
@@ -97,8 +101,8 @@ func layoutOf(raw []byte) (*layout, error) {
 }
 
 // survey looks at every cell.
-func (l *layout) survey(raw []byte) {
-	c := newCutter(raw, l.separator)
+func (l *layout) survey(text string) {
+	c := newCutter(text, l.separator)
 	c.comments = true
 	widths := map[int]int{}
 	width, firstLine := 0, 0
@@ -111,7 +115,7 @@ func (l *layout) survey(raw []byte) {
 			l.broken = fmt.Errorf("line %d: %w", line, err)
 			break
 		}
-		for len(cells) > 1 && len(cells) > width && width > 0 && len(bytes.TrimSpace(cells[len(cells)-1])) == 0 {
+		for len(cells) > 1 && len(cells) > width && width > 0 && blank(cells[len(cells)-1]) {
 			cells = cells[:len(cells)-1] // a separator at the end of the line
 		}
 		if len(cells) > 4*maxChannels {
@@ -123,7 +127,7 @@ func (l *layout) survey(raw []byte) {
 			width, firstLine = len(cells), line
 			if l.header = isHeader(cells); l.header {
 				for _, cell := range cells {
-					l.names = append(l.names, string(bytes.TrimSpace(cell)))
+					l.names = append(l.names, strings.Clone(strings.TrimSpace(cell)))
 				}
 				continue
 			}
@@ -142,7 +146,7 @@ func (l *layout) survey(raw []byte) {
 			if i == len(l.columns) {
 				l.columns = append(l.columns, column{})
 			}
-			l.add(i, string(bytes.TrimSpace(cell)), line)
+			l.add(i, strings.TrimSpace(cell), line)
 		}
 	}
 	for _, n := range widths {
@@ -153,10 +157,10 @@ func (l *layout) survey(raw []byte) {
 // isHeader reports whether the first row names columns: none of its cells is a
 // number, and some are words; or the first is empty and the others count from 0,
 // as tables without names are written.
-func isHeader(cells [][]byte) bool {
-	words, counts := false, len(cells) > 2 && len(bytes.TrimSpace(cells[0])) == 0
+func isHeader(cells []string) bool {
+	words, counts := false, len(cells) > 2 && blank(cells[0])
 	for i, cell := range cells {
-		cell := string(bytes.TrimSpace(cell))
+		cell := strings.TrimSpace(cell)
 		if i > 0 && cell != fmt.Sprint(i-1) {
 			counts = false
 		}
@@ -180,11 +184,11 @@ func (l *layout) add(i int, cell string, line int) {
 	case p != "" || c != "":
 		l.numbers++
 		col.numbers++
-		col.writing.add(cell, line, l.bare())
+		col.writing.add(p, c, cell, line)
 		col.fraction = col.fraction || strings.ContainsAny(cell, ".eE")
 		digits := strings.TrimLeft(cell, "+-")
 		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && !strings.ContainsAny(cell, ".,eE") || digits == "0" && cell[0] == '-') {
-			l.split = first{cell, line}
+			l.split = first{strings.Clone(cell), line}
 		}
 	case missing(cell):
 		l.numbers++
@@ -281,7 +285,7 @@ func (l *layout) check() error {
 }
 
 // read reads the numbers of a table that check has passed.
-func (l *layout) read(raw []byte) (series, error) {
+func (l *layout) read(text string) (series, error) {
 	var s series
 	for i := range l.columns {
 		named := l.header && i < len(l.names) && l.names[i] != ""
@@ -301,7 +305,7 @@ func (l *layout) read(raw []byte) (series, error) {
 		s.facts.names = nil
 	}
 	s.values = make([]float32, 0, l.rows*s.c)
-	c := newCutter(raw, l.separator)
+	c := newCutter(text, l.separator)
 	c.comments = true
 	header := l.header
 	for {
@@ -319,7 +323,7 @@ func (l *layout) read(raw []byte) (series, error) {
 			if col.numbers == 0 {
 				continue
 			}
-			cell := string(bytes.TrimSpace(cells[i]))
+			cell := strings.TrimSpace(cells[i])
 			v := float32(math.NaN())
 			if !missing(cell) {
 				if v, err = col.writing.number(cell, l.bare()); err != nil {

@@ -13,12 +13,13 @@ import (
 
 // table is a manifest as it was read: text in rows and columns.
 type table struct {
-	name    string   // of the file, for messages
-	dir     string   // where it lies
-	columns []string // of JSON lines the first thousand
-	kept    []string // the columns that rows hold
-	rows    []record
-	notes   []string
+	name      string   // of the file, for messages
+	dir       string   // where it lies
+	columns   []string // of JSON lines those that are kept, and of the others a thousand
+	uncounted bool     // there are more
+	kept      []string // the columns that rows hold
+	rows      []record
+	notes     []string
 }
 
 // record is a row of a table.
@@ -62,7 +63,7 @@ func parseTable(path string, raw []byte, wanted []string) (*table, error) {
 	if f, named := formatOf(path, raw); f == lines {
 		err = t.readJSON(raw)
 	} else {
-		err = t.readFields(raw, f, named)
+		err = t.readFields(string(raw), f, named)
 	}
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func formatOf(path string, raw []byte) (f format, named bool) {
 // most of the wanted columns in the header, and of several, the one by which most
 // rows have as many fields as the header. likely is what comes first if they are
 // alike.
-func (t *table) readFields(text []byte, likely format, named bool) error {
+func (t *table) readFields(text string, likely format, named bool) error {
 	t.rows = nil
 	separator, text, line := t.separator(text, likely, named)
 	c := newCutter(text, separator)
@@ -108,12 +109,12 @@ func (t *table) readFields(text []byte, likely format, named bool) error {
 	}
 	at := map[string]int{}
 	for i, cell := range header {
-		name := string(bytes.TrimSpace(cell))
+		name := strings.TrimSpace(cell)
 		if _, twice := at[name]; twice && name != "" {
 			return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
 		}
 		at[name] = i
-		t.columns = append(t.columns, name)
+		t.columns = append(t.columns, strings.Clone(name))
 	}
 	take := make([]int, len(t.kept)) // the place of each column that is kept
 	for k, name := range t.kept {
@@ -132,13 +133,13 @@ func (t *table) readFields(text []byte, likely format, named bool) error {
 		if err != nil {
 			return fmt.Errorf("%s: row %d: %w", t.name, line, err)
 		}
-		if !slices.ContainsFunc(cells, func(b []byte) bool { return len(bytes.TrimSpace(b)) > 0 }) {
+		if !slices.ContainsFunc(cells, func(cell string) bool { return !blank(cell) }) {
 			empty.add(line)
 			continue
 		}
 		row := record{line: line}
 		n := len(cells)
-		for n > len(t.columns) && len(bytes.TrimSpace(cells[n-1])) == 0 {
+		for n > len(t.columns) && blank(cells[n-1]) {
 			n--
 		}
 		if n != len(t.columns) {
@@ -148,13 +149,13 @@ func (t *table) readFields(text []byte, likely format, named bool) error {
 		}
 		if t.kept == nil {
 			for _, cell := range cells {
-				row.cells = append(row.cells, string(cell))
+				row.cells = append(row.cells, strings.Clone(cell))
 			}
 		} else {
 			row.cells = make([]string, len(take))
 			for k, i := range take {
 				if i < len(cells) && i < len(t.columns) {
-					row.cells[k] = string(cells[i])
+					row.cells[k] = strings.Clone(cells[i])
 				}
 			}
 		}
@@ -198,10 +199,10 @@ func (c tally) note(name, one, more string) string {
 
 // separator returns what separates the fields, the text below a line that names
 // it (sep=;, as spreadsheets write), and that text's first line.
-func (t *table) separator(text []byte, likely format, named bool) (separator byte, rest []byte, line int) {
+func (t *table) separator(text string, likely format, named bool) (separator byte, rest string, line int) {
 	line = 1
-	first, after, _ := bytes.Cut(text, []byte("\n"))
-	if name, ok := bytes.CutPrefix(bytes.ToLower(bytes.Trim(first, "\"\r ")), []byte("sep=")); ok && len(name) == 1 && bytes.IndexByte([]byte(",;\t"), name[0]) >= 0 {
+	first, after, _ := strings.Cut(text, "\n")
+	if name, ok := strings.CutPrefix(strings.ToLower(strings.Trim(first[:min(len(first), 10)], "\"\r ")), "sep="); ok && len(name) == 1 && strings.Contains(",;\t", name) {
 		return name[0], after, 2
 	}
 	separator = separators[likely]
@@ -210,7 +211,7 @@ func (t *table) separator(text []byte, likely format, named bool) (separator byt
 		best += 0.5 // an ending counts, but not as much as a column
 	}
 	for f := comma; f <= tab; f++ {
-		if f == likely || bytes.IndexByte(text, separators[f]) < 0 {
+		if f == likely || strings.IndexByte(text, separators[f]) < 0 {
 			continue
 		}
 		if score := t.agreement(text, separators[f]); score > best {
@@ -223,7 +224,7 @@ func (t *table) separator(text []byte, likely format, named bool) (separator byt
 // agreement tells how well a separator suits: the number of wanted columns that
 // the header has by it, and the share of the first rows that have as many fields
 // as the header.
-func (t *table) agreement(text []byte, separator byte) float64 {
+func (t *table) agreement(text string, separator byte) float64 {
 	const most = 1 << 20 // bytes
 	if len(text) > most {
 		text = text[:most]
@@ -235,7 +236,7 @@ func (t *table) agreement(text []byte, separator byte) float64 {
 	}
 	found, rows, alike := 0, 0, 0
 	for _, cell := range header {
-		if name := string(bytes.TrimSpace(cell)); name != "" && slices.Contains(t.kept, name) {
+		if name := strings.TrimSpace(cell); name != "" && slices.Contains(t.kept, name) {
 			found++
 		}
 	}
@@ -278,6 +279,8 @@ func (t *table) column(name string) (int, error) {
 	}
 	hint := ""
 	switch {
+	case t.uncounted:
+		hint = " and many more"
 	case more > 0:
 		hint = fmt.Sprintf(" and %d more", more)
 	case len(t.columns) == 1:
@@ -288,6 +291,9 @@ func (t *table) column(name string) (int, error) {
 
 // missing reports whether a cell of numbers holds no value.
 func missing(cell string) bool {
+	if len(cell) > 1 && cell[len(cell)-1]-'0' < 10 {
+		return false // most are numbers
+	}
 	switch strings.ToLower(strings.TrimSpace(cell)) {
 	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "-", "--", "–", "—", "?", ".":
 		return true

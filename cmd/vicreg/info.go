@@ -97,7 +97,9 @@ func readRun(folder string) (*runInfo, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	r.Finished = r.Summary != nil
+	if r.Finished = r.Summary != nil; r.Finished {
+		r.EpochsDone = r.Summary.Epochs
+	}
 	return r, nil
 }
 

@@ -2,11 +2,14 @@ package runlog
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"vicreg/internal/check"
 )
 
 // logged writes a few lines and returns the place behind them.
@@ -177,5 +180,33 @@ func TestFresh(t *testing.T) {
 		if err := Fresh(dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// Lines and summaries of any kind take little more memory than their bytes.
+func TestLargeLines(t *testing.T) {
+	var keys strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&keys, `"%d":1,`, i)
+	}
+	for what, text := range map[string]string{
+		"keys":    `{"event":"step",` + keys.String() + `"loss":1}` + "\n",
+		"nesting": `{"event":"epoch","x":` + strings.Repeat("[", 1<<20) + "\n",
+		"one":     strings.Repeat("x", 10<<20),
+		"none":    strings.Repeat("\n", 4<<20),
+	} {
+		check.Bounded(t, 300, 5*time.Second, func() {
+			m, err := readMetrics(strings.NewReader(text))
+			if err == nil && len(m.Steps) == 0 {
+				t.Errorf("%s: accepted", what)
+			} else if err != nil && len(err.Error()) > 400 {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+		check.Bounded(t, 300, 5*time.Second, func() {
+			if _, err := parseSummary([]byte(text)); err == nil && what != "keys" {
+				t.Errorf("%s: accepted as a summary", what)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,10 +66,14 @@ func ReadSummary(dir string) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Close()
-	raw, err := os.ReadFile(path)
+	defer f.Close()
+	const most = 256 << 20
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read %s: %w", path, durable.Reason(err))
+	}
+	if len(raw) > most {
+		return nil, fmt.Errorf("%s is larger than any summary that a run writes", path)
 	}
 	s, err := parseSummary(raw)
 	if err != nil {

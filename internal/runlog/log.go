@@ -242,8 +242,8 @@ func appendJSON[T any](list *[]T, line []byte) error {
 	return nil
 }
 
-// longest is how long a line may be.
-const longest = 1 << 24
+// longest is how many bytes a line may have.
+const longest = 1 << 22
 
 // scan calls add for every whole line, and returns how many bytes they are.
 func scan(r io.Reader, add func(line []byte) error) (whole int64, err error) {

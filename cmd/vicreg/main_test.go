@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"await":    cmdAwait,
 			"json":     cmdJSON,
 			"pairs":    cmdPairs,
+			"poke":     cmdPoke,
 			"same":     cmdSame,
 			"pretrain": cmdPretrain,
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"image"
 	"image/color"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -24,6 +26,19 @@ func cmdPairs(ts *testscript.TestScript, neg bool, args []string) {
 	count, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(writePairs(ts.MkAbs(args[0]), count))
+}
+
+// cmdPoke writes bytes over those of a file: poke FILE OFFSET HEX [HEX ...].
+func cmdPoke(ts *testscript.TestScript, neg bool, args []string) {
+	at, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	b, err := hex.DecodeString(strings.Join(args[2:], ""))
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteAt(b, at)
+	ts.Check(err)
+	ts.Check(f.Close())
 }
 
 func writePairs(dir string, count int) error {

@@ -173,7 +173,7 @@ func TestOggBounds(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"a codebook of 2²³ entries of 64", vorbisFile(id(1, 0xb8), comments, []byte("\x05vorbis\x00BCV@\x00\x00\x00\x80\x2d\x00\x00\x60\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")), "setup header is wrong"},
+		{"a codebook of 2²³ entries of 64", vorbisFile(id(1, 0xb8), comments, []byte("\x05vorbis\x00BCV@\x00\x00\x00\x80\x2d\x00\x00\x60\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")), "asks for codebooks of more than 1048576 numbers"},
 		{"an ordered codebook that goes on for ever", vorbisFile(id(1, 0xb8), comments, []byte("\x05vorbis\x00BCV\x01\x00\xff\xff\x0f\x01")), "setup header is wrong"},
 		{"256 codebooks", vorbisFile(id(1, 0xb8), comments, []byte("\x05vorbis\xff")), "setup header is wrong"},
 		{"255 channels", vorbisFile(id(255, 0xb8), comments, setup), "255 channels"},

@@ -156,7 +156,7 @@ const maxUp = 16
 // had with to.
 func CanResample(n, from, to int) error {
 	if to > maxUp*from {
-		return fmt.Errorf("it says that it has %d samples a second: too few to make %d of them (%d or more are needed); give it its true rate, or leave it out", from, to, (to+maxUp-1)/maxUp)
+		return fmt.Errorf("it says that its rate is %d Hz, too low to make %d Hz of it (%d or more are needed); give it its true rate, or leave it out", from, to, (to+maxUp-1)/maxUp)
 	}
 	if made := (int64(n)*int64(to) + int64(from) - 1) / int64(from); made > MaxSamples {
 		return fmt.Errorf("it would have %d samples at %d samples a second; the limit is %d", made, to, int64(MaxSamples))

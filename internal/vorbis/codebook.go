@@ -2,6 +2,7 @@ package vorbis
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 )
@@ -26,6 +27,8 @@ type branch struct {
 // a stream. Encoders have some 100,000 at most.
 const maxValues = 1 << 20
 
+var errRoom = fmt.Errorf("its setup header asks for codebooks of more than %d numbers", maxValues)
+
 var errSetup = errors.New("its setup header is wrong")
 
 // readCodebook reads one of the codebooks; room is what is left of maxValues.
@@ -35,8 +38,10 @@ func readCodebook(b *reader, room *int) (codebook, error) {
 		return c, errSetup
 	}
 	c.dims, c.entries = b.int(16), b.int(24)
-	*room -= c.entries
-	if b.over || *room < 0 || bits.Len(uint(c.dims))+bits.Len(uint(c.entries)) > 24 {
+	if *room -= c.entries; *room < 0 && !b.over {
+		return c, errRoom
+	}
+	if b.over || bits.Len(uint(c.dims))+bits.Len(uint(c.entries)) > 24 {
 		return c, errSetup
 	}
 	lengths, err := readLengths(b, c.entries)
@@ -53,8 +58,10 @@ func readCodebook(b *reader, room *int) (codebook, error) {
 	low, step := unpack(b.read(32)), unpack(b.read(32))
 	width := uint(b.int(4) + 1)
 	sequence := b.flag()
-	*room -= c.entries * c.dims
-	if b.over || kind > 2 || c.dims == 0 || c.entries == 0 || *room < 0 {
+	if *room -= c.entries * c.dims; *room < 0 && !b.over {
+		return c, errRoom
+	}
+	if b.over || kind > 2 || c.dims == 0 || c.entries == 0 {
 		return c, errSetup
 	}
 	n := c.entries * c.dims

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,5 +212,34 @@ func TestPlainIsRead(t *testing.T) {
 	}
 	if m, err := Decode(page.Bytes(), Limits{}); err != nil || m.W != 4960 || m.H != 7016 {
 		t.Errorf("a page: %d × %d, %v", m.W, m.H, err)
+	}
+}
+
+// What is decoded at once stays within the room there is; what needs more than
+// that has it to itself.
+func TestReserve(t *testing.T) {
+	for _, c := range []struct {
+		bytes int64
+		most  int32 // at once
+	}{{room / 2, 2}, {room * 3 / 4, 1}, {room * 5, 1}, {small, 8}} {
+		var now, most atomic.Int32
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				defer reserve(claim{memory: func() int64 { return c.bytes }})()
+				n := now.Add(1)
+				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+				}
+				time.Sleep(2 * time.Millisecond)
+				now.Add(-1)
+			})
+		}
+		wg.Wait()
+		if most.Load() > c.most {
+			t.Errorf("%d of %d bytes at once, %d allowed", most.Load(), c.bytes, c.most)
+		}
+		if decoding.bytes != 0 {
+			t.Fatalf("%d bytes are not given back", decoding.bytes)
+		}
 	}
 }

@@ -56,11 +56,11 @@ func (c Config) check() error {
 }
 
 // checkHead returns what is wrong with the widths of a head.
-func checkHead(in int, widths []int) error {
+func checkHead(widths []int) error {
 	if len(widths) > mostLayers {
 		return fmt.Errorf("a head of %d layers: there may be %d", len(widths), mostLayers)
 	}
-	if m := max(in, slices.Max(widths)); m > mostHead {
+	if m := slices.Max(widths); m > mostHead {
 		return fmt.Errorf("a layer of a head is %d wide: the limit is %d", m, mostHead)
 	}
 	return nil
@@ -133,7 +133,7 @@ func Arrays(c Config) (all []Array, dim int, err error) {
 // Arrays lists the parameters and running statistics of the head that NewHead
 // would build for inputs of width in.
 func (h Head) Arrays(in int) ([]Array, error) {
-	widths, err := h.widths(in)
+	widths, err := h.widths()
 	if err != nil {
 		return nil, err
 	}

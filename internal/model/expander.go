@@ -63,8 +63,8 @@ func ParseExpander(spec string) ([]int, error) {
 	return widths, nil
 }
 
-// widths returns the widths of a head's layers, for inputs of width in.
-func (h Head) widths(in int) ([]int, error) {
+// widths returns the widths of a head's layers.
+func (h Head) widths() ([]int, error) {
 	widths, err := ParseExpander(h.Widths)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (h Head) widths(in int) ([]int, error) {
 	if h.Last != "" && !slices.Contains(Lasts(), h.Last) {
 		return nil, fmt.Errorf("unknown last layer %q of a head; known: %s", h.Last, strings.Join(Lasts(), ", "))
 	}
-	return widths, checkHead(in, widths)
+	return widths, checkHead(widths)
 }
 
 // NewExpander builds VICReg's expander of some widths, for representations of
@@ -85,7 +85,7 @@ func NewExpander(in int, spec string, rng *rand.Rand) (*Expander, error) {
 // rng as PyTorch initialises linear layers; with a nil rng they are zero, to be
 // loaded.
 func NewHead(in int, h Head, rng *rand.Rand) (*Expander, error) {
-	widths, err := h.widths(in)
+	widths, err := h.widths()
 	if err != nil {
 		return nil, err
 	}

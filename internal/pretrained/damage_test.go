@@ -161,7 +161,7 @@ func TestMetadataMustFitTheFile(t *testing.T) {
 		`has width "1000000000000000000000", which cannot be read`:             set("width", "1000000000000000000000"),
 		`conv1.weight is [4 3 3 3], but [65536 3 3 3] in the resnet10`:         set("width", "65536"),
 		`conv1.weight is [4 3 3 3], but [5 3 3 3] in the resnet10`:             set("width", "5"),
-		`has width -4, but it must be between`:                                 set("width", "-4"),
+		`has width -4, but it must be at least 0`:                              set("width", "-4"),
 		`has width "4.0", which cannot be read`:                                set("width", "4.0"),
 		`has width "+4", which should be "4"`:                                  set("width", "+4"),
 		`has width "", which cannot be read`:                                   set("width", ""),

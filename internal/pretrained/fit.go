@@ -8,13 +8,14 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// mostBatch is how many items are embedded at once where nobody says: as many as
-// mostPixels hold, so that activations are used again while they are cached, but
-// fewBatch if there is memory for them.
+// How many images are embedded at once where nobody says: as many as make
+// cachedPixels, so that activations are used again while they are cached, but
+// fewBatch as long as they do not make more than mostPixels.
 const (
-	mostBatch  = 256
-	fewBatch   = 16
-	mostPixels = 1 << 20
+	mostBatch    = 256
+	cachedPixels = 1 << 20
+	fewBatch     = 16
+	mostPixels   = 1 << 22
 )
 
 // Embedder returns the model at work on batches of n items, 0: as many as suit it
@@ -22,7 +23,8 @@ const (
 func (m *Model) Embedder(n, workers int) *Embedder {
 	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers, model: m}
 	if n <= 0 {
-		e.Batch = min(mostBatch, max(fewBatch, mostPixels/(m.Size*m.Size)))
+		one := m.Size * m.Size
+		e.Batch = max(1, min(mostBatch, max(cachedPixels/one, min(fewBatch, mostPixels/one))))
 		for e.Batch > 1 && m.fitsMemory(e.Batch) != nil {
 			e.Batch /= 2
 		}

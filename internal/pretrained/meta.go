@@ -59,7 +59,11 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	number := func(key string, to *int, least, most int) {
 		parse(key, func(s string) (e error) {
 			if *to, e = strconv.Atoi(s); e == nil && (*to < least || *to > most) && err == nil {
-				err = fmt.Errorf("its metadata has %s %s, but it must be between %d and %d", key, s, least, most)
+				bounds := fmt.Sprintf("at least %d", least)
+				if most < math.MaxInt {
+					bounds = fmt.Sprintf("between %d and %d", least, most)
+				}
+				err = fmt.Errorf("its metadata has %s %s, but it must be %s", key, s, bounds)
 			}
 			return e
 		})

@@ -26,7 +26,7 @@ func exif(order binary.AppendByteOrder, kind, count int, orientation int) []byte
 	var v []byte
 	for range count {
 		switch kind {
-		case 1, 6, 2:
+		case 1, 6, 2, 7:
 			v = append(v, byte(orientation))
 		case 3, 8:
 			v = order.AppendUint16(v, uint16(orientation))
@@ -171,7 +171,7 @@ func TestOrientation(t *testing.T) {
 				}
 			}
 		}
-		for kind, value := range map[int]int{8: -6, 9: -6, 3: 300, 4: 1 << 30, 2: '6', 99: 6} {
+		for kind, value := range map[int]int{8: -6, 9: -6, 3: 300, 4: 1 << 30, 2: '6', 7: 6, 99: 6} {
 			name := fmt.Sprintf("%v type %d: %d", order, kind, value)
 			files = append(files, file{name, jpegWith(t, segment(0xe1, prefix, string(exif(order, kind, 1, value)))), 1})
 		}

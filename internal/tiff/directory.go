@@ -192,7 +192,7 @@ func (d *Directory) ints(tag uint16, most int) []int64 {
 // whole reads one value of a field type, if it is a whole number.
 func whole(kind uint16, b []byte, order binary.ByteOrder) (int64, bool) {
 	switch kind {
-	case 1, 7:
+	case 1:
 		return int64(b[0]), true
 	case 6:
 		return int64(int8(b[0])), true

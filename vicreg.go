@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"vicreg/internal/method"
-	"vicreg/internal/reckon"
 	"vicreg/internal/recipe"
+	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
 	"vicreg/internal/train"
 )

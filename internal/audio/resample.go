@@ -16,21 +16,28 @@ const (
 	kaiserBeta = 9
 )
 
-// maxTaps is how many taps a Resampler keeps. Rates with a large common divisor
-// need few: 44,100 → 16,000 has 59,520. Of odd pairs (44,101 → 16,000 has 5,952,000)
-// each tap is looked up as it is needed.
-const maxTaps = 1 << 17
+// maxTaps is how many taps a Resampler has for exact positions. Rates with a large
+// common divisor need few: 44,100 → 16,000 has 59,520. Of odd pairs (44,101 → 16,000
+// would have 5,952,000) it has those of fineRows · cutoff positions, and what is
+// between them is a mean of two outputs; that is within 1e-6.
+const (
+	maxTaps  = 1 << 17
+	fineRows = 2048
+)
 
 // Resampler changes the rate of samples. Any number of goroutines may use one.
 type Resampler struct {
 	up, down int       // output moments for each of some input moments, in lowest terms
 	half     int       // taps to each side
-	cutoff   float64   // of the filter, as a share of the input's Nyquist frequency
-	taps     []float32 // up × 2·half: of each position between two input moments; nil if they are too many
+	fine     int       // 0, or how many positions there are taps for in place of up
+	taps     []float32 // up × 2·half: of each position between two input moments; or fine + 1 × 2·half
 }
 
 // NewResampler returns a change from one rate to another; both must be at least 1.
-func NewResampler(from, to int) *Resampler {
+func NewResampler(from, to int) *Resampler { return newResampler(from, to, maxTaps) }
+
+// newResampler has exact positions if they take no more taps than most.
+func newResampler(from, to, most int) *Resampler {
 	if from < 1 || to < 1 {
 		panic(fmt.Sprintf("audio: resampling from %d to %d samples a second", from, to))
 	}
@@ -39,22 +46,26 @@ func NewResampler(from, to int) *Resampler {
 	if r.up == r.down {
 		return r
 	}
-	r.cutoff = sincCutoff * min(1, float64(to)/float64(from))
-	width := sincZeros / r.cutoff
+	cutoff := sincCutoff * min(1, float64(to)/float64(from))
+	width := sincZeros / cutoff
 	r.half = int(math.Ceil(width))
-	if r.up > maxTaps/(2*r.half) {
-		return r
+	rows, steps, filter := r.up, r.up, func(t float64) float64 {
+		return sinc(cutoff*t) * bessel(kaiserBeta*math.Sqrt(1-t*t/(width*width)))
 	}
-	r.taps = make([]float32, r.up*2*r.half)
+	if r.up > most/(2*r.half) {
+		r.fine = int(math.Ceil(fineRows * cutoff))
+		rows, steps, filter = r.fine+1, r.fine, func(t float64) float64 { return lookUp(cutoff * t) }
+	}
+	r.taps = make([]float32, rows*2*r.half)
 	row := make([]float64, 2*r.half)
-	for phase := range r.up {
+	for phase := range rows {
 		sum := 0.0
 		for i := range row {
 			// from the output moment to input moment i - half + 1 after it
-			t := float64(i-r.half+1) - float64(phase)/float64(r.up)
+			t := float64(i-r.half+1) - float64(phase)/float64(steps)
 			row[i] = 0
 			if math.Abs(t) < width {
-				row[i] = sinc(r.cutoff*t) * bessel(kaiserBeta*math.Sqrt(1-t*t/(width*width)))
+				row[i] = filter(t)
 			}
 			sum += row[i]
 		}
@@ -84,8 +95,8 @@ func (r *Resampler) Do(dst, x []float32) []float32 {
 		at, phase := j*r.down/r.up, j*r.down%r.up
 		first := at - r.half + 1
 		lo, hi := max(0, -first), min(2*r.half, len(x)-first)
-		if r.taps == nil {
-			dst[j] = r.look(x, first, float64(r.half-1)+float64(phase)/float64(r.up))
+		if r.fine > 0 {
+			dst[j] = r.between(x, first, lo, hi, float64(phase)/float64(r.up)*float64(r.fine))
 			continue
 		}
 		var sum float32
@@ -100,8 +111,32 @@ func (r *Resampler) Do(dst, x []float32) []float32 {
 	return dst
 }
 
-// shape holds the filter at shapeSteps points from zero crossing to zero crossing,
-// for straight lines between them: those are within 5e-8 of it.
+// between returns the output at a position between two that there are taps for.
+func (r *Resampler) between(x []float32, first, lo, hi int, position float64) float32 {
+	if lo >= hi {
+		return 0
+	}
+	row := int(position)
+	share := float32(position - float64(row))
+	at := row * 2 * r.half
+	in := x[first+lo : first+hi]
+	left := r.taps[at+lo : at+hi][:len(in)]
+	right := r.taps[at+2*r.half+lo : at+2*r.half+hi][:len(in)]
+	var a, b float32
+	for len(in) > 0 { // in parts, for the sums of long filters
+		n := min(len(in), 128)
+		var partA, partB float32
+		for i, v := range in[:n] {
+			partA += v * left[i]
+			partB += v * right[i]
+		}
+		a, b = a+partA, b+partB
+		in, left, right = in[n:], left[n:], right[n:]
+	}
+	return a + (b-a)*share
+}
+
+// shape holds the filter at shapeSteps points from zero crossing to zero crossing.
 var shape = sync.OnceValue(func() []float32 {
 	h := make([]float32, sincZeros*shapeSteps+2)
 	for i := range h {
@@ -113,25 +148,13 @@ var shape = sync.OnceValue(func() []float32 {
 
 const shapeSteps = 2048
 
-// look returns the output that x[first] lies before by some input moments.
-func (r *Resampler) look(x []float32, first int, before float64) float32 {
-	h := shape()
-	step := r.cutoff * shapeSteps
-	sum, all := 0.0, 0.0
-	for i := range 2 * r.half {
-		u := math.Abs(float64(i)-before) * step
-		if u >= sincZeros*shapeSteps {
-			continue
-		}
-		k := int(u)
-		a, b := float64(h[k]), float64(h[k+1])
-		tap := a + (b-a)*(u-float64(k))
-		all += tap
-		if i += first; i >= 0 && i < len(x) {
-			sum += tap * float64(x[i])
-		}
-	}
-	return float32(sum / all) // a constant stays what it is
+// lookUp returns the filter at some zero crossings from its middle, at most
+// sincZeros, on a straight line between two points; that is within 1e-7.
+func lookUp(crossings float64) float64 {
+	u := math.Abs(crossings) * shapeSteps
+	k := min(int(u), sincZeros*shapeSteps)
+	a, b := float64(shape()[k]), float64(shape()[k+1])
+	return a + (b-a)*(u-float64(k))
 }
 
 // kept are the resamplers last used, the latest first.
@@ -145,21 +168,27 @@ type keptResampler struct {
 	r        *Resampler
 }
 
-// keep is how many resamplers are kept: half a megabyte each at most.
+// keep is how many resamplers are kept: a megabyte each at most.
 const keep = 16
 
-// maxUp is how many samples at most are made of one of a file. Speech at 1000
-// samples a second is none any more; that of one made 16,000 would be memory alone.
-const maxUp = 16
+// What is made of sound of a low rate is bounded, lest a small file fill the memory:
+// at most maxUp samples of one, and more than four of one only up to maxMade.
+const (
+	maxUp   = 8
+	maxMade = 1 << 22
+)
 
 // CanResample returns an error unless n samples with from samples a second can be
 // had with to.
 func CanResample(n, from, to int) error {
-	if to > maxUp*from {
+	made := (int64(n)*int64(to) + int64(from) - 1) / int64(from)
+	switch {
+	case to > maxUp*from:
 		return fmt.Errorf("it says that its rate is %d Hz, too low to make %d Hz of it (%d or more are needed); give it its true rate, or leave it out", from, to, (to+maxUp-1)/maxUp)
-	}
-	if made := (int64(n)*int64(to) + int64(from) - 1) / int64(from); made > MaxSamples {
-		return fmt.Errorf("it would have %d samples at %d samples a second; the limit is %d", made, to, int64(MaxSamples))
+	case to > 4*from && made > maxMade:
+		return fmt.Errorf("it says that its rate is %d Hz: at %d Hz it would have %d samples, more than the %d that are made of a rate so low; cut it into parts", from, to, made, maxMade)
+	case made > MaxSamples:
+		return fmt.Errorf("it would have %d samples at %d Hz; the limit is %d", made, to, int64(MaxSamples))
 	}
 	return nil
 }

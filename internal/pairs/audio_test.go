@@ -165,7 +165,7 @@ func TestAudioRates(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(r.Bad) != 1 || !strings.HasPrefix(r.Bad[0].Err.Error(), "calls.csv: row 9: wav: ") ||
-			!strings.HasSuffix(r.Bad[0].Err.Error(), "7.wav: it says that its rate is 1 Hz, too low to make 8000 Hz of it (500 or more are needed); give it its true rate, or leave it out") {
+			!strings.HasSuffix(r.Bad[0].Err.Error(), "7.wav: it says that its rate is 1 Hz, too low to make 8000 Hz of it (1000 or more are needed); give it its true rate, or leave it out") {
 			t.Errorf("known %v: %v", known, r.Bad)
 		}
 		if want := "waveform=wav: 19 of 19 are shorter than 0.13 s and are padded"; r.Notes[0] != want {

@@ -28,8 +28,8 @@ type cutter struct {
 	returns  bool     // carriage returns end lines
 	columns  int      // fields of the first row; 0: it is still to come
 	fields   []string // of the last row
-	broken   int      // fields that hold line breaks,
-	brokenAt int      // and the row of the first
+	broken   tally    // fields that hold line breaks
+	apart    tally    // rows that a quote mark might have joined to those below
 	skipped  int      // comments between rows
 
 	odd struct{ from, at int } // the first quote mark that ends a field, looked for from there
@@ -70,7 +70,7 @@ func (c *cutter) next() (fields []string, line int, err error) {
 		line := c.line
 		switch c.separator {
 		case ' ':
-			c.fields, err = strings.Fields(text), nil
+			c.fields, err = strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }), nil
 			c.pass(end)
 		case 0:
 			c.fields = append(c.fields[:0], text)
@@ -150,10 +150,7 @@ func (c *cutter) breaks(i, j int) int {
 // noteBreaks counts a field that holds line breaks.
 func (c *cutter) noteBreaks(field string) {
 	if strings.ContainsAny(field, "\n\r") {
-		if c.broken == 0 {
-			c.brokenAt = c.line
-		}
-		c.broken++
+		c.broken.add(c.line)
 	}
 }
 
@@ -271,6 +268,9 @@ func (c *cutter) tabbed() {
 		apart = good >= bad
 	case !apart && joined != c.columns:
 		apart = end > single // neither; at least no line is lost
+	}
+	if apart && end > single && c.columns > 0 {
+		c.apart.add(c.line)
 	}
 	_, end = c.tabs(start, !apart)
 	for _, f := range c.fields {

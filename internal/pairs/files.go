@@ -13,7 +13,7 @@ func FilesOf(sets ...*Data) dataset.Files {
 		}
 		for i, r := range d.Rows {
 			for k := range d.sides {
-				if c := (cell{name: d.RowName(i)}); r.err == nil && d.sides[k].files() && !missing(r.cells[k][0]) {
+				if c := (cell{name: d.RowName(i)}); r.err == nil && d.sides[k].files() && !blank(r.cells[k][0]) {
 					c.name, c.path = d.ItemName(i, k), d.path(r.cells[k][0])
 					cells = append(cells, c)
 				}

@@ -132,9 +132,9 @@ func (s *Side) unit() string {
 
 // ofFiles says what was left out, filled in or guessed of the files of a series.
 func (s *Side) ofFiles(good []*found) (notes []string) {
-	dropped, counters := map[string]int{}, map[string]int{}
-	var without, filled, values, ordered, otherwise, commented, comments, flat, counting int
-	other := ""
+	dropped, counters, same := map[string]int{}, map[string]int{}, map[string]int{}
+	var either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
+	other, line := "", ""
 	for _, f := range good {
 		if f.channels > f.length {
 			flat++
@@ -147,6 +147,17 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 		}
 		if len(f.facts.dropped) > 0 {
 			without++
+		}
+		for _, name := range f.facts.coarse {
+			same[name]++
+		}
+		if len(f.facts.coarse) > 0 {
+			coarse++
+		}
+		if f.facts.either != "" {
+			if either++; either == 1 {
+				line = f.facts.either
+			}
 		}
 		if f.facts.filled > 0 {
 			filled++
@@ -182,6 +193,8 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 	note(ordered, "have their columns in another order; they are put into that of the others, %s", names)
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
+	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", clip(line))
+	note(coarse, "have values that differ and are the same in the 32 bits they are computed with: %s; take off what they have in common", show.Tally(same, ""))
 	if 2*counting > len(good) {
 		note(counting, "have a column that counts up evenly, as times and row numbers do: %s; it is a channel like the others", show.Tally(counters, ""))
 	}

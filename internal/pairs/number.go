@@ -13,8 +13,8 @@ import (
 // a point before the decimals and commas between thousands, or the other way
 // round. Empty: it is no number that way. The two are the same unless there is a
 // comma or a point in it; if they differ and neither is empty, as for 1,003, the
-// cell alone does not tell. Spaces and apostrophes may stand between thousands
-// unless bare is true.
+// cell alone does not tell. Apostrophes and spaces may stand between thousands; if
+// bare is true, plain spaces may not.
 func readings(cell string, bare bool) (point, comma string) {
 	if whole, decimals := usual(cell); whole > 0 {
 		if decimals != 3 || whole > 3 || strings.TrimLeft(cell, "+-")[0] == '0' {
@@ -42,7 +42,7 @@ func readings(cell string, bare bool) (point, comma string) {
 		switch {
 		case '0' <= r && r <= '9':
 			digits++
-		case r == '.' || r == ',' || !bare && thousands(r):
+		case r == '.' || r == ',' || thousands(r, bare):
 			marks++
 		default:
 			return "", ""
@@ -102,8 +102,8 @@ func isExponent(s string) bool {
 
 // thousands reports whether r may stand between thousands, whatever stands
 // before the decimals.
-func thousands(r rune) bool {
-	return r == ' ' || r == '\u00a0' || r == '\u202f' || r == '\u2009' || r == '\'' || r == '’'
+func thousands(r rune, bare bool) bool {
+	return r == ' ' && !bare || r == '\u00a0' || r == '\u202f' || r == '\u2009' || r == '\'' || r == '’'
 }
 
 // ungroup takes what stands between thousands out of a whole number; empty if it
@@ -119,7 +119,7 @@ func ungroup(whole string, group byte, bare bool) (digits string, grouped bool) 
 		if '0' <= r && r <= '9' {
 			continue
 		}
-		if r != rune(group) && (bare || !thousands(r)) || mark != 0 && r != mark {
+		if r != rune(group) && !thousands(r, bare) || mark != 0 && r != mark {
 			return "", true
 		}
 		mark = r
@@ -242,3 +242,23 @@ func unitOf(cell string) string {
 	}
 	return ""
 }
+
+// coarse counts values that follow each other, are written otherwise and are the
+// same in 32 bits, as times in seconds since 1970 are.
+type coarse struct {
+	cell     string
+	value    float32
+	n, alike int
+}
+
+func (c *coarse) add(cell string, value float32) {
+	const exact = 7 // digits that 32 bits hold
+	if len(cell) > exact && len(c.cell) > exact && cell != c.cell && value == c.value {
+		c.alike++
+	}
+	c.n++
+	c.cell, c.value = cell, value
+}
+
+// lost reports whether much of what the values tell is.
+func (c *coarse) lost() bool { return c.n > 1 && 10*c.alike > c.n }

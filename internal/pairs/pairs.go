@@ -171,6 +171,17 @@ func (d *Data) takeNumbers(s int) error {
 	}
 	for c, name := range side.Columns {
 		w := &d.writings[s][c]
+		var values coarse
+		for _, r := range d.Rows {
+			if r.err == nil && !missing(r.cells[s][c]) {
+				if v, err := w.number(r.cells[s][c], false); err == nil {
+					values.add(r.cells[s][c], v)
+				}
+			}
+		}
+		if values.lost() {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: values that differ, as those about %s, are the same in the 32 bits they are computed with; take off what they have in common", name, clip(values.cell)))
+		}
 		cell, line := w.twofold, w.line
 		if w.decimalComma() && w.dotted != "" && cell == "" {
 			cell, line = w.dotted, w.dottedLine

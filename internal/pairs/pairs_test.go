@@ -173,7 +173,7 @@ func TestReadTableErrors(t *testing.T) {
 		"list.jsonl": {"{\"a\": 1}\n[1, 2]\n", "list.jsonl: row 2: each row must be an object"},
 	} {
 		write(t, dir, map[string]string{name: c.text})
-		if _, err := readTable(filepath.Join(dir, name), nil); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := readTable(filepath.Join(dir, name), []string{"a"}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}

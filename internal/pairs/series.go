@@ -28,6 +28,8 @@ type facts struct {
 	filled  int      // values that were missing
 	counter string   // the channel that counts up evenly, as rows and times do
 	comment int      // lines among the data that begin with #
+	coarse  []string // channels whose values differ by less than 32 bits tell
+	either  string   // a line that may be one number with a decimal comma and was read as two
 }
 
 // readSeries reads a series: an .npy array t × c or of t numbers, or else a text

@@ -30,10 +30,17 @@ func TestSeriesText(t *testing.T) {
 		{"[1, 2, 3]\n[4, 5, 6]\n", `line 1: "3]" is a number with "]"; write the number alone`},
 		{"a;b\n1,003.5;1\n1,003;2\n", "2 [1003.5 1 1003 2] a,b"},
 		{"a;b\n1,5;1\n1.5;2\n", `column 1 has both decimal points and decimal commas, as "1.5" and "1,5"`},
-		{"0,311,0,951\n0,590,0,807\n0,081,0,584\n", `line 3: "081" may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values`},
-		{"-0,5\n0,25\n", `line 1: "-0" may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values`},
+		{"0,311,0,951\n0,590,0,807\n0,081,0,584\n", `line 3: "081" may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values`},
+		{"-0,5\n0,25\n", `line 1: "-0" may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values`},
 		{"a,b\n0,5,1,5\n0,25,2,5\n", "line 2 has 4 values, the first has 2; numbers with decimal commas need semicolons, tabs or spaces between them"},
 		{"12,5\n13,-7\n", "2 [12 5 13 -7]"},
+		{"12,5\n13,25\n", "2 [12 5 13 25] ?12,5"},
+		{"3,705.5\n2,113\n", "2 [3 705.5 2 113] ?3,705.5"},
+		{"3,705.5\n2,013\n", `line 2: "013" may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values`},
+		{"1.5,007\n2.5,008\n", "2 [1.5 7 2.5 8]"},
+		{"1.5,07,0\n2.5,08,1\n", "3 [1.5 7 0 2.5 8 1]"},
+		{"a,b\n12,5\n13,25\n", "2 [12 5 13 25] a,b"},
+		{"12, 5\n13, 25\n", "2 [12 5 13 25]"},
 
 		// Separators, found from the whole file.
 		{"a, m; b, s\n1;2\n3;4\n", "2 [1 2 3 4] a, m,b, s"},
@@ -57,6 +64,9 @@ func TestSeriesText(t *testing.T) {
 		{"x,y\n1,2\n2,1e400\n", `line 3: "1e400", which is too large a number`},
 		{"x,y\n1,2\n2,inf\n", `line 3: "inf" is not a number`},
 		{"x,y\n1,2\n2,1_000\n", `line 3: "1_000" is not a number`},
+		{"t,x\n1700000001,1\n1700000002,2\n1700000003,4\n", "2 [1.7e+09 1 1.7e+09 2 1.7e+09 4] t,x =t"},
+		{"\xb0C,x\n1,2\n3,4\n", "2 [1 2 3 4] �C,x"},
+		{"x,x\n1,2\n3,4\n", "2 [1 2 3 4]"},
 		{"x;y\n1;1 003\n2;1 004,5\n", "2 [1 1003 2 1004.5] x,y"},
 		{"x,y\n1,\"2\n3,4\n", `line 2: the quote mark that opens field 2 is never closed; double a quote mark that stands for itself ("") and enclose the field in quote marks`},
 		{strings.Repeat("1,", 20_000) + "\n" + strings.Repeat("1,", 20_000) + "\n", "line 1 has 20001 values; a row is a point, and a series has 4096 channels at most, so it may have to be transposed"},
@@ -79,6 +89,12 @@ func TestSeriesText(t *testing.T) {
 			}
 			if s.facts.comment > 0 {
 				got += fmt.Sprint(" #", s.facts.comment)
+			}
+			if len(s.facts.coarse) > 0 {
+				got += " =" + strings.Join(s.facts.coarse, ",")
+			}
+			if s.facts.either != "" {
+				got += " ?" + s.facts.either
 			}
 			got = strings.Join(strings.Fields(got), " ")
 		}

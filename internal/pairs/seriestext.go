@@ -56,7 +56,8 @@ type layout struct {
 	alike     int // rows, the header among them, as wide as most are
 	ragged    error
 	broken    error // why the survey ended early
-	split     first // the first cell that would be half of a number with a decimal comma
+	split     first // the first cell that may be what follows a comma within a number
+	either    first // a line that may be one number with commas in it, if all are
 }
 
 // first is where something was first found.
@@ -73,6 +74,7 @@ type column struct {
 	units            int   // numbers with the same
 	writing          writing
 	fraction         bool // some number is no whole one
+	grouped          bool // some number has several points and a comma
 }
 
 // bare reports whether spaces separate columns or may, so that none stand within
@@ -132,7 +134,14 @@ func (l *layout) survey(text string) {
 				continue
 			}
 		}
-		l.rows++
+		if l.rows++; l.separator == ',' && (l.rows == 1 || l.either.line > 0) {
+			whole := strings.Join(cells, ",")
+			if p, c := readings(whole, false); len(cells) < 2 || p == "" && c == "" {
+				l.either = first{}
+			} else if l.rows == 1 {
+				l.either = first{strings.Clone(whole), line}
+			}
+		}
 		if len(cells) != width && l.ragged == nil {
 			l.ragged = fmt.Errorf("line %d has %d values, the first has %d", line, len(cells), width)
 			if firstLine > 1 && !l.header {
@@ -180,14 +189,19 @@ func (l *layout) add(i int, cell string, line int) {
 	l.cells++
 	col := &l.columns[i]
 	p, c := readings(cell, l.bare())
+	grouped := strings.Count(cell, ".") > 1
+	if l.separator == ',' && grouped && !strings.Contains(cell, ",") {
+		p, c = "", "" // what follows the comma belongs to it
+	}
 	switch {
 	case p != "" || c != "":
 		l.numbers++
 		col.numbers++
 		col.writing.add(p, c, cell, line)
+		col.grouped = col.grouped || grouped && strings.Contains(cell, ",")
 		col.fraction = col.fraction || strings.ContainsAny(cell, ".eE")
 		digits := strings.TrimLeft(cell, "+-")
-		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && !strings.ContainsAny(cell, ".,eE") || digits == "0" && cell[0] == '-') {
+		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && digits[1]-'0' < 10 || digits == "0" && cell[0] == '-') {
 			l.split = first{strings.Clone(cell), line}
 		}
 	case missing(cell):
@@ -223,7 +237,7 @@ func (l *layout) score() float64 {
 		return 0
 	case l.separator == 0 && l.header && strings.ContainsAny(l.names[0], ",;\t"):
 		return 0
-	case l.separator == 0 && !l.header && l.columns[0].commas():
+	case l.separator == 0 && !l.header && l.columns[0].commas() && !l.columns[0].grouped:
 		return 0 // then commas separate, if anything does
 	}
 	return share
@@ -231,6 +245,11 @@ func (l *layout) score() float64 {
 
 // commas reports whether numbers of the column have commas.
 func (c *column) commas() bool { return c.writing.commas > 0 || c.writing.twofold != "" }
+
+// whole reports whether all numbers are whole ones.
+func (l *layout) whole() bool {
+	return !slices.ContainsFunc(l.columns, func(c column) bool { return c.fraction || c.commas() })
+}
 
 // check returns what is wrong with the table, and settles what commas are.
 func (l *layout) check() error {
@@ -242,14 +261,12 @@ func (l *layout) check() error {
 	case l.ragged != nil:
 		return l.ragged
 	}
-	whole := true
 	writings := make([]writing, len(l.columns))
 	for i := range l.columns {
-		whole = whole && !l.columns[i].fraction && !l.columns[i].commas()
 		writings[i] = l.columns[i].writing
 	}
-	if l.separator == ',' && whole && l.split.line != 0 {
-		return fmt.Errorf("line %d: %s may be part of a number with a decimal comma, or a value of its own; write decimal points, or semicolons between values", l.split.line, clip(l.split.text))
+	if l.separator == ',' && (l.whole() || l.either.line > 0) && l.split.line != 0 {
+		return fmt.Errorf("line %d: %s may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values", l.split.line, clip(l.split.text))
 	}
 	used := 0
 	for i := range l.columns {
@@ -288,17 +305,15 @@ func (l *layout) check() error {
 func (l *layout) read(text string) (series, error) {
 	var s series
 	for i := range l.columns {
-		named := l.header && i < len(l.names) && l.names[i] != ""
+		named := l.header && l.names[i] != ""
 		switch col := &l.columns[i]; {
 		case col.numbers > 0:
 			s.c++
 			if l.header {
-				s.facts.names = append(s.facts.names, l.names[i])
+				s.facts.names = append(s.facts.names, strings.ToValidUTF8(l.names[i], "�"))
 			}
-		case named:
-			s.facts.dropped = append(s.facts.dropped, l.names[i])
-		case col.missing < l.rows:
-			s.facts.dropped = append(s.facts.dropped, fmt.Sprintf("column %d", i+1))
+		case named, col.missing < l.rows:
+			s.facts.dropped = append(s.facts.dropped, l.name(i))
 		}
 	}
 	if unnamed(s.facts.names) {
@@ -308,11 +323,20 @@ func (l *layout) read(text string) (series, error) {
 	c := newCutter(text, l.separator)
 	c.comments = true
 	header := l.header
+	coarse := make([]coarse, len(l.columns))
+	if !l.header {
+		s.facts.either = l.either.text
+	}
 	for {
 		cells, line, err := c.next()
-		if err != nil {
+		if err != nil { // the end; survey has seen all
 			s.facts.comment = c.skipped
-			return s, nil // the end; survey has seen all
+			for i := range coarse {
+				if coarse[i].lost() {
+					s.facts.coarse = append(s.facts.coarse, l.name(i))
+				}
+			}
+			return s, nil
 		}
 		if header {
 			header = false
@@ -329,14 +353,25 @@ func (l *layout) read(text string) (series, error) {
 				if v, err = col.writing.number(cell, l.bare()); err != nil {
 					return s, fmt.Errorf("line %d: %s, %w", line, clip(cell), err)
 				}
+				coarse[i].add(cell, v)
 			}
 			s.values = append(s.values, v)
 		}
 	}
 }
 
-// unnamed reports whether names do not tell channels apart.
+// name names column i.
+func (l *layout) name(i int) string {
+	if l.header && l.names[i] != "" {
+		return l.names[i]
+	}
+	return fmt.Sprintf("column %d", i+1)
+}
+
+// unnamed reports whether names do not tell channels apart, or are no names.
 func unnamed(names []string) bool {
+	const longest = 200 // bytes
 	sorted := slices.Sorted(slices.Values(names))
-	return len(sorted) == 0 || sorted[0] == "" || len(slices.Compact(sorted)) < len(names)
+	return len(sorted) == 0 || sorted[0] == "" || len(slices.Compact(sorted)) < len(names) ||
+		slices.ContainsFunc(names, func(name string) bool { return len(name) > longest })
 }

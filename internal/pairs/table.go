@@ -110,7 +110,7 @@ func (t *table) readFields(text string, likely format, named bool) error {
 	at := map[string]int{}
 	for i, cell := range header {
 		name := strings.TrimSpace(cell)
-		if _, twice := at[name]; twice && name != "" {
+		if _, twice := at[name]; twice && name != "" && slices.Contains(t.kept, name) {
 			return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
 		}
 		at[name] = i
@@ -168,7 +168,9 @@ func (t *table) readFields(text string, likely format, named bool) error {
 		tally
 		one, more string
 	}{
-		{tally{c.broken, c.brokenAt}, "field holds line breaks", "fields hold line breaks"},
+		{c.apart, "row opens a quote mark that a later row closes; they are taken as rows of their own, with quote marks as they stand",
+			"rows open a quote mark that a later row closes; they are taken as rows of their own, with quote marks as they stand"},
+		{c.broken, "field holds line breaks", "fields hold line breaks"},
 		{empty, "row has no value in any column and is left out", "rows have no value in any column and are left out"},
 		{longer, "row ends in more separators than the header has, with nothing behind them", "rows end in more separators than the header has, with nothing behind them"},
 	} {
@@ -295,7 +297,7 @@ func missing(cell string) bool {
 		return false // most are numbers
 	}
 	switch strings.ToLower(strings.TrimSpace(cell)) {
-	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", "-", "--", "–", "—", "?", ".":
+	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", `\n`, "-", "--", "–", "—", "?", ".":
 		return true
 	}
 	return false

@@ -67,8 +67,9 @@ var workspaces = sync.Pool{New: func() any { return new(loss.Workspace) }}
 // the total.
 //
 // It is an error if n is less than 2, a slice has another length than n·d, a
-// coefficient is negative or not finite, or an embedding is not finite. The work
-// grows with n·d·min(n, d). Results are the same bits for any GOMAXPROCS.
+// coefficient is negative or not finite, or an embedding, a term or a gradient is
+// not finite. The work grows with n·d·min(n, d). Results are the same bits for any
+// GOMAXPROCS.
 func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error) {
 	if err := l.check(); err != nil {
 		return Terms{}, err
@@ -88,7 +89,7 @@ func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error
 	ws := workspaces.Get().(*loss.Workspace)
 	defer workspaces.Put(ws)
 	t := loss.VICReg(l).Eval(ws, z1, z2, n, d, dz1, dz2)
-	if math.IsNaN(t.Total) || math.IsInf(t.Total, 0) {
+	if !finite(t.Invariance, t.Variance, t.Covariance, t.Total) {
 		if err := notFinite("z1", z1, d); err != nil {
 			return t, err
 		}
@@ -97,7 +98,24 @@ func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error
 		}
 		return t, fmt.Errorf("the loss is %v: the embeddings are too large", t.Total)
 	}
+	for _, x := range []struct {
+		name string
+		data []float32
+	}{{"dz1", dz1}, {"dz2", dz2}} {
+		if err := notFinite(x.name, x.data, d); err != nil {
+			return t, fmt.Errorf("%w: the embeddings or the coefficients are too large", err)
+		}
+	}
 	return t, nil
+}
+
+func finite(values ...float64) bool {
+	for _, v := range values {
+		if v-v != 0 { // NaN, or infinite
+			return false
+		}
+	}
+	return true
 }
 
 func (l Loss) check() error {
@@ -122,7 +140,7 @@ func (l Loss) check() error {
 // notFinite names the first value of z, rows of d, that is not finite.
 func notFinite(name string, z []float32, d int) error {
 	for i, v := range z {
-		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+		if v-v != 0 {
 			return fmt.Errorf("%s has the value %v in row %d, column %d (counted from 0)", name, v, i/d, i%d)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg/internal/eval"
+	"vicreg/internal/host"
 	"vicreg/internal/loss"
 	"vicreg/internal/method"
 	"vicreg/internal/parallel"
@@ -74,8 +74,13 @@ says about them is not read.`,
 			if given := config.given(); len(given) > 0 {
 				return usagef("--%s is a constant of vicreg's loss; give those of %s with --set", given[0], name)
 			}
-			if threads < 0 {
-				return usagef("--threads is %d, but must be 0 or more", threads)
+			c, err := recipe.Load(recipe.Default)
+			if err != nil {
+				return err
+			}
+			c.Threads = threads
+			if err := c.Validate(); err != nil {
+				return usageError{err}
 			}
 			parallel.SetWorkers(threads)
 			return rivalLoss(name, args[0], grad, settings)
@@ -98,11 +103,14 @@ says about them is not read.`,
 			return usageError{err}
 		}
 		parallel.SetWorkers(threads)
-		p, err := readPair(args[0])
+		p, err := readPair(args[0], name, grad != "")
 		if err != nil {
 			return err
 		}
-		return p.report(v, grad)
+		if err := p.report(v, grad); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		return nil
 	}
 	return cmd
 }
@@ -147,16 +155,17 @@ type pair struct {
 	z    [2][]float32
 }
 
-// readPair reads z1 and z2 and demands what the loss needs of them.
-func readPair(path string) (*pair, error) {
+// readPair reads z1 and z2 and demands what the loss of a method, with gradients
+// or without, needs of them.
+func readPair(path, method string, grads bool) (*pair, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var shape []int
-	p := &pair{}
-	for i, name := range []string{"z1", "z2"} {
+	names := []string{"z1", "z2"}
+	for i, name := range names {
 		info, ok := f.Info(name)
 		switch {
 		case !ok:
@@ -169,17 +178,85 @@ func readPair(path string) (*pair, error) {
 			return nil, fmt.Errorf("%s: %s is %d × %d, but at least 2 rows and 1 column are needed", path, name, info.Shape[0], info.Shape[1])
 		}
 		shape = info.Shape
+	}
+	p := &pair{n: shape[0], d: shape[1]}
+	queue := 0
+	if info, ok := f.Info("queue"); ok && len(info.Shape) == 2 {
+		queue = info.Shape[1]
+	}
+	if need, has := lossMemory(method, p.n, p.d, queue, grads), host.MemoryLimit(); need > has.Bytes {
+		return nil, fmt.Errorf("%s: the loss of %s of %d × %d embeddings takes some %s, but %s; give it fewer rows", path, method, p.n, p.d, host.Bytes(need), has)
+	}
+	for i, name := range names {
 		if p.z[i], err = f.Float32(name); err != nil {
 			return nil, err
 		}
-		for at, v := range p.z[i] {
-			if v != v || math.IsInf(float64(v), 0) {
-				return nil, fmt.Errorf("%s: %s holds %v in row %d, column %d (from 0), but embeddings must be finite", path, name, v, at/shape[1], at%shape[1])
-			}
+		if at := notFinite(p.z[i]); at >= 0 {
+			return nil, fmt.Errorf("%s: %s holds %v in row %d, column %d (from 0), but embeddings must be finite", path, name, p.z[i][at], at/p.d, at%p.d)
 		}
 	}
-	p.n, p.d = shape[0], shape[1]
 	return p, nil
+}
+
+// lossMemory reckons the bytes that the loss of a method takes of n × d
+// embeddings, the figures of their spectrum included.
+func lossMemory(method string, n, d, queue int, grads bool) float64 {
+	rows, width := float64(n), float64(d)
+	least := min(rows, width)
+	of := rows * width   // values of an embedding
+	const most = 1 << 26 // values of a matrix of scores that is held in part
+	measured := min(rows, 8192)
+	if least > 1024 {
+		measured = 1024
+	}
+	values := 2*of + rows*min(width, 2048) + 4*measured*width
+	if grads {
+		values += 2 * of
+	}
+	switch method {
+	case "simclr":
+		values += min(4*rows*rows, most) + 4*of
+	case "moco-v3":
+		values += min(rows*rows, most) + 4*of
+	case "moco-v2":
+		values += 2*float64(queue)*width + min(rows*float64(min(queue, 2048)+16), most+32*rows) + 4*of
+	case "wmse": // in float64
+		values += 12*of + 8*width*width
+	default:
+		values += 6*of + 2*least*min(least, 4096)
+	}
+	return 4 * values
+}
+
+// notFinite returns where the first value stands that is not finite, or −1.
+func notFinite(x []float32) int {
+	for i, v := range x {
+		if v-v != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// finiteGradients says where a gradient is not finite, if it is not.
+func (p *pair) finiteGradients(dz [2][]float32) error {
+	for i, x := range dz {
+		if at := notFinite(x); at >= 0 {
+			return fmt.Errorf("the gradient of z%d is %v in row %d, column %d (from 0): the embeddings or the constants are too large for float32; nothing was written", i+1, x[at], at/p.d, at%p.d)
+		}
+	}
+	return nil
+}
+
+// figures measures a branch.
+func (p *pair) figures(i int) (branchFigures, error) {
+	s := eval.NewSpectrum(p.z[i], p.n, p.d)
+	for _, v := range []float64{s.Std, s.Correlation, s.Rank} {
+		if v-v != 0 {
+			return branchFigures{}, fmt.Errorf("the figures of z%d are not finite: the embeddings are too large for float32", i+1)
+		}
+	}
+	return branchFigures{s.Std, s.Correlation, s.Rank}, nil
 }
 
 // branchFigures show whether one branch has collapsed.
@@ -198,8 +275,23 @@ func (p *pair) report(v loss.VICReg, path string) error {
 	}
 	var ws loss.Workspace
 	t := v.Eval(&ws, p.z[0], p.z[1], p.n, p.d, dz[0], dz[1])
-	if math.IsNaN(t.Total) || math.IsInf(t.Total, 0) {
-		return fmt.Errorf("the loss is not finite: the embeddings are too large for float32")
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{{"invariance", t.Invariance}, {"variance", t.Variance}, {"covariance", t.Covariance}, {"total", t.Total}} {
+		if x.value-x.value != 0 {
+			return fmt.Errorf("%s is not finite: the embeddings or the weights are too large for float32", x.name)
+		}
+	}
+	if err := p.finiteGradients(dz); err != nil {
+		return err
+	}
+	var branches [2]branchFigures
+	for i := range branches {
+		var err error
+		if branches[i], err = p.figures(i); err != nil {
+			return err
+		}
 	}
 	if path != "" {
 		shape := []int{p.n, p.d}
@@ -207,11 +299,6 @@ func (p *pair) report(v loss.VICReg, path string) error {
 		if err != nil {
 			return err
 		}
-	}
-	var branches [2]branchFigures
-	for i := range branches {
-		s := eval.NewSpectrum(p.z[i], p.n, p.d)
-		branches[i] = branchFigures{s.Std, s.Correlation, s.Rank}
 	}
 	return printJSON(struct {
 		Method     string        `json:"method"`

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"vicreg/internal/eval"
 	"vicreg/internal/loss"
 	"vicreg/internal/rng"
 	"vicreg/internal/safetensors"
@@ -31,9 +30,13 @@ type constant struct {
 	above float64 // it must be above this
 	equal bool    // or equal to it
 	whole bool    // it must be a whole number
+	most  float64 // it must not be above this; 0: no limit
 }
 
-var stopGradient = constant{"stop-gradient", 1, 0, true, true}
+// mostRounds is the most iterations of anything.
+const mostRounds = 10_000
+
+var stopGradient = constant{"stop-gradient", 1, 0, true, true, 1}
 
 func temperature(value float64) constant { return constant{name: "temperature", value: value} }
 
@@ -43,10 +46,10 @@ var rivals = map[string]rival{
 	"moco-v3":      {[]constant{temperature(loss.NewMoCoV3().Temperature), stopGradient}, false, (*inputs).mocoV3},
 	"byol":         {[]constant{stopGradient}, false, (*inputs).byol},
 	"simsiam":      {[]constant{stopGradient}, false, (*inputs).simsiam},
-	"wmse":         {[]constant{{"size", 0, 0, true, true}, {"iterations", 1, 0, false, true}, {"eps", 0, 0, true, false}, {"seed", 0, 0, true, true}}, false, (*inputs).wmse},
-	"swav":         {[]constant{temperature(0.1), {name: "epsilon", value: 0.05}, {"iterations", 3, 0, false, true}}, true, (*inputs).swav},
+	"wmse":         {[]constant{{"size", 0, 0, true, true, 0}, {"iterations", 1, 0, false, true, mostRounds}, {"eps", 0, 0, true, false, 0}, {"seed", 0, 0, true, true, 0}}, false, (*inputs).wmse},
+	"swav":         {[]constant{temperature(0.1), {name: "epsilon", value: 0.05}, {"iterations", 3, 0, false, true, mostRounds}}, true, (*inputs).swav},
 	"deepcluster":  {[]constant{temperature(0.1)}, true, (*inputs).deepcluster},
-	"barlow-twins": {[]constant{{"lambda", 0.0051, 0, true, false}, {name: "scale", value: 0.1}, {name: "eps", value: 1e-5}}, false, (*inputs).barlowTwins},
+	"barlow-twins": {[]constant{{"lambda", 0.0051, 0, true, false, 0}, {name: "scale", value: 0.1}, {name: "eps", value: 1e-5}}, false, (*inputs).barlowTwins},
 }
 
 // lossMethods returns the names that --method takes.
@@ -97,6 +100,8 @@ func parseSettings(method string, known []constant, given []string) (map[string]
 				limit = "at least"
 			}
 			return nil, usagef("--set %s=%s: it must be %s %v", key, text, limit, c.above)
+		case c.most > 0 && v > c.most:
+			return nil, usagef("--set %s=%s: it must be at most %v", key, text, c.most)
 		}
 		set[key] = v
 	}
@@ -111,7 +116,7 @@ func rivalLoss(method, path, grad string, settings []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := readPair(path)
+	p, err := readPair(path, method, grad != "")
 	if err != nil {
 		return err
 	}
@@ -129,7 +134,24 @@ func rivalLoss(method, path, grad string, settings []string) error {
 	}
 	for _, t := range in.terms {
 		if v, ok := t.value.(float64); ok && (math.IsNaN(v) || math.IsInf(v, 0)) {
-			return fmt.Errorf("%s: %s is not finite: the embeddings are too large for float32", path, t.name)
+			return fmt.Errorf("%s: %s is not finite: the embeddings are too large for float32, or the constants too small", path, t.name)
+		}
+	}
+	if err := in.finiteGradients(in.dz); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, t := range in.more {
+		if notFinite(t.Data.([]float32)) >= 0 {
+			return fmt.Errorf("%s: %s is not finite: the scores are too large for epsilon", path, t.Name)
+		}
+	}
+	var branches [2]branchFigures
+	for i := range branches {
+		if r.scores {
+			break
+		}
+		if branches[i], err = in.figures(i); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	if grad != "" {
@@ -147,8 +169,7 @@ func rivalLoss(method, path, grad string, settings []string) error {
 	out = append(out, in.terms...)
 	if !r.scores {
 		for i, name := range []string{"branch1", "branch2"} {
-			s := eval.NewSpectrum(in.z[i], in.n, in.d)
-			out = append(out, field{name, branchFigures{s.Std, s.Correlation, s.Rank}})
+			out = append(out, field{name, branches[i]})
 		}
 	}
 	return printJSON(out)

@@ -179,7 +179,7 @@ func (ws *Workspace) crossColumns(grads bool) float64 {
 	a, b := ws.centred(&ws.branch[0]), ws.centred(&ws.branch[1])
 	width := ws.d
 	if width > widest {
-		width = 1024
+		width = blockWidth(ws.d)
 	}
 	ws.square = tensor.Grow(ws.square, ws.d*width)
 	ws.scale = 1

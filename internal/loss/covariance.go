@@ -113,8 +113,7 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 		}
 		return sum
 	}
-	// A block of columns of the matrix at a time.
-	const width = 1024
+	width := blockWidth(ws.d)
 	ws.square = tensor.Grow(ws.square, ws.d*width)
 	var sum float64
 	for ws.lo = 0; ws.lo < ws.d; ws.lo += width {
@@ -128,6 +127,10 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 	}
 	return sum
 }
+
+// blockWidth is how many columns of the d × d matrix are held at a time: 1024, or
+// as many as take 256 MiB.
+func blockWidth(d int) int { return max(16, min(1024, 1<<26/d)) }
 
 // columns returns n columns of m, from column lo.
 func columns(m kernel.Mat, lo, n int) kernel.Mat {

@@ -78,7 +78,7 @@ func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []floa
 	c.start(ws, n, d, 1/m.Temperature, dq != nil)
 	c.q, c.k = ws.units[0].Forward(q, n, d), ws.units[1].Forward(k, n, d)
 	parallel.For(c.pieces, c.first)
-	block := min(queueBlock, size)
+	block := min(queueBlock, size, max(16, 1<<26/n))
 	c.stride = block + 16
 	c.scores = tensor.Grow(c.scores, n*c.stride)
 	for lo := 0; lo < size; lo += block {
@@ -250,32 +250,45 @@ func (m MoCoV3) Eval(ws *Workspace, q1, q2, k1, k2 []float32, n, d int, dq1, dq2
 func (m MoCoV3) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) ContrastTerms {
 	checkLen("queries and keys", n, d, len(q), len(k))
 	checkGrad(n, d, dq, dk)
-	uq := kernel.Mat{Data: ws.units[0].Forward(q, n, d), Rows: n, Cols: d}
-	uk := kernel.Mat{Data: ws.units[1].Forward(k, n, d), Rows: n, Cols: d}
-	ws.square = tensor.Grow(ws.square, n*n)
-	g := kernel.Mat{Data: ws.square, Rows: n, Cols: n}
-	kernel.Gemm(g, uq, uk.T(), false)
+	uq := kernel.Mat{Data: ws.units[0].Forward(q, n, d), Rows: n, Cols: d, Stride: d}
+	uk := kernel.Mat{Data: ws.units[1].Forward(k, n, d), Rows: n, Cols: d, Stride: d}
 	ws.labels = growLabels(ws.labels, n)
 	for i := range ws.labels {
 		ws.labels[i] = int32(i)
 	}
+	ws.du, ws.dk = tensor.Grow(ws.du, n*d), tensor.Grow(ws.dk, n*d)
+	duq := kernel.Mat{Data: ws.du, Rows: n, Cols: d, Stride: d}
+	duk := kernel.Mat{Data: ws.dk, Rows: n, Cols: d, Stride: d}
+	block := scoreRows(n)
+	ws.square = tensor.Grow(ws.square, block*n)
 	factor := 2 * m.Temperature
-	x := &ws.softmax
-	x.scores, x.cols, x.labels = ws.square, n, ws.labels
-	x.inverse, x.weight = 1/m.Temperature, factor/float64(n)
-	if dq != nil || dk != nil {
-		x.grads = ws.square
+	var loss, positive float64
+	var hits int
+	for lo := 0; lo < n; lo += block {
+		rows := min(block, n-lo)
+		these := part(uq, lo, rows)
+		g := kernel.Mat{Data: ws.square, Rows: rows, Cols: n}
+		kernel.Gemm(g, these, uk.T(), false)
+		x := &ws.softmax
+		x.scores, x.cols, x.labels = ws.square, n, ws.labels[lo:]
+		x.inverse, x.weight = 1/m.Temperature, factor/float64(n)
+		if dq != nil || dk != nil {
+			x.grads = ws.square
+		}
+		l, h, p := x.run(rows)
+		loss, hits, positive = loss+l, hits+h, positive+p
+		if dq != nil {
+			kernel.Gemm(part(duq, lo, rows), g, uk, false)
+		}
+		if dk != nil {
+			kernel.Gemm(duk, g.T(), these, lo > 0)
+		}
 	}
-	loss, hits, positive := x.run(n)
-	ws.du = tensor.Grow(ws.du, n*d)
-	du := kernel.Mat{Data: ws.du, Rows: n, Cols: d}
 	if dq != nil {
-		kernel.Gemm(du, g, uk, false)
 		ws.units[0].Backward(dq, ws.du)
 	}
 	if dk != nil {
-		kernel.Gemm(du, g.T(), uq, false)
-		ws.units[1].Backward(dk, ws.du)
+		ws.units[1].Backward(dk, ws.dk)
 	}
 	nf := float64(n)
 	return ContrastTerms{factor * loss / nf, float64(hits) / nf, positive / nf}

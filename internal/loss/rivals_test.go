@@ -2,6 +2,7 @@ package loss
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"vicreg/internal/check"
@@ -105,5 +106,43 @@ func TestGoldenWMSE(t *testing.T) {
 		same(t, g, name, got.Total, dz, 1e-4)
 		check.Close64(t, name+", w1", ws.whiten.y[:n*d], g.F64("w1"), 1e-5)
 		check.Close64(t, name+", w2", ws.whiten.y[n*d:], g.F64("w2"), 1e-5)
+	}
+}
+
+// Scores that are held a few rows at a time give what all of them at once give.
+func TestScoresInParts(t *testing.T) {
+	const n, d = 37, 5
+	r := rand.New(rand.NewPCG(3, 4))
+	var z [2][]float32
+	for i := range z {
+		z[i] = make([]float32, n*d)
+		for j := range z[i] {
+			z[i][j] = float32(r.NormFloat64())
+		}
+	}
+	for name, eval := range map[string]func(ws *Workspace, dz [2][]float32) ContrastTerms{
+		"SimCLR": func(ws *Workspace, dz [2][]float32) ContrastTerms {
+			return NewSimCLR().Eval(ws, z[0], z[1], n, d, dz[0], dz[1])
+		},
+		"MoCo v3": func(ws *Workspace, dz [2][]float32) ContrastTerms {
+			return NewMoCoV3().Pair(ws, z[0], z[1], n, d, dz[0], dz[1])
+		},
+	} {
+		var terms [2]ContrastTerms
+		var grads [2][2][]float32
+		for i, held := range []int{1 << 26, 300} {
+			func() {
+				defer func(was int) { heldScores = was }(heldScores)
+				heldScores = held
+				grads[i] = [2][]float32{make([]float32, n*d), make([]float32, n*d)}
+				terms[i] = eval(new(Workspace), grads[i])
+			}()
+		}
+		check.Scalar(t, name+", total", terms[1].Total, terms[0].Total, 1e-6)
+		check.Scalar(t, name+", accuracy", terms[1].Accuracy, terms[0].Accuracy, 1e-12)
+		check.Scalar(t, name+", positive", terms[1].Positive, terms[0].Positive, 1e-6)
+		for i := range 2 {
+			check.Close(t, name, grads[1][i], grads[0][i], 1e-6)
+		}
 	}
 }

@@ -22,7 +22,8 @@ type softmax struct {
 
 	labels  []int32      // of a row; below 0 it counts for nothing
 	shares  [2][]float32 // or these, rows × cols; nil if absent
-	notSelf bool         // row i has no place i: it is scored against itself
+	notSelf bool         // row i has no place before+i: it is scored against itself
+	before  int          // rows of the whole that come before these
 
 	inverse float64 // 1/T
 	weight  float64 // of the gradient
@@ -61,7 +62,7 @@ func (s *softmax) run(n int) (loss float64, hits int, positive float64) {
 			hits++
 		}
 	}
-	s.scores, s.grads, s.labels, s.shares, s.notSelf = nil, nil, nil, [2][]float32{}, false
+	s.scores, s.grads, s.labels, s.shares, s.notSelf, s.before = nil, nil, nil, [2][]float32{}, false, 0
 	return loss, hits, positive
 }
 
@@ -89,7 +90,7 @@ func (s *softmax) labelled(worker, i int) {
 	positive := score[label]
 	row := s.copyOf(worker, i)
 	if s.notSelf {
-		row[i] = float32(math.Inf(-1))
+		row[s.before+i] = float32(math.Inf(-1))
 	}
 	top, total := kernel.ExpRow(row, float32(s.inverse))
 	s.row[i] = rowFigures{
@@ -165,6 +166,18 @@ func first(row []float32, least float32) int {
 		}
 	}
 	return -1
+}
+
+// heldScores is how many scores of all rows with all rows are held at a time:
+// 256 MiB of them. Batches of training are smaller.
+var heldScores = 1 << 26
+
+// scoreRows returns how many of n rows of n scores are held at a time.
+func scoreRows(n int) int {
+	if n <= heldScores/n {
+		return n
+	}
+	return max(1, heldScores/n)
 }
 
 func multiply(row []float32, by float32) {

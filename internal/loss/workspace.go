@@ -38,6 +38,7 @@ type Workspace struct {
 	units    [2]Units
 	both     []float32 // unit rows of two embeddings, one after the other
 	du       []float32 // gradients of unit rows
+	dk       []float32 // and of unit keys
 	labels   []int32
 	softmax  softmax
 	queue    queue

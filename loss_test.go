@@ -14,7 +14,8 @@ func TestLossRefuses(t *testing.T) {
 	bad[7] = float32(math.NaN())
 	huge := []float32{3e38, 0, -3e38, 0}
 	l := vicreg.NewLoss()
-	negative, odd := l, l
+	negative, odd, steep := l, l, l
+	steep.Lambda = 1e300
 	negative.Nu = -1e-9
 	odd.Convention = 7
 	for _, c := range []struct {
@@ -31,6 +32,7 @@ func TestLossRefuses(t *testing.T) {
 		{l, z, z, 3, 4, z, nil, "dz2 has 0 values"},
 		{l, z, bad, 3, 4, nil, nil, "z2 has the value NaN in row 1, column 3"},
 		{l, huge, huge, 2, 2, nil, nil, "too large"},
+		{steep, []float32{1, 2, 3, 4}, []float32{1, 2, 3, 5}, 2, 2, make([]float32, 4), make([]float32, 4), "dz1 has the value NaN in row 0, column 0 (counted from 0): the embeddings or the coefficients are too large"},
 		{negative, z, z, 3, 4, nil, nil, "nu is -1e-09"},
 		{odd, z, z, 3, 4, nil, nil, "convention"},
 	} {

@@ -182,7 +182,7 @@ func (stoppedIn) Is(target error) bool { return target == errStopped }
 func sideBySide(out string, files map[string]string, folders []string) error {
 	var runs []compare.Run
 	for _, folder := range folders {
-		r, err := compare.Read(filepath.Base(folder), folder)
+		r, err := compare.Read(runName(folder), folder)
 		if err != nil {
 			return err
 		}
@@ -217,6 +217,15 @@ func sideBySide(out string, files map[string]string, folders []string) error {
 	io.Copy(stdout, &table)
 	fmt.Fprintf(stdout, "\nwritten: %s\n", strings.Join(written, ", "))
 	return nil
+}
+
+// runName is what a run is called: its folder's own name, also where that is given
+// as ".".
+func runName(folder string) string {
+	if abs, err := filepath.Abs(folder); err == nil {
+		folder = abs
+	}
+	return filepath.Base(folder)
 }
 
 // machinery lists what a run needed beside encoder, expander and gradient.

@@ -107,10 +107,7 @@ says about them is not read.`,
 		if err != nil {
 			return err
 		}
-		if err := p.report(v, grad); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		return nil
+		return p.report(v, args[0], grad)
 	}
 	return cmd
 }
@@ -184,6 +181,12 @@ func readPair(path, method string, grads bool) (*pair, error) {
 	if info, ok := f.Info("queue"); ok && len(info.Shape) == 2 {
 		queue = info.Shape[1]
 	}
+	switch {
+	case p.n > mostScored && (method == "simclr" || method == "moco-v3"):
+		return nil, fmt.Errorf("%s: the loss of %s holds all of %d rows against each other, which would take very long; give it %d at most", path, method, p.n, mostScored)
+	case p.d > mostCovaried && (method == "vicreg" || method == "barlow-twins"):
+		return nil, fmt.Errorf("%s: the loss of %s holds all of %d columns against each other, which would take very long; give it %d at most", path, method, p.d, mostCovaried)
+	}
 	if need, has := lossMemory(method, p.n, p.d, queue, grads), host.MemoryLimit(); need > has.Bytes {
 		return nil, fmt.Errorf("%s: the loss of %s of %d × %d embeddings takes some %s, but %s; give it fewer rows", path, method, p.n, p.d, host.Bytes(need), has)
 	}
@@ -197,6 +200,12 @@ func readPair(path, method string, grads bool) (*pair, error) {
 	}
 	return p, nil
 }
+
+// Beyond these rows and columns a loss whose work is their square is no batch's.
+const (
+	mostScored   = 1 << 16
+	mostCovaried = 1 << 17
+)
 
 // lossMemory reckons the bytes that the loss of a method takes of n × d
 // embeddings, the figures of their spectrum included.
@@ -221,7 +230,7 @@ func lossMemory(method string, n, d, queue int, grads bool) float64 {
 	case "moco-v2":
 		values += 2*float64(queue)*width + min(rows*float64(min(queue, 2048)+16), most+32*rows) + 4*of
 	case "wmse": // in float64
-		values += 12*of + 8*width*width
+		values += 12*of + 8*least*least
 	default:
 		values += 6*of + 2*least*min(least, 4096)
 	}
@@ -266,9 +275,9 @@ type branchFigures struct {
 	Rank        float64 `json:"rank"`        // effective rank
 }
 
-// report computes the loss, writes the gradients to path unless that is empty,
-// and prints the rest.
-func (p *pair) report(v loss.VICReg, path string) error {
+// report computes the loss of what stands in a file, writes the gradients to path
+// unless that is empty, and prints the rest.
+func (p *pair) report(v loss.VICReg, from, path string) error {
 	var dz [2][]float32
 	if path != "" {
 		dz[0], dz[1] = make([]float32, p.n*p.d), make([]float32, p.n*p.d)
@@ -280,17 +289,17 @@ func (p *pair) report(v loss.VICReg, path string) error {
 		value float64
 	}{{"invariance", t.Invariance}, {"variance", t.Variance}, {"covariance", t.Covariance}, {"total", t.Total}} {
 		if x.value-x.value != 0 {
-			return fmt.Errorf("%s is not finite: the embeddings or the weights are too large for float32", x.name)
+			return fmt.Errorf("%s: %s is not finite: the embeddings or the weights are too large for float32", from, x.name)
 		}
 	}
 	if err := p.finiteGradients(dz); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", from, err)
 	}
 	var branches [2]branchFigures
 	for i := range branches {
 		var err error
 		if branches[i], err = p.figures(i); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", from, err)
 		}
 	}
 	if path != "" {

@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/compare"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
 )
 
 func newPlot() *cobra.Command {
@@ -34,11 +36,14 @@ collapse and the kNN score.`,
 		if ext := filepath.Ext(out); ext != ".png" && ext != ".svg" {
 			return usagef("--out %q must name a file that ends in .png or .svg", out)
 		}
+		if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
+			g.config(&c) // a picture among its images would be one of them
+		}
 		where, err := g.output("--out", out, picture)
 		if err != nil {
 			return err
 		}
-		r, err := compare.ReadUnfinished(filepath.Base(folder), folder)
+		r, err := compare.ReadUnfinished(runName(folder), folder)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // Run is one of the runs that are compared.
@@ -87,7 +88,7 @@ func Markdown(w io.Writer, runs []Run) error {
 		case collapses > 0:
 			collapsed = fmt.Sprintf("**%d of %d**", collapses, len(g.Runs))
 		}
-		name := g.Name
+		name := strings.ReplaceAll(show.Line(g.Name), "|", `\|`)
 		if n := len(g.Runs); n > 1 {
 			name += fmt.Sprintf(" (%d seeds)", n)
 		}

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -102,6 +103,9 @@ func Read(path string, limits Limits) (Sound, error) {
 			err = fmt.Errorf("the file has %d bytes; the limit is %d", info.Size(), limits.Bytes)
 		}
 	}
+	if err == nil {
+		err = look(path)
+	}
 	var data []byte
 	if err == nil {
 		data, err = os.ReadFile(path)
@@ -118,6 +122,26 @@ func Read(path string, limits Limits) (Sound, error) {
 		return Sound{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// look returns an error if the file at path begins as none that can be read, so that
+// a film is refused before all of it is in memory.
+func look(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 1<<16)
+	n, err := io.ReadFull(f, head)
+	if err != io.EOF && err != io.ErrUnexpectedEOF && err != nil {
+		return err
+	}
+	if head = head[:n]; bytes.HasPrefix(head, []byte("ID3")) {
+		return nil // what a tag is before may lie further on
+	}
+	_, err = sniff(head)
+	return err
 }
 
 // format is one kind of file.
@@ -262,6 +286,14 @@ func sniff(data []byte) (*format, error) {
 		return nil, errors.New("the file is empty")
 	case has(0, "RIFX"), has(0, "riff"):
 		what = "a wave file of a kind (RIFX or W64) that is not read"
+	case has(0, "RIFF"):
+		what = "a RIFF file, but no wave file (a film, or cut short)"
+	case has(0, "\x1aE\xdf\xa3"):
+		what = "a Matroska or WebM file"
+	case has(0, "wvpk"):
+		what = "a WavPack sound"
+	case has(0, "#!AMR"):
+		what = "an AMR sound"
 	case has(0, "FORM"):
 		what = "an AIFF sound"
 	case has(4, "ftyp"):

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
@@ -151,6 +152,8 @@ func TestErrors(t *testing.T) {
 		{"page.mp3", []byte("<!DOCTYPE html><html>not found"), "a web page, not a sound"},
 		{"text.txt", []byte("these are some words"), "not a sound file; WAV, FLAC, MP3 and Ogg Vorbis are read"},
 		{"a.m4a", []byte("\x00\x00\x00\x20ftypM4A more"), "an MPEG-4 file"},
+		{"a.avi", []byte("RIFF\x00\x00\x00\x20AVI more"), "a RIFF file, but no wave file"},
+		{"a.webm", []byte("\x1aE\xdf\xa3 and more of it"), "a Matroska or WebM file"},
 		{"a.aiff", []byte("FORM\x00\x00\x00\x20AIFFmore"), "an AIFF sound"},
 		{"a.opus", append([]byte("OggS"), "........................OpusHead"...), "Opus in an Ogg file"},
 		{"rf64.wav", []byte("RF64\xff\xff\xff\xffWAVEmore"), "RF64"},
@@ -210,6 +213,22 @@ func TestErrors(t *testing.T) {
 	if _, err := Read(path, Limits{Bytes: 100}); err == nil || !strings.Contains(err.Error(), "the limit is 100") {
 		t.Errorf("a big file: %v", err)
 	}
+}
+
+// What is no sound is refused by its first bytes, however many follow.
+func TestReadLooksFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "film.wav")
+	if err := os.WriteFile(path, []byte("\x00\x00\x00\x20ftypisom"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, MaxBytes); err != nil {
+		t.Fatal(err)
+	}
+	check.Bounded(t, 1, time.Second, func() {
+		if _, err := Read(path, Limits{}); err == nil || !strings.Contains(err.Error(), "an MPEG-4 file") {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 // encodeFLAC returns a FLAC file of channels of samples that its header says are n.

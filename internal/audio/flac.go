@@ -33,7 +33,7 @@ func flacStream(data []byte) (*flac.Stream, error) {
 	}
 	stream, err := flac.New(io.MultiReader(bytes.NewReader(head), bytes.NewReader(rest)))
 	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", errHeader, err)
+		return nil, errHeader
 	}
 	return stream, nil
 }
@@ -62,8 +62,11 @@ func decodeFLAC(data []byte, limits Limits) (Sound, error) {
 		if err == io.EOF {
 			break
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return Sound{}, fmt.Errorf("its FLAC data is cut short after %d samples", s.Frames())
+		}
 		if err != nil {
-			return Sound{}, fmt.Errorf("its FLAC data is broken or cut short after %d samples (%w)", s.Frames(), err)
+			return Sound{}, fmt.Errorf("its FLAC data is broken after %d samples", s.Frames())
 		}
 		switch {
 		case len(f.Subframes) != s.Channels:

@@ -172,10 +172,12 @@ type keptResampler struct {
 const keep = 16
 
 // What is made of sound of a low rate is bounded, lest a small file fill the memory:
-// at most maxUp samples of one, and more than four of one only up to maxMade.
+// at most maxUp samples of one, and more than four of one only up to maxMade. One is
+// made of maxDown at most, whose filter is as long.
 const (
 	maxUp   = 8
 	maxMade = 1 << 22
+	maxDown = 1000
 )
 
 // CanResample returns an error unless n samples with from samples a second can be
@@ -185,6 +187,8 @@ func CanResample(n, from, to int) error {
 	switch {
 	case to > maxUp*from:
 		return fmt.Errorf("it says that its rate is %d Hz, too low to make %d Hz of it (%d or more are needed); give it its true rate, or leave it out", from, to, (to+maxUp-1)/maxUp)
+	case from > maxDown*to:
+		return fmt.Errorf("its rate is %d Hz, more than %d times %d Hz", from, maxDown, to)
 	case to > 4*from && made > maxMade:
 		return fmt.Errorf("it says that its rate is %d Hz: at %d Hz it would have %d samples, more than the %d that are made of a rate so low; cut it into parts", from, to, made, maxMade)
 	case made > MaxSamples:

@@ -87,6 +87,7 @@ func TestCanResample(t *testing.T) {
 		{100, 1000, 8000, ""},
 		{100, 1, 8000, "it says that its rate is 1 Hz, too low to make 8000 Hz of it (1000 or more are needed)"},
 		{100, 1999, 16000, "its rate is 1999 Hz"},
+		{100, 384_000, 383, "its rate is 384000 Hz, more than 1000 times 383 Hz"},
 		{maxMade / 8, 1000, 8000, ""},
 		{maxMade/8 + 1, 1000, 8000, "at 8000 Hz it would have 4194312 samples, more than the 4194304 that are made of a rate so low"},
 		{maxMade, 2000, 8000, ""},

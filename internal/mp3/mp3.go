@@ -4,9 +4,9 @@
 //	f, err := mp3.Find(data)      // the frames, told from tags and junk
 //	x := f.Decode()           // f.Samples() × f.Channels
 //
-// It is written here because the library that served before it,
-// github.com/hajimehoshi/go-mp3, which is no longer kept, loses the last byte of
-// frames of version 2: speech at 22,050 Hz and 32 kbit/s comes out as noise.
+// It is written here because github.com/hajimehoshi/go-mp3, which is no longer kept,
+// loses the last byte of padded frames of version 2, so that speech at 22,050 Hz and
+// 32 kbit/s comes out as noise, and takes memory as tags say.
 //
 // The format: ISO/IEC 11172-3 and 13818-3.
 package mp3

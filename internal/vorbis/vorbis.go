@@ -6,9 +6,8 @@
 //	}
 //
 // The packets may come from anyone: what a header asks for is bounded before it is
-// taken, and a packet takes no longer than its samples do. That is why this is no
-// library: github.com/jfreymuth/vorbis, which served here before, takes memory and
-// time as the headers say.
+// taken, and a packet takes no longer than its samples do. It is written here because
+// github.com/jfreymuth/vorbis takes memory and time as the headers say.
 //
 // The format: https://xiph.org/vorbis/doc/Vorbis_I_spec.html, to whose sections
 // comments refer.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -62,10 +61,11 @@ func (t *table) readJSON(raw []byte) error {
 				return wrong(err)
 			}
 			name := key.(string)
+			k, kept := t.place[name]
 			const most = 1000
 			switch {
 			case known[name]:
-			case len(known) < most || slices.Contains(t.kept, name):
+			case len(known) < most || kept:
 				known[name] = true
 				t.columns = append(t.columns, name)
 			default:
@@ -76,10 +76,10 @@ func (t *table) readJSON(raw []byte) error {
 				row.cells = append(row.cells, cell)
 				continue
 			}
-			k := slices.Index(t.kept, name)
-			if k < 0 {
+			if !kept {
 				continue
 			}
+			t.found[name] = true
 			row.cells[k], err = cellOf(value)
 			switch {
 			case given[k]:

@@ -13,11 +13,13 @@ import (
 
 // table is a manifest as it was read: text in rows and columns.
 type table struct {
-	name      string   // of the file, for messages
-	dir       string   // where it lies
-	columns   []string // of JSON lines those that are kept, and of the others a thousand
-	uncounted bool     // there are more
-	kept      []string // the columns that rows hold
+	name      string          // of the file, for messages
+	dir       string          // where it lies
+	columns   []string        // of JSON lines those that are kept, and of the others a thousand
+	uncounted bool            // there are more
+	kept      []string        // the columns that rows hold,
+	place     map[string]int  // where they do,
+	found     map[string]bool // and whether the file has them
 	rows      []record
 	notes     []string
 }
@@ -55,7 +57,10 @@ func readTable(path string, wanted []string) (*table, error) {
 
 // parseTable is readTable of the contents of a file.
 func parseTable(path string, raw []byte, wanted []string) (*table, error) {
-	t := &table{name: show.Name(filepath.Base(path)), dir: filepath.Dir(path), kept: wanted}
+	t := &table{name: show.Name(filepath.Base(path)), dir: filepath.Dir(path), kept: wanted, place: map[string]int{}, found: map[string]bool{}}
+	for k, name := range wanted {
+		t.place[name] = k
+	}
 	raw, err := manifestText(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
@@ -110,8 +115,11 @@ func (t *table) readFields(text string, likely format, named bool) error {
 	at := map[string]int{}
 	for i, cell := range header {
 		name := strings.TrimSpace(cell)
-		if _, twice := at[name]; twice && name != "" && slices.Contains(t.kept, name) {
-			return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
+		if _, kept := t.place[name]; kept && name != "" {
+			if t.found[name] {
+				return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
+			}
+			t.found[name] = true
 		}
 		at[name] = i
 		t.columns = append(t.columns, strings.Clone(name))
@@ -238,7 +246,7 @@ func (t *table) agreement(text string, separator byte) float64 {
 	}
 	found, rows, alike := 0, 0, 0
 	for _, cell := range header {
-		if name := strings.TrimSpace(cell); name != "" && slices.Contains(t.kept, name) {
+		if _, kept := t.place[strings.TrimSpace(cell)]; kept {
 			found++
 		}
 	}
@@ -264,8 +272,8 @@ func (t *table) agreement(text string, separator byte) float64 {
 
 // column returns where rows hold a column.
 func (t *table) column(name string) (int, error) {
-	if slices.Contains(t.columns, name) && name != "" {
-		return slices.Index(t.kept, name), nil
+	if t.found[name] {
+		return t.place[name], nil
 	}
 	const most = 20
 	var known []string

@@ -46,7 +46,8 @@ one table and one plot: kNN and linear probe, collapse figures, time, memory, an
 what machinery each needed. Every flag of pretrain goes to all of them. A variant
 has a name and flags of its own.
 
-What was stopped goes on when the same command is given again: runs that have
+A comparison that is stopped saves the run that it is at, and one that is killed
+takes that run along, which saves itself. What was stopped goes on when the same command is given again: runs that have
 ended are not repeated. With run folders as arguments nothing is trained.`,
 		Example: `  vicreg compare --methods all --recipe quick --out runs/all
   vicreg compare --methods vicreg,barlow-twins --data ~/photos --epochs 50 --out runs/two
@@ -73,7 +74,11 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 		var common []string
 		flags.Visit(func(f *pflag.Flag) {
 			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) {
-				common = append(common, "--"+f.Name+"="+f.Value.String())
+				value := f.Value.String()
+				if list, ok := f.Value.(pflag.SliceValue); ok { // whose String has brackets
+					value = strings.Join(list.GetSlice(), ",")
+				}
+				common = append(common, "--"+f.Name+"="+value)
 			}
 		})
 		if len(runs) > 0 {

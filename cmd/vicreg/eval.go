@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +49,8 @@ scored on its test part, or on a share held out where it has none.`,
 		if o.K < 1 {
 			return usagef("--k is %d, but must be at least 1", o.K)
 		}
-		if !(o.Temperature > 0) {
-			return usagef("--temperature is %v, but must be above 0", o.Temperature)
+		if !(o.Temperature > 0) || math.IsInf(o.Temperature, 0) {
+			return usagef("--temperature is %v, but must be a number above 0", o.Temperature)
 		}
 		in, err := model.open(args[0], config)
 		if err != nil {

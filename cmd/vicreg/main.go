@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,8 +108,25 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s (see %s --help)", flagMessage(err), cmd.CommandPath())
 	})
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newVersion())
 	return root
+}
+
+// newHelp is cobra's help command, for which a name that is none is a mistake.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q (see vicreg --help)", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 // flagMessage turns pflag's errors into plain sentences.
@@ -117,18 +135,28 @@ func flagMessage(err error) string {
 		unknown *pflag.NotExistError
 		missing *pflag.ValueRequiredError
 		invalid *pflag.InvalidValueError
+
+		malformed *pflag.InvalidSyntaxError
 	)
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
 		return fmt.Sprintf("there is no flag --%s", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("there is no flag -%s", unknown.GetSpecifiedName())
+	case errors.As(err, &malformed):
+		return fmt.Sprintf("%s is no flag", show.Name(malformed.GetSpecifiedFlag()))
 	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() == "":
 		return fmt.Sprintf("--%s needs a value", missing.GetSpecifiedName())
 	case errors.As(err, &invalid):
 		wanted, known := map[string]string{
 			"int": "a whole number", "uint64": "a whole number of at least 0", "float64": "a number",
-			"bool": "true or false", "duration": "a length of time such as 30s or 10m",
+			"intSlice": "a list of whole numbers joined by commas, such as 10,20",
+			"bool":     "true or false", "duration": "a length of time such as 30s or 10m",
 		}[invalid.GetFlag().Value.Type()]
-		if known {
+		switch {
+		case known && errors.Is(err, strconv.ErrRange):
+			return fmt.Sprintf("--%s %q is out of the range of numbers", invalid.GetFlag().Name, invalid.GetValue())
+		case known:
 			return fmt.Sprintf("--%s %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
 		}
 		return fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())

@@ -53,8 +53,10 @@ Without flags it trains the recipe quick on the built-in sample. A recipe is the
 start (or the one that the file of --config names), --config lays a file over it,
 and the other flags lay single values over both; a flag that is not given leaves what the recipe and the file say.
 
-Ctrl-C (or SIGTERM) finishes the step, saves everything and exits with code 130;
-a second one leaves at once. A run that was stopped in any way goes on with
+Ctrl-C (or SIGTERM, or a closed terminal unless nohup keeps it away) finishes the
+step, saves everything and exits with code 130; a second one leaves at once. Where
+nobody takes the output any more, or its disk is full, the run is saved as well
+and ends with code 1. A run that was stopped in any way goes on with
 --resume and ends with the same result as one that was never stopped.`,
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos

@@ -11,10 +11,12 @@
 //	loader, err := source.Train(pairs.Config{...})       // or source.Plain, to evaluate one side
 //
 // Files are named relative to the manifest. A row whose file is missing, broken
-// or silent, or whose field is empty, is left out and reported by its row
-// number; more than a tenth of such rows is an error. What is merely of another
-// length is cut or padded, and a missing number is filled with its column's
-// mean (see [Side]).
+// or silent, whose field is empty, or that has too many fields or too few, is
+// left out and reported by its row number; more than a tenth of such rows, those
+// to train on and those to score on taken together (see [Parts]), is an error.
+// What is merely of another length is cut or padded, and a missing number is
+// filled with its column's mean (see [Side]). Data.Notes and Report.Notes say
+// what is left out, filled in or guessed.
 package pairs
 
 import (

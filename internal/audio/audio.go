@@ -171,9 +171,9 @@ func Decode(data []byte, limits Limits) (s Sound, err error) {
 	if f != formatWAV {
 		limits.packed = int64(len(data))
 	}
-	defer func() { // the libraries index into what files say
+	defer func() { // the library of FLAC indexes into what files say
 		if r := recover(); r != nil {
-			s, err = Sound{}, fmt.Errorf("its %s data is broken (%v)", f.name, r)
+			s, err = Sound{}, fmt.Errorf("its %s data is broken, and breaks its decoder", f.name)
 		}
 	}()
 	if s, err = f.decode(data, limits); err != nil {

@@ -45,6 +45,8 @@ func FuzzDecode(f *testing.F) {
 			switch {
 			case err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }):
 				t.Errorf("error %q", err)
+			case err != nil && strings.Contains(err.Error(), "breaks its decoder") && !strings.Contains(err.Error(), "FLAC"):
+				t.Error(err)
 			case err == nil && (s.Frames() < 1 || s.Rate < 1 || len(s.Samples)%s.Channels != 0 || len(s.Samples) > 1<<20):
 				t.Errorf("%d samples, %d channels, rate %d", len(s.Samples), s.Channels, s.Rate)
 			}

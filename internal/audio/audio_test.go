@@ -203,6 +203,9 @@ func TestErrors(t *testing.T) {
 	if _, err := Read(dir, Limits{}); err == nil || err.Error() != dir+": this is a folder" {
 		t.Errorf("a folder: %v", err)
 	}
+	if _, err := Read(os.DevNull, Limits{}); err == nil || err.Error() != os.DevNull+": this is not a regular file" {
+		t.Errorf("a device: %v", err)
+	}
 	if _, err := Read(filepath.Join(dir, "no.wav"), Limits{}); err == nil || !strings.Contains(err.Error(), "no.wav: no such file") {
 		t.Errorf("a missing file: %v", err)
 	}

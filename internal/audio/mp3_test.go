@@ -45,6 +45,7 @@ func TestMP3Files(t *testing.T) {
 		{"junk within", slices.Concat(low[:105], []byte("\xff\xfb junk \xff\xff"), low[105:]), 0, ""},
 		{"a cut frame", low[:len(low)-1], whole.Frames() - 576, ""},
 		{"another rate", slices.Concat(low, eight), 0, "its rate changes from 22050 to 8000 samples a second"},
+		{"mostly junk", slices.Concat(low, make([]byte, 2000), low), 0, "of 3254 bytes only 1254 are whole frames"},
 		{"one frame's half", joint[:100], 0, "no whole frame"},
 		{"a tag and junk", slices.Concat(id3, slices.Repeat([]byte("no sound \xff\xfb"), 100_000)), 0, "not a sound file"},
 		{"a free bit rate", slices.Concat([]byte{0xff, 0xfb, 0, 0}, make([]byte, 500)), 0, "its bit rate is free"},

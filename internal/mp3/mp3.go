@@ -73,6 +73,7 @@ func (h header) size() int {
 func Find(data []byte) (*Stream, error) {
 	s := new(Stream)
 	var first header
+	begin, end, framed := 0, 0, 0 // where the first frame begins and the last ends; bytes of all
 	// head returns the header at a place, if there is one.
 	head := func(at int) (h header, ok bool) {
 		if at+4 > len(data) {
@@ -110,6 +111,10 @@ func Find(data []byte) (*Stream, error) {
 		if at+size > len(data) {
 			break
 		}
+		if len(s.frames) == 0 {
+			begin = at
+		}
+		end, framed = at+size, framed+size
 		s.Rate = rates[first.rateIndex()]
 		s.frames = append(s.frames, data[at:at+size])
 		if h.mono() {
@@ -121,6 +126,9 @@ func Find(data []byte) (*Stream, error) {
 	}
 	if len(s.frames) == 0 {
 		return nil, errors.New("there is no whole frame in it")
+	}
+	if framed < (end-begin)/2 {
+		return nil, fmt.Errorf("of %d bytes only %d are whole frames", end-begin, framed)
 	}
 	s.perFrame = 576
 	if first.v1() {

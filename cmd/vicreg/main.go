@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -110,6 +109,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 	})
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newVersion())
+	strictly(root)
 	return root
 }
 
@@ -148,18 +148,18 @@ func flagMessage(err error) string {
 	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() == "":
 		return fmt.Sprintf("--%s needs a value", missing.GetSpecifiedName())
 	case errors.As(err, &invalid):
-		wanted, known := map[string]string{
-			"int": "a whole number", "uint64": "a whole number of at least 0", "float64": "a number",
-			"intSlice": "a list of whole numbers joined by commas, such as 10,20",
-			"bool":     "true or false", "duration": "a length of time such as 30s or 10m",
-		}[invalid.GetFlag().Value.Type()]
-		switch {
-		case known && errors.Is(err, strconv.ErrRange):
-			return fmt.Sprintf("--%s %q is out of the range of numbers", invalid.GetFlag().Name, invalid.GetValue())
-		case known:
-			return fmt.Sprintf("--%s %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted)
+		value := invalid.GetValue()
+		if r := []rune(value); len(r) > 60 {
+			value = string(r[:60]) + "…"
 		}
-		return fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
+		var number notNumber
+		switch {
+		case errors.As(err, &number):
+			return fmt.Sprintf("--%s %q is not %s", invalid.GetFlag().Name, value, number)
+		case invalid.GetFlag().Value.Type() == "bool":
+			return fmt.Sprintf("--%s %q is not true or false", invalid.GetFlag().Name, value)
+		}
+		return fmt.Sprintf("--%s %q: %s", invalid.GetFlag().Name, value, invalid.Unwrap())
 	}
 	return err.Error()
 }

@@ -15,6 +15,7 @@ import (
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 	"vicreg/internal/train"
 )
 
@@ -93,6 +94,7 @@ and ends with code 1. A run that was stopped in any way goes on with
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
 	f.flags = flags
+	strictFlags(flags)
 	return cmd, f, config
 }
 
@@ -172,7 +174,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 	slices.Sort(given)
 	for _, name := range given {
 		if name != "threads" && name != "workers" {
-			return nil, usagef("--resume goes on with %s as it was configured, so --%s cannot be given with it", f.resume, name)
+			return nil, usagef("--resume goes on with %s as it was configured, so --%s cannot be given with it", show.Name(f.resume), name)
 		}
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"vicreg/internal/settings"
+	"vicreg/internal/show"
 )
 
 // MergeFile lays a YAML file over c: keys that the file does not name keep
@@ -18,7 +19,7 @@ func (c *Config) MergeFile(path string) error {
 	if err != nil {
 		return err
 	}
-	return c.merge(raw, path)
+	return c.merge(raw, show.Name(path))
 }
 
 // ReadFile reads the configuration that a run wrote into its folder.

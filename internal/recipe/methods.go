@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -69,12 +70,20 @@ func MachineryOf(method string) (Machinery, error) {
 // known names everything that a configuration's method may be.
 func known() []string { return append(Methods(), Supervised) }
 
+// methodFiles are those that have been read, by name.
+var methodFiles sync.Map
+
 func readMethod(name string) (f methodFile, err error) {
+	if f, ok := methodFiles.Load(name); ok {
+		return f.(methodFile), nil
+	}
 	raw, err := files.ReadFile("methods/" + name + ".yaml")
 	if err != nil {
 		return f, fmt.Errorf("unknown method %q; known: %s", name, strings.Join(known(), ", "))
 	}
-	err = yaml.Unmarshal(raw, &f)
+	if err = yaml.Unmarshal(raw, &f); err == nil {
+		methodFiles.Store(name, f)
+	}
 	return f, err
 }
 

@@ -29,10 +29,10 @@ func parseWhole(s string) (*big.Int, error) {
 	plain := strings.ReplaceAll(s, "_", "")
 	switch {
 	case len(s) > 400:
-		return nil, errors.New(whole + " of fewer digits")
+		return beyond(s), nil
 	case decimal.MatchString(s):
 		if leading.MatchString(s) {
-			return nil, errors.New(whole + " without a leading 0, which some take for octal")
+			return nil, errors.New(whole + " written without a leading 0, which some take for octal")
 		}
 		n, ok = n.SetString(plain, 10)
 	case based.MatchString(s):
@@ -40,7 +40,7 @@ func parseWhole(s string) (*big.Int, error) {
 	case fractional.MatchString(s):
 		f, _, err := big.ParseFloat(plain, 10, 256, big.ToNearestEven)
 		if err != nil || f.IsInf() || f.MantExp(nil) > 256 {
-			return nil, errors.New(whole + " that can be counted to")
+			return beyond(s), nil
 		}
 		if !f.IsInt() {
 			return nil, errors.New(whole)
@@ -54,13 +54,22 @@ func parseWhole(s string) (*big.Int, error) {
 	return n, nil
 }
 
+// beyond returns a number that is out of every range, of the sign of s.
+func beyond(s string) *big.Int {
+	n := new(big.Int).Lsh(big.NewInt(1), 2048)
+	if strings.HasPrefix(s, "-") {
+		n.Neg(n)
+	}
+	return n
+}
+
 // hint says how to write a number that people write otherwise.
 func hint(s string) string {
 	switch {
 	case comma.MatchString(s):
-		return ", with a point and no comma"
+		return " written with a point, not a comma"
 	case strings.HasSuffix(s, "%"):
-		return ", not in per cent"
+		return " without a per cent sign"
 	}
 	return ""
 }
@@ -73,7 +82,7 @@ func ParseInt(s string) (int, error) {
 		return 0, err
 	}
 	if !n.IsInt64() || int64(int(n.Int64())) != n.Int64() {
-		return 0, errors.New(whole + " from " + strconv.Itoa(math.MinInt) + " to " + strconv.Itoa(math.MaxInt))
+		return 0, errors.New(whole + " between " + strconv.Itoa(math.MinInt) + " and " + strconv.Itoa(math.MaxInt))
 	}
 	return int(n.Int64()), nil
 }
@@ -84,8 +93,11 @@ func ParseUint(s string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !n.IsUint64() {
-		return 0, errors.New(whole + " from 0 to " + strconv.FormatUint(math.MaxUint64, 10))
+	switch {
+	case n.Sign() < 0:
+		return 0, errors.New(whole + " of at least 0")
+	case !n.IsUint64():
+		return 0, errors.New(whole + " of at most " + strconv.FormatUint(math.MaxUint64, 10))
 	}
 	return n.Uint64(), nil
 }
@@ -107,7 +119,7 @@ func ParseFloat(s string) (float64, error) {
 		v, _ = new(big.Float).SetInt(n).Float64()
 	}
 	if math.IsInf(v, 0) {
-		return 0, errors.New(number + " that is not as large")
+		return 0, errors.New(number + " of at most 1.8e308")
 	}
 	return v, nil
 }

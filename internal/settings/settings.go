@@ -20,10 +20,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"vicreg/internal/show"
 )
 
 // MaxText is how many bytes a text may have.
@@ -42,11 +45,11 @@ func ReadFile(path, what string) ([]byte, error) {
 	if err == nil {
 		switch mode := info.Mode(); {
 		case mode.IsDir():
-			return nil, fmt.Errorf("cannot read the %s: %s is a folder; name a file", what, path)
+			return nil, fmt.Errorf("cannot read the %s: %s is a folder; name a file", what, show.Name(path))
 		case !mode.IsRegular():
-			return nil, fmt.Errorf("cannot read the %s: %s is a pipe or a device; name a file", what, path)
+			return nil, fmt.Errorf("cannot read the %s: %s is a pipe or a device; name a file", what, show.Name(path))
 		case info.Size() > maxBytes:
-			return nil, tooLarge(path)
+			return nil, tooLarge(show.Name(path))
 		}
 	}
 	var f *os.File
@@ -54,7 +57,10 @@ func ReadFile(path, what string) ([]byte, error) {
 		f, err = os.Open(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the %s: %w", what, err)
+		if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
+			err = reason.Err
+		}
+		return nil, fmt.Errorf("cannot read the %s %s: %w", what, show.Name(path), err)
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxBytes+1)) // it may have grown

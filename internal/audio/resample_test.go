@@ -2,7 +2,9 @@ package audio
 
 import (
 	"math"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,4 +101,22 @@ func TestCanResample(t *testing.T) {
 			t.Errorf("%+v: error %v", c, err)
 		}
 	}
+}
+
+// Goroutines share what is kept.
+func TestResampleShared(t *testing.T) {
+	x := check.Random(3, 400)
+	want := Resample(x, 8000, 11025)
+	var wait sync.WaitGroup
+	for g := range 4 {
+		wait.Go(func() {
+			for i := range 20 {
+				if got := Resample(x, 8000, 11025); !slices.Equal(got, want) {
+					t.Error("the samples are others")
+				}
+				Resample(x, 8000+g, 8001+i)
+			}
+		})
+	}
+	wait.Wait()
 }

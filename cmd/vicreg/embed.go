@@ -95,7 +95,7 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return fmt.Errorf("cannot write %s and %s: %w", out, names, durable.Reason(err))
 		}
 		writeNotes(stdout, e.Notes)
-		writeBad(stdout, e.Bad)
+		writeBad(stdout, in.paired, e.Bad)
 		_, err = fmt.Fprintf(stdout, "%d %s × %d features in %s, their names in %s\n", len(e.Features), what, len(e.Features[0]), out, names)
 		return err
 	}

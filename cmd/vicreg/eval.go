@@ -98,7 +98,7 @@ func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, as
 			"bad_image_list": append([]string{}, found.Bad...), "notes": append([]string{}, found.Notes...)})
 	}
 	writeNotes(stdout, found.Notes)
-	writeBad(stdout, found.Bad)
+	writeBad(stdout, true, found.Bad)
 	writeRetrieval(stdout, &found.Retrieval)
 	return nil
 }
@@ -116,7 +116,7 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 		return printJSON(all)
 	}
 	writeNotes(stdout, s.Notes)
-	writeBad(stdout, s.Bad)
+	writeBad(stdout, what == "pairs", s.Bad)
 	fmt.Fprintf(stdout, "%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
 	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
 	if s.Raw != nil {

@@ -70,7 +70,7 @@ left out, counted and named; more than a tenth of them is an error.`,
 			bad = append(bad, b.Err.Error())
 		}
 		writeNotes(stdout, train.Notes)
-		writeBad(stdout, bad)
+		writeBad(stdout, false, bad)
 		_, err = fmt.Fprintln(stdout, describePacked(p, train.Classes, out))
 		return err
 	}

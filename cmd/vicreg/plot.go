@@ -43,7 +43,7 @@ collapse and the kNN score.`,
 		if err != nil {
 			return err
 		}
-		r, err := compare.ReadUnfinished(runName(folder), folder)
+		r, err := compare.Read(runName(folder), folder)
 		if err != nil {
 			return err
 		}

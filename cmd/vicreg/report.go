@@ -225,18 +225,26 @@ func (c *console) Warning(w runlog.Warning) { c.line("warning: %s", show.Line(w.
 // listed is how many bad images are named.
 const listed = 20
 
-// writeBad names images that could not be read.
-func writeBad(out io.Writer, bad []string) {
+// writeBad names the images, or the rows of pairs, that could not be used.
+func writeBad(out io.Writer, paired bool, bad []string) {
 	if len(bad) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", counted(len(bad), "image"))
+	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", counted(len(bad), badKind(paired)))
 	for _, b := range bad[:min(listed, len(bad))] {
 		fmt.Fprintf(out, "  %s\n", show.Line(b))
 	}
 	if len(bad) > listed {
 		fmt.Fprintf(out, "  and %d more\n", len(bad)-listed)
 	}
+}
+
+// badKind is what a bad one is called.
+func badKind(paired bool) string {
+	if paired {
+		return "row"
+	}
+	return "image"
 }
 
 // writeNotes says what of the data was left out or guessed.
@@ -257,7 +265,7 @@ func counted(n int, what string) string {
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found
-		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, "image"), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
+		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, badKind(c.plan.Kind == "pairs")), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
 	}
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")

@@ -111,7 +111,7 @@ func TestLiveConsole(t *testing.T) {
 
 func TestBadImagesAreListed(t *testing.T) {
 	var out strings.Builder
-	writeBad(&out, aSummary.Bad)
+	writeBad(&out, false, aSummary.Bad)
 	if got := out.String(); !strings.HasPrefix(got, "\nSkipped 25 images that could not be read:\n  a.jpg:_empty\n") ||
 		!strings.HasSuffix(got, "\n  and 5 more\n") || strings.Count(got, "a.jpg") != 20 {
 		t.Errorf("got %q", got)

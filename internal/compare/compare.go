@@ -22,22 +22,9 @@ type Run struct {
 	Steps   []runlog.Step
 }
 
-// Read reads a run that has ended from its folder.
+// Read reads a run from its folder. Of one that has not ended the summary has what
+// its last epoch tells, and the name says after which that is.
 func Read(name, folder string) (Run, error) {
-	s, err := runlog.ReadSummary(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Run{}, fmt.Errorf("%s cannot be compared: its run has not ended, or it is no run folder: it has no %s", folder, runlog.SummaryFile)
-	}
-	if err != nil {
-		return Run{}, fmt.Errorf("%s cannot be compared: %w", folder, err)
-	}
-	r, err := ReadUnfinished(name, folder)
-	r.Summary = *s
-	return r, err
-}
-
-// ReadUnfinished reads a run that may still be going on; it may have no summary.
-func ReadUnfinished(name, folder string) (Run, error) {
 	m, err := runlog.ReadMetrics(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Run{}, fmt.Errorf("%s has no %s: it is no run folder, or its run has not begun to train", folder, runlog.MetricsFile)
@@ -47,12 +34,20 @@ func ReadUnfinished(name, folder string) (Run, error) {
 	}
 	r := Run{Name: name, Epochs: m.Epochs, Steps: m.Steps}
 	s, err := runlog.ReadSummary(folder)
-	if err == nil {
+	switch {
+	case err == nil:
 		r.Summary = *s
-	} else if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return r, err
+	case len(m.Epochs) == 0:
+		return r, fmt.Errorf("%s has no epoch yet that tells anything", folder)
+	default:
+		e := m.Epochs[len(m.Epochs)-1]
+		r.Name = fmt.Sprintf("%s, epoch %d", name, e.Epoch)
+		r.Summary = runlog.Summary{Loss: e.Loss, Terms: e.Terms, EmbeddingStd: e.EmbeddingStd, Correlation: e.Correlation, Rank: e.Rank, Collapsed: e.Collapsed,
+			Scores: runlog.Scores{KNN: e.KNN}, TrainSeconds: e.Seconds, ImagesPerSecond: e.Images}
 	}
-	return r, err
+	return r, nil
 }
 
 // Markdown writes a table of runs on the same data, first the encoder before any

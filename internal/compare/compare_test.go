@@ -89,9 +89,27 @@ func TestPlot(t *testing.T) {
 	}
 }
 
-func TestReadRefusesUnfinished(t *testing.T) {
+// A run that has not ended is told by its last epoch, and its name says so.
+func TestReadUnfinished(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Read("x", dir); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("an empty folder: %v", err)
+	}
+	log, _, err := runlog.Open(dir, runlog.Mark{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := Read("x", dir); err == nil || !strings.Contains(err.Error(), "no epoch yet") {
+		t.Errorf("before the first epoch: %v", err)
+	}
+	for epoch := range 2 {
+		if err := log.Write(runlog.Epoch{Event: "epoch", Epoch: epoch + 1, Rank: 3 + float64(epoch), KNN: share(0.5)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Read("x", dir)
+	if err != nil || r.Name != "x, epoch 2" || r.Summary.Rank != 4 || *r.Summary.KNN != 0.5 || r.Summary.Linear != nil {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // collapse and the kNN score. path ends in .png or .svg.
 func Curves(path string, r Run) error {
 	if len(r.Epochs) == 0 {
-		return fmt.Errorf("%s: run %s has no epoch to draw yet", path, r.Name)
+		return fmt.Errorf("%s: run %s has no epoch to draw", path, r.Name)
 	}
 	last := r.Epochs[len(r.Epochs)-1]
 	steps := float64(last.Step) / float64(last.Epoch) // in an epoch

@@ -102,7 +102,7 @@ func TestEarlierFormats(t *testing.T) {
 	m["format"] = bareFormat
 	first := maps.Clone(m)
 	first["format"], first["channels"] = firstFormat, "3"
-	for _, key := range []string{"branch", "patch", "input", "side", "expander_norm", "expander_last"} {
+	for _, key := range []string{"branch", "patch", "input", "side", "expander_norm", "expander_last", "step", "steps"} {
 		delete(first, key)
 	}
 	for _, meta2 := range []map[string]string{m, first} {

@@ -33,7 +33,9 @@ type Meta struct {
 	Side      *pairs.Side // what it reads of pairs; nil of images
 	Dataset   string
 	Images    int // trained on
-	Epochs    int
+	Epochs    int // of the whole run
+	Step      int // done when it was saved; 0 of 0 where that is not known
+	Steps     int // of the whole run
 	Seed      uint64
 }
 
@@ -76,7 +78,7 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 }
 
 // Replaces returns an error if a file stands at path that Save did not write there
-// with the same meta: one of somebody else.
+// with the same meta, at whatever step: one of somebody else.
 func (m *Meta) Replaces(path string) error {
 	f, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +89,7 @@ func (m *Meta) Replaces(path string) error {
 	}
 	defer f.Close()
 	for key, want := range m.encode() {
-		if key != "format" && f.Metadata[key] != want {
+		if key != "format" && key != "step" && f.Metadata[key] != want {
 			return fmt.Errorf("%s is another model: its %s is %.40q, not %.40q", path, key, f.Metadata[key], want)
 		}
 	}
@@ -106,7 +108,7 @@ func Open(path string, branch int) (*Model, error) {
 			if _, first := os.Stat(filepath.Join(path, runlog.ModelFile)); first == nil {
 				return nil, fmt.Errorf("%s has no branch b: its views went through the same weights, those of branch a", path)
 			}
-			return nil, fmt.Errorf("%s has no %s: either it is no run folder, or its run has not ended (--resume %s goes on with it)", path, runlog.ModelFile, path)
+			return nil, fmt.Errorf("%s has no %s: either it is no run folder, or its run has not come to its first checkpoint (--resume %s goes on with it)", path, runlog.ModelFile, path)
 		}
 		path = file
 	}
@@ -143,6 +145,9 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 		return nil, fmt.Errorf("%s has lost its checksum, so it was changed after it was written; %s", path, advice)
 	default:
 		m.Notes = append(m.Notes, fmt.Sprintf("%s carries no checksum, as an earlier version wrote it: damage to it would go unseen", show.Name(path)))
+	}
+	if m.Step < m.Steps {
+		m.Notes = append(m.Notes, fmt.Sprintf("%s is of a run that had not ended: it was saved after step %d of %d", show.Name(path), m.Step, m.Steps))
 	}
 	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -41,7 +41,7 @@ func (m *Meta) encode() map[string]string {
 		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
 		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
 		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)), // [] of pairs, not null
-		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
+		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs), "step": strconv.Itoa(m.Step), "steps": strconv.Itoa(m.Steps),
 		"seed": strconv.FormatUint(m.Seed, 10),
 	}
 }
@@ -79,6 +79,9 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 			return e
 		})
 	}
+	if meta["steps"] == "" && meta["format"] != format { // when there were models of finished runs alone
+		meta["step"], meta["steps"] = "0", "0"
+	}
 	if meta["expander_norm"] == "" { // when there was one kind of expanders
 		meta["expander_norm"], meta["expander_last"] = "true", model.Plain
 	}
@@ -97,6 +100,8 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	number("size", &m.Size, 1, mostSize)
 	number("images", &m.Images, 0, math.MaxInt)
 	number("epochs", &m.Epochs, 0, math.MaxInt)
+	number("steps", &m.Steps, 0, math.MaxInt)
+	number("step", &m.Step, 0, m.Steps)
 	parse("zero_init_residual", func(s string) (e error) { m.Encoder.ZeroInitResidual, e = strconv.ParseBool(s); return e })
 	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
 	list("mean", &m.Mean, math.Inf(-1))

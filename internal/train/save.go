@@ -75,8 +75,16 @@ func (r *run) save() error {
 		return err
 	}
 	r.saved, r.savedStep = time.Now(), r.at.Steps
+	if r.at.Steps > 0 && time.Since(r.savedModel) >= modelPause {
+		return r.saveModel()
+	}
 	return nil
 }
+
+// modelPause is the least time between two models of a run that goes on: whoever
+// looks at a run needs no newer one, and short epochs are not held up. Tests make
+// it small.
+var modelPause = 20 * time.Second
 
 // lastGood says which checkpoint stands, as a part of a sentence.
 func (r *run) lastGood() string {
@@ -110,6 +118,7 @@ func (r *run) saveModel() error {
 			return fmt.Errorf("%w; %s", err, r.lastGood())
 		}
 	}
+	r.savedModel = time.Now()
 	return nil
 }
 
@@ -117,16 +126,17 @@ func (r *run) saveModel() error {
 func (r *run) meta(i int) pretrained.Meta {
 	c := r.config
 	return pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs, Seed: c.Seed}
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs,
+		Step: r.at.Steps, Steps: c.Epochs * r.steps, Seed: c.Seed}
 }
 
 // noOtherModel refuses to go on where somebody has put a model that the run would
-// replace. Its own is there if it was stopped after it had saved that.
+// replace. Its own is there once it has saved one.
 func (r *run) noOtherModel() error {
 	for i := range r.method.Branches() {
 		meta := r.meta(i)
 		if err := meta.Replaces(r.file(runlog.ModelFiles[i])); err != nil {
-			return fmt.Errorf("%w. The run writes a model of that name at its end; move this one away", err)
+			return fmt.Errorf("%w. The run writes models of that name; move this one away", err)
 		}
 	}
 	return nil

@@ -45,11 +45,12 @@ type run struct {
 	recent    recents                // by branch
 	embedders []*pretrained.Embedder // by branch
 
-	at        checkpoint.State // where the run stands
-	changes   []string         // what is not as it was when the run was stopped, a sentence each
-	clock     clock
-	saved     time.Time // when the last checkpoint was written,
-	savedStep int       // and after which step; -1: there is none
+	at         checkpoint.State // where the run stands
+	changes    []string         // what is not as it was when the run was stopped, a sentence each
+	clock      clock
+	saved      time.Time // when the last checkpoint was written,
+	savedStep  int       // and after which step; -1: there is none
+	savedModel time.Time // when the last model was written
 }
 
 // Pretrain makes a folder and does in it what c says, from the start to the

@@ -140,6 +140,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 
 // interrupt saves the run where it stands and says so.
 func (r *run) interrupt() error {
+	r.savedModel = time.Time{}
 	if err := r.save(); err != nil {
 		return err
 	}

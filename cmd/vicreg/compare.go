@@ -85,6 +85,9 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 			if methods != "" || len(variants) > 0 || len(common) > 0 {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
+			for _, run := range runs {
+				g.run(run)
+			}
 			files, err := g.comparison(out)
 			if err != nil {
 				return err

@@ -65,6 +65,13 @@ func (g *guard) config(c *recipe.Config) {
 	g.pairs(c.Data.Source, c)
 }
 
+// run adds the data of a run, among whose images a picture of it would be one more.
+func (g *guard) run(folder string) {
+	if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
+		g.config(&c)
+	}
+}
+
 // pairs adds a manifest of pairs and the files of whole sides beside it.
 func (g *guard) pairs(manifest string, c *recipe.Config) {
 	if !slices.Contains(g.manifests, manifest) {
@@ -126,7 +133,7 @@ func (*guard) locate(flag, path string) (string, fs.FileInfo, error) {
 	case err == nil && is.IsDir():
 		return "", nil, usagef("%s %s: this is a folder; name a file in it", flag, path)
 	case err == nil && !is.Mode().IsRegular():
-		return "", nil, usagef("%s %s: this is %s, not a file; name a file", flag, path, special(is.Mode()))
+		return "", nil, usagef("%s %s: this is %s, not a file; name a file", flag, path, durable.Kind(is.Mode()))
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
 		return "", nil, fmt.Errorf("%s %s cannot be written: %w", flag, path, durable.Reason(err))
 	case os.IsPathSeparator(path[len(path)-1]):
@@ -157,25 +164,17 @@ func parent(path string) string {
 	return dir
 }
 
-// special names what is no regular file.
-func special(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeNamedPipe != 0:
-		return "a pipe"
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	case mode&fs.ModeDevice != 0:
-		return "a device"
-	}
-	return "something else"
-}
-
 // belongs says to what of the inputs or of a run a path belongs, "" if to none.
 // is describes the file there, nil if there is none.
 func (g *guard) belongs(path string, is fs.FileInfo, k kind) (string, error) {
 	for _, f := range g.files {
 		if same(is, f) {
 			return fmt.Sprintf("that is %s, which the command reads", f), nil
+		}
+	}
+	for _, f := range standard {
+		if st, err := f.Stat(); err == nil && is != nil && os.SameFile(is, st) {
+			return "that is what the command reads from or prints to", nil
 		}
 	}
 	if run := runOf(path, is); run != "" {

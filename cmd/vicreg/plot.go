@@ -7,8 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/compare"
-	"vicreg/internal/recipe"
-	"vicreg/internal/runlog"
 )
 
 func newPlot() *cobra.Command {
@@ -36,9 +34,7 @@ collapse and the kNN score.`,
 		if ext := filepath.Ext(out); ext != ".png" && ext != ".svg" {
 			return usagef("--out %q must name a file that ends in .png or .svg", out)
 		}
-		if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
-			g.config(&c) // a picture among its images would be one of them
-		}
+		g.run(folder)
 		where, err := g.output("--out", out, picture)
 		if err != nil {
 			return err

@@ -146,6 +146,9 @@ func unheard(ctx context.Context, err error) error {
 // guard keeps a profile off what a run reads.
 func (f *pretrainFlags) guard(config *configFlags) *guard {
 	g := new(guard)
+	if f.profile == "" {
+		return g
+	}
 	g.reads(f.config)
 	c, err := f.configuration(config)
 	if f.resume != "" {

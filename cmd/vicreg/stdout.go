@@ -16,6 +16,9 @@ import (
 // makes it the command's.
 var stdout = &printer{out: os.Stdout}
 
+// standard are the files that a command was started with.
+var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
+
 // printer writes text that people or programs read.
 type printer struct {
 	out io.Writer

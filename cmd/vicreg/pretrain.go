@@ -222,14 +222,23 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if err := idle(config.given(), c.Method); err != nil {
 		return c, err
 	}
-	if err := vicreg.Check(c); err != nil {
-		return c, usageError{err}
-	}
 	if f.resume != "" {
+		if err := vicreg.Check(c); err != nil {
+			return c, usageError{err}
+		}
 		return c, nil // another configuration counts
 	}
-	if _, err := reckon.Check(c, reckon.Data{}); err != nil {
-		return c, usageError{err}
+	// Whether a limit leaves a batch comes after whether the batch fits into memory.
+	free := c
+	free.Data.Limit = 0
+	for _, c := range []vicreg.Config{free, c} {
+		err := vicreg.Check(c)
+		if err == nil {
+			_, err = reckon.Check(c, reckon.Data{})
+		}
+		if err != nil {
+			return c, usageError{err}
+		}
 	}
 	return c, nil
 }

@@ -15,7 +15,7 @@ import (
 // lower layers only, whatever the build tags.
 var layers = [][]string{
 	{"durable", "cpu", "pages", "show", "vorbis", "mp3", "fax"},
-	{"tiff"},
+	{"tiff", "table"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings"},
 	{"kernel", "augment", "pack"},
 	{"tensor", "dataset"},

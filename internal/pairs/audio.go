@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"vicreg/internal/audio"
+	"vicreg/internal/table"
 )
 
 const (
@@ -19,7 +20,7 @@ func (s *Side) sound() bool { return s.Type == "waveform" || s.Type == "spectrog
 // readSound reads one channel at the file's own rate. Silence is an error, and a
 // rate that the side's, if it is known, cannot be made of.
 func (s *Side) readSound(path string) (Sample, error) {
-	if err := isFile(path); err != nil {
+	if err := table.IsFile(path); err != nil {
 		return Sample{}, err
 	}
 	sound, err := audio.Read(path, audio.Limits{})

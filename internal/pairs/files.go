@@ -1,6 +1,10 @@
 package pairs
 
-import "vicreg/internal/dataset"
+import (
+	"vicreg/internal/dataset"
+
+	"vicreg/internal/table"
+)
 
 // FilesOf returns the files that the cells of some data name, row by row, one
 // data after the other; nil ones have none.
@@ -13,7 +17,7 @@ func FilesOf(sets ...*Data) dataset.Files {
 		}
 		for i, r := range d.Rows {
 			for k := range d.sides {
-				if c := (cell{name: d.RowName(i)}); r.err == nil && d.sides[k].files() && !blank(r.cells[k][0]) {
+				if c := (cell{name: d.RowName(i)}); r.err == nil && d.sides[k].files() && !table.Blank(r.cells[k][0]) {
 					c.name, c.path = d.ItemName(i, k), d.path(r.cells[k][0])
 					cells = append(cells, c)
 				}

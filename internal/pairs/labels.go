@@ -6,38 +6,40 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vicreg/internal/table"
 )
 
 // label reads the classes. A row without one keeps -1.
-func (d *Data) label(t *table, column string) error {
-	c, err := t.column(column)
+func (d *Data) label(t *table.Table, column string) error {
+	c, err := t.Column(column)
 	if err != nil {
 		return fmt.Errorf("label: %w", err)
 	}
-	names := make([]string, len(t.rows))
+	names := make([]string, len(t.Rows))
 	count := map[string]int{}
-	none := tally{}
-	for i, r := range t.rows {
-		switch names[i] = strings.TrimSpace(r.cells[c]); {
-		case r.err != nil:
+	none := table.Tally{}
+	for i, r := range t.Rows {
+		switch names[i] = strings.TrimSpace(r.Cells[c]); {
+		case r.Err != nil:
 			names[i] = ""
 		case names[i] == "":
-			none.add(r.line)
+			none.Add(r.Line)
 		default:
 			count[names[i]]++
 		}
 	}
 	d.Classes = slices.Sorted(maps.Keys(count))
 	if len(d.Classes) == 0 {
-		return fmt.Errorf("label: %s: column %q is empty in every row", t.name, column)
+		return fmt.Errorf("label: %s: column %q is empty in every row", t.Name, column)
 	}
 	for i, name := range names {
 		if name != "" {
 			d.Rows[i].Label, _ = slices.BinarySearch(d.Classes, name)
 		}
 	}
-	if none.n > 0 {
-		d.Notes = append(d.Notes, none.note(t.name, "row has no "+column+", and is never scored", "rows have no "+column+", and are never scored"))
+	if none.N > 0 {
+		d.Notes = append(d.Notes, none.Note(t.Name, "row has no "+column+", and is never scored", "rows have no "+column+", and are never scored"))
 	}
 	d.Notes = append(d.Notes, d.doubtful(column, count)...)
 	return nil
@@ -51,8 +53,8 @@ func (d *Data) doubtful(column string, count map[string]int) []string {
 	alike := map[string][]string{}
 	var keys []string
 	for _, name := range d.Classes {
-		if missing(name) {
-			words = append(words, fmt.Sprintf("%s (%d)", clip(name), count[name]))
+		if table.Missing(name) {
+			words = append(words, fmt.Sprintf("%s (%d)", table.Clip(name), count[name]))
 		}
 		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
 		if v, err := strconv.ParseFloat(key, 64); err == nil && len(key) < 16 {
@@ -61,7 +63,7 @@ func (d *Data) doubtful(column string, count map[string]int) []string {
 		if len(alike[key]) == 1 {
 			keys = append(keys, key)
 		}
-		alike[key] = append(alike[key], fmt.Sprintf("%s (%d)", clip(name), count[name]))
+		alike[key] = append(alike[key], fmt.Sprintf("%s (%d)", table.Clip(name), count[name]))
 	}
 	if len(words) > 0 {
 		notes = append(notes, fmt.Sprintf("%s: column %s: %s taken as a class; leave the cell empty where there is no label", d.manifest, column, some(words)))
@@ -103,9 +105,9 @@ func oneSided(train, test *Data) []string {
 	for i, name := range train.Classes {
 		switch {
 		case !trained[i] && scored[i]:
-			unknown = append(unknown, clip(name))
+			unknown = append(unknown, table.Clip(name))
 		case trained[i] && !scored[i]:
-			unseen = append(unseen, clip(name))
+			unseen = append(unseen, table.Clip(name))
 		}
 	}
 	var notes []string

@@ -1,18 +1,22 @@
 package pairs
 
-import "strings"
+import (
+	"strings"
+
+	"vicreg/internal/table"
+)
 
 // Names reports whether is holds for any file that a manifest may name: for
 // the path that each of its cells makes, whatever the column is for.
 func Names(manifest string, is func(path string) bool) (bool, error) {
-	t, err := readTable(manifest, nil)
+	t, err := table.Read(manifest, "manifest", nil)
 	if err != nil {
 		return false, err
 	}
-	d := &Data{dir: t.dir}
+	d := &Data{dir: t.Dir}
 	seen := map[string]bool{}
-	for _, r := range t.rows {
-		for _, cell := range r.cells {
+	for _, r := range t.Rows {
+		for _, cell := range r.Cells {
 			cell = strings.TrimSpace(cell)
 			if cell == "" || len(cell) > longestPath || seen[cell] {
 				continue

@@ -9,6 +9,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/show"
+	"vicreg/internal/table"
 )
 
 // Parts counts over all parts of the data, the rows to train on and those to
@@ -193,7 +194,7 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 	note(ordered, "have their columns in another order; they are put into that of the others, %s", names)
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
-	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", clip(line))
+	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", table.Clip(line))
 	note(coarse, "have values that differ and are the same in the 32 bits they are computed with: %s; take off what they have in common", show.Tally(same, ""))
 	if 2*counting > len(good) {
 		note(counting, "have a column that counts up evenly, as times and row numbers do: %s; it is a channel like the others", show.Tally(counters, ""))

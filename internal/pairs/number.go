@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"vicreg/internal/table"
 )
 
 // readings returns what a cell may mean as a number, spelt as strconv does: with
@@ -194,7 +196,7 @@ func settle(columns []writing) (column, line int, err error) {
 		}
 		if cell != "" {
 			p, c := readings(cell, false)
-			return i, line, fmt.Errorf("%s may be %s or %s, and no other value of the column tells which; write numbers with a decimal point and nothing between thousands", clip(cell), p, c)
+			return i, line, fmt.Errorf("%s may be %s or %s, and no other value of the column tells which; write numbers with a decimal point and nothing between thousands", table.Clip(cell), p, c)
 		}
 	}
 	return 0, 0, nil
@@ -210,11 +212,11 @@ func (w *writing) number(cell string, bare bool) (float32, error) {
 	switch {
 	case p == "" && c == "":
 		if unit := unitOf(cell); unit != "" {
-			return 0, fmt.Errorf("a number with %s; write the number alone", clip(unit))
+			return 0, fmt.Errorf("a number with %s; write the number alone", table.Clip(unit))
 		}
 		return 0, errors.New("which is not a finite number")
 	case text == "":
-		return 0, fmt.Errorf("but other values have a decimal %s, as %s", usual, clip(as))
+		return 0, fmt.Errorf("but other values have a decimal %s, as %s", usual, table.Clip(as))
 	case p != c && p != "" && c != "" && w.points > 0 && w.commas > 0:
 		return 0, fmt.Errorf("which may be %s or %s", p, c)
 	}

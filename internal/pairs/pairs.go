@@ -31,6 +31,7 @@ import (
 	"vicreg/internal/host"
 	"vicreg/internal/npy"
 	"vicreg/internal/show"
+	"vicreg/internal/table"
 )
 
 // Row is one pair.
@@ -76,14 +77,14 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
 	}
-	t, err := readTable(manifest, wanted(sides, o))
+	t, err := table.Read(manifest, "manifest", wanted(sides, o))
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &Data{Name: strings.TrimSuffix(t.name, filepath.Ext(t.name)), manifest: t.name, dir: t.dir, Notes: t.notes,
-		sides: sides, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.rows))}
-	for i, r := range t.rows {
-		d.Rows[i] = Row{Line: r.line, Index: i, Label: -1, cells: make([][]string, len(sides)), err: r.err}
+	d := &Data{Name: strings.TrimSuffix(t.Name, filepath.Ext(t.Name)), manifest: t.Name, dir: t.Dir, Notes: t.Notes,
+		sides: sides, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
+	for i, r := range t.Rows {
+		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, cells: make([][]string, len(sides)), err: r.Err}
 	}
 	for s := range sides {
 		if err := d.take(t, s); err != nil {
@@ -95,7 +96,7 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 			return nil, nil, err
 		}
 	}
-	d.About = fmt.Sprintf("%d rows in %s", len(d.Rows), t.name)
+	d.About = fmt.Sprintf("%d rows in %s", len(d.Rows), t.Name)
 	if o.Split != "" {
 		train, test, err = d.splitBy(t, o.Split)
 	} else {
@@ -125,7 +126,7 @@ func wanted(sides []Side, o Options) []string {
 }
 
 // take reads the cells of side s.
-func (d *Data) take(t *table, s int) error {
+func (d *Data) take(t *table.Table, s int) error {
 	side := &d.sides[s]
 	if err := side.Check(); err != nil {
 		return err
@@ -136,13 +137,13 @@ func (d *Data) take(t *table, s int) error {
 	columns := make([]int, len(side.Columns))
 	for i, name := range side.Columns {
 		var err error
-		if columns[i], err = t.column(name); err != nil {
+		if columns[i], err = t.Column(name); err != nil {
 			return fmt.Errorf("%s: %w", side, err)
 		}
 	}
 	for i := range d.Rows {
 		for _, c := range columns {
-			cell := t.rows[i].cells[c]
+			cell := t.Rows[i].Cells[c]
 			if side.Type != "text" {
 				cell = strings.TrimSpace(cell)
 			}
@@ -162,7 +163,7 @@ func (d *Data) takeNumbers(s int) error {
 	for c := range side.Columns {
 		w := &d.writings[s][c]
 		for _, r := range d.Rows {
-			if r.err == nil && !missing(r.cells[s][c]) {
+			if r.err == nil && !table.Missing(r.cells[s][c]) {
 				p, comma := readings(r.cells[s][c], false)
 				w.add(p, comma, r.cells[s][c], r.Line)
 			}
@@ -175,14 +176,14 @@ func (d *Data) takeNumbers(s int) error {
 		w := &d.writings[s][c]
 		var values coarse
 		for _, r := range d.Rows {
-			if r.err == nil && !missing(r.cells[s][c]) {
+			if r.err == nil && !table.Missing(r.cells[s][c]) {
 				if v, err := w.number(r.cells[s][c], false); err == nil {
 					values.add(r.cells[s][c], v)
 				}
 			}
 		}
 		if values.lost() {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s: values that differ, as those about %s, are the same in the 32 bits they are computed with; take off what they have in common", name, clip(values.cell)))
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: values that differ, as those about %s, are the same in the 32 bits they are computed with; take off what they have in common", name, table.Clip(values.cell)))
 		}
 		cell, line := w.twofold, w.line
 		if w.decimalComma() && w.dotted != "" && cell == "" {
@@ -196,9 +197,9 @@ func (d *Data) takeNumbers(s int) error {
 		if w.decimalComma() {
 			read, other = comma, w.comma
 		}
-		note := fmt.Sprintf("%s: %s in row %d is read as %s", name, clip(cell), line, read)
+		note := fmt.Sprintf("%s: %s in row %d is read as %s", name, table.Clip(cell), line, read)
 		if other != "" {
-			note += fmt.Sprintf(", since other values of the column are written as %s", clip(other))
+			note += fmt.Sprintf(", since other values of the column are written as %s", table.Clip(other))
 		}
 		d.Notes = append(d.Notes, note)
 	}
@@ -206,9 +207,9 @@ func (d *Data) takeNumbers(s int) error {
 }
 
 // takeMatrix reads the file of an embedding that has a row for each row.
-func (d *Data) takeMatrix(t *table, s int) error {
+func (d *Data) takeMatrix(t *table.Table, s int) error {
 	path := d.path(d.sides[s].File)
-	if err := isFile(path); err != nil {
+	if err := table.IsFile(path); err != nil {
 		return fmt.Errorf("%s: %w", &d.sides[s], err)
 	}
 	shape, err := npy.Stat(path)
@@ -216,9 +217,9 @@ func (d *Data) takeMatrix(t *table, s int) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w", &d.sides[s], plain(path, err))
 	case len(shape) != 2 || shape[1] == 0:
-		return fmt.Errorf("%s: an array of shape %v; a matrix is needed, with a row for each row of %s", path, shape, t.name)
-	case shape[0] != len(t.rows):
-		return fmt.Errorf("%s has %d rows, but %s has %d below its header; they must be the same, in the same order", path, shape[0], t.name, len(t.rows))
+		return fmt.Errorf("%s: an array of shape %v; a matrix is needed, with a row for each row of %s", path, shape, t.Name)
+	case shape[0] != len(t.Rows):
+		return fmt.Errorf("%s has %d rows, but %s has %d below its header; they must be the same, in the same order", path, shape[0], t.Name, len(t.Rows))
 	}
 	if need, most := 4*float64(shape[0])*float64(shape[1]), host.MemoryLimit(); need > most.Bytes {
 		return fmt.Errorf("%s: its %d × %d numbers take %s, but %s", path, shape[0], shape[1], host.Bytes(need), most)

@@ -3,18 +3,20 @@ package pairs
 import (
 	"fmt"
 	"strings"
+
+	"vicreg/internal/table"
 )
 
 // splitBy divides the rows as a column says.
-func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
-	c, err := t.column(column)
+func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err error) {
+	c, err := t.Column(column)
 	if err != nil {
 		return nil, nil, fmt.Errorf("split: %w", err)
 	}
 	parts := map[string][]Row{}
-	for i, r := range t.rows {
+	for i, r := range t.Rows {
 		part := "train" // of a broken row, which Scan counts and leaves out
-		switch value := strings.ToLower(strings.TrimSpace(r.cells[c])); value {
+		switch value := strings.ToLower(strings.TrimSpace(r.Cells[c])); value {
 		case "train", "training":
 			part = "train"
 		case "test", "testing":
@@ -22,14 +24,14 @@ func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
 		case "val", "valid", "validation", "dev":
 			part = "val"
 		default:
-			if r.err == nil {
-				return nil, nil, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", t.name, r.line, column, clip(r.cells[c]))
+			if r.Err == nil {
+				return nil, nil, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", t.Name, r.Line, column, table.Clip(r.Cells[c]))
 			}
 		}
 		parts[part] = append(parts[part], d.Rows[i])
 	}
 	if len(parts["train"]) == 0 {
-		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.name, column)
+		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.Name, column)
 	}
 	held := "test"
 	if len(parts[held]) == 0 {
@@ -37,7 +39,7 @@ func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
 	}
 	rest := *d
 	rest.Rows = parts["train"]
-	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.name)
+	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.Name)
 	if len(parts[held]) > 0 {
 		out := *d
 		out.Rows = parts[held]
@@ -45,11 +47,11 @@ func (d *Data) splitBy(t *table, column string) (train, test *Data, err error) {
 		test = &out
 	}
 	if held == "val" && len(parts[held]) > 0 {
-		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: column %s has no rows of test; those of val are scored on", t.name, column))
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: column %s has no rows of test; those of val are scored on", t.Name, column))
 	}
 	if n := len(parts["val"]); held == "test" && n > 0 {
 		rest.About += fmt.Sprintf("; %d (val) are left out", n)
-		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.name, count(n, "row is", "rows are"), column))
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.Name, count(n, "row is", "rows are"), column))
 	}
 	return &rest, test, nil
 }
@@ -120,11 +122,11 @@ func (d *Data) groups() [][]int {
 	for i, r := range d.Rows {
 		above[i] = i
 		for s := range d.sides {
-			if !d.sides[s].files() || blank(r.cells[s][0]) {
+			if !d.sides[s].files() || table.Blank(r.cells[s][0]) {
 				continue
 			}
 			path := d.path(r.cells[s][0])
-			if missing(r.cells[s][0]) && isFile(path) != nil {
+			if table.Missing(r.cells[s][0]) && table.IsFile(path) != nil {
 				continue // NA and the like, which no rows share
 			}
 			j, ok := first[path]

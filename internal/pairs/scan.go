@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/table"
 )
 
 // ScanOptions say how thoroughly to look.
@@ -171,16 +172,16 @@ func rowBad(sides []found) bool {
 func (s *Source) look(i, k int, decode bool, f *found) {
 	side := &s.sides[k]
 	if !decode && side.files() {
-		if row := s.data.Rows[i]; row.err == nil && !blank(row.cells[k][0]) {
+		if row := s.data.Rows[i]; row.err == nil && !table.Blank(row.cells[k][0]) {
 			path := s.data.path(row.cells[k][0])
-			if f.err = isFile(path); f.err == nil && side.Type == "image" {
+			if f.err = table.IsFile(path); f.err == nil && side.Type == "image" {
 				_, _, f.err = imagefile.Stat(path, imagefile.Limits{})
 			}
 			return
 		}
 	}
 	var m Sample
-	if side.sound() && s.data.Rows[i].err == nil && !blank(s.data.Rows[i].cells[k][0]) {
+	if side.sound() && s.data.Rows[i].err == nil && !table.Blank(s.data.Rows[i].cells[k][0]) {
 		m, f.err = side.readSound(s.data.path(s.data.Rows[i].cells[k][0]))
 	} else {
 		m, f.err = s.sample(i, k)

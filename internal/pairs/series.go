@@ -9,6 +9,7 @@ import (
 
 	"vicreg/internal/npy"
 	"vicreg/internal/show"
+	"vicreg/internal/table"
 )
 
 // maxChannels is the most that a series may have.
@@ -74,7 +75,7 @@ func (s *series) complete() error {
 }
 
 func readSeriesArray(path string) (series, error) {
-	if err := isFile(path); err != nil {
+	if err := table.IsFile(path); err != nil {
 		return series{}, err
 	}
 	a, err := npy.Read(path)

@@ -10,13 +10,17 @@ import (
 	"strings"
 
 	"vicreg/internal/show"
+	"vicreg/internal/table"
 )
+
+// maxSeries is the most that the file of a series may hold, in bytes.
+const maxSeries = 256 << 20
 
 // readSeriesText reads numbers separated by tabs, semicolons, commas or spaces,
 // with or without a header; lines that begin with # are left out. A column
 // without any number, as one of names or of times of day, is left out, too.
 func readSeriesText(path string) (series, error) {
-	raw, err := readFile(path, maxSeries)
+	raw, err := table.ReadFile(path, maxSeries)
 	if err != nil {
 		return series{}, err
 	}
@@ -31,7 +35,7 @@ func readSeriesText(path string) (series, error) {
 func parseSeries(raw []byte) (series, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	switch {
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), wide(raw):
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), table.Wide(raw):
 		return series{}, errors.New("this is UTF-16 text; save it as UTF-8")
 	case bytes.IndexByte(raw, 0) >= 0:
 		return series{}, errors.New("neither an .npy file nor a text table of numbers")
@@ -104,12 +108,12 @@ func layoutOf(text string) (*layout, error) {
 
 // survey looks at every cell.
 func (l *layout) survey(text string) {
-	c := newCutter(text, l.separator)
-	c.comments = true
+	c := table.NewCutter(text, l.separator)
+	c.Comments = true
 	widths := map[int]int{}
 	width, firstLine := 0, 0
 	for {
-		cells, line, err := c.next()
+		cells, line, err := c.Next()
 		if err == io.EOF {
 			break
 		}
@@ -117,7 +121,7 @@ func (l *layout) survey(text string) {
 			l.broken = fmt.Errorf("line %d: %w", line, err)
 			break
 		}
-		for len(cells) > 1 && len(cells) > width && width > 0 && blank(cells[len(cells)-1]) {
+		for len(cells) > 1 && len(cells) > width && width > 0 && table.Blank(cells[len(cells)-1]) {
 			cells = cells[:len(cells)-1] // a separator at the end of the line
 		}
 		if len(cells) > 4*maxChannels {
@@ -167,7 +171,7 @@ func (l *layout) survey(text string) {
 // number, and some are words; or the first is empty and the others count from 0,
 // as tables without names are written.
 func isHeader(cells []string) bool {
-	words, counts := false, len(cells) > 2 && blank(cells[0])
+	words, counts := false, len(cells) > 2 && table.Blank(cells[0])
 	for i, cell := range cells {
 		cell := strings.TrimSpace(cell)
 		if i > 0 && cell != fmt.Sprint(i-1) {
@@ -179,7 +183,7 @@ func isHeader(cells []string) bool {
 			}
 			continue
 		}
-		words = words || !missing(cell)
+		words = words || !table.Missing(cell)
 	}
 	return words || counts
 }
@@ -204,7 +208,7 @@ func (l *layout) add(i int, cell string, line int) {
 		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && digits[1]-'0' < 10 || digits == "0" && cell[0] == '-') {
 			l.split = first{strings.Clone(cell), line}
 		}
-	case missing(cell):
+	case table.Missing(cell):
 		l.numbers++
 		col.missing++
 	default:
@@ -266,26 +270,26 @@ func (l *layout) check() error {
 		writings[i] = l.columns[i].writing
 	}
 	if l.separator == ',' && (l.whole() || l.either.line > 0) && l.split.line != 0 {
-		return fmt.Errorf("line %d: %s may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values", l.split.line, clip(l.split.text))
+		return fmt.Errorf("line %d: %s may be part of a number with a comma in it, or a value of its own; write decimal points and nothing between thousands, or semicolons between values", l.split.line, table.Clip(l.split.text))
 	}
 	used := 0
 	for i := range l.columns {
 		col := &l.columns[i]
 		switch {
 		case col.numbers == 0 && 2*col.units > l.rows-col.missing:
-			return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.unit.line, clip(col.unit.text), clip(unitOf(col.unit.text)))
+			return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.unit.line, table.Clip(col.unit.text), table.Clip(unitOf(col.unit.text)))
 		case col.numbers == 0:
 			continue
 		case col.word.line != 0:
 			if unit := unitOf(col.word.text); unit != "" {
-				return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.word.line, clip(col.word.text), clip(unit))
+				return fmt.Errorf("line %d: %s is a number with %s; write the number alone", col.word.line, table.Clip(col.word.text), table.Clip(unit))
 			}
-			return fmt.Errorf("line %d: %s is not a number", col.word.line, clip(col.word.text))
+			return fmt.Errorf("line %d: %s is not a number", col.word.line, table.Clip(col.word.text))
 		}
 		used++
 		w := &col.writing
 		if w.points > 0 && w.commas > 0 {
-			return fmt.Errorf("column %d has both decimal points and decimal commas, as %s and %s", i+1, clip(w.point), clip(w.comma))
+			return fmt.Errorf("column %d has both decimal points and decimal commas, as %s and %s", i+1, table.Clip(w.point), table.Clip(w.comma))
 		}
 	}
 	if used == 0 {
@@ -320,17 +324,17 @@ func (l *layout) read(text string) (series, error) {
 		s.facts.names = nil
 	}
 	s.values = make([]float32, 0, l.rows*s.c)
-	c := newCutter(text, l.separator)
-	c.comments = true
+	c := table.NewCutter(text, l.separator)
+	c.Comments = true
 	header := l.header
 	coarse := make([]coarse, len(l.columns))
 	if !l.header {
 		s.facts.either = l.either.text
 	}
 	for {
-		cells, line, err := c.next()
+		cells, line, err := c.Next()
 		if err != nil { // the end; survey has seen all
-			s.facts.comment = c.skipped
+			s.facts.comment = c.Skipped
 			for i := range coarse {
 				if coarse[i].lost() {
 					s.facts.coarse = append(s.facts.coarse, l.name(i))
@@ -349,9 +353,9 @@ func (l *layout) read(text string) (series, error) {
 			}
 			cell := strings.TrimSpace(cells[i])
 			v := float32(math.NaN())
-			if !missing(cell) {
+			if !table.Missing(cell) {
 				if v, err = col.writing.number(cell, l.bare()); err != nil {
-					return s, fmt.Errorf("line %d: %s, %w", line, clip(cell), err)
+					return s, fmt.Errorf("line %d: %s, %w", line, table.Clip(cell), err)
 				}
 				coarse[i].add(cell, v)
 			}

@@ -12,6 +12,7 @@ import (
 	"vicreg/internal/audio"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/npy"
+	"vicreg/internal/table"
 )
 
 // DefaultCache is the room for decoded samples, in bytes.
@@ -81,7 +82,7 @@ func (s *Source) number() {
 		for k := range s.sides {
 			s.file[i][k] = -1
 			side := &s.sides[k]
-			if !side.files() || blank(r.cells[k][0]) {
+			if !side.files() || table.Blank(r.cells[k][0]) {
 				continue
 			}
 			kind := side.Type
@@ -144,7 +145,7 @@ func (s *Source) sample(i, k int) (Sample, error) {
 	switch cells := row.cells[k]; {
 	case side.Type == "numeric":
 		return s.data.numeric(k, cells)
-	case blank(cells[0]):
+	case table.Blank(cells[0]):
 		return Sample{}, errors.New("the field is empty")
 	case side.Type == "text":
 		return Sample{Text: strings.TrimSpace(cells[0])}, nil
@@ -186,7 +187,7 @@ func (s *Side) convert(m Sample) Sample {
 
 // decode reads a file of the type of side k.
 func (s *Source) decode(k int, path string) (Sample, error) {
-	if err := isFile(path); err != nil {
+	if err := table.IsFile(path); err != nil {
 		return Sample{}, err
 	}
 	switch side := &s.sides[k]; side.Type {
@@ -224,14 +225,14 @@ func (d *Data) numeric(k int, cells []string) (Sample, error) {
 	m := Sample{Values: make([]float32, len(cells))}
 	gaps := 0
 	for c, cell := range cells {
-		if missing(cell) {
+		if table.Missing(cell) {
 			m.Values[c] = float32(math.NaN())
 			gaps++
 			continue
 		}
 		var err error
 		if m.Values[c], err = d.writings[k][c].number(cell, false); err != nil {
-			return m, fmt.Errorf("%s is %s, %w", columns[c], clip(cell), err)
+			return m, fmt.Errorf("%s is %s, %w", columns[c], table.Clip(cell), err)
 		}
 	}
 	if gaps == len(cells) {

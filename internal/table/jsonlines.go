@@ -1,4 +1,4 @@
-package pairs
+package table
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 
 // readJSON reads one object after the other, or a list of them. The columns are
 // all keys.
-func (t *table) readJSON(raw []byte) error {
+func (t *Table) readJSON(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	line, at := 1, int64(0)
 	here := func() int { // the line of the next value
@@ -26,29 +26,29 @@ func (t *table) readJSON(raw []byte) error {
 	known := map[string]bool{}
 	list, closed := false, false
 	for {
-		row := record{line: here()}
-		wrong := func(err error) error { return fmt.Errorf("%s: row %d: %w", t.name, row.line, notJSON(raw, d, err)) }
+		row := Record{Line: here()}
+		wrong := func(err error) error { return fmt.Errorf("%s: row %d: %w", t.Name, row.Line, notJSON(raw, d, err)) }
 		token, err := d.Token()
 		switch {
 		case err == io.EOF && list && !closed:
-			return fmt.Errorf("%s: the list of rows has no end; the file is cut short", t.name)
+			return fmt.Errorf("%s: the list of rows has no end; the file is cut short", t.Name)
 		case err == io.EOF:
 			return nil
 		case err != nil:
 			return wrong(err)
 		case closed:
-			return fmt.Errorf("%s: row %d: something follows the list of rows", t.name, row.line)
-		case token == json.Delim('[') && len(t.rows) == 0 && !list:
+			return fmt.Errorf("%s: row %d: something follows the list of rows", t.Name, row.Line)
+		case token == json.Delim('[') && len(t.Rows) == 0 && !list:
 			list = true
 			continue
 		case token == json.Delim(']') && list:
 			closed = true
 			continue
 		case token != json.Delim('{'):
-			return fmt.Errorf("%s: row %d: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.name, row.line)
+			return fmt.Errorf("%s: row %d: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.Name, row.Line)
 		}
 		if t.kept != nil {
-			row.cells = make([]string, len(t.kept))
+			row.Cells = make([]string, len(t.kept))
 		}
 		given := make([]bool, len(t.kept))
 		for d.More() {
@@ -67,32 +67,32 @@ func (t *table) readJSON(raw []byte) error {
 			case known[name]:
 			case len(known) < most || kept:
 				known[name] = true
-				t.columns = append(t.columns, name)
+				t.Columns = append(t.Columns, name)
 			default:
 				t.uncounted = true
 			}
 			if t.kept == nil {
 				cell, _ := cellOf(value)
-				row.cells = append(row.cells, cell)
+				row.Cells = append(row.Cells, cell)
 				continue
 			}
 			if !kept {
 				continue
 			}
 			t.found[name] = true
-			row.cells[k], err = cellOf(value)
+			row.Cells[k], err = cellOf(value)
 			switch {
 			case given[k]:
-				row.err = fmt.Errorf("it names %s twice", clip(name))
-			case err != nil && row.err == nil:
-				row.err = fmt.Errorf("%s %w", clip(name), err)
+				row.Err = fmt.Errorf("it names %s twice", Clip(name))
+			case err != nil && row.Err == nil:
+				row.Err = fmt.Errorf("%s %w", Clip(name), err)
 			}
 			given[k] = true
 		}
 		if _, err := d.Token(); err != nil {
 			return wrong(err)
 		}
-		t.rows = append(t.rows, row)
+		t.Rows = append(t.Rows, row)
 	}
 }
 
@@ -103,7 +103,7 @@ func notJSON(raw []byte, d *json.Decoder, err error) error {
 	}
 	rest := bytes.TrimLeft(raw[min(d.InputOffset(), int64(len(raw))):], " \t\r\n:,")
 	rest, _, _ = bytes.Cut(rest, []byte("\n"))
-	what := fmt.Errorf("it is not JSON at %s", clip(string(rest[:min(len(rest), 300)])))
+	what := fmt.Errorf("it is not JSON at %s", Clip(string(rest[:min(len(rest), 300)])))
 	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
 		if bytes.HasPrefix(rest, []byte(word)) {
 			return fmt.Errorf("%w; write null for a number that is missing", what)

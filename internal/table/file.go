@@ -1,4 +1,4 @@
-package pairs
+package table
 
 import (
 	"bytes"
@@ -15,15 +15,12 @@ import (
 	"vicreg/internal/show"
 )
 
-// The most that a text file may hold, in bytes.
-const (
-	maxManifest = 1 << 30
-	maxSeries   = 256 << 20
-)
+// mostBytes is the most that a table may hold.
+const mostBytes = 1 << 30
 
-// isFile returns an error unless there is a file at path that can be read from
+// IsFile returns an error unless there is a file at path that can be read from
 // beginning to end. Nothing is opened: a pipe would wait, a device never end.
-func isFile(path string) error {
+func IsFile(path string) error {
 	_, err := fileSize(path)
 	return err
 }
@@ -31,7 +28,7 @@ func isFile(path string) error {
 func fileSize(path string) (int64, error) {
 	const longest = 4096 // bytes of a name, anywhere
 	if len(path) > longest {
-		return 0, fmt.Errorf("%s: a name of %d bytes, which no file has", clip(path), len(path))
+		return 0, fmt.Errorf("%s: a name of %d bytes, which no file has", Clip(path), len(path))
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -81,8 +78,8 @@ func meant(path string) string {
 	return ""
 }
 
-// readFile returns the contents of a file of at most so many bytes.
-func readFile(path string, most int64) ([]byte, error) {
+// ReadFile returns the contents of a file of at most so many bytes.
+func ReadFile(path string, most int64) ([]byte, error) {
 	size, err := fileSize(path)
 	if err != nil {
 		return nil, err
@@ -129,9 +126,9 @@ func foreign(raw []byte) string {
 	return ""
 }
 
-// wide reports whether raw is UTF-16 text without a mark of it: every other byte
+// Wide reports whether raw is UTF-16 text without a mark of it: every other byte
 // of its beginning is zero.
-func wide(raw []byte) bool {
+func Wide(raw []byte) bool {
 	start := raw[:min(len(raw), 200)&^1]
 	var zeros [2]int
 	for i, b := range start {
@@ -143,12 +140,12 @@ func wide(raw []byte) bool {
 	return len(start) >= 8 && least == 0 && 10*(zeros[0]+zeros[1]) > 4*len(start)
 }
 
-// manifestText returns the text of a manifest, or why it is none.
-func manifestText(raw []byte) ([]byte, error) {
+// textOf returns the text of a table, or why it is none.
+func textOf(raw []byte) ([]byte, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) // a byte order mark, as Excel writes it
 	zero := bytes.IndexByte(raw, 0)
 	switch what := foreign(raw); {
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), zero >= 0 && wide(raw):
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), zero >= 0 && Wide(raw):
 		return nil, errors.New("this is UTF-16 text; save it as UTF-8")
 	case what != "" && (zero >= 0 || !utf8.Valid(raw)):
 		return nil, fmt.Errorf("this is no text but %s", what)
@@ -177,12 +174,20 @@ func firstInvalid(raw []byte) int {
 	return line
 }
 
-// clip returns a cell for a message: in quotes, on one line, and of a long one
+// Clip returns a cell for a message: in quotes, on one line, and of a long one
 // the beginning.
-func clip(cell string) string {
+func Clip(cell string) string {
 	const most = 60
 	if utf8.RuneCountInString(cell) > most {
 		cell = string([]rune(cell)[:most-1]) + "…"
 	}
 	return fmt.Sprintf("%q", cell)
+}
+
+// plain words an error of the file system: the path once, and the reason.
+func plain(path string, err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", show.Name(path), pe.Err)
+	}
+	return err
 }

@@ -1,7 +1,8 @@
-package pairs
+package table
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,24 +11,33 @@ import (
 	"vicreg/internal/check"
 )
 
+func write(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // tableOf reads a manifest and spells it: rows as line[cells], notes behind.
 func tableOf(t testing.TB, name, text string, wanted ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{name: text})
-	tab, err := readTable(filepath.Join(dir, name), wanted)
+	tab, err := Read(filepath.Join(dir, name), "manifest", wanted)
 	if err != nil {
 		return strings.ReplaceAll(err.Error(), dir+"/", "")
 	}
 	out := ""
-	for _, r := range tab.rows {
-		if r.err != nil {
-			out += fmt.Sprintf("%d!%v ", r.line, r.err)
+	for _, r := range tab.Rows {
+		if r.Err != nil {
+			out += fmt.Sprintf("%d!%v ", r.Line, r.Err)
 			continue
 		}
-		out += fmt.Sprintf("%d%q ", r.line, r.cells)
+		out += fmt.Sprintf("%d%q ", r.Line, r.Cells)
 	}
-	return strings.TrimSpace(out + strings.Join(tab.notes, "; "))
+	return strings.TrimSpace(out + strings.Join(tab.Notes, "; "))
 }
 
 func TestTables(t *testing.T) {
@@ -73,7 +83,7 @@ func TestTables(t *testing.T) {
 		{"t.csv", "sep=;\na;b\n1;x,y\n", `3["1" "x,y"]`},
 		{"t.tsv", "a,b\n1,x\n", `2["1" "x"]`},
 		{"t.csv", "a,b,a\n1,2,3\n", `t.csv: the header names column "a" twice`},
-		{"t.csv", "a|b\n1|x\n", `text=a: t.csv: there is no column "a"; its columns are a|b alone (commas, semicolons or tabs separate columns)`},
+		{"t.csv", "a|b\n1|x\n", `t.csv: there is no column "a"; its columns are a|b alone (commas, semicolons or tabs separate columns)`},
 		{"t.csv", "a,c,d\n1,x,y\n", `t.csv: there is no column "b"; its columns are a, c, d`},
 		{"t.csv", "a,b\n1,x\x00\n", `t.csv: this is no text (row 2 holds a zero byte); give a CSV, TSV or JSON lines file with a header`},
 		{"t.csv", "a\x00,\x00b\x00\n\x001\x00,\x002\x00\n\x00", "t.csv: this is UTF-16 text; save it as UTF-8"},
@@ -102,8 +112,13 @@ func TestTables(t *testing.T) {
 		if strings.Contains(c.want, "there is no column") {
 			dir := t.TempDir()
 			write(t, dir, map[string]string{c.name: c.text})
-			_, _, err := Open(filepath.Join(dir, c.name), sides(t, "text=a", "text=b"), Options{})
-			got = strings.TrimPrefix(fmt.Sprint(err), "text=b: ")
+			tab, err := Read(filepath.Join(dir, c.name), "manifest", []string{"a", "b"})
+			if err == nil {
+				if _, err = tab.Column("a"); err == nil {
+					_, err = tab.Column("b")
+				}
+			}
+			got = fmt.Sprint(err)
 		}
 		if got != c.want {
 			t.Errorf("%q:\n%s\nwant\n%s", c.text, got, c.want)
@@ -138,13 +153,79 @@ func TestTableBounds(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{name: text})
 		check.Bounded(t, 200, 6*time.Second, func() {
-			tab, err := readTable(filepath.Join(dir, name), wanted[:map[bool]int{true: 2002, false: 2}[name == "wide.csv"]])
+			tab, err := Read(filepath.Join(dir, name), "manifest", wanted[:map[bool]int{true: 2002, false: 2}[name == "wide.csv"]])
 			if err == nil {
-				_, err = tab.column("b")
+				_, err = tab.Column("b")
 			}
 			if (err == nil) != (name == "quotes.tsv") || err != nil && len(err.Error()) > 2000 {
 				t.Errorf("%s: %.2000v", name, err)
 			}
 		})
+	}
+}
+
+// The same table comes out of every format.
+func TestReadTable(t *testing.T) {
+	dir := t.TempDir()
+	want := "[id caption load] 2[1 a dog, \"Rex\" 0.5] 3[2 ein Ärgernis ] 5[3 two\nlines 1e3]"
+	write(t, dir, map[string]string{
+		"plain.csv":    "id,caption,load\n1,\"a dog, \"\"Rex\"\"\",0.5\n2,ein Ärgernis,\n\n3,\"two\nlines\",1e3\n",
+		"excel.csv":    "\xef\xbb\xbfid;caption;load\r\n1;\"a dog, \"\"Rex\"\"\";0.5\r\n2;ein Ärgernis;\r\n\r\n3;\"two\r\nlines\";1e3\r\n",
+		"sniffed":      "id;caption;load\n1;\"a dog, \"\"Rex\"\"\";0.5\n2;ein Ärgernis;\n\n3;\"two\nlines\";1e3\n",
+		"sniffed.txt":  "id\tcaption\tload\n1\t\"a dog, \"\"Rex\"\"\"\t0.5\n2\tein Ärgernis\t\n\n3\t\"two\nlines\"\t1e3\n",
+		"plain.jsonl":  "{\"id\": 1, \"caption\": \"a dog, \\\"Rex\\\"\", \"load\": 0.5}\n{\"id\": \"2\", \"caption\": \"ein Ärgernis\", \"load\": null}\n\n\n{\"caption\": \"two\\nlines\", \"load\": 1e3, \"id\": 3}\n",
+		"array.json":   "[{\"id\": 1,\n\"caption\": \"a dog, \\\"Rex\\\"\", \"load\": 0.5},\n{\"id\": 2, \"caption\": \"ein Ärgernis\"},\n\n{\"id\": 3, \"caption\": \"two\\nlines\", \"load\": 1e3}]\n",
+		"unnamed.json": " \n{\"id\": 1, \"caption\": \"a dog, \\\"Rex\\\"\"}\n{\"id\": 2, \"caption\": \"ein Ärgernis\"}\n\n{\"id\": 3, \"caption\": \"two\\nlines\", \"load\": 1e3}\n",
+	})
+	for name, w := range map[string]string{
+		"plain.csv": want, "excel.csv": want, "sniffed": want, "sniffed.txt": want,
+		"plain.jsonl":  strings.NewReplacer("2[", "1[", "3[2", "2[2").Replace(want),
+		"array.json":   strings.Replace(strings.Replace(want, "2[", "1[", 1), "3[2", "3[2", 1),
+		"unnamed.json": strings.Replace(want, " 0.5", " ", 1),
+	} {
+		tab, err := Read(filepath.Join(dir, name), "manifest", []string{"id", "caption", "load"})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got := fmt.Sprint(tab.Columns)
+		for _, r := range tab.Rows {
+			if r.Err != nil {
+				t.Error(r.Err)
+			}
+			got += fmt.Sprintf(" %d%v", r.Line, r.Cells)
+		}
+		if got != w {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, w)
+		}
+	}
+	// In TSV a quote inside a field is a quote.
+	write(t, dir, map[string]string{"quotes.tsv": "size\ttext\n12\t12\" long, 5' wide\n"})
+	if tab, err := Read(filepath.Join(dir, "quotes.tsv"), "manifest", []string{"size", "text"}); err != nil || tab.Rows[0].Cells[1] != `12" long, 5' wide` {
+		t.Errorf("%+v, %v", tab, err)
+	}
+}
+
+func TestReadTableErrors(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ text, want string }{
+		"empty.csv":  {"", "empty.csv: the manifest is empty; its first row must name the columns"},
+		"header.csv": {"a,b\n", "header.csv: the manifest has no rows below its header"},
+		"none.jsonl": {"\n", "none.jsonl: the manifest has no rows"},
+		"twice.csv":  {"a,b,a\n1,2,3\n", `twice.csv: the header names column "a" twice`},
+		"quote.csv":  {"a,b\n1,2\n3,\"x\" y\n", `quote.csv: row 3: field 2 opens with a quote mark, and what follows the closing one is "y"`},
+		"wide.csv":   {"\xff\xfea\x00,\x00b\x00", "wide.csv: this is UTF-16 text; save it as UTF-8"},
+		"latin.csv":  {"a,b\n1,2\n3,\xc4rger\n", "latin.csv: row 3: this is not UTF-8 text"},
+		"zip.csv":    {"PK\x03\x04\x00\x00", "zip.csv: this is no text"},
+		"bad.jsonl":  {"{\"a\": 1}\n{\"a\": 2\n{\"a\": 3}\n", "bad.jsonl: row 2: "},
+		"list.jsonl": {"{\"a\": 1}\n[1, 2]\n", "list.jsonl: row 2: each row must be an object"},
+	} {
+		write(t, dir, map[string]string{name: c.text})
+		if _, err := Read(filepath.Join(dir, name), "manifest", []string{"a"}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+	if _, err := Read(filepath.Join(dir, "no.csv"), "manifest", nil); err == nil || !strings.Contains(err.Error(), "no.csv: cannot read the manifest: there is no such file") {
+		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package pairs
+package table
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// cutter cuts text into rows of fields. Lines end with a line feed, with a
+// Cutter cuts text into rows of fields. Lines end with a line feed, with a
 // carriage return before it or not; where carriage returns alone outnumber line
 // feeds, as in files of old, they end lines, too.
 //
@@ -19,42 +19,43 @@ import (
 // field, and a line is a row. A field in quote marks that holds tabs or line
 // breaks is one only if the row has as many fields as the first row then, and
 // would not have as many as a line; see tabbed.
-type cutter struct {
+type Cutter struct {
 	text      string
 	separator byte
-	comments  bool // lines that begin with # are none
+	Comments  bool // lines that begin with # are none
 
 	at, line int
 	returns  bool     // carriage returns end lines
 	columns  int      // fields of the first row; 0: it is still to come
 	fields   []string // of the last row
-	broken   tally    // fields that hold line breaks
-	apart    tally    // rows that a quote mark might have joined to those below
-	skipped  int      // comments between rows
+	broken   Tally    // fields that hold line breaks
+	apart    Tally    // rows that a quote mark might have joined to those below
+	Skipped  int      // comments between rows
 
 	odd struct{ from, at int } // the first quote mark that ends a field, looked for from there
 }
 
-func newCutter(text string, separator byte) *cutter {
-	c := &cutter{text: text, separator: separator, line: 1}
+// NewCutter returns what cuts text at a separator; 0: each line is a field.
+func NewCutter(text string, separator byte) *Cutter {
+	c := &Cutter{text: text, separator: separator, line: 1}
 	pairs := strings.Count(text, "\r\n")
 	c.returns = strings.Count(text, "\r")-pairs > strings.Count(text, "\n")
 	return c
 }
 
-// next returns the fields of the next row and its line, io.EOF after the last.
+// Next returns the fields of the next row and its line, io.EOF after the last.
 // The fields are good until the next call. Lines without any character but
 // spaces are no rows.
-func (c *cutter) next() (fields []string, line int, err error) {
+func (c *Cutter) Next() (fields []string, line int, err error) {
 	for {
 		if c.at >= len(c.text) {
 			return nil, c.line, io.EOF
 		}
 		start, end := c.at, c.lineEnd(c.at)
 		text := c.text[start:end]
-		if c.comments && len(text) > 0 && text[0] == '#' {
+		if c.Comments && len(text) > 0 && text[0] == '#' {
 			if c.columns > 0 {
-				c.skipped++
+				c.Skipped++
 			}
 			c.pass(end)
 			continue
@@ -88,7 +89,7 @@ func (c *cutter) next() (fields []string, line int, err error) {
 }
 
 // pass goes to end, the end of a line, and over its break.
-func (c *cutter) pass(end int) {
+func (c *Cutter) pass(end int) {
 	c.line += c.breaks(c.at, end)
 	c.at = end
 	if n := c.breakAt(end); n > 0 {
@@ -98,7 +99,7 @@ func (c *cutter) pass(end int) {
 }
 
 // breakAt returns how long the line break at i is; 0: there is none.
-func (c *cutter) breakAt(i int) int {
+func (c *Cutter) breakAt(i int) int {
 	switch {
 	case i >= len(c.text):
 	case c.text[i] == '\n':
@@ -121,7 +122,7 @@ func (c *cutter) breakAt(i int) int {
 }
 
 // lineEnd returns where the line ends that holds i.
-func (c *cutter) lineEnd(i int) int {
+func (c *Cutter) lineEnd(i int) int {
 	n := len(c.text)
 	if c.returns {
 		if k := strings.IndexAny(c.text[i:], "\r\n"); k >= 0 {
@@ -139,7 +140,7 @@ func (c *cutter) lineEnd(i int) int {
 }
 
 // breaks counts the line breaks from i to j.
-func (c *cutter) breaks(i, j int) int {
+func (c *Cutter) breaks(i, j int) int {
 	n := strings.Count(c.text[i:j], "\n")
 	if c.returns {
 		n += strings.Count(c.text[i:j], "\r") - strings.Count(c.text[i:j], "\r\n")
@@ -148,14 +149,14 @@ func (c *cutter) breaks(i, j int) int {
 }
 
 // noteBreaks counts a field that holds line breaks.
-func (c *cutter) noteBreaks(field string) {
+func (c *Cutter) noteBreaks(field string) {
 	if strings.ContainsAny(field, "\n\r") {
-		c.broken.add(c.line)
+		c.broken.Add(c.line)
 	}
 }
 
 // quoted reads a row with separators other than tabs.
-func (c *cutter) quoted() error {
+func (c *Cutter) quoted() error {
 	c.fields = c.fields[:0]
 	i, end := c.at, c.lineEnd(c.at)
 	for {
@@ -180,7 +181,7 @@ func (c *cutter) quoted() error {
 			}
 			if i < end && c.text[i] != c.separator {
 				rest := c.text[i:end]
-				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), clip(rest[:min(len(rest), 300)]))
+				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), Clip(rest[:min(len(rest), 300)]))
 			}
 		} else {
 			k := strings.IndexByte(c.text[i:end], c.separator)
@@ -200,7 +201,7 @@ func (c *cutter) quoted() error {
 
 // closing returns where the quote mark is that closes the field opened at open:
 // the next that is not doubled; -1: nowhere.
-func (c *cutter) closing(open int) int {
+func (c *Cutter) closing(open int) int {
 	i := open
 	for i < len(c.text) && c.text[i] == '"' {
 		i++
@@ -236,7 +237,7 @@ func (c *cutter) closing(open int) int {
 // breaks leave a choice, the reading is taken that gives as many fields as the
 // first row has; if both do, the one by lines, unless most of the lines that the
 // quote marks would join to one row have another number of fields.
-func (c *cutter) tabbed() {
+func (c *Cutter) tabbed() {
 	start := c.at
 	joins, end := c.tabs(start, true)
 	if !joins {
@@ -270,7 +271,7 @@ func (c *cutter) tabbed() {
 		apart = end > single // neither; at least no line is lost
 	}
 	if apart && end > single && c.columns > 0 {
-		c.apart.add(c.line)
+		c.apart.Add(c.line)
 	}
 	_, end = c.tabs(start, !apart)
 	for _, f := range c.fields {
@@ -282,7 +283,7 @@ func (c *cutter) tabbed() {
 // tabs cuts a row that begins at i and returns where it ends. Quote marks that
 // enclose a whole field are taken off; they may enclose tabs and line breaks if
 // join is true. joins reports whether some do.
-func (c *cutter) tabs(i int, join bool) (joins bool, end int) {
+func (c *Cutter) tabs(i int, join bool) (joins bool, end int) {
 	c.fields = c.fields[:0]
 	end = c.lineEnd(i)
 	for {

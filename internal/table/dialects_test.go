@@ -1,4 +1,4 @@
-package pairs
+package table
 
 import (
 	"encoding/csv"
@@ -67,17 +67,17 @@ func TestTablesInAnyWriting(t *testing.T) {
 			}
 		}
 		w.Flush()
-		tab, err := parseTable([]string{"t.csv", "t", "t.tsv", "t.tsv", "t.jsonl"}[kind], []byte(text.String()), header)
+		tab, err := Parse([]string{"t.csv", "t", "t.tsv", "t.tsv", "t.jsonl"}[kind], "manifest", []byte(text.String()), header)
 		if err != nil {
 			t.Errorf("%q: %v", text.String(), err)
 			continue
 		}
 		var got [][]string
-		for _, row := range tab.rows {
-			if row.err != nil {
-				t.Errorf("%q: row %d: %v", text.String(), row.line, row.err)
+		for _, row := range tab.Rows {
+			if row.Err != nil {
+				t.Errorf("%q: row %d: %v", text.String(), row.Line, row.Err)
 			}
-			got = append(got, row.cells)
+			got = append(got, row.Cells)
 		}
 		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 			t.Errorf("%d: %q:\n%q\nwant\n%q", kind, text.String(), got, want)

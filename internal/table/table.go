@@ -1,4 +1,6 @@
-package pairs
+// Package table reads text in rows and columns: CSV in its dialects, TSV, JSON
+// lines and lists of objects.
+package table
 
 import (
 	"bytes"
@@ -11,27 +13,30 @@ import (
 	"vicreg/internal/show"
 )
 
-// table is a manifest as it was read: text in rows and columns.
-type table struct {
-	name      string          // of the file, for messages
-	dir       string          // where it lies
-	columns   []string        // of JSON lines those that are kept, and of the others a thousand
-	uncounted bool            // there are more
+// Table is a file of text in rows and columns, as it was read.
+type Table struct {
+	Name    string   // of the file, for messages
+	Dir     string   // where it lies
+	Columns []string // of JSON lines those that are kept, and of the others a thousand
+	Header  int      // line of the row that names the columns; 0: there is none, as in JSON lines
+	Rows    []Record
+	Notes   []string // what was left out or guessed, a sentence each
+
+	what      string          // the file is, for messages
+	uncounted bool            // there are more columns
 	kept      []string        // the columns that rows hold,
 	place     map[string]int  // where they do,
 	found     map[string]bool // and whether the file has them
-	rows      []record
-	notes     []string
 }
 
-// record is a row of a table.
-type record struct {
-	line  int      // where it begins in the file, from 1: what an editor or a spreadsheet calls its row
-	cells []string // one for each column that is kept
-	err   error    // what is wrong with the whole row
+// Record is a row of a table.
+type Record struct {
+	Line  int      // where it begins in the file, from 1: what an editor or a spreadsheet calls its row
+	Cells []string // one for each column that is kept
+	Err   error    // what is wrong with the whole row
 }
 
-// format is how a manifest is written.
+// format is how a table is written.
 type format uint8
 
 const (
@@ -43,27 +48,36 @@ const (
 
 var separators = map[format]byte{comma: ',', semicolon: ';', tab: '\t'}
 
-// readTable reads of a manifest, CSV (with commas or semicolons), TSV or JSON
-// lines, the wanted columns. If wanted is nil, it reads all, and a row's cells
-// are those that it has, in their order.
-func readTable(path string, wanted []string) (*table, error) {
-	raw, err := readFile(path, maxManifest)
+// Read reads of a file, CSV (with commas or semicolons), TSV or JSON lines, the
+// wanted columns. If wanted is nil, it reads all, and a row's cells are those that
+// it has, in their order. What the file is, as manifest, messages say.
+func Read(path, what string, wanted []string) (*Table, error) {
+	raw, err := Load(path, what)
 	if err != nil {
-		reason := strings.TrimPrefix(err.Error(), show.Name(path)+": ")
-		return nil, fmt.Errorf("%s: cannot read the manifest: %s", show.Name(path), reason)
+		return nil, err
 	}
-	return parseTable(path, raw, wanted)
+	return Parse(path, what, raw, wanted)
 }
 
-// parseTable is readTable of the contents of a file.
-func parseTable(path string, raw []byte, wanted []string) (*table, error) {
-	t := &table{name: show.Name(filepath.Base(path)), dir: filepath.Dir(path), kept: wanted, place: map[string]int{}, found: map[string]bool{}}
+// Load returns the contents of a file that is to be parsed.
+func Load(path, what string) ([]byte, error) {
+	raw, err := ReadFile(path, mostBytes)
+	if err != nil {
+		reason := strings.TrimPrefix(err.Error(), show.Name(path)+": ")
+		return nil, fmt.Errorf("%s: cannot read the %s: %s", show.Name(path), what, reason)
+	}
+	return raw, nil
+}
+
+// Parse is Read of the contents of a file.
+func Parse(path, what string, raw []byte, wanted []string) (*Table, error) {
+	t := &Table{what: what, Name: show.Name(filepath.Base(path)), Dir: filepath.Dir(path), kept: wanted, place: map[string]int{}, found: map[string]bool{}}
 	for k, name := range wanted {
 		t.place[name] = k
 	}
-	raw, err := manifestText(raw)
+	raw, err := textOf(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.name, err)
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	if f, named := formatOf(path, raw); f == lines {
 		err = t.readJSON(raw)
@@ -73,8 +87,8 @@ func parseTable(path string, raw []byte, wanted []string) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(t.rows) == 0 {
-		return nil, fmt.Errorf("%s: the manifest has no rows below its header", t.name)
+	if len(t.Rows) == 0 {
+		return nil, fmt.Errorf("%s: the %s has no rows below its header", t.Name, t.what)
 	}
 	return t, nil
 }
@@ -100,29 +114,30 @@ func formatOf(path string, raw []byte) (f format, named bool) {
 // most of the wanted columns in the header, and of several, the one by which most
 // rows have as many fields as the header. likely is what comes first if they are
 // alike.
-func (t *table) readFields(text string, likely format, named bool) error {
-	t.rows = nil
+func (t *Table) readFields(text string, likely format, named bool) error {
+	t.Rows = nil
 	separator, text, line := t.separator(text, likely, named)
-	c := newCutter(text, separator)
+	c := NewCutter(text, separator)
 	c.line = line
-	header, line, err := c.next()
+	header, line, err := c.Next()
 	if err == io.EOF {
-		return fmt.Errorf("%s: the manifest is empty; its first row must name the columns", t.name)
+		return fmt.Errorf("%s: the %s is empty; its first row must name the columns", t.Name, t.what)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: row %d: %w", t.name, line, err)
+		return fmt.Errorf("%s: row %d: %w", t.Name, line, err)
 	}
+	t.Header = line
 	at := map[string]int{}
 	for i, cell := range header {
 		name := strings.TrimSpace(cell)
 		if _, kept := t.place[name]; kept && name != "" {
 			if t.found[name] {
-				return fmt.Errorf("%s: the header names column %s twice", t.name, clip(name))
+				return fmt.Errorf("%s: the header names column %s twice", t.Name, Clip(name))
 			}
 			t.found[name] = true
 		}
 		at[name] = i
-		t.columns = append(t.columns, strings.Clone(name))
+		t.Columns = append(t.Columns, strings.Clone(name))
 	}
 	take := make([]int, len(t.kept)) // the place of each column that is kept
 	for k, name := range t.kept {
@@ -132,48 +147,48 @@ func (t *table) readFields(text string, likely format, named bool) error {
 		}
 		take[k] = i
 	}
-	var empty, longer tally
+	var empty, longer Tally
 	for {
-		cells, line, err := c.next()
+		cells, line, err := c.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("%s: row %d: %w", t.name, line, err)
+			return fmt.Errorf("%s: row %d: %w", t.Name, line, err)
 		}
-		if !slices.ContainsFunc(cells, func(cell string) bool { return !blank(cell) }) {
-			empty.add(line)
+		if !slices.ContainsFunc(cells, func(cell string) bool { return !Blank(cell) }) {
+			empty.Add(line)
 			continue
 		}
-		row := record{line: line}
+		row := Record{Line: line}
 		n := len(cells)
-		for n > len(t.columns) && blank(cells[n-1]) {
+		for n > len(t.Columns) && Blank(cells[n-1]) {
 			n--
 		}
-		if n != len(t.columns) {
-			row.err = fmt.Errorf("it has %d fields, but the header has %d", n, len(t.columns))
+		if n != len(t.Columns) {
+			row.Err = fmt.Errorf("it has %d fields, but the header has %d", n, len(t.Columns))
 		} else if n < len(cells) {
-			longer.add(line)
+			longer.Add(line)
 		}
 		if t.kept == nil {
 			for _, cell := range cells {
-				row.cells = append(row.cells, strings.Clone(cell))
+				row.Cells = append(row.Cells, strings.Clone(cell))
 			}
 		} else {
-			row.cells = make([]string, len(take))
+			row.Cells = make([]string, len(take))
 			for k, i := range take {
-				if i < len(cells) && i < len(t.columns) {
-					row.cells[k] = strings.Clone(cells[i])
+				if i < len(cells) && i < len(t.Columns) {
+					row.Cells[k] = strings.Clone(cells[i])
 				}
 			}
 		}
-		t.rows = append(t.rows, row)
+		t.Rows = append(t.Rows, row)
 	}
 	if t.kept == nil {
-		t.kept = t.columns
+		t.kept = t.Columns
 	}
 	for _, n := range []struct {
-		tally
+		Tally
 		one, more string
 	}{
 		{c.apart, "row opens a quote mark that a later row closes; they are taken as rows of their own, with quote marks as they stand",
@@ -182,34 +197,35 @@ func (t *table) readFields(text string, likely format, named bool) error {
 		{empty, "row has no value in any column and is left out", "rows have no value in any column and are left out"},
 		{longer, "row ends in more separators than the header has, with nothing behind them", "rows end in more separators than the header has, with nothing behind them"},
 	} {
-		if n.n > 0 {
-			t.notes = append(t.notes, n.note(t.name, n.one, n.more))
+		if n.N > 0 {
+			t.Notes = append(t.Notes, n.Note(t.Name, n.one, n.more))
 		}
 	}
 	return nil
 }
 
-// tally counts rows and keeps the first.
-type tally struct{ n, first int }
+// Tally counts rows and keeps the first.
+type Tally struct{ N, First int }
 
-func (c *tally) add(line int) {
-	if c.n == 0 {
-		c.first = line
+// Add counts a row.
+func (c *Tally) Add(line int) {
+	if c.N == 0 {
+		c.First = line
 	}
-	c.n++
+	c.N++
 }
 
-// note says in a sentence what is the matter with the rows of a file.
-func (c tally) note(name, one, more string) string {
-	if c.n == 1 {
-		return fmt.Sprintf("%s: 1 %s: row %d", name, one, c.first)
+// Note says in a sentence what is the matter with the rows of a file.
+func (c Tally) Note(name, one, more string) string {
+	if c.N == 1 {
+		return fmt.Sprintf("%s: 1 %s: row %d", name, one, c.First)
 	}
-	return fmt.Sprintf("%s: %d %s, the first in row %d", name, c.n, more, c.first)
+	return fmt.Sprintf("%s: %d %s, the first in row %d", name, c.N, more, c.First)
 }
 
 // separator returns what separates the fields, the text below a line that names
 // it (sep=;, as spreadsheets write), and that text's first line.
-func (t *table) separator(text string, likely format, named bool) (separator byte, rest string, line int) {
+func (t *Table) separator(text string, likely format, named bool) (separator byte, rest string, line int) {
 	line = 1
 	first, after, _ := strings.Cut(text, "\n")
 	if name, ok := strings.CutPrefix(strings.ToLower(strings.Trim(first[:min(len(first), 10)], "\"\r ")), "sep="); ok && len(name) == 1 && strings.Contains(",;\t", name) {
@@ -234,13 +250,13 @@ func (t *table) separator(text string, likely format, named bool) (separator byt
 // agreement tells how well a separator suits: the number of wanted columns that
 // the header has by it, and the share of the first rows that have as many fields
 // as the header.
-func (t *table) agreement(text string, separator byte) float64 {
+func (t *Table) agreement(text string, separator byte) float64 {
 	const most = 1 << 20 // bytes
 	if len(text) > most {
 		text = text[:most]
 	}
-	c := newCutter(text, separator)
-	header, _, err := c.next()
+	c := NewCutter(text, separator)
+	header, _, err := c.Next()
 	if err != nil {
 		return 0
 	}
@@ -251,7 +267,7 @@ func (t *table) agreement(text string, separator byte) float64 {
 		}
 	}
 	for {
-		cells, _, err := c.next()
+		cells, _, err := c.Next()
 		if err != nil {
 			break
 		}
@@ -270,15 +286,15 @@ func (t *table) agreement(text string, separator byte) float64 {
 	return float64(found) + 0.4*share
 }
 
-// column returns where rows hold a column.
-func (t *table) column(name string) (int, error) {
+// Column returns where rows hold a column.
+func (t *Table) Column(name string) (int, error) {
 	if t.found[name] {
 		return t.place[name], nil
 	}
 	const most = 20
 	var known []string
 	more := 0
-	for _, c := range t.columns {
+	for _, c := range t.Columns {
 		switch {
 		case c == "":
 		case len(known) < most:
@@ -293,14 +309,14 @@ func (t *table) column(name string) (int, error) {
 		hint = " and many more"
 	case more > 0:
 		hint = fmt.Sprintf(" and %d more", more)
-	case len(t.columns) == 1:
+	case len(t.Columns) == 1:
 		hint = " alone (commas, semicolons or tabs separate columns)"
 	}
-	return 0, fmt.Errorf("%s: there is no column %s; its columns are %s%s", t.name, clip(name), strings.Join(known, ", "), hint)
+	return 0, fmt.Errorf("%s: there is no column %s; its columns are %s%s", t.Name, Clip(name), strings.Join(known, ", "), hint)
 }
 
-// missing reports whether a cell of numbers holds no value.
-func missing(cell string) bool {
+// Missing reports whether a cell of numbers holds no value.
+func Missing(cell string) bool {
 	if len(cell) > 1 && cell[len(cell)-1]-'0' < 10 {
 		return false // most are numbers
 	}
@@ -311,6 +327,6 @@ func missing(cell string) bool {
 	return false
 }
 
-// blank reports whether a cell of anything but numbers holds nothing: there, NA
+// Blank reports whether a cell of anything but numbers holds nothing: there, NA
 // and null are words.
-func blank(cell string) bool { return strings.TrimSpace(cell) == "" }
+func Blank(cell string) bool { return strings.TrimSpace(cell) == "" }

@@ -25,7 +25,7 @@ func (c *child) run(ctx context.Context, args []string) error {
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), tied+"=1")
+	cmd.Env = append(append(os.Environ(), colours.environment()...), tied+"=1")
 	tie, err := cmd.StdinPipe()
 	if err != nil {
 		return err

@@ -2,25 +2,28 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"vicreg/internal/durable"
 )
 
 // counter shows on standard error, if that is a terminal, how far a command
 // has come that prints its result at the end.
-type counter struct{ bar *progressbar.ProgressBar }
+type counter struct {
+	out  *printer // nil: not shown
+	last time.Time
+}
 
 func newCounter() *counter {
-	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return &counter{}
+	c := &counter{}
+	if p := newPrinter(os.Stderr); p.canKeep() {
+		followWidth(p)
+		c.out = p
+		c.describe("reading")
 	}
-	return &counter{progressbar.NewOptions(-1, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionThrottle(livePause),
-		progressbar.OptionShowCount(), progressbar.OptionUseANSICodes(true), progressbar.OptionSetElapsedTime(false))}
+	return c
 }
 
 // counting returns what do returns. Ctrl-C ends its context, and what does not
@@ -60,20 +63,22 @@ func counting[T any](do func(context.Context, *counter) (T, error)) (T, error) {
 const moment = 600 * time.Millisecond
 
 func (c *counter) describe(what string) {
-	if c.bar != nil {
-		c.bar.Describe(what)
+	if c.out != nil {
+		c.out.keep(func(int) string { return what })
 	}
 }
 
 func (c *counter) count(done, total int) {
-	if c.bar != nil {
-		c.bar.ChangeMax(total)
-		c.bar.Set(done)
+	if now := time.Now(); c.out != nil && now.Sub(c.last) >= livePause {
+		c.last = now
+		c.out.keep(func(width int) string {
+			return bar(float64(done)/float64(max(1, total)), fmt.Sprintf("%d of %d", done, total), width)
+		})
 	}
 }
 
 func (c *counter) clear() {
-	if c.bar != nil {
-		c.bar.Clear()
+	if c.out != nil {
+		c.out.keep(nil)
 	}
 }

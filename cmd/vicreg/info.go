@@ -196,6 +196,7 @@ func (r *runInfo) print() error {
 		writeBad(stdout, c.Pairs != nil, s.Bad)
 		writeNotes(stdout, s.Notes)
 	}
+	stdout.verbatim()
 	_, err := fmt.Fprintf(stdout, "\n%s:\n%s", runlog.ConfigFile, r.yaml)
 	return err
 }

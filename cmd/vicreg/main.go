@@ -47,7 +47,7 @@ func run(args []string) int {
 	if errors.Is(err, context.Canceled) && !errors.Is(err, vicreg.ErrInterrupted) {
 		err = errStopped
 	}
-	fmt.Fprintf(os.Stderr, "vicreg: %s\n", show.Text(err.Error()))
+	complain(red, "vicreg:", show.Text(err.Error()))
 	var usage usageError
 	switch {
 	case errors.As(err, &usage):
@@ -103,6 +103,8 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 		},
 		SuggestionsMinimumDistance: 2,
 	}
+	colours = "auto"
+	root.PersistentFlags().Var(&colours, "color", "`when` to write colours: auto (on a terminal, unless NO_COLOR or TERM=dumb is set), always or never")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s (see %s --help)", flagMessage(err), cmd.CommandPath())
@@ -195,6 +197,7 @@ func printJSON(v any) error {
 	if err != nil {
 		return err
 	}
+	stdout.verbatim()
 	_, err = fmt.Fprintf(stdout, "%s\n", show.JSON(out))
 	return err
 }

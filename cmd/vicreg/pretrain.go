@@ -119,6 +119,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
 	report := newReporter(f.json, f.quiet, f.resume)
+	defer context.AfterFunc(ctx, func() { heard(report) })()
 	c, ok := report.(*console)
 	if !ok || !c.live { // without its terminal a run goes on; without its reader, or on a full disk, it saves and ends
 		var stop context.CancelCauseFunc

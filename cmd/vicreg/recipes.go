@@ -40,6 +40,7 @@ whole configuration: save it, change it, and give it to pretrain --config. With
 			if err != nil {
 				return err
 			}
+			stdout.verbatim()
 			_, err = stdout.Write(text)
 			return err
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -8,11 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
@@ -25,16 +24,15 @@ import (
 func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	switch {
 	case asJSON:
+		stdout.verbatim()
 		return &jsonLines{out: stdout}
 	case quiet:
-		return &silent{out: os.Stderr}
+		return &silent{out: newPrinter(os.Stderr)}
 	}
-	c := &console{out: stdout, now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
-	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) {
-		c.out, c.live, c.width = plainOutput{stdout}, true, 80
-		if width, _, err := term.GetSize(fd); err == nil {
-			c.width = width
-		}
+	c := &console{out: stdout, live: stdout.canKeep(), now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
+	if c.live {
+		followWidth(stdout)
+		c.Phase("reading the data")
 	}
 	return c
 }
@@ -73,7 +71,20 @@ type silent struct {
 	out io.Writer
 }
 
-func (s *silent) Warning(w runlog.Warning) { fmt.Fprintf(s.out, "warning: %s\n", show.Line(w.Message)) }
+func (s *silent) Warning(w runlog.Warning) { writeWarning(s.out, w.Message) }
+
+// writeWarning writes a warning as a line.
+func writeWarning(out io.Writer, message string) {
+	fmt.Fprintf(out, "%s %s\n", painted(out, yellow, "warning:"), show.Line(message))
+}
+
+// painted is a text in a colour, where out writes colours.
+func painted(out io.Writer, colour rune, text string) string {
+	if p, ok := out.(*printer); ok {
+		return p.paint(colour, text)
+	}
+	return text
+}
 
 // How often steps are shown on the live line and as plain lines.
 const (
@@ -83,35 +94,76 @@ const (
 
 // console writes for people.
 type console struct {
-	out   io.Writer
-	live  bool // out is a terminal: keep one line up to date
-	width int  // of the terminal, in columns
-	now   func() time.Time
+	out  *printer
+	live bool // out is a terminal: keep one line up to date
+	now  func() time.Time
 
 	plan   train.Plan
-	bar    *progressbar.ProgressBar
 	began  time.Time // when this process began to train
 	rate   float64   // images a second, over the last steps
 	step   int       // the last
 	spoken time.Time // when the live line was brought up to date or a plain line written
+
+	mu      sync.Mutex
+	stopped bool // Ctrl-C: the step that goes on is the last
 }
 
 func (c *console) Start(p train.Plan) {
 	c.plan, c.began, c.spoken, c.step = p, c.now(), c.now(), p.Done
-	c.clear()
 	fmt.Fprintln(c.out, show.Text(p.About))
 	if c.live {
-		c.bar = progressbar.NewOptions(c.length(p.Steps)+1, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(24),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
-			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░"}))
+		c.keep("first step")
 	}
 }
 
-// length returns the bar's length after some steps. The whole bar is a little
-// longer than the whole run, for a full bar no longer changes its text, and
-// after the last step there is still the scoring to show.
-func (*console) length(steps int) int { return 1000*steps + 1 }
+// share is how much of the run is done.
+func (c *console) share() float64 {
+	return float64(c.step) / float64(max(1, c.plan.Steps))
+}
+
+// keep shows the live line with the first of some texts that fits.
+func (c *console) keep(texts ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		texts = []string{finishing}
+	}
+	share := c.share()
+	c.out.keep(func(width int) string { return bar(share, fitting(width, texts...), width) })
+}
+
+// finishing is what is said to the first Ctrl-C.
+const finishing = "finishing this step; again to leave at once"
+
+// stopping says that the first Ctrl-C was heard, where people see it.
+func (c *console) stopping() {
+	c.mu.Lock()
+	if c.stopped = true; !c.live {
+		c.mu.Unlock()
+		stopping()
+		return
+	}
+	share := c.share()
+	c.out.keep(func(width int) string { return bar(share, finishing, width) })
+	c.mu.Unlock()
+}
+
+// heard says that the first Ctrl-C was heard, while a reporter tells of the run.
+func heard(report train.Reporter) {
+	if c, ok := report.(*console); ok {
+		c.stopping()
+		return
+	}
+	stopping()
+}
+
+// stopping says on standard error, if that is a terminal, that the first Ctrl-C was
+// heard.
+func stopping() {
+	if isTerminal(os.Stderr) {
+		complain(plain, "vicreg:", finishing)
+	}
+}
 
 func (c *console) Step(s runlog.Step) {
 	now := c.now()
@@ -120,43 +172,35 @@ func (c *console) Step(s runlog.Step) {
 	}
 	c.rate += (s.Images - c.rate) / 10 // calmer than single steps
 	pause := plainPause
-	if c.bar != nil {
+	if c.live {
 		pause = livePause
 	}
+	c.mu.Lock()
 	c.step = s.Step
+	c.mu.Unlock()
 	if now.Sub(c.spoken) < pause {
 		return
 	}
 	c.spoken = now
-	if c.bar == nil {
-		fmt.Fprintln(c.out, c.status(s, now))
+	if !c.live {
+		fmt.Fprintln(c.out, c.status(s, now, true, true))
 		return
 	}
-	c.bar.Set(c.length(s.Step))
-	c.bar.Describe(c.status(s, now))
+	c.keep(c.status(s, now, true, true), c.status(s, now, true, false), c.status(s, now, false, false), c.brief(s, now))
 }
 
-// status says how the run goes: the live line after its bar, as long as the
-// terminal is wide, or a plain line.
-func (c *console) status(s runlog.Step, now time.Time) string {
-	if c.bar == nil {
-		return c.parts(s, now, true, true)
-	}
-	const percent, shortest = 9, 7 // columns of "100% " and blanks, and of a bar
-	var line string
-	for _, whole := range [][2]bool{{true, true}, {true, false}, {false, false}} {
-		if line = c.parts(s, now, whole[0], whole[1]); len(line) <= c.width-percent-shortest {
-			return line
-		}
-	}
-	return line[:max(0, min(len(line), c.width-percent))]
+// brief is the shortest status.
+func (c *console) brief(s runlog.Step, now time.Time) string {
+	s.Terms = nil
+	return c.status(s, now, false, false)
 }
 
-// parts makes the line, with or without the time waited for data, the terms under
-// their names or the beginnings of them.
-func (c *console) parts(s runlog.Step, now time.Time, wait, names bool) string {
+// status says how the run goes: a plain line, or what stands after the bar of the
+// live one, with or without the time waited for data, the terms under their names
+// or the beginnings of them.
+func (c *console) status(s runlog.Step, now time.Time, wait, names bool) string {
 	parts := []string{fmt.Sprintf("epoch %d/%d", s.Epoch, c.plan.Epochs)}
-	if c.bar == nil {
+	if !c.live {
 		parts = append(parts, fmt.Sprintf("step %d/%d", s.Step, c.plan.Steps))
 	}
 	parts = append(parts, fmt.Sprintf("%.0f images/s", c.rate))
@@ -177,19 +221,8 @@ func (c *console) parts(s runlog.Step, now time.Time, wait, names bool) string {
 	return strings.Join(parts, "  ")
 }
 
-// clear removes the live line.
-func (c *console) clear() {
-	if c.live {
-		fmt.Fprint(c.out, "\r\033[K")
-	}
-}
-
-// line writes a line of its own above the live one.
-func (c *console) line(format string, args ...any) {
-	c.clear()
-	fmt.Fprintf(c.out, format+"\n", args...)
-	c.spoken = c.now()
-}
+// clear ends the live line.
+func (c *console) clear() { c.out.keep(nil) }
 
 func (c *console) Epoch(e runlog.Epoch) {
 	var b strings.Builder
@@ -198,29 +231,35 @@ func (c *console) Epoch(e runlog.Epoch) {
 	for _, t := range e.Terms {
 		fmt.Fprintf(&b, "  %s %.4g", t.Name, t.Value)
 	}
-	fmt.Fprintf(&b, "  std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+	figures := fmt.Sprintf("std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+	if e.Collapsed {
+		figures = c.out.paint(red, figures)
+	}
+	fmt.Fprintf(&b, "  %s", figures)
 	if e.KNN != nil {
 		fmt.Fprintf(&b, "  kNN %.2f%%", 100**e.KNN)
 	}
 	fmt.Fprintf(&b, "  %.0f images/s", e.Images)
-	c.line("%s", b.String())
+	fmt.Fprintln(c.out, b.String())
+	c.spoken = c.now()
 }
 
 // Phase shows on the live line, or now and then as a plain one, what takes time
 // between steps.
 func (c *console) Phase(what string) {
 	switch {
-	case c.bar != nil:
-		c.bar.Set(c.length(c.step))
-		c.bar.Describe(show.Line(what))
 	case c.live:
-		fmt.Fprint(c.out, "\r\033[K", show.Line(what))
+		c.keep(show.Line(what))
 	case c.now().Sub(c.spoken) >= plainPause:
-		c.line("%s", show.Line(what))
+		fmt.Fprintln(c.out, show.Line(what))
+		c.spoken = c.now()
 	}
 }
 
-func (c *console) Warning(w runlog.Warning) { c.line("warning: %s", show.Line(w.Message)) }
+func (c *console) Warning(w runlog.Warning) {
+	writeWarning(c.out, w.Message)
+	c.spoken = c.now()
+}
 
 // listed is how many bad images are named.
 const listed = 20
@@ -272,21 +311,39 @@ func (c *console) Done(s runlog.Summary) {
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 	writeScores(c.out, s)
-	if kind == "pairs" {
-		fmt.Fprintf(c.out, `
-Run folder: %[1]s
-Next: vicreg embed %[1]s --branch b --out b.npy     the second encoder's features of its side of the pairs
-      vicreg eval %[1]s --retrieval                 how well the pairs held out find each other
-      vicreg info %[1]s                             what the run was
-`, folder)
-		return
+	next := [][2]string{
+		{"vicreg embed " + folder + " --data DIR --out e.npy", "the encoder's features of any images"},
+		{"vicreg eval " + folder + " --data DIR", "its scores on labelled images"},
+		{"vicreg info " + folder, "what the run was"},
 	}
-	fmt.Fprintf(c.out, `
-Run folder: %[1]s
-Next: vicreg embed %[1]s --data DIR --out e.npy     the encoder's features of any images
-      vicreg eval %[1]s --data DIR                  its scores on labelled images
-      vicreg info %[1]s                             what the run was
-`, folder)
+	if kind == "pairs" {
+		next[0] = [2]string{"vicreg embed " + folder + " --branch b --out b.npy", "the second encoder's features of its side of the pairs"}
+		next[1] = [2]string{"vicreg eval " + folder + " --retrieval", "how well the pairs held out find each other"}
+	}
+	fmt.Fprintf(c.out, "\nRun folder: %s\n", folder)
+	writeNext(c.out, next)
+}
+
+// writeNext lists commands to go on with and what each is for, in two columns where
+// the terminal has room for them.
+func writeNext(out *printer, next [][2]string) {
+	first, second := 0, 0
+	for _, n := range next {
+		first, second = max(first, columns(n[0])), max(second, columns(n[1]))
+	}
+	const lead = "Next: "
+	below := out.width != nil && len(lead)+first+5+second > out.width()
+	for i, n := range next {
+		before := lead
+		if i > 0 {
+			before = strings.Repeat(" ", len(lead))
+		}
+		if below {
+			fmt.Fprintf(out, "%s%s\n%s  %s\n", before, n[0], strings.Repeat(" ", len(lead)), n[1])
+			continue
+		}
+		fmt.Fprintf(out, "%s%s%s     %s\n", before, n[0], strings.Repeat(" ", first-columns(n[0])), n[1])
+	}
 }
 
 // writeScores writes the scores of the trained encoder beside the untrained one's.
@@ -301,7 +358,8 @@ func writeScores(out io.Writer, s runlog.Summary) {
 		fmt.Fprintln(out, "No scores: vicreg eval takes them on labelled images.")
 		return
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tuntrained\ttrained\t")
 	type score struct {
 		name               string
@@ -315,6 +373,32 @@ func writeScores(out io.Writer, s runlog.Summary) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", row.name, percent(row.untrained), percent(row.trained))
 	}
 	w.Flush()
+	head, _ := table.ReadString('\n')
+	io.WriteString(out, head)
+	for _, row := range rows {
+		line, _ := table.ReadString('\n')
+		before, last := cutLast(line)
+		io.WriteString(out, before+judged(out, last, row.untrained, row.trained)+"\n")
+	}
+}
+
+// cutLast cuts the last word off a line.
+func cutLast(line string) (before, last string) {
+	line = strings.TrimRight(line, " \n")
+	at := strings.LastIndexByte(line, ' ') + 1
+	return line[:at], line[at:]
+}
+
+// judged is a score as text, green if it is better than the untrained encoder's, red
+// if it is worse.
+func judged(out io.Writer, text string, untrained, trained *float64) string {
+	switch {
+	case untrained == nil || trained == nil || *untrained == *trained:
+		return text
+	case *trained < *untrained:
+		return painted(out, red, text)
+	}
+	return painted(out, green, text)
 }
 
 func percent(share *float64) string {

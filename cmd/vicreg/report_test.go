@@ -26,7 +26,11 @@ var (
 func speak(live bool, width int) string {
 	var out strings.Builder
 	clock := time.Unix(1000, 0)
-	c := &console{out: &out, live: live, width: width, now: func() time.Time { return clock }, spoken: clock}
+	p := &printer{out: &out}
+	if live {
+		p.width = func() int { return width }
+	}
+	c := &console{out: p, live: live, now: func() time.Time { return clock }, spoken: clock}
 	c.Phase("looking at the images")
 	c.Start(train.Plan{Folder: "runs/a", About: "80 images", Epochs: 10, Steps: 100, Done: 5, Batch: 8})
 	clock = clock.Add(time.Second)
@@ -83,7 +87,7 @@ func TestLiveConsole(t *testing.T) {
 	if !strings.Contains(narrow, "inv 0.125  var 0.5  cov 3.25") {
 		t.Errorf("short terms missing in %q", narrow)
 	}
-	if !strings.HasPrefix(wide, "\r\033[Klooking at the images\r\033[K80 images\n") {
+	if !strings.HasPrefix(wide, "\r  0% "+strings.Repeat("░", 24)+"  looking at the images\033[K\r\033[K80 images\n") {
 		t.Errorf("the first phase is missing or stays: %q", wide)
 	}
 	if strings.Contains(narrow, "waiting") || !strings.Contains(speak(true, 110), "waiting") {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,11 +45,10 @@ func TestPrinter(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	io.WriteString(plainOutput{p}, "\x1b[K")
 	if err := p.finish(); err != nil {
 		t.Error(err)
 	}
-	if want := `é × \x1b[2J\u202e\xff` + "\n\tok \x1b[K" + `\xe2\x82`; out.String() != want {
+	if want := `é × \x1b[2J\u202e\xff` + "\n\tok " + `\xe2\x82`; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

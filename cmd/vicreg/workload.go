@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -129,7 +128,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 // warnPrecision says so where float32 takes the place of p.
 func warnPrecision(p kernel.Precision) {
 	if missing := p.Missing(); missing != "" {
-		fmt.Fprintln(os.Stderr, "warning: "+missing)
+		complain(yellow, "warning:", missing)
 	}
 }
 

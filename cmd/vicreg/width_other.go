@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// followWidth does nothing: the next drawing asks for the terminal's size.
+func followWidth(*printer) {}

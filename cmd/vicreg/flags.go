@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,10 +15,11 @@ import (
 type configFlags struct {
 	flags *pflag.FlagSet
 	set   map[string]func(*recipe.Config)
+	get   map[string]func(*recipe.Config) string
 }
 
 func newConfigFlags(flags *pflag.FlagSet) *configFlags {
-	return &configFlags{flags, map[string]func(*recipe.Config){}}
+	return &configFlags{flags, map[string]func(*recipe.Config){}, map[string]func(*recipe.Config) string{}}
 }
 
 // bind registers a flag for the field that at points to.
@@ -26,6 +28,7 @@ func bind[T any](f *configFlags, register func(name string, value T, usage strin
 	var none T
 	value := register(name, none, usage)
 	f.set[name] = func(c *recipe.Config) { *at(c) = *value }
+	f.get[name] = func(c *recipe.Config) string { return fmt.Sprint(*at(c)) }
 }
 
 // given returns the names of the flags that were given, in order.

@@ -36,7 +36,7 @@ func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout) // of help
-	err := root.Execute()
+	called, err := root.ExecuteC()
 	durable.Abandon() // what a failure left half written
 	if unwritten := stdout.finish(); err == nil {
 		err = unwritten
@@ -47,8 +47,12 @@ func run(args []string) int {
 	if errors.Is(err, context.Canceled) && !errors.Is(err, vicreg.ErrInterrupted) {
 		err = errStopped
 	}
-	complain(red, "vicreg:", show.Text(err.Error()))
 	var usage usageError
+	message := err.Error()
+	if errors.As(err, &usage) {
+		message += meantValue(called, message)
+	}
+	complain(red, "vicreg:", show.Text(message))
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -92,9 +96,16 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 			return usagef("%s (see vicreg --help)", message)
 		},
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       host.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := askedForAll(cmd); err != nil {
+				return err
+			}
+			if cmd.HasParent() && cmd.Parent().Name() == "completion" {
+				stdout.verbatim()
+			}
 			if err := cmp.Or(cpu.EnvError(), host.EnvError()); err != nil {
 				return usageError{err}
 			}
@@ -105,13 +116,19 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 	}
 	colours = "auto"
 	root.PersistentFlags().Var(&colours, "color", "`when` to write colours: auto (on a terminal, unless NO_COLOR or TERM=dumb is set), always or never")
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s (see %s --help)", flagMessage(err), cmd.CommandPath())
+		message := flagMessage(err)
+		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+			message += meantFlag(cmd.Flags(), unknown.GetSpecifiedName())
+		}
+		return usagef("%s (see %s --help)", message, cmd.CommandPath())
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newVersion())
+	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newMan(), newVersion())
 	strictly(root)
+	withHelp(root)
+	completing(root)
 	return root
 }
 

@@ -95,6 +95,7 @@ and ends with code 1. A run that was stopped in any way goes on with
 	must(flags.MarkHidden("cpuprofile"))
 	f.flags = flags
 	strictFlags(flags)
+	config.showDefaults()
 	return cmd, f, config
 }
 

@@ -84,7 +84,7 @@ func TestFullOutput(t *testing.T) {
 	train[4] = "full"
 	seen := map[string]bool{}
 	for _, args := range [][]string{
-		{}, {"--help"}, {"help", "loss"}, {"pretrain", "--help"}, {"version"}, {"recipes"}, {"recipes", "quick"},
+		{}, {"--help"}, {"help", "loss"}, {"pretrain", "--help"}, {"version"}, {"--version"}, {"completion", "bash"}, {"man", "man1"}, {"recipes"}, {"recipes", "quick"},
 		{"info", "run"}, {"info", "run", "--json"},
 		{"eval", "run", "--data", "data"}, {"eval", "run", "--data", "data", "--json"},
 		{"embed", "run", "--data", "data", "--out", "e.npy"},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -36,6 +35,7 @@ func newCompare() *cobra.Command {
 		methods  string
 		variants []string
 		out      string
+		seeds    int
 		g        guard
 	)
 	cmd := &cobra.Command{
@@ -48,7 +48,8 @@ has a name and flags of its own.
 
 A comparison that is stopped saves the run that it is at, and one that is killed
 takes that run along, which saves itself. What was stopped goes on when the same command is given again: runs that have
-ended are not repeated. With run folders as arguments nothing is trained.`,
+ended are not repeated. With --seeds 3 a run NAME is followed by NAME-seed2 and
+NAME-seed3, and the three are one row. With run folders as arguments nothing is trained.`,
 		Example: `  vicreg compare --methods all --recipe quick --out runs/all
   vicreg compare --methods vicreg,barlow-twins --data ~/photos --epochs 50 --out runs/two
   vicreg compare --variant "25,25,1:" --variant "1,0,0: --mu 0 --nu 0 --lambda 1" --out runs/terms
@@ -59,6 +60,7 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 	flags.SortFlags = false
 	flags.StringVar(&methods, "methods", "", "`names` joined by commas, or all: "+strings.Join(recipe.Methods(), ", "))
 	flags.StringArrayVar(&variants, "variant", nil, "`\"name: flags\"` of a run with flags of its own; may be given many times")
+	flags.IntVar(&seeds, "seeds", 1, "train each run so `many` times, with seeds one above the other; the table has means and deviations")
 	flags.StringVar(&out, "out", "", "`folder` for the table, the plots and a folder of each run; replaces none but an earlier comparison's")
 	g.forcible(flags)
 	shared, _, _ := pretrainCommand()
@@ -82,19 +84,24 @@ ended are not repeated. With run folders as arguments nothing is trained.`,
 			}
 		})
 		if len(runs) > 0 {
-			if methods != "" || len(variants) > 0 || len(common) > 0 {
+			if methods != "" || len(variants) > 0 || len(common) > 0 || flags.Changed("seeds") {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
+			var all []named
 			for _, run := range runs {
 				g.run(run)
+				all = append(all, named{runName(run), run})
 			}
 			files, err := g.comparison(out)
 			if err != nil {
 				return err
 			}
-			return sideBySide(out, files, runs)
+			return sideBySide(out, files, all)
 		}
-		jobs, err := plan(methods, variants, common, &g)
+		if seeds < 1 || seeds > mostSeeds {
+			return usagef("--seeds is %d, but must be from 1 to %d", seeds, mostSeeds)
+		}
+		jobs, err := plan(methods, variants, common, seeds, &g)
 		if err != nil {
 			return err
 		}
@@ -151,10 +158,10 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 	running := new(child)
 	ctx, release := interruptible(context.Background(), running.leave)
 	defer release()
-	var folders []string
+	var runs []named
 	for i, j := range jobs {
 		folder := filepath.Join(out, j.name)
-		folders = append(folders, folder)
+		runs = append(runs, named{j.of, folder})
 		if _, err := runlog.ReadSummary(folder); err == nil {
 			fmt.Fprintf(stdout, "== %s has ended before (%d of %d)\n", j.name, i+1, len(jobs))
 			continue
@@ -175,7 +182,7 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 			return fmt.Errorf("%s did not end (%w); what is before it stays, and the same command goes on", j.name, err)
 		}
 	}
-	return sideBySide(out, files, folders)
+	return sideBySide(out, files, runs)
 }
 
 // stoppedIn is the end of a comparison that was stopped in a run, which has saved.
@@ -186,15 +193,19 @@ func (run stoppedIn) Error() string {
 }
 func (stoppedIn) Is(target error) bool { return target == errStopped }
 
+// named is the folder of a run and what the run is called. Runs of one name differ
+// in their seeds.
+type named struct{ name, folder string }
+
 // sideBySide writes table and plots of runs that have ended.
-func sideBySide(out string, files map[string]string, folders []string) error {
+func sideBySide(out string, files map[string]string, all []named) error {
 	var runs []compare.Run
-	for _, folder := range folders {
-		r, err := compare.Read(runName(folder), folder)
+	for _, n := range all {
+		r, err := compare.Read(n.name, n.folder)
 		if err != nil {
 			return err
 		}
-		c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile))
+		c, err := recipe.ReadFile(filepath.Join(n.folder, runlog.ConfigFile))
 		if err != nil {
 			return err
 		}
@@ -222,7 +233,7 @@ func sideBySide(out string, files map[string]string, folders []string) error {
 		}
 		written = append(written, path)
 	}
-	io.Copy(stdout, &table)
+	writeTable(stdout, table.String())
 	fmt.Fprintf(stdout, "\nwritten: %s\n", strings.Join(written, ", "))
 	return nil
 }

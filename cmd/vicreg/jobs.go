@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,8 @@ import (
 
 // job is one run of a comparison.
 type job struct {
-	name string
+	name string   // its folder
+	of   string   // what it is called in the table: a run's seeds share the name
 	args []string // of pretrain
 }
 
@@ -26,7 +28,7 @@ var ofRuns = []string{"out", "resume", "method", "json", "quiet", "cpuprofile", 
 
 // plan lists the runs asked for, each with flags that pretrain takes, and tells g
 // what they read.
-func plan(methods string, variants, common []string, g *guard) ([]job, error) {
+func plan(methods string, variants, common []string, seeds int, g *guard) ([]job, error) {
 	var jobs []job
 	if methods != "" {
 		names := strings.Split(methods, ",")
@@ -34,7 +36,7 @@ func plan(methods string, variants, common []string, g *guard) ([]job, error) {
 			names = recipe.Methods()
 		}
 		for _, name := range names {
-			jobs = append(jobs, job{name, append(slices.Clone(common), "--method="+name)})
+			jobs = append(jobs, job{name, name, append(slices.Clone(common), "--method="+name)})
 		}
 	}
 	for _, v := range variants {
@@ -50,20 +52,16 @@ func plan(methods string, variants, common []string, g *guard) ([]job, error) {
 		if err != nil {
 			return nil, usagef("--variant %q: a quote or a backslash in its flags has no end", v)
 		}
-		jobs = append(jobs, job{name, append(slices.Clone(common), args...)})
+		jobs = append(jobs, job{name, name, append(slices.Clone(common), args...)})
 	}
 	if len(jobs) == 0 {
 		return nil, usagef("nothing to compare: give --methods, --variant or run folders")
 	}
-	for i, j := range jobs {
-		for _, before := range jobs[:i] {
-			switch {
-			case before.name == j.name:
-				return nil, usagef("two runs are called %s; give each its own name", j.name)
-			case strings.EqualFold(before.name, j.name):
-				return nil, usagef("the runs %s and %s would share a folder where file systems do not tell letters apart; give them different names", before.name, j.name)
-			}
-		}
+	if err := apart(jobs); err != nil {
+		return nil, err
+	}
+	var all []job
+	for _, j := range jobs {
 		// Whatever is wrong is found before the first run.
 		cmd, f, config := pretrainCommand()
 		if err := cmd.ParseFlags(j.args); err != nil {
@@ -83,8 +81,47 @@ func plan(methods string, variants, common []string, g *guard) ([]job, error) {
 		}
 		g.reads(f.config)
 		g.config(&c)
+		again, err := j.seeds(seeds, c.Seed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, again...)
 	}
-	return jobs, nil
+	return all, apart(all)
+}
+
+// mostSeeds is how often a comparison may train each run.
+const mostSeeds = 1000
+
+// seeds returns the runs of a job with so many seeds from the first on.
+func (j job) seeds(n int, first uint64) ([]job, error) {
+	if first > math.MaxUint64-uint64(n) {
+		return nil, usagef("%s: --seed is %d, above which there are no %d more for --seeds", j.name, first, n-1)
+	}
+	all := []job{j}
+	for i := 1; i < n; i++ {
+		again := job{fmt.Sprintf("%s-seed%d", j.name, i+1), j.of, append(slices.Clone(j.args), fmt.Sprintf("--seed=%d", first+uint64(i)))}
+		if what := wrongName(again.name); what != "" {
+			return nil, usagef("the folder of %s cannot have the name %q, %s; take another", j.name, again.name, what)
+		}
+		all = append(all, again)
+	}
+	return all, nil
+}
+
+// apart demands a folder of its own for each run.
+func apart(jobs []job) error {
+	for i, j := range jobs {
+		for _, before := range jobs[:i] {
+			switch {
+			case before.name == j.name:
+				return usagef("two runs are called %s; give each its own name", j.name)
+			case strings.EqualFold(before.name, j.name):
+				return usagef("the runs %s and %s would share a folder where file systems do not tell letters apart; give them different names", before.name, j.name)
+			}
+		}
+	}
+	return nil
 }
 
 // wrongName says why a run's folder cannot have a name, "" if it can.

@@ -52,6 +52,9 @@ func run(args []string) int {
 	if errors.As(err, &usage) {
 		message += meantValue(called, message)
 	}
+	if leaving.Load() {
+		select {} // until the process ends, which says why
+	}
 	complain(red, "vicreg:", show.Text(message))
 	switch {
 	case errors.As(err, &usage):

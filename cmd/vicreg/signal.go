@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ func interruptible(parent context.Context, atOnce func()) (context.Context, func
 				break
 			}
 		}
+		leaving.Store(true)
 		durable.Abandon()
 		if atOnce != nil {
 			atOnce()
@@ -54,6 +56,9 @@ func interruptible(parent context.Context, atOnce func()) (context.Context, func
 		cancel()
 	}
 }
+
+// leaving is true once the second signal came: nothing more is said but that.
+var leaving atomic.Bool
 
 // tied is the variable of the environment that ties a run to the comparison that
 // started it: the run's standard input is a pipe, which is closed when that stops,

@@ -124,3 +124,25 @@ func TestColours(t *testing.T) {
 		})
 	}
 }
+
+// A table has its rows again for the columns that do not fit; what is worse than
+// untrained is red.
+func TestTableOnATerminal(t *testing.T) {
+	const markdown = "| run | kNN | linear probe | collapsed | beside the gradient |\n|---|---|---|---|---|\n" +
+		"| untrained | 70.00 | 71.00 | | |\n| a\\|b | 69.00 ± 1.00 | 80.00 | **yes** | nothing |\n"
+	width := 40
+	p, out := terminal(&width, true)
+	writeTable(p, markdown)
+	want := "run                 kNN  linear probe\nuntrained         70.00         71.00\n" +
+		"a|b        \x1b[1;31m69.00 ± 1.00\x1b[0m  \x1b[32m       80.00\x1b[0m\n\n" +
+		"run        collapsed\nuntrained\na|b        \x1b[1;31m      yes\x1b[0m\n\n" +
+		"run        beside the gradient\nuntrained\na|b        nothing\n"
+	if out.String() != want {
+		t.Errorf("%q, want\n%q", out, want)
+	}
+	out.Reset()
+	p.width = nil
+	if writeTable(p, markdown); out.String() != markdown {
+		t.Errorf("%q", out)
+	}
+}

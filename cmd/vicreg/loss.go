@@ -20,10 +20,10 @@ import (
 
 func newLoss() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "loss FILE.safetensors",
+		Use:   "loss FILE.safetensors | Z1.npy Z2.npy",
 		Short: "Compute every term of the loss for two embedding matrices",
 		Long: `Reads two embedding matrices z1 and z2 (n × d each, any number type) from a
-safetensors file and prints one JSON object: the convention, the three terms
+safetensors file, or from two NumPy files, and prints one JSON object: the convention, the three terms
 before their weights, their weighted total, and for each branch the figures that
 show a collapse: mean standard deviation, mean absolute correlation and effective
 rank. --grad writes the gradients of the total, dz1 and dz2.
@@ -40,9 +40,10 @@ the file has none, computes them; deepcluster reads assignment (n whole numbers)
 Weights and constants come from the flags alone; whatever the file's metadata
 says about them is not read.`,
 		Example: `  vicreg loss pair.safetensors
+  vicreg loss z1.npy z2.npy
   vicreg loss pair.safetensors --convention formula --grad g.safetensors
   vicreg loss pair.safetensors --method simclr --set temperature=0.5`,
-		Args: oneArg("safetensors file"),
+		Args: pairArgs,
 	}
 	var (
 		grad     string
@@ -62,7 +63,9 @@ says about them is not read.`,
 	flags.IntVar(&threads, "threads", 0, "`processors` to use; 0: all")
 	cmd.RunE = func(_ *cobra.Command, args []string) (err error) {
 		if flags.Changed("grad") {
-			g.reads(args[0])
+			for _, file := range args {
+				g.reads(file)
+			}
 			if grad, err = g.output("--grad", grad, gradients); err != nil {
 				return err
 			}
@@ -83,7 +86,7 @@ says about them is not read.`,
 				return usageError{err}
 			}
 			parallel.SetWorkers(threads)
-			return rivalLoss(name, args[0], grad, settings)
+			return rivalLoss(name, args, grad, settings)
 		}
 		if err := setFlags(flags, config, settings); err != nil {
 			return err
@@ -103,11 +106,16 @@ says about them is not read.`,
 			return usageError{err}
 		}
 		parallel.SetWorkers(threads)
-		p, err := readPair(args[0], name, grad != "")
+		file, from, err := openTensors(args)
 		if err != nil {
 			return err
 		}
-		return p.report(v, args[0], grad)
+		defer file.Close()
+		p, err := readPair(file, from, name, grad != "")
+		if err != nil {
+			return err
+		}
+		return p.report(v, from, grad)
 	}
 	return cmd
 }
@@ -152,15 +160,11 @@ type pair struct {
 	z    [2][]float32
 }
 
-// readPair reads z1 and z2 and demands what the loss of a method, with gradients
-// or without, needs of them.
-func readPair(path, method string, grads bool) (*pair, error) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+// readPair reads z1 and z2 of what lies at path and demands what the loss of a
+// method, with gradients or without, needs of them.
+func readPair(f tensors, path, method string, grads bool) (*pair, error) {
 	var shape []int
+	var err error
 	names := []string{"z1", "z2"}
 	for i, name := range names {
 		info, ok := f.Info(name)

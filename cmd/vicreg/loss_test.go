@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/npy"
 	"vicreg/internal/safetensors"
 )
 
@@ -65,5 +69,52 @@ func TestLossGolden(t *testing.T) {
 				check.Close64(t, what+", "+name, dz, g.F64(convention+"_"+name), 1e-5)
 			}
 		}
+	}
+}
+
+// Two arrays give what the same matrices in one file give, gradients too.
+func TestLossOfArrays(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"vicreg": "../../internal/loss/testdata/vicreg/n16_d8.safetensors", "simclr": "../../internal/loss/testdata/simclr.safetensors"}
+	for method, path := range files {
+		g := check.Golden(t, path)
+		args := []string{"loss", "--method", method}
+		for _, name := range []string{"z1", "z2"} {
+			file, err := os.Create(filepath.Join(dir, name+".npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shape := g.Shape(name)
+			w, err := npy.NewWriter(file, shape[0], shape[1])
+			if err == nil {
+				err = errors.Join(w.Write(g.F32(name)), w.Close(), file.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, file.Name())
+		}
+		grad := filepath.Join(dir, "g.safetensors")
+		out, err := exec.Command("vicreg", append(args, "--grad", grad)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := exec.Command("vicreg", "loss", "--method", method, path).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out, want) {
+			t.Errorf("%s: %s\nwant %s", method, out, want)
+		}
+		if !isGradients(grad) {
+			t.Errorf("%s: no gradients", method)
+		}
+		// An array is not written over by the gradients of what it holds.
+		if err := exec.Command("vicreg", append(args, "--grad", args[len(args)-1], "--force")...).Run(); err == nil {
+			t.Errorf("%s: %s was written over", method, args[len(args)-1])
+		}
+	}
+	if out, err := exec.Command("vicreg", "loss", "--method", "deepcluster", filepath.Join(dir, "z1.npy"), filepath.Join(dir, "z2.npy")).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("no tensor assignment")) {
+		t.Errorf("deepcluster: %v, %s", err, out)
 	}
 }

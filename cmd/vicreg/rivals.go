@@ -60,7 +60,7 @@ func lossMethods() []string {
 // inputs are what the loss of a rival reads, and what comes of it.
 type inputs struct {
 	pair
-	file *safetensors.File
+	file tensors
 	set  map[string]float64
 	ws   loss.Workspace
 	dz   [2][]float32 // nil unless wanted
@@ -108,23 +108,23 @@ func parseSettings(method string, known []constant, given []string) (map[string]
 	return set, nil
 }
 
-// rivalLoss computes the loss of a rival for the file at path, writes its gradients to
+// rivalLoss computes the loss of a rival for what files hold, writes its gradients to
 // grad unless that is empty, and prints the rest.
-func rivalLoss(method, path, grad string, settings []string) error {
+func rivalLoss(method string, files []string, grad string, settings []string) error {
 	r := rivals[method]
 	set, err := parseSettings(method, r.constants, settings)
 	if err != nil {
 		return err
 	}
-	p, err := readPair(path, method, grad != "")
-	if err != nil {
-		return err
-	}
-	f, err := safetensors.Open(path)
+	f, path, err := openTensors(files)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	p, err := readPair(f, path, method, grad != "")
+	if err != nil {
+		return err
+	}
 	in := &inputs{pair: *p, file: f, set: set}
 	if grad != "" {
 		in.dz = [2][]float32{make([]float32, in.n*in.d), make([]float32, in.n*in.d)}

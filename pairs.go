@@ -69,6 +69,13 @@ const (
 	toRetrieve                // both sides of those held out
 )
 
+// sameFile reports whether two paths are one or lead to one file.
+func sameFile(a, b string) bool {
+	is, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return a == b || err == nil && err2 == nil && os.SameFile(is, other)
+}
+
 // open reads the rows that d names. What the run held out of its own manifest is
 // held out again.
 func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (*rows, error) {
@@ -81,17 +88,14 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	switch {
 	case err == nil && c.Pairs != nil:
 		d.Manifest = cmp.Or(d.Manifest, c.Data.Source)
-		own := d.Manifest
-		if abs, err := filepath.Abs(own); err == nil {
-			own = abs
-		}
-		if own == c.Data.Source {
+		own := sameFile(d.Manifest, c.Data.Source)
+		if own {
 			o.Label, o.Split = cmp.Or(d.Label, c.Pairs.Label), cmp.Or(d.Split, c.Pairs.Split)
 			o.Holdout, o.Limit = c.Data.Holdout, cmp.Or(d.Limit, c.Data.Limit)
 		} else if to == toScore {
 			o.Holdout = c.Data.Holdout
 		}
-		if to == toRetrieve || to == toScore && own == c.Data.Source { // rows of the same file are held out together
+		if to == toRetrieve || to == toScore && own { // rows of the same file are held out together
 			sides, r.side = c.Sides(), m.file.Branch
 		}
 	case to == toRetrieve || d.Manifest == "":

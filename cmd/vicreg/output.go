@@ -293,7 +293,7 @@ func below(path, folder string) bool {
 			return false
 		}
 	}
-	if at, err = filepath.Abs(at); err != nil {
+	if at, err = dataset.Absolute(at); err != nil {
 		return false
 	}
 	top, err := os.Stat(folder)

@@ -128,6 +128,55 @@ func TestLinkOutside(t *testing.T) {
 	}
 }
 
+// A folder is the same whichever way its path is written: relative, absolute, by
+// way of a link or of ...
+func TestWaysToAFolder(t *testing.T) {
+	root := tree(t, "in/a/1.jpg", "in/a/2.jpg", "in/b/3.jpg", "in/b/4.jpg", "in/up -> ..", "private/5.jpg", "away/deep/", "way -> in", "deep -> away/deep",
+		"set/train/a/1.jpg", "set/train/b/2.jpg")
+	for link, to := range map[string]string{"in/c": "in/a", "in/self": "in", "set/test": "set/train", "root": "."} {
+		if err := os.Symlink(filepath.Join(root, to), filepath.Join(root, link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	up := ".." + string(filepath.Separator)
+	for _, c := range []struct{ from, in, set string }{
+		{root, "in", "set"},
+		{root, "./in/", "./set"},
+		{root, filepath.Join(root, "in"), filepath.Join(root, "set")},
+		{root, "way", "root/set"},
+		{root, "root/way", "root/root/set"},
+		{filepath.Join(root, "in"), ".", "../set"},
+		{filepath.Join(root, "way"), ".", "../set"},
+		{filepath.Join(root, "root", "in"), "../in", up + "set"},
+		{filepath.Join(root, "deep"), "../../in", "../../set"},
+		{root, "deep/../../in", "deep/../../set"}, // the folder above deep is away
+		{filepath.Join(root, "deep"), "../../root/way", "../../deep/../../set/."},
+	} {
+		t.Run(c.in+" from "+c.from, func(t *testing.T) {
+			t.Chdir(c.from)
+			train, test, err := Open(c.in, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := list(train), "a/1.jpg=a a/2.jpg=a b/3.jpg=b b/4.jpg=b"; got != want || test != nil || len(train.Notes) != 1 || !strings.Contains(train.Notes[0], "3 links not followed") {
+				t.Errorf("got %s, want %s; notes %q", got, want, train.Notes)
+			}
+			for _, item := range train.Items {
+				if _, err := os.Stat(item.Path); err != nil {
+					t.Error(err)
+				}
+			}
+			abs, err := Absolute(c.in)
+			if err != nil || !filepath.IsAbs(abs) || !same(c.in, abs) {
+				t.Errorf("absolute: %s, %v", abs, err)
+			}
+			if train, test, err := Open(c.set, Options{}); err != nil || len(train.Items) != 2 || test != nil {
+				t.Errorf("a test set that is the training set scores: %s | %s, %v", list(train), list(test), err)
+			}
+		})
+	}
+}
+
 func TestErrors(t *testing.T) {
 	empty := tree(t)
 	wrong := tree(t, "a.heic", "b.HEIC", "c.txt", "README", "d/")

@@ -157,6 +157,7 @@ func open(spec string, o Options) (*source, error) {
 			path = filepath.Join(home, rest)
 		}
 	}
+	path = tidy(path)
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():

@@ -23,3 +23,53 @@ func Place(spec string) string {
 	}
 	return spec
 }
+
+// Absolute makes the path of what is there independent of the working folder.
+// Links in it stay, unless .. follows one: then the path means another place by
+// the letter, and links are resolved.
+func Absolute(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil && !same(path, abs) {
+		return RealPath(path)
+	}
+	return abs, err
+}
+
+// tidy returns a path that may be joined to names by the letter.
+func tidy(path string) string {
+	if same(path, filepath.Clean(path)) {
+		return path
+	}
+	if real, err := RealPath(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// same reports whether both paths lead to one file or folder, or to nothing.
+func same(a, b string) bool {
+	is, err := os.Stat(a)
+	if err != nil {
+		return true
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(is, other)
+}
+
+// RealPath returns the absolute path without links of what is there. Only such
+// paths can be compared.
+func RealPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil || filepath.IsAbs(real) {
+		return real, err
+	}
+	// The name of the working folder may hold links, and real may begin with ...
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	if here, err = filepath.EvalSymlinks(here); err != nil {
+		return "", err
+	}
+	return filepath.Join(here, real), nil
+}

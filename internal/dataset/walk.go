@@ -41,7 +41,7 @@ const (
 
 // listTree lists what lies below a folder.
 func listTree(base string) (*walker, error) {
-	real, err := filepath.EvalSymlinks(base)
+	real, err := RealPath(base)
 	if err != nil {
 		return nil, plain(base, err)
 	}
@@ -64,7 +64,7 @@ func compareNames(a, b string) int {
 
 // follow walks a folder that a link leads to.
 func (w *walker) follow(rel string) {
-	real, err := filepath.EvalSymlinks(filepath.Join(w.base, filepath.FromSlash(rel)))
+	real, err := RealPath(filepath.Join(w.base, filepath.FromSlash(rel)))
 	if err != nil {
 		w.denied = append(w.denied, denial{rel, err})
 		return

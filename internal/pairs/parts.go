@@ -2,8 +2,10 @@ package pairs
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/table"
 )
 
@@ -118,7 +120,7 @@ func (d *Data) groups() [][]int {
 		}
 		return i
 	}
-	first := map[string]int{}
+	first, reals := map[string]int{}, map[string]string{}
 	for i, r := range d.Rows {
 		above[i] = i
 		for s := range d.sides {
@@ -129,9 +131,19 @@ func (d *Data) groups() [][]int {
 			if table.Missing(r.cells[s][0]) && table.IsFile(path) != nil {
 				continue // NA and the like, which no rows share
 			}
-			j, ok := first[path]
+			dir, name := filepath.Split(path)
+			real, ok := reals[dir]
 			if !ok {
-				first[path] = i
+				var err error
+				if real, err = dataset.RealPath(dir); err != nil {
+					real = filepath.Clean(dir)
+				}
+				reals[dir] = real
+			}
+			file := filepath.Join(real, name)
+			j, ok := first[file]
+			if !ok {
+				first[file] = i
 				continue
 			}
 			a, b := root(i), root(j)

@@ -3,6 +3,7 @@ package pairs
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,6 +62,26 @@ func TestWords(t *testing.T) {
 	for i, want := range []string{"NA", "null", "None", "nan", "-"} {
 		if m, err := s.Sample(i, 1); err != nil || m.Text != want {
 			t.Errorf("%q, %v", m.Text, err)
+		}
+	}
+}
+
+// One file is one, whichever way its path is written.
+func TestSharedFiles(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"m.csv": "i,c\nx.png,1\n./x.png,2\nlink/x.png,3\n" + dir + "/x.png,4\n" + dir + "//link/./x.png,5\ny.png,6\n" + dir + "/./y.png,7\n"}
+	write(t, dir, files)
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	t.Chdir(dir)
+	for _, path := range []string{"m.csv", "link/m.csv", filepath.Join(dir, "m.csv"), filepath.Join(dir, "link", "m.csv")} {
+		d, _, err := Open(path, sides(t, "image=i", "text=c"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(d.groups()); got != "[[0 1 2 3 4] [5 6]]" {
+			t.Errorf("%s: groups %s", path, got)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
@@ -109,7 +110,7 @@ func absolute(source string) string {
 	if _, err := os.Stat(source); err != nil {
 		return source
 	}
-	if abs, err := filepath.Abs(source); err == nil {
+	if abs, err := dataset.Absolute(source); err == nil {
 		return abs
 	}
 	return source

@@ -22,7 +22,7 @@ func noise(w, h, c int) imagefile.Image {
 
 // picture makes the view of img that d describes, size × size.
 func (s *Scratch) picture(img imagefile.Image, d *Draw, size int) imagefile.Image {
-	s.apply(img, d, size)
+	s.apply(img, d, size, img.C)
 	out := imagefile.Image{W: size, H: size, C: img.C}
 	for _, v := range s.img.Pix {
 		out.Pix = append(out.Pix, s.lut[v])

@@ -17,7 +17,7 @@ type Scratch struct {
 	mid           []uint8
 	before, after []uint8 // lines side by side
 	spare         level
-	middle        imagefile.Image
+	wide          []uint8 // the other memory of img
 }
 
 // takeLUT returns the map still to be applied and resets it; the caller
@@ -34,16 +34,18 @@ func (s *Scratch) settle() {
 	}
 }
 
-// View draws a view of img from v and writes it to dst, size × size × c.
+// View draws a view of img from v and writes it to dst, size × size × c. A grey
+// image becomes one of colour, if n has three channels, when it has been resized.
 func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View, size int, n *Norm) {
-	d := v.Draw(r, img.W, img.H, img.C)
-	s.apply(img, &d, size)
+	d := v.Draw(r, img.W, img.H, len(n.lut))
+	s.apply(img, &d, size, len(n.lut))
 	n.apply(dst, s.img, &s.lut)
 }
 
 // apply leaves the view in s.img, but for s.lut.
-func (s *Scratch) apply(img imagefile.Image, d *Draw, size int) {
+func (s *Scratch) apply(img imagefile.Image, d *Draw, size, c int) {
 	s.ResizedCrop(&s.img, img, d.Crop, size, size, Bicubic, d.Flip)
+	s.colour(c)
 	s.lut = identity
 	for _, j := range d.Jitter[:d.Jitters] {
 		switch j.Kind {
@@ -77,31 +79,58 @@ const longest = 8
 // the middle cut out, as is usual for 224 pixels.
 func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
 	if img.W == size && img.H == size {
-		n.ToFloat(dst, img)
+		if img.C == len(n.lut) {
+			n.ToFloat(dst, img)
+			return
+		}
+		CenterCrop(&s.img, img, size, size)
+		s.colour(len(n.lut))
+		n.ToFloat(dst, s.img)
 		return
 	}
-	if img.W > longest*img.H || img.H > longest*img.W {
-		CenterCrop(&s.middle, img, min(img.W, longest*img.H), min(img.H, longest*img.W))
-		img = s.middle
+	checkImage(img)
+	s.center(dst, img, inner(img.W, img.H), (size*256+112)/224, size, n)
+}
+
+// inner returns the middle of an image without its far ends.
+func inner(w, h int) Rect {
+	cw, ch := min(w, longest*h), min(h, longest*w)
+	return Rect{halfToEven(w - cw), halfToEven(h - ch), cw, ch}
+}
+
+// colour makes three channels of the one of the image at hand, if c is 3.
+func (s *Scratch) colour(c int) {
+	if s.img.C == 1 && c == 3 {
+		n := len(s.img.Pix)
+		pix := grow(s.wide, 3*n)
+		for i, v := range s.img.Pix {
+			pix[3*i], pix[3*i+1], pix[3*i+2] = v, v, v
+		}
+		s.wide, s.img.Pix, s.img.C = s.img.Pix, pix, 3
 	}
-	s.Center(dst, img, (size*256+112)/224, size, n)
 }
 
 // Center makes a picture without chance: the shorter side resized
 // to short pixels, the middle size × size cut out; dst is size × size × c.
 func (s *Scratch) Center(dst []float32, img imagefile.Image, short, size int, n *Norm) {
 	checkImage(img)
+	s.center(dst, img, Rect{0, 0, img.W, img.H}, short, size, n)
+}
+
+// center is Center of a part of img.
+func (s *Scratch) center(dst []float32, img imagefile.Image, part Rect, short, size int, n *Norm) {
 	w, h := short, short
-	if img.W < img.H {
-		h = short * img.H / img.W
+	if part.W < part.H {
+		h = short * part.H / part.W
 	} else {
-		w = short * img.W / img.H
+		w = short * part.W / part.H
 	}
 	if w < size || h < size {
 		panic(fmt.Sprintf("augment: no %d × %d centre in an image resized to %d × %d", size, size, w, h))
 	}
-	s.Resize(&s.img, img, w, h)
+	s.ResizedCrop(&s.img, img, part, w, h, Bicubic, false)
 	CenterCrop(&s.img, s.img, size, size)
+	s.colour(len(n.lut))
 	n.ToFloat(dst, s.img)
 }
 

@@ -78,6 +78,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	window := make([]struct {
 		image imagefile.Image
 		err   error
+		large bool // to be decoded when it is written
 	}, 8*workers)
 	scratch := make([]augment.Scratch, workers)
 	p, tally := new(Packed), &Tally{Total: len(items)}
@@ -92,7 +93,12 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 					if k >= len(part) {
 						return
 					}
-					window[k].image, window[k].err = decoded(&scratch[i], &part[k], o)
+					if window[k].large = o.Short == 0 && imagefile.Large(part[k].Path); window[k].large {
+						continue
+					}
+					var held *imagefile.Held
+					window[k].image, held, window[k].err = decoded(&scratch[i], &part[k], o)
+					held.Release()
 				}
 			})
 		}
@@ -101,6 +107,10 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 			return nil, err
 		}
 		for k, item := range part {
+			held := &nothing
+			if window[k].large {
+				window[k].image, held, window[k].err = decoded(&scratch[0], &part[k], o)
+			}
 			if err := window[k].err; err != nil {
 				p.Bad = append(p.Bad, Bad{Name: item.Name, Err: err})
 				if err := tally.Add(1, p.Bad[len(p.Bad)-1:]); err != nil {
@@ -116,7 +126,10 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 			} else {
 				p.Train++
 			}
-			if err := w.Add(pack.Item{Name: item.Name, Label: item.Label, Image: window[k].image}, scores); err != nil {
+			err := w.Add(pack.Item{Name: item.Name, Label: item.Label, Image: window[k].image}, scores)
+			window[k].image = imagefile.Image{}
+			held.Release()
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -127,18 +140,24 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	return p, nil
 }
 
-// decoded returns the image of an item as it is packed.
-func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, error) {
-	m, err := item.Read(o.Limits, nil)
+// decoded returns the image of an item as it is packed. It is held until it is
+// released.
+func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, *imagefile.Held, error) {
+	m, held, err := imagefile.Image{}, &nothing, error(nil)
+	if item.Path != "" {
+		m, held, err = imagefile.Hold(item.Path, o.Limits)
+	} else {
+		m, err = item.Read(o.Limits, nil)
+	}
 	if err != nil {
-		return m, err
+		return m, held, err
 	}
 	short := min(m.W, m.H)
 	if o.Short == 0 || short <= o.Short {
-		return m, nil
+		return m, held, nil
 	}
 	var small imagefile.Image
 	s.Resize(&small, m, max(1, m.W*o.Short/short), max(1, m.H*o.Short/short))
 	small.Depth = m.Depth
-	return small, nil
+	return small, held, nil
 }

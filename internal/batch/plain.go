@@ -51,10 +51,11 @@ func (s *Source) Plain(c PlainConfig) *Loader {
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
 	r.Shapes = [][]int{{c.Size, c.Size, s.channels}}
 	r.Make = func(w *Worker, row *Row) error {
-		m, err := s.image(row.Item, &w.packed)
+		m, held, err := s.image(row.Item, &w.packed)
 		if err != nil {
 			return err
 		}
+		defer held.Release()
 		w.scratch.Plain(row.Views[0], m, c.Size, norm)
 		return nil
 	}

@@ -114,11 +114,12 @@ func (s *Source) look(i int, f *found, decode bool) {
 		f.w, f.h, f.err = imagefile.Stat(item.Path, s.limits)
 		return
 	}
-	m, err := s.Image(i)
+	m, held, err := s.image(i, new([]byte))
 	if err != nil {
 		f.err = err
 		return
 	}
+	defer held.Release()
 	f.decoded, f.w, f.h, f.c, f.depth = true, m.W, m.H, m.C, m.Depth
 	f.mean, f.square = m.Moments()
 }

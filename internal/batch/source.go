@@ -64,43 +64,65 @@ func (s *Source) Data() *dataset.Dataset { return s.data }
 
 // Image returns the pixels of item i, with the source's channels. They are not
 // to be changed.
-func (s *Source) Image(i int) (imagefile.Image, error) { return s.image(i, new([]byte)) }
+func (s *Source) Image(i int) (imagefile.Image, error) {
+	m, held, err := s.image(i, new([]byte))
+	held.Release()
+	if err == nil && s.channels != 0 {
+		m = m.Convert(s.channels)
+	}
+	return m, err
+}
 
-// image is Image for a goroutine that is done with the pixels when it calls the
-// next time: those of a packed image that is not kept lie in buf, which grows.
-func (s *Source) image(i int, buf *[]byte) (imagefile.Image, error) {
+// nothing is held of what is in memory anyway.
+var nothing imagefile.Held
+
+// image is Image for a goroutine that is done with the pixels when it releases
+// them: those of a packed image that is not kept lie in buf, which grows. The image
+// may be grey where the source's are of colour. One that takes far more than its
+// file justifies is not kept.
+func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
 	if m := s.cache[i].Load(); m != nil {
-		return s.convert(*m), nil
+		return s.grey(*m), &nothing, nil
 	}
-	item := &s.data.Items[i]
-	if item.Held() && (s.channels == 0 || s.channels == item.Image.C) {
-		return item.Image, nil
+	item, held := &s.data.Items[i], &nothing
+	if item.Held() && (s.channels != 1 || item.Image.C == 1) {
+		return item.Image, held, nil
 	}
-	m, err := item.Read(s.limits, *buf)
+	var m imagefile.Image
+	var err error
+	if item.Path != "" {
+		m, held, err = imagefile.Hold(item.Path, s.limits)
+	} else {
+		m, err = item.Read(s.limits, *buf)
+	}
 	if err != nil {
-		return m, err
+		return m, held, err
 	}
 	if item.Packed != nil {
 		*buf = m.Pix
 	}
-	m = s.convert(m)
+	m = s.grey(m)
 	size := int64(len(m.Pix))
+	if held.Unearned() {
+		return m, held, nil
+	}
 	if s.room.Add(-size) < 0 {
 		s.room.Add(size)
-		return m, nil
+		return m, held, nil
 	}
 	*buf = nil // kept, perhaps
 	if !s.cache[i].CompareAndSwap(nil, &m) {
 		s.room.Add(size) // another goroutine was first
 	}
-	return m, nil
+	return m, held, nil
 }
 
-func (s *Source) convert(m imagefile.Image) imagefile.Image {
-	if s.channels == 0 {
-		return m
+// grey makes an image of colour grey if the source's are.
+func (s *Source) grey(m imagefile.Image) imagefile.Image {
+	if s.channels == 1 {
+		return m.Convert(1)
 	}
-	return m.Convert(s.channels)
+	return m
 }
 
 // remove drops bad items, which are in order, from the data set and the cache.

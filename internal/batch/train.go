@@ -117,10 +117,11 @@ func (s *Source) Train(c Config) (*Loader, error) {
 		r.Shapes = append(r.Shapes, []int{v.Size, v.Size, s.channels})
 	}
 	r.Make = func(w *Worker, row *Row) error {
-		m, err := s.image(row.Item, &w.packed)
+		m, held, err := s.image(row.Item, &w.packed)
 		if err != nil {
 			return err
 		}
+		defer held.Release()
 		for v := range c.Views {
 			// Keyed by the item that was due: two rows never hold the same view.
 			w.Seed(c.Seed, rng.Augment, uint64(row.Epoch), uint64(row.Due), uint64(v))

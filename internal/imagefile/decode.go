@@ -128,6 +128,14 @@ func sniff(head []byte) (*format, error) {
 
 // Read reads the image at path. Errors begin with the path.
 func Read(path string, limits Limits) (Image, error) {
+	img, held, err := Hold(path, limits)
+	held.Release()
+	return img, err
+}
+
+// Hold is Read for pixels that are soon released: until then no others are decoded
+// that together would take too much. Whoever holds an image must not hold another.
+func Hold(path string, limits Limits) (Image, *Held, error) {
 	limits = limits.orDefault()
 	info, err := os.Stat(path)
 	if err == nil {
@@ -138,21 +146,29 @@ func Read(path string, limits Limits) (Image, error) {
 		data, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return Image{}, named(path, err)
+		return Image{}, new(Held), named(path, err)
 	}
-	img, err := Decode(data, limits)
+	img, held, err := decode(data, limits)
 	if err != nil {
-		return Image{}, named(path, err)
+		return Image{}, held, named(path, err)
 	}
-	return img, nil
+	return img, held, nil
 }
 
 // Decode reads the image whose file contents are data. It may keep nothing of
 // data.
 func Decode(data []byte, limits Limits) (Image, error) {
+	img, held, err := decode(data, limits)
+	held.Release()
+	return img, err
+}
+
+// decode is Decode for pixels that are held; with an error nothing is.
+func decode(data []byte, limits Limits) (Image, *Held, error) {
 	f, err := sniff(data)
+	held := new(Held)
 	if err != nil {
-		return Image{}, err
+		return Image{}, held, err
 	}
 	var img Image
 	err = f.contain(func() error {
@@ -160,14 +176,22 @@ func Decode(data []byte, limits Limits) (Image, error) {
 		if err != nil {
 			return err
 		}
-		defer reserve(head)()
-		img, err = f.decode(data)
+		memory, turn := head.memory(), orientation(f, data)
+		if turn > 1 {
+			memory = max(memory, 6*int64(head.w)*int64(head.h))
+		}
+		held = reserve(memory, int64(len(data)))
+		defer held.decoded()
+		if img, err = f.decode(data); err == nil {
+			img = img.oriented(turn)
+		}
 		return err
 	})
 	if err != nil {
-		return Image{}, err
+		held.Release()
+		return Image{}, held, err
 	}
-	return img.oriented(orientation(f, data)), nil
+	return img, held, nil
 }
 
 // header reads a file's header and holds the picture against the limits, and

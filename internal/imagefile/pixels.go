@@ -120,6 +120,33 @@ func pixels(decoded image.Image, k *ycc, grey bool) Image {
 	return out
 }
 
+// own is pixels for a picture that is not needed afterwards, whose memory the
+// Image takes over where that can be.
+func own(decoded image.Image, grey bool) Image {
+	switch src := decoded.(type) {
+	case *image.Gray:
+		if w, h := src.Rect.Dx(), src.Rect.Dy(); src.Stride == w {
+			return Image{W: w, H: h, C: 1, Pix: src.Pix[: w*h : w*h]}
+		}
+	case *image.Paletted:
+		if table, all := colourTable(src.Palette); all && src.Stride == src.Rect.Dx() {
+			for i, v := range src.Pix {
+				src.Pix[i] = table[v][0]
+			}
+			return Image{W: src.Rect.Dx(), H: src.Rect.Dy(), C: 1, Pix: src.Pix}
+		}
+	case *image.RGBA:
+		if w, h := src.Rect.Dx(), src.Rect.Dy(); src.Stride == 4*w && src.Opaque() {
+			pix := src.Pix
+			for i := range w * h {
+				pix[3*i], pix[3*i+1], pix[3*i+2] = pix[4*i], pix[4*i+1], pix[4*i+2]
+			}
+			return Image{W: w, H: h, C: 3, Pix: pix[: 3*w*h : 3*w*h]}
+		}
+	}
+	return pixels(decoded, &jfif, grey)
+}
+
 // onWhite lays a colour of opacity a over white.
 func onWhite(v, a uint8) uint8 {
 	return uint8((uint32(v)*uint32(a) + 255*(255-uint32(a)) + 127) / 255)
@@ -157,14 +184,20 @@ func fromNRGBA(out Image, pix []uint8, stride, bytes int) Image {
 	return out
 }
 
-func fromPaletted(src *image.Paletted) Image {
-	var table [256][3]uint8
-	grey := true
-	for i, c := range src.Palette[:min(len(src.Palette), 256)] {
+// colourTable returns the colours of a palette over white, and whether all are
+// greys.
+func colourTable(palette color.Palette) (table [256][3]uint8, grey bool) {
+	grey = true
+	for i, c := range palette[:min(len(palette), 256)] {
 		n := color.NRGBAModel.Convert(c).(color.NRGBA)
 		table[i] = [3]uint8{onWhite(n.R, n.A), onWhite(n.G, n.A), onWhite(n.B, n.A)}
 		grey = grey && table[i][0] == table[i][1] && table[i][1] == table[i][2]
 	}
+	return table, grey
+}
+
+func fromPaletted(src *image.Paletted) Image {
+	table, grey := colourTable(src.Palette)
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	if grey {
 		out := Image{W: w, H: h, C: 1, Pix: make([]uint8, w*h)}

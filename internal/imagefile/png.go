@@ -34,15 +34,15 @@ func sizePNG(r io.ReaderAt, bytes int64) (claim, error) {
 	}
 	memory := func() int64 {
 		decoded, pixels := max(1, depth/8), int64(3) // bytes each
-		if kind == 0 {
-			pixels = 1
-		}
 		if keyed(r) {
 			kind = 6
 		}
 		switch kind {
+		case 0: // of 8 bits, they are the same
+			pixels = depth / 16
 		case 2:
 			decoded *= 4
+			pixels *= depth / 16
 		case 4, 6:
 			decoded, pixels = 4*decoded, 4
 		}
@@ -86,7 +86,7 @@ func decodePNG(data []byte) (Image, error) {
 	case *image.RGBA64: // opaque
 		depth = spread(m.Pix, 4, 3, significant(data))
 	}
-	out := pixels(decoded, &jfif, data[25] == 0 || data[25] == 4)
+	out := own(decoded, data[25] == 0 || data[25] == 4)
 	out.Depth = depth
 	return out, nil
 }

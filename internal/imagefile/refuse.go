@@ -7,7 +7,6 @@ import (
 	"image/png"
 	"io"
 	"strings"
-	"sync"
 
 	"vicreg/internal/tiff"
 )
@@ -35,14 +34,14 @@ func checkSize(c claim, limits Limits) error {
 	return nil
 }
 
-// A file may take the memory unearned to be decoded, whatever its length, and
-// perByte more for each byte of it. Formats that pack a plain picture into next to
-// nothing could take any amount else. Only pictures of one colour are so small:
-// of more than 14 megapixels in WebP, which can do with 36 bytes, and of more than
-// 25 in PNG.
+// A picture takes perByte of memory for each byte of its file; what it takes
+// beyond that, to be decoded and until its pixels are released, is unearned.
+// Formats that pack a plain picture into next to nothing could take any amount
+// else. Only pictures of one colour are so small: of more than 14 megapixels in
+// WebP, which can do with 36 bytes, and of more than 25 in PNG.
 const (
 	unearned = 96 << 20
-	perByte  = 1024
+	perByte  = 256
 )
 
 func checkMemory(c claim, bytes int64) error {
@@ -51,43 +50,6 @@ func checkMemory(c claim, bytes int64) error {
 			c.w, c.h, memory>>20, bytes))
 	}
 	return nil
-}
-
-// Files that need more than small bytes to be decoded are decoded at the same time
-// only as far as all of them stay within room; one that needs more has it to
-// itself.
-const (
-	small = 32 << 20
-	room  = 1 << 30
-)
-
-var decoding = struct {
-	sync.Mutex
-	changed sync.Cond
-	bytes   int64
-}{}
-
-func init() { decoding.changed.L = &decoding.Mutex }
-
-// reserve waits until there is room to decode a picture, and returns what gives
-// the room back.
-func reserve(c claim) (release func()) {
-	bytes := min(c.memory(), room)
-	if bytes <= small {
-		return func() {}
-	}
-	decoding.Lock()
-	for decoding.bytes+bytes > room {
-		decoding.changed.Wait()
-	}
-	decoding.bytes += bytes
-	decoding.Unlock()
-	return func() {
-		decoding.Lock()
-		decoding.bytes -= bytes
-		decoding.Unlock()
-		decoding.changed.Broadcast()
-	}
 }
 
 // contain runs work and words its errors, panics among them, for a person.

@@ -219,14 +219,17 @@ func TestPlainIsRead(t *testing.T) {
 // that has it to itself.
 func TestReserve(t *testing.T) {
 	for _, c := range []struct {
-		bytes int64
-		most  int32 // at once
-	}{{room / 2, 2}, {room * 3 / 4, 1}, {room * 5, 1}, {small, 8}} {
+		bytes, file int64
+		most        int32 // at once
+	}{{room / 2, room, 2}, {room * 3 / 4, room, 1}, {room * 5, room, 1}, {small, room, 8},
+		{unearned, 10, 1}, {unearned / 2, 10, 2}, {2 * unearned, unearned / perByte, 1}, {little, 10, 8}} {
 		var now, most atomic.Int32
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				defer reserve(claim{memory: func() int64 { return c.bytes }})()
+				held := reserve(c.bytes, c.file)
+				defer held.Release()
+				defer held.decoded()
 				n := now.Add(1)
 				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 				}
@@ -238,8 +241,8 @@ func TestReserve(t *testing.T) {
 		if most.Load() > c.most {
 			t.Errorf("%d of %d bytes at once, %d allowed", most.Load(), c.bytes, c.most)
 		}
-		if decoding.bytes != 0 {
-			t.Fatalf("%d bytes are not given back", decoding.bytes)
+		if decoding.bytes != 0 || decoding.unearned != 0 {
+			t.Fatalf("%d and %d bytes are not given back", decoding.bytes, decoding.unearned)
 		}
 	}
 }

@@ -167,6 +167,16 @@ func (f *frame) plausible(bytes int64) error {
 }
 
 func decodeJPEG(data []byte) (Image, error) {
+	visits := visitsOf(len(data))
+	return decodeJPEGWithin(data, &visits)
+}
+
+// visitsOf returns how many visits to blocks the scans of a file of so many bytes
+// may make.
+func visitsOf(bytes int) int64 { return 10<<20 + 25*int64(bytes) }
+
+// decodeJPEGWithin takes what it visits off the visits that are left.
+func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
 	f, err := readFrame(bufio.NewReader(bytes.NewReader(data)))
 	if err != nil {
 		return Image{}, err
@@ -175,7 +185,7 @@ func decodeJPEG(data []byte) (Image, error) {
 		return Image{}, err
 	}
 	if f.progressive {
-		if err := f.scans(data); err != nil {
+		if err := f.scans(data, visits); err != nil {
 			return Image{}, err
 		}
 	}
@@ -189,8 +199,7 @@ func decodeJPEG(data []byte) (Image, error) {
 // scans refuses a progressive JPEG that goes over its blocks more often than its
 // length explains. A scan may be all but empty and still cost a visit to every
 // block; one that refines what is there costs more.
-func (f *frame) scans(data []byte) error {
-	budget := 10<<20 + 25*int64(len(data))
+func (f *frame) scans(data []byte, visits *int64) error {
 	for i := 2; i+4 <= len(data); {
 		if data[i] != 0xff {
 			next := bytes.IndexByte(data[i:], 0xff)
@@ -226,11 +235,11 @@ func (f *frame) scans(data []byte) error {
 			for k := range n {
 				for _, p := range f.parts {
 					if p.id == body[1+2*k] {
-						budget -= cost * f.blocks(p)
+						*visits -= cost * f.blocks(p)
 					}
 				}
 			}
-			if budget < 0 {
+			if *visits < 0 {
 				return fmt.Errorf("more scans than its %d bytes explain", len(data))
 			}
 		}

@@ -20,8 +20,9 @@ func decodeTIFF(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	visits := visitsOf(len(data)) // for all strips together
 	p, err := f.Decode(data, func(strip []byte) (w, h, c int, pix []byte, err error) {
-		m, err := decodeJPEG(strip)
+		m, err := decodeJPEGWithin(strip, &visits)
 		return m.W, m.H, m.C, m.Pix, err
 	})
 	if err != nil {

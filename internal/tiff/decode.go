@@ -94,6 +94,7 @@ type painter struct {
 	c                 int // samples kept of each pixel while it is painted
 	pix               []byte
 	row               []byte
+	pixels            int64         // that JPEGs in it may still have
 	zlib              io.ReadCloser // taken up again for each strip
 	lzw               *lzwReader
 }
@@ -118,15 +119,22 @@ func (f *File) Memory() int64 {
 	return int64(each) * int64(f.W) * int64(f.H)
 }
 
+// padded returns the pixels of all strips or tiles, in a plane.
+func (f *File) padded() int64 {
+	return int64(f.across()) * int64(f.tw) * int64(f.down()) * int64(min(f.th, 1<<16))
+}
+
 func (p *painter) all() error {
 	p.c = p.kept()
 	if p.pix == nil {
 		p.pix = make([]byte, p.W*p.H*p.c)
 	}
+	p.pixels = 2*p.padded() + 1<<22
 	across, down, planes := p.across(), p.down(), 1
 	if p.planes {
 		planes = p.c
 	}
+	p.pixels *= int64(planes)
 	for plane := range planes {
 		for i := range across * down {
 			if err := p.chunkAt(plane*across*down+i, i%across*p.tw, i/across*p.th, plane); err != nil {

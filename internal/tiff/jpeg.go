@@ -17,6 +17,10 @@ func (p *painter) unpackJPEG(packed []byte, rows int) (io.Reader, error) {
 	if w != p.tw || h < rows || h > max(p.th, 1<<16/w) {
 		return nil, FormatError(fmt.Sprintf("a JPEG of %d × %d in a place of %d × %d", w, h, p.tw, rows))
 	}
+	// Each may be a little larger than its place; all together may not be much.
+	if p.pixels -= int64(w) * int64(h); p.pixels < 0 {
+		return nil, FormatError("pieces of JPEG that are larger than their places")
+	}
 	w, h, c, pix, err := p.jpeg(file)
 	if err != nil {
 		return nil, err

@@ -177,3 +177,25 @@ func TestManyStrips(t *testing.T) {
 		})
 	}
 }
+
+// Many strips may not name one JPEG that is larger than their places.
+func TestJPEGLargerThanStrips(t *testing.T) {
+	jpeg := []byte{0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 64, 0, 64, 1, 1, 0x11, 0, 0xff, 0xda, 0, 2, 0xff, 0xd9}
+	for _, c := range []struct {
+		height, rows int
+		ok           bool
+	}{{4096, 64, true}, {4096, 32, true}, {4096, 1, false}} {
+		strips := make([][]byte, c.height/c.rows)
+		for i := range strips {
+			strips[i] = jpeg
+		}
+		data := build(binary.LittleEndian, basic(64, c.height, 1, 8, packJPEG, 1, c.rows), strips...)
+		f, err := Open(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Decode(data, noJPEG); (err == nil) != c.ok {
+			t.Errorf("%d rows: %v", c.rows, err)
+		}
+	}
+}

@@ -24,7 +24,7 @@ func (d *Data) label(t *table.Table, column string) error {
 		case r.Err != nil:
 			names[i] = ""
 		case names[i] == "":
-			none.Add(r.Line)
+			none.AddRow(r)
 		default:
 			count[names[i]]++
 		}

@@ -142,7 +142,7 @@ type writing struct {
 	points, commas int    // numbers that must have a decimal point; a decimal comma
 	point, comma   string // the first of each
 	twofold        string // the first with a comma that may be either,
-	line           int    // and where it stands
+	line           int    // and the line of it, or the row's index in a manifest
 	dotted         string // the first with a point that may be either, as 1.003
 	dottedLine     int
 	byOthers       bool // other columns tell that there are decimal commas
@@ -173,7 +173,7 @@ func (w *writing) add(p, c, cell string, line int) {
 func (w *writing) decimalComma() bool { return w.commas > w.points || w.byOthers }
 
 // settle decides what commas and points are in columns that are written alike,
-// and returns the first that nothing tells of: the line of a cell, and what is
+// and returns the first that nothing tells of: where the cell stands, and what is
 // wrong with it.
 func settle(columns []writing) (column, line int, err error) {
 	points, commas := 0, 0

@@ -36,13 +36,17 @@ import (
 
 // Row is one pair.
 type Row struct {
-	Line  int // its row number in the manifest, the header being 1
+	Line  int // where it begins in the manifest, from 1
 	Index int // its place among the rows below the header, from 0
 	Label int // index into the data set's classes; -1: none
 
+	place int        // of a row that shares its line with others: see table.Record
 	cells [][]string // of each side's columns
 	err   error      // why the row cannot be used at all
 }
+
+// name names the row, unlike any other of the manifest.
+func (r *Row) name() string { return table.Record{Line: r.Line, Place: r.place}.RowName() }
 
 // Data is a list of rows in the manifest's order.
 type Data struct {
@@ -84,7 +88,7 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	d := &Data{Name: strings.TrimSuffix(t.Name, filepath.Ext(t.Name)), manifest: t.Name, dir: t.Dir, Notes: t.Notes,
 		sides: sides, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
 	for i, r := range t.Rows {
-		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, cells: make([][]string, len(sides)), err: r.Err}
+		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, place: r.Place, cells: make([][]string, len(sides)), err: r.Err}
 	}
 	for s := range sides {
 		if err := d.take(t, s); err != nil {
@@ -165,12 +169,12 @@ func (d *Data) takeNumbers(s int) error {
 		for _, r := range d.Rows {
 			if r.err == nil && !table.Missing(r.cells[s][c]) {
 				p, comma := readings(r.cells[s][c], false)
-				w.add(p, comma, r.cells[s][c], r.Line)
+				w.add(p, comma, r.cells[s][c], r.Index)
 			}
 		}
 	}
-	if c, line, err := settle(d.writings[s]); err != nil {
-		return fmt.Errorf("%s: row %d: %s: %w", d.manifest, line, side.Columns[c], err)
+	if c, index, err := settle(d.writings[s]); err != nil {
+		return fmt.Errorf("%s: %s: %s: %w", d.manifest, d.Rows[index].name(), side.Columns[c], err)
 	}
 	for c, name := range side.Columns {
 		w := &d.writings[s][c]
@@ -185,9 +189,9 @@ func (d *Data) takeNumbers(s int) error {
 		if values.lost() {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: values that differ, as those about %s, are the same in the 32 bits they are computed with; take off what they have in common", name, table.Clip(values.cell)))
 		}
-		cell, line := w.twofold, w.line
+		cell, index := w.twofold, w.line
 		if w.decimalComma() && w.dotted != "" && cell == "" {
-			cell, line = w.dotted, w.dottedLine
+			cell, index = w.dotted, w.dottedLine
 		}
 		if cell == "" {
 			continue
@@ -197,7 +201,7 @@ func (d *Data) takeNumbers(s int) error {
 		if w.decimalComma() {
 			read, other = comma, w.comma
 		}
-		note := fmt.Sprintf("%s: %s in row %d is read as %s", name, table.Clip(cell), line, read)
+		note := fmt.Sprintf("%s: %s in %s is read as %s", name, table.Clip(cell), d.Rows[index].name(), read)
 		if other != "" {
 			note += fmt.Sprintf(", since other values of the column are written as %s", table.Clip(other))
 		}
@@ -250,7 +254,7 @@ func (d *Data) Labels() []int {
 }
 
 // RowName names row i for messages: pairs.csv: row 17.
-func (d *Data) RowName(i int) string { return fmt.Sprintf("%s: row %d", d.manifest, d.Rows[i].Line) }
+func (d *Data) RowName(i int) string { return d.manifest + ": " + d.Rows[i].name() }
 
 // ItemName names row i of a side for a list of results: the file it comes from,
 // as the manifest has it, or the row.
@@ -258,7 +262,7 @@ func (d *Data) ItemName(i, side int) string {
 	if d.sides[side].files() {
 		return d.Rows[i].cells[side][0]
 	}
-	return fmt.Sprintf("row %d", d.Rows[i].Line)
+	return d.Rows[i].name()
 }
 
 // Items numbers the different items of a side: rows of the same number have the

@@ -27,7 +27,7 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 			part = "val"
 		default:
 			if r.Err == nil {
-				return nil, nil, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", t.Name, r.Line, column, table.Clip(r.Cells[c]))
+				return nil, nil, fmt.Errorf("%s: %s: %s is %s, but must be train, test or val", t.Name, r.RowName(), column, table.Clip(r.Cells[c]))
 			}
 		}
 		parts[part] = append(parts[part], d.Rows[i])

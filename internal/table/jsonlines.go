@@ -14,12 +14,16 @@ import (
 func (t *Table) readJSON(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	line, at := 1, int64(0)
+	breaks := []byte("\n")
+	if bytes.Count(raw, []byte("\r")) > 0 && bytes.Count(raw, breaks) == 0 { // a file of old
+		breaks = []byte("\r")
+	}
 	here := func() int { // the line of the next value
 		to := d.InputOffset()
 		for to < int64(len(raw)) && strings.IndexByte(" \t\r\n,", raw[to]) >= 0 {
 			to++
 		}
-		line += bytes.Count(raw[at:to], []byte("\n"))
+		line += bytes.Count(raw[at:to], breaks)
 		at = to
 		return line
 	}
@@ -27,7 +31,14 @@ func (t *Table) readJSON(raw []byte) error {
 	list, closed := false, false
 	for {
 		row := Record{Line: here()}
-		wrong := func(err error) error { return fmt.Errorf("%s: row %d: %w", t.Name, row.Line, notJSON(raw, d, err)) }
+		n := len(t.Rows)
+		shared := n > 0 && t.Rows[n-1].Line == row.Line // with the row before
+		if shared {
+			row.Place = n + 1
+		}
+		wrong := func(err error) error {
+			return fmt.Errorf("%s: %s: %w", t.Name, row.RowName(), notJSON(raw, d, err))
+		}
 		token, err := d.Token()
 		switch {
 		case err == io.EOF && list && !closed:
@@ -45,7 +56,7 @@ func (t *Table) readJSON(raw []byte) error {
 			closed = true
 			continue
 		case token != json.Delim('{'):
-			return fmt.Errorf("%s: row %d: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.Name, row.Line)
+			return fmt.Errorf("%s: %s: each row must be an object, as {\"photo\": \"1.png\", \"caption\": \"a dog\"}", t.Name, row.RowName())
 		}
 		if t.kept != nil {
 			row.Cells = make([]string, len(t.kept))
@@ -91,6 +102,9 @@ func (t *Table) readJSON(raw []byte) error {
 		}
 		if _, err := d.Token(); err != nil {
 			return wrong(err)
+		}
+		if shared {
+			t.Rows[n-1].Place = n
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -32,8 +32,18 @@ type Table struct {
 // Record is a row of a table.
 type Record struct {
 	Line  int      // where it begins in the file, from 1: what an editor or a spreadsheet calls its row
+	Place int      // among the objects of a JSON file, from 1, if others begin on its line; else 0
 	Cells []string // one for each column that is kept
 	Err   error    // what is wrong with the whole row
+}
+
+// RowName names the row for messages, unlike any other of its file: by its line,
+// or where that is no row's own by its place.
+func (r Record) RowName() string {
+	if r.Place > 0 {
+		return fmt.Sprintf("object %d", r.Place)
+	}
+	return fmt.Sprintf("row %d", r.Line)
 }
 
 // format is how a table is written.
@@ -205,12 +215,18 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 }
 
 // Tally counts rows and keeps the first.
-type Tally struct{ N, First int }
+type Tally struct {
+	N     int
+	first Record
+}
 
-// Add counts a row.
-func (c *Tally) Add(line int) {
+// Add counts the row of a line.
+func (c *Tally) Add(line int) { c.AddRow(Record{Line: line}) }
+
+// AddRow counts a row.
+func (c *Tally) AddRow(r Record) {
 	if c.N == 0 {
-		c.First = line
+		c.first = Record{Line: r.Line, Place: r.Place}
 	}
 	c.N++
 }
@@ -218,9 +234,9 @@ func (c *Tally) Add(line int) {
 // Note says in a sentence what is the matter with the rows of a file.
 func (c Tally) Note(name, one, more string) string {
 	if c.N == 1 {
-		return fmt.Sprintf("%s: 1 %s: row %d", name, one, c.First)
+		return fmt.Sprintf("%s: 1 %s: %s", name, one, c.first.RowName())
 	}
-	return fmt.Sprintf("%s: %d %s, the first in row %d", name, c.N, more, c.First)
+	return fmt.Sprintf("%s: %d %s, the first in %s", name, c.N, more, c.first.RowName())
 }
 
 // separator returns what separates the fields, the text below a line that names

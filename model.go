@@ -143,6 +143,18 @@ type EmbedOptions struct {
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
 // those of the training part first.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
+	return m.embed(ctx, o, d.Limit, func() (*dataset.Dataset, error) {
+		return dataset.OpenAll(d.Source, dataset.Options{Labels: d.Labels})
+	})
+}
+
+// EmbedFiles embeds the images that paths name: files, and all images of folders.
+func (m *Model) EmbedFiles(ctx context.Context, paths []string, o EmbedOptions) (*Embeddings, error) {
+	return m.embed(ctx, o, 0, func() (*dataset.Dataset, error) { return dataset.OpenPaths(paths) })
+}
+
+// embed embeds limit images of what open lists, or all.
+func (m *Model) embed(ctx context.Context, o EmbedOptions, limit int, open func() (*dataset.Dataset, error)) (*Embeddings, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
@@ -161,11 +173,11 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 	}
 	m.file.Encoder.SetPrecision(precision)
 	defer m.file.Encoder.SetPrecision(kernel.Float32)
-	all, err := dataset.OpenAll(d.Source, dataset.Options{Labels: d.Labels})
+	all, err := open()
 	if err != nil {
 		return nil, err
 	}
-	all.Limit(d.Limit)
+	all.Limit(limit)
 	parallel.SetWorkers(o.Threads)
 	s, bad, err := m.source(ctx, all, o.Workers, nil, "")
 	if err != nil {

@@ -20,13 +20,20 @@ import (
 
 func newEmbed() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "embed RUN",
+		Use:   "embed RUN [IMAGE ...]",
 		Short: "Write a run's features of images as a NumPy array",
 		Long: `Writes the features of images, as the encoder of a run folder (or of a
 model.safetensors file) sees them: an array images × features of float32, and
-beside it a text file with the name of each row's image. No labels are needed.`,
-		Example: `  vicreg embed runs/photos --data ~/photos --out e.npy    # and e.txt`,
-		Args:    oneArg("run folder"),
+beside it a text file with the name of each row's image. No labels are needed.
+The images are those of --data, or files and folders that are named one by one.`,
+		Example: `  vicreg embed runs/photos --data ~/photos --out e.npy    # and e.txt
+  vicreg embed runs/photos cat.jpg dog.jpg more/ --out e.npy`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("%s needs a run folder, got 0 arguments (see %[1]s --help)", cmd.CommandPath())
+			}
+			return nil
+		},
 	}
 	var (
 		o   vicreg.EmbedOptions
@@ -59,12 +66,22 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			return usageError{err}
 		}
 		warnPrecision(p)
+		files := args[1:]
+		if len(files) > 0 {
+			for _, name := range []string{"data", "labels", "limit", "pairs"} {
+				if f := flags.Lookup(name); f != nil && f.Changed {
+					return usagef("--%s and images named one by one, such as %s, contradict each other; give one", name, show.Name(files[0]))
+				}
+			}
+			must(flags.Set("data", files[0]))
+		}
 		in, err := model.open(args[0], config)
 		if err != nil {
 			return err
 		}
 		o.Threads, o.Workers = in.threads, in.workers
 		g.looks(args[0], in)
+		g.sources = append(g.sources, files...)
 		names := strings.TrimSuffix(out, ".npy") + ".txt"
 		k := embeddings(out, names)
 		if out, err = g.output("--out", out, k); err != nil {
@@ -85,6 +102,9 @@ beside it a text file with the name of each row's image. No labels are needed.`,
 			if in.paired {
 				what = "rows"
 				return in.model.EmbedPairs(ctx, in.pairs, o)
+			}
+			if len(files) > 0 {
+				return in.model.EmbedFiles(ctx, files, o)
 			}
 			return in.model.EmbedData(ctx, in.images, o)
 		})

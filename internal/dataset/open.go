@@ -282,11 +282,14 @@ func openFile(path string) (*source, error) {
 		return openIDXFile(path)
 	case strings.HasSuffix(lower, ".bin"):
 		return openCIFARFile(path)
-	case slices.Contains([]string{".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"}, filepath.Ext(lower)):
+	case slices.Contains(archives, filepath.Ext(lower)):
 		return nil, fmt.Errorf("%s: this is an archive; unpack it and give the folder", show.Name(path))
 	}
 	return nil, fmt.Errorf("%s: neither a folder of images nor an idx images file (…images-idx3-ubyte, .gz or not) nor a CIFAR file (.bin) nor a packed data set", show.Name(path))
 }
+
+// archives are the endings of files that must be unpacked first.
+var archives = []string{".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"}
 
 // regular refuses what is no regular file without opening it: a pipe would never
 // end.

@@ -14,24 +14,26 @@ import (
 // With a train folder and a test or val folder inside, the first trains and
 // the other scores; if both test and val have labels, test does. A folder with
 // nothing but a train folder is that. What lies in unlabeled/ beside train/ is
-// trained on too. The rest of such a folder neither trains nor scores.
+// trained on too. The rest of such a folder neither trains nor scores. If all
+// images lie in one folder, its folders count.
 func openImages(root string, o Options) (*source, error) {
 	w, err := listTree(root)
 	if err != nil {
 		return nil, err
 	}
-	l := arrange(w)
+	f := &sorter{source: &source{}}
+	w.notes(f.source)
+	w, l := w.unwrap(o.Labels)
 	for _, d := range w.denied {
 		if l.train == "" || l.role(topOf(d.name+"/")) != outside {
 			return nil, fmt.Errorf("%s: this folder cannot be listed (%w); make it readable or move it away",
-				show.Name(filepath.Join(root, d.name)), reason(d.err))
+				show.Name(filepath.Join(w.base, d.name)), reason(d.err))
 		}
 	}
 	if len(w.files) == 0 {
 		return nil, w.nothing("")
 	}
-	f := &sorter{source: &source{}, root: root, at: l, in: w}
-	w.notes(f.source)
+	f.root, f.at, f.in = w.base, l, w
 	if l.train == "" {
 		err = f.whole(o.Labels)
 	} else {
@@ -40,6 +42,7 @@ func openImages(root string, o Options) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.wrapped(root)
 	if abs, err := filepath.Abs(root); err == nil {
 		root = abs
 	}
@@ -64,14 +67,39 @@ func (f *sorter) whole(labels string) error {
 	t := f.in.tree("")
 	d := &Dataset{About: fmt.Sprintf("%d images in %s", len(t.files), f.root)}
 	f.train = d
-	taken := labels == "folders" || labels != "none" && t.evident()
+	taken := labels == "folders" || labels != "none" && t.evident() && len(f.at.odd) == 0
 	if err := f.add(d, t, taken, labels == "folders"); err != nil {
 		return err
 	}
-	if labels != "none" {
+	switch {
+	case len(f.at.odd) > 0:
+		f.oddly(taken)
+	case labels != "none":
 		f.explain(t, taken, labels)
 	}
+	f.inside()
 	return nil
+}
+
+// oddly notes that folders have the names of parts.
+func (f *sorter) oddly(taken bool) {
+	dirs := make([]string, len(f.at.odd))
+	for i, top := range f.at.odd {
+		dirs[i] = top + "/"
+	}
+	root, list, names := show.Name(f.root), show.Some(dirs, 5), "have the names"
+	if len(dirs) == 1 {
+		names = "has the name"
+	}
+	if taken {
+		f.note("%s %s of parts that train or score, and %s taken for classes", list, names, is(len(dirs)))
+		return
+	}
+	give := ""
+	if r, _ := partOf(f.at.odd[0]); r == trains {
+		give = ", such as --data " + show.Name(filepath.Join(f.root, f.at.odd[0]))
+	}
+	f.note("%s %s of parts that train or score, so the sub-folders of %s are not taken for classes, and all of them train; give the one to train on%s, or --labels folders to take classes", list, names, root, give)
 }
 
 // explain notes why the sub-folders of a part are not its classes, or that some
@@ -106,10 +134,11 @@ func (f *sorter) parts(labels string) error {
 	if len(t.files) == 0 {
 		return f.in.nothing(t.dir)
 	}
+	t = f.in.unwrapPart(t, nil)
 	f.train = &Dataset{About: fmt.Sprintf("%d images in %s", len(t.files), filepath.Join(f.root, t.dir))}
 	var tests []subtree
 	for _, dir := range f.at.tests {
-		tests = append(tests, f.in.tree(dir))
+		tests = append(tests, f.in.unwrapPart(f.in.tree(dir), t.classes))
 	}
 	var err error
 	switch {
@@ -338,14 +367,14 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 		if strays > 0 {
 			f.note("%s directly in %s and %s no label: %s", counted(strays, "image lies", "images lie"), show.Name(t.dir+"/"), has(strays), show.Some(t.strays, 3))
 		}
-	} else if t.dir == f.at.train {
+	} else if t.dir == f.at.train || topOf(t.dir) == f.at.train && f.at.train != "" {
 		d.About += ", no labels"
 	}
 	return nil
 }
 
 func (f *sorter) item(name string, label int) Item {
-	return Item{Name: name, Label: label, Path: filepath.Join(f.root, filepath.FromSlash(name))}
+	return Item{Name: f.in.inner + name, Label: label, Path: filepath.Join(f.root, filepath.FromSlash(name))}
 }
 
 // adopt renumbers d's labels by the classes of the part that trains, which has

@@ -22,7 +22,7 @@ var roles = []struct {
 	name string
 	role role
 }{
-	{"train", trains}, {"training", trains},
+	{"train", trains}, {"training", trains}, {"trainval", trains},
 	{"test", scores}, {"testing", scores}, {"val", scores}, {"valid", scores}, {"validation", scores},
 	{"eval", scores}, {"evaluation", scores}, {"dev", scores},
 	{"unlabeled", unlabelled}, {"unlabelled", unlabelled},
@@ -71,6 +71,8 @@ type layout struct {
 	train string // empty: the tree has no parts
 	more  []string
 	tests []string // the one to prefer first
+
+	odd []string // folders of a tree without parts whose names are those of parts and no classes
 }
 
 // role of a folder directly in the tree.
@@ -96,7 +98,7 @@ func arrange(w *walker) layout {
 		held[topOf(file)]++
 	}
 	var l layout
-	for _, top := range w.tops {
+	for _, top := range w.tops() {
 		switch roleOf(top) {
 		case trains:
 			if l.train == "" || held[l.train] == 0 || held[top] > 0 && rank(top) < rank(l.train) {
@@ -116,9 +118,98 @@ func arrange(w *walker) layout {
 		}
 	}
 	if l.train == "" || len(l.tests) == 0 && others > 0 {
-		return layout{}
+		return byWords(w.tops(), held)
 	}
 	return l
+}
+
+// byWords finds the parts of a tree whose names only hold the words, as
+// seg_train/ and seg_test/ do. They are clear if one folder trains and those that
+// score are called alike; otherwise, as with trainA/ and trainB/, they are odd.
+func byWords(tops []string, held map[string]int) layout {
+	stems := map[string][]string{} // folders that train, by stem
+	var train, tests, others []string
+	for _, top := range tops {
+		if held[top] == 0 {
+			continue
+		}
+		switch r, stem := partOf(top); r {
+		case trains:
+			train = append(train, top)
+			stems[stem] = append(stems[stem], top)
+		case scores:
+			tests = append(tests, top)
+		default:
+			others = append(others, strings.Join(words(top), " "))
+		}
+	}
+	var alike []string // tests called as what trains
+	rest := false      // a test is called as a folder that is no part
+	for _, top := range tests {
+		_, stem := partOf(top)
+		if stems[stem] != nil {
+			alike = append(alike, top)
+		}
+		rest = rest || stem != "" && slices.Contains(others, stem)
+	}
+	nothingElse := len(others) == 0 && held[""] == 0
+	if len(alike) == 0 && nothingElse {
+		alike = tests
+	}
+	switch {
+	case len(train) == 1 && len(alike) > 0:
+		return layout{train: train[0], tests: alike}
+	case len(train) > 0 && len(alike) > 0, rest:
+		return layout{odd: slices.Concat(train, tests)}
+	}
+	return layout{}
+}
+
+// words returns the words of a name, in lower case and without numbers at their
+// ends: those of "DIV2K_trainHR 2" are "div2k", "train" and "hr".
+func words(name string) []string {
+	var b strings.Builder
+	lower := false
+	for _, r := range name {
+		if lower && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		lower = unicode.IsLower(r)
+		if r == '_' || r == '-' || r == '.' || r == '(' || r == ')' {
+			r = ' '
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	var list []string
+	for _, word := range strings.Fields(b.String()) {
+		if word = strings.TrimRight(word, "0123456789"); word != "" {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// partOf returns what a word of a name says that a folder is for, and the other
+// words.
+func partOf(name string) (r role, stem string) {
+	var rest []string
+	for _, word := range words(name) {
+		is := outside
+		for _, end := range []string{"", "set", "images", "data"} {
+			switch strings.TrimSuffix(word, end) {
+			case "train", "training", "trainval":
+				is = trains
+			case "test", "testing", "val", "valid", "validation":
+				is = scores
+			}
+		}
+		if is == outside {
+			rest = append(rest, word)
+		} else if r != trains {
+			r = is
+		}
+	}
+	return r, strings.Join(rest, " ")
 }
 
 // subtree is a part's images as classes see them.
@@ -127,6 +218,7 @@ type subtree struct {
 	files   []string // below dir
 	classes []string // first folders on their paths
 	strays  []string // files in no folder
+	raw     string   // the last of the first folders, as it is written
 	deep    bool     // some lie in a folder in a folder
 }
 
@@ -143,6 +235,7 @@ func (w *walker) tree(dir string) subtree {
 		}
 		t.files = append(t.files, file)
 		class := topOf(file)
+		t.raw = class
 		switch {
 		case class == "":
 			t.strays = append(t.strays, file)

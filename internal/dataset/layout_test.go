@@ -35,11 +35,15 @@ func randomTree(r *rand.Rand) (files []string, images, others int) {
 		}
 	}
 	class := func() string { return pick("cat/", "dog/", "Cat/", "emu/", "x/y/", "@eaDir/", ".git/") }
+	wrap := pick("", "", "archive/", "x/y z/")
 	if r.IntN(3) == 0 {
 		add("")
 	}
 	for range r.IntN(6) {
-		part := pick("train/", "train/", "test/", "test/", "val/", "Test/", "validation/", "unlabeled/", "extra/", "@eaDir/", "training_set/", "cat/", "")
+		part := pick("train/", "train/", "test/", "test/", "val/", "Test/", "validation/", "unlabeled/", "extra/", "@eaDir/", "training_set/", "seg_train/", "seg_test/", "trainA/", "train/a/test/", "cat/", "")
+		if wrap != "" {
+			part = wrap + part
+		}
 		if r.IntN(3) == 0 {
 			add(part)
 		}

@@ -16,6 +16,15 @@ func many(n int, pattern string) []string {
 	return names
 }
 
+// under puts names below a folder.
+func under(dir string, names []string) []string {
+	var list []string
+	for _, name := range names {
+		list = append(list, dir+name)
+	}
+	return list
+}
+
 // Whatever is left out or guessed is named once; what cannot score is an error
 // or named.
 func TestNothingIsLeftOutInSilence(t *testing.T) {
@@ -89,6 +98,40 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 			[]string{"as there are folders in them", "test/ is treated like any other folder: only train/ and test/ (or val/) side by side are parts"}, ""},
 		{"single images", slices.Concat(classes, []string{"emu/1.jpg"}), Options{Holdout: 0.34}, 5, 2, []string{"1 class has one image, so none is held out to score on: emu"}, ""},
 		{"nothing but single images", []string{"a/1.jpg", "b/1.jpg"}, Options{Labels: "folders", Holdout: 0.5}, 2, -1, []string{"2 classes have one image, so none is held out to score on: a, b"}, ""},
+		{"wrapped", slices.Concat(under("archive/", both), []string{"README.txt"}), Options{}, 6, 4,
+			[]string{"1 other file not read: 1 .txt", "the images of ROOT all lie in archive/, whose folders are taken for parts"}, ""},
+		{"wrapped twice, of a zip of macOS", slices.Concat(under("a/My Data/", both), []string{"__MACOSX/a/1.jpg"}, many(2, "a/My Data/more/%d.jpg")), Options{}, 6, 4,
+			[]string{"all lie in a/My Data/, whose folders", "2 images outside train/ and test/ are not used: 2 in more/"}, ""},
+		{"YOLO", slices.Concat(many(3, "images/train/%d.jpg"), many(2, "images/val/%d.jpg"), many(3, "labels/train/%d.txt"), many(2, "labels/val/%d.txt")), Options{}, 3, -1,
+			[]string{"5 other files not read", "all lie in images/, whose folders are taken for parts", "val/ (2 images) is not used"}, ""},
+		{"wrapped, no labels", slices.Concat(under("archive/", both)), Options{Labels: "none"}, 6, -1, []string{"taken for parts", "test/ (4 images) is not used, as labels are not taken"}, ""},
+		{"wrapped classes", under("PetImages/", classes), Options{Holdout: 0.34}, 4, 2, []string{"all lie in PetImages/, whose folders are taken for classes"}, ""},
+		{"wrapped classes, by folders", under("PetImages/", classes), Options{Labels: "folders", Holdout: 0.34}, 4, 2, []string{"taken for classes"}, ""},
+		{"wrapped classes and a stray", slices.Concat(under("PetImages/", classes), []string{"PetImages/1.jpg"}), Options{}, 7, -1, []string{"the sub-folders of ROOT/PetImages are not taken for classes, as 1 image lies in none"}, ""},
+		{"wrapped photos", many(6, "a/b/%d.jpg"), Options{}, 6, -1, nil, ""},
+		{"wrapped in train", under("train/", both), Options{}, 6, 4, []string{"all lie in train/, whose folders are taken for parts"}, ""},
+		{"wrapped, test empty", slices.Concat(under("x/", cat), []string{"x/test/"}), Options{}, 6, -1, []string{"all lie in x/", "test/ is empty, so it does not score"}, ""},
+		{"parts wrapped each", slices.Concat(many(3, "train/train/cat/%d.jpg"), many(3, "train/train/dog/%d.jpg"), many(3, "test/test/dog/%d.jpg")), Options{}, 6, 3, []string{"test/test/ has no images of 1 of 2 classes: cat"}, ""},
+		{"parts in images/", slices.Concat(under("train/images/", classes), under("val/images/", classes)), Options{}, 6, 6, nil, ""},
+		{"parts of each kind", slices.Concat(many(3, "bottle/train/good/%d.png"), many(3, "bottle/test/bad/%d.png"), many(3, "cable/train/good/%d.png"), many(3, "cable/test/bad/%d.png")), Options{}, 12, -1,
+			[]string{"as there are folders in them", "bottle/train/ and bottle/test/, cable/train/ and cable/test/ look like what trains and what scores, but all of them train, as other images lie beside; --data ROOT/bottle takes"}, ""},
+		{"parts and a picture beside", slices.Concat(under("archive/", both), []string{"logo.png"}), Options{}, 11, -1, []string{"archive/train/ and archive/test/ look like what trains and what scores"}, ""},
+
+		{"names with train and test", slices.Concat(under("seg_train/seg_train/", classes), under("seg_test/seg_test/", classes), many(5, "seg_pred/seg_pred/%d.jpg")), Options{}, 6, 6,
+			[]string{"5 images outside seg_train/ and seg_test/ are not used: 5 in seg_pred/"}, ""},
+		{"names with train and test, by folders", slices.Concat(under("seg_train/seg_train/", classes), under("seg_test/seg_test/", classes)), Options{Labels: "folders"}, 6, 6, nil, ""},
+		{"names with train and valid", slices.Concat(many(4, "DIV2K_train_HR/%d.png"), many(3, "DIV2K_valid_HR/%d.png")), Options{}, 4, -1, []string{"DIV2K_valid_HR/ (3 images) is not used, as there are no labels"}, ""},
+		{"Market", slices.Concat(many(4, "bounding_box_train/%d.jpg"), many(3, "bounding_box_test/%d.jpg"), many(2, "query/%d.jpg")), Options{}, 4, -1,
+			[]string{"bounding_box_test/ (3 images) is not used", "2 images outside bounding_box_train/ and bounding_box_test/ are not used: 2 in query/"}, ""},
+		{"two that train", slices.Concat(many(3, "trainA/%d.jpg"), many(3, "trainB/%d.jpg"), many(3, "testA/%d.jpg"), many(3, "testB/%d.jpg")), Options{}, 12, -1,
+			[]string{"trainA/, trainB/, testA/, testB/ have the names of parts that train or score, so the sub-folders of ROOT are not taken for classes, and all of them train; give the one to train on, such as --data ROOT/trainA, or --labels folders"}, ""},
+		{"two that train, without labels", slices.Concat(many(3, "trainA/%d.jpg"), many(3, "trainB/%d.jpg"), many(3, "testA/%d.jpg")), Options{Labels: "none"}, 9, -1, []string{"and all of them train"}, ""},
+		{"two that train, by folders", slices.Concat(many(3, "trainA/%d.jpg"), many(3, "trainB/%d.jpg"), many(3, "testA/%d.jpg")), Options{Labels: "folders"}, 9, -1, []string{"trainA/, trainB/, testA/ have the names of parts that train or score, and are taken for classes"}, ""},
+		{"a test beside its like", slices.Concat(many(3, "faces/%d.jpg"), many(3, "faces_test/%d.jpg")), Options{}, 6, -1, []string{"faces_test/ has the name of parts that train or score, so the sub-folders of ROOT are not taken for classes, and all of them train; give the one to train on, or"}, ""},
+		{"tests of other names", slices.Concat(many(3, "train/cat/%d.jpg"), many(3, "train/dog/%d.jpg"), many(3, "test_A/dog/%d.jpg"), many(3, "test_B/dog/%d.jpg")), Options{}, 6, 3, []string{"test_A/ has no images of", "test_B/ (3 images) is not used, as test_A/ scores"}, ""},
+		{"VOC", slices.Concat(under("trainval/", classes), under("test/", classes)), Options{}, 6, 6, nil, ""},
+		{"classes with such words", slices.Concat(many(3, "bullet train/%d.jpg"), many(3, "test tube/%d.jpg"), many(3, "valley/%d.jpg"), many(3, "contest/%d.jpg")), Options{Holdout: 0.34}, 8, 4, nil, ""},
+
 		{"control characters", slices.Concat(both, []string{"a\nb\x1b[2J.jpg", "x.a\tb"}), Options{}, 6, 4, []string{`1 other file not read: 1 .a\tb`, `is not used: "a\nb\x1b[2J.jpg"`}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,6 +161,7 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 				t.Errorf("%d train, %d score, want %d and %d", len(train.Items), n, c.train, c.test)
 			}
 			for _, want := range c.want {
+				want = strings.ReplaceAll(want, "ROOT", root)
 				if !slices.ContainsFunc(train.Notes, func(note string) bool { return strings.Contains(note, want) }) {
 					t.Errorf("no note %q", want)
 				}

@@ -17,12 +17,13 @@ import (
 // are listed under their own names. Links to files are files.
 type walker struct {
 	base, real string
+	inner      string          // base below the folder that was opened, with a slash at its end; empty: it is that
 	seen       map[string]bool // real paths of folders
 	links      []string        // links to folders, below base
 
 	files  []string                  // images, below base, with slashes
-	tops   []string                  // folders directly in base, links to some included
-	other  map[string]map[string]int // count of other files by the folder directly in base ("": base) and kind
+	dirs   []string                  // folders below base, links to some included
+	other  map[string]map[string]int // count of other files by folder ("": base) and kind
 	idle   []string                  // links to folders that were not followed
 	denied []denial
 }
@@ -106,8 +107,8 @@ func (w *walker) walk(rel, real string) {
 				mode, broken = 0, true
 			}
 		}
-		if mode.IsDir() && rel == "" {
-			w.tops = append(w.tops, name)
+		if mode.IsDir() {
+			w.dirs = append(w.dirs, name)
 		}
 		switch {
 		case mode.IsDir() && link:
@@ -127,11 +128,16 @@ func (w *walker) walk(rel, real string) {
 }
 
 func (w *walker) count(name, kind string) {
-	top := topOf(name)
-	if w.other[top] == nil {
-		w.other[top] = map[string]int{}
+	dir := name[:max(0, strings.LastIndex(name, "/"))]
+	if w.other[dir] == nil {
+		w.other[dir] = map[string]int{}
 	}
-	w.other[top][kind]++
+	w.other[dir][kind]++
+}
+
+// tops returns the folders directly in base.
+func (w *walker) tops() []string {
+	return slices.DeleteFunc(slices.Clone(w.dirs), func(dir string) bool { return strings.Contains(dir, "/") })
 }
 
 // topOf returns the first folder of a name, "" if it lies in none.
@@ -146,8 +152,8 @@ func topOf(name string) string {
 // others counts other files by kind, those in all folders or those in one.
 func (w *walker) others(tops ...string) map[string]int {
 	all := map[string]int{}
-	for top, kinds := range w.other {
-		if len(tops) > 0 && !slices.Contains(tops, top) {
+	for dir, kinds := range w.other {
+		if len(tops) > 0 && !slices.Contains(tops, topOf(dir+"/")) {
 			continue
 		}
 		for kind, n := range kinds {

@@ -171,7 +171,7 @@ var (
 	descrRE   = regexp.MustCompile(`'descr'\s*:\s*'([^']{0,40})'`)
 	fieldsRE  = regexp.MustCompile(`'descr'\s*:\s*\[`)
 	fortranRE = regexp.MustCompile(`'fortran_order'\s*:\s*(True|False)`)
-	shapeRE   = regexp.MustCompile(`'shape'\s*:\s*\(([0-9,\s]*)\)`)
+	shapeRE   = regexp.MustCompile(`'shape'\s*:\s*\(([0-9L,\s]*)\)`) // Python 2 wrote some numbers as 24L
 )
 
 // readHeader returns the header and its length in bytes.
@@ -216,9 +216,12 @@ func readHeader(r io.Reader) (h header, at int64, err error) {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		v, err := strconv.Atoi(s)
-		if err != nil {
+		v, err := strconv.Atoi(strings.TrimSuffix(s, "L"))
+		switch {
+		case errors.Is(err, strconv.ErrRange):
 			return h, 0, errors.New("its shape is too large")
+		case err != nil:
+			return h, 0, errors.New("its header does not name type, order and shape of plain numbers")
 		}
 		if len(h.shape) == maxDims {
 			return h, 0, fmt.Errorf("its shape has more than %d dimensions", maxDims)
@@ -255,13 +258,15 @@ func (h header) widthOf() (int, error) {
 	return 0, fmt.Errorf("its type %q %s; save it as float32", h.descr, what)
 }
 
-// values converts len(out) elements.
+// values converts len(out) elements. A number that is too large for 32 bits is an
+// error, as are numbers that are all too small for them.
 func (h header) values(r io.Reader, width int, out []float32) error {
 	var order binary.ByteOrder = binary.LittleEndian
 	if h.descr[0] == '>' {
 		order = binary.BigEndian
 	}
 	b := make([]byte, 8)
+	some, left := false, h.descr[1:] != "f8" // whether any is not zero; whether any of them is not zero in 32 bits
 	for i := range out {
 		if _, err := io.ReadFull(r, b[:width]); err != nil {
 			return fmt.Errorf("after %d of %d values: %w", i, len(out), err)
@@ -272,7 +277,12 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 		case "f4":
 			out[i] = math.Float32frombits(order.Uint32(b))
 		case "f8":
-			out[i] = float32(math.Float64frombits(order.Uint64(b)))
+			v := math.Float64frombits(order.Uint64(b))
+			out[i] = float32(v)
+			if math.IsInf(float64(out[i]), 0) && !math.IsInf(v, 0) {
+				return fmt.Errorf("value %d is %g, which is too large for the 32 bits that values are computed with; scale them", i+1, v)
+			}
+			some, left = some || v != 0, left || out[i] != 0
 		case "i1":
 			out[i] = float32(int8(b[0]))
 		case "i2":
@@ -290,6 +300,9 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 		case "u8":
 			out[i] = float32(order.Uint64(b))
 		}
+	}
+	if some && !left {
+		return errors.New("all of its values are too small for the 32 bits that they are computed with; scale them")
 	}
 	return nil
 }

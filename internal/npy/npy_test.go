@@ -101,6 +101,32 @@ func TestReadsOtherTypes(t *testing.T) {
 	}
 }
 
+// doubles returns values as float64 has them.
+func doubles(values ...float64) (b []byte) {
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+// Python 2 wrote whole numbers with an L; what float32 rounds is rounded.
+func TestReadsOddities(t *testing.T) {
+	for _, c := range []struct {
+		shape string
+		want  []int
+	}{{"4L,", []int{4}}, {"2L, 2L", []int{2, 2}}, {"2, 2L", []int{2, 2}}, {"4L", []int{4}}} {
+		b := file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': ("+c.shape+"), }\n", doubles(1e-50, 0.1, math.Inf(1), 3e38))
+		a, err := decode(bytes.NewReader(b), int64(len(b)))
+		if err != nil || !reflect.DeepEqual(a.Shape, c.want) || !reflect.DeepEqual(a.Values, []float32{0, 0.1, float32(math.Inf(1)), 3e38}) {
+			t.Errorf("%s: %v, %v", c.shape, a, err)
+		}
+	}
+	b := file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }\n", doubles(0, 0))
+	if a, err := decode(bytes.NewReader(b), int64(len(b))); err != nil || a.Values[1] != 0 {
+		t.Errorf("zeros: %v, %v", a, err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	dict := func(descr, order, shape string) string {
 		return fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr, order, shape)
@@ -127,6 +153,11 @@ func TestRefuses(t *testing.T) {
 		{file(1, dict("<f4", "False", "2, 2"), make([]byte, 15)), "15 are there"},
 		{file(1, dict("<f4", "False", "4294967296, 4294967296"), nil), "too large"},
 		{file(1, dict("<f4", "False", "99999999999999999999"), nil), "too large"},
+		{file(1, dict("<f4", "False", "99999999999999999999L,"), nil), "too large"},
+		{file(1, dict("<f4", "False", "L1,"), make([]byte, 4)), "does not name"},
+		{file(1, dict("<f4", "False", "1L, 1L"), make([]byte, 8)), "takes 4 bytes, 8 are there"},
+		{file(1, dict("<f8", "False", "3,"), doubles(1, 2, -1e300)), "value 3 is -1e+300, which is too large for the 32 bits"},
+		{file(1, dict("<f8", "False", "3,"), doubles(1e-50, 0, -2e-50)), "all of its values are too small for the 32 bits"},
 	} {
 		_, err := decode(bytes.NewReader(c.b), int64(len(c.b)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -28,6 +28,8 @@ func FuzzDecode(f *testing.F) {
 	stereo := [][]int32{make([]int32, 300), make([]int32, 300)}
 	f.Add(encodeFLAC(f, stereo, 16, 300))
 	f.Add(slices.Concat([]byte("ID3\x04\x00\x00\x00\x00\x00\x04tags"), encodeFLAC(f, stereo[:1], 24, 0)))
+	f.Add(file(f, "odd13.flac"))
+	f.Add(slices.Repeat(file(f, "odd5.flac"), 2))
 	id := []byte("\x01vorbis\x00\x00\x00\x00\x01\x44\xac\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xb8\x01")
 	f.Add(vorbisFile(id, []byte("\x03vorbis\x00\x00\x00\x00\x00\x00\x00\x00\x01"), []byte("\x05vorbis\x00BCV@\x00\x00\x00\x80\x2d\x00\x00\x60\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")))
 	f.Add(vorbisFile(id, []byte("\x03vorbis\x00\x00\x00\x00\xff\xff\xff\xff\x01"), []byte("\x05vorbis\x00\x00")))

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"strings"
 
@@ -33,6 +35,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run executes one command line and returns the exit code.
 func run(args []string) int {
+	log.SetOutput(io.Discard) // the FLAC library writes there what it was not tested with
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout) // of help

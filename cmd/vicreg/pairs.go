@@ -28,10 +28,7 @@ func (f *configFlags) pairs() {
 		v := new(sideFlag)
 		f.flags.Var(v, name, usage)
 		f.set[name] = func(c *recipe.Config) {
-			to := at(p(c))
-			if to.Type != v.side.Type {
-				*to = pairs.Side{} // a file's settings are of another type
-			}
+			to := at(p(c)) // with a file's settings, which Check holds against the type
 			to.Type, to.Columns, to.File = v.side.Type, v.side.Columns, v.side.File
 		}
 	}

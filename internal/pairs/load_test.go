@@ -147,7 +147,7 @@ func TestTurnsBad(t *testing.T) {
 func TestViewSettings(t *testing.T) {
 	s := sides(t, "waveform=wav")[0]
 	s.Text = &augment.Text{}
-	if err := s.Check(); err == nil || err.Error() != "waveform: there are settings of views of text" {
+	if err := s.Check(); err == nil || err.Error() != "waveform: text holds settings of views of text; leave it out" {
 		t.Error(err)
 	}
 	s.Text, s.Waveform = nil, &augment.Waveform{Shift: 2}

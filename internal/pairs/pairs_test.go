@@ -97,18 +97,18 @@ func TestParseSide(t *testing.T) {
 
 func TestSideCheck(t *testing.T) {
 	for want, s := range map[string]Side{
-		"text: size is 32, but it belongs to image":                     {Type: "text", Columns: []string{"a"}, Size: 32},
-		"image: size is 4, but must be at least 8":                      {Type: "image", Columns: []string{"a"}, Size: 4},
-		"image: channels is 2, but must be 1 (grey), 3 (colour) or 0":   {Type: "image", Columns: []string{"a"}, Channels: 2},
-		"waveform: rate is 8, but must be at least 1000":                {Type: "waveform", Columns: []string{"a"}, Rate: 8},
-		"series: 1 means and 0 standard deviations":                     {Type: "series", Columns: []string{"a"}, Mean: []float64{1}},
-		"numeric: 1 means, but 2 are needed":                            {Type: "numeric", Columns: []string{"a", "b"}, Mean: []float64{1}, Std: []float64{1}},
-		"numeric: a standard deviation is 0, but must be above 0":       {Type: "numeric", Columns: []string{"a"}, Mean: []float64{1}, Std: []float64{0}},
-		`numeric: incomplete names "c", which is not among its columns`: {Type: "numeric", Columns: []string{"a", "b"}, Incomplete: []string{"c"}},
-		"embedding: give a column or a file, not both":                  {Type: "embedding", Columns: []string{"a"}, File: "a.npy"},
-		"text: a file of rows is for embeddings; name the column":       {Type: "text", File: "a.npy"},
-		"image: no column is named":                                     {Type: "image"},
-		"series: length is -1, but must be at least 1":                  {Type: "series", Columns: []string{"a"}, Length: -1},
+		"text: size is 32, but it belongs to image":                                                      {Type: "text", Columns: []string{"a"}, Size: 32},
+		"image: size is 4, but must be at least 8":                                                       {Type: "image", Columns: []string{"a"}, Size: 4},
+		"image: channels is 2, but must be 1 (grey), 3 (colour) or 0":                                    {Type: "image", Columns: []string{"a"}, Channels: 2},
+		"waveform: rate is 8, but must be at least 1000":                                                 {Type: "waveform", Columns: []string{"a"}, Rate: 8},
+		"series: mean is of 1 and std of 0; give as many of both, or neither":                            {Type: "series", Columns: []string{"a"}, Mean: []float64{1}},
+		"numeric: mean and std are of 1, but 2 are needed, one for each column; give as many or neither": {Type: "numeric", Columns: []string{"a", "b"}, Mean: []float64{1}, Std: []float64{1}},
+		"numeric: a standard deviation is 0, but must be above 0":                                        {Type: "numeric", Columns: []string{"a"}, Mean: []float64{1}, Std: []float64{0}},
+		`numeric: incomplete names "c", which is not among its columns`:                                  {Type: "numeric", Columns: []string{"a", "b"}, Incomplete: []string{"c"}},
+		"embedding: give a column or a file, not both":                                                   {Type: "embedding", Columns: []string{"a"}, File: "a.npy"},
+		"text: a file of rows is for embeddings; name the column":                                        {Type: "text", File: "a.npy"},
+		"image: no column is named":                                                                      {Type: "image"},
+		"series: length is -1, but must be at least 1":                                                   {Type: "series", Columns: []string{"a"}, Length: -1},
 	} {
 		if err := s.Check(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", s, err)

@@ -260,6 +260,11 @@ func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) e
 			s.resolveRate(k, all)
 		}
 	}
+	for k := range s.sides { // a mean that was given, to what was found
+		if err := s.sides[k].Check(); err != nil {
+			return fmt.Errorf("%s: %w", s.data.manifest, err)
+		}
+	}
 	r.Bad = s.bad(all)
 	if err := parts.tally.Add(len(all), r.Bad); err != nil {
 		return err
@@ -311,6 +316,9 @@ func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) e
 	}
 	for k := range s.sides {
 		s.sides[k].fill()
+		if err := s.sides[k].Check(); err != nil {
+			return fmt.Errorf("%s: %w", s.data.manifest, err)
+		}
 	}
 	if parts.left--; parts.left == 0 {
 		for k := range s.sides {

@@ -155,10 +155,10 @@ func (s *Side) Check() error {
 		}
 	}
 	if len(s.Mean) != len(s.Std) {
-		return fmt.Errorf("%s: %d means and %d standard deviations", s.Type, len(s.Mean), len(s.Std))
+		return fmt.Errorf("%s: mean is of %d and std of %d; give as many of both, or neither", s.Type, len(s.Mean), len(s.Std))
 	}
 	if want := s.normalised(); len(s.Mean) != 0 && want != 0 && len(s.Mean) != want {
-		return fmt.Errorf("%s: %d means, but %d are needed", s.Type, len(s.Mean), want)
+		return fmt.Errorf("%s: mean and std are of %d, but %d are needed, one for each %s; give as many or neither", s.Type, len(s.Mean), want, s.each())
 	}
 	for _, v := range s.Std {
 		if !(v > 0) {
@@ -182,6 +182,19 @@ func (s *Side) normalised() int {
 		return s.Width
 	}
 	return 0
+}
+
+// each names what has a mean and a deviation of its own.
+func (s *Side) each() string {
+	switch s.Type {
+	case "image", "series":
+		return "channel"
+	case "numeric":
+		return "column"
+	case "embedding":
+		return "number"
+	}
+	return "side"
 }
 
 // Resolved reports whether everything is known that a view needs.

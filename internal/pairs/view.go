@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"vicreg/internal/audio"
 	"vicreg/internal/augment"
 )
 
@@ -49,22 +50,39 @@ func inverse(mean, std []float64) (m, inv []float32) {
 func (s *Side) fill() {
 	switch {
 	case s.Type == "waveform" && s.Waveform == nil:
-		v := augment.DefaultWaveform()
-		s.Waveform = &v
+		s.Waveform = s.Usual("waveform").(*augment.Waveform)
 	case s.Type == "spectrogram" && s.Spectrogram == nil:
-		v := augment.DefaultSpectrogram()
-		s.Spectrogram = &v
+		s.Spectrogram = s.Usual("spectrogram").(*augment.Spectrogram)
 	case s.Type == "series" && s.Series == nil:
-		v := augment.DefaultSeries()
-		s.Series = &v
+		s.Series = s.Usual("series").(*augment.Series)
 	case (s.Type == "numeric" || s.Type == "embedding") && s.Numeric == nil:
-		v := augment.DefaultNumeric()
-		s.Numeric = &v
+		s.Numeric = s.Usual("numeric").(*augment.Numeric)
 	case s.Type == "text" && s.Text == nil:
-		v := augment.DefaultText()
-		s.Text = &v
+		s.Text = s.Usual("text").(*augment.Text)
 	}
 }
+
+// Usual returns what is usual for one of the settings of a side, by its key: what
+// a file leaves open of them stays so.
+func (s *Side) Usual(key string) any {
+	switch key {
+	case "mel":
+		return to(audio.DefaultMelConfig())
+	case "waveform":
+		return to(augment.DefaultWaveform())
+	case "spectrogram":
+		return to(augment.DefaultSpectrogram())
+	case "series":
+		return to(augment.DefaultSeries())
+	case "numeric":
+		return to(augment.DefaultNumeric())
+	case "text":
+		return to(augment.DefaultText())
+	}
+	return nil
+}
+
+func to[T any](v T) *T { return &v }
 
 // checkViews returns what is wrong with the settings of views.
 func (s *Side) checkViews() error {
@@ -84,7 +102,7 @@ func (s *Side) checkViews() error {
 			continue
 		}
 		if !v.fits {
-			return fmt.Errorf("%s: there are settings of views of %s", s.Type, v.key)
+			return fmt.Errorf("%s: %s holds settings of views of %s; leave it out", s.Type, v.key, v.key)
 		}
 		if err := v.check(); err != nil {
 			return fmt.Errorf("%s: %s.%w", s.Type, v.key, err)

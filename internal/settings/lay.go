@@ -18,6 +18,14 @@ type Starter interface {
 	Start(n int) error
 }
 
+// Usual is a struct with parts that may be left out, of which each has values
+// that are usual.
+type Usual interface {
+	// Usual returns a pointer to the usual values of the part of a key, over which
+	// those of a file are laid; nil: they are nothing.
+	Usual(key string) any
+}
+
 // Lay lays keys and values over the struct that into points to: what they do not
 // name keeps its value. A file that cannot be laid changes nothing.
 func Lay(root *yaml.Node, name string, into any) error {
@@ -200,7 +208,13 @@ func (l *layer) fields(n *yaml.Node, to reflect.Value, path string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if key := n.Content[i]; key.Tag != "!!merge" {
 			f, _ := keys.find(key.Value)
-			if err := l.lay(n.Content[i+1], to.FieldByIndex(f.index), join(path, key.Value)); err != nil {
+			part := to.FieldByIndex(f.index)
+			if u, ok := to.Addr().Interface().(Usual); ok && part.Kind() == reflect.Pointer && part.IsNil() {
+				if usual := u.Usual(key.Value); usual != nil {
+					part.Set(reflect.ValueOf(usual))
+				}
+			}
+			if err := l.lay(n.Content[i+1], part, join(path, key.Value)); err != nil {
 				return err
 			}
 		}

@@ -21,6 +21,12 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, c := range loosePNGs() {
+		f.Add(c.file)
+	}
+	for _, c := range looseGIFs() {
+		f.Add(c.file)
+	}
 	for _, data := range plainFiles() {
 		f.Add(data)
 	}

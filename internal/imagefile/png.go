@@ -3,9 +3,12 @@ package imagefile
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
+	"image/color"
 	"image/png"
 	"io"
+	"runtime"
 
 	"vicreg/internal/tiff"
 )
@@ -15,16 +18,23 @@ func sizePNG(r io.ReaderAt, bytes int64) (claim, error) {
 	if _, err := r.ReadAt(first[:], 0); err == nil && string(first[12:]) == "CgBI" {
 		return claim{}, unsupportedError("Apple's form of it, for apps")
 	}
-	c, err := png.DecodeConfig(io.NewSectionReader(r, 0, bytes))
-	if err != nil {
-		return claim{}, err
-	}
-	var ihdr [29]byte // up to the way of interlacing
+	var ihdr [33]byte // up to the first checksum
 	if _, err := r.ReadAt(ihdr[:], 0); err != nil {
 		return claim{}, err
 	}
 	kind, depth := ihdr[25], int64(ihdr[24])
-	samples := map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+	if string(ihdr[12:16]) == "IHDR" && crc32.ChecksumIEEE(ihdr[12:29]) != binary.BigEndian.Uint32(ihdr[29:]) {
+		return claim{}, png.FormatError("invalid checksum")
+	}
+	if kind == 3 && depth <= 8 { // the palette is read later
+		ihdr[25] = 0
+		binary.BigEndian.PutUint32(ihdr[29:], crc32.ChecksumIEEE(ihdr[12:29]))
+	}
+	c, err := png.DecodeConfig(readerOf(ihdr[:]))
+	if err != nil {
+		return claim{}, err
+	}
+	samples := samplesPNG[kind]
 	check := func() error {
 		row := (int64(c.Width)*samples*depth + 7) / 8
 		if row*int64(c.Height)/1032 > bytes { // the most that Deflate packs
@@ -71,13 +81,31 @@ func keyed(r io.ReaderAt) bool {
 	return true
 }
 
+// samplesPNG is the number of samples of a pixel, by the type of colour.
+var samplesPNG = map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+func readerOf(data []byte) io.Reader { return bytes.NewReader(data) }
+
 func decodePNG(data []byte) (Image, error) {
 	decoded, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
-		return Image{}, err
+		loose, e := openLoose(data)
+		if e != nil {
+			return Image{}, e
+		}
+		if loose.raw() > small {
+			runtime.GC() // what has been decoded so far
+		}
+		if decoded, err = loose.decode(); err != nil {
+			return Image{}, err
+		}
 	}
 	depth := 0
 	switch m := decoded.(type) {
+	case *image.Paletted: // colours that the palette lacks are greys
+		for i := coloursPNG(data); i < len(m.Palette); i++ {
+			m.Palette[i] = color.Gray{Y: uint8(i)}
+		}
 	case *image.Gray16:
 		depth = spread(m.Pix, 1, 1, significant(data))
 	case *image.NRGBA64:
@@ -128,6 +156,17 @@ func significant(data []byte) int {
 		return kind != "IDAT" && found == 0
 	})
 	return found
+}
+
+// coloursPNG returns how many colours a PNG's palette has.
+func coloursPNG(data []byte) (n int) {
+	chunksPNG(data, func(kind string, body []byte) bool {
+		if kind == "PLTE" {
+			n = len(body) / 3
+		}
+		return kind != "IDAT"
+	})
+	return n
 }
 
 // chunksPNG calls visit for each chunk of a PNG, until it returns false.

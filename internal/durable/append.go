@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -40,15 +41,29 @@ func Append(path string, size int64) (*Tail, error) {
 	if err = fault("truncate", path); err == nil {
 		err = f.Truncate(size)
 	}
-	if err == nil {
-		_, err = f.Seek(size, io.SeekStart)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, Reason(err)
 	}
-	if err != nil {
-		f.Close()
+	// Whoever cuts the file short meanwhile leaves no hole in it.
+	if f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND|noFollow, 0o644); err != nil {
 		return nil, Reason(err)
 	}
 	return &Tail{f}, nil
 }
+
+// Standing tells what has become of the file: whether its path still leads to it,
+// and its size.
+func (t *Tail) Standing() (there bool, size int64, err error) {
+	st, err := t.f.Stat()
+	if err != nil {
+		return false, 0, Reason(err)
+	}
+	at, err := os.Lstat(t.f.Name())
+	return err == nil && os.SameFile(at, st), st.Size(), nil
+}
+
+// Reader reads what the file holds, also where its path no longer leads to it.
+func (t *Tail) Reader() io.Reader { return io.NewSectionReader(t.f, 0, math.MaxInt64) }
 
 // part puts a copy of the first size bytes in the place of path, whose old file
 // keeps its other names.

@@ -59,7 +59,8 @@ func summarySum(raw []byte) (string, error) {
 }
 
 // ReadSummary reads what came of the run in dir. The error of a run that has
-// not ended satisfies errors.Is(err, fs.ErrNotExist).
+// not ended satisfies errors.Is(err, fs.ErrNotExist); that of a summary which does
+// not belong to the other files in dir is a *[Foreign].
 func ReadSummary(dir string) (*Summary, error) {
 	path := filepath.Join(dir, SummaryFile)
 	f, err := open(path)
@@ -79,6 +80,9 @@ func ReadSummary(dir string) (*Summary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w; put it back as it was, or remove it and have it written anew by pretrain --resume %s", path, err, dir)
 	}
+	if err := s.hold(dir); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -96,6 +100,15 @@ func parseSummary(raw []byte) (*Summary, error) {
 	}
 	if sum.Sum != nil && *sum.Sum != got {
 		return nil, fmt.Errorf("its checksum is %s, but was %.8q when it was written", got, *sum.Sum)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return nil, err
+	}
+	for _, key := range []string{"method", "images", "epochs", "steps", "loss"} {
+		if _, ok := object[key]; !ok {
+			return nil, fmt.Errorf("it has no %s", key)
+		}
 	}
 	return s, nil
 }

@@ -60,25 +60,26 @@ func verify(path string, at Mark) (uint32, error) {
 	if at.Size == 0 {
 		return 0, nil
 	}
-	repair := fmt.Sprintf("put it back as it was, or go on without what it held: mv %s %[1]s.damaged; touch %[1]s", path)
+	const repair = "put it back as it was, or go on without what it held: "
 	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("%s is missing; %s", path, repair)
+		return 0, fmt.Errorf("%s is missing; %stouch %s", path, repair, path)
 	}
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	away := fmt.Sprintf("%smv %s %[2]s.damaged; touch %[2]s", repair, path)
 	st, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
 	if st.Size() < at.Size {
-		return 0, fmt.Errorf("%s has %d bytes, fewer than the %d it had at the checkpoint; %s", path, st.Size(), at.Size, repair)
+		return 0, fmt.Errorf("%s has %d bytes, fewer than the %d it had at the checkpoint; %s", path, st.Size(), at.Size, away)
 	}
 	sum, err := verifyLines(f, at)
 	if err != nil {
-		return 0, fmt.Errorf("%s is damaged: %w; %s", path, err, repair)
+		return 0, fmt.Errorf("%s is damaged: %w; %s", path, err, away)
 	}
 	return sum, nil
 }

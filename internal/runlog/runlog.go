@@ -156,4 +156,7 @@ type Summary struct {
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"`
+
+	Files   map[string]string `json:"files,omitempty"` // those that the run ended with, each with its [Sum]
+	Changed []string          `json:"-"`               // those that are others now
 }

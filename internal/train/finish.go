@@ -21,6 +21,9 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		return nil, err
 	}
 	s, err := r.summary()
+	if err == nil {
+		err = r.seal(s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +49,31 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	s.Seconds = r.clock.elapsed()
 	s.PeakRSSMiB = host.PeakRSS()
 	s.Finished = time.Now().UTC().Round(time.Second)
+	mark, err := r.sync()
+	if err != nil {
+		return nil, err
+	}
+	s.Notes, s.Files[runlog.MetricsFile] = r.at.Notes, mark.Sum
 	if err := runlog.WriteSummary(r.folder, s); err != nil {
 		return nil, fmt.Errorf("%w; %s", err, r.lastGood())
 	}
 	r.report.Done(*s)
 	return s, nil
+}
+
+// seal ties a summary to the files that the run ends with, but for the log, which
+// scoring may still write to.
+func (r *run) seal(s *runlog.Summary) error {
+	s.Files = map[string]string{runlog.ConfigFile: r.at.ConfigSum}
+	names := append([]string{runlog.CheckpointFile}, runlog.ModelFiles[:len(r.method.Branches())]...)
+	for _, name := range names {
+		sum, err := runlog.Sum(r.folder, name)
+		if err != nil {
+			return fmt.Errorf("cannot read %s: %w; %s", r.file(name), err, r.lastGood())
+		}
+		s.Files[name] = sum
+	}
+	return nil
 }
 
 // summary is what is known before scoring.

@@ -65,9 +65,9 @@ func stored(p *nn.Param) []int {
 
 // save writes the checkpoint; the metrics before it are on the disk by then.
 func (r *run) save() error {
-	mark, err := r.log.Sync()
+	mark, err := r.sync()
 	if err != nil {
-		return fmt.Errorf("%w; %s", err, r.lastGood())
+		return err
 	}
 	r.at.MetricsSize, r.at.MetricsSum = mark.Size, mark.Sum
 	r.at.Seconds = r.clock.elapsed()
@@ -79,6 +79,26 @@ func (r *run) save() error {
 		return r.saveModel()
 	}
 	return nil
+}
+
+// sync brings the log to the disk, as it should be: where something else has been
+// at it meanwhile, it is mended first, and the run says so.
+func (r *run) sync() (runlog.Mark, error) {
+	note, err := r.log.Mend()
+	if err != nil {
+		return runlog.Mark{}, fmt.Errorf("%w; %s", err, r.lastGood())
+	}
+	if note != "" {
+		r.at.Notes = append(r.at.Notes, note)
+		if err := r.warn("%s", note); err != nil {
+			return runlog.Mark{}, err
+		}
+	}
+	mark, err := r.log.Sync()
+	if err != nil {
+		return mark, fmt.Errorf("%w; %s", err, r.lastGood())
+	}
+	return mark, nil
 }
 
 // modelPause is the least time between two models of a run that goes on: whoever

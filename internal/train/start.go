@@ -104,7 +104,10 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 	r := newRun(c, o)
 	r.folder = folder
 	switch s, err := runlog.ReadSummary(folder); {
-	case err == nil: // it has ended
+	case err == nil:
+		if err := r.ended(s); err != nil {
+			return nil, err
+		}
 		r.report.Done(*s)
 		return s, nil
 	case !errors.Is(err, fs.ErrNotExist):

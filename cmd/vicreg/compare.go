@@ -212,6 +212,9 @@ func sideBySide(out string, files map[string]string, all []named) error {
 		if r.Uses, err = machinery(&c); err != nil {
 			return err
 		}
+		if slices.Contains(r.Summary.Changed, runlog.ConfigFile) {
+			complain(yellow, "warning:", runlog.Altered(n.folder, runlog.ConfigFile))
+		}
 		runs = append(runs, r)
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {

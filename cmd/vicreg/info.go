@@ -16,6 +16,7 @@ import (
 	"vicreg/internal/model"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 func newInfo() *cobra.Command {
@@ -52,6 +53,7 @@ type runInfo struct {
 	Branches   []branchInfo    `json:"branches,omitempty"` // both, if they have weights of their own
 	Summary    *runlog.Summary `json:"summary,omitempty"`
 	LastEpoch  *runlog.Epoch   `json:"last_epoch,omitempty"`
+	Strange    []string        `json:"warnings,omitempty"` // what in the folder is not this run's, a sentence each
 
 	config recipe.Config
 	yaml   []byte
@@ -94,8 +96,16 @@ func readRun(folder string) (*runInfo, error) {
 		r.EpochsDone = r.LastEpoch.Epoch
 	}
 	r.Summary, err = runlog.ReadSummary(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	foreign := new(runlog.Foreign)
+	switch {
+	case errors.As(err, &foreign):
+		r.Strange = append(r.Strange, err.Error())
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	case err == nil:
+		for _, name := range r.Summary.Changed {
+			r.Strange = append(r.Strange, runlog.Altered(folder, name))
+		}
 	}
 	if r.Finished = r.Summary != nil; r.Finished {
 		r.EpochsDone = r.Summary.Epochs
@@ -189,6 +199,9 @@ func (r *runInfo) print() error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, strange := range r.Strange {
+		fmt.Fprintf(stdout, "%s %s\n", painted(stdout, yellow, "warning:"), show.Line(strange))
 	}
 	if s := r.Summary; s != nil {
 		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)

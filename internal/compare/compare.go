@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"vicreg/internal/runlog"
@@ -35,6 +36,8 @@ func Read(name, folder string) (Run, error) {
 	r := Run{Name: name, Epochs: m.Epochs, Steps: m.Steps}
 	s, err := runlog.ReadSummary(folder)
 	switch {
+	case err == nil && slices.Contains(s.Changed, runlog.MetricsFile):
+		return r, fmt.Errorf("%s: what it tells would be wrong; put it back as it was", runlog.Altered(folder, runlog.MetricsFile))
 	case err == nil:
 		r.Summary = *s
 	case !errors.Is(err, fs.ErrNotExist):

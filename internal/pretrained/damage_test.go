@@ -235,3 +235,40 @@ func TestMetadataMustFitTheFile(t *testing.T) {
 		}
 	}
 }
+
+// A model of the time before models told of their step is one of a finished run.
+func TestModelWithoutSteps(t *testing.T) {
+	path := tiny(t)
+	_, known := contents(t, path)
+	for what, c := range map[string]struct {
+		without []string
+		good    bool
+	}{
+		"both":  {[]string{"step", "steps"}, true},
+		"step":  {[]string{"step"}, false},
+		"steps": {[]string{"steps"}, false},
+	} {
+		tensors, meta := contents(t, path)
+		for _, key := range c.without {
+			delete(meta, key)
+		}
+		file := filepath.Join(t.TempDir(), "m.safetensors")
+		if err := safetensors.WriteSealedFile(file, tensors, meta); err != nil {
+			t.Fatal(err)
+		}
+		mine := Meta{}
+		if err := mine.decode(known); err != nil {
+			t.Fatal(err)
+		}
+		if err := mine.Replaces(file); err != nil {
+			t.Errorf("without %s the run does not know its own model: %v", what, err)
+		}
+		m, err := Open(file, 0)
+		if (err == nil) != c.good {
+			t.Errorf("without %s: %v", what, err)
+		}
+		if err == nil && (m.Step != 0 || m.Steps != 0 || len(m.Notes) != 0) {
+			t.Errorf("without %s: step %d of %d, notes %v", what, m.Step, m.Steps, m.Notes)
+		}
+	}
+}

@@ -88,7 +88,11 @@ func (m *Meta) Replaces(path string) error {
 		return err
 	}
 	defer f.Close()
+	ours := slices.Contains([]string{format, bareFormat, firstFormat}, f.Metadata["format"])
 	for key, want := range m.encode() {
+		if _, ok := f.Metadata[key]; !ok && ours {
+			continue // an older version did not write it
+		}
 		if key != "format" && key != "step" && f.Metadata[key] != want {
 			return fmt.Errorf("%s is another model: its %s is %.40q, not %.40q", path, key, f.Metadata[key], want)
 		}
@@ -117,7 +121,11 @@ func Open(path string, branch int) (*Model, error) {
 		return nil, advised(err)
 	}
 	defer f.Close()
-	return read(f, path)
+	m, err := read(f, path)
+	if err == nil {
+		m.Notes = append(m.Notes, m.strange()...)
+	}
+	return m, err
 }
 
 // read takes a model out of a file.

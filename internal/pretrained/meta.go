@@ -79,8 +79,10 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 			return e
 		})
 	}
-	if meta["steps"] == "" && meta["format"] != format { // when there were models of finished runs alone
-		meta["step"], meta["steps"] = "0", "0"
+	if _, ok := meta["steps"]; !ok { // when there were models of finished runs alone
+		if _, ok := meta["step"]; !ok {
+			meta["step"], meta["steps"] = "0", "0"
+		}
 	}
 	if meta["expander_norm"] == "" { // when there was one kind of expanders
 		meta["expander_norm"], meta["expander_last"] = "true", model.Plain

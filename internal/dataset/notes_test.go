@@ -47,6 +47,11 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 		{"hidden and of the system", slices.Concat(classes, []string{"Thumbs.db", "cat/desktop.ini", ".DS_Store", "cat/._1.jpg", "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
 			"cat/@eaDir/1.jpg", "#recycle/9.jpg", "@Recycle/9.jpg", "lost+found/9.jpg", ".Trash-1000/files/9.jpg", ".Trashes/9.jpg", "$RECYCLE.BIN/9.jpg",
 			"System Volume Information/9.jpg", "@tmp/9.jpg", "#snapshot/9.jpg", "__MACOSX/cat/1.jpg", ".thumbnails/9.jpg", ".@__thumb/9.jpg"}), Options{Holdout: 0.34}, 4, 2, nil, ""},
+		{"placeholders", slices.Concat(many(5, "%d.jpg"), many(20, ".IMG_%d.jpg.icloud"), []string{".a.HEIC.icloud", ".icloud", "x.jpg.crdownload", "y.JPG.part", "z.png.nextcloud", "b.icloud", "c.part", ".hidden.jpg"}), Options{}, 5, -1,
+			[]string{"2 other files not read: 1 .icloud, 1 .part", "24 pictures are not here, as they were not downloaded or not to their end: 21 .icloud, 1 .crdownload, 1 .nextcloud, 1 .part"}, ""},
+		{"a test set of placeholders", slices.Concat(cat, many(3, "test/cat/.%d.jpg.icloud")), Options{}, 0, 0, nil, "ROOT/test: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (3 .icloud (not downloaded)); so nothing"},
+		{"deleted", slices.Concat(classes, []string{"LOST.DIR/1.jpg", "@sharebin/1.jpg", "cat/$Recycle.Bin/1.jpg", "FOUND.000/1.jpg", ".trash/1.jpg", ".Trash-1/1.jpg"}), Options{Holdout: 0.34}, 4, 2, nil, ""},
+		{"deleted, or classes", slices.Concat(classes, many(3, "RECYCLER/%d.jpg"), many(2, "Recycled/S-1/%d.jpg"), many(3, "recycled/%d.jpg")), Options{Holdout: 0.34}, 6, 3, []string{"2 folders of deleted files are not read: RECYCLER, Recycled; images in a folder of another name are"}, ""},
 		{"broken link", []string{"1.jpg", "more -> nowhere"}, Options{}, 1, -1, []string{"1 other file not read: 1 broken link"}, ""},
 		{"links", []string{"a/1.jpg", "a/self -> .", "a/up -> ../..", "b -> a"}, Options{}, 1, -1, []string{"3 links not followed, as the folder is listed already or lies above: a/self, a/up, b"}, ""},
 

@@ -24,6 +24,7 @@ type walker struct {
 	files  []string                  // images, below base, with slashes
 	dirs   []string                  // folders below base, links to some included
 	other  map[string]map[string]int // count of other files by folder ("": base) and kind
+	bins   []string                  // folders of deleted files
 	idle   []string                  // links to folders that were not followed
 	denied []denial
 }
@@ -91,7 +92,8 @@ func (w *walker) walk(rel, real string) {
 		w.denied = append(w.denied, denial{rel, err})
 	}
 	for _, e := range entries {
-		if hidden(e.Name()) {
+		stands := placeholder(e.Name())
+		if stands == "" && hidden(e.Name()) {
 			continue
 		}
 		name := e.Name()
@@ -107,6 +109,10 @@ func (w *walker) walk(rel, real string) {
 				mode, broken = 0, true
 			}
 		}
+		if mode.IsDir() && slices.Contains(bins, e.Name()) {
+			w.bins = append(w.bins, name)
+			continue
+		}
 		if mode.IsDir() {
 			w.dirs = append(w.dirs, name)
 		}
@@ -117,6 +123,8 @@ func (w *walker) walk(rel, real string) {
 			w.walk(name, filepath.Join(real, e.Name()))
 		case !mode.IsRegular():
 			w.count(name, noFile)
+		case stands != "":
+			w.count(name, stands+absent)
 		case isImage(name): // also behind a broken link: reading it will say so
 			w.files = append(w.files, name)
 		case broken:
@@ -173,8 +181,22 @@ func tally(others map[string]int) (n int, list string) {
 
 // notes say what of a tree is not read.
 func (w *walker) notes(s *source) {
-	if n, list := tally(w.others()); n > 0 {
+	others, away := map[string]int{}, map[string]int{}
+	for kind, n := range w.others() {
+		if ending, ok := strings.CutSuffix(kind, absent); ok {
+			away[ending] = n
+		} else {
+			others[kind] = n
+		}
+	}
+	if n, list := tally(others); n > 0 {
 		s.note("%s not read: %s", counted(n, "other file", "other files"), list)
+	}
+	if n, list := tally(away); n > 0 {
+		s.note("%s not here, as they were not downloaded or not to their end: %s", counted(n, "picture is", "pictures are"), list)
+	}
+	if n := len(w.bins); n > 0 {
+		s.note("%s not read: %s; images in a folder of another name are", counted(n, "folder of deleted files is", "folders of deleted files are"), show.Some(w.bins, 5))
 	}
 	if n := len(w.idle); n > 0 {
 		s.note("%s not followed, as the folder is listed already or lies above: %s", counted(n, "link", "links"), show.Some(w.idle, 5))
@@ -194,19 +216,10 @@ func (w *walker) nothing(top string) error {
 		}
 		return fmt.Errorf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", path, list)
 	}
+	if top == "" && len(w.bins) > 0 {
+		return fmt.Errorf("%s: nothing is here but deleted files (%s), which are not read", path, show.Some(w.bins, 5))
+	}
 	return fmt.Errorf("%s: the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not", path)
-}
-
-// system are names that machines give to what is not the user's, in lower case.
-var system = []string{
-	"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r",
-	"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "~snapshot",
-	"lost+found", "$recycle.bin", "system volume information", "network trash folder", "temporary items",
-}
-
-// hidden reports whether a file or folder is passed over without a word.
-func hidden(name string) bool {
-	return strings.HasPrefix(name, ".") || slices.Contains(system, strings.ToLower(name))
 }
 
 func isImage(name string) bool {

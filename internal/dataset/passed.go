@@ -1,0 +1,46 @@
+package dataset
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// system are names that machines give to what is not the user's, in lower case.
+var system = []string{
+	"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r",
+	"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "~snapshot",
+	"lost+found", "lost.dir", "$recycle.bin", "@sharebin", "network recycle bin", "system volume information", "network trash folder", "temporary items",
+}
+
+// hidden reports whether a file or folder is passed over without a word.
+func hidden(name string) bool {
+	lower := strings.ToLower(name)
+	found, ok := strings.CutPrefix(lower, "found.") // what Windows saves of broken disks
+	return strings.HasPrefix(name, ".") || slices.Contains(system, lower) || ok && len(found) == 3 && strings.Trim(found, "0123456789") == ""
+}
+
+// bins are names of folders of deleted files that a class may have too, so that
+// they are passed over with a word.
+var bins = []string{"RECYCLER", "Recycler", "RECYCLED", "Recycled", "Recycle Bin", "Recycle.Bin", "trashbox"}
+
+// absent ends the kind of a file that stands for one that is not here.
+const absent = " (not downloaded)"
+
+// placeholder returns the ending of a file that stands for a picture which is
+// elsewhere, or is not yet downloaded to its end; "" of other files.
+func placeholder(name string) string {
+	ending := filepath.Ext(name)
+	stem := strings.TrimSuffix(name, ending)
+	switch ending = strings.ToLower(ending); ending {
+	case ".icloud": // .IMG_1.jpg.icloud
+		if original, ok := strings.CutPrefix(stem, "."); ok && filepath.Ext(original) != "" {
+			return ending
+		}
+	case ".crdownload", ".part", ".partial", ".download", ".opdownload", ".filepart", ".nextcloud", ".owncloud", ".cloud", ".!qb", ".tmp":
+		if isImage(stem) {
+			return ending
+		}
+	}
+	return ""
+}

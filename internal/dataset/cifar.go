@@ -27,12 +27,34 @@ func isCIFAR(names []string) bool {
 		slices.Contains(names, "train.bin") && slices.Contains(names, "test.bin")
 }
 
-// isBatch reports whether a file is one of those that train of CIFAR-10.
+// isBatch reports whether a file is one of those that train of CIFAR-10. A copy,
+// such as "data_batch_1 (1).bin", is none.
 func isBatch(name string) bool {
-	return strings.HasPrefix(name, "data_batch_") && strings.HasSuffix(name, ".bin")
+	number, ok := strings.CutPrefix(name, "data_batch_")
+	number, ok2 := strings.CutSuffix(number, ".bin")
+	return ok && ok2 && number != "" && strings.Trim(number, "0123456789") == ""
+}
+
+// missing notes the files that a folder of CIFAR-10 lacks.
+func (s *source) missing(dir string, names []string) {
+	const whole = 6
+	var lacks []string
+	for i := range whole {
+		name := fmt.Sprintf("data_batch_%d.bin", i+1)
+		if i+1 == whole {
+			name = "test_batch.bin"
+		}
+		if !slices.Contains(names, name) {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) > 0 && slices.ContainsFunc(names, isBatch) {
+		s.note("%s is not the whole of CIFAR-10: %s %s not here", show.Name(dir), show.Some(lacks, whole), is(len(lacks)))
+	}
 }
 
 func openCIFAR(dir string, names []string) (*source, error) {
+	s := new(source)
 	trainFiles, testFiles, labelBytes := []string{"train.bin"}, []string{"test.bin"}, 2
 	if !slices.Contains(names, "train.bin") {
 		trainFiles, testFiles, labelBytes = nil, nil, 1
@@ -41,11 +63,12 @@ func openCIFAR(dir string, names []string) (*source, error) {
 				trainFiles = append(trainFiles, n)
 			}
 		}
+		s.missing(dir, names)
 		if slices.Contains(names, "test_batch.bin") {
 			testFiles = []string{"test_batch.bin"}
 		}
 	}
-	s := &source{files: slices.Concat(trainFiles, testFiles)}
+	s.files = slices.Concat(trainFiles, testFiles)
 	if trainFiles == nil {
 		trainFiles, testFiles = testFiles, nil
 		s.note("%s is all there is of %s, so it trains", trainFiles[0], show.Name(dir))

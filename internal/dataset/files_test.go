@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +216,18 @@ func TestFilesNotes(t *testing.T) {
 	three, two := idx([]int{3, 2, 5}, count(30)), idx([]int{2, 2, 5}, count(20))
 	threeLabels, twoLabels := idx([]int{3}, []byte{0, 1, 0}), idx([]int{2}, []byte{1, 0})
 	batch := cifar([]byte{3}, []byte{0})
+	// The files of CIFAR-10, more of them and without some.
+	ten := func(more map[string][]byte, without ...string) map[string][]byte {
+		files := map[string][]byte{"test_batch.bin": batch}
+		for i := range 5 {
+			files[fmt.Sprintf("data_batch_%d.bin", i+1)] = batch
+		}
+		maps.Copy(files, more)
+		for _, name := range without {
+			delete(files, name)
+		}
+		return files
+	}
 	names := []byte("a\nb\nc\nd\ne\nf\ng\nh\ni\nT shirt\n")
 	for _, c := range []struct {
 		name        string
@@ -238,17 +253,23 @@ func TestFilesNotes(t *testing.T) {
 		{"two members", map[string][]byte{images + ".gz": append(gz(three[:20]), gz(three[20:])...)}, Options{}, 3, -1, "", ""},
 		{"longer labels", map[string][]byte{images: three, labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1, "ROOT/" + labels + " goes on after its 3 labels", ""},
 
-		{"CIFAR", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch, "batches.meta.txt": names, "readme.html": nil}, Options{}, 2, 2, "", ""},
+		{"CIFAR", ten(map[string][]byte{"batches.meta.txt": names, "readme.html": nil}), Options{}, 10, 2, "", ""},
+		{"CIFAR without a batch", ten(nil, "data_batch_3.bin"), Options{}, 8, 2, "ROOT is not the whole of CIFAR-10: data_batch_3.bin is not here", ""},
+		{"CIFAR without the last", ten(nil, "data_batch_4.bin", "data_batch_5.bin"), Options{}, 6, 2, "data_batch_4.bin, data_batch_5.bin are not here", ""},
+		{"CIFAR without a test", ten(nil, "test_batch.bin"), Options{}, 10, -1, "test_batch.bin is not here", ""},
+		{"copies of CIFAR", ten(map[string][]byte{"data_batch_1 (1).bin": batch, "data_batch_1 copy.bin": batch, "data_batch_1.bin.part": batch, "data_batch_.bin": nil}), Options{}, 10, 2,
+			"4 other files and folders in ROOT are not read: data_batch_.bin, data_batch_1 (1).bin, data_batch_1 copy.bin, data_batch_1.bin.part", ""},
+		{"nothing but a copy of CIFAR", map[string][]byte{"data_batch_1 (1).bin": batch}, Options{}, 0, 0, "", "ROOT: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (1 .bin; of CIFAR, give the path of one .bin file)"},
 		{"CIFAR's test part alone", map[string][]byte{"test_batch.bin": batch}, Options{}, 2, -1, "test_batch.bin is all there is of ROOT, so it trains", ""},
-		{"CIFAR and pictures", map[string][]byte{"data_batch_1.bin": batch, "cat.jpg": nil}, Options{}, 2, -1, "1 other file or folder in ROOT is not read: cat.jpg", ""},
-		{"names of other classes", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch, "batches.meta.txt": names[:10]}, Options{}, 2, 2, "ROOT/batches.meta.txt has 5 names for 10 classes, so they go by numbers", ""},
-		{"labels not taken of CIFAR", map[string][]byte{"data_batch_1.bin": batch, "test_batch.bin": batch}, Options{Labels: "none"}, 2, -1, "test_batch.bin (2 images) is not used, as labels are not taken", ""},
+		{"CIFAR and pictures", ten(map[string][]byte{"cat.jpg": nil}), Options{}, 10, 2, "1 other file or folder in ROOT is not read: cat.jpg", ""},
+		{"names of other classes", ten(map[string][]byte{"batches.meta.txt": names[:10]}), Options{}, 10, 2, "ROOT/batches.meta.txt has 5 names for 10 classes, so they go by numbers", ""},
+		{"labels not taken of CIFAR", ten(nil), Options{Labels: "none"}, 10, -1, "test_batch.bin (2 images) is not used, as labels are not taken", ""},
 	} {
 		root := folder(t, "x", c.files)
 		train, test, err := Open(root, c.options)
 		if c.err != "" {
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: %v\nwant ... %s", c.name, err, c.err)
+			if want := strings.ReplaceAll(c.err, "ROOT", root); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v\nwant ... %s", c.name, err, want)
 			}
 			continue
 		}
@@ -268,13 +289,37 @@ func TestFilesNotes(t *testing.T) {
 		for f, data := range c.files {
 			if isIDXImages(f) && (strings.HasSuffix(f, ".gz") == (c.files[strings.TrimSuffix(f, ".gz")] == nil)) {
 				total += map[bool]int{true: 2, false: 3}[f == testImages]
-			} else if strings.HasSuffix(f, ".bin") {
+			} else if isBatch(f) || f == "test_batch.bin" {
 				total += len(data) / 3073
 			}
 		}
 		if all, err := OpenAll(root, c.options); err != nil || len(all.Items) != total {
 			t.Errorf("%s: %d of %d images are embedded, %v", c.name, len(all.Items), total, err)
 		}
+	}
+}
+
+// A file that is called as idx files are and is none blocks no folder of photos.
+func TestForeignIDX(t *testing.T) {
+	root := tree(t, "images.idx", "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "raw/my-images.idx.gz", "images.jpg.idx")
+	os.WriteFile(filepath.Join(root, "raw/my-images.idx.gz"), gz([]byte("other")), 0o666)
+	train, _, err := Open(root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "3 other files are no idx file of images, whatever the name says: images.idx, images.jpg.idx, raw/my-images.idx.gz"
+	if list(train) != "a/1.jpg=a a/2.jpg=a b/1.jpg=b b/2.jpg=b" || !slices.Contains(train.Notes, want) {
+		t.Errorf("%s, %q", list(train), train.Notes)
+	}
+	for _, data := range [][]byte{idx([]int{1, 2, 2}, count(4)), idx([]int{1, 2, 2}, nil)} { // whole, and cut short
+		os.WriteFile(filepath.Join(root, "images.idx"), data, 0o666)
+		if train, _, err := Open(root, Options{}); err == nil && len(train.Items) != 1 || err != nil && !strings.Contains(err.Error(), "images.idx: the file is cut short") {
+			t.Error(list(train), err)
+		}
+	}
+	alone := tree(t, "images.idx")
+	if _, _, err := Open(alone, Options{}); err == nil || !strings.Contains(err.Error(), "images.idx: not an idx file: it begins with bytes 69 6d 61 67") {
+		t.Error(err)
 	}
 }
 

@@ -185,6 +185,7 @@ func open(spec string, o Options) (*source, error) {
 // openFolder tells what kind of data set a folder holds.
 func openFolder(path string, o Options) (*source, error) {
 	python := ""
+	var foreign []string // idx files by their names, not by what is in them
 	// Archives unpack into these, or torchvision keeps them so.
 	for _, inner := range []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"} {
 		dir := filepath.Join(path, filepath.FromSlash(inner))
@@ -197,7 +198,11 @@ func openFolder(path string, o Options) (*source, error) {
 		}
 		var names []string
 		for _, e := range entries {
-			if !e.IsDir() {
+			switch {
+			case e.IsDir():
+			case foreignIDX(filepath.Join(dir, e.Name())):
+				foreign = append(foreign, filepath.Join(dir, e.Name()))
+			default:
 				names = append(names, e.Name())
 			}
 			if n := e.Name(); python == "" && (n == "cifar-10-batches-py" || n == "cifar-100-python" || n == "batches.meta") {
@@ -224,7 +229,18 @@ func openFolder(path string, o Options) (*source, error) {
 	if python != "" {
 		return nil, fmt.Errorf("%s: this is CIFAR's Python version; get the binary version (cifar-10-binary.tar.gz or cifar-100-binary.tar.gz) and unpack that", show.Name(python))
 	}
-	return openImages(path, o)
+	s, err := openImages(path, o)
+	switch {
+	case len(foreign) == 0:
+	case err == nil:
+		for i := range foreign {
+			foreign[i], _ = filepath.Rel(path, foreign[i])
+		}
+		s.note("%s no idx file of images, whatever the name says: %s", counted(len(foreign), "other file is", "other files are"), show.Some(foreign, 5))
+	case errors.As(err, new(noImages)):
+		return openIDXFile(foreign[0]) // which says what is wrong with it
+	}
+	return s, err
 }
 
 // leftOver lists what lies in a folder, and on the way to the one inside whose

@@ -203,6 +203,11 @@ func (w *walker) notes(s *source) {
 	}
 }
 
+// noImages is the error of a folder without images.
+type noImages string
+
+func (e noImages) Error() string { return string(e) }
+
 // nothing says that a folder holds no images, and what it holds instead; top
 // is a folder directly in the tree, or empty for all of it.
 func (w *walker) nothing(top string) error {
@@ -214,12 +219,12 @@ func (w *walker) nothing(top string) error {
 		if others[".bin"] > 0 {
 			list += "; of CIFAR, give the path of one .bin file"
 		}
-		return fmt.Errorf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", path, list)
+		return noImages(fmt.Sprintf("%s: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (%s)", path, list))
 	}
 	if top == "" && len(w.bins) > 0 {
-		return fmt.Errorf("%s: nothing is here but deleted files (%s), which are not read", path, show.Some(w.bins, 5))
+		return noImages(fmt.Sprintf("%s: nothing is here but deleted files (%s), which are not read", path, show.Some(w.bins, 5)))
 	}
-	return fmt.Errorf("%s: the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not", path)
+	return noImages(fmt.Sprintf("%s: the folder is empty; give one that holds images (JPEG, PNG, GIF, BMP, TIFF or WebP), in sub-folders or not", path))
 }
 
 func isImage(name string) bool {

@@ -149,6 +149,9 @@ func (p *painter) all() error {
 func (p *painter) chunkAt(i, x, y, plane int) error {
 	samples := p.chunkSamples()
 	size := (p.tw*samples*p.bits + 7) / 8
+	if p.empty(i) {
+		return nil // zeros
+	}
 	from, length := p.chunk(i)
 	rows := min(p.th, p.H-y)
 	r, err := p.unpack(p.data[from:from+length], rows)

@@ -76,20 +76,31 @@ func (f *File) Check() error {
 	if int64(len(f.offsets)) < chunks {
 		return FormatError("places of pixels that are no numbers")
 	}
-	var packed, needed int64
+	var packed, needed, holes int64
 	for i := range f.offsets {
+		if f.empty(i) {
+			holes++
+			continue
+		}
 		from, length := f.chunk(i)
 		if from > f.size || from < 0 || length == 0 {
 			return FormatError(errCut.Error())
 		}
 		packed += length
 	}
+	if holes == chunks && !f.tiled { // an empty map has tiles; this was never finished
+		return FormatError("none of its strips are there: the file was not written to its end")
+	}
 	row := (int64(f.tw)*int64(f.chunkSamples())*int64(f.bits) + 7) / 8
-	needed = row * int64(f.H) * int64(f.across()) * int64(planes)
+	rows := int64(f.H) * int64(f.across()) * int64(planes)
+	rows = max(rows-holes*int64(f.th), 0)
+	needed = row * rows
 	if f.compression == packJPEG && packed > 16*f.size+1<<26 {
 		return FormatError("pieces of JPEG that overlap")
 	}
-	packed = min(packed, f.size)
+	if f.compression != packNone { // several may be the same
+		packed = min(packed, f.size)
+	}
 	var most int64 // bytes that one can hold
 	switch f.compression {
 	case packNone:
@@ -103,12 +114,18 @@ func (f *File) Check() error {
 	case packJPEG:
 		most = 1 << 10 // the blocks are counted where they are read
 	default:
-		needed, most = int64(f.H)*int64(f.across())*int64(planes), 8 // a row takes a bit
+		needed, most = rows, 8 // a row takes a bit
 	}
 	if needed/most > packed {
 		return FormatError(errCut.Error())
 	}
 	return nil
+}
+
+// empty reports whether strip or tile i is left out, as GDAL does with those of
+// nothing but zeros.
+func (f *File) empty(i int) bool {
+	return f.offsets[i] == 0 && i < len(f.lengths) && f.lengths[i] == 0
 }
 
 // chunk returns where strip or tile i is and how many bytes it may have.

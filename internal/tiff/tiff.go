@@ -125,6 +125,9 @@ func (f *File) samplesOf() error {
 	if f.compression == packJPEG && (f.photometric == 2 || f.photometric == 6) {
 		otherwise = 3
 	}
+	if n := int64(f.d.entries[tagBits].count); n > 1 && n <= 8 { // some writers give those of each sample alone
+		otherwise = n
+	}
 	samples := d.one(tagSamples, otherwise)
 	if samples < 1 {
 		return FormatError(fmt.Sprintf("%d samples in a pixel", samples))
@@ -295,8 +298,8 @@ func (f *File) colourMap() error {
 	entries := 1 << f.bits
 	v := f.d.ints(tagColorMap, 3<<16)
 	each := len(v) / 3 // red, then green, then blue
-	if each < entries {
-		return FormatError("a palette that is too short")
+	if each == 0 {
+		return FormatError("no palette")
 	}
 	// Values have 16 bits; where none needs more than 8, the writer took them
 	// for 8.
@@ -308,6 +311,10 @@ func (f *File) colourMap() error {
 	}
 	f.palette, f.greys = make([][3]byte, entries), true
 	for i := range f.palette {
+		if i >= each { // as Pillow has it
+			f.palette[i] = [3]byte{byte(i), byte(i), byte(i)}
+			continue
+		}
 		for c := range 3 {
 			f.palette[i][c] = byte(v[c*each+i] >> shift)
 		}

@@ -199,3 +199,62 @@ func TestJPEGLargerThanStrips(t *testing.T) {
 		}
 	}
 }
+
+// Strips and tiles of no place and no length are zeros, as GDAL means them.
+func TestSparse(t *testing.T) {
+	full := bytes.Repeat([]byte{7}, 16*16)
+	tiled := func(photometric int) []tagOf {
+		return []tagOf{{tagWidth, false, []int{32}}, {tagHeight, false, []int{16}}, {tagBits, false, []int{8}}, {tagPhotometric, false, []int{photometric}},
+			{tagTileWidth, false, []int{16}}, {tagTileHeight, false, []int{16}}}
+	}
+	zero := func(data []byte, strip int) []byte { // its place
+		at := int(binary.LittleEndian.Uint32(data[4:])) + 2
+		for ; binary.LittleEndian.Uint16(data[at:]) != tagStripOffsets; at += 12 {
+		}
+		if binary.LittleEndian.Uint32(data[at+4:]) > 1 {
+			at = int(binary.LittleEndian.Uint32(data[at+8:])) - 8
+		}
+		binary.LittleEndian.PutUint32(data[at+8+4*strip:], 0)
+		return data
+	}
+	for _, c := range []struct {
+		name        string
+		data        []byte
+		first, last int // -1: refused
+	}{
+		{"second tile", zero(build(binary.LittleEndian, tiled(1), full, nil), 1), 7, 0},
+		{"first tile", zero(build(binary.LittleEndian, tiled(1), nil, full), 0), 0, 7},
+		{"white is zero", zero(build(binary.LittleEndian, tiled(0), full, nil), 1), 248, 255},
+		{"all tiles", zero(zero(build(binary.LittleEndian, tiled(1), nil, nil), 0), 1), 0, 0},
+		{"a strip", zero(build(binary.LittleEndian, basic(16, 32, 1, 8, 1, 1, 16), full, nil), 1), 7, 0},
+		{"all strips", zero(zero(build(binary.LittleEndian, basic(16, 32, 1, 8, 1, 1, 16), nil, nil), 0), 1), -1, 0},
+		{"no length, but a place", build(binary.LittleEndian, basic(16, 32, 1, 8, packDeflate, 1, 16), full, nil), -1, 0},
+	} {
+		p, err := decode(c.data)
+		switch {
+		case c.first < 0:
+			if err == nil {
+				t.Errorf("%s: read", c.name)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case int(p.Pix[0]) != c.first || int(p.Pix[len(p.Pix)-1]) != c.last:
+			t.Errorf("%s: %d, %d", c.name, p.Pix[0], p.Pix[len(p.Pix)-1])
+		}
+	}
+}
+
+// A palette may be shorter than its indices, and the number of samples may follow
+// from their bits. The values are Pillow's.
+func TestLooseTags(t *testing.T) {
+	tags := append(basic(4, 1, 1, 8, 1, 3, 1), tagOf{tagColorMap, false, []int{256, 512, 768, 1024, 2560, 65535}})
+	p, err := decode(build(binary.LittleEndian, tags, []byte{0, 1, 2, 255}))
+	if want := []byte{1, 3, 10, 2, 4, 255, 2, 2, 2, 255, 255, 255}; err != nil || !bytes.Equal(p.Pix, want) {
+		t.Errorf("%v, %v", p, err)
+	}
+	rgb := []tagOf{{tagWidth, false, []int{1}}, {tagHeight, false, []int{1}}, {tagBits, false, []int{8, 8, 8}}, {tagPhotometric, false, []int{2}}}
+	p, err = decode(build(binary.LittleEndian, rgb, []byte{1, 2, 3}))
+	if want := []byte{1, 2, 3}; err != nil || !bytes.Equal(p.Pix, want) {
+		t.Errorf("%v, %v", p, err)
+	}
+}

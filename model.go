@@ -74,8 +74,8 @@ func (m *Model) notes(data []string) []string { return slices.Concat(m.file.Note
 // source returns a data set's images as the model takes them, without those
 // that cannot be read, and what is wrong with these; all counts the bad of all
 // parts.
-func (m *Model) source(ctx context.Context, d *dataset.Dataset, workers int, all *batch.Tally, part string) (*batch.Source, []string, error) {
-	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
+func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, workers int, all *batch.Tally, part string) (*batch.Source, []string, error) {
+	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels(), Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad})
 	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers, Tally: all, Part: part})
 	if err != nil {
 		return nil, nil, err
@@ -143,18 +143,19 @@ type EmbedOptions struct {
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
 // those of the training part first.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
-	return m.embed(ctx, o, d.Limit, func() (*dataset.Dataset, error) {
+	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) {
 		return dataset.OpenAll(d.Source, dataset.Options{Labels: d.Labels})
 	})
 }
 
 // EmbedFiles embeds the images that paths name: files, and all images of folders.
-func (m *Model) EmbedFiles(ctx context.Context, paths []string, o EmbedOptions) (*Embeddings, error) {
-	return m.embed(ctx, o, 0, func() (*dataset.Dataset, error) { return dataset.OpenPaths(paths) })
+// Of d they follow the limits.
+func (m *Model) EmbedFiles(ctx context.Context, paths []string, d Data, o EmbedOptions) (*Embeddings, error) {
+	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) { return dataset.OpenPaths(paths) })
 }
 
-// embed embeds limit images of what open lists, or all.
-func (m *Model) embed(ctx context.Context, o EmbedOptions, limit int, open func() (*dataset.Dataset, error)) (*Embeddings, error) {
+// embed embeds the images that open lists, within the limits of d.
+func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (*dataset.Dataset, error)) (*Embeddings, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
@@ -177,9 +178,9 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, limit int, open func(
 	if err != nil {
 		return nil, err
 	}
-	all.Limit(limit)
+	all.Limit(d.Limit)
 	parallel.SetWorkers(o.Threads)
-	s, bad, err := m.source(ctx, all, o.Workers, nil, "")
+	s, bad, err := m.source(ctx, all, d, o.Workers, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -257,12 +258,12 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		o.Progress = func(string) {}
 	}
 	o.Progress("looking at the images")
-	all := &batch.Tally{Total: len(train.Items) + len(test.Items)}
-	fit, bad, err := m.source(ctx, train, o.Workers, all, "images to fit on")
+	all := &batch.Tally{Total: len(train.Items) + len(test.Items), Most: d.MaxBad}
+	fit, bad, err := m.source(ctx, train, d, o.Workers, all, "images to fit on")
 	if err != nil {
 		return nil, err
 	}
-	held, badTest, err := m.source(ctx, test, o.Workers, all, "images to score on")
+	held, badTest, err := m.source(ctx, test, d, o.Workers, all, "images to score on")
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ The images are those of --data, or files and folders that are named one by one.`
 		warnPrecision(p)
 		files := args[1:]
 		if len(files) > 0 {
-			for _, name := range []string{"data", "labels", "limit", "pairs"} {
+			for _, name := range []string{"data", "labels", "pairs"} {
 				if f := flags.Lookup(name); f != nil && f.Changed {
 					return usagef("--%s and images named one by one, such as %s, contradict each other; give one", name, show.Name(files[0]))
 				}
@@ -104,7 +104,7 @@ The images are those of --data, or files and folders that are named one by one.`
 				return in.model.EmbedPairs(ctx, in.pairs, o)
 			}
 			if len(files) > 0 {
-				return in.model.EmbedFiles(ctx, files, o)
+				return in.model.EmbedFiles(ctx, files, in.images, o)
 			}
 			return in.model.EmbedData(ctx, in.images, o)
 		})

@@ -12,13 +12,14 @@ type Bad struct {
 	Err  error  // names the file and the reason
 }
 
-// TooManyBad is the error when more than a tenth of the items are bad, or all of
-// a part.
+// TooManyBad is the error when more of the items are bad than may be, or all of a
+// part.
 type TooManyBad struct {
 	Bad   []Bad
 	Total int    // items there are
 	Left  int    // of them, not looked at yet
 	Kind  string // what they are; empty: images
+	Most  *float64
 }
 
 func (e *TooManyBad) Error() string {
@@ -41,7 +42,15 @@ func (e *TooManyBad) Error() string {
 	if e.Left > 0 {
 		least = "at least "
 	}
-	return fmt.Sprintf("%s%d of %d %s cannot be read, more than a tenth: %s", least, len(e.Bad), e.Total, kind, list)
+	most := "a tenth"
+	switch {
+	case e.Most == nil:
+	case *e.Most == 0:
+		return fmt.Sprintf("%s%d of %d %s cannot be read, and none may be bad: %s", least, len(e.Bad), e.Total, kind, list)
+	default:
+		most = fmt.Sprintf("the share of %v that may be bad", *e.Most)
+	}
+	return fmt.Sprintf("%s%d of %d %s cannot be read, more than %s: %s", least, len(e.Bad), e.Total, kind, most, list)
 }
 
 // Kinds of items of data that has a part to score on.
@@ -50,25 +59,33 @@ const (
 	toScore = "images to score on"
 )
 
-func tooMany(bad, total int) bool { return bad*10 > total }
+// tooMany reports whether more items are bad than a share of them, a tenth if it is
+// nil.
+func tooMany(bad, total int, most *float64) bool {
+	if most == nil {
+		return bad*10 > total
+	}
+	return float64(bad) > *most*float64(total)
+}
 
 // Tally counts bad items over all parts of the data, the one that trains and the
-// one that scores: the tenth that may be bad is one of all of them.
+// one that scores: the share that may be bad is one of all of them.
 type Tally struct {
-	Total int    // items of all parts
-	Kind  string // what they are; empty: images
+	Total int      // items of all parts
+	Kind  string   // what they are; empty: images
+	Most  *float64 // the share of them that may be bad; nil: a tenth
 
 	seen int
 	bad  []Bad
 }
 
 // Add takes in so many items more that were looked at, and those of them that
-// are bad. More than a tenth bad is an error of type *TooManyBad.
+// are bad. More bad ones than may be are an error of type *TooManyBad.
 func (t *Tally) Add(seen int, bad []Bad) error {
 	t.seen += seen
 	t.bad = append(t.bad, bad...)
-	if tooMany(len(t.bad), t.Total) {
-		return &TooManyBad{Bad: t.bad, Total: t.Total, Left: t.Total - t.seen, Kind: t.Kind}
+	if tooMany(len(t.bad), t.Total, t.Most) {
+		return &TooManyBad{Bad: t.bad, Total: t.Total, Left: t.Total - t.seen, Kind: t.Kind, Most: t.Most}
 	}
 	return nil
 }

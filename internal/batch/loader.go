@@ -35,8 +35,9 @@ type Rows struct {
 	Shapes [][]int               // of a row of each view: the tensors are batch × shape
 
 	Batch   int
-	Workers int // goroutines; 0: one for each processor
-	Ahead   int // batches to have ready; 0: 2, or 1 if they are large
+	Workers int      // goroutines; 0: one for each processor
+	Ahead   int      // batches to have ready; 0: 2, or 1 if they are large
+	Most    *float64 // the share of the items that may be bad; nil: a tenth
 
 	// Make fills a row of every view. It runs on several goroutines at once. An
 	// error names the file and the reason; training goes on with the next item.

@@ -16,6 +16,7 @@ import (
 type PackOptions struct {
 	Short    int // pixels to which a longer shorter side is resized; 0: as decoded
 	Limits   imagefile.Limits
+	Most     *float64              // the share of the images that may be bad; nil: a tenth
 	Workers  int                   // 0: one for each processor
 	Progress func(done, total int) // called now and then; may be nil
 }
@@ -81,7 +82,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 		large bool // to be decoded when it is written
 	}, 8*workers)
 	scratch := make([]augment.Scratch, workers)
-	p, tally := new(Packed), &Tally{Total: len(items)}
+	p, tally := new(Packed), &Tally{Total: len(items), Most: o.Most}
 	for start := 0; start < len(items); start += len(window) {
 		part := items[start:min(start+len(window), len(items))]
 		var next atomic.Int64

@@ -44,8 +44,8 @@ type found struct {
 // Scan looks at every image once, takes those that cannot be read out of the
 // data set, and measures the rest. Mean and standard deviation are those of all
 // pixels of all images, each image counting the same whatever its size; a
-// channel that never varies is given a standard deviation of 1. More than a
-// tenth bad of all that the tally counts, or none left, is an error of type
+// channel that never varies is given a standard deviation of 1. More bad
+// ones than may be of all that the tally counts, or none left, is an error of type
 // *TooManyBad. What had to be guessed of the images is added to the data set's
 // notes.
 //
@@ -97,7 +97,7 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	}
 	tally := o.Tally
 	if tally == nil {
-		tally = &Tally{Total: n}
+		tally = &Tally{Total: n, Most: s.most}
 	}
 	return s.conclude(all, tally, o.Part)
 }

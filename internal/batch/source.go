@@ -31,6 +31,7 @@ type SourceOptions struct {
 	Channels int   // 1 or 3, converted if need be; 0: as Scan finds them
 	Cache    int64 // bytes of decoded images to keep; 0: DefaultCache, -1: none
 	Limits   imagefile.Limits
+	Most     *float64 // the share of the images that may be bad; nil: a tenth
 }
 
 // Source decodes the images of a data set and keeps as many as fit into its
@@ -39,6 +40,7 @@ type Source struct {
 	data     *dataset.Dataset
 	channels int
 	limits   imagefile.Limits
+	most     *float64
 	cache    []atomic.Pointer[imagefile.Image] // by item
 	room     atomic.Int64                      // bytes
 }
@@ -49,7 +51,7 @@ func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
 	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
 		panic(fmt.Sprintf("batch: %d channels", o.Channels))
 	}
-	s := &Source{data: d, channels: o.Channels, limits: o.Limits, cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
+	s := &Source{data: d, channels: o.Channels, limits: o.Limits, most: o.Most, cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
 	switch {
 	case o.Cache == 0:
 		s.room.Store(DefaultCache)

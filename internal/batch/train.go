@@ -22,7 +22,7 @@ type Order struct {
 func Steps(n, batch int) int { return n / batch }
 
 // Train starts making batches for training. An item that cannot be made is
-// replaced by the next that can, until more than a tenth are bad.
+// replaced by the next that can, until more are bad than may be.
 func (r Rows) Train(o Order) (*Loader, error) {
 	n := r.Items
 	if r.Batch > n {
@@ -61,13 +61,13 @@ func (l *Loader) placeGood(w *Worker, b *slot, row int) error {
 		}
 		l.mu.Lock()
 		l.bad[item] = err
-		many := tooMany(len(l.bad), n)
+		many := tooMany(len(l.bad), n, l.rows.Most)
 		l.mu.Unlock()
 		if many {
 			break
 		}
 	}
-	return &TooManyBad{Bad: l.Bad(), Total: n, Kind: l.rows.Kind}
+	return &TooManyBad{Bad: l.Bad(), Total: n, Kind: l.rows.Kind, Most: l.rows.Most}
 }
 
 func (l *Loader) isBad(i int) bool {
@@ -135,7 +135,7 @@ func (s *Source) Train(c Config) (*Loader, error) {
 // rows are the source's, but for shapes and what makes them.
 func (s *Source) rows(batch, workers, ahead int) Rows {
 	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items), Name: func(i int) string { return s.data.Items[i].Name },
-		Batch: batch, Workers: workers, Ahead: ahead}
+		Batch: batch, Workers: workers, Ahead: ahead, Most: s.most}
 }
 
 // norm returns what makes numbers of pixels.

@@ -71,7 +71,13 @@ type Data struct {
 	Labels  string  `yaml:"labels"`  // auto, folders or none
 	Limit   int     `yaml:"limit"`   // take this many images, spread evenly; 0: all
 	Holdout float64 `yaml:"holdout"` // share of labelled images kept for scoring where the data has no test set
+
+	MaxPixels float64  `yaml:"max_pixels,omitempty"` // millions of pixels that an image may have; 0: 100
+	MaxBad    *float64 `yaml:"max_bad,omitempty"`    // share of images that may be unreadable; none: 0.1
 }
+
+// Pixels returns the most pixels that an image may have, 0 for the usual limit.
+func (d Data) Pixels() int64 { return int64(d.MaxPixels * 1e6) }
 
 // Normalize holds mean and standard deviation by channel, of pixels in [0, 1];
 // empty means measured on the training images.

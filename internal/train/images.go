@@ -17,10 +17,12 @@ type images struct {
 	trainData, testData     *dataset.Dataset // testData is nil without labels
 	trainSource, testSource *batch.Source
 	cache                   int64 // as [batch.SourceOptions] has it
+	limits                  recipe.Data
 }
 
 func (s *images) list(c recipe.Config) (err error) {
 	d := c.Data
+	s.limits = d
 	s.trainData, s.testData, err = dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
 	if err != nil {
 		return err
@@ -53,7 +55,7 @@ func (s *images) fingerprint() string {
 func (s *images) files() dataset.Files { return dataset.FilesOf(s.trainData, s.testData) }
 
 func (s *images) readable(path string) bool {
-	_, err := imagefile.Read(path, imagefile.Limits{})
+	_, err := imagefile.Read(path, imagefile.Limits{Pixels: s.limits.Pixels()})
 	return err == nil
 }
 
@@ -95,11 +97,16 @@ func (s *images) views(c recipe.Config) string {
 	return about + ", " + colour
 }
 
+// options say how images are decoded.
+func (s *images) options(channels int) batch.SourceOptions {
+	return batch.SourceOptions{Channels: channels, Cache: s.cache, Limits: imagefile.Limits{Pixels: s.limits.Pixels()}, Most: s.limits.MaxBad}
+}
+
 // scan finds the channels and their mean and standard deviation.
 func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
-	tally := &batch.Tally{Total: s.len() + s.scored()}
+	tally := &batch.Tally{Total: s.len() + s.scored(), Most: c.Data.MaxBad}
 	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
-		source := batch.NewSource(d, batch.SourceOptions{Channels: c.Channels, Cache: s.cache})
+		source := batch.NewSource(d, s.options(c.Channels))
 		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally, Part: part})
 		if err != nil {
 			return nil, nil, err
@@ -115,7 +122,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		c.Channels = found.Channels
 		if n := len(c.Normalize.Mean); n != 0 {
 			c.Channels = n
-			s.trainSource = batch.NewSource(s.trainData, batch.SourceOptions{Channels: n, Cache: s.cache})
+			s.trainSource = batch.NewSource(s.trainData, s.options(n))
 		}
 	}
 	if len(c.Normalize.Mean) == 0 {
@@ -139,7 +146,7 @@ func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {
 			}
 		}
 		d.Remove(drop)
-		return batch.NewSource(d, batch.SourceOptions{Channels: c.Channels, Cache: s.cache})
+		return batch.NewSource(d, s.options(c.Channels))
 	}
 	s.trainSource = open(s.trainData, train)
 	if s.testData != nil {

@@ -49,12 +49,12 @@ func openBMP(r io.ReaderAt, size int64) (*bitmap, error) {
 	if int64(len(body)) < length {
 		return nil, errCut
 	}
-	planes, colours, entry := uint16(0), uint32(0), 4
-	if length == 12 { // of OS/2
-		m.w, m.h, planes, m.bits = int(u16(body[4:])), int(int16(u16(body[6:]))), u16(body[8:]), int(u16(body[10:]))
+	colours, entry := uint32(0), 4 // the number of planes is not looked at
+	if length == 12 {              // of OS/2
+		m.w, m.h, m.bits = int(u16(body[4:])), int(int16(u16(body[6:]))), int(u16(body[10:]))
 		entry = 3
 	} else {
-		m.w, m.h, planes, m.bits = int(int32(u32(body[4:]))), int(int32(u32(body[8:]))), u16(body[12:]), int(u16(body[14:]))
+		m.w, m.h, m.bits = int(int32(u32(body[4:]))), int(int32(u32(body[8:]))), int(u16(body[14:]))
 	}
 	if length >= 40 {
 		m.packed, colours = u32(body[16:]), u32(body[32:])
@@ -64,9 +64,6 @@ func openBMP(r io.ReaderAt, size int64) (*bitmap, error) {
 	}
 	if m.w < 0 || m.h < 0 {
 		return nil, fmt.Errorf("%d × %d pixels", m.w, m.h)
-	}
-	if planes != 1 {
-		return nil, unsupportedError(fmt.Sprintf("%d planes", planes))
 	}
 	if err := m.kind(length); err != nil {
 		return nil, err

@@ -134,6 +134,9 @@ func (m *bitmap) unpack(data []byte) ([]byte, error) {
 	}
 	for y < m.h {
 		if len(data) < 2 {
+			if y == m.h-1 && x >= m.w { // only the marks of the end are missing
+				return out, nil
+			}
 			return nil, errCut
 		}
 		n, b := int(data[0]), data[1]

@@ -64,6 +64,7 @@ var (
 	formatPNG  = &format{"PNG", sizePNG, decodePNG}
 	formatGIF  = &format{"GIF", sizeGIF, decodeGIF}
 	formatBMP  = &format{"BMP", sizeBMP, decodeBMP}
+	formatDIB  = &format{"BMP", sizeDIB, decodeDIB}
 	formatTIFF = &format{"TIFF", sizeTIFF, decodeTIFF}
 	formatWebP = &format{"WebP", sizeWebP, decodeWebP}
 )
@@ -86,6 +87,8 @@ func sniff(head []byte) (*format, error) {
 		return formatTIFF, nil
 	case has(0, "RIFF") && has(8, "WEBP"):
 		return formatWebP, nil
+	case isDIB(head):
+		return formatDIB, nil
 	}
 	what := "not an image"
 	start := strings.ToLower(string(bytes.TrimSpace(head[:min(len(head), 64)])))

@@ -3,6 +3,7 @@ package imagefile
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/binary"
 	"testing"
 )
 
@@ -127,6 +128,44 @@ func TestLooseGIF(t *testing.T) {
 		case c.want == nil && err == nil:
 			t.Errorf("%s: read", name)
 		case c.want != nil && (err != nil || m.C != 1 || !bytes.Equal(m.Pix, c.want)):
+			t.Errorf("%s: %v, %v", name, m.Pix, err)
+		}
+	}
+}
+
+// BMPs that lack what no reader needs are the same pictures.
+func TestLooseBMP(t *testing.T) {
+	u16, u32 := binary.LittleEndian.AppendUint16, binary.LittleEndian.AppendUint32
+	header := func(bits, packing, planes int) []byte {
+		b := u32(u32(u32(nil, 40), 2), 2)
+		b = u32(u16(u16(b, uint16(planes)), uint16(bits)), uint32(packing))
+		return append(b, make([]byte, 20)...)
+	}
+	file := func(parts ...[]byte) []byte {
+		return append(append([]byte("BM"), make([]byte, 12)...), bytes.Join(parts, nil)...)
+	}
+	rows := []byte{1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0}
+	colours := []byte{9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4}
+	palette := make([]byte, 1024)
+	for i := range 256 {
+		copy(palette[4*i:], []byte{byte(i), byte(i), byte(i)})
+	}
+	for name, c := range map[string]struct{ file, want []byte }{
+		"no planes":        {file(header(24, 0, 0), rows), colours},
+		"no file header":   {append(header(24, 0, 1), rows...), colours},
+		"run lengths":      {file(header(8, 1, 1), palette, []byte{2, 5, 0, 0, 2, 6, 0, 0, 0, 1}), []byte{6, 6, 5, 5}},
+		"no end":           {file(header(8, 1, 1), palette, []byte{2, 5, 0, 0, 2, 6, 0, 0}), []byte{6, 6, 5, 5}},
+		"no end of a row":  {file(header(8, 1, 1), palette, []byte{2, 5, 0, 0, 2, 6}), []byte{6, 6, 5, 5}},
+		"half of a mark":   {file(header(8, 1, 1), palette, []byte{2, 5, 0, 0, 2, 6, 0}), []byte{6, 6, 5, 5}},
+		"a pixel missing":  {file(header(8, 1, 1), palette, []byte{2, 5, 0, 0, 1, 6}), nil},
+		"a row missing":    {file(header(8, 1, 1), palette, []byte{2, 5}), nil},
+		"nothing but this": {header(24, 0, 1), nil},
+	} {
+		m, err := Decode(c.file, Limits{})
+		switch {
+		case c.want == nil && err == nil:
+			t.Errorf("%s: read", name)
+		case c.want != nil && (err != nil || !bytes.Equal(m.Pix, c.want)):
 			t.Errorf("%s: %v, %v", name, m.Pix, err)
 		}
 	}

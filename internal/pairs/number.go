@@ -26,6 +26,9 @@ func readings(cell string, bare bool) (point, comma string) {
 			return cell, ""
 		}
 	}
+	if len(cell) > 1000 {
+		return "", ""
+	}
 	body, sign := cell, ""
 	switch {
 	case strings.HasPrefix(body, "-"), strings.HasPrefix(body, "+"):

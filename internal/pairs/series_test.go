@@ -173,6 +173,7 @@ func TestSeriesBounds(t *testing.T) {
 		"wide":   strings.Repeat(strings.Repeat("1,", 160_000)+"1\n", 2),
 		"long":   strings.Repeat("1,2;3 4\t5\n", 60_000),
 		"quotes": strings.Repeat("\"\"\"\n", 150_000), "spaces": strings.Repeat(" ", 600_000),
+		"blanks": "a,b\n1,2\n3,4\n" + strings.Repeat(",", 2<<20) + "\n5,6\n", "points": "1 2\n" + strings.Repeat("1 ", 2<<20) + "\n",
 		"digits": strings.Repeat("1", 600_000), "commas": strings.Repeat(",", 600_000), "groups": strings.Repeat("1,000", 100_000), "returns": strings.Repeat("\r", 300_001) + strings.Repeat("\n", 300_000),
 	} {
 		dir := t.TempDir()

@@ -109,7 +109,7 @@ func layoutOf(text string) (*layout, error) {
 // survey looks at every cell.
 func (l *layout) survey(text string) {
 	c := table.NewCutter(text, l.separator)
-	c.Comments = true
+	c.Comments, c.Most = true, 4*maxChannels
 	widths := map[int]int{}
 	width, firstLine := 0, 0
 	for {
@@ -121,12 +121,12 @@ func (l *layout) survey(text string) {
 			l.broken = fmt.Errorf("line %d: %w", line, err)
 			break
 		}
+		if c.Surplus > 0 {
+			l.broken = fmt.Errorf("line %d has %d values; a row is a point, and a series has %d channels at most, so it may have to be transposed", line, len(cells)+c.Surplus, maxChannels)
+			break
+		}
 		for len(cells) > 1 && len(cells) > width && width > 0 && table.Blank(cells[len(cells)-1]) {
 			cells = cells[:len(cells)-1] // a separator at the end of the line
-		}
-		if len(cells) > 4*maxChannels {
-			l.broken = fmt.Errorf("line %d has %d values; a row is a point, and a series has %d channels at most, so it may have to be transposed", line, len(cells), maxChannels)
-			break
 		}
 		widths[len(cells)]++
 		if width == 0 {

@@ -23,6 +23,8 @@ type Cutter struct {
 	text      string
 	separator byte
 	Comments  bool // lines that begin with # are none
+	Most      int  // fields of a row that are kept; 0: all
+	Surplus   int  // fields of the last row beyond them
 
 	at, line int
 	returns  bool     // carriage returns end lines
@@ -69,12 +71,20 @@ func (c *Cutter) Next() (fields []string, line int, err error) {
 			continue
 		}
 		line := c.line
+		c.clear()
 		switch c.separator {
 		case ' ':
-			c.fields, err = strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || '\t' <= r && r <= '\r' }), nil
+			for text != "" {
+				k := strings.IndexAny(text, " \t\v\f\r")
+				if k < 0 {
+					k = len(text)
+				}
+				c.add(text[:k])
+				text = strings.TrimLeft(text[k:], " \t\v\f\r")
+			}
 			c.pass(end)
 		case 0:
-			c.fields = append(c.fields[:0], text)
+			c.add(text)
 			c.pass(end)
 		case '\t':
 			c.tabbed()
@@ -82,11 +92,26 @@ func (c *Cutter) Next() (fields []string, line int, err error) {
 			err = c.quoted()
 		}
 		if c.columns == 0 {
-			c.columns = len(c.fields)
+			c.columns = c.width()
 		}
 		return c.fields, line, err
 	}
 }
+
+// clear begins a row.
+func (c *Cutter) clear() { c.fields, c.Surplus = c.fields[:0], 0 }
+
+// add takes a field of the row.
+func (c *Cutter) add(field string) {
+	if c.Most > 0 && len(c.fields) >= c.Most {
+		c.Surplus++
+		return
+	}
+	c.fields = append(c.fields, field)
+}
+
+// width returns how many fields the row has.
+func (c *Cutter) width() int { return len(c.fields) + c.Surplus }
 
 // pass goes to end, the end of a line, and over its break.
 func (c *Cutter) pass(end int) {
@@ -157,7 +182,6 @@ func (c *Cutter) noteBreaks(field string) {
 
 // quoted reads a row with separators other than tabs.
 func (c *Cutter) quoted() error {
-	c.fields = c.fields[:0]
 	i, end := c.at, c.lineEnd(c.at)
 	for {
 		open := i
@@ -167,28 +191,28 @@ func (c *Cutter) quoted() error {
 		if open < end && c.text[open] == '"' {
 			closing := c.closing(open)
 			if closing < 0 {
-				return fmt.Errorf("the quote mark that opens field %d is never closed; double a quote mark that stands for itself (\"\") and enclose the field in quote marks", len(c.fields)+1)
+				return fmt.Errorf("the quote mark that opens field %d is never closed; double a quote mark that stands for itself (\"\") and enclose the field in quote marks", c.width()+1)
 			}
 			field := c.text[open+1 : closing]
 			c.noteBreaks(field)
 			if closing > end {
 				end = c.lineEnd(closing)
 			}
-			c.fields = append(c.fields, unquote(field))
+			c.add(unquote(field))
 			i = closing + 1
 			for i < end && c.text[i] == ' ' {
 				i++
 			}
 			if i < end && c.text[i] != c.separator {
 				rest := c.text[i:end]
-				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", len(c.fields), Clip(rest[:min(len(rest), 300)]))
+				return fmt.Errorf("field %d opens with a quote mark, and what follows the closing one is %s; double a quote mark that stands for itself (\"\")", c.width(), Clip(rest[:min(len(rest), 300)]))
 			}
 		} else {
 			k := strings.IndexByte(c.text[i:end], c.separator)
 			if k < 0 {
 				k = end - i
 			}
-			c.fields = append(c.fields, c.text[i:i+k])
+			c.add(c.text[i : i+k])
 			i += k
 		}
 		if i >= end {
@@ -247,9 +271,9 @@ func (c *Cutter) tabbed() {
 		c.pass(end)
 		return
 	}
-	joined := len(c.fields)
+	joined := c.width()
 	_, single := c.tabs(start, false)
-	apart := len(c.fields) == c.columns
+	apart := c.width() == c.columns
 	switch {
 	case c.columns == 0: // the first row
 		apart = end > single
@@ -258,7 +282,7 @@ func (c *Cutter) tabbed() {
 		for i := single + c.breakAt(single); i < end && good+bad < 1000; {
 			var to int
 			if _, to = c.tabs(i, false); to > i {
-				if len(c.fields) == c.columns {
+				if c.width() == c.columns {
 					good++
 				} else {
 					bad++
@@ -284,7 +308,7 @@ func (c *Cutter) tabbed() {
 // enclose a whole field are taken off; they may enclose tabs and line breaks if
 // join is true. joins reports whether some do.
 func (c *Cutter) tabs(i int, join bool) (joins bool, end int) {
-	c.fields = c.fields[:0]
+	c.clear()
 	end = c.lineEnd(i)
 	for {
 		field, to := "", -1
@@ -308,7 +332,7 @@ func (c *Cutter) tabs(i int, join bool) (joins bool, end int) {
 			}
 			field = c.text[i:to]
 		}
-		c.fields = append(c.fields, field)
+		c.add(field)
 		if i = to; i >= end {
 			return joins, end
 		}

@@ -178,6 +178,9 @@ func firstInvalid(raw []byte) int {
 // the beginning.
 func Clip(cell string) string {
 	const most = 60
+	if len(cell) > 4*most+4 {
+		cell = cell[:4*most+4] // more than are shown
+	}
 	if utf8.RuneCountInString(cell) > most {
 		cell = string([]rune(cell)[:most-1]) + "…"
 	}

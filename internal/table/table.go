@@ -120,6 +120,10 @@ func formatOf(path string, raw []byte) (f format, named bool) {
 	return comma, false
 }
 
+// mostColumns is how many columns a table may have: with more, its lines are no
+// rows.
+const mostColumns = 1 << 20
+
 // readFields reads rows of separated fields. The separator is the one that finds
 // most of the wanted columns in the header, and of several, the one by which most
 // rows have as many fields as the header. likely is what comes first if they are
@@ -128,7 +132,7 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 	t.Rows = nil
 	separator, text, line := t.separator(text, likely, named)
 	c := NewCutter(text, separator)
-	c.line = line
+	c.line, c.Most = line, mostColumns
 	header, line, err := c.Next()
 	if err == io.EOF {
 		return fmt.Errorf("%s: the %s is empty; its first row must name the columns", t.Name, t.what)
@@ -136,8 +140,11 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 	if err != nil {
 		return fmt.Errorf("%s: row %d: %w", t.Name, line, err)
 	}
+	if c.Surplus > 0 {
+		return fmt.Errorf("%s: row %d: it names %d columns, and %d are the most that are read", t.Name, line, c.width(), mostColumns)
+	}
 	t.Header = line
-	at := map[string]int{}
+	at := map[string]int{} // of the columns that are kept
 	for i, cell := range header {
 		name := strings.TrimSpace(cell)
 		if _, kept := t.place[name]; kept && name != "" {
@@ -145,8 +152,8 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 				return fmt.Errorf("%s: the header names column %s twice", t.Name, Clip(name))
 			}
 			t.found[name] = true
+			at[name] = i
 		}
-		at[name] = i
 		t.Columns = append(t.Columns, strings.Clone(name))
 	}
 	take := make([]int, len(t.kept)) // the place of each column that is kept
@@ -166,13 +173,13 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 		if err != nil {
 			return fmt.Errorf("%s: row %d: %w", t.Name, line, err)
 		}
-		if !slices.ContainsFunc(cells, func(cell string) bool { return !Blank(cell) }) {
+		if c.Surplus == 0 && !slices.ContainsFunc(cells, func(cell string) bool { return !Blank(cell) }) {
 			empty.Add(line)
 			continue
 		}
 		row := Record{Line: line}
-		n := len(cells)
-		for n > len(t.Columns) && Blank(cells[n-1]) {
+		n := c.width()
+		for c.Surplus == 0 && n > len(t.Columns) && Blank(cells[n-1]) {
 			n--
 		}
 		if n != len(t.Columns) {
@@ -272,6 +279,7 @@ func (t *Table) agreement(text string, separator byte) float64 {
 		text = text[:most]
 	}
 	c := NewCutter(text, separator)
+	c.Most = mostColumns
 	header, _, err := c.Next()
 	if err != nil {
 		return 0
@@ -283,12 +291,11 @@ func (t *Table) agreement(text string, separator byte) float64 {
 		}
 	}
 	for {
-		cells, _, err := c.Next()
-		if err != nil {
+		if _, _, err := c.Next(); err != nil {
 			break
 		}
 		rows++
-		if len(cells) == c.columns {
+		if c.width() == c.columns {
 			alike++
 		}
 	}
@@ -333,10 +340,10 @@ func (t *Table) Column(name string) (int, error) {
 
 // Missing reports whether a cell of numbers holds no value.
 func Missing(cell string) bool {
-	if len(cell) > 1 && cell[len(cell)-1]-'0' < 10 {
+	if cell = strings.TrimSpace(cell); len(cell) > 8 || len(cell) > 1 && cell[len(cell)-1]-'0' < 10 {
 		return false // most are numbers
 	}
-	switch strings.ToLower(strings.TrimSpace(cell)) {
+	switch strings.ToLower(cell) {
 	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", `\n`, "-", "--", "–", "—", "?", ".":
 		return true
 	}

@@ -148,7 +148,7 @@ func TestTableBounds(t *testing.T) {
 	for name, text := range map[string]string{
 		"keys.jsonl": keys.String(), "wide.csv": wide.String(), "quotes.tsv": quotes.String(),
 		"deep.jsonl": strings.Repeat(`{"a":`, 100_000), "lists.json": strings.Repeat("[", 500_000), "quotes.csv": "a,b\n" + strings.Repeat("\"", 600_001),
-		"commas.csv": "a,b\n" + strings.Repeat(",", 600_000), "lines.csv": "a,b" + strings.Repeat("\n", 600_000), "returns.csv": "a,b" + strings.Repeat("\n", 200_000) + strings.Repeat("\r", 200_001),
+		"commas.csv": "a,b\n" + strings.Repeat(",", 600_000), "lines.csv": "a,b" + strings.Repeat("\n", 600_000), "header.csv": "a,b" + strings.Repeat(",", 2<<20), "row.csv": "a,b\n" + strings.Repeat(",", 2<<20) + "\n1,2\n", "row.tsv": "a\tb\n" + strings.Repeat("\t", 2<<20) + "\n1\t2\n", "returns.csv": "a,b" + strings.Repeat("\n", 200_000) + strings.Repeat("\r", 200_001),
 	} {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{name: text})
@@ -157,7 +157,7 @@ func TestTableBounds(t *testing.T) {
 			if err == nil {
 				_, err = tab.Column("b")
 			}
-			if (err == nil) != (name == "quotes.tsv") || err != nil && len(err.Error()) > 2000 {
+			if (err == nil) != strings.Contains("quotes.tsv row.csv row.tsv", name) || err != nil && len(err.Error()) > 2000 {
 				t.Errorf("%s: %.2000v", name, err)
 			}
 		})

@@ -28,6 +28,11 @@ type Sound struct {
 	Samples  []float32 // frames × channels, between -1 and 1
 	Channels int
 	Rate     int // frames a second
+
+	Peak   float32 // how far its samples went beyond full scale, from which all are scaled down; 0: nowhere
+	Gaps   int     // places of an MP3 where frames are missing or broken
+	Cut    bool    // it is an MP3 that ends within a frame, which is left out
+	Unread int     // bytes behind the samples of a WAV that are no chunk
 }
 
 // Frames returns the number of samples of each channel.
@@ -147,14 +152,15 @@ func look(path string) error {
 // format is one kind of file.
 type format struct {
 	name   string
+	lossy  bool
 	decode func(data []byte, limits Limits) (Sound, error)
 }
 
 var (
-	formatWAV  = &format{"WAV", decodeWAV}
-	formatFLAC = &format{"FLAC", decodeFLAC}
-	formatMP3  = &format{"MP3", decodeMP3}
-	formatOgg  = &format{"Ogg Vorbis", decodeOgg}
+	formatWAV  = &format{"WAV", false, decodeWAV}
+	formatFLAC = &format{"FLAC", false, decodeFLAC}
+	formatMP3  = &format{"MP3", true, decodeMP3}
+	formatOgg  = &format{"Ogg Vorbis", true, decodeOgg}
 )
 
 // Decode reads a sound from the bytes of a file.
@@ -187,26 +193,45 @@ func Decode(data []byte, limits Limits) (s Sound, err error) {
 	case len(s.Samples) == 0:
 		return Sound{}, fmt.Errorf("this %s file has a header, but holds no samples", f.name)
 	}
-	if err := s.checkRange(); err != nil {
+	if err := s.fit(f.lossy); err != nil {
 		return Sound{}, err
 	}
 	return s, nil
 }
 
-// checkRange makes sure that samples lie between -1 and 1. Lossy formats and
-// floating point go a little further, which is clipped.
-func (s Sound) checkRange() error {
+// How far samples may go beyond 1. What lossy formats overshoot is clipped, as players
+// do. Other sounds are scaled down; far beyond, they are whole numbers, or broken.
+const (
+	overshoot = 1.2
+	maxPeak   = 4
+)
+
+// fit makes samples lie between -1 and 1.
+func (s *Sound) fit(lossy bool) error {
+	peak, where := float32(0), 0
 	for i, v := range s.Samples {
-		if v >= -1 && v <= 1 {
-			continue
-		}
-		switch a := math.Abs(float64(v)); {
-		case math.IsNaN(a) || math.IsInf(a, 0):
+		if v != v || math.IsInf(float64(v), 0) {
 			return fmt.Errorf("sample %d is %v", i/s.Channels, v)
-		case a > 4:
-			return fmt.Errorf("sample %d is %v: samples in floating point must lie between -1 and 1; scale them", i/s.Channels, v)
 		}
-		s.Samples[i] = max(-1, min(1, v))
+		if v = max(v, -v); v > peak {
+			peak, where = v, i
+		}
+	}
+	switch {
+	case peak <= 1:
+	case peak > maxPeak && lossy:
+		return fmt.Errorf("sample %d is %v where full scale is 1: its data is broken, or much too loud", where/s.Channels, s.Samples[where])
+	case peak > maxPeak:
+		return fmt.Errorf("sample %d is %v: samples in floating point must lie between -1 and 1; scale them", where/s.Channels, s.Samples[where])
+	case lossy && peak <= overshoot:
+		for i, v := range s.Samples {
+			s.Samples[i] = max(-1, min(1, v))
+		}
+	default:
+		for i, v := range s.Samples {
+			s.Samples[i] = v / peak
+		}
+		s.Peak = peak
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,11 +120,50 @@ func TestWAV(t *testing.T) {
 	}
 }
 
-// Floating point a little beyond 1 is clipped.
-func TestClip(t *testing.T) {
-	s, err := Decode(wave(fmtChunk(waveFloat, 1, 8000, 32, false), encode([]float64{1.5, -2, 0.5}, 32, true)), Limits{})
-	if err != nil || s.Samples[0] != 1 || s.Samples[1] != -1 || s.Samples[2] != 0.5 {
-		t.Errorf("%v, %v", s.Samples, err)
+// Floating point beyond full scale is scaled down to it, all channels alike.
+func TestScale(t *testing.T) {
+	for _, c := range []struct {
+		x    []float64
+		want []float32
+		peak float32
+	}{
+		{[]float64{1, -1, 0.5, 0}, []float32{1, -1, 0.5, 0}, 0},
+		{[]float64{1.5, -2, 0.5, 0}, []float32{0.75, -1, 0.25, 0}, 2},
+		{[]float64{0.5, 4, -4, -1}, []float32{0.125, 1, -1, -0.25}, 4},
+		{[]float64{0.125, -1.25, 0, 0}, []float32{0.1, -1, 0, 0}, 1.25},
+	} {
+		for _, bits := range []int{32, 64} {
+			s, err := Decode(wave(fmtChunk(waveFloat, 2, 8000, bits, false), encode(c.x, bits, true)), Limits{})
+			if err != nil || !slices.Equal(s.Samples, c.want) || s.Peak != c.peak {
+				t.Errorf("%v: %v, peak %v, %v", c.x, s.Samples, s.Peak, err)
+			}
+		}
+	}
+}
+
+// What lossy formats overshoot a little is clipped, more is scaled.
+func TestOvershoot(t *testing.T) {
+	for _, c := range []struct {
+		x, want []float32
+		peak    float32
+		err     string
+	}{
+		{[]float32{0.5, -1.2, 1.1}, []float32{0.5, -1, 1}, 0, ""},
+		{[]float32{0.5, -1.25, 1}, []float32{0.4, -1, 0.8}, 1.25, ""},
+		{[]float32{0.5, 5}, nil, 0, "sample 1 is 5 where full scale is 1"},
+		{[]float32{float32(math.NaN())}, nil, 0, "sample 0 is NaN"},
+	} {
+		s := Sound{Samples: c.x, Channels: 1}
+		err := s.fit(true)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(s.Samples, c.want) || s.Peak != c.peak {
+			t.Errorf("%v, peak %v, %v, want %v", s.Samples, s.Peak, err, c.want)
+		}
 	}
 }
 

@@ -170,12 +170,7 @@ func flacFrame(r io.Reader, info *meta.StreamInfo, after int) (*frame.Frame, err
 // noFrames reports whether a file whose length is not known has ended, and rest is
 // nothing, another file, a tag or zeros.
 func noFrames(rest []byte) bool {
-	for _, magic := range []string{"fLaC", "ID3", "TAG", "APETAGEX", "LYRICSBEGIN"} {
-		if bytes.HasPrefix(rest, []byte(magic)) {
-			return true
-		}
-	}
-	return len(bytes.TrimLeft(rest, "\x00")) == 0
+	return bytes.HasPrefix(rest, []byte("fLaC")) || isTag(rest) || len(bytes.TrimLeft(rest, "\x00")) == 0
 }
 
 // moreFrames reports whether rest, up to another file if there is one, holds the

@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 	id := []byte("\x01vorbis\x00\x00\x00\x00\x01\x44\xac\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xb8\x01")
 	f.Add(vorbisFile(id, []byte("\x03vorbis\x00\x00\x00\x00\x00\x00\x00\x00\x01"), []byte("\x05vorbis\x00BCV@\x00\x00\x00\x80\x2d\x00\x00\x60\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")))
 	f.Add(vorbisFile(id, []byte("\x03vorbis\x00\x00\x00\x00\xff\xff\xff\xff\x01"), []byte("\x05vorbis\x00\x00")))
-	for _, name := range []string{"stereo.ogg", "tone.ogg", "speech.mp3", "low.mp3", "joint.mp3", "eight.mp3"} {
+	for _, name := range []string{"stereo.ogg", "tone.ogg", "speech.mp3", "low.mp3", "joint.mp3", "eight.mp3", "noise.mp3"} {
 		f.Add(file(f, name))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

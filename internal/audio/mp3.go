@@ -6,20 +6,22 @@ import (
 	"vicreg/internal/mp3"
 )
 
-// decodeMP3 reads an MP3 file as far as it goes; the format does not say how
-// long it should be. Two channels that are the same are one.
+// decodeMP3 reads an MP3 file, and holds it against the number of frames in its header
+// if it has one, as the format does not demand. Two channels that are the same are
+// one.
 func decodeMP3(data []byte, limits Limits) (Sound, error) {
 	m, err := mp3.Find(data)
 	if err != nil {
 		return Sound{}, fmt.Errorf("its MP3 data is broken or cut short: %w", err)
 	}
+	if m.Promised > 0 {
+		return Sound{}, fmt.Errorf("the file is cut short: its header promises %d frames of MP3, %d are there", m.Promised, m.Have)
+	}
 	if err := limits.tooLong(int64(m.Samples()) * int64(m.Channels)); err != nil {
 		return Sound{}, err
 	}
-	s := Sound{Channels: m.Channels, Rate: m.Rate, Samples: m.Decode()}
-	for i, v := range s.Samples {
-		s.Samples[i] = max(-1, min(1, v))
-	}
+	s := Sound{Channels: m.Channels, Rate: m.Rate, Samples: m.Decode(), Cut: m.Cut}
+	s.Gaps = m.Gaps // Decode has found more
 	if s.Channels == 1 {
 		return s, nil
 	}

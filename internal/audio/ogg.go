@@ -217,9 +217,7 @@ func (o *oggStream) decode(s *Sound, limits Limits) error {
 		if err != nil {
 			return fmt.Errorf("its Ogg Vorbis data is broken after %d samples (%w)", s.Frames(), err)
 		}
-		for _, v := range x {
-			s.Samples = append(s.Samples, max(-1, min(1, v)))
-		}
+		s.Samples = append(s.Samples, x...)
 		if place >= 0 {
 			place += int64(len(x) / d.Channels)
 		}

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -42,24 +43,77 @@ func unknown(size int64) bool {
 		size >= 1<<32-slack && size <= math.MaxUint32 || size >= 1<<62 // the last of RF64
 }
 
+// nextWAV returns where in b a wave file begins, -1 if none does.
+func nextWAV(b []byte) int {
+	for at := 0; ; {
+		i := bytes.Index(b[at:], []byte("WAVE"))
+		if i < 0 {
+			return -1
+		}
+		if at += i; at >= 8 && isWAV(b[at-8:at+4]) {
+			return at - 8
+		}
+		at += 4
+	}
+}
+
+// behind returns how many bytes behind samples are neither chunks nor a tag nor zeros.
+// More samples are an error. odd samples are followed by a byte that some writers
+// leave out.
+func behind(b []byte, odd bool) (unread int, err error) {
+	padded := b
+	if odd && len(b) > 0 {
+		padded = b[1:]
+	}
+	for _, b := range [][]byte{padded, b} {
+		if ok, more := walk(b); more {
+			return 0, errors.New("it has its samples in several data chunks, which is not read; convert it")
+		} else if ok {
+			return 0, nil
+		}
+	}
+	if isTag(padded) || isTag(b) || len(bytes.Trim(b, "\x00")) == 0 {
+		return 0, nil
+	}
+	return len(b), nil
+}
+
+// isTag reports whether b begins as a tag that players write behind sounds.
+func isTag(b []byte) bool {
+	for _, magic := range []string{"ID3", "TAG", "APETAGEX", "LYRICSBEGIN"} {
+		if bytes.HasPrefix(b, []byte(magic)) {
+			return true
+		}
+	}
+	return false
+}
+
 // chunks reports whether b is nothing, or chunks and no samples.
 func chunks(b []byte) bool {
+	ok, _ := walk(b)
+	return ok
+}
+
+// walk reports whether b is nothing or chunks, and whether there are samples among
+// them.
+func walk(b []byte) (ok, samples bool) {
 	for len(b) > 1 {
 		if len(b) < 8 {
-			return false
+			return false, samples
 		}
 		for _, c := range b[:4] {
 			if c < ' ' || c > '~' {
-				return false
+				return false, samples
 			}
 		}
 		size := int64(binary.LittleEndian.Uint32(b[4:]))
+		samples = samples || string(b[:4]) == "data" && size > 0
 		if b = b[8:]; size > int64(len(b)) {
-			return false
+			return false, samples
 		}
 		b = b[min(size+size%2, int64(len(b))):]
 	}
-	return true
+	return true, samples
 }
 
 // decodeWAV reads a wave file. Samples whose size is unknown go on to the end of the
@@ -100,17 +154,28 @@ func decodeWAV(data []byte, limits Limits) (Sound, error) {
 			if size == math.MaxUint32 && wide >= 0 {
 				size = wide
 			}
-			switch rest := data[at+8:]; {
+			rest := data[at+8:]
+			if next := nextWAV(rest); next >= 0 {
+				return Sound{}, fmt.Errorf("another WAV file begins within it, at byte %d; split it", at+8+next)
+			}
+			unread := 0
+			switch {
 			case size == 0 && chunks(rest):
 				body = nil
 			case size == 0, size > int64(len(rest)) && unknown(size): // never filled in
 				body = rest
 			case size <= int64(len(rest)):
 				body = rest[:size]
+				var err error
+				if unread, err = behind(rest[size:], size%2 == 1); err != nil {
+					return Sound{}, err
+				}
 			default:
 				return Sound{}, fmt.Errorf("the file is cut short: its header promises %d bytes of samples, %d are there", size, len(rest))
 			}
-			return f.samples(body, limits)
+			s, err := f.samples(body, limits)
+			s.Unread = unread
+			return s, err
 		}
 		if !whole {
 			break

@@ -94,3 +94,44 @@ func TestRF64(t *testing.T) {
 		}
 	}
 }
+
+// What is behind the samples is not dropped without a word.
+func TestWAVBehind(t *testing.T) {
+	le := binary.LittleEndian
+	one := wave(fmtChunk(wavePCM, 1, 8000, 8, false), []byte{192, 128, 64})
+	plain := one[:len(one)-1] // without the byte that fills it up
+	list := chunk("LIST", []byte("INFOISFT\x02\x00\x00\x00ab"))
+	pipe := slices.Clone(one)
+	le.PutUint32(pipe[len(pipe)-8:], math.MaxUint32)
+	for _, c := range []struct {
+		name   string
+		parts  [][]byte
+		frames int // 0: an error
+		unread int
+		want   string
+	}{
+		{"nothing", [][]byte{one}, 3, 0, ""},
+		{"nothing to fill up", [][]byte{plain}, 3, 0, ""},
+		{"a chunk", [][]byte{one, list}, 3, 0, ""},
+		{"a chunk, and nothing to fill up", [][]byte{plain, list}, 3, 0, ""},
+		{"zeros", [][]byte{one, make([]byte, 33)}, 3, 0, ""},
+		{"a tag", [][]byte{one, []byte("TAG"), make([]byte, 125)}, 3, 0, ""},
+		{"samples that are not counted", [][]byte{one, slices.Repeat([]byte{1, 2, 3}, 100)}, 3, 301, ""},
+		{"another file", [][]byte{one, one}, 0, 0, "another WAV file begins within it, at byte 48; split it"},
+		{"another file, nothing to fill up", [][]byte{plain, one}, 0, 0, "at byte 47"},
+		{"another file behind chunks", [][]byte{one, list, one}, 0, 0, "at byte 70"},
+		{"two of a pipe", [][]byte{pipe, pipe}, 0, 0, "at byte 48"},
+		{"an RF64 behind", [][]byte{one, []byte("RF64\xff\xff\xff\xffWAVEds64")}, 0, 0, "at byte 48"},
+		{"more samples", [][]byte{one, list, chunk("data", []byte{1, 2})}, 0, 0, "in several data chunks"},
+		{"more samples, cut short", [][]byte{one, chunk("data", []byte{1, 2})[:9]}, 0, 0, "in several data chunks"},
+		{"no more samples", [][]byte{one, chunk("data", nil)}, 3, 0, ""},
+	} {
+		s, err := Decode(slices.Concat(c.parts...), Limits{})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+		if len(s.Samples) != c.frames || s.Unread != c.unread {
+			t.Errorf("%s: %d samples, %d bytes not read", c.name, len(s.Samples), s.Unread)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package mp3
 type decoder struct {
 	reservoir []byte // the last bytes of data
 	data      []byte // reservoir and data of the frame
+	unread    int    // bytes behind what the last frame took
 	overlap   [2][576]float32
 	v         [2][1024]float32
 	head      [2]int
@@ -15,31 +16,31 @@ type decoder struct {
 // maxBegin is how far back the data of a frame may begin.
 const maxBegin = 511
 
-// frame decodes a frame to out, of so many channels in turn.
-func (d *decoder) frame(out []float32, frame []byte, channels int) {
+// frame decodes a frame to out, of so many channels in turn. It reports whether the
+// frame is whole: its data is where it says, and what it says can be.
+func (d *decoder) frame(out []float32, frame []byte, channels int) bool {
 	h := header(frame)
-	n, granules, side := 2, 1, 17
+	n, granules, side := 2, 1, h.side()
 	if h.v1() {
-		granules, side = 2, 32
+		granules = 2
 	}
 	if h.mono() {
-		n, side = 1, 9
-		if h.v1() {
-			side = 17
-		}
+		n = 1
 	}
 	at := 4
 	if h[1]&1 == 0 {
 		at += 2 // a checksum
 	}
 	if len(frame) < at+side {
-		d.reservoir = d.reservoir[:0]
+		d.reservoir, d.unread = d.reservoir[:0], 0
 		d.silence(out, n, channels)
-		return
+		return false
 	}
 	b := &bits{data: append(frame[at:at+side:at+side], make([]byte, 8)...), end: 8 * side}
 	begin, g, ok := readSide(b, h)
 	ok = ok && begin <= len(d.reservoir)
+	whole := ok && begin <= d.unread
+	d.unread += len(frame) - at - side
 	if ok {
 		d.data = append(d.data[:0], d.reservoir[len(d.reservoir)-begin:]...)
 	}
@@ -51,26 +52,32 @@ func (d *decoder) frame(out []float32, frame []byte, channels int) {
 	if !ok {
 		d.data = d.data[:0]
 		d.silence(out, n, channels)
-		return
+		return false
 	}
 	b = &bits{end: 8 * len(d.data)}
 	d.data = append(d.data, 0, 0, 0, 0, 0, 0, 0, 0)
 	b.data = d.data
 	per := 576 * channels
 	for i := range granules {
-		d.granule(out[i*per:][:per], b, h, g[i][:n], channels)
+		whole = d.granule(out[i*per:][:per], b, h, g[i][:n], channels) && whole
 	}
+	d.unread = (b.end - b.at) / 8
 	d.data = d.data[:0]
+	return whole
 }
 
-// granule decodes 576 samples of each channel.
-func (d *decoder) granule(out []float32, b *bits, h header, g []granule, channels int) {
+// granule decodes 576 samples of each channel. It reports whether they are coded in
+// the bits that they say.
+func (d *decoder) granule(out []float32, b *bits, h header, g []granule, channels int) bool {
+	whole := true
 	_, intensity := h.mode()
 	var lines [2]int
 	for c := range g {
+		whole = whole && b.at+g[c].bits <= b.end
 		end := min(b.at+g[c].bits, b.end)
 		g[c].scaleFactors(b, h, intensity && c == 1, &d.scales[c], &d.pos[c])
 		lines[c] = g[c].huffman(b, end, &d.x[c])
+		whole = whole && lines[c] >= 2*g[c].pairs
 		g[c].requantize(&d.x[c], lines[c], &d.scales[c])
 	}
 	if len(g) == 2 {
@@ -94,6 +101,7 @@ func (d *decoder) granule(out []float32, b *bits, h header, g []granule, channel
 		d.samples(out, c, channels, x)
 	}
 	d.spread(out, len(g), channels)
+	return whole
 }
 
 // samples makes the samples of a channel of what its subbands hold.

@@ -21,8 +21,16 @@ import (
 type Stream struct {
 	Channels int // 2 if any frame has two
 	Rate     int
+
+	// What its header promises and what is there, of the first recording that has
+	// fewer frames than its Xing, Info or VBRI header says; else both are 0.
+	Promised, Have int
+	Cut            bool // it ends within a frame, which is left out
+	Gaps           int  // places where frames are missing or broken; Decode finds more
+
 	frames   [][]byte
-	perFrame int // samples of a channel
+	perFrame int          // samples of a channel
+	resumed  map[int]bool // frames that come behind a gap
 }
 
 // header is the first four bytes of a frame.
@@ -39,6 +47,17 @@ func (h header) like(g header) bool { return (h[1]^g[1])&0xfe == 0 && (h[2]^g[2]
 func (h header) v1() bool   { return h[1]>>3&3 == 3 }
 func (h header) mono() bool { return h[3]>>6 == 3 }
 func (h header) free() bool { return h[2]>>4 == 0 }
+
+// side returns the bytes of the side information.
+func (h header) side() int {
+	switch {
+	case h.v1() && !h.mono():
+		return 32
+	case h.v1() || !h.mono():
+		return 17
+	}
+	return 9
+}
 
 // mode returns which kinds of joint stereo are on.
 func (h header) mode() (ms, intensity bool) {
@@ -68,11 +87,12 @@ func (h header) size() int {
 	return slots*1000*k[h[2]>>4]/rates[h.rateIndex()] + int(h[2]>>1&1)
 }
 
-// Find returns the frames in data. What is between them, such as a tag, is passed
-// over, and a last frame that is cut short left out.
+// Find returns the frames in data. What is before them or between them is passed
+// over, and counted if it is no tag; a last frame that is cut short is left out.
 func Find(data []byte) (*Stream, error) {
-	s := new(Stream)
+	s := &Stream{resumed: map[int]bool{}}
 	var first header
+	var of recording
 	begin, end, framed := 0, 0, 0 // where the first frame begins and the last ends; bytes of all
 	// head returns the header at a place, if there is one.
 	head := func(at int) (h header, ok bool) {
@@ -83,6 +103,9 @@ func Find(data []byte) (*Stream, error) {
 		return h, h.valid()
 	}
 	for at := 0; ; {
+		if at == end {
+			at += tagSize(data[at:])
+		}
 		next := bytes.IndexByte(data[at:], 0xff)
 		if next < 0 {
 			break
@@ -109,11 +132,16 @@ func Find(data []byte) (*Stream, error) {
 			continue
 		}
 		if at+size > len(data) {
+			s.Cut = at == end
 			break
 		}
 		if len(s.frames) == 0 {
 			begin = at
+		} else if isGap(data[end:at]) {
+			s.Gaps++
+			s.resumed[len(s.frames)] = true
 		}
+		of.add(s, data[at:at+size])
 		end, framed = at+size, framed+size
 		s.Rate = rates[first.rateIndex()]
 		s.frames = append(s.frames, data[at:at+size])
@@ -126,6 +154,10 @@ func Find(data []byte) (*Stream, error) {
 	}
 	if len(s.frames) == 0 {
 		return nil, errors.New("there is no whole frame in it")
+	}
+	of.end(s)
+	if !s.Cut && isGap(data[end:]) {
+		s.Gaps++
 	}
 	if framed < (end-begin)/2 {
 		return nil, fmt.Errorf("of %d bytes only %d are whole frames", end-begin, framed)
@@ -144,13 +176,28 @@ func (s *Stream) Frames() int { return len(s.frames) }
 func (s *Stream) Samples() int { return len(s.frames) * s.perFrame }
 
 // Decode returns the samples of the channels in turn, of mono frames among stereo
-// ones the same twice. A frame that cannot be decoded, as the first ones of a part
-// of a file, is silence.
+// ones the same twice. A frame that cannot be decoded is silence, and one of a gap
+// unless a recording begins there, as the first frames of a part of a file.
 func (s *Stream) Decode() []float32 {
 	out := make([]float32, s.Samples()*s.Channels)
 	d := new(decoder)
+	begun, bad := false, -gapFrames // whether a frame was whole; the last that was not, or that came behind a gap
 	for i, f := range s.frames {
-		d.frame(out[i*s.perFrame*s.Channels:][:s.perFrame*s.Channels], f, s.Channels)
+		whole := d.frame(out[i*s.perFrame*s.Channels:][:s.perFrame*s.Channels], f, s.Channels)
+		if s.resumed[i] {
+			bad = i
+		}
+		switch _, tag := promise(f); {
+		case tag:
+			begun = false
+		case whole:
+			begun = true
+		case begun:
+			if i-bad >= gapFrames {
+				s.Gaps++
+			}
+			bad = i
+		}
 	}
 	return out
 }

@@ -28,6 +28,9 @@ func (s *Side) readSound(path string) (Sample, error) {
 		return Sample{}, err
 	}
 	m := Sample{Values: sound.Mono(), rate: sound.Rate}
+	if sound.Peak > 0 || sound.Gaps > 0 || sound.Cut || sound.Unread > 0 {
+		m.sound, sound.Samples = &sound, nil
+	}
 	if err := s.canResample(len(m.Values), m.rate); err != nil {
 		return m, fmt.Errorf("%s: %w", path, err)
 	}
@@ -139,4 +142,42 @@ func (s *Source) measureAudio(i, k int, f *found) {
 // seconds spells a number of samples.
 func seconds(samples, rate int) string {
 	return fmt.Sprintf("%v s", math.Round(100*float64(samples)/float64(rate))/100)
+}
+
+// ofSounds says what was scaled, missing or left out of the files of a sound.
+func (s *Side) ofSounds(good []*found) (notes []string) {
+	var loud, broken, gaps, cut, behind, unread int
+	peak := float32(0)
+	for _, f := range good {
+		m := f.sound
+		if m == nil {
+			continue
+		}
+		if m.Peak > 0 {
+			loud++
+			peak = max(peak, m.Peak)
+		}
+		if m.Gaps > 0 {
+			broken++
+			gaps += m.Gaps
+		}
+		if m.Cut {
+			cut++
+		}
+		if m.Unread > 0 {
+			behind++
+			unread += m.Unread
+		}
+	}
+	note := func(n int, format string, args ...any) {
+		if n > 0 {
+			about := fmt.Sprintf("%s: %d of %d sounds ", s, n, len(good))
+			notes = append(notes, about+fmt.Sprintf(format, args...))
+		}
+	}
+	note(loud, "go beyond full scale, up to %.4g times, and are scaled down to it", peak)
+	note(broken, "are MP3s in which frames are missing or broken, in %d places", gaps)
+	note(cut, "are MP3s that end within a frame, as files do that are cut short; that frame is left out")
+	note(behind, "are WAVs with more behind the samples that their headers tell of, %d bytes in all, which are not read", unread)
+	return notes
 }

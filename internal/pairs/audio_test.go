@@ -173,3 +173,72 @@ func TestAudioRates(t *testing.T) {
 		}
 	}
 }
+
+// What was scaled, missing or left out of sounds is said once.
+func TestAudioNotes(t *testing.T) {
+	dir := t.TempDir()
+	mp3, err := os.ReadFile("../audio/testdata/noise.mp3") // frames of 144 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	// float returns a file of floating point.
+	float := func(x []float64) []byte {
+		b := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x03\x00\x01\x00\x40\x1f\x00\x00\x00\x7d\x00\x00\x04\x00\x20\x00data")
+		b = le.AppendUint32(b, uint32(4*len(x)))
+		for _, v := range x {
+			b = le.AppendUint32(b, math.Float32bits(float32(v)))
+		}
+		return b
+	}
+	csv := "wav\n"
+	for i := range 12 {
+		data := float(tone(1600, 8000, 500, 1))
+		switch i {
+		case 1:
+			data = float(tone(1600, 8000, 500, 2.5))
+		case 2:
+			data = float(tone(1600, 8000, 500, 1.5))
+		case 3:
+			data = append(data, "some other bytes"...)
+		case 4:
+			data = mp3[:len(mp3)-7]
+		case 5:
+			data = slices.Concat(mp3[:1000], mp3[1500:2000], mp3[2500:])
+		case 6:
+			data = mp3
+		}
+		name := fmt.Sprintf("%d.wav", i)
+		csv += name + "\n"
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, map[string]string{"calls.csv": csv})
+	s, r := open(t, filepath.Join(dir, "calls.csv"), "waveform=wav")
+	want := []string{
+		"waveform=wav: 2 of 12 sounds go beyond full scale, up to 2.5 times, and are scaled down to it",
+		"waveform=wav: 1 of 12 sounds are MP3s in which frames are missing or broken, in 2 places",
+		"waveform=wav: 1 of 12 sounds are MP3s that end within a frame, as files do that are cut short; that frame is left out",
+		"waveform=wav: 1 of 12 sounds are WAVs with more behind the samples that their headers tell of, 16 bytes in all, which are not read",
+	}
+	if len(r.Bad) > 0 || len(r.Notes) != 5 || !slices.Equal(r.Notes[1:], want) {
+		t.Errorf("%v\n%s", r.Bad, strings.Join(r.Notes, "\n"))
+	}
+	// scaled, the loud ones are what they were recorded from
+	x, err := s.Sample(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < 3; i++ {
+		y, err := s.Sample(i, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range y.Values {
+			if math.Abs(float64(v-x.Values[k])) > 1e-5 {
+				t.Fatalf("%d.wav: sample %d is %v, want %v", i, k, v, x.Values[k])
+			}
+		}
+	}
+}

@@ -52,6 +52,8 @@ func (s *Side) notes(good []*found) []string {
 		return s.gaps(good)
 	case "series":
 		return append(s.lengths(good), s.ofFiles(good)...)
+	case "waveform", "spectrogram":
+		return append(s.lengths(good), s.ofSounds(good)...)
 	}
 	return s.lengths(good)
 }

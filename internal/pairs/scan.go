@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"vicreg/internal/audio"
 	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/table"
@@ -38,9 +39,10 @@ type found struct {
 	length        int // what Side.Length counts; of audio in samples at its own rate
 	channels      int // of an image or a series; the width of an embedding
 	rate          int
-	mean, squares []float64 // over the sample's values, by channel or column; of an image 3
-	gaps          []bool    // of numeric columns
-	facts         *facts    // of a series
+	mean, squares []float64    // over the sample's values, by channel or column; of an image 3
+	gaps          []bool       // of numeric columns
+	facts         *facts       // of a series
+	sound         *audio.Sound // see Sample
 	err           error
 }
 
@@ -199,7 +201,7 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 		mean, squares := m.Image.Moments()
 		f.mean, f.squares = mean[:], squares[:]
 	case "waveform", "spectrogram":
-		f.length, f.rate = len(m.Values), m.rate
+		f.length, f.rate, f.sound = len(m.Values), m.rate, m.sound
 	case "series":
 		f.channels, f.length, f.facts = m.channels, len(m.Values)/m.channels, m.facts
 		f.mean, f.squares = moments(m.Values, m.channels)

@@ -24,9 +24,10 @@ type Sample struct {
 	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series, these three normalised once the side is resolved; f numbers, NaN where missing; an embedding's d
 	Text   string
 
-	channels int    // of Values: a series' c
-	facts    *facts // of a series
-	rate     int    // of a sound, in Hz
+	channels int          // of Values: a series' c
+	facts    *facts       // of a series
+	rate     int          // of a sound, in Hz
+	sound    *audio.Sound // if there is something to say of it; without samples
 }
 
 // size returns the bytes that the cache has to keep.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,7 @@ and ends with code 1. A run that was stopped in any way goes on with
 	config.branches()
 	config.batch()
 	config.run()
+	config.views()
 	config.loss()
 	config.precision()
 	config.machine()
@@ -218,7 +220,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	if f.out != "" {
 		c.Out = f.out
 	}
-	if err := contradiction(config.given(), &c); err != nil {
+	if err := cmp.Or(contradiction(config.given(), &c), ofImages(config.given(), &c)); err != nil {
 		return c, err
 	}
 	if err := idle(config.given(), c.Method); err != nil {

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"vicreg/internal/recipe"
+)
+
+// viewFlags are the flags of how views are made, each of one value of every view.
+var viewFlags = []struct {
+	name, usage string
+	at          func(*recipe.View) *float64
+}{
+	{"crop-min", "least `share` of an image's area that a view keeps", func(v *recipe.View) *float64 { return &v.CropMin }},
+	{"flip", "`probability` that a view is mirrored", func(v *recipe.View) *float64 { return &v.Flip }},
+	{"jitter", "`probability` that a view's colours are changed", func(v *recipe.View) *float64 { return &v.Jitter.P }},
+	{"grey", "`probability` that a view loses its colours", func(v *recipe.View) *float64 { return &v.Grey }},
+	{"blur", "`probability` that a view is blurred", func(v *recipe.View) *float64 { return &v.Blur.P }},
+	{"solarize", "`probability` that a view's bright values are inverted", func(v *recipe.View) *float64 { return &v.Solarize.P }},
+}
+
+// views binds the flags of how views are made.
+func (f *configFlags) views() {
+	for _, v := range viewFlags {
+		value := f.flags.Float64(v.name, 0, v.usage+", of all views alike")
+		f.set[v.name] = func(c *recipe.Config) {
+			c.Views = slices.Clone(c.Views) // which recipes share
+			for i := range c.Views {
+				*v.at(&c.Views[i]) = *value
+			}
+		}
+		f.get[v.name] = func(c *recipe.Config) string {
+			var all []string
+			for i := range c.Views {
+				if one := fmt.Sprint(*v.at(&c.Views[i])); !slices.Contains(all, one) {
+					all = append(all, one)
+				}
+			}
+			return strings.Join(all, " and ")
+		}
+	}
+}
+
+// ofImages finds a given flag of views where neither side of the pairs is an image.
+func ofImages(given []string, c *recipe.Config) error {
+	if c.Pairs == nil || c.Pairs.A.Type == "image" || c.Pairs.B.Type == "image" {
+		return nil
+	}
+	for _, v := range viewFlags {
+		if slices.Contains(given, v.name) {
+			return usagef("--%s is about views of images, but the sides of these pairs are %s and %s", v.name, c.Pairs.A.Type, c.Pairs.B.Type)
+		}
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"vicreg/internal/model"
 	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
 )
 
 // Model is a trained encoder with its expander, one branch of a run. One goroutine uses it at a time.
@@ -199,14 +202,23 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (
 type Scores struct {
 	Dataset          string
 	Train, Test      int // images
-	Classes          int
+	Classes          int // in the part it was fitted on
+	ByClass          []ClassCount
 	KNN              float64
 	Linear           float64
 	RandomInitKNN    float64
 	RandomInitLinear float64
 	Raw              *RawScores // if they were asked for
+	Below            string     // that the untrained encoder is better, and the likely reason; empty if it is not
 	Bad              []string
 	Notes            []string // what of the data was left out or guessed, a sentence each
+}
+
+// ClassCount says how many images, or rows of pairs, of a class were fitted on and
+// scored.
+type ClassCount struct {
+	Name        string
+	Train, Test int
 }
 
 // RawScores are those of the values that the encoder reads, without an encoder.
@@ -247,7 +259,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if len(train.Notes) > 0 {
 			why = " (" + strings.Join(train.Notes, "; ") + ")"
 		}
-		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own%s", d.Source, why)
+		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why)
 	}
 	train.KeepLabelled()
 	train.Limit(d.Limit)
@@ -272,7 +284,51 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := m.file.Embedder(0, o.Workers)
-	return score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), m.notes(train.Notes))
+	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), m.notes(train.Notes))
+	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
+}
+
+// judge adds to scores how many there are of each class, and what to think of
+// them. It returns err.
+func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) error {
+	if err != nil {
+		return err
+	}
+	s.ByClass = make([]ClassCount, len(classes))
+	for i, name := range classes {
+		s.ByClass[i].Name = name
+	}
+	for _, l := range fit {
+		if l >= 0 {
+			s.ByClass[l].Train++
+		}
+	}
+	for _, l := range held {
+		if l >= 0 {
+			s.ByClass[l].Test++
+		}
+	}
+	s.ByClass = slices.DeleteFunc(s.ByClass, func(c ClassCount) bool { return c.Train+c.Test == 0 })
+	s.Below = eval.BelowUntrained(eval.Scores{KNN: s.KNN, Linear: s.Linear}, eval.Scores{KNN: s.RandomInitKNN, Linear: s.RandomInitLinear}, m.training())
+	return nil
+}
+
+// training is how the model came to be, as far as its file and its run's folder
+// tell.
+func (m *Model) training() eval.Training {
+	f := m.file
+	t := eval.Training{Method: f.Method, Images: f.Images, Steps: f.Steps}
+	if f.Step > 0 {
+		t.Steps = f.Step
+	}
+	folder := filepath.Dir(f.Path)
+	if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
+		t.Batch, t.BaseRate = c.Batch, c.Optimizer.BaseLR
+	}
+	if s, err := runlog.ReadSummary(folder); err == nil {
+		t.Collapsed, t.Steps = s.Collapsed, s.Steps
+	}
+	return t
 }
 
 // score evaluates an encoder, the same one untrained, and what they read if that

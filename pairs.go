@@ -196,7 +196,9 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, err
 	}
 	e := m.file.Embedder(0, o.Workers)
-	return score(ctx, e, untrained, r.name, e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit)), o, r.bad, m.notes(r.notes))
+	fit, held := e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit))
+	s, err := score(ctx, e, untrained, r.name, fit, held, o, r.bad, m.notes(r.notes))
+	return s, m.judge(s, r.train.Data().Classes, fit.Labels, held.Labels, err)
 }
 
 // some returns the indices of at most so many rows of a source, spread evenly;

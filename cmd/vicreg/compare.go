@@ -18,6 +18,7 @@ import (
 
 	"vicreg/internal/compare"
 	"vicreg/internal/durable"
+	"vicreg/internal/eval"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 )
@@ -215,6 +216,7 @@ func sideBySide(out string, files map[string]string, all []named) error {
 		if slices.Contains(r.Summary.Changed, runlog.ConfigFile) {
 			complain(yellow, "warning:", runlog.Altered(n.folder, runlog.ConfigFile))
 		}
+		r.Trained = eval.Training{Batch: c.Batch, BaseRate: c.Optimizer.BaseLR}
 		runs = append(runs, r)
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {

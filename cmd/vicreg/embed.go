@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg"
+	"vicreg/internal/dataset"
 	"vicreg/internal/durable"
 	"vicreg/internal/kernel"
 	"vicreg/internal/npy"
@@ -127,6 +128,7 @@ func (g *guard) looks(path string, in looker) {
 	g.reads(path)
 	if !in.paired {
 		g.sources = append(g.sources, in.images.Source)
+		g.reads(dataset.LabelFile(in.images.Labels))
 		return
 	}
 	manifest := in.pairs.Manifest

@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"vicreg"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
+
+const labelsUsage = "classes for scoring: auto, folders (the first on an image's path), leaf (the last), none, a CSV, TSV or JSON `file` of paths and labels, or a pattern of file names such as {label}_{number}.jpg"
 
 func newEval() *cobra.Command {
 	cmd := &cobra.Command{
@@ -18,10 +23,14 @@ func newEval() *cobra.Command {
 		Long: `Scores the frozen encoder of a run folder (or of a model.safetensors file) on
 labelled images, and beside it the same encoder untrained: nearest neighbours by
 cosine, and a linear probe. Of a run on pairs it takes those the run held out, or
-another manifest with the same columns. Both are fitted on the training part of the data and
+another manifest with the same columns; of a run on images, without --data, those
+the run was trained with. Both are fitted on the training part of the data and
 scored on its test part, or on a share held out where it has none.`,
 		Example: `  vicreg eval runs/photos --data labelled/
   vicreg eval runs/photos --data labelled/ --k 5 --json
+  vicreg eval runs/photos --labels labels.csv               # of the run's own images
+  vicreg eval runs/photos --labels leaf                     # each folder of images is a class
+  vicreg eval runs/photos --labels '{label}_{number}.jpg'
   vicreg eval runs/photos --data labelled/ --raw            # beside the pixels themselves
   vicreg eval runs/calls --retrieval                        # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,
@@ -108,7 +117,11 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 		all := map[string]any{
 			"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
 			"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
+			"class_counts": countsOf(s.ByClass), "below_untrained": nil,
 			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...), "notes": append([]string{}, s.Notes...),
+		}
+		if s.Below != "" {
+			all["below_untrained"] = s.Below
 		}
 		if s.Raw != nil {
 			all["raw_knn"], all["raw_linear"] = s.Raw.KNN, s.Raw.Linear
@@ -118,9 +131,42 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 	writeNotes(stdout, s.Notes)
 	writeBad(stdout, what == "pairs", s.Bad)
 	fmt.Fprintf(stdout, "%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
+	fmt.Fprintf(stdout, "%s\n", describeClasses(s.ByClass))
 	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
 	if s.Raw != nil {
 		fmt.Fprintf(stdout, "The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
 	}
+	if s.Below != "" {
+		writeWarning(stdout, s.Below)
+	}
 	return nil
+}
+
+// countsOf are the classes as JSON has them.
+func countsOf(classes []vicreg.ClassCount) map[string]any {
+	all := map[string]any{}
+	for _, c := range classes {
+		all[c.Name] = map[string]int{"train": c.Train, "test": c.Test}
+	}
+	return all
+}
+
+// describeClasses says how many there are of each class, the largest first.
+func describeClasses(classes []vicreg.ClassCount) string {
+	const most = 20
+	classes = slices.Clone(classes)
+	slices.SortStableFunc(classes, func(a, b vicreg.ClassCount) int { return b.Train + b.Test - a.Train - a.Test })
+	var words []string
+	for _, c := range classes[:min(most, len(classes))] {
+		words = append(words, fmt.Sprintf("%s %d", show.Name(c.Name), c.Train+c.Test))
+	}
+	s := "Classes: " + strings.Join(words, ", ")
+	if more := len(classes) - most; more > 0 {
+		first, last := classes[most], classes[len(classes)-1]
+		s += fmt.Sprintf(" and %d more of %d", more, last.Train+last.Test)
+		if n := first.Train + first.Test; n > last.Train+last.Test {
+			s += fmt.Sprintf(" to %d", n)
+		}
+	}
+	return s
 }

@@ -113,7 +113,7 @@ func (f *configFlags) loss() {
 func (f *configFlags) data() {
 	s, i := f.flags.String, f.flags.Int
 	bind(f, s, "data", "`images`: a folder, a CIFAR or idx file, what vicreg pack wrote, fashion-mnist, or sample (built in)", func(c *recipe.Config) *string { return &c.Data.Source })
-	bind(f, s, "labels", "classes for scoring: auto, folders (each sub-folder a class) or none", func(c *recipe.Config) *string { return &c.Data.Labels })
+	bind(f, s, "labels", labelsUsage, func(c *recipe.Config) *string { return &c.Data.Labels })
 	f.limits()
 	bind(f, i, "limit", "take this `many` images, spread evenly over the data", func(c *recipe.Config) *int { return &c.Data.Limit })
 }

@@ -57,6 +57,7 @@ func (g *guard) reads(path string) {
 // config adds the data that a configuration names.
 func (g *guard) config(c *recipe.Config) {
 	if c.Pairs == nil {
+		g.reads(dataset.LabelFile(c.Data.Labels))
 		if !slices.Contains(g.sources, c.Data.Source) {
 			g.sources = append(g.sources, c.Data.Source)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,7 @@ left out, counted and named; more than a tenth of them is an error.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&data, "data", "", "`images`: a folder, a CIFAR or idx file, fashion-mnist, or sample (built in)")
-	flags.StringVar(&labels, "labels", "auto", "classes to keep: auto, folders (each sub-folder a class) or none")
+	flags.StringVar(&labels, "labels", "auto", strings.Replace(labelsUsage, "for scoring", "to keep", 1))
 	flags.IntVar(&size, "size", 0, "shorter side of larger images, in `pixels`; 0: as they are")
 	flags.StringVar(&out, "out", "", "`file` to write, such as photos.pack; replaces none but an earlier pack")
 	g.forcible(flags)
@@ -45,12 +46,15 @@ left out, counted and named; more than a tenth of them is an error.`,
 			return usagef("--data is missing: name a folder of images, a file or a known data set")
 		case out == "":
 			return usagef("--out is missing: name the file to write, such as photos.pack")
+		case dataset.CheckLabels(labels) != nil:
+			return usageError{dataset.CheckLabels(labels)}
 		case size < 0:
 			return usagef("--size is %d, but must be at least 0", size)
 		case workers < 0:
 			return usagef("--workers is %d, but must be at least 0", workers)
 		}
 		g.sources = append(g.sources, data)
+		g.reads(dataset.LabelFile(labels))
 		out, err := g.output("--out", out, packedData)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -118,12 +119,32 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 	} else if l.paired, err = f.wanted(l.model); err != nil {
 		return l, err
 	}
-	if l.paired {
+	switch own := runOwn(l.model); {
+	case l.paired:
 		l.pairs, l.threads, l.workers, err = f.given(config)
-	} else {
+	case own != nil && !f.flags.Changed("data"):
+		config.apply(own)
+		if err = own.Validate(); err != nil {
+			err = usageError{err}
+		}
+		l.images, l.threads, l.workers = own.Data, own.Threads, own.Workers
+	default:
 		l.images, l.threads, l.workers, err = config.source()
 	}
 	return l, cmp.Or(err, unopened) // what is wrong with the flags comes first
+}
+
+// runOwn returns the configuration of the run that a model is of, nil if the
+// model lies in no run's folder.
+func runOwn(m *vicreg.Model) *recipe.Config {
+	if m == nil {
+		return nil
+	}
+	c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.Info().Path), runlog.ConfigFile))
+	if err != nil || c.Pairs != nil {
+		return nil
+	}
+	return &c
 }
 
 // aboutPairs returns a flag that was given and means nothing for images, or "".

@@ -16,6 +16,10 @@ func writeTable(out *printer, markdown string) {
 		return
 	}
 	var rows [][]string
+	markdown, below, _ := strings.Cut(markdown, "\n\n")
+	if below != "" {
+		defer fmt.Fprintf(out, "\n%s", below)
+	}
 	for line := range strings.Lines(markdown) {
 		rows = append(rows, cellsOf(line))
 	}

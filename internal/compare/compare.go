@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/eval"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
@@ -19,6 +20,7 @@ type Run struct {
 	Name    string
 	Uses    []string // machinery beside the gradient: negatives, a momentum encoder, …
 	Summary runlog.Summary
+	Trained eval.Training // what the run was, for a judgement of its scores
 	Epochs  []runlog.Epoch
 	Steps   []runlog.Step
 }
@@ -99,8 +101,27 @@ func Markdown(w io.Writer, runs []Run) error {
 			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed, mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
 			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }), mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses)
 	}
+	for _, g := range groups {
+		if below := g.below(); below != "" {
+			fmt.Fprintf(&b, "\n%s: %s.\n", strings.ReplaceAll(show.Line(g.Name), "|", `\|`), below)
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// below says that a group scores below the untrained encoder, and the likely
+// reason; empty if it does not.
+func (g *Group) below() string {
+	if g.KNN.N == 0 || g.Linear.N == 0 || g.UntrainedKNN.N == 0 || g.UntrainedLinear.N == 0 {
+		return ""
+	}
+	t := g.Runs[0].Trained
+	t.Steps, t.Images, t.Method = g.Runs[0].Summary.Steps, g.Runs[0].Summary.Images, g.Runs[0].Summary.Method
+	for _, r := range g.Runs {
+		t.Collapsed = t.Collapsed || r.Summary.Collapsed
+	}
+	return eval.BelowUntrained(eval.Scores{KNN: g.KNN.Mean, Linear: g.Linear.Mean}, eval.Scores{KNN: g.UntrainedKNN.Mean, Linear: g.UntrainedLinear.Mean}, t)
 }
 
 // String is the mean, with ± and the deviation if there are several.

@@ -17,7 +17,7 @@ import (
 // trained on too. The rest of such a folder neither trains nor scores. If all
 // images lie in one folder, its folders count.
 func openImages(root string, o Options) (*source, error) {
-	w, err := listTree(root)
+	w, err := listTree(root, o.labelFile)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,8 @@ func openImages(root string, o Options) (*source, error) {
 	if len(w.files) == 0 {
 		return nil, w.nothing("")
 	}
-	f.root, f.at, f.in = w.base, l, w
+	f.root, f.at, f.in, f.told = w.base, l, w, o.Labels == told
+	f.source.inner = w.inner
 	if l.train == "" {
 		err = f.whole(o.Labels)
 	} else {
@@ -57,8 +58,8 @@ func openImages(root string, o Options) (*source, error) {
 type sorter struct {
 	*source
 	root string
-	at   layout
 	in   *walker
+	told bool // a labeller will say which image is of which class
 }
 
 // whole makes one part of all images. With labels, the first folder on each
@@ -67,14 +68,14 @@ func (f *sorter) whole(labels string) error {
 	t := f.in.tree("")
 	d := &Dataset{About: fmt.Sprintf("%d images in %s", len(t.files), f.root)}
 	f.train = d
-	taken := labels == "folders" || labels != "none" && t.evident() && len(f.at.odd) == 0
+	taken := labels == "folders" || labels != "none" && !f.told && t.evident() && len(f.at.odd) == 0
 	if err := f.add(d, t, taken, labels == "folders"); err != nil {
 		return err
 	}
 	switch {
 	case len(f.at.odd) > 0:
 		f.oddly(taken)
-	case labels != "none":
+	case labels != "none" && !f.told:
 		f.explain(t, taken, labels)
 	}
 	f.inside()
@@ -93,6 +94,10 @@ func (f *sorter) oddly(taken bool) {
 	}
 	if taken {
 		f.note("%s %s of parts that train or score, and %s taken for classes", list, names, is(len(dirs)))
+		return
+	}
+	if f.told {
+		f.note("%s %s of parts that train or score, but all of them train; give the one to train on", list, names)
 		return
 	}
 	give := ""
@@ -142,6 +147,13 @@ func (f *sorter) parts(labels string) error {
 	}
 	var err error
 	switch {
+	case f.told:
+		err = f.add(f.train, t, false, false)
+		for _, test := range tests {
+			d := new(Dataset)
+			f.add(d, test, false, false)
+			f.others = append(f.others, part{show.Name(test.dir + "/"), d})
+		}
 	case labels == "none":
 		err = f.add(f.train, t, false, false)
 		f.leave(tests, "as labels are not taken")
@@ -159,7 +171,9 @@ func (f *sorter) parts(labels string) error {
 		m := f.in.tree(dir)
 		if n := len(m.files); n > 0 {
 			f.add(f.train, m, false, false)
-			f.note("%s (%s) belongs to the part that trains, without labels", show.Name(dir+"/"), images(n))
+			if !f.told {
+				f.note("%s (%s) belongs to the part that trains, without labels", show.Name(dir+"/"), images(n))
+			}
 		}
 	}
 	f.leaveOutside()
@@ -301,6 +315,7 @@ func (f *sorter) leave(parts []subtree, why string) {
 // leaveOutside puts to the rest what lies in no part.
 func (f *sorter) leaveOutside() {
 	places := map[string]int{}
+	var out []Item
 	var last string
 	n := 0
 	for _, file := range f.in.files {
@@ -308,7 +323,7 @@ func (f *sorter) leaveOutside() {
 		if f.at.role(top) != outside {
 			continue
 		}
-		f.rest = append(f.rest, f.item(file, -1))
+		out = append(out, f.item(file, -1))
 		last, n = file, n+1
 		if top == "" {
 			places["at the top"]++
@@ -327,11 +342,17 @@ func (f *sorter) leaveOutside() {
 	for _, d := range f.in.denied {
 		f.note("%s cannot be listed (%s); it lies outside %s", show.Name(d.name+"/"), reason(d.err), where)
 	}
-	switch {
-	case n == 1:
-		f.unuse("1 image outside %s is not used: %s", where, show.Name(last))
-	case n > 1:
-		f.unuse("%d images outside %s are not used: %s", n, where, show.Tally(places, ""))
+	if n == 0 {
+		return
+	}
+	note := fmt.Sprintf("%d images outside %s are not used: %s", n, where, show.Tally(places, ""))
+	if n == 1 {
+		note = fmt.Sprintf("1 image outside %s is not used: %s", where, show.Name(last))
+	}
+	if f.told {
+		f.outer, f.outerNote = out, note
+	} else {
+		f.rest, f.unused = append(f.rest, out...), append(f.unused, note)
 	}
 }
 
@@ -367,7 +388,7 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 		if strays > 0 {
 			f.note("%s directly in %s and %s no label: %s", counted(strays, "image lies", "images lie"), show.Name(t.dir+"/"), has(strays), show.Some(t.strays, 3))
 		}
-	} else if t.dir == f.at.train || topOf(t.dir) == f.at.train && f.at.train != "" {
+	} else if (t.dir == f.at.train || topOf(t.dir) == f.at.train && f.at.train != "") && !f.told {
 		d.About += ", no labels"
 	}
 	return nil

@@ -2,8 +2,11 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"vicreg/internal/check"
 	"vicreg/internal/host"
@@ -101,5 +104,91 @@ func FuzzCIFAR(f *testing.F) {
 		if !bytes.Equal(again, data) {
 			t.Fatal("the records read back otherwise")
 		}
+	})
+}
+
+// Any file of labels is refused, or gives images labels that come out again when
+// they are written plainly.
+func FuzzLabels(f *testing.F) {
+	items := []*Item{{Name: "cat/1.jpg"}, {Name: "cat/02.JPG"}, {Name: "dog/1.png"}, {Name: "3.jpg"}, {Name: "label.jpg"}, {Name: "ä,\"b\".png"}}
+	for _, seed := range []struct{ name, text string }{
+		{"l.csv", "path,label\ncat/1.jpg,a\n02,b\n3,\n"}, {"l.csv", "cat/1.jpg;a\n02;b\n"}, {"l.tsv", "class\tfile\tsplit\na\tcat\\1.jpg\ttrain\nb\t3\ttest\n"},
+		{"l.json", `{"cat/1.jpg": "a", "3": 7, "x": null}`}, {"l.json", `[{"id": 3, "label": "007"}, {"id": "02", "label": true}]`}, {"l.jsonl", "{\"id\": 3, \"kind\": \"a\"}\n{\"id\": 4}\n"},
+		{"l.csv", "path,label\n1.jpg,a\ncat/1.jpg,b\n"}, {"l.csv", "id,name,label,label\n"}, {"l.txt", ",,\n,,\n"}, {"l.csv", "\n"}, {"l.json", "{"}, {"l.json", "{}"}, {"l.json", "[{}]"}, {"l.csv", "path,label\n../cat/1.jpg,a\n/3.jpg,b\n"},
+	} {
+		f.Add(seed.name, []byte(seed.text), true)
+		f.Add(seed.name, []byte(seed.text), false)
+	}
+	f.Fuzz(func(t *testing.T, name string, raw []byte, folder bool) {
+		if strings.Contains(name, "\x00") || len(name) > 100 {
+			return
+		}
+		root := ""
+		if folder {
+			root = "/data/photos"
+		}
+		read := func(name string, raw []byte) (l *labelFile, err error) {
+			check.Bounded(t, 64, 2*time.Second, func() { l, err = parseLabels(name, raw, newFinder(items, root, "/data"), "photos") })
+			return l, err
+		}
+		l, err := read(name, raw)
+		if err != nil {
+			if len(err.Error()) > 2000 {
+				t.Errorf("a long error: %.2000v", err)
+			}
+			return
+		}
+		rows, classes := []map[string]string{}, 0
+		for at, row := range l.rows {
+			if at < 0 || int(at) >= len(items) || row.role == unlabelled || l.splits == (row.role == outside) {
+				t.Fatalf("%d is %+v", at, row)
+			}
+			out := map[string]string{"path": items[at].Name, "label": row.class}
+			if l.splits {
+				out["split"] = roles[row.rank/2].name
+			}
+			rows = append(rows, out)
+		}
+		for _, n := range l.classes {
+			classes += n
+		}
+		plain, err := json.Marshal(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := read("l.json", plain)
+		if err != nil || len(again.rows) != len(l.rows) {
+			t.Fatalf("%s: %v", plain, err)
+		}
+		for at, row := range l.rows {
+			if b := again.rows[at]; b.class != row.class || b.role != row.role {
+				t.Errorf("%s is %+v, then %+v", items[at].Name, row, b)
+			}
+			if row.class != "" {
+				classes--
+			}
+		}
+		if classes != 0 {
+			t.Errorf("%v are not the classes of %v", l.classes, l.rows)
+		}
+	})
+}
+
+// Any pattern is refused, or finds the classes in names that it makes.
+func FuzzPattern(f *testing.F) {
+	for _, seed := range []string{"{label}_{number}.jpg", "{label}.*", "*/{label}/*.JPG", "{label}", "{", "{label}{label}", "a{label}[b", "{number}{label}*é"} {
+		f.Add(seed, "cat")
+	}
+	f.Fuzz(func(t *testing.T, spec, class string) {
+		check.Bounded(t, 64, 2*time.Second, func() {
+			p, err := compilePattern(spec)
+			if err != nil || !utf8.ValidString(spec+class) || class == "" || strings.ContainsAny(spec+class, "\n/.") {
+				return
+			}
+			name := strings.NewReplacer(labelMark, class, numberMark, "7", "*", "x").Replace(spec)
+			if p.class(name+".png") == "" {
+				t.Errorf("%q does not find %q in %q", spec, class, name)
+			}
+		})
 	})
 }

@@ -56,6 +56,31 @@ func randomTree(r *rand.Rand) (files []string, images, others int) {
 
 var numbers = regexp.MustCompile(`(\d+) images?\b`)
 
+// labelsFor writes a file of labels for some of the images, with or without what
+// trains and what scores.
+func labelsFor(r *rand.Rand, t *testing.T, root string, files []string) string {
+	header, split := "path,label", r.IntN(2) == 0
+	if split {
+		header += ",split"
+	}
+	lines := []string{header}
+	for _, f := range files {
+		if !isImage(f) || r.IntN(4) == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%s,%s", f, []string{"a", "b", "c", ""}[r.IntN(4)])
+		if split {
+			line += []string{",train", ",train", ",test", ",val"}[r.IntN(4)]
+		}
+		lines = append(lines, line)
+	}
+	file := root + ".csv"
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // Every file of any tree trains, scores, or is counted in a note, once.
 func TestEveryFileIsAccountedFor(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
@@ -76,7 +101,8 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, labels := range []string{"auto", "none", "folders"} {
+		file := labelsFor(r, t, root, files)
+		for _, labels := range []string{"auto", "none", "folders", "leaf", "{label}.*", file} {
 			o := Options{Labels: labels, Holdout: 0.3}
 			describe := func() string { return fmt.Sprintf("labels %s of %q", labels, files) }
 			train, test, err := Open(root, o)
@@ -86,7 +112,7 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 				if labels == "none" && !strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
 					t.Errorf("%s: %v", describe(), err)
 				}
-				if strings.Count(err.Error(), "\n") > 0 || !strings.HasPrefix(err.Error(), root) {
+				if about := labels == "leaf" || labels == file || strings.Contains(labels, "{"); strings.Count(err.Error(), "\n") > 0 || !about && !strings.HasPrefix(err.Error(), root) {
 					t.Errorf("%s: %v", describe(), err)
 				}
 			default:
@@ -94,6 +120,9 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 				if test != nil {
 					used += len(test.Items)
 					outcomes["scored"]++
+					if labels == file {
+						outcomes["scored as a file says"]++
+					}
 					for _, item := range test.Items {
 						if item.Label < 0 {
 							t.Errorf("%s: %s scores without a label", describe(), item.Name)
@@ -124,7 +153,7 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 			}
 			all, err := OpenAll(root, o)
 			if err != nil {
-				if labels != "folders" && !strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
+				if (labels == "auto" || labels == "none") && !strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
 					t.Errorf("%s: %v", describe(), err)
 				}
 				continue
@@ -141,7 +170,7 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 			}
 		}
 	}
-	for _, what := range []string{"refused", "scored", "left out"} {
+	for _, what := range []string{"refused", "scored", "scored as a file says", "left out"} {
 		if outcomes[what] < 10 {
 			t.Errorf("%s: %d times only", what, outcomes[what])
 		}

@@ -16,12 +16,15 @@ import (
 
 // Options say how to read a data set.
 type Options struct {
-	// Labels is "auto" (or empty), "folders" or "none". With auto, the
+	// Labels is "auto" (or empty), "folders", "leaf", "none", a pattern of names,
+	// or the path of a file of paths and labels. With auto, the
 	// sub-folders of an image folder are its classes if every image lies
 	// directly in one, there are two or more, and twice as many images; or, in
 	// train/ beside test/ or val/, if most images lie somewhere below one. With
-	// folders, the first sub-folder on an image's path is its class. With none,
-	// labels are forgotten.
+	// folders, the first sub-folder on an image's path is its class; with leaf, the
+	// last, and folders of the same name are one class wherever they lie. With none,
+	// labels are forgotten. In a pattern {label} stands for the class. A file may
+	// say which images train and which score, too.
 	Labels string
 
 	// Holdout is the share of each class that is kept for scoring where
@@ -29,6 +32,8 @@ type Options struct {
 	// are spread evenly over the class: at least one of each class of two or
 	// more, and never the whole class.
 	Holdout float64
+
+	labelFile string // that Labels names
 }
 
 // source is all that a name stands for: each of its images is in one of train,
@@ -38,6 +43,13 @@ type source struct {
 	test  *Dataset // what there is to score on; nil: nothing
 	part  string   // what people call test
 	rest  []Item   // neither trains nor scores
+
+	at     layout // of the folders in a tree,
+	inner  string // which lies there below the folder that was opened, see walker
+	others []part // that may score, while it is not known which do,
+
+	outer     []Item // and what lies outside all parts
+	outerNote string // which says so
 
 	files  []string // that were read, of a folder of a few large ones
 	notes  []string // what is not read, and what was guessed
@@ -130,10 +142,8 @@ func OpenAll(spec string, o Options) (*Dataset, error) {
 }
 
 func (o Options) check() error {
-	switch o.Labels {
-	case "", "auto", "folders", "none":
-	default:
-		return fmt.Errorf("labels %q: must be auto, folders or none", o.Labels)
+	if err := CheckLabels(o.Labels); err != nil {
+		return err
 	}
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
@@ -141,8 +151,33 @@ func (o Options) check() error {
 	return nil
 }
 
+// told is Options.Labels where a labeller tells: neither folders nor what a file
+// of images holds.
+const told = "told"
+
 // open is Open before labels are forgotten or images held out.
 func open(spec string, o Options) (*source, error) {
+	by, err := o.labeller()
+	if err != nil {
+		return nil, err
+	}
+	if by == nil {
+		return openKind(spec, o)
+	}
+	o.Labels, o.labelFile = told, by.file
+	s, err := openKind(spec, o)
+	if err != nil {
+		return nil, err
+	}
+	root := Place(spec)
+	if info, err := os.Stat(root); root == "" || err != nil || !info.IsDir() {
+		root = ""
+	}
+	return s, s.relabel(by, root)
+}
+
+// openKind finds the images, with the labels that their place or their files give.
+func openKind(spec string, o Options) (*source, error) {
 	switch strings.ToLower(spec) {
 	case "", "sample":
 		return sample()
@@ -163,7 +198,7 @@ func open(spec string, o Options) (*source, error) {
 	case err == nil && info.IsDir():
 		return openFolder(path, o)
 	case err == nil:
-		return openFile(path)
+		return openFile(path, o)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, plain(path, err)
 	}
@@ -221,7 +256,8 @@ func openFolder(path string, o Options) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		if beside := leftOver(path, inner, s.files); len(beside) > 0 {
+		beside := slices.DeleteFunc(leftOver(path, inner, s.files), func(name string) bool { return sameFile(filepath.Join(path, name), o.labelFile) })
+		if len(beside) > 0 {
 			s.note("%s in %s %s not read: %s", counted(len(beside), "other file or folder", "other files and folders"), show.Name(path), is(len(beside)), show.Some(beside, 5))
 		}
 		return s, nil
@@ -273,6 +309,16 @@ func leftOver(path, inner string, read []string) []string {
 	return beside
 }
 
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	if filepath.Base(a) != filepath.Base(b) {
+		return false // most are
+	}
+	is, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(is, other)
+}
+
 // companion reports whether a file comes with data sets of CIFAR and is no part
 // of them.
 func companion(name string) bool {
@@ -284,14 +330,14 @@ func companion(name string) bool {
 }
 
 // openFile reads a data set of one file, by its name's ending or its size.
-func openFile(path string) (*source, error) {
+func openFile(path string, o Options) (*source, error) {
 	lower := strings.ToLower(path)
 	if err := regular(path); err != nil {
 		return nil, err
 	}
 	switch {
 	case isPacked(path):
-		return openPacked(path)
+		return openPacked(path, o)
 	case isImage(lower):
 		return nil, fmt.Errorf("%s: this is one image; give the folder of all of them", show.Name(path))
 	case isIDXImages(lower):

@@ -16,7 +16,7 @@ func isPacked(path string) bool {
 }
 
 // openPacked opens the file that vicreg pack makes of a data set.
-func openPacked(path string) (*source, error) {
+func openPacked(path string, o Options) (*source, error) {
 	f, err := pack.Open(path)
 	if err != nil {
 		return nil, err
@@ -26,6 +26,12 @@ func openPacked(path string) (*source, error) {
 	}
 	s := &source{train: packedPart(f, f.Train), part: "the part that scores", notes: f.Notes}
 	s.train.About = fmt.Sprintf("%d images packed in %s", len(f.Train), path)
+	if o.Labels == told {
+		if len(f.Test) > 0 {
+			s.test = packedPart(f, f.Test)
+		}
+		return s, nil
+	}
 	if f.Classes == nil {
 		s.train.About += ", no labels"
 	} else {

@@ -18,6 +18,7 @@ import (
 type walker struct {
 	base, real string
 	inner      string          // base below the folder that was opened, with a slash at its end; empty: it is that
+	known      string          // a file that is read for something else; empty: none
 	seen       map[string]bool // real paths of folders
 	links      []string        // links to folders, below base
 
@@ -41,13 +42,13 @@ const (
 	noFile     = "pipe, socket or device"
 )
 
-// listTree lists what lies below a folder.
-func listTree(base string) (*walker, error) {
+// listTree lists what lies below a folder, but for one known file.
+func listTree(base, known string) (*walker, error) {
 	real, err := RealPath(base)
 	if err != nil {
 		return nil, plain(base, err)
 	}
-	w := &walker{base: base, real: real, seen: map[string]bool{}, other: map[string]map[string]int{}}
+	w := &walker{base: base, real: real, known: known, seen: map[string]bool{}, other: map[string]map[string]int{}}
 	w.walk("", real)
 	for i := 0; i < len(w.links); i++ { // grows while it is read
 		w.follow(w.links[i])
@@ -121,6 +122,7 @@ func (w *walker) walk(rel, real string) {
 			w.links = append(w.links, name)
 		case mode.IsDir():
 			w.walk(name, filepath.Join(real, e.Name()))
+		case sameFile(filepath.Join(dir, e.Name()), w.known):
 		case !mode.IsRegular():
 			w.count(name, noFile)
 		case stands != "":

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"vicreg/internal/table"
@@ -41,49 +40,8 @@ func (d *Data) label(t *table.Table, column string) error {
 	if none.N > 0 {
 		d.Notes = append(d.Notes, none.Note(t.Name, "row has no "+column+", and is never scored", "rows have no "+column+", and are never scored"))
 	}
-	d.Notes = append(d.Notes, d.doubtful(column, count)...)
+	d.Notes = append(d.Notes, table.Doubtful(t.Name, column, count)...)
 	return nil
-}
-
-// doubtful says which classes may not be meant as such: words for a value that is
-// missing, and names that differ only in case, spaces or the spelling of a
-// number.
-func (d *Data) doubtful(column string, count map[string]int) []string {
-	var notes, words []string
-	alike := map[string][]string{}
-	var keys []string
-	for _, name := range d.Classes {
-		if table.Missing(name) {
-			words = append(words, fmt.Sprintf("%s (%d)", table.Clip(name), count[name]))
-		}
-		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
-		if v, err := strconv.ParseFloat(key, 64); err == nil && len(key) < 16 {
-			key = fmt.Sprint(v)
-		}
-		if len(alike[key]) == 1 {
-			keys = append(keys, key)
-		}
-		alike[key] = append(alike[key], fmt.Sprintf("%s (%d)", table.Clip(name), count[name]))
-	}
-	if len(words) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: column %s: %s taken as a class; leave the cell empty where there is no label", d.manifest, column, some(words)))
-	}
-	if len(keys) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: column %s: %s are different classes, though they differ only in case, spaces or the spelling of a number", d.manifest, column, some(alike[keys[0]])))
-		if more := len(keys) - 1; more > 0 {
-			notes[len(notes)-1] += fmt.Sprintf("; and %d more such", more)
-		}
-	}
-	return notes
-}
-
-// some lists names, the first of many.
-func some(names []string) string {
-	const most = 5
-	if more := len(names) - most; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
-	}
-	return strings.Join(names, ", ")
 }
 
 // oneSided names the classes that rows to train on or to score on lack.
@@ -112,10 +70,10 @@ func oneSided(train, test *Data) []string {
 	}
 	var notes []string
 	if len(unknown) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: no rows to train on, only to score on, of %s: %s", train.manifest, count(len(unknown), "class", "classes"), some(unknown)))
+		notes = append(notes, fmt.Sprintf("%s: no rows to train on, only to score on, of %s: %s", train.manifest, count(len(unknown), "class", "classes"), table.Some(unknown)))
 	}
 	if len(unseen) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: no rows to score on, only to train on, of %s: %s", train.manifest, count(len(unseen), "class", "classes"), some(unseen)))
+		notes = append(notes, fmt.Sprintf("%s: no rows to score on, only to train on, of %s: %s", train.manifest, count(len(unseen), "class", "classes"), table.Some(unseen)))
 	}
 	return notes
 }

@@ -68,7 +68,7 @@ type Config struct {
 // Data says which images to train on. See package dataset for the sources.
 type Data struct {
 	Source  string  `yaml:"source"`  // sample, fashion-mnist, a folder or a file
-	Labels  string  `yaml:"labels"`  // auto, folders or none
+	Labels  string  `yaml:"labels"`  // auto, folders, leaf, none, a pattern of names, or a file
 	Limit   int     `yaml:"limit"`   // take this many images, spread evenly; 0: all
 	Holdout float64 `yaml:"holdout"` // share of labelled images kept for scoring where the data has no test set
 

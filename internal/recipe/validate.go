@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/settings"
@@ -16,7 +17,6 @@ var (
 	sharings   = []string{"shared", "separate"}
 	stems      = []string{"small", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
-	labelings  = []string{"auto", "folders", "none"}
 	precisions = []string{"float32", "bf16"}
 )
 
@@ -166,14 +166,13 @@ func (c *Config) validateNames() error {
 		{"stem of the second branch", c.EncoderOf(1).Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},
-		{"labels", c.Data.Labels, labelings},
 		{"precision", c.Precision, precisions},
 	} {
 		if !slices.Contains(f.known, f.got) {
 			return fmt.Errorf("unknown %s %q; known: %s", f.what, f.got, strings.Join(f.known, ", "))
 		}
 	}
-	return nil
+	return dataset.CheckLabels(c.Data.Labels)
 }
 
 // deref returns what p points to, 0 for nil.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
+
+	"vicreg/internal/show"
 )
 
 // readJSON reads one object after the other, or a list of them. The columns are
@@ -108,6 +111,47 @@ func (t *Table) readJSON(raw []byte) error {
 		}
 		t.Rows = append(t.Rows, row)
 	}
+}
+
+// ParseMap reads a JSON object as a table of two columns without names: a row for
+// each key, with its value.
+func ParseMap(path, what string, raw []byte) (*Table, error) {
+	t := &Table{what: what, Name: show.Name(filepath.Base(path)), Dir: filepath.Dir(path), Columns: []string{"", ""}}
+	raw, err := textOf(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	line, at := 1, int64(0)
+	wrong := func(err error) error { return fmt.Errorf("%s: row %d: %w", t.Name, line, notJSON(raw, d, err)) }
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, fmt.Errorf("%s: the %s is no JSON object", t.Name, what)
+	}
+	for d.More() {
+		key, err := d.Token()
+		to := d.InputOffset()
+		line += bytes.Count(raw[at:to], []byte("\n"))
+		at = to
+		if err != nil {
+			return nil, wrong(err)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, wrong(err)
+		}
+		row := Record{Line: line, Cells: []string{key.(string), ""}}
+		if row.Cells[1], err = cellOf(value); err != nil {
+			row.Err = fmt.Errorf("%s %w", Clip(key.(string)), err)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, wrong(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s: something follows the object that holds all rows", t.Name)
+	}
+	return t, nil
 }
 
 // notJSON words an error of the decoder.

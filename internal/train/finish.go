@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"vicreg/internal/batch"
@@ -140,6 +141,17 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 				return err
 			}
 		}
+		if below := eval.BelowUntrained(got.Trained, got.Untrained, r.training()); below != "" {
+			if len(branches) > 1 {
+				below = "branch " + branchNames[i] + ": " + below
+			}
+			if !slices.Contains(r.at.Notes, below) {
+				r.at.Notes = append(r.at.Notes, below)
+			}
+			if err := r.warn("%s", below); err != nil {
+				return err
+			}
+		}
 		scores := &s.Scores
 		if i == 1 {
 			s.BranchB = new(runlog.Scores)
@@ -149,6 +161,16 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 		scores.RandomInitKNN, scores.RandomInitLinear = &got.Untrained.KNN, &got.Untrained.Linear
 	}
 	return nil
+}
+
+// training is what the run was, for a judgement of its scores.
+func (r *run) training() eval.Training {
+	c := r.config
+	t := eval.Training{Method: c.Method, Images: r.corpus.len(), Batch: c.Batch, Steps: r.at.Steps, BaseRate: c.Optimizer.BaseLR}
+	if r.at.Last != nil {
+		t.Collapsed = r.at.Last.Collapsed
+	}
+	return t
 }
 
 func (r *run) scoring() eval.Options {

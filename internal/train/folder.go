@@ -95,6 +95,9 @@ func (r *run) writeConfig() error {
 func digest(c recipe.Config) (string, error) {
 	c.Out, c.Recipe, c.Description = "", "", ""
 	c.Data.Source = "" // what is in it counts, not where it is
+	if dataset.LabelFile(c.Data.Labels) != "" {
+		c.Data.Labels = "a file"
+	}
 	c.Threads, c.Workers, c.LogEvery, c.CheckpointMinutes = 0, 0, 0, 0
 	c.Eval = recipe.Eval{}
 	raw, err := c.YAML()

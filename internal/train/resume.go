@@ -66,6 +66,9 @@ func (r *run) otherData(other []int) error {
 		name, _ := r.listed.At(other[0])
 		what = fmt.Sprintf("the first that is new or another is %s", show.Name(name))
 	}
+	if file := dataset.LabelFile(r.config.Data.Labels); file != "" {
+		what += fmt.Sprintf(", or other labels in %s divide them otherwise", show.Name(file))
+	}
 	return fmt.Errorf("the %s in %s are no longer those the run started with: %s; put them back, or start a new run", r.corpus.kind(), show.Name(r.config.Data.Source), what)
 }
 

@@ -60,6 +60,9 @@ func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s
 		return "", nil, err
 	}
 	c.Data.Source = absolute(c.Data.Source)
+	if file := dataset.LabelFile(c.Data.Labels); file != "" {
+		c.Data.Labels = absolute(file)
+	}
 	r := newRun(c, o)
 	if err := r.list(); err != nil { // before there is a folder
 		return "", nil, err

@@ -1,0 +1,153 @@
+package dataset
+
+import (
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// finder finds images by what a file calls them: a path below the data's folder,
+// below the folder the file lies in or the one the data's folder lies in, an
+// absolute one, or the image's own name, if it has no other's; with the ending or
+// without it, and in letters of either case where nothing else is meant.
+type finder struct {
+	items []*Item
+	roots []string    // the data's folder, as it is called and without links; none: the data is no folder
+	bases []string    // paths may be relative to, below the data's folder or above it
+	names [8]keyTable // by the bits of a level
+}
+
+type keyTable map[string]int32
+
+// several stands for images that share a key.
+const several = -1
+
+// Bits of the levels: which part of a name is compared, and how.
+const (
+	own    = 1 << iota // the file's own name
+	bare               // without the ending
+	folded             // in small letters
+)
+
+// newFinder makes a finder of images, which lie in the folder root, or "".
+func newFinder(items []*Item, root, beside string) *finder {
+	f := &finder{items: items}
+	if root == "" {
+		return f
+	}
+	add := func(dir string, err error) {
+		if err == nil {
+			f.roots = append(f.roots, dir)
+		}
+	}
+	abs, err := Absolute(root)
+	add(abs, err)
+	if err == nil {
+		add(RealPath(abs))
+		f.bases = append(f.bases, filepath.Dir(abs))
+	}
+	if dir, err := Absolute(beside); err == nil {
+		f.bases = append([]string{dir}, f.bases...)
+	}
+	return f
+}
+
+// find returns the place of the image that a name means, several, or -2 if it
+// means none.
+func (f *finder) find(name string) int32 {
+	const none = -2
+	forms := []string{name}
+	if strings.Contains(name, `\`) {
+		forms = append(forms, strings.ReplaceAll(name, `\`, "/"))
+	}
+	var full []string
+	for _, form := range forms {
+		full = append(full, f.below(form)...)
+	}
+	last := forms[len(forms)-1]
+	for _, how := range []int{0, folded} {
+		for _, ending := range []int{0, bare} {
+			for _, key := range full {
+				if at, ok := f.table(how | ending)[fold(key, how)]; ok {
+					return at
+				}
+			}
+			if !strings.Contains(last, "/") {
+				if at, ok := f.table(how | ending | own)[fold(last, how)]; ok {
+					return at
+				}
+			}
+		}
+	}
+	return none
+}
+
+// below returns what a path may be called below the data's folder.
+func (f *finder) below(name string) []string {
+	if len(f.roots) == 0 {
+		return []string{name}
+	}
+	var out []string
+	add := func(place string) {
+		for _, root := range f.roots {
+			if rel, err := filepath.Rel(root, place); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") && rel != "." {
+				out = append(out, filepath.ToSlash(rel))
+				return
+			}
+		}
+	}
+	local := filepath.FromSlash(name)
+	if filepath.IsAbs(local) {
+		add(filepath.Clean(local))
+		return out
+	}
+	add(filepath.Join(f.roots[0], local))
+	for _, base := range f.bases {
+		add(filepath.Join(base, local))
+	}
+	return out
+}
+
+// table returns the images by the names of a level.
+func (f *finder) table(level int) keyTable {
+	if f.names[level] == nil {
+		t := keyTable{}
+		for i, item := range f.items {
+			key := item.Name
+			if level&own != 0 {
+				key = path.Base(key)
+			}
+			if level&bare != 0 {
+				key = strings.TrimSuffix(key, path.Ext(key))
+			}
+			key = fold(key, level)
+			if _, ok := t[key]; ok {
+				t[key] = several
+			} else {
+				t[key] = int32(i)
+			}
+		}
+		f.names[level] = t
+	}
+	return f.names[level]
+}
+
+// sharers lists the images that a name may mean.
+func (f *finder) sharers(name string) []string {
+	last := path.Base(strings.ReplaceAll(name, `\`, "/"))
+	var names []string
+	for _, item := range f.items {
+		own := path.Base(item.Name)
+		if own == last || strings.TrimSuffix(own, path.Ext(own)) == last || strings.EqualFold(own, last) || strings.EqualFold(strings.TrimSuffix(own, path.Ext(own)), last) {
+			names = append(names, item.Name)
+		}
+	}
+	return names
+}
+
+func fold(key string, level int) string {
+	if level&folded != 0 {
+		return strings.ToLower(key)
+	}
+	return key
+}

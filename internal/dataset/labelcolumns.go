@@ -1,0 +1,246 @@
+package dataset
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"vicreg/internal/show"
+	"vicreg/internal/table"
+)
+
+// Names of columns, as simple makes them, those to prefer first.
+var (
+	pathColumns = []string{"path", "filepath", "imagepath", "file", "filename", "imagefile", "imagefilename", "imagename", "image", "img", "imgpath", "imgname",
+		"photo", "picture", "imageid", "imgid", "name", "id"}
+	labelColumns = []string{"label", "labels", "class", "classes", "category", "target", "species", "classname", "labelname", "categoryname", "classlabel", "breed", "y"}
+	splitColumns = []string{"split", "subset", "partition", "set", "usage"}
+)
+
+// labelRows is the table in a file of labels.
+type labelRows struct {
+	*table.Table
+	json bool // keys name its columns
+	pair bool // it is a JSON object of paths and labels, or has two columns without a header
+}
+
+// labelTable reads all columns of a file of labels, of JSON those that may matter.
+func labelTable(path string, raw []byte) (*labelRows, error) {
+	const what = "file of labels"
+	head, err := table.Parse(path, what, raw, []string{})
+	if err != nil {
+		return nil, err
+	}
+	if head.Header > 0 {
+		t, err := table.Parse(path, what, raw, nil)
+		return &labelRows{Table: t}, err
+	}
+	known := func(names []string) (found []string) {
+		for _, c := range head.Columns {
+			if slices.Contains(names, simple(c)) {
+				found = append(found, c)
+			}
+		}
+		return found
+	}
+	paths, labels := known(pathColumns), known(labelColumns)
+	if len(head.Rows) == 1 && len(paths) == 0 && !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
+		t, err := table.ParseMap(path, what, raw)
+		return &labelRows{Table: t, json: true, pair: true}, err
+	}
+	wanted := head.Columns
+	if len(paths) > 0 && len(labels) > 0 {
+		wanted = slices.Concat(paths, labels, known(splitColumns))
+	}
+	wanted = slices.Compact(slices.Sorted(slices.Values(wanted)))
+	t, err := table.Parse(path, what, raw, wanted)
+	if err != nil {
+		return nil, err
+	}
+	all := t.Columns
+	t.Columns = slices.Clone(wanted)
+	for _, c := range all {
+		if !slices.Contains(wanted, c) {
+			t.Columns = append(t.Columns, c) // no cells, no matter
+		}
+	}
+	return &labelRows{Table: t, json: true}, nil
+}
+
+// columns says which columns hold what; -1: there is none.
+type columns struct {
+	path, label, split int
+	named              bool
+	notes              []string
+}
+
+func (c columns) pathName(t *labelRows) string {
+	if c.named {
+		return table.Clip(t.Columns[c.path])
+	}
+	return fmt.Sprint(c.path + 1)
+}
+
+// columns finds the columns of paths, labels and parts: by their names, or else
+// by which names images.
+func (t *labelRows) columns(f *finder) (columns, error) {
+	c := columns{path: -1, label: -1, split: -1, named: true}
+	if t.pair {
+		c.path, c.label, c.named = 0, 1, false
+		return c, nil
+	}
+	find := func(names []string) (at []int) {
+		for _, name := range names {
+			for i, column := range t.Columns {
+				if simple(column) == name && !slices.Contains(at, i) {
+					at = append(at, i)
+				}
+			}
+		}
+		return at
+	}
+	paths, labels, splits := find(pathColumns), find(labelColumns), find(splitColumns)
+	if len(paths) == 0 || len(labels) == 0 {
+		if !t.json && slices.ContainsFunc(t.Columns, func(cell string) bool { return f.find(strings.TrimSpace(cell)) >= 0 }) {
+			t.Rows = append([]table.Record{{Line: t.Header, Cells: t.Columns}}, t.Rows...)
+			paths, labels, splits, c.named = nil, nil, nil, false
+		}
+	}
+	if len(paths) == 0 {
+		for i := range t.Columns {
+			paths = append(paths, i)
+		}
+	}
+	if len(paths) == 0 {
+		return c, fmt.Errorf("%s: no row names a column; a file of labels has one of paths and one of labels", t.Name)
+	}
+	best := -1
+	for _, i := range paths {
+		if n := t.found(i, f); n > best {
+			best, c.path = n, i
+		}
+	}
+	labels = slices.DeleteFunc(labels, func(i int) bool { return i == c.path })
+	if len(labels) > 0 {
+		c.label = labels[0]
+	}
+	t.takeSplit(&c, splits)
+	if c.label < 0 {
+		var rest []int
+		for i, column := range t.Columns {
+			if i != c.path && i != c.split && (!c.named || simple(column) != "" && !strings.HasPrefix(simple(column), "unnamed:")) && !slices.Contains(pathColumns, simple(column)) {
+				rest = append(rest, i)
+			}
+		}
+		switch {
+		case len(rest) == 1 || len(rest) > 1 && !c.named:
+			c.label = rest[0]
+		case len(rest) == 0:
+			return c, fmt.Errorf("%s: there is no column of labels beside that of paths (%s); separate the two by commas, semicolons or tabs", t.Name, c.pathName(t))
+		default:
+			return c, fmt.Errorf("%s: which column holds the labels is not clear, of %s; call it label or class", t.Name, t.list(rest))
+		}
+	}
+	for _, i := range []int{c.path, c.label} {
+		if n := countOf(t.Columns, t.Columns[i]); c.named && n > 1 {
+			return c, fmt.Errorf("%s: the header names column %s twice", t.Name, table.Clip(t.Columns[i]))
+		}
+	}
+	t.explain(&c)
+	return c, nil
+}
+
+// takeSplit takes the first column that may say what trains and what scores, if
+// it does; one that is called split must.
+func (t *labelRows) takeSplit(c *columns, splits []int) {
+	for _, i := range splits {
+		says := simple(t.Columns[i]) == "split"
+		if !says {
+			says = !slices.ContainsFunc(t.Rows, func(r table.Record) bool {
+				if i >= len(r.Cells) {
+					return false
+				}
+				role := roleOf(strings.TrimSpace(r.Cells[i]))
+				return role != trains && role != scores
+			})
+		}
+		if says && i != c.path && i != c.label {
+			c.split = i
+			return
+		}
+	}
+}
+
+// explain notes which columns were taken if their names do not tell, and which
+// are not used.
+func (t *labelRows) explain(c *columns) {
+	var rest []int
+	for i := range t.Columns {
+		if i != c.path && i != c.label && i != c.split && t.Columns[i] != "" {
+			rest = append(rest, i)
+		}
+	}
+	switch {
+	case !c.named:
+		note := fmt.Sprintf("%s: no header; column %d is taken for paths and column %d for labels", t.Name, c.path+1, c.label+1)
+		if len(rest) > 0 {
+			note += fmt.Sprintf(", the other %d %s not used", len(rest), is(len(rest)))
+		}
+		c.notes = append(c.notes, note)
+	case !slices.Contains(pathColumns, simple(t.Columns[c.path])) || !slices.Contains(labelColumns, simple(t.Columns[c.label])):
+		c.notes = append(c.notes, fmt.Sprintf("%s: column %s is taken for paths and column %s for labels", t.Name, short(t.Columns[c.path]), short(t.Columns[c.label])))
+	}
+	if c.named && len(rest) > 0 {
+		one, more := "column is", "columns are"
+		c.notes = append(c.notes, fmt.Sprintf("%s: %s not used: %s", t.Name, counted(len(rest), one, more), t.list(rest)))
+	}
+}
+
+// list writes the names of columns, the first of many.
+func (t *labelRows) list(columns []int) string {
+	var names []string
+	for _, i := range columns {
+		names = append(names, t.Columns[i])
+	}
+	return someCells(names, 5)
+}
+
+// found counts the first rows whose cell in a column names an image.
+func (t *labelRows) found(column int, f *finder) int {
+	const most = 1000
+	n := 0
+	for _, r := range t.Rows[:min(most, len(t.Rows))] {
+		if column < len(r.Cells) && strings.TrimSpace(r.Cells[column]) != "" && f.find(strings.TrimSpace(r.Cells[column])) != -2 {
+			n++
+		}
+	}
+	return n
+}
+
+// short is a cell for a message, of a long one the beginning.
+func short(cell string) string {
+	const most = 60
+	if runes := []rune(cell); len(runes) > most {
+		cell = string(runes[:most-1]) + "…"
+	}
+	return show.Line(cell)
+}
+
+// someCells is show.Some of cells, each of them short.
+func someCells(cells []string, most int) string {
+	cells = slices.Clone(cells)
+	for i := range min(most, len(cells)) {
+		cells[i] = short(cells[i])
+	}
+	return show.Some(cells, most)
+}
+
+func countOf(list []string, s string) (n int) {
+	for _, e := range list {
+		if e == s {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,67 @@
+package eval
+
+import "fmt"
+
+// Training is how an encoder came to be, as far as that is known; 0 is not.
+type Training struct {
+	Method    string
+	Images    int // that it learnt from
+	Batch     int
+	Steps     int
+	BaseRate  float64 // learning rate for a batch of 256
+	Collapsed bool
+}
+
+// supervised is the name of the method for which few steps are enough.
+const supervised = "supervised"
+
+// What makes a run short or its batches odd. They are rules of thumb: with fewer
+// steps than that no method here is past the point where it has unlearnt what an
+// untrained network does well.
+const (
+	fewSteps   = 1000
+	smallBatch = 32
+	leastSteps = 8 // in an epoch
+)
+
+// BelowUntrained says in a sentence that a trained encoder scores below the same
+// one untrained, and what the likely reason is; empty if it does not.
+func BelowUntrained(trained, untrained Scores, t Training) string {
+	what, is := "", "is"
+	switch knn, linear := trained.KNN < untrained.KNN, trained.Linear < untrained.Linear; {
+	case knn && linear:
+		what, is = "kNN and linear probe", "are"
+	case knn:
+		what = "kNN"
+	case linear:
+		what = "the linear probe"
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%s %s below the untrained encoder's: %s", what, is, t.reason())
+}
+
+// reason is the likely one, and what to do.
+func (t Training) reason() string {
+	few := t.Steps > 0 && t.Steps < fewSteps
+	switch {
+	case t.Collapsed:
+		return "the embeddings have collapsed; lower the learning rate (--base-lr)"
+	case few && t.Batch > 0 && t.Batch > smallBatch && t.Images > 0 && t.Images/t.Batch < leastSteps:
+		return fmt.Sprintf("likely the batch of %d is too large for %d images, which makes %s an epoch and %d in all; take a smaller --batch or more --epochs", t.Batch, t.Images, plural(t.Images/t.Batch, "step"), t.Steps)
+	case few:
+		return fmt.Sprintf("likely it was trained too little, %s; give it more --epochs, to some thousand steps", plural(t.Steps, "step"))
+	case t.Batch > 0 && t.Batch < smallBatch && t.Method != supervised:
+		return fmt.Sprintf("likely the batch of %d is too small to tell its images apart by; take a --batch of %d or more", t.Batch, 2*smallBatch)
+	case t.BaseRate > 0 && t.Steps > 0:
+		return fmt.Sprintf("it had %d steps, so likely the learning rate of %v does not suit it; try a third of it and three times it (--base-lr)", t.Steps, t.BaseRate)
+	}
+	return "likely it had too few steps, a batch too small or too large for its images, or a learning rate that does not suit it"
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

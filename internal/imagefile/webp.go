@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"image"
 	"io"
 
 	"golang.org/x/image/webp"
@@ -95,6 +96,9 @@ func openWebP(r io.ReaderAt, size int64) (*webpFile, error) {
 		return nil, err
 	case f.pixels.kind == "":
 		return nil, fmt.Errorf("no picture in it, or %w", errCut)
+	}
+	if f.w > 0 && f.flags&webpAlpha == 0 {
+		f.alpha = chunk{} // not meant, as libwebp has it
 	}
 	return f, nil
 }
@@ -195,12 +199,27 @@ func decodeWebP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	// In an animation nothing is transparent unless the flag says so; in a lossless
+	// picture by itself the pixels say it.
+	opaque := f.flags&(webpAnimated|webpAlpha) == webpAnimated
+	if m, ok := decoded.(*image.NRGBA); ok && opaque {
+		for i := 3; i < len(m.Pix); i += 4 {
+			m.Pix[i] = 255
+		}
+	}
 	m := pixels(decoded, &studio, false)
 	if f.flags&webpAnimated == 0 || m.W == f.w && m.H == f.h {
 		return m, nil
 	}
-	// The ground of a canvas is transparent, whatever the file says.
-	out := Image{W: f.w, H: f.h, C: m.C, Pix: bytes.Repeat([]byte{255}, f.w*f.h*m.C)}
+	// The ground of a canvas is transparent, whatever colour the file gives it; where
+	// nothing can be, black.
+	out := Image{W: f.w, H: f.h, C: m.C, Pix: make([]byte, f.w*f.h*m.C)}
+	for i := range out.Pix {
+		if opaque {
+			break
+		}
+		out.Pix[i] = 255
+	}
 	for y := range m.H {
 		copy(out.Pix[((f.y+y)*f.w+f.x)*m.C:], m.Pix[y*m.W*m.C:(y+1)*m.W*m.C])
 	}

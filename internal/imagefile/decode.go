@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"vicreg/internal/tiff"
 )
@@ -90,41 +89,9 @@ func sniff(head []byte) (*format, error) {
 	case isDIB(head):
 		return formatDIB, nil
 	}
-	what := "not an image"
-	start := strings.ToLower(string(bytes.TrimSpace(head[:min(len(head), 64)])))
-	switch {
-	case has(4, "ftypavif"), has(4, "ftypavis"):
-		what = "an AVIF picture"
-	case has(4, "ftyphei"), has(4, "ftyphev"), has(4, "ftypmif"), has(4, "ftypmsf"):
-		what = "a HEIC picture"
-	case has(0, "\xff\x0a"), has(4, "JXL "):
-		what = "a JPEG XL picture"
-	case has(4, "jP  "):
-		what = "a JPEG 2000 picture"
-	case has(4, "ftypcrx"), has(0, "FUJIFILMCCD-RAW"), has(0, "IIRO"), has(0, "IIU\x00"):
-		what = "a camera's raw picture"
-	case has(0, "II\xbc"):
-		what = "a JPEG XR picture"
-	case has(0, "v/1\x01"):
-		what = "an OpenEXR picture"
-	case has(0, "qoif"):
-		what = "a QOI picture"
-	case has(0, "\x00\x00\x01\x00"):
-		what = "an icon"
-	case has(0, "SIMPLE  ="):
-		what = "a FITS picture"
-	case has(0, "%PDF"):
-		what = "a PDF document"
-	case len(head) > 2 && head[0] == 'P' && head[1] >= '1' && head[1] <= '7' && (head[2] == '\n' || head[2] == ' '):
-		what = "a Netpbm picture"
-	case has(0, "8BPS"):
-		what = "a Photoshop file"
-	case strings.HasPrefix(start, "<svg"):
-		what = "an SVG drawing"
-	case strings.HasPrefix(start, "<!doctype html"), strings.HasPrefix(start, "<html"):
-		what = "a web page, not an image"
-	case len(head) < 12 || len(bytes.Trim(head, "\x00")) == 0:
-		what = "not an image (too short, or nothing but zeros)"
+	what := kindOf(head)
+	if what == lfsPointer {
+		return nil, errors.New(what)
 	}
 	return nil, errors.New(what + "; JPEG, PNG, GIF, BMP, TIFF and WebP are read")
 }
@@ -230,7 +197,7 @@ func Stat(path string, limits Limits) (w, h int, err error) {
 		return 0, 0, named(path, err)
 	}
 	defer file.Close()
-	head := make([]byte, 64)
+	head := make([]byte, headBytes)
 	n, err := io.ReadFull(file, head)
 	if err != nil && err != io.ErrUnexpectedEOF {
 		return 0, 0, named(path, err)

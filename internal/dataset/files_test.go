@@ -301,13 +301,14 @@ func TestFilesNotes(t *testing.T) {
 
 // A file that is called as idx files are and is none blocks no folder of photos.
 func TestForeignIDX(t *testing.T) {
-	root := tree(t, "images.idx", "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "raw/my-images.idx.gz", "images.jpg.idx")
+	root := tree(t, "images.idx", "a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg", "raw/my-images.idx.gz", "images.jpg.idx", "raw/images.idx")
+	os.WriteFile(filepath.Join(root, "raw/images.idx"), []byte("\x00\x00\x08\x03"), 0o666)
 	os.WriteFile(filepath.Join(root, "raw/my-images.idx.gz"), gz([]byte("other")), 0o666)
 	train, _, err := Open(root, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "3 other files are no idx file of images, whatever the name says: images.idx, images.jpg.idx, raw/my-images.idx.gz"
+	want := "4 other files are no idx file of images, whatever the name says: images.idx, images.jpg.idx, raw/images.idx, raw/my-images.idx.gz"
 	if list(train) != "a/1.jpg=a a/2.jpg=a b/1.jpg=b b/2.jpg=b" || !slices.Contains(train.Notes, want) {
 		t.Errorf("%s, %q", list(train), train.Notes)
 	}

@@ -38,25 +38,31 @@ func isIDXImages(name string) bool {
 func isIDX(names []string) bool { return slices.ContainsFunc(names, isIDXImages) }
 
 // foreignIDX reports whether a file is called as other software calls files of
-// its own too, images.idx, and is no idx file by its first bytes.
+// its own too, images.idx, and has no whole idx header.
 func foreignIDX(path string) bool {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
 	if !isIDXImages(name) || !strings.HasSuffix(name, ".idx") || strings.Contains(name, "ubyte") || strings.Contains(name, "idx3") {
 		return false
 	}
-	f, size, err := openRegular(path)
+	f, _, err := openRegular(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	_, err = openIDXData(f, size, path, "images")
-	return errors.As(err, new(notIDX))
+	in := bufio.NewReader(f)
+	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return false
+		}
+		in = bufio.NewReader(z)
+	}
+	head, err := in.Peek(4 + 4*4)
+	if err != nil && err != io.EOF {
+		return false
+	}
+	return len(head) < 4 || head[0] != 0 || head[1] != 0 || head[2] < 8 || head[2] > 14 || head[3] == 0 || head[3] > 4 || len(head) < 4+4*int(head[3])
 }
-
-// notIDX is the error of a file that is no idx file.
-type notIDX string
-
-func (e notIDX) Error() string { return string(e) }
 
 // A part of a data set's file names, and what the other part has there.
 var trainTest = [][2]string{{"train", "t10k"}, {"train", "test"}}
@@ -319,7 +325,7 @@ func openIDXData(r io.Reader, size int64, path, what string) (*idxData, error) {
 		return nil, d.cutShort(err)
 	}
 	if head[0] != 0 || head[1] != 0 || head[3] == 0 || head[3] > 4 {
-		return nil, notIDX(fmt.Sprintf("%s: not an idx file: it begins with bytes % x", show.Name(path), head))
+		return nil, fmt.Errorf("%s: not an idx file: it begins with bytes % x", show.Name(path), head)
 	}
 	if head[2] != 8 {
 		return nil, fmt.Errorf("%s: an idx file of elements of type 0x%02x; only unsigned bytes (0x08) are read", show.Name(path), head[2])

@@ -88,7 +88,10 @@ func describePacked(p *batch.Packed, classes []string, out string) string {
 		s += fmt.Sprintf(" (%d to train, %d to score)", p.Train, p.Test)
 	}
 	if classes != nil {
-		s += fmt.Sprintf(" of %d classes", len(classes))
+		s += fmt.Sprintf(" of %d classes", p.Classes)
+		if p.Classes == 1 {
+			s = strings.TrimSuffix(s, "es")
+		}
 	}
 	return fmt.Sprintf("%s in %s, %.1f MB", s, out, float64(p.Bytes)/1e6)
 }

@@ -24,6 +24,7 @@ type PackOptions struct {
 // Packed is what Pack wrote.
 type Packed struct {
 	Train, Test int   // images
+	Classes     int   // of which there are images
 	Bytes       int64 // of the file
 	Bad         []Bad // left out, in the order of the data set
 }
@@ -83,6 +84,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	}, 8*workers)
 	scratch := make([]augment.Scratch, workers)
 	p, tally := new(Packed), &Tally{Total: len(items), Most: o.Most}
+	classes := map[int]bool{}
 	for start := 0; start < len(items); start += len(window) {
 		part := items[start:min(start+len(window), len(items))]
 		var next atomic.Int64
@@ -121,6 +123,9 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 			}
 			tally.seen++
 			depths.Count(window[k].image)
+			if item.Label >= 0 {
+				classes[item.Label] = true
+			}
 			scores := start+k >= train
 			if scores {
 				p.Test++
@@ -138,6 +143,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 			o.Progress(start+len(part), len(items))
 		}
 	}
+	p.Classes = len(classes)
 	return p, nil
 }
 

@@ -69,6 +69,25 @@ func (d *Dataset) forgetLabels() {
 	}
 }
 
+// Losing returns the classes that have no images left without the items of some
+// names.
+func (d *Dataset) Losing(without map[string]bool) []string {
+	before, after := make([]bool, len(d.Classes)), make([]bool, len(d.Classes))
+	for _, item := range d.Items {
+		if item.Label >= 0 {
+			before[item.Label] = true
+			after[item.Label] = after[item.Label] || !without[item.Name]
+		}
+	}
+	var lost []string
+	for i, c := range d.Classes {
+		if before[i] && !after[i] {
+			lost = append(lost, c)
+		}
+	}
+	return lost
+}
+
 // Labels returns the label of every item.
 func (d *Dataset) Labels() []int {
 	labels := make([]int, len(d.Items))

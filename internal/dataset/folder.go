@@ -78,8 +78,18 @@ func (f *sorter) whole(labels string) error {
 	case labels != "none" && !f.told:
 		f.explain(t, taken, labels)
 	}
+	if taken {
+		f.form(t)
+	}
 	f.inside()
 	return nil
+}
+
+// form notes classes whose folders are written in two ways.
+func (f *sorter) form(trees ...subtree) {
+	if found := forms(trees...); len(found) > 0 {
+		f.note("folders whose names differ in Unicode form only (composed or not) are taken for one class: %s", show.Some(found, 5))
+	}
 }
 
 // oddly notes that folders have the names of parts.
@@ -208,8 +218,21 @@ func (f *sorter) score(t subtree, tests []subtree, labels string) error {
 		}
 		f.test.adopt(f.train.Classes)
 		f.lacking(test)
+		f.form(t, test)
 		f.train.About += fmt.Sprintf("; %s/ (%d images) scores", test.dir, len(f.test.Items))
-		f.leave(slices.Delete(slices.Clone(tests), i, i+1), "as "+show.Name(f.part)+" scores")
+		because := "as " + show.Name(f.part) + " scores"
+		for j, other := range tests {
+			name := show.Name(other.dir + "/")
+			switch {
+			case f.empty(other):
+				f.note("%s is empty, so it does not score", name)
+			case j < i && len(other.files) == 0:
+				f.unuse("%s holds only other files, so it does not score", name)
+			case j < i:
+				because += "; " + name + " cannot, as " + f.unlike(t, other)
+			}
+		}
+		f.leave(slices.Delete(slices.Clone(tests), i, i+1), because)
 		return nil
 	}
 	// None of them scores.
@@ -266,19 +289,34 @@ func (f *sorter) unfitness(t, test subtree, labels string) error {
 		return fmt.Errorf("%s: %s in no class folders, while those of %s lie in folders of classes (%s); sort the images to score on alike%s",
 			scores, counted(len(test.strays), "image lies", "images lie"), trains, show.Some(t.classes, 3), f.advice(t))
 	}
-	for _, c := range test.classes {
-		if slices.Contains(t.classes, c) {
-			continue
-		}
-		like := slices.IndexFunc(t.classes, func(o string) bool { return simple(o) == simple(c) })
-		has := "which has " + show.Some(t.classes, 3)
-		if like >= 0 {
-			has = "but " + show.Name(t.classes[like])
-		}
+	if c, has := t.lacks(test); c != "" {
 		return fmt.Errorf("%s: there is no class of this name in %s, %s; name the class folders alike in both%s",
 			show.Name(filepath.Join(f.root, test.dir, c)), trains, has, f.advice(t))
 	}
 	return nil
+}
+
+// lacks returns a class that only a part that scores has, and what there is
+// instead; none if there is none.
+func (t subtree) lacks(test subtree) (class, has string) {
+	for _, c := range test.classes {
+		if slices.Contains(t.classes, c) {
+			continue
+		}
+		if like := slices.IndexFunc(t.classes, func(o string) bool { return simple(o) == simple(c) }); like >= 0 {
+			return c, "but " + show.Name(t.classes[like])
+		}
+		return c, "which has " + show.Some(t.classes, 3)
+	}
+	return "", ""
+}
+
+// unlike says in short why a folder cannot score while another can.
+func (f *sorter) unlike(t, test subtree) string {
+	if c, has := t.lacks(test); c != "" && test.structured(1) {
+		return fmt.Sprintf("there is no class %s in %s, %s", show.Name(c), show.Name(t.dir+"/"), has)
+	}
+	return "its images lie in no class folders"
 }
 
 // lacking notes the classes that a part that scores has no image of.
@@ -373,7 +411,7 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 			name = t.dir + "/" + file
 		}
 		item := f.item(name, -1)
-		if class, _, nested := strings.Cut(file, "/"); labels && nested {
+		if class := classOf(file); labels && class != "" {
 			item.Label = index[class]
 		} else if labels {
 			if strict {

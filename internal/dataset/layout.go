@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // role is what the name of a folder says that it is for.
@@ -216,7 +218,7 @@ func partOf(name string) (r role, stem string) {
 type subtree struct {
 	dir     string   // below the folder that was opened; empty: that folder
 	files   []string // below dir
-	classes []string // first folders on their paths
+	classes []string // first folders on their paths, as classOf has them
 	strays  []string // files in no folder
 	raw     string   // the last of the first folders, as it is written
 	deep    bool     // some lie in a folder in a folder
@@ -226,6 +228,7 @@ type subtree struct {
 // all.
 func (w *walker) tree(dir string) subtree {
 	t := subtree{dir: dir}
+	known := map[string]bool{}
 	for _, file := range w.files {
 		if dir != "" {
 			var ok bool
@@ -234,17 +237,38 @@ func (w *walker) tree(dir string) subtree {
 			}
 		}
 		t.files = append(t.files, file)
-		class := topOf(file)
-		t.raw = class
-		switch {
+		t.raw = topOf(file)
+		switch class := classOf(file); {
 		case class == "":
 			t.strays = append(t.strays, file)
-		case len(t.classes) == 0 || t.classes[len(t.classes)-1] != class: // sorted
+		case !known[class]:
+			known[class] = true
 			t.classes = append(t.classes, class)
 		}
 		t.deep = t.deep || strings.Count(file, "/") > 1
 	}
 	return t
+}
+
+// classOf returns the class that an image's path says, the first folder, "" if
+// it lies in none. Machines write an é as one sign or as two; names that differ
+// in nothing else are one.
+func classOf(file string) string { return norm.NFC.String(topOf(file)) }
+
+// forms returns the classes whose folders are not written alike everywhere.
+func forms(trees ...subtree) []string {
+	first, found := map[string]string{}, []string(nil)
+	for _, t := range trees {
+		for _, file := range t.files {
+			class, raw := classOf(file), topOf(file)
+			if was, ok := first[class]; !ok {
+				first[class] = raw
+			} else if was != raw && !slices.Contains(found, class) {
+				found = append(found, class)
+			}
+		}
+	}
+	return found
 }
 
 // evident is the rule of Options.Labels "auto" where nothing else tells.

@@ -137,6 +137,15 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 		{"VOC", slices.Concat(under("trainval/", classes), under("test/", classes)), Options{}, 6, 6, nil, ""},
 		{"classes with such words", slices.Concat(many(3, "bullet train/%d.jpg"), many(3, "test tube/%d.jpg"), many(3, "valley/%d.jpg"), many(3, "contest/%d.jpg")), Options{Holdout: 0.34}, 8, 4, nil, ""},
 
+		{"case of classes, val scores", slices.Concat(many(3, "train/a/%d.jpg"), many(3, "train/b/%d.jpg"), many(3, "test/A/%d.jpg"), many(3, "test/B/%d.jpg"), many(2, "val/a/%d.jpg"), many(2, "val/b/%d.jpg")), Options{}, 6, 4,
+			[]string{"test/ (6 images) is not used, as val/ scores; test/ cannot, as there is no class A in train/, but a"}, ""},
+		{"other files in test, val scores", slices.Concat(cat, many(3, "test/cat/%d.heic"), many(2, "val/cat/%d.jpg"), many(2, "val/dog/%d.jpg")), Options{}, 6, 4, []string{"3 other files not read", "test/ holds only other files, so it does not score"}, ""},
+		{"test empty, val scores", slices.Concat(cat, []string{"test/"}, many(2, "val/cat/%d.jpg"), many(2, "val/dog/%d.jpg")), Options{}, 6, 4, []string{"test/ is empty, so it does not score"}, ""},
+		{"Unicode forms", slices.Concat(many(3, "train/caf\u00e9/%d.jpg"), many(3, "train/dog/%d.jpg"), many(3, "test/cafe\u0301/%d.jpg"), many(2, "test/dog/%d.jpg")), Options{}, 6, 5,
+			[]string{"folders whose names differ in Unicode form only (composed or not) are taken for one class: caf\u00e9"}, ""},
+		{"Unicode forms side by side", slices.Concat(many(3, "caf\u00e9/%d.jpg"), many(3, "dog/%d.jpg"), many(3, "cafe\u0301/%d.jpg")), Options{}, 9, -1, []string{"are taken for one class: caf\u00e9"}, ""},
+		{"Unicode forms of one class", slices.Concat(many(3, "train/caf\u00e9/x/%d.jpg"), many(3, "train/cafe\u0301/y/%d.jpg"), many(3, "test/dog/%d.jpg")), Options{}, 6, -1, []string{"test/ (3 images) is not used"}, ""},
+		{"Unicode form alone", slices.Concat(many(3, "train/cafe\u0301/%d.jpg"), many(3, "train/dog/%d.jpg"), many(3, "test/cafe\u0301/%d.jpg")), Options{}, 6, 3, []string{"no images of 1 of 2"}, ""},
 		{"control characters", slices.Concat(both, []string{"a\nb\x1b[2J.jpg", "x.a\tb"}), Options{}, 6, 4, []string{`1 other file not read: 1 .a\tb`, `is not used: "a\nb\x1b[2J.jpg"`}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -68,7 +68,11 @@ func (w *walker) enter(top string) *walker {
 func (w *walker) unwrapPart(t subtree, classes []string) subtree {
 	known := func(c string) bool { return slices.Contains(classes, c) }
 	for in := t; len(in.strays) == 0 && len(in.classes) == 1 && !known(in.classes[0]); {
-		in = w.tree(in.dir + "/" + in.raw)
+		deeper := w.tree(in.dir + "/" + in.raw)
+		if len(deeper.files) != len(in.files) {
+			break // the class is of two folders
+		}
+		in = deeper
 		if len(in.strays) == 0 && (classes == nil && len(in.classes) > 1 || slices.ContainsFunc(in.classes, known)) {
 			return in
 		}

@@ -136,7 +136,11 @@ func newTask(train, test Set) (task, error) {
 		}
 	}
 	if t.classes < 2 {
-		return t, fmt.Errorf("the training images have labels of %d classes: scoring needs at least 2", t.classes)
+		have := "no labels"
+		if t.classes == 1 {
+			have = "labels of 1 class"
+		}
+		return t, fmt.Errorf("the training images have %s: scoring needs at least 2 classes", have)
 	}
 	for _, s := range []struct {
 		from Set

@@ -228,11 +228,11 @@ func TestScoresDoNotDependOnWorkers(t *testing.T) {
 func TestEvaluateErrors(t *testing.T) {
 	good := func() (Set, Set) { return made(30, 4, 3, 1), made(10, 4, 3, 2) }
 	for want, change := range map[string]func(train, test *Set){
-		"of 1 classes":   func(train, _ *Set) { clear(train.Labels) },
-		"of 0 classes":   func(train, _ *Set) { *train = Set{D: 4} },
-		"no test image":  func(_, test *Set) { fill(test.Labels, -1) },
-		"training image": func(train, _ *Set) { train.X[5*4+1] = float32(math.NaN()) },
-		"test image 3":   func(_, test *Set) { test.X[3*4] = float32(math.Inf(1)) },
+		"have labels of 1 class: scoring": func(train, _ *Set) { clear(train.Labels) },
+		"have no labels: scoring":         func(train, _ *Set) { *train = Set{D: 4} },
+		"no test image":                   func(_, test *Set) { fill(test.Labels, -1) },
+		"training image":                  func(train, _ *Set) { train.X[5*4+1] = float32(math.NaN()) },
+		"test image 3":                    func(_, test *Set) { test.X[3*4] = float32(math.Inf(1)) },
 	} {
 		train, test := good()
 		change(&train, &test)

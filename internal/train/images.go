@@ -10,6 +10,7 @@ import (
 	"vicreg/internal/imagefile"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
+	"vicreg/internal/show"
 )
 
 // images is a corpus of images, of which views are drawn.
@@ -107,11 +108,15 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 	tally := &batch.Tally{Total: s.len() + s.scored(), Most: c.Data.MaxBad}
 	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
 		source := batch.NewSource(d, s.options(c.Channels))
+		before := *d
 		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally, Part: part})
 		if err != nil {
 			return nil, nil, err
 		}
 		*bad = badItems(found.Bad)
+		if lost := before.Losing(names(*bad)); len(lost) > 0 {
+			s.trainData.Notes = append(s.trainData.Notes, fmt.Sprintf("no image of %d of the %d classes of the %s can be read: %s", len(lost), len(d.Classes), part, show.Some(lost, 5)))
+		}
 		return source, found, nil
 	}
 	var found *batch.Report

@@ -78,7 +78,7 @@ func isProfile(path string) bool {
 // together: one without the other is somebody else's file.
 func embeddings(array, names string) kind {
 	return kind{"from an earlier vicreg embed, an array and its names", func(string) bool {
-		n, _, err := npy.Matrix(array)
+		n, _, err := npy.Written(array)
 		return err == nil && hasLines(names, n)
 	}}
 }

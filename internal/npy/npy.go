@@ -33,17 +33,21 @@ func NewWriter(w io.Writer, n, d int) (*Writer, error) {
 	if n < 0 || d < 0 || (d > 0 && n > math.MaxInt/d) {
 		return nil, fmt.Errorf("npy: cannot write a matrix of %d × %d", n, d)
 	}
-	dict := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", n, d)
-	const lead = len(magic) + 4
-	for (lead+len(dict)+1)%64 != 0 {
-		dict += " "
-	}
-	dict += "\n"
 	out := bufio.NewWriterSize(w, 1<<16)
-	out.WriteString(magic + "\x01\x00")
-	out.Write(binary.LittleEndian.AppendUint16(nil, uint16(len(dict))))
-	out.WriteString(dict) // a bufio.Writer keeps its first error
+	out.Write(head(n, d)) // a bufio.Writer keeps its first error
 	return &Writer{out, n * d, n * d}, nil
+}
+
+// headSize is more than the numbers need, and than NumPy takes for them: by that
+// [Written] knows the files of a Writer.
+const headSize = 256
+
+// head is all that comes before the values.
+func head(n, d int) []byte {
+	dict := fmt.Sprintf("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", n, d)
+	const left = headSize - len(magic) - 4
+	b := binary.LittleEndian.AppendUint16([]byte(magic+"\x01\x00"), uint16(left))
+	return fmt.Appendf(b, "%-*s\n", left-1, dict)
 }
 
 // Write appends values, usually one or more rows.

@@ -3,6 +3,7 @@ package npy
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -205,5 +206,38 @@ func TestNumPyReadsIt(t *testing.T) {
 	out, err := exec.Command(python, "-c", "import numpy,sys; a=numpy.load(sys.argv[1]); print(a.dtype, a.tolist())", path).CombinedOutput()
 	if want := "float32 [[1.0, 2.0], [3.0, -4.5]]\n"; err != nil || string(out) != want {
 		t.Errorf("NumPy says %q (%v), want %q", out, err, want)
+	}
+}
+
+// What a Writer wrote is told from the same matrix as NumPy writes it.
+func TestWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.npy")
+	var b bytes.Buffer
+	w, err := NewWriter(&b, 2, 3)
+	if err == nil {
+		err = errors.Join(w.Write(make([]float32, 6)), w.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dict := "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"
+	for what, c := range map[string]struct {
+		raw  []byte
+		ours bool
+	}{
+		"ours":            {b.Bytes(), true},
+		"NumPy's":         {file(1, dict+strings.Repeat(" ", 128-10-len(dict)-1)+"\n", make([]byte, 24)), false},
+		"as long":         {file(1, strings.Replace(dict, "'<f4'", `"<f4"`, 1)+strings.Repeat(" ", headSize-10-len(dict)-1)+"\n", make([]byte, 24)), false},
+		"its header only": {b.Bytes()[:headSize], true},
+		"cut":             {b.Bytes()[:headSize-1], false},
+		"nothing":         {nil, false},
+	} {
+		if err := os.WriteFile(path, c.raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		n, d, err := Written(path)
+		if (err == nil) != c.ours || err == nil && (n != 2 || d != 3) {
+			t.Errorf("%s: %d × %d, %v", what, n, d, err)
+		}
 	}
 }

@@ -1,14 +1,15 @@
 package npy
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 )
 
-// Matrix returns the size of a matrix as [Writer] writes them, float32 row by row,
-// from its header alone.
-func Matrix(path string) (n, d int, err error) {
+// Written returns the size of a matrix that a [Writer] wrote, from its header alone,
+// and an error for every other file.
+func Written(path string) (n, d int, err error) {
 	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
 		return 0, 0, fmt.Errorf("%s is not a file", path)
 	}
@@ -17,12 +18,16 @@ func Matrix(path string) (n, d int, err error) {
 		return 0, 0, err
 	}
 	defer f.Close()
-	h, _, err := readHeader(bufio.NewReader(f))
+	text := make([]byte, headSize)
+	if _, err := io.ReadFull(f, text); err != nil {
+		return 0, 0, fmt.Errorf("%s is too short", path)
+	}
+	h, _, err := readHeader(bytes.NewReader(text))
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s is not a readable .npy file: %w", path, err)
 	}
-	if h.descr != "<f4" || h.fortran || len(h.shape) != 2 {
-		return 0, 0, fmt.Errorf("%s is not a matrix of float32, row by row", path)
+	if len(h.shape) != 2 || !bytes.Equal(text, head(h.shape[0], h.shape[1])) {
+		return 0, 0, fmt.Errorf("another program wrote %s", path)
 	}
 	return h.shape[0], h.shape[1], nil
 }

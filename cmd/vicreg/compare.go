@@ -145,6 +145,9 @@ func (g *guard) comparison(out string) (map[string]string, error) {
 		if path, err = g.output("--out:", path, kinds[name]); err != nil {
 			return nil, err
 		}
+		if err := g.picture("--out:", path, ""); err != nil {
+			return nil, err
+		}
 		files[name] = path
 	}
 	return files, nil

@@ -39,6 +39,9 @@ collapse and the kNN score.`,
 		if err != nil {
 			return err
 		}
+		if err := g.picture("--out", where, folder); err != nil {
+			return err
+		}
 		r, err := compare.Read(runName(folder), folder)
 		if err != nil {
 			return err

@@ -48,6 +48,9 @@ func isArray(path string) bool { return strings.EqualFold(filepath.Ext(path), ".
 func openTensors(files []string) (tensors, string, error) {
 	if len(files) == 1 {
 		f, err := safetensors.Open(files[0])
+		if gone := (*fs.PathError)(nil); errors.As(err, &gone) {
+			return nil, "", fmt.Errorf("%s cannot be read: %w", show.Name(files[0]), durable.Reason(err))
+		}
 		if err != nil {
 			return nil, "", err
 		}

@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,6 +134,10 @@ func CheckFolder(dir string) error {
 		return fmt.Errorf("cannot read %s: %w", path, durable.Reason(err))
 	case !st.Mode().IsRegular():
 		return fmt.Errorf("%s is %s, not a file", path, durable.Kind(st.Mode()))
+	case st.Size() < 4096:
+		if raw, err := os.ReadFile(path); err == nil && len(bytes.Trim(raw, " \t\r\n\x00")) == 0 {
+			return fmt.Errorf("%s is empty; it held all settings of the run, so put it back as it was", path)
+		}
 	}
 	return nil
 }

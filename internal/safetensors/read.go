@@ -133,7 +133,7 @@ func (f *File) readHeader() error {
 	case n > maxHeader:
 		return fmt.Errorf("it claims a header of %d bytes; the limit is %d", n, maxHeader)
 	case int64(n) > f.size-8:
-		return fmt.Errorf("it claims a header of %d bytes but has only %d; was it cut short?", n, f.size-8)
+		return fmt.Errorf("it claims a header of %d bytes but has only %d, so it was cut short", n, f.size-8)
 	}
 	f.data = 8 + int64(n)
 	head := make([]byte, f.data)
@@ -200,7 +200,7 @@ func (f *File) checkPlaces(size int64) error {
 		case t.begin > at:
 			return fmt.Errorf("a gap of %d bytes lies before tensor %s", t.begin-at, quote(t.Name))
 		case t.end > size:
-			return fmt.Errorf("tensor %s ends at byte %d of the data but only %d are there; was the file cut short?",
+			return fmt.Errorf("tensor %s ends at byte %d of the data but only %d are there, so it was cut short",
 				quote(t.Name), t.end, size)
 		}
 		at = t.end

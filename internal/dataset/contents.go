@@ -89,6 +89,40 @@ func Differ(then, now string) []int {
 	return other
 }
 
+// Change is how files differ from those that there were, in whatever order.
+type Change struct {
+	Then, Now int   // how many there were and are
+	New       []int // those that are new or others
+	Gone      int   // how many of those then are not there
+}
+
+// Changes compares sums of files then and now. New and Gone stay empty where there
+// are too many files for a sum of each to tell.
+func Changes(then, now string) (c Change, ok bool) {
+	before, n, ok := readSums(then)
+	after, m, ok2 := readSums(now)
+	c.Then, c.Now = n, m
+	if !ok || !ok2 {
+		return c, false
+	}
+	if max(everyOf(n), everyOf(m)) > 1 || max(groupOf(n), groupOf(m)) > 1 { // a sum changes with the place
+		return c, true
+	}
+	left := map[uint16]int{}
+	for _, s := range before {
+		left[s]++
+	}
+	for i, s := range after {
+		if left[s] == 0 {
+			c.New = append(c.New, i)
+		} else {
+			left[s]--
+		}
+	}
+	c.Gone = n - (m - len(c.New))
+	return c, true
+}
+
 // readSums is the inverse of Sums.
 func readSums(text string) (sums []uint16, n int, ok bool) {
 	data, err := base64.StdEncoding.DecodeString(text)
@@ -108,10 +142,13 @@ func readSums(text string) (sums []uint16, n int, ok bool) {
 // groupOf returns how many of n files share a sum.
 func groupOf(n int) int { return max(1, (n+sumGroups-1)/sumGroups) }
 
+// everyOf returns of how many of n files one is read.
+func everyOf(n int) int { return max(1, n/sumSampled) }
+
 func (f Files) sums() []uint16 {
 	group := groupOf(f.N)
 	sums := make([]uint16, (f.N+group-1)/group)
-	every := max(1, f.N/sumSampled)
+	every := everyOf(f.N)
 	var wg sync.WaitGroup
 	const workers = 8 // that wait for the disk
 	for w := range workers {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,38 @@ func TestDiffer(t *testing.T) {
 		if Differ(none, then) != nil || Differ(then, none) != nil {
 			t.Errorf("%q tells something", none)
 		}
+	}
+}
+
+// What is new is told from what only moved, and what is gone is counted.
+func TestChanges(t *testing.T) {
+	sums := func(names ...string) string {
+		return Files{len(names), func(i int) (string, string) { return names[i], "" }}.Sums()
+	}
+	then := sums("a", "b", "c", "d", "d")
+	for _, c := range []struct {
+		now  []string
+		want Change
+	}{
+		{[]string{"a", "b", "c", "d", "d"}, Change{5, 5, nil, 0}},
+		{[]string{"d", "c", "a", "d", "b"}, Change{5, 5, nil, 0}},
+		{[]string{"a", "c", "d", "d"}, Change{5, 4, nil, 1}},
+		{[]string{"c", "d", "d", "a"}, Change{5, 4, nil, 1}},
+		{[]string{"a", "b", "c", "d"}, Change{5, 4, nil, 1}},
+		{[]string{"a", "b", "bb", "c", "d", "d"}, Change{5, 6, []int{2}, 0}},
+		{[]string{"x", "a", "c", "d", "d", "y"}, Change{5, 6, []int{0, 5}, 1}},
+		{nil, Change{5, 0, nil, 5}},
+	} {
+		if got, ok := Changes(then, sums(c.now...)); !ok || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %+v, want %+v", c.now, got, c.want)
+		}
+	}
+	many := make([]string, 2*sumSampled)
+	if got, ok := Changes(sums(many...), sums(many[1:]...)); !ok || !reflect.DeepEqual(got, Change{len(many), len(many) - 1, nil, 0}) {
+		t.Errorf("many: %+v", got)
+	}
+	if _, ok := Changes("", then); ok {
+		t.Error("nothing tells something")
 	}
 }
 

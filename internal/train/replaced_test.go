@@ -32,8 +32,8 @@ func TestReplacedImagesAreNoticed(t *testing.T) {
 	}{
 		{"replaced", func() error { return os.WriteFile(path("07.png"), eight, 0o666) }, func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "the first that is new or another is 07.png"},
 		{"renamed", func() error { return os.Rename(path("07.png"), path("07x.png")) }, func() error { return os.Rename(path("07x.png"), path("07.png")) }, "the first that is new or another is 07x.png"},
-		{"gone", func() error { return os.Remove(path("07.png")) }, func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "the first that is new or another is 08.png"},
-		{"the last gone", func() error { return os.Rename(path("29.png"), path(".29.png")) }, func() error { return os.Rename(path(".29.png"), path("29.png")) }, "some of the last are gone"},
+		{"gone", func() error { return os.Remove(path("07.png")) }, func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "1 of 30 files gone, and none new"},
+		{"the last gone", func() error { return os.Rename(path("29.png"), path(".29.png")) }, func() error { return os.Rename(path(".29.png"), path("29.png")) }, "1 of 30 files gone, and none new"},
 	} {
 		if err := change.do(); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func (r *run) position() (resumed bool, err error) {
 		}
 		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 	case at.Fingerprint != r.at.Fingerprint:
-		return false, r.otherData(dataset.Differ(at.Files, r.at.Files))
+		return false, r.otherData(r.changed(at.Files))
 	}
 	if err := r.replaced(at.Files); err != nil {
 		return false, err
@@ -54,21 +54,27 @@ func (r *run) position() (resumed bool, err error) {
 	return true, nil
 }
 
-// otherData is the error of data that changed while the run stood still; other are
-// the files that differ.
-func (r *run) otherData(other []int) error {
-	what := "names, labels or order are others"
-	switch {
-	case len(other) == 0:
-	case other[0] == r.listed.N:
-		what = "some of the last are gone"
-	default:
-		name, _ := r.listed.At(other[0])
-		what = fmt.Sprintf("the first that is new or another is %s", show.Name(name))
+// changed says how the files differ from those then.
+func (r *run) changed(then string) string {
+	switch c, ok := dataset.Changes(then, r.at.Files); {
+	case ok && len(c.New) > 0:
+		return r.firstNew(c.New[0])
+	case ok && c.Gone > 0:
+		return fmt.Sprintf("%d of %d files gone, and none new", c.Gone, c.Then)
+	case ok && c.Then != c.Now:
+		return fmt.Sprintf("there were %d files, and now there are %d", c.Then, c.Now)
 	}
-	if file := dataset.LabelFile(r.config.Data.Labels); file != "" {
-		what += fmt.Sprintf(", or other labels in %s divide them otherwise", show.Name(file))
-	}
+	return "names, labels or order are others"
+}
+
+func (r *run) firstNew(i int) string {
+	name, _ := r.listed.At(i)
+	return fmt.Sprintf("the first that is new or another is %s", show.Name(name))
+}
+
+// otherData is the error of data that changed while the run stood still; what says
+// how.
+func (r *run) otherData(what string) error {
 	return fmt.Errorf("the %s in %s are no longer those the run started with: %s; put them back, or start a new run", r.corpus.kind(), show.Name(r.config.Data.Source), what)
 }
 
@@ -83,7 +89,7 @@ func (r *run) replaced(then string) error {
 			good = good && path != "" && r.corpus.readable(path)
 		}
 		if good {
-			return r.otherData([]int{last})
+			return r.otherData(r.firstNew(last))
 		}
 	}
 	return nil

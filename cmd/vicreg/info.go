@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"vicreg/internal/method"
 	"vicreg/internal/model"
+	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
@@ -105,6 +107,13 @@ func readRun(folder string) (*runInfo, error) {
 	case err == nil:
 		for _, name := range r.Summary.Changed {
 			r.Strange = append(r.Strange, runlog.Altered(folder, name))
+		}
+	}
+	for _, name := range runlog.ModelFiles {
+		for _, strange := range pretrained.Strange(filepath.Join(folder, name)) {
+			if !slices.Contains(r.Strange, strange) {
+				r.Strange = append(r.Strange, strange)
+			}
 		}
 	}
 	if r.Finished = r.Summary != nil; r.Finished {

@@ -10,8 +10,24 @@ import (
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/safetensors"
 	"vicreg/internal/show"
 )
+
+// Strange says, a sentence each, what of a model in a run folder is not of the run
+// there, from the file's header alone. Of a file that is no model it says nothing.
+func Strange(path string) []string {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	m := &Model{Path: path}
+	if m.Meta.decode(f.Metadata) != nil {
+		return nil
+	}
+	return m.strange()
+}
 
 // strange says what does not belong together in the run folder that a model was
 // read from, a sentence each.

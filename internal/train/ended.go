@@ -35,6 +35,13 @@ func (r *run) ended(s *runlog.Summary) error {
 		}
 		tell(runlog.Altered(r.folder, name) + advice)
 	}
+	if len(s.Files) == 0 { // what an older version tells of its model
+		for _, name := range runlog.ModelFiles {
+			for _, strange := range pretrained.Strange(r.file(name)) {
+				tell(strange)
+			}
+		}
+	}
 	var missing []int
 	branches := 1
 	if r.config.Separate() {

@@ -23,6 +23,10 @@ func (e unsupportedError) Error() string { return string(e) }
 
 var errCut = errors.New("the file is cut short")
 
+// maxSide is the longest side of an image. To resize one takes memory for many of
+// its rows.
+const maxSide = 1 << 20
+
 func checkSize(c claim, limits Limits) error {
 	if c.w <= 0 || c.h <= 0 {
 		return sizeError(fmt.Sprintf("the image is %d × %d: it has no pixels", c.w, c.h))
@@ -30,6 +34,9 @@ func checkSize(c claim, limits Limits) error {
 	if int64(c.w) > limits.Pixels/int64(c.h) {
 		return sizeError(fmt.Sprintf("the image is %d × %d, more than the limit of %.4g megapixels",
 			c.w, c.h, float64(limits.Pixels)/1e6))
+	}
+	if max(c.w, c.h) > maxSide {
+		return sizeError(fmt.Sprintf("the image is %d × %d: a side of more than %d pixels", c.w, c.h, maxSide))
 	}
 	return nil
 }

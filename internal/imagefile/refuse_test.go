@@ -246,3 +246,15 @@ func TestReserve(t *testing.T) {
 		}
 	}
 }
+
+// One row of all the pixels there may be is no picture.
+func TestLongSide(t *testing.T) {
+	for _, c := range []struct {
+		w, h int
+		ok   bool
+	}{{maxSide, 2, true}, {maxSide + 1, 1, false}, {1, maxSide + 1, false}} {
+		if err := checkSize(claim{w: c.w, h: c.h}, Limits{}.orDefault()); (err == nil) != c.ok {
+			t.Errorf("%d × %d: %v", c.w, c.h, err)
+		}
+	}
+}

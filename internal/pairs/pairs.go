@@ -145,14 +145,24 @@ func (d *Data) take(t *table.Table, s int) error {
 			return fmt.Errorf("%s: %w", side, err)
 		}
 	}
+	const null = `\N` // where there is none, in what databases write
+	var nulls table.Tally
 	for i := range d.Rows {
 		for _, c := range columns {
 			cell := t.Rows[i].Cells[c]
+			if side.Type == "text" && t.Rows[i].Err == nil && strings.TrimSpace(cell) == null {
+				nulls.AddRow(t.Rows[i])
+			}
 			if side.Type != "text" {
 				cell = strings.TrimSpace(cell)
 			}
 			d.Rows[i].cells[s] = append(d.Rows[i].cells[s], cell)
 		}
+	}
+	if nulls.N > 0 {
+		const why = ", as databases write where there is no value; it is taken as a text"
+		of := side.Columns[0] + " is " + null + why
+		d.Notes = append(d.Notes, nulls.Note(d.manifest, "row whose "+of, "rows whose "+of))
 	}
 	if side.Type == "numeric" {
 		return d.takeNumbers(s)

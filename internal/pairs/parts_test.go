@@ -31,6 +31,9 @@ func TestNotes(t *testing.T) {
 		{"a,k\nx,cat\ny,\nz,dog\nw, \n", Options{Label: "k"}, []string{"m.csv: 2 rows have no k, and are never scored, the first in row 3"}},
 		{"a,k\nx,NA\ny,null\nz,dog\nw,NA\n", Options{Label: "k"}, []string{`m.csv: column k: "NA" (2), "null" (1) taken as a class; leave the cell empty where there is no label`}},
 		{"a,k\nx,Cat\ny,cat\nz,dog\nw,c at\nv,1\nu,1.0\n", Options{Label: "k"}, []string{`m.csv: column k: "1" (1), "1.0" (1) are different classes, though they differ only in case, spaces or the spelling of a number; and 1 more such`}},
+		{"a,k\nx,caf\u00e9\ny,cafe\u0301\nz,dog\n", Options{Label: "k"}, []string{"m.csv: column k: \"cafe\u0301\" (1), \"caf\u00e9\" (1) are different classes, though they differ only in case, spaces or how characters are coded"}},
+		{"a,k\nx,dog\ny,dog\u200b\nz,cat\n", Options{Label: "k"}, []string{`m.csv: column k: "dog" (1), "dog\u200b" (1) are different classes, though they differ only in case, spaces or how characters are coded`}},
+		{"a,k\nx,1\n\\N,2\n\\N,2\na,k\n", Options{}, []string{`m.csv: 1 row repeats the header and is left out: row 5`, `m.csv: 2 rows whose a is \N, as databases write where there is no value; it is taken as a text, the first in row 3`}},
 		{"a,k\nx,cat\ny,dog,z\nz,cat\n", Options{Label: "k"}, nil}, // a broken row has no class
 		{"a,p\nx,train\ny,val\nz,test\nw,val\n", Options{Split: "p"}, []string{"m.csv: 2 rows are of val in column p left out, since there are rows of test to score on"}},
 		{"a,p\nx,train\ny,val\n", Options{Split: "p"}, []string{"m.csv: column p has no rows of test; those of val are scored on"}},

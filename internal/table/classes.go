@@ -6,38 +6,59 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Doubtful says which classes of a column, counted by name, may not be meant as
 // such: words for a value that is missing, and names that differ only in case,
-// spaces or the spelling of a number. file is what messages call the table.
+// spaces, how characters are coded or the spelling of a number. file is what
+// messages call the table.
 func Doubtful(file, column string, count map[string]int) []string {
 	var notes, words []string
 	alike := map[string][]string{}
+	coded := map[string]bool{} // by key: some name has another form
 	var keys []string
 	for _, name := range slices.Sorted(maps.Keys(count)) {
 		if Missing(name) {
 			words = append(words, fmt.Sprintf("%s (%d)", Clip(name), count[name]))
 		}
-		key := strings.ToLower(strings.Join(strings.Fields(name), " "))
+		plain := visible(norm.NFKC.String(name))
+		key := strings.ToLower(strings.Join(strings.Fields(plain), " "))
 		if v, err := strconv.ParseFloat(key, 64); err == nil && len(key) < 16 {
 			key = fmt.Sprint(v)
 		}
 		if len(alike[key]) == 1 {
 			keys = append(keys, key)
 		}
+		coded[key] = coded[key] || plain != name
 		alike[key] = append(alike[key], fmt.Sprintf("%s (%d)", Clip(name), count[name]))
 	}
 	if len(words) > 0 {
 		notes = append(notes, fmt.Sprintf("%s: column %s: %s taken as a class; leave the cell empty where there is no label", file, column, Some(words)))
 	}
 	if len(keys) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: column %s: %s are different classes, though they differ only in case, spaces or the spelling of a number", file, column, Some(alike[keys[0]])))
+		only := "case, spaces or the spelling of a number"
+		if coded[keys[0]] {
+			only = "case, spaces or how characters are coded"
+		}
+		notes = append(notes, fmt.Sprintf("%s: column %s: %s are different classes, though they differ only in %s", file, column, Some(alike[keys[0]]), only))
 		if more := len(keys) - 1; more > 0 {
 			notes[len(notes)-1] += fmt.Sprintf("; and %d more such", more)
 		}
 	}
 	return notes
+}
+
+// visible returns a name without the characters that take no room.
+func visible(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, name)
 }
 
 // Some lists cells as they stand, the first of many.

@@ -55,7 +55,7 @@ func (c *Cutter) Next() (fields []string, line int, err error) {
 		}
 		start, end := c.at, c.lineEnd(c.at)
 		text := c.text[start:end]
-		if c.Comments && len(text) > 0 && text[0] == '#' {
+		if c.Comments && len(text) > 0 && text[0] == '#' && !fault(text) {
 			if c.columns > 0 {
 				c.Skipped++
 			}
@@ -96,6 +96,21 @@ func (c *Cutter) Next() (fields []string, line int, err error) {
 		}
 		return c.fields, line, err
 	}
+}
+
+// faults are what spreadsheets write where there is no value.
+var faults = []string{"#n/a", "#na", "#div/0!", "#value!", "#ref!", "#name?", "#null!", "#num!", "#nv", "#wert!", "#bezug!", "#zahl!"}
+
+// fault reports whether a line begins with such a cell and not with a comment.
+func fault(line string) bool {
+	start := strings.ToLower(line[:min(len(line), 10)])
+	for _, f := range faults {
+		if rest, ok := strings.CutPrefix(start, f); ok {
+			rest = strings.TrimRight(rest, "\r")
+			return rest == "" || strings.Contains(",;\t", rest[:1]) || rest[0] == ' ' && len(rest) > 1 && strings.Contains("0123456789+-.#,;\t", rest[1:2])
+		}
+	}
+	return false
 }
 
 // clear begins a row.

@@ -164,7 +164,7 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 		}
 		take[k] = i
 	}
-	var empty, longer Tally
+	var empty, longer, repeated Tally
 	for {
 		cells, line, err := c.Next()
 		if err == io.EOF {
@@ -175,6 +175,10 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 		}
 		if c.Surplus == 0 && !slices.ContainsFunc(cells, func(cell string) bool { return !Blank(cell) }) {
 			empty.Add(line)
+			continue
+		}
+		if len(cells) > 1 && slices.EqualFunc(cells, t.Columns, func(cell, name string) bool { return strings.TrimSpace(cell) == name }) {
+			repeated.Add(line)
 			continue
 		}
 		row := Record{Line: line}
@@ -212,6 +216,7 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 			"rows open a quote mark that a later row closes; they are taken as rows of their own, with quote marks as they stand"},
 		{c.broken, "field holds line breaks", "fields hold line breaks"},
 		{empty, "row has no value in any column and is left out", "rows have no value in any column and are left out"},
+		{repeated, "row repeats the header and is left out", "rows repeat the header and are left out"},
 		{longer, "row ends in more separators than the header has, with nothing behind them", "rows end in more separators than the header has, with nothing behind them"},
 	} {
 		if n.N > 0 {
@@ -343,11 +348,11 @@ func Missing(cell string) bool {
 	if cell = strings.TrimSpace(cell); len(cell) > 8 || len(cell) > 1 && cell[len(cell)-1]-'0' < 10 {
 		return false // most are numbers
 	}
-	switch strings.ToLower(cell) {
-	case "", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "nil", "none", `\n`, "-", "--", "–", "—", "?", ".":
+	switch cell = strings.ToLower(cell); cell {
+	case "", "na", "n/a", "<na>", "nan", "-nan", "null", "nil", "none", `\n`, "-", "--", "–", "—", "?", ".":
 		return true
 	}
-	return false
+	return cell[0] == '#' && slices.Contains(faults, cell)
 }
 
 // Blank reports whether a cell of anything but numbers holds nothing: there, NA

@@ -30,7 +30,7 @@ type Sound struct {
 	Rate     int // frames a second
 
 	Peak   float32 // how far its samples went beyond full scale, from which all are scaled down; 0: nowhere
-	Gaps   int     // places of an MP3 where frames are missing or broken
+	Gaps   int     // places where frames of an MP3 or pages of an Ogg file are missing or broken
 	Cut    bool    // it is an MP3 that ends within a frame, which is left out
 	Unread int     // bytes behind the samples of a WAV that are no chunk
 }
@@ -222,7 +222,7 @@ func (s *Sound) fit(lossy bool) error {
 	case peak > maxPeak && lossy:
 		return fmt.Errorf("sample %d is %v where full scale is 1: its data is broken, or much too loud", where/s.Channels, s.Samples[where])
 	case peak > maxPeak:
-		return fmt.Errorf("sample %d is %v: samples in floating point must lie between -1 and 1; scale them", where/s.Channels, s.Samples[where])
+		return tooLoud(where/s.Channels, float64(s.Samples[where]))
 	case lossy && peak <= overshoot:
 		for i, v := range s.Samples {
 			s.Samples[i] = max(-1, min(1, v))
@@ -234,6 +234,11 @@ func (s *Sound) fit(lossy bool) error {
 		s.Peak = peak
 	}
 	return nil
+}
+
+// tooLoud says that a sample is far beyond full scale.
+func tooLoud(i int, v float64) error {
+	return fmt.Errorf("sample %d is %g: samples in floating point must lie between -1 and 1; scale them", i, v)
 }
 
 // tooLong says that a file holds more samples than the limit, or nil.

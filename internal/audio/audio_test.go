@@ -3,6 +3,7 @@ package audio
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -137,6 +138,16 @@ func TestScale(t *testing.T) {
 			if err != nil || !slices.Equal(s.Samples, c.want) || s.Peak != c.peak {
 				t.Errorf("%v: %v, peak %v, %v", c.x, s.Samples, s.Peak, err)
 			}
+		}
+	}
+}
+
+// Far beyond full scale are whole numbers, or what was never scaled.
+func TestTooLoud(t *testing.T) {
+	for _, v := range []float64{4.5, -32768, 1e300, -1e300} {
+		_, err := Decode(wave(fmtChunk(waveFloat, 1, 8000, 64, false), encode([]float64{0.5, v}, 64, true)), Limits{})
+		if want := fmt.Sprintf("sample 1 is %g: samples in floating point must lie between -1 and 1", v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 }

@@ -99,6 +99,7 @@ func (s *Sound) addFLAC(data []byte, limits Limits) (rest []byte, err error) {
 	sum := md5.New()
 	scale := 1 / float64(int64(1)<<(max(1, info.BitsPerSample)-1))
 	r := bytes.NewReader(data)
+	var next uint64 // number of the frame, or of its first sample; where a part of a recording begins is not known
 	have := func() int64 { return int64(len(s.Samples) - start) }
 	for promised == 0 || have() < promised {
 		if rest = data[len(data)-r.Len():]; promised == 0 && noFrames(rest) {
@@ -113,6 +114,13 @@ func (s *Sound) addFLAC(data []byte, limits Limits) (rest []byte, err error) {
 		}
 		f.Hash(sum)
 		n := len(f.Subframes[0].Samples)
+		if promised == 0 && have() > 0 && f.Num != next {
+			return nil, fmt.Errorf("its FLAC data is broken: frames are missing after %d samples", s.Frames())
+		}
+		next = f.Num + 1
+		if !f.HasFixedBlockSize {
+			next = f.Num + uint64(n)
+		}
 		if err := limits.tooLong(int64(len(s.Samples) + n*channels)); err != nil {
 			return nil, err
 		}

@@ -138,6 +138,7 @@ func TestFLACChain(t *testing.T) {
 		{"frames that are not counted", [][]byte{known, known[info:]}, 0, "more frames come behind the 300 samples that it should have"},
 		{"junk, then frames", [][]byte{known, []byte("TAG or junk"), known[info:], known}, 0, "more frames come behind the 300"},
 		{"junk behind an unknown length", [][]byte{open, []byte("junk"), open}, 0, "broken after 300 samples"},
+		{"frames that do not follow", [][]byte{open, open[info:]}, 0, "frames are missing after 300 samples"},
 		{"too many", slices.Repeat([][]byte{known[:26], {0}, make([]byte, 15), known[info:]}, 1001), 0, "more than 1000 recordings"},
 	} {
 		check.Bounded(t, 64, 2*time.Second, func() {

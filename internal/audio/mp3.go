@@ -15,7 +15,11 @@ func decodeMP3(data []byte, limits Limits) (Sound, error) {
 		return Sound{}, fmt.Errorf("its MP3 data is broken or cut short: %w", err)
 	}
 	if m.Promised > 0 {
-		return Sound{}, fmt.Errorf("the file is cut short: its header promises %d frames of MP3, %d are there", m.Promised, m.Have)
+		what := "the file is cut short"
+		if m.Gaps > 0 {
+			what = "parts of the file are missing"
+		}
+		return Sound{}, fmt.Errorf(what+": its header promises %d frames of MP3, %d are there", m.Promised, m.Have)
 	}
 	if err := limits.tooLong(int64(m.Samples()) * int64(m.Channels)); err != nil {
 		return Sound{}, err

@@ -15,6 +15,7 @@ type oggPage struct {
 	flags   byte
 	granule int64 // what has been played when the last packet ends; -1: none ends
 	serial  uint32
+	number  uint32 // of the stream's pages, from 0 on
 	lacing  []byte // sizes of segments; one below 255 ends a packet
 	body    []byte
 }
@@ -62,6 +63,7 @@ func readPage(data []byte, at int) (p oggPage, size int, err error) {
 	}
 	p.body = data[27+len(p.lacing) : size]
 	p.flags, p.granule, p.serial = head[5], int64(le.Uint64(head[6:])), le.Uint32(head[14:])
+	p.number = le.Uint32(head[18:])
 	if oggSum(data[:size]) != le.Uint32(head[22:]) {
 		return p, 0, fmt.Errorf("its Ogg data is broken: the page at byte %d does not have its checksum", at)
 	}
@@ -100,6 +102,8 @@ type oggStream struct {
 	packets []oggPacket
 	part    []byte // of a packet that goes on in the next page
 	partial bool
+	number  uint32 // of its last page
+	gaps    int    // where pages are missing
 }
 
 // decodeOgg reads the Vorbis stream of an Ogg file, whatever else is beside it. Of
@@ -154,8 +158,16 @@ func decodeOgg(data []byte, limits Limits) (Sound, error) {
 	return s, nil
 }
 
-// page takes the packets of a page of the stream.
+// page takes the packets of a page of the stream, and counts where pages before it
+// are missing.
 func (o *oggStream) page(p *oggPage) {
+	if p.number != o.number+1 && len(o.packets) > 0 {
+		o.part, o.partial = nil, false
+		if len(o.packets) > 3 { // what is recorded of a station begins anywhere, behind its header
+			o.gaps++
+		}
+	}
+	o.number = p.number
 	at, from := 0, 0
 	skip := p.flags&oggContinued != 0 && !o.partial // its beginning is lost
 	if p.flags&oggContinued == 0 {
@@ -202,6 +214,7 @@ func (o *oggStream) decode(s *Sound, limits Limits) error {
 		return fmt.Errorf("it is a chain of recordings that differ: %d channels at %d Hz, then %d at %d Hz; split it", s.Channels, s.Rate, d.Channels, d.Rate)
 	}
 	s.Channels, s.Rate = d.Channels, d.Rate
+	s.Gaps += o.gaps
 	n := 0
 	size := d.Sizes()
 	for _, p := range p[3:] {

@@ -122,6 +122,64 @@ func TestOggChain(t *testing.T) {
 	}
 }
 
+// Pages that are missing are counted; those between the header and where a recording
+// of a station begins are not.
+func TestOggGaps(t *testing.T) {
+	data := file(t, "tone.ogg")
+	var pages [][]byte
+	number := func(p []byte) []byte {
+		binary.LittleEndian.PutUint32(p[18:], uint32(len(pages)))
+		binary.LittleEndian.PutUint32(p[22:], oggSum(p))
+		return p
+	}
+	for at := 0; at < len(data); {
+		p, size, err := readPage(data[at:], at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.granule == 0 { // of the header
+			pages = append(pages, bytes.Clone(data[at:at+size]))
+			at += size
+			continue
+		}
+		var o oggStream
+		o.page(&p)
+		for len(o.packets) > 10 {
+			pages = append(pages, number(page(p.serial, 0, -1, packets(o.packets[:10])...)))
+			o.packets = o.packets[10:]
+		}
+		pages = append(pages, number(page(p.serial, oggLast, p.granule, packets(o.packets)...)))
+		at += size
+	}
+	if len(pages) < 10 {
+		t.Fatalf("%d pages", len(pages))
+	}
+	for _, c := range []struct {
+		without []int
+		gaps    int
+	}{{nil, 0}, {[]int{2}, 0}, {[]int{2, 3}, 0}, {[]int{4}, 1}, {[]int{4, 5}, 1}, {[]int{4, 6}, 2}} {
+		left := slices.Clone(pages)
+		for _, n := range c.without {
+			left[n] = nil
+		}
+		one := slices.Concat(left...)
+		for links := 1; links < 3; links++ {
+			s, err := Decode(slices.Repeat(one, links), Limits{})
+			if err != nil || s.Gaps != links*c.gaps {
+				t.Errorf("without pages %v, %d times: %d gaps, %v", c.without, links, s.Gaps, err)
+			}
+		}
+	}
+}
+
+// packets returns their data.
+func packets(list []oggPacket) (all [][]byte) {
+	for _, p := range list {
+		all = append(all, p.data)
+	}
+	return all
+}
+
 // vorbisFile returns a file of the header packets and of audio packets.
 func vorbisFile(id, comments, setup []byte, audio ...[]byte) []byte {
 	b := slices.Concat(page(1, oggFirst, 0, id), page(1, 0, 0, comments, setup))

@@ -88,12 +88,6 @@ func isTag(b []byte) bool {
 	return false
 }
 
-// chunks reports whether b is nothing, or chunks and no samples.
-func chunks(b []byte) bool {
-	ok, _ := walk(b)
-	return ok
-}
-
 // walk reports whether b is nothing or chunks, and whether there are samples among
 // them.
 func walk(b []byte) (ok, samples bool) {
@@ -159,8 +153,11 @@ func decodeWAV(data []byte, limits Limits) (Sound, error) {
 				return Sound{}, fmt.Errorf("another WAV file begins within it, at byte %d; split it", at+8+next)
 			}
 			unread := 0
-			switch {
-			case size == 0 && chunks(rest):
+			switch ok, more := walk(rest); {
+			case size == 0 && ok && more:
+				at += 8
+				continue
+			case size == 0 && ok:
 				body = nil
 			case size == 0, size > int64(len(rest)) && unknown(size): // never filled in
 				body = rest
@@ -237,7 +234,10 @@ func (f *waveFormat) samples(b []byte, limits Limits) (Sound, error) {
 		}
 	case f.tag == waveFloat:
 		for i := range x {
-			x[i] = float32(math.Float64frombits(le.Uint64(b[8*i:])))
+			v := math.Float64frombits(le.Uint64(b[8*i:]))
+			if x[i] = float32(v); math.IsInf(float64(x[i]), 0) && !math.IsInf(v, 0) {
+				return Sound{}, tooLoud(i/f.channels, v)
+			}
 		}
 	case f.bytes == 1: // unsigned
 		for i := range x {

@@ -124,6 +124,7 @@ func TestWAVBehind(t *testing.T) {
 		{"an RF64 behind", [][]byte{one, []byte("RF64\xff\xff\xff\xffWAVEds64")}, 0, 0, "at byte 48"},
 		{"more samples", [][]byte{one, list, chunk("data", []byte{1, 2})}, 0, 0, "in several data chunks"},
 		{"more samples, cut short", [][]byte{one, chunk("data", []byte{1, 2})[:9]}, 0, 0, "in several data chunks"},
+		{"an empty data chunk first", [][]byte{one[:36], chunk("data", nil), one[36:]}, 3, 0, ""},
 		{"no more samples", [][]byte{one, chunk("data", nil)}, 3, 0, ""},
 	} {
 		s, err := Decode(slices.Concat(c.parts...), Limits{})

@@ -176,7 +176,7 @@ func (s *Side) ofSounds(good []*found) (notes []string) {
 		}
 	}
 	note(loud, "go beyond full scale, up to %.4g times, and are scaled down to it", peak)
-	note(broken, "are MP3s in which frames are missing or broken, in %d places", gaps)
+	note(broken, "have gaps, %d in all, where frames or pages are missing or broken", gaps)
 	note(cut, "are MP3s that end within a frame, as files do that are cut short; that frame is left out")
 	note(behind, "are WAVs with more behind the samples that their headers tell of, %d bytes in all, which are not read", unread)
 	return notes

@@ -218,7 +218,7 @@ func TestAudioNotes(t *testing.T) {
 	s, r := open(t, filepath.Join(dir, "calls.csv"), "waveform=wav")
 	want := []string{
 		"waveform=wav: 2 of 12 sounds go beyond full scale, up to 2.5 times, and are scaled down to it",
-		"waveform=wav: 1 of 12 sounds are MP3s in which frames are missing or broken, in 2 places",
+		"waveform=wav: 1 of 12 sounds have gaps, 2 in all, where frames or pages are missing or broken",
 		"waveform=wav: 1 of 12 sounds are MP3s that end within a frame, as files do that are cut short; that frame is left out",
 		"waveform=wav: 1 of 12 sounds are WAVs with more behind the samples that their headers tell of, 16 bytes in all, which are not read",
 	}

@@ -56,6 +56,11 @@ func count(shape []int) int {
 // Torch returns the values in PyTorch's order (k, c, r, s or out, in).
 func (p *Param) Torch() []float32 { return p.reorder(p.Value, true) }
 
+// TorchInto is Torch into the start of dst, which is as long at least.
+func (p *Param) TorchInto(dst []float32) []float32 {
+	return p.reorderInto(dst[:len(p.Value)], p.Value, true)
+}
+
 // TorchGrad returns the gradient in PyTorch's order.
 func (p *Param) TorchGrad() []float32 { return p.reorder(p.Grad, true) }
 
@@ -71,7 +76,10 @@ func (p *Param) SetTorch(v []float32) {
 // k, last in ours, is first in theirs, and the input dimension c comes before
 // r and s.
 func (p *Param) reorder(v []float32, toTorch bool) []float32 {
-	out := make([]float32, len(v))
+	return p.reorderInto(make([]float32, len(v)), v, toTorch)
+}
+
+func (p *Param) reorderInto(out, v []float32, toTorch bool) []float32 {
 	if len(p.Shape) < 2 || p.Table {
 		copy(out, v)
 		return out

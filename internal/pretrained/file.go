@@ -59,13 +59,17 @@ const (
 // Save writes a model durably.
 func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expander) error {
 	var tensors []safetensors.Tensor
+	var scratch []float32 // in the file's order, one tensor after the other
 	add := func(prefix string, ps []*nn.Param) {
 		for _, p := range ps {
 			t := safetensors.Tensor{Name: prefix + p.Name, Shape: p.Shape}
 			if strings.HasSuffix(p.Name, tracked) {
 				t.Data = []int64{int64(p.Value[0])}
 			} else {
-				t.Data = p.Torch()
+				if len(scratch) < len(p.Value) {
+					scratch = make([]float32, len(p.Value))
+				}
+				t.Data = safetensors.Made{Len: len(p.Value), Make: func() []float32 { return p.TorchInto(scratch) }}
 			}
 			tensors = append(tensors, t)
 		}

@@ -5,6 +5,7 @@ package reckon
 
 import (
 	"cmp"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -49,7 +50,8 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		d.Items = l
 	}
 	threads, workers := float64(cmp.Or(c.Threads, runtime.GOMAXPROCS(0))), float64(cmp.Or(c.Workers, runtime.GOMAXPROCS(0)))
-	need := Need{Program: 70e6 + 5e6*threads + 3e6*workers}
+	// A tiny network keeps few of many threads busy.
+	need := Need{Program: 70e6 + 5e6*min(threads, 32) + 3e6*min(workers, 32) + 5e4*(threads+workers)}
 	if d.Scored > 0 {
 		need.Program += 30e6 // garbage between scoring and training
 	}
@@ -62,6 +64,8 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	if c.Optimizer.Name == "adamw" {
 		state = 2
 	}
+	largest, widths := 0.0, 0.0 // array of parameters; channels of all layers of the heads
+	widest := 0.0
 	var views [2]viewOf
 	for b := range branches {
 		var err error
@@ -69,6 +73,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 			return need, err
 		}
 		v := &views[b]
+		largest, widths, widest = max(largest, v.largest), widths+v.widths, max(widest, v.widest)
 		need.Network += float * (v.values*(2+state) + v.statistics)
 		// The model is scored beside one that is not trained, its weights in the
 		// order in which they are read.
@@ -132,6 +137,12 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		slots = 2
 	}
 	need.Batches = float * batches * slots
+	// What the kernels keep from call to call: sums of the channels by pieces of a pass
+	// of 32,768 values, in float64, and rows that are packed. Each layer has
+	// coefficients of its channels. A model is written a tensor at a time.
+	pieces := math.Ceil(float64(n) / max(1, math.Floor(32768/widest)))
+	need.Activations += 16*pieces*widest + float*float64(n)*widest + 200*widths
+	need.Features = max(need.Features, float*largest)
 	need.Queue, need.Prototypes, need.Loss = ofMethod(c, d, len(crops), branches)
 	return need, nil
 }
@@ -148,6 +159,9 @@ type viewOf struct {
 	// Values of parameters: all, those of the encoder and of the predictor; and
 	// running statistics.
 	values, encoder, predictor, statistics float64
+
+	largest        float64 // array of parameters
+	widths, widest float64 // channels of the heads' layers, all and the most
 
 	lent     float64 // gradients whose memory the arena has meanwhile,
 	deferred float64 // and numbers of a row that are kept to make them
@@ -172,6 +186,7 @@ func ofBranch(c recipe.Config, b int) (v viewOf, err error) {
 		return v, err
 	}
 	v.add(all)
+	v.heads(all)
 	for _, a := range all {
 		if size := float64(a.Len()); len(a.Shape) == 2 && size >= float64(model.DeferFrom) {
 			v.lent += size
@@ -184,14 +199,26 @@ func ofBranch(c recipe.Config, b int) (v viewOf, err error) {
 			return v, err
 		}
 		v.predictor = v.add(all)
+		v.heads(all)
 		v.predict = &head
 	}
 	return v, nil
 }
 
+// heads counts the channels of layers whose arrays these are.
+func (v *viewOf) heads(all []model.Array) {
+	for _, a := range all {
+		if len(a.Shape) == 2 {
+			v.widths += float64(a.Shape[0])
+			v.widest = max(v.widest, float64(a.Shape[0]))
+		}
+	}
+}
+
 // add counts arrays and returns how many values of parameters they have.
 func (v *viewOf) add(all []model.Array) (values float64) {
 	for _, a := range all {
+		v.largest = max(v.largest, float64(a.Len()))
 		if strings.HasSuffix(a.Name, ".running_mean") || strings.HasSuffix(a.Name, ".running_var") || strings.HasSuffix(a.Name, ".num_batches_tracked") {
 			v.statistics += float64(a.Len())
 		} else {
@@ -266,7 +293,7 @@ func ofMethod(c recipe.Config, data Data, views, branches int) (queue, prototype
 	case "byol", "simsiam":
 		values += unit + 4*n*d
 	case "moco-v2":
-		queue = queues
+		queue = 1.5 * queues // a copy of one while it is filled
 		values += unit + 6*n*d + n*min(2048, float64(c.Queue.Size))
 	case "moco-v3":
 		values += unit + 4*n*d + n*n

@@ -82,8 +82,8 @@ func TestCheckSaysWhatWouldFit(t *testing.T) {
 		want string // of the error, or else of the note; "": neither
 	}{
 		{load(t, "imagenet-100ep", "vicreg", func(c *recipe.Config) { c.Batch = 256 }), Data{},
-			"resnet50 at 224 px, expander 8192-8192-8192, with batch 256 needs about 27 GB of memory, and this container may use 6.0 GB: a batch of 41 would fit"},
-		{load(t, "imagenet-100ep", "vicreg", func(c *recipe.Config) { c.Batch = 38 }), Data{}, "the run needs about 5.7 GB of memory, and this container may use 6.0 GB; if it is killed"},
+			"resnet50 at 224 px, expander 8192-8192-8192, with batch 256 needs about 27 GB of memory, and this container may use 6.0 GB: a batch of 40 would fit"},
+		{load(t, "imagenet-100ep", "vicreg", func(c *recipe.Config) { c.Batch = 38 }), Data{}, "the run needs about 5.8 GB of memory, and this container may use 6.0 GB; if it is killed"},
 		{load(t, "imagenet-100ep", "vicreg", func(c *recipe.Config) { c.Batch = 16 }), Data{}, ""},
 		{load(t, "quick", "vicreg", nil), Data{Items: 60000, Scored: 10000}, ""},
 		{load(t, "quick", "vicreg", func(c *recipe.Config) { c.Batch, c.Size, c.Encoder.Arch = 8000, 512, "resnet50" }), Data{}, "would fit with the stem imagenet"},
@@ -168,5 +168,37 @@ func TestAnyNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// Heads that are much wider than the rest of the network: what was live in their
+// third step, measured by a heap profile (two threads).
+func TestWideHeads(t *testing.T) {
+	for _, x := range []struct {
+		method, expander, predictor string
+		queue                       int
+		live                        float64 // MiB
+	}{
+		{"vicreg", "1000000-16", "", 0, 3721},
+		{"vicreg", "8192-8192-8192", "", 0, 1590},
+		{"byol", "16-16", "300000", 0, 841},
+		{"moco-v2", "128", "", 640000, 979e6 / (1 << 20)}, // at its start
+	} {
+		c, err := recipe.LoadFor("quick", x.method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Encoder.Arch, c.Encoder.Width, c.Size, c.Data.Limit, c.Batch, c.Threads, c.Workers = "resnet10", 4, 16, 256, 64, 2, 2
+		c.Expander = x.expander
+		if x.predictor != "" {
+			c.Heads.Predictor = x.predictor
+		}
+		if x.queue > 0 {
+			c.Queue.Size = x.queue
+		}
+		need, err := Run(c, Data{Items: 256, Scored: 2000})
+		if ratio := need.Total() / (x.live * (1 << 20)); err != nil || ratio < 1 || ratio > 1.3 {
+			t.Errorf("%s, expander %s: %.0f MiB reckoned, %.0f live (%v)", x.method, x.expander, need.Total()/(1<<20), x.live, err)
+		}
 	}
 }

@@ -17,7 +17,15 @@ import (
 type Tensor struct {
 	Name  string
 	Shape []int
-	Data  any // []float32, []float64, []int64, []int32, []uint8 or []bool
+	Data  any // []float32, []float64, []int64, []int32, []uint8, []bool or Made
+}
+
+// Made is float32 data that is made when it is written, so that not all tensors of a
+// file need their memory at once. Make is called for each pass over the data; what
+// it returns may be overwritten by the next tensor's.
+type Made struct {
+	Len  int
+	Make func() []float32
 }
 
 // describe returns the type and number of elements of the data.
@@ -29,6 +37,8 @@ func (t Tensor) describe() (DType, int, error) {
 		d, n = F64, len(v)
 	case []float32:
 		d, n = F32, len(v)
+	case Made:
+		d, n = F32, v.Len
 	case []int64:
 		d, n = I64, len(v)
 	case []int32:
@@ -163,6 +173,8 @@ func (t Tensor) encode(w *bufio.Writer) {
 	switch v := t.Data.(type) {
 	case []float64:
 		encode(w, v, func(b []byte, x float64) []byte { return le.AppendUint64(b, math.Float64bits(x)) })
+	case Made:
+		Tensor{Data: v.Make()[:v.Len]}.encode(w)
 	case []float32:
 		encode(w, v, func(b []byte, x float32) []byte { return le.AppendUint32(b, math.Float32bits(x)) })
 	case []int64:

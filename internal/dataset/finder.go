@@ -29,8 +29,9 @@ const (
 	folded             // in small letters
 )
 
-// newFinder makes a finder of images, which lie in the folder root, or "".
-func newFinder(items []*Item, root, beside string) *finder {
+// newFinder makes a finder of images, which lie in the folder root, or "", maybe
+// all in a folder inside.
+func newFinder(items []*Item, root, inside, beside string) *finder {
 	f := &finder{items: items}
 	if root == "" {
 		return f
@@ -45,6 +46,9 @@ func newFinder(items []*Item, root, beside string) *finder {
 	if err == nil {
 		add(RealPath(abs))
 		f.bases = append(f.bases, filepath.Dir(abs))
+		if inside != "" {
+			f.bases = append([]string{filepath.Join(abs, inside)}, f.bases...)
+		}
 	}
 	if dir, err := Absolute(beside); err == nil {
 		f.bases = append([]string{dir}, f.bases...)

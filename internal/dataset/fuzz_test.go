@@ -128,7 +128,7 @@ func FuzzLabels(f *testing.F) {
 			root = "/data/photos"
 		}
 		read := func(name string, raw []byte) (l *labelFile, err error) {
-			check.Bounded(t, 64, 2*time.Second, func() { l, err = parseLabels(name, raw, newFinder(items, root, "/data"), "photos") })
+			check.Bounded(t, 64, 2*time.Second, func() { l, err = parseLabels(name, raw, newFinder(items, root, "", "/data"), "photos") })
 			return l, err
 		}
 		l, err := read(name, raw)

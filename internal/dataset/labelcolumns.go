@@ -68,6 +68,11 @@ func labelTable(path string, raw []byte) (*labelRows, error) {
 	return &labelRows{Table: t, json: true}, nil
 }
 
+const (
+	longestName = 100 // of a column that is known by it
+	mostLooked  = 50  // columns that are looked at for paths
+)
+
 // columns says which columns hold what; -1: there is none.
 type columns struct {
 	path, label, split int
@@ -90,25 +95,27 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 		c.path, c.label, c.named = 0, 1, false
 		return c, nil
 	}
+	called := map[string][]int{}
+	for i, column := range t.Columns {
+		if len(column) < longestName {
+			called[simple(column)] = append(called[simple(column)], i)
+		}
+	}
 	find := func(names []string) (at []int) {
 		for _, name := range names {
-			for i, column := range t.Columns {
-				if simple(column) == name && !slices.Contains(at, i) {
-					at = append(at, i)
-				}
-			}
+			at = append(at, called[name]...)
 		}
 		return at
 	}
 	paths, labels, splits := find(pathColumns), find(labelColumns), find(splitColumns)
 	if len(paths) == 0 || len(labels) == 0 {
-		if !t.json && slices.ContainsFunc(t.Columns, func(cell string) bool { return f.find(strings.TrimSpace(cell)) >= 0 }) {
+		if !t.json && slices.ContainsFunc(t.Columns[:min(mostLooked, len(t.Columns))], func(cell string) bool { return f.find(strings.TrimSpace(cell)) >= 0 }) {
 			t.Rows = append([]table.Record{{Line: t.Header, Cells: t.Columns}}, t.Rows...)
 			paths, labels, splits, c.named = nil, nil, nil, false
 		}
 	}
 	if len(paths) == 0 {
-		for i := range t.Columns {
+		for i := range min(mostLooked, len(t.Columns)) {
 			paths = append(paths, i)
 		}
 	}

@@ -183,6 +183,22 @@ func TestLabelsOfFiles(t *testing.T) {
 	}
 }
 
+// Below a folder that holds everything, paths may begin there.
+func TestLabelsInside(t *testing.T) {
+	root := tree(t, "all/cat/1.jpg", "all/dog/1.jpg", "all/dog/2.jpg", "all/cat/2.jpg")
+	file := filepath.Join(filepath.Dir(root), "l.csv")
+	if err := os.WriteFile(file, []byte("path,label\ncat/1.jpg,a\nall/dog/1.jpg,b\ndog/2,b\nphotos/all/cat/2.jpg,a\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want := "all/cat/1.jpg=a all/cat/2.jpg=a all/dog/1.jpg=b all/dog/2.jpg=b | none | "
+	if got := labelsOf(t, root, file, 0); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got, want := labelsOf(t, root, "leaf", 0), "all/cat/1.jpg=cat all/cat/2.jpg=cat all/dog/1.jpg=dog all/dog/2.jpg=dog | none | "; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
 // However large and odd it is, a file of labels takes memory and time as its
 // bytes and the images do.
 func TestLabelFileBounds(t *testing.T) {
@@ -196,9 +212,18 @@ func TestLabelFileBounds(t *testing.T) {
 		fmt.Fprintf(&rows, "%d,%d\n", i, i%7)
 	}
 	check.Bounded(t, 150, 3*time.Second, func() {
-		l, err := parseLabels("l.csv", []byte(rows.String()), newFinder(items, "", "."), "photos")
+		l, err := parseLabels("l.csv", []byte(rows.String()), newFinder(items, "", "", "."), "photos")
 		if err != nil || len(l.rows) != len(items) {
 			t.Error(err)
 		}
 	})
+	wide, long := strings.Repeat("what,", 200_000)+"x\n"+strings.Repeat("1,", 200_000)+"1\n", "path,label\n"+strings.Repeat("x/", 500_000)+",a\n"
+	lines := "path,label\n" + strings.Repeat("nowhere/at/all,a\n", 60_000)
+	for _, text := range []string{wide, long, lines} {
+		check.Bounded(t, 250, 3*time.Second, func() {
+			if _, err := parseLabels("l.csv", []byte(text), newFinder(items, "/data/photos", "", "/data"), "photos"); err == nil || len(err.Error()) > 1000 {
+				t.Errorf("%.40s: %.1000v", text, err)
+			}
+		})
+	}
 }

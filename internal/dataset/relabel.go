@@ -49,7 +49,7 @@ func (s *source) relabel(by *labeller, root string) error {
 		}
 	default:
 		var err error
-		if file, err = readLabels(by.file, newFinder(items, root, filepath.Dir(by.file)), s.people(root)); err != nil {
+		if file, err = readLabels(by.file, newFinder(items, root, s.inner, filepath.Dir(by.file)), s.people(root)); err != nil {
 			return err
 		}
 		for i, row := range file.rows {

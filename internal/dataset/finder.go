@@ -4,6 +4,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // finder finds images by what a file calls them: a path below the data's folder,
@@ -149,7 +151,10 @@ func (f *finder) sharers(name string) []string {
 	return names
 }
 
+// fold makes keys alike that mean the same: whatever Unicode form they have, and
+// in letters of either case if the level says so.
 func fold(key string, level int) string {
+	key = norm.NFC.String(key)
 	if level&folded != 0 {
 		return strings.ToLower(key)
 	}

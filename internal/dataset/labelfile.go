@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"vicreg/internal/show"
 	"vicreg/internal/table"
 )
@@ -62,7 +64,7 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 			pathless.Add(r.Line)
 			continue
 		}
-		row := labelled{line: r.Line, class: strings.TrimSpace(r.Cells[c.label])}
+		row := labelled{line: r.Line, class: norm.NFC.String(strings.TrimSpace(r.Cells[c.label]))}
 		if c.split >= 0 {
 			cell := strings.TrimSpace(r.Cells[c.split])
 			row.role, row.rank = roleOf(cell), rank(cell)

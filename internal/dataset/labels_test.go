@@ -183,6 +183,18 @@ func TestLabelsOfFiles(t *testing.T) {
 	}
 }
 
+// Names are the same in every Unicode form, and classes are.
+func TestLabelsOfUnicodeForms(t *testing.T) {
+	root := tree(t, "a/ba\u0308r.jpg", "b/\u00fc.jpg", "b/2.jpg")
+	file := filepath.Join(filepath.Dir(root), "l.csv")
+	if err := os.WriteFile(file, []byte("path,label\nb\u00e4r,\u00e4\nb/u\u0308.jpg,a\u0308\n2,b\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := labelsOf(t, root, file, 0), "a/ba\u0308r.jpg=\u00e4 b/2.jpg=b b/\u00fc.jpg=\u00e4 | none | "; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Below a folder that holds everything, paths may begin there.
 func TestLabelsInside(t *testing.T) {
 	root := tree(t, "all/cat/1.jpg", "all/dog/1.jpg", "all/dog/2.jpg", "all/cat/2.jpg")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"vicreg/internal/show"
 )
 
@@ -56,6 +58,9 @@ func (s *source) relabel(by *labeller, root string) error {
 			classes[i] = row.class
 		}
 		s.notes = append(s.notes, file.notes...)
+	}
+	for i, c := range classes {
+		classes[i] = norm.NFC.String(c)
 	}
 	index := map[string]int{}
 	for _, c := range classes {

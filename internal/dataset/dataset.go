@@ -9,7 +9,7 @@
 //   - "fashion-mnist": Debian's package dataset-fashion-mnist, or a folder of
 //     that name;
 //   - a folder tree of images, with train/ and test/ (or val/) inside or not, and
-//     unlabeled/ beside them;
+//     unlabeled/ beside them, or all of that in a folder of its own;
 //   - a folder or a file of CIFAR-10 or CIFAR-100 in its binary version;
 //   - a folder or a file of the MNIST family (idx, gzipped or not);
 //   - a file that vicreg pack made of one of these.

@@ -20,7 +20,8 @@ type Options struct {
 	// or the path of a file of paths and labels. With auto, the
 	// sub-folders of an image folder are its classes if every image lies
 	// directly in one, there are two or more, and twice as many images; or, in
-	// train/ beside test/ or val/, if most images lie somewhere below one. With
+	// train/ beside test/ or val/, if most images lie somewhere below one. Folders
+	// called as parts are, such as trainA/ and testA/, are no classes. With
 	// folders, the first sub-folder on an image's path is its class; with leaf, the
 	// last, and folders of the same name are one class wherever they lie. With none,
 	// labels are forgotten. In a pattern {label} stands for the class. A file may

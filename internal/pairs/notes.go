@@ -136,8 +136,8 @@ func (s *Side) unit() string {
 // ofFiles says what was left out, filled in or guessed of the files of a series.
 func (s *Side) ofFiles(good []*found) (notes []string) {
 	dropped, counters, same := map[string]int{}, map[string]int{}, map[string]int{}
-	var either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
-	other, line := "", ""
+	var dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
+	other, line, point := "", "", ""
 	for _, f := range good {
 		if f.channels > f.length {
 			flat++
@@ -160,6 +160,11 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 		if f.facts.either != "" {
 			if either++; either == 1 {
 				line = f.facts.either
+			}
+		}
+		if f.facts.dotted != "" {
+			if dotted++; dotted == 1 {
+				point = f.facts.dotted
 			}
 		}
 		if f.facts.filled > 0 {
@@ -197,7 +202,8 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
 	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", table.Clip(line))
-	note(coarse, "have values that differ and are the same in the 32 bits they are computed with: %s; take off what they have in common", show.Tally(same, ""))
+	note(dotted, "have numbers like %s, always with three digits behind the point, which is read as a decimal one; if points stand between thousands, take them out", table.Clip(point))
+	note(coarse, "have values that differ and are the same in the 32 bits they are computed with: %s; take off what they have in common, or multiply what is very small", show.Tally(same, ""))
 	if 2*counting > len(good) {
 		note(counting, "have a column that counts up evenly, as times and row numbers do: %s; it is a channel like the others", show.Tally(counters, ""))
 	}

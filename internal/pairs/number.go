@@ -132,12 +132,29 @@ func ungroup(whole string, group byte, bare bool) (digits string, grouped bool) 
 		start = i + len(string(r))
 	}
 	groups = append(groups, whole[start:])
+	if rune(group) == mark && mark == ',' && lakhs(groups) {
+		return strings.Join(groups, ""), true
+	}
 	for i, g := range groups {
 		if i > 0 && len(g) != 3 || len(g) == 0 || len(g) > 3 || i == 0 && g[0] == '0' {
 			return "", true
 		}
 	}
 	return strings.Join(groups, ""), true
+}
+
+// lakhs reports whether groups are those of India: three digits last, two before.
+func lakhs(groups []string) bool {
+	n := len(groups)
+	if n < 3 || len(groups[n-1]) != 3 || len(groups[0]) == 0 || len(groups[0]) > 2 || groups[0][0] == '0' {
+		return false
+	}
+	for _, g := range groups[1 : n-1] {
+		if len(g) != 2 {
+			return false
+		}
+	}
+	return true
 }
 
 // writing is what the cells of a column tell of how its numbers are written.
@@ -148,6 +165,7 @@ type writing struct {
 	line           int    // and the line of it, or the row's index in a manifest
 	dotted         string // the first with a point that may be either, as 1.003
 	dottedLine     int
+	short, long    int  // whole numbers of up to three digits; of more
 	byOthers       bool // other columns tell that there are decimal commas
 }
 
@@ -155,6 +173,11 @@ type writing struct {
 func (w *writing) add(p, c, cell string, line int) {
 	switch {
 	case p == c:
+		if digits := strings.TrimLeft(p, "+-"); len(digits) > 3 {
+			w.long++
+		} else if digits != "0" {
+			w.short++
+		}
 	case c == "":
 		if w.points++; w.points == 1 {
 			w.point = strings.Clone(cell)
@@ -174,6 +197,10 @@ func (w *writing) add(p, c, cell string, line int) {
 
 // decimalComma reports whether most of the cells that tell have a decimal comma.
 func (w *writing) decimalComma() bool { return w.commas > w.points || w.byOthers }
+
+// thousandths reports whether all points of the column have three digits behind
+// them, as if they stood between thousands, and nothing tells that they do not.
+func (w *writing) thousandths() bool { return w.dotted != "" && w.points+w.commas+w.long == 0 }
 
 // settle decides what commas and points are in columns that are written alike,
 // and returns the first that nothing tells of: where the cell stands, and what is
@@ -223,14 +250,14 @@ func (w *writing) number(cell string, bare bool) (float32, error) {
 	case p != c && p != "" && c != "" && w.points > 0 && w.commas > 0:
 		return 0, fmt.Errorf("which may be %s or %s", p, c)
 	}
-	v, err := strconv.ParseFloat(text, 32)
+	v, err := strconv.ParseFloat(text, 32) // what is too small is 0
 	if err != nil || math.IsInf(v, 0) {
 		return 0, errors.New("which is too large a number")
 	}
 	return float32(v), nil
 }
 
-// unitOf returns what stands behind or before a number: %, mV, °C, $; empty if
+// unitOf returns what stands behind or before a number: %, mV, °C, $, <; empty if
 // there is no number, or nothing.
 func unitOf(cell string) string {
 	is := func(s string) bool {
@@ -241,6 +268,15 @@ func unitOf(cell string) string {
 	if unit := strings.TrimSpace(cell[end:]); end > 0 && unit != "" && is(cell[:end]) {
 		return unit
 	}
+	for _, before := range beforeNumbers {
+		rest, ok := strings.CutPrefix(cell, before)
+		if rest = strings.TrimRight(strings.TrimSpace(rest), ")]"); ok && is(rest) {
+			return before
+		}
+	}
+	if digits, ok := strings.CutPrefix(strings.ToLower(cell), "0x"); ok && digits != "" && strings.Trim(digits, "0123456789abcdef") == "" {
+		return cell[:2]
+	}
 	start := strings.IndexFunc(cell, func(r rune) bool { return !unicode.Is(unicode.Sc, r) && r != ' ' })
 	if start > 0 && is(cell[start:]) {
 		return strings.TrimSpace(cell[:start])
@@ -248,12 +284,18 @@ func unitOf(cell string) string {
 	return ""
 }
 
+// beforeNumbers is what may stand before one and makes it another, or none.
+var beforeNumbers = []string{"<=", ">=", "<", ">", "≤", "≥", "=", "~", "≈", "±", "(",
+	"EUR", "USD", "GBP", "CHF", "JPY", "INR", "CNY", "CAD", "AUD", "BRL", "R$", "Rs.", "Rs", "US$", "kr"}
+
 // coarse counts values that follow each other, are written otherwise and are the
 // same in 32 bits, as times in seconds since 1970 are.
 type coarse struct {
 	cell     string
 	value    float32
 	n, alike int
+	least    string // the first of
+	small    int    // those that are 0 or nearly so in 32 bits, and no 0 as they are written
 }
 
 func (c *coarse) add(cell string, value float32) {
@@ -261,9 +303,21 @@ func (c *coarse) add(cell string, value float32) {
 	if len(cell) > exact && len(c.cell) > exact && cell != c.cell && value == c.value {
 		c.alike++
 	}
+	const least = 0x1p-126
+	if value < least && value > -least && !zero(cell) {
+		if c.small++; c.small == 1 {
+			c.least = strings.Clone(cell)
+		}
+	}
 	c.n++
 	c.cell, c.value = cell, value
 }
 
 // lost reports whether much of what the values tell is.
-func (c *coarse) lost() bool { return c.n > 1 && 10*c.alike > c.n }
+func (c *coarse) lost() bool { return c.n > 1 && 10*(c.alike+c.small) > c.n }
+
+// zero reports whether a number is written as 0.
+func zero(cell string) bool {
+	mantissa, _, _ := strings.Cut(strings.ToLower(cell), "e")
+	return !strings.ContainsAny(mantissa, "123456789")
+}

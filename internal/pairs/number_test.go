@@ -16,7 +16,7 @@ func TestReadings(t *testing.T) {
 		"1,003": "1003|1.003", "-12,345": "-12345|-12.345", "1.003": "1.003|1003",
 		"1,234,567": "1234567|", "1.234.567": "|1234567", "1,234.5": "1234.5|", "1.234,5": "|1234.5", "1,234,567.125": "1234567.125|",
 		"1 003": "1003", "1\u00a0003": "1003", "1\u202f003,5": "|1003.5", "12'345.5": "12345.5|", "1 234 567": "1234567",
-		"": "-", "-": "-", ".": "-", ",": "-", "1,": "-", "1,2,3": "-", "1,23,456": "-", "12,34.5": "-", "1.2.3": "-", "1.234.56": "-", "0x10": "-", "1_000": "-",
+		"": "-", "-": "-", ".": "-", ",": "-", "1,": "-", "1,2,3": "-", "1,23,456": "123456|", "1,23,45": "-", "123,45,678": "-", "12,34.5": "-", "1.2.3": "-", "1.234.56": "-", "0x10": "-", "1_000": "-",
 		"inf": "-", "Infinity": "-", "nan": "-", "1e": "-", "e5": "-", "1e5.5": "-", "1e++5": "-", "3%": "-", "$3": "-", "3 V": "-", "1 00": "-", "1 000 0": "-", "1  000": "-",
 		"1 234'567": "-", "10:00": "-", "2024-01-05": "-", "--5": "-", "5-": "-", "(5)": "-", "१२": "-", "1.5f": "-", "0b1": "-", "1p5": "-",
 	} {
@@ -47,7 +47,10 @@ func TestNumericColumns(t *testing.T) {
 		{"0,5 1,003", `[0.5 1.003] x: "1,003" in row 3 is read as 1.003, since other values of the column are written as "0,5"`},
 		{"0.5 1,003", `[0.5 1003] x: "1,003" in row 3 is read as 1003, since other values of the column are written as "0.5"`},
 		{"1,234,567 1,003", `[1.234567e+06 1003] x: "1,003" in row 3 is read as 1003, since other values of the column are written as "1,234,567"`},
-		{"1.003 2", "[1.003 2]"},
+		{"1.003 2", `[1.003 2] x: "1.003" in row 2 is read with a decimal point, since no value tells otherwise; if points stand between thousands, take them out`},
+		{"1.003 2000", "[1.003 2000]"},
+		{"999 1.5", "[999 1.5]"},
+		{"1e-50 2e-50 0", `[0 0 0] x: values as small as "1e-50" are 0 in the 32 bits they are computed with, or nearly so; multiply them`},
 		{"1.234,5 1.003", `[1234.5 1003] x: "1.003" in row 3 is read as 1003, since other values of the column are written as "1.234,5"`},
 		{"1700000001 1700000002 1700000003", `[1.7e+09 1.7e+09 1.7e+09] x: values that differ, as those about "1700000003", are the same in the 32 bits they are computed with; take off what they have in common`},
 		{"17000001 17000003", "[1.7e+07 1.7000004e+07]"},
@@ -56,7 +59,7 @@ func TestNumericColumns(t *testing.T) {
 		{"1 1 1 1 1 1 1 1 1 1 3%", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "3%", a number with "%"; write the number alone`},
 		{"1 1 1 1 1 1 1 1 1 1 1e400", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "1e400", which is too large a number`},
 		{"1 1 1 1 1 1 1 1 1 1 1e39", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "1e39", which is too large a number`},
-		{"1 1 1 1 1 1 1 1 1 1 0x10", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "0x10", which is not a finite number`},
+		{"1 1 1 1 1 1 1 1 1 1 0x10", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "0x10", a number with "0x"; write the number alone`},
 		{"1 1 1 1 1 1 1 1 1 1 inf", `[1 1 1 1 1 1 1 1 1 1] m.tsv: row 12: x is "inf", which is not a finite number`},
 	} {
 		dir := t.TempDir()

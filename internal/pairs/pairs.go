@@ -196,12 +196,17 @@ func (d *Data) takeNumbers(s int) error {
 				}
 			}
 		}
-		if values.lost() {
+		if 10*values.small > values.n {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: values as small as %s are 0 in the 32 bits they are computed with, or nearly so; multiply them", name, table.Clip(values.least)))
+		} else if values.lost() {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: values that differ, as those about %s, are the same in the 32 bits they are computed with; take off what they have in common", name, table.Clip(values.cell)))
 		}
 		cell, index := w.twofold, w.line
 		if w.decimalComma() && w.dotted != "" && cell == "" {
 			cell, index = w.dotted, w.dottedLine
+		}
+		if cell == "" && w.thousandths() && w.short > 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s in %s is read with a decimal point, since no value tells otherwise; if points stand between thousands, take them out", name, table.Clip(w.dotted), d.Rows[w.dottedLine].name()))
 		}
 		if cell == "" {
 			continue

@@ -30,6 +30,7 @@ type facts struct {
 	counter string   // the channel that counts up evenly, as rows and times do
 	comment int      // lines among the data that begin with #
 	coarse  []string // channels whose values differ by less than 32 bits tell
+	dotted  string   // a number whose point may stand between thousands and was read as a decimal one
 	either  string   // a line that may be one number with a decimal comma and was read as two
 }
 

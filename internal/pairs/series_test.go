@@ -53,6 +53,28 @@ func TestSeriesText(t *testing.T) {
 		{"a;b\n0,5;0\n#N/A;1\n2,5;2\n#DIV/0!;3\n4,5;4\n", "2 [0.5 0 1.5 1 2.5 2 3.5 3 4.5 4] a,b ~2"},
 		{"#N/A\n1.5\n2.5\n#NUM!\n3.5\n", "1 [1.5 1.5 2.5 3 3.5] ~2"},
 		{"1 2\n#N/A 3\n5 6\n#NA are missing\n", "2 [1 2 3 3 5 6] ~1 #1"},
+		{"sep=;\nZeit;Wert\n0,5;1,25\n1,5;2\n", "2 [0.5 1.25 1.5 2] Zeit,Wert"},
+		{"\"sep=,\"\r\na,b\r\n1,2\r\n3,x\r\n", `line 4: "x" is not a number`},
+
+		// A first row of values that are none is no header.
+		{"inf,-inf\n0.5,1.5\n1.5,2.5\n", `line 1: "inf" is not a number`},
+		{"OL\n0.5\n1.5\n", `line 1: "OL" is not a number`},
+		{"nan,OL\n0.5,1.5\n1.5,2.5\n", `line 1: "OL" is not a number`},
+
+		// Numbers written as few people do.
+		{"t,v\n0,\"1,17,582\"\n1,\"1,00,000\"\n2,\"12,34,56,789\"\n", "2 [0 117582 1 100000 2 1.2345679e+08] t,v"},
+		{"t,v\n0,EUR 5\n1,EUR 6\n", `line 2: "EUR 5" is a number with "EUR"; write the number alone`},
+		{"t,v\n0,<5\n1,<6\n", `line 2: "<5" is a number with "<"; write the number alone`},
+		{"t,v\n0,(3)\n1,(4)\n", `line 2: "(3)" is a number with "("; write the number alone`},
+		{"t,v\n0,0x10\n1,0x1F\n", `line 2: "0x10" is a number with "0x"; write the number alone`},
+		{"t,v\n0,5mV\n1,6mV\n", `line 2: "5mV" is a number with "mV"; write the number alone`},
+		{"t;v\n0;999\n1;1.137\n2;1.250\n", "2 [0 999 1 1.137 2 1.25] t,v .1.137"},
+		{"t;v\n0;1.137\n3000;1.250\n", "2 [0 1.137 3000 1.25] t,v .1.137"},
+		{"t,v\n0,999\n1,1.137\n2,1.250\n", "2 [0 999 1 1.137 2 1.25] t,v .1.137"},
+		{"t,v\n0,1.137\n3000,1.250\n", "2 [0 1.137 3000 1.25] t,v"},
+		{"t,v\n0,9999\n1,1.137\n2,1.250\n", "2 [0 9999 1 1.137 2 1.25] t,v"},
+		{"t;v\n0;999\n1;1.137\n2;1.25\n", "2 [0 999 1 1.137 2 1.25] t,v"},
+		{"t,v\n0,1e-50\n1,2e-50\n2,3e-50\n", "2 [0 0 1 0 2 0] t,v =v"},
 		{"# made by x\n# t y\n1 2\n3 4\n# a pause\n5 6\n", "2 [1 2 3 4 5 6] #1"},
 		{",0,1\n0,0.5,1.5\n1,2.5,3.5\n", "3 [0 0.5 1.5 1 2.5 3.5]"},
 
@@ -98,6 +120,9 @@ func TestSeriesText(t *testing.T) {
 			}
 			if s.facts.either != "" {
 				got += " ?" + s.facts.either
+			}
+			if s.facts.dotted != "" {
+				got += " ." + s.facts.dotted
 			}
 			got = strings.Join(strings.Fields(got), " ")
 		}

@@ -40,8 +40,8 @@ func parseSeries(raw []byte) (series, error) {
 	case bytes.IndexByte(raw, 0) >= 0:
 		return series{}, errors.New("neither an .npy file nor a text table of numbers")
 	}
-	text := string(raw)
-	l, err := layoutOf(text)
+	text, separators := declared(string(raw))
+	l, err := layoutOf(text, separators)
 	if err != nil {
 		return series{}, err
 	}
@@ -85,16 +85,29 @@ type column struct {
 // a number.
 func (l *layout) bare() bool { return l.separator == ' ' || l.separator == ',' }
 
+// declared returns the separators that a table may have, and its text with an
+// empty line for the one that names it (sep=;, as spreadsheets write).
+func declared(text string) (rest string, separators []byte) {
+	end := strings.IndexAny(text, "\r\n")
+	if end >= 0 && end < 10 {
+		name, ok := strings.CutPrefix(strings.ToLower(strings.Trim(text[:end], "\" ")), "sep=")
+		if ok && len(name) == 1 && strings.Contains(",;\t", name) {
+			return text[end:], []byte{name[0]}
+		}
+	}
+	return text, []byte{'\t', ';', ',', ' ', 0}
+}
+
 // layoutOf finds how the table is written: with the separator by which most
 // lines have the same number of fields and most fields are numbers.
-func layoutOf(text string) (*layout, error) {
+func layoutOf(text string, separators []byte) (*layout, error) {
 	var best *layout
 	var score float64
-	for _, separator := range []byte{'\t', ';', ',', ' ', 0} {
+	for _, separator := range separators {
 		if score == 1 {
 			break // none is better
 		}
-		if separator != ' ' && separator != 0 && strings.IndexByte(text, separator) < 0 {
+		if len(separators) > 1 && separator != ' ' && separator != 0 && strings.IndexByte(text, separator) < 0 {
 			continue
 		}
 		l := &layout{separator: separator}
@@ -183,9 +196,19 @@ func isHeader(cells []string) bool {
 			}
 			continue
 		}
-		words = words || !table.Missing(cell)
+		words = words || !table.Missing(cell) && !unbounded(cell)
 	}
 	return words || counts
+}
+
+// unbounded reports whether a cell stands for a number that is not finite, or that
+// an instrument could not show.
+func unbounded(cell string) bool {
+	switch strings.TrimLeft(strings.ToLower(cell), "+-") {
+	case "inf", "infinity", "∞", "ol", "o.l", "o.l.", "ovl", "ovld", "over", "overflow", "overload", "overrange":
+		return true
+	}
+	return false
 }
 
 // add takes in the cell of column i.
@@ -328,6 +351,7 @@ func (l *layout) read(text string) (series, error) {
 	c.Comments = true
 	header := l.header
 	coarse := make([]coarse, len(l.columns))
+	s.facts.dotted = l.thousandths()
 	if !l.header {
 		s.facts.either = l.either.text
 	}
@@ -362,6 +386,23 @@ func (l *layout) read(text string) (series, error) {
 			s.values = append(s.values, v)
 		}
 	}
+}
+
+// thousandths returns a number whose point may stand between thousands, of a table
+// with semicolons, which are used where commas stand before decimals, or of a
+// column with small whole numbers; empty if some value tells otherwise.
+func (l *layout) thousandths() string {
+	found := ""
+	for i := range l.columns {
+		w := &l.columns[i].writing
+		switch {
+		case w.points+w.commas > 0:
+			return ""
+		case found == "" && w.dotted != "" && (l.separator == ';' || w.short > 0 && w.thousandths()):
+			found = w.dotted
+		}
+	}
+	return found
 }
 
 // name names column i.

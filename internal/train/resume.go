@@ -75,6 +75,9 @@ func (r *run) firstNew(i int) string {
 // otherData is the error of data that changed while the run stood still; what says
 // how.
 func (r *run) otherData(what string) error {
+	if file := dataset.LabelFile(r.config.Data.Labels); file != "" {
+		what += fmt.Sprintf(", or other labels in %s divide them otherwise", show.Name(file))
+	}
 	return fmt.Errorf("the %s in %s are no longer those the run started with: %s; put them back, or start a new run", r.corpus.kind(), show.Name(r.config.Data.Source), what)
 }
 

@@ -64,9 +64,6 @@ func (r *run) changed(then string) string {
 	case ok && c.Then != c.Now:
 		return fmt.Sprintf("there were %d files, and now there are %d", c.Then, c.Now)
 	}
-	if file := dataset.LabelFile(r.config.Data.Labels); file != "" {
-		return fmt.Sprintf("names, order or the labels in %s are others", show.Name(file))
-	}
 	return "names, labels or order are others"
 }
 

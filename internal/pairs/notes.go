@@ -1,6 +1,7 @@
 package pairs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,8 +137,8 @@ func (s *Side) unit() string {
 // ofFiles says what was left out, filled in or guessed of the files of a series.
 func (s *Side) ofFiles(good []*found) (notes []string) {
 	dropped, counters, same := map[string]int{}, map[string]int{}, map[string]int{}
-	var dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
-	other, line, point := "", "", ""
+	var numbered, doubtful, dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
+	other, line, point, header, row := "", "", "", "", ""
 	for _, f := range good {
 		if f.channels > f.length {
 			flat++
@@ -161,6 +162,14 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 			if either++; either == 1 {
 				line = f.facts.either
 			}
+		}
+		if f.facts.numbered != "" {
+			numbered++
+			header = cmp.Or(header, f.facts.numbered)
+		}
+		if f.facts.doubtful != "" {
+			doubtful++
+			row = cmp.Or(row, f.facts.doubtful)
 		}
 		if f.facts.dotted != "" {
 			if dotted++; dotted == 1 {
@@ -202,6 +211,8 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
 	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", table.Clip(line))
+	note(numbered, "begin with a row of whole numbers (%s) above numbers with decimals; it is taken as a header and left out", header)
+	note(doubtful, "begin with a row of whole numbers (%s) above numbers with decimals; it is taken as values, so if it is a header, give it names", row)
 	note(dotted, "have numbers like %s, always with three digits behind the point, which is read as a decimal one; if points stand between thousands, take them out", table.Clip(point))
 	note(coarse, "have values that differ and are the same in the 32 bits they are computed with: %s; take off what they have in common, or multiply what is very small", show.Tally(same, ""))
 	if 2*counting > len(good) {

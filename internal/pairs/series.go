@@ -24,14 +24,16 @@ type series struct {
 
 // facts are what there is to say of the file of a series.
 type facts struct {
-	names   []string // of the channels, by the file's header; nil: none
-	dropped []string // columns without any number
-	filled  int      // values that were missing
-	counter string   // the channel that counts up evenly, as rows and times do
-	comment int      // lines among the data that begin with #
-	coarse  []string // channels whose values differ by less than 32 bits tell
-	dotted  string   // a number whose point may stand between thousands and was read as a decimal one
-	either  string   // a line that may be one number with a decimal comma and was read as two
+	names    []string // of the channels, by the file's header; nil: none
+	dropped  []string // columns without any number
+	filled   int      // values that were missing
+	counter  string   // the channel that counts up evenly, as rows and times do
+	comment  int      // lines among the data that begin with #
+	coarse   []string // channels whose values differ by less than 32 bits tell
+	numbered string   // a first row that counts and is taken as a header without names
+	doubtful string   // one that is taken as values
+	dotted   string   // a number whose point may stand between thousands and was read as a decimal one
+	either   string   // a line that may be one number with a decimal comma and was read as two
 }
 
 // readSeries reads a series: an .npy array t × c or of t numbers, or else a text

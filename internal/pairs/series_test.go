@@ -53,6 +53,12 @@ func TestSeriesText(t *testing.T) {
 		{"a;b\n0,5;0\n#N/A;1\n2,5;2\n#DIV/0!;3\n4,5;4\n", "2 [0.5 0 1.5 1 2.5 2 3.5 3 4.5 4] a,b ~2"},
 		{"#N/A\n1.5\n2.5\n#NUM!\n3.5\n", "1 [1.5 1.5 2.5 3 3.5] ~2"},
 		{"1 2\n#N/A 3\n5 6\n#NA are missing\n", "2 [1 2 3 3 5 6] ~1 #1"},
+		{"0,1\n0.000,1.000\n0.100,0.992\n0.199,0.966\n", "2 [0 1 0.1 0.992 0.199 0.966] <0, 1"},
+		{"0\n0.5\n1.5\n0.7\n0.8\n", "1 [0.5 1.5 0.7 0.8] <0"},
+		{"0\n0.5\n1.25\n0.7\n0.8\n", "1 [0 0.5 1.25 0.7 0.8] <?0"},
+		{"0,1\n0.1,0.995\n0.2,0.98\n0.3,0.955\n", "2 [0 1 0.1 0.995 0.2 0.98 0.3 0.955] <?0, 1"},
+		{"0,1\n0.5,1\n1,0.25\n1.5,0\n", "2 [0 1 0.5 1 1 0.25 1.5 0]"},
+		{"a,b\n-,1\n1,2\n3,4\n5,6\n", "2 [1 1 1 2 3 4 5 6] a,b ~1"},
 		{"sep=;\nZeit;Wert\n0,5;1,25\n1,5;2\n", "2 [0.5 1.25 1.5 2] Zeit,Wert"},
 		{"\"sep=,\"\r\na,b\r\n1,2\r\n3,x\r\n", `line 4: "x" is not a number`},
 
@@ -120,6 +126,12 @@ func TestSeriesText(t *testing.T) {
 			}
 			if s.facts.either != "" {
 				got += " ?" + s.facts.either
+			}
+			if s.facts.numbered != "" {
+				got += " <" + s.facts.numbered
+			}
+			if s.facts.doubtful != "" {
+				got += " <?" + s.facts.doubtful
 			}
 			if s.facts.dotted != "" {
 				got += " ." + s.facts.dotted

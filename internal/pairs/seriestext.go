@@ -59,6 +59,7 @@ type layout struct {
 	rows      int
 	alike     int // rows, the header among them, as wide as most are
 	ragged    error
+	first     firstRow
 	broken    error // why the survey ended early
 	split     first // the first cell that may be what follows a comma within a number
 	either    first // a line that may be one number with commas in it, if all are
@@ -151,6 +152,9 @@ func (l *layout) survey(text string) {
 				continue
 			}
 		}
+		if l.rows == 0 && !l.header {
+			l.first.begin(slices.Clone(cells))
+		}
 		if l.rows++; l.separator == ',' && (l.rows == 1 || l.either.line > 0) {
 			whole := strings.Join(cells, ",")
 			if p, c := readings(whole, false); len(cells) < 2 || p == "" && c == "" {
@@ -172,11 +176,18 @@ func (l *layout) survey(text string) {
 			if i == len(l.columns) {
 				l.columns = append(l.columns, column{})
 			}
-			l.add(i, strings.TrimSpace(cell), line)
+			cell = strings.TrimSpace(cell)
+			l.add(i, cell, line)
+			if l.rows > 1 {
+				l.first.add(i, cell)
+			}
 		}
 	}
 	for _, n := range widths {
 		l.alike = max(l.alike, n)
+	}
+	if _, header := l.first.doubtful(l.rows); header {
+		l.nameless()
 	}
 }
 
@@ -350,6 +361,11 @@ func (l *layout) read(text string) (series, error) {
 	c := table.NewCutter(text, l.separator)
 	c.Comments = true
 	header := l.header
+	if doubtful, _ := l.first.doubtful(l.rows); l.header && l.first.n > 0 {
+		s.facts.numbered = l.first.cells
+	} else if doubtful {
+		s.facts.doubtful = l.first.cells
+	}
 	coarse := make([]coarse, len(l.columns))
 	s.facts.dotted = l.thousandths()
 	if !l.header {

@@ -210,7 +210,7 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 	note(ordered, "have their columns in another order; they are put into that of the others, %s", names)
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
-	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas", table.Clip(line))
+	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas and spaces", table.Clip(line))
 	note(numbered, "begin with a row of whole numbers (%s) above numbers with decimals; it is taken as a header and left out", header)
 	note(doubtful, "begin with a row of whole numbers (%s) above numbers with decimals; it is taken as values, so if it is a header, give it names", row)
 	note(dotted, "have numbers like %s, always with three digits behind the point, which is read as a decimal one; if points stand between thousands, take them out", table.Clip(point))

@@ -155,9 +155,10 @@ func (l *layout) survey(text string) {
 		if l.rows == 0 && !l.header {
 			l.first.begin(slices.Clone(cells))
 		}
-		if l.rows++; l.separator == ',' && (l.rows == 1 || l.either.line > 0) {
-			whole := strings.Join(cells, ",")
-			if p, c := readings(whole, false); len(cells) < 2 || p == "" && c == "" {
+		if l.rows++; l.bare() && (l.rows == 1 || l.either.line > 0) {
+			whole := strings.Join(cells[:min(len(cells), 10)], string(l.separator))
+			p, c := readings(whole, false)
+			if len(cells) < 2 || len(cells) > 10 || p == "" && c == "" || l.separator == ' ' && !strings.ContainsAny(whole, ",.") {
 				l.either = first{}
 			} else if l.rows == 1 {
 				l.either = first{strings.Clone(whole), line}

@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"recipe"},
 	{"method", "eval"},
 	{"pretrained", "reckon"},
+	{"advice"},
 	{"train", "compare"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench"},

@@ -3,6 +3,7 @@ package vicreg
 import (
 	"context"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
@@ -15,6 +16,15 @@ type Config = recipe.Config
 
 // Data says which images to take.
 type Data = recipe.Data
+
+// RecipeOf returns the name of the recipe for a source of images that is given
+// without one.
+func RecipeOf(source string) string {
+	if dataset.Own(source) {
+		return recipe.Photos
+	}
+	return recipe.Default
+}
 
 // Recipes returns the names of the built-in recipes, the default first.
 func Recipes() []string { return recipe.Names() }
@@ -41,6 +51,7 @@ func Check(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	c = c.Filled()
 	if err := method.Check(c, method.Data{}); err != nil {
 		return err
 	}
@@ -89,6 +100,15 @@ func Pretrain(ctx context.Context, c Config, options ...Option) (*Run, error) {
 		return nil, err
 	}
 	return &Run{folder, *s}, nil
+}
+
+// Forecast is what a run would do, how long it would take and how much memory.
+type Forecast = train.Forecast
+
+// Preview says what Pretrain would do with c, and makes no folder. It looks at the
+// data, chooses what c leaves open, and times a few steps.
+func Preview(ctx context.Context, c Config, options ...Option) (*Forecast, error) {
+	return train.Preview(ctx, c, collect(options))
 }
 
 // Resume goes on with the run in folder from its last checkpoint. The run ends

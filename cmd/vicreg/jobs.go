@@ -24,7 +24,7 @@ type job struct {
 }
 
 // ofRuns are the flags of pretrain that a comparison does not share among its runs.
-var ofRuns = []string{"out", "resume", "method", "json", "quiet", "cpuprofile", "help"}
+var ofRuns = []string{"out", "resume", "method", "json", "quiet", "plan", "cpuprofile", "help"}
 
 // plan lists the runs asked for, each with flags that pretrain takes, and tells g
 // what they read.
@@ -70,7 +70,7 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 		if rest := cmd.Flags().Args(); len(rest) > 0 {
 			return nil, usagef("%s: %q is no flag", j.name, rest[0])
 		}
-		for _, name := range []string{"out", "resume", "json", "quiet", "cpuprofile"} {
+		for _, name := range []string{"out", "resume", "json", "quiet", "plan", "cpuprofile"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("%s: --%s cannot be given to a run of a comparison, which sets it", j.name, name)
 			}
@@ -78,6 +78,9 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 		c, err := f.configuration(config)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s: %w", j.name, err)}
+		}
+		if slices.Contains(c.Open(), "epochs") {
+			return nil, usagef("%s: the runs of a comparison are to be of one length, and each would choose its own; give --epochs", j.name)
 		}
 		g.reads(f.config)
 		g.config(&c)

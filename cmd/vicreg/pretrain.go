@@ -23,7 +23,7 @@ import (
 // pretrainFlags are the flags of pretrain that are no part of a configuration.
 type pretrainFlags struct {
 	recipe, config, out, resume string
-	json, quiet                 bool
+	json, quiet, plan           bool
 	profile                     string
 
 	flags *pflag.FlagSet
@@ -51,8 +51,10 @@ different kinds, each with an encoder of its own: an image and its caption, a
 waveform and its spectrogram, a sensor's series and a row of numbers. Files are
 named relative to the table. Rows held out score retrieval, both ways.
 
-Without flags it trains the recipe quick on the built-in sample. A recipe is the
-start (or the one that the file of --config names), --config lays a file over it,
+Without flags it trains the recipe quick on the built-in sample. For images of your
+own it is the recipe photos, which chooses size, stem, batch and epochs for them and
+for this machine, for about ten minutes or as --time says; --plan only tells what it
+would do, how long and in how much memory. A recipe is the start (or the one that the file of --config names), --config lays a file over it,
 and the other flags lay single values over both; a flag that is not given leaves what the recipe and the file say.
 
 Ctrl-C (or SIGTERM, or a closed terminal unless nohup keeps it away) finishes the
@@ -61,6 +63,8 @@ nobody takes the output any more, or its disk is full, the run is saved as well
 and ends with code 1. A run that was stopped in any way goes on with
 --resume and ends with the same result as one that was never stopped.`,
 		Example: `  vicreg pretrain
+  vicreg pretrain --data ~/photos
+  vicreg pretrain --data ~/photos --time 1h --plan
   vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos
   vicreg pretrain --recipe cifar --data cifar-10-batches-bin
   vicreg pretrain --method simsiam --predictor none --add-variance 1 --add-covariance 0.04
@@ -77,7 +81,7 @@ and ends with code 1. A run that was stopped in any way goes on with
 	config.data()
 	config.holdout()
 	config.pairs()
-	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+vicreg.Recipes()[0]+")")
+	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+recipe.Photos+" for images of your own, else "+recipe.Default+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`")
@@ -88,9 +92,11 @@ and ends with code 1. A run that was stopped in any way goes on with
 	config.batch()
 	config.run()
 	config.views()
+	config.time()
 	config.loss()
 	config.precision()
 	config.machine()
+	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
@@ -109,6 +115,9 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	}
 	if f.json && f.quiet {
 		return usagef("--json and --quiet contradict each other; give one")
+	}
+	if f.plan {
+		return f.preview(config)
 	}
 	start, err := f.job(config)
 	if err != nil {
@@ -199,7 +208,10 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		return vicreg.Config{}, usageError{err}
 	}
 	if name == "" {
-		name = vicreg.Recipes()[0]
+		name = recipe.Default
+		if f.config == "" && f.resume == "" && config.flags.Changed("data") && !config.flags.Changed("pairs") {
+			name = vicreg.RecipeOf(config.images())
+		}
 	}
 	c, err := vicreg.RecipeFor(name, method)
 	if err != nil {
@@ -213,6 +225,8 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		c.Recipe = name
 	}
 	config.apply(&c)
+	config.widths(&c, f.config)
+	config.leaveEpochs(&c)
 	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {
 		c.Branches = "separate"
 	}
@@ -231,6 +245,12 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 			return c, usageError{err}
 		}
 		return c, nil // another configuration counts
+	}
+	if len(c.Open()) > 0 { // the memory counts when all is chosen
+		if err := vicreg.Check(c); err != nil {
+			return c, usageError{err}
+		}
+		return c, nil
 	}
 	// Whether a limit leaves a batch comes after whether the batch fits into memory.
 	free := c
@@ -252,6 +272,9 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 func contradiction(given []string, c *vicreg.Config) error {
 	if slices.Contains(given, "encoder") && slices.Contains(given, "encoder-a") {
 		return usagef("--encoder and --encoder-a are the same; give one")
+	}
+	if slices.Contains(given, "time") && slices.Contains(given, "epochs") {
+		return usagef("--time says for how long to train and --epochs for how many epochs; give one")
 	}
 	if slices.Contains(given, "data") && slices.Contains(given, "pairs") {
 		return usagef("--data names images and --pairs a table of pairs; give one")

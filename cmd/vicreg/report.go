@@ -41,10 +41,21 @@ func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 // "summary".
 type jsonLines struct {
 	train.Silent
-	out io.Writer
+	out    io.Writer
+	advice []string // that is not written yet
 }
 
-func (j *jsonLines) Step(s runlog.Step)       { j.write(s) }
+func (j *jsonLines) Start(p train.Plan) { j.advice = p.Advice }
+
+// Step writes advice first: when the first step is done there is a checkpoint.
+func (j *jsonLines) Step(s runlog.Step) {
+	for _, unwise := range j.advice {
+		j.write(runlog.Warning{Event: "warning", Epoch: s.Epoch, Message: unwise})
+	}
+	j.advice = nil
+	j.write(s)
+}
+
 func (j *jsonLines) Epoch(e runlog.Epoch)     { j.write(e) }
 func (j *jsonLines) Warning(w runlog.Warning) { j.write(w) }
 
@@ -111,6 +122,9 @@ type console struct {
 func (c *console) Start(p train.Plan) {
 	c.plan, c.began, c.spoken, c.step = p, c.now(), c.now(), p.Done
 	fmt.Fprintln(c.out, show.Text(p.About))
+	for _, unwise := range p.Advice {
+		fmt.Fprintf(c.out, "warning: %s\n", show.Line(unwise))
+	}
 	if c.live {
 		c.keep("first step")
 	}

@@ -41,7 +41,7 @@ func TestSecondSignalLeavesNoFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	trained, lines, stderr := begin(t, dir, "pretrain", "--data", "photos", "--out", "run", "--quiet",
-		"--width", "24", "--size", "128", "--batch", "4", "--limit", "4", "--epochs", "1")
+		"--width", "24", "--stem", "small", "--size", "128", "--batch", "4", "--limit", "4", "--epochs", "1")
 	for lines.Scan() {
 	}
 	if trained.Wait() != nil {

@@ -218,12 +218,15 @@ func openKind(spec string, o Options) (*source, error) {
 	return nil, fmt.Errorf("%s: no such file or folder; give a folder of images, a CIFAR or MNIST folder, or one of the names sample and fashion-mnist", show.Name(spec))
 }
 
+// unpacked are the folders in a folder that hold a known data set: archives unpack
+// into these, or torchvision keeps them so.
+var unpacked = []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"}
+
 // openFolder tells what kind of data set a folder holds.
 func openFolder(path string, o Options) (*source, error) {
 	python := ""
 	var foreign []string // idx files by their names, not by what is in them
-	// Archives unpack into these, or torchvision keeps them so.
-	for _, inner := range []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"} {
+	for _, inner := range unpacked {
 		dir := filepath.Join(path, filepath.FromSlash(inner))
 		entries, err := os.ReadDir(dir)
 		if err != nil {

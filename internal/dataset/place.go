@@ -6,6 +6,37 @@ import (
 	"strings"
 )
 
+// Own reports whether spec names images of the user's own, in a folder or packed, and
+// neither what is built in nor a data set of a known form.
+func Own(spec string) bool {
+	switch strings.ToLower(spec) {
+	case "", "sample", "fashion-mnist", "fashionmnist":
+		return false
+	}
+	path := Place(spec)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return false
+	case !info.IsDir():
+		return info.Mode().IsRegular() && isPacked(path)
+	}
+	for _, inner := range unpacked {
+		var names []string
+		dir := filepath.Join(path, filepath.FromSlash(inner))
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if !e.IsDir() && !foreignIDX(filepath.Join(dir, e.Name())) {
+				names = append(names, e.Name())
+			}
+		}
+		if isCIFAR(names) || isIDX(names) {
+			return false
+		}
+	}
+	return true
+}
+
 // Place returns the file or folder that spec names, "" if it is built in.
 func Place(spec string) string {
 	switch strings.ToLower(spec) {

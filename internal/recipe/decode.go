@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -84,6 +85,9 @@ func spellOut(n, part *yaml.Node) {
 
 // find returns the value of a key, or nil.
 func find(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
 			return n.Content[i+1]
@@ -105,7 +109,28 @@ func (c *Config) lay(root *yaml.Node, name string) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("%s:%d: a configuration is a list of keys and values, as \"epochs: 100\"", name, root.Line)
 	}
-	return settings.Lay(root, name, c)
+	if err := settings.Lay(root, name, c); err != nil {
+		return err
+	}
+	first, second := find(root, "encoder"), find(root, "encoder_b")
+	named := func(n *yaml.Node, key string) bool { return n != nil && find(n, key) != nil }
+	if named(first, "arch") && !named(first, "width") {
+		c.Encoder.Width = UsualWidth(c.Encoder.Arch)
+	}
+	if named(second, "arch") && !named(second, "width") && !named(first, "width") {
+		c.EncoderB.Width = UsualWidth(c.EncoderB.Arch)
+	}
+	return nil
+}
+
+// UsualWidth returns the width of an encoder that is named without one: a name means
+// one network, whatever is written over it. 0 is for those that have no width, or one
+// of their own.
+func UsualWidth(arch string) int {
+	if strings.HasPrefix(arch, "resnet") {
+		return 64
+	}
+	return 0
 }
 
 // Start makes v n views. If there were as many they stay, else every one starts as

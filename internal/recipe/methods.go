@@ -117,7 +117,7 @@ func (c *Config) setMethod(method string) error {
 	}
 	parts := []yaml.Node{f.Small}
 	switch c.Recipe {
-	case "quick", "fashion-mnist":
+	case Default, Photos, "fashion-mnist":
 		parts = append(parts, f.Quick)
 	case "imagenet-100ep", "imagenet-1000ep":
 		parts = []yaml.Node{f.Large}

@@ -51,6 +51,11 @@ type Config struct {
 	Whitening   Whitening  `yaml:"whitening,omitempty"`
 	Regularize  Regularize `yaml:"regularize,omitempty"`
 
+	// Minutes of training for which epochs are chosen. Where it is above 0, a size,
+	// batch or number of epochs of 0, a stem that is empty and a warm-up or scores every -1 are
+	// open: what suits the data and the machine is chosen before the run begins.
+	Minutes float64 `yaml:"minutes"`
+
 	Batch     int       `yaml:"batch"` // images, of which two views each are made
 	Epochs    int       `yaml:"epochs"`
 	Warmup    float64   `yaml:"warmup"` // epochs
@@ -196,10 +201,14 @@ func released() Views {
 var files embed.FS
 
 // names in the order they are listed; the first is the default.
-var names = []string{"quick", "fashion-mnist", "cifar", "imagenet-100ep", "imagenet-1000ep"}
+var names = []string{"quick", "photos", "fashion-mnist", "cifar", "imagenet-100ep", "imagenet-1000ep"}
 
-// Default is the recipe of a run that names none.
-const Default = "quick"
+// Default is the recipe of a run that names none, and Photos of one that has
+// images of the user's own.
+const (
+	Default = "quick"
+	Photos  = "photos"
+)
 
 // Names returns the built-in recipes, the default first.
 func Names() []string { return append([]string(nil), names...) }

@@ -44,11 +44,23 @@ const (
 	maxRounds  = 10_000
 	maxRate    = 10_000_000 // samples a second
 	maxColumns = 100_000
+	maxMinutes = 10_000_000
 )
 
 // Validate returns the first mistake in c as one sentence, or nil. It takes no
 // memory for what c asks for.
 func (c *Config) Validate() error {
+	switch {
+	case !(c.Minutes >= 0 && c.Minutes <= maxMinutes):
+		return fmt.Errorf("minutes is %v, but must be from 0 (nothing is chosen) to %d", c.Minutes, maxMinutes)
+	case c.Minutes > 0 && c.Pairs != nil:
+		return fmt.Errorf("minutes is %v, but what suits pairs is not chosen by itself; give epochs instead, and a recipe that leaves nothing open, such as %s", c.Minutes, Default)
+	}
+	filled := c.Filled()
+	return filled.validate()
+}
+
+func (c *Config) validate() error {
 	for _, f := range []func() error{c.validateValues, c.validateNames, c.validateNumbers, c.validateViews, c.validateData, c.validatePairs, c.validateBranches} {
 		if err := f(); err != nil {
 			return err
@@ -206,7 +218,7 @@ func (c *Config) validateNumbers() error {
 		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
 		{c.Epochs <= maxEpochs, "epochs", c.Epochs, atMost(maxEpochs)},
 		{c.Warmup >= 0, "warmup", c.Warmup, "0 or more epochs"},
-		{c.Warmup <= float64(c.Epochs), "warmup", c.Warmup, fmt.Sprintf("no longer than the run's epochs, %d", c.Epochs)},
+		{c.Warmup <= maxEpochs, "warmup", c.Warmup, atMost(maxEpochs)},
 		{l.Lambda >= 0, "loss lambda", l.Lambda, "0 or more"},
 		{l.Mu >= 0, "loss mu", l.Mu, "0 or more"},
 		{l.Nu >= 0, "loss nu", l.Nu, "0 or more"},

@@ -19,6 +19,7 @@ type images struct {
 	trainSource, testSource *batch.Source
 	cache                   int64 // as [batch.SourceOptions] has it
 	limits                  recipe.Data
+	own                     bool // of the user, and no known set
 }
 
 func (s *images) list(c recipe.Config) (err error) {
@@ -34,6 +35,7 @@ func (s *images) list(c recipe.Config) (err error) {
 		}
 	}
 	s.trainData.Limit(d.Limit)
+	s.own = dataset.Own(d.Source)
 	return nil
 }
 

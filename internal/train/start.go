@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"vicreg/internal/advice"
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
@@ -36,6 +38,11 @@ type run struct {
 
 	corpus corpus
 	memory string // what is to be said of it
+
+	choices []advice.Choice // that were made for the configuration
+	adapted string          // what was changed in it, a sentence
+	speed   advice.Speed    // that was measured for them
+
 	listed dataset.Files
 	steps  int // in an epoch
 
@@ -56,18 +63,11 @@ type run struct {
 // Pretrain makes a folder and does in it what c says, from the start to the
 // summary.
 func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s *runlog.Summary, err error) {
-	if err := c.Validate(); err != nil {
+	r, err := prepare(ctx, c, o, false) // before there is a folder
+	if err != nil {
 		return "", nil, err
 	}
-	c.Data.Source = absolute(c.Data.Source)
-	if file := dataset.LabelFile(c.Data.Labels); file != "" {
-		c.Data.Labels = absolute(file)
-	}
-	r := newRun(c, o)
-	if err := r.list(); err != nil { // before there is a folder
-		return "", nil, err
-	}
-	if r.folder, err = newFolder(&c); err != nil {
+	if r.folder, err = newFolder(&r.config); err != nil {
 		return "", nil, err
 	}
 	unlock, err := runlog.Lock(r.folder)
@@ -104,6 +104,9 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if open := c.Open(); len(open) > 0 {
+		return nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
+	}
 	r := newRun(c, o)
 	r.folder = folder
 	switch s, err := runlog.ReadSummary(folder); {
@@ -117,6 +120,9 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 		return nil, err
 	}
 	if err := r.list(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := r.enough(); err != nil {
 		return nil, err
 	}
 	return r.do(ctx)
@@ -192,7 +198,7 @@ func (r *run) list() error {
 	r.at.Fingerprint = r.corpus.fingerprint()
 	r.listed = r.corpus.files()
 	r.at.Files = r.listed.Sums()
-	return r.enough()
+	return nil
 }
 
 // enough checks that the items fill a batch and suffice for the method.
@@ -299,6 +305,11 @@ func (r *run) start(warning string) (err error) {
 			return err
 		}
 	}
+	if r.adapted != "" {
+		if err := r.warn("%s", r.adapted); err != nil {
+			return err
+		}
+	}
 	if warning != "" {
 		if err := r.warn("%s", warning); err != nil {
 			return err
@@ -315,7 +326,7 @@ func (r *run) plan() Plan {
 	if scored := r.corpus.scored(); scored > 0 {
 		about += fmt.Sprintf(", and %d to score on", scored)
 	}
-	about += "\nviews    " + r.corpus.views(c)
+	about += r.about() + "\nviews    " + r.corpus.views(c)
 	for i, b := range r.method.Branches() {
 		about += fmt.Sprintf("\nnetwork  %s, %.2f million parameters, %d features; expander %s, %.2f million",
 			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(), c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
@@ -325,10 +336,14 @@ func (r *run) plan() Plan {
 	}
 	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s, %s", r.folder, c.Method,
 		count(c.Epochs, "epoch"), count(r.steps, "step"), c.Batch, r.corpus.kind(), count(parallel.Workers(), "thread"))
+	var unwise []string
 	if r.at.Steps > 0 {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps)
+	} else {
+		unwise = r.advise()
 	}
-	return Plan{Folder: r.folder, About: about, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
+	about += "\nneeds    " + r.needs()
+	return Plan{Folder: r.folder, About: about, Advice: unwise, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
 		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind()}
 }
 

@@ -1,0 +1,207 @@
+package advice
+
+import (
+	"strings"
+	"testing"
+
+	"vicreg/internal/recipe"
+)
+
+// open is the recipe photos with some changes.
+func open(t *testing.T, change func(*recipe.Config)) recipe.Config {
+	t.Helper()
+	c, err := recipe.Load(recipe.Photos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+func TestChoices(t *testing.T) {
+	const roomy = 64e9
+	for _, tt := range []struct {
+		name        string
+		facts       Facts
+		change      func(*recipe.Config)
+		size, batch int
+		stem        string
+	}{
+		{"thumbnails", Facts{Images: 5000, Side: 28, Threads: 2, Memory: roomy}, nil, 28, 128, "small"},
+		{"odd thumbnails", Facts{Images: 5000, Side: 33, Threads: 2, Memory: roomy}, nil, 32, 128, "small"},
+		{"the tiniest", Facts{Images: 5000, Side: 1, Threads: 2, Memory: roomy}, nil, 8, 128, "small"},
+		{"small pictures", Facts{Images: 5000, Side: 80, Threads: 2, Memory: roomy}, nil, 64, 128, "small"},
+		{"5 photos", Facts{Images: 5, Side: 400, Threads: 2, Memory: roomy}, nil, 128, 4, "imagenet"},
+		{"50 photos", Facts{Images: 50, Side: 400, Threads: 2, Memory: roomy}, nil, 128, 16, "imagenet"},
+		{"300 photos", Facts{Images: 300, Side: 400, Threads: 2, Memory: roomy}, nil, 128, 32, "imagenet"},
+		{"300 photos on one thread", Facts{Images: 300, Side: 400, Threads: 1, Memory: roomy}, nil, 96, 32, "imagenet"},
+		{"1000 photos on 64 threads", Facts{Images: 1000, Side: 400, Threads: 64, Memory: roomy}, nil, 128, 64, "imagenet"},
+		{"5000 photos", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, nil, 96, 128, "imagenet"},
+		{"a million photos", Facts{Images: 1_000_000, Side: 400, Threads: 64, Memory: roomy}, nil, 96, 128, "imagenet"},
+		{"unknown sizes", Facts{Images: 5000, Threads: 2, Memory: roomy}, nil, 96, 128, "imagenet"},
+		{"few that divide badly", Facts{Images: 255, Side: 400, Threads: 1, Memory: roomy}, nil, 96, 16, "imagenet"},
+		{"half a gigabyte", Facts{Images: 5000, Scored: 0, Side: 400, Threads: 2, Memory: 0.5e9}, nil, 96, 64, "imagenet"},
+		{"no memory at all", Facts{Images: 5000, Side: 400, Threads: 2, Memory: 1e8}, nil, 32, 16, "small"},
+		{"a size of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Size = 48 }, 48, 128, "small"},
+		{"a batch of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Batch = 20 }, 96, 20, "imagenet"},
+		{"a stem of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Encoder.Stem = "small" }, 96, 128, "small"},
+		{"an hour", Facts{Images: 1000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Minutes = 60 }, 128, 64, "imagenet"},
+	} {
+		c := open(t, tt.change)
+		made := Choose(&c, tt.facts)
+		if c.Size != tt.size || c.Batch != tt.batch || c.Encoder.Stem != tt.stem {
+			t.Errorf("%s: size %d, batch %d, stem %s; want %d, %d, %s: %v", tt.name, c.Size, c.Batch, c.Encoder.Stem, tt.size, tt.batch, tt.stem, made)
+		}
+		for _, m := range made {
+			if m.Reason == "" || strings.Contains(m.Reason, "%!") {
+				t.Errorf("%s: %s", tt.name, m)
+			}
+		}
+		own := 0
+		if tt.change != nil && c.Minutes == 10 {
+			own = 1
+		}
+		if len(made) != 3-own {
+			t.Errorf("%s: %d choices: %v", tt.name, len(made), made)
+		}
+	}
+}
+
+// Every method gets a batch that it takes.
+func TestEveryMethodGetsItsBatch(t *testing.T) {
+	for _, method := range recipe.Methods() {
+		for _, images := range []int{200, 5000} {
+			c, err := recipe.LoadFor(recipe.Photos, method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			Choose(&c, Facts{Images: images, Side: 400, Threads: 2, Memory: 64e9})
+			c.Epochs = Epochs(c, Facts{Images: images}, Speed{}).Value.(int)
+			c.Warmup, _ = Rise(c)
+			if !possible(c, Facts{Images: images}, c.Batch) {
+				t.Errorf("%s does not take a batch of %d for %d images", method, c.Batch, images)
+			}
+		}
+	}
+}
+
+func TestEpochs(t *testing.T) {
+	facts := Facts{Images: 1000, Scored: 200}
+	for _, tt := range []struct {
+		name    string
+		minutes float64
+		facts   Facts
+		speed   Speed
+		want    int
+	}{
+		{"10 minutes", 10, facts, Speed{Step: 0.5, Cached: 1}, 80}, // 15 steps an epoch
+		{"an hour", 60, facts, Speed{Step: 0.5, Cached: 1}, 300},
+		{"a second", 1.0 / 60, facts, Speed{Step: 0.5, Cached: 1}, 10},
+		{"fast", 10, facts, Speed{Step: 1e-6, Cached: 1}, 300},
+		{"slow", 10, facts, Speed{Step: 1e9, Cached: 1}, 10},
+		{"decoding as well", 10, facts, Speed{Step: 0.5, Decode: 0.5 / 64, Cached: 0}, 37},
+		{"half of it kept", 10, facts, Speed{Step: 0.5, Decode: 1.0 / 64, Cached: 0.5}, 37},
+		{"scores as well", 10, facts, Speed{Step: 0.5, Embed: 7.5 / 1200 * 10, Cached: 1}, 40},
+		{"a million", 10, Facts{Images: 1_000_000}, Speed{Step: 0.3, Cached: 0}, 10},
+		{"not measured", 10, facts, Speed{}, 100},
+	} {
+		c := open(t, func(c *recipe.Config) { c.Minutes, c.Batch = tt.minutes, 64 })
+		got := Epochs(c, tt.facts, tt.speed)
+		if got.Value != tt.want || got.Reason == "" {
+			t.Errorf("%s: %v, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	c := open(t, func(c *recipe.Config) { c.Batch, c.Epochs, c.Eval.Every = 50, 20, 10 })
+	whole, epoch := Seconds(c, Facts{Images: 100, Scored: 20}, Speed{Step: 1, Decode: 0.1, Embed: 0.05, Cached: 1, Save: 0.4})
+	// 2 steps, a checkpoint and a tenth of 120 images scored; 120 looked at, and
+	// scored twice at the end.
+	if want := 2 + 0.4 + 0.6; epoch < want-1e-9 || epoch > want+1e-9 {
+		t.Errorf("an epoch takes %v, want %v", epoch, want)
+	}
+	if want := 20*3.0 + 12 + 12; whole < want-1e-9 || whole > want+1e-9 {
+		t.Errorf("the run takes %v, want %v", whole, want)
+	}
+}
+
+func TestDecoding(t *testing.T) {
+	c := open(t, func(c *recipe.Config) { c.Size, c.Batch = 96, 50 })
+	for _, tt := range []struct {
+		speed Speed
+		want  string
+	}{
+		{Speed{Step: 1, Decode: 0.02, Cached: 0}, "takes about 50% of the time"},
+		{Speed{Step: 1, Decode: 0.02, Cached: 1}, ""},
+		{Speed{Step: 1, Decode: 0.001, Cached: 0}, ""},
+		{Speed{}, ""},
+	} {
+		got := Decoding(c, Facts{Images: 100}, tt.speed)
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%+v: %q, want %q", tt.speed, got, tt.want)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		images int
+		change func(*recipe.Config)
+		want   []string // beginnings of warnings, "" for none
+	}{
+		{"all is well", 4000, func(c *recipe.Config) {}, nil},
+		{"few steps", 4000, func(c *recipe.Config) { c.Epochs = 5 }, []string{"the run has only 155 steps in all"}},
+		{"few steps an epoch", 400, func(c *recipe.Config) { c.Epochs = 1000 }, []string{"an epoch of 400 images has only 3 steps of 128"}},
+		{"one step", 200, func(c *recipe.Config) { c.Epochs = 6 }, []string{"an epoch of 200 images has only 1 step of 128", "the run has only 6 steps", "72 of 200 images (36%)"}},
+		{"small stem", 4000, func(c *recipe.Config) { c.Encoder.Stem = "small" }, []string{"the stem small is for images of up to 64 pixels"}},
+		{"large stem", 4000, func(c *recipe.Config) { c.Size = 40 }, []string{"the stem imagenet leaves little of 40 pixels"}},
+		{"no stem", 4000, func(c *recipe.Config) { c.Encoder.Arch, c.Encoder.Stem = "vit-tiny", "small" }, nil},
+	} {
+		c := open(t, func(c *recipe.Config) {
+			c.Size, c.Batch, c.Epochs, c.Encoder.Stem = 96, 128, 100, "imagenet"
+			tt.change(c)
+		})
+		got := Warnings(c, tt.images)
+		for i, w := range got {
+			if i >= len(tt.want) || !strings.HasPrefix(w, tt.want[i]) {
+				t.Errorf("%s: unexpected: %s", tt.name, w)
+			}
+		}
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %d warnings, want %d", tt.name, len(got), len(tt.want))
+		}
+	}
+}
+
+func TestRise(t *testing.T) {
+	for _, tt := range []struct {
+		epochs       int
+		warmup, want float64
+		says         bool
+	}{
+		{100, recipe.Automatic, 10, false},
+		{20, recipe.Automatic, 2, false},
+		{1000, recipe.Automatic, 10, false},
+		{20, 5, 5, false},
+		{20, 20, 20, false},
+		{20, 0, 0, false},
+		{5, 10, 0.5, true},
+	} {
+		c := open(t, func(c *recipe.Config) { c.Epochs, c.Warmup = tt.epochs, tt.warmup })
+		if got, why := Rise(c); got != tt.want || (why != "") != tt.says {
+			t.Errorf("%v of %d: %v (%s), want %v", tt.warmup, tt.epochs, got, why, tt.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for seconds, want := range map[float64]string{0.5: "0.5s", 9: "9s", 61: "1m1s", 600: "10m", 3600: "1h", 5400: "1h30m", 86400 * 3: "3.0 days", 1e12: "more than 30 years"} {
+		if got := Span(seconds); got != want {
+			t.Errorf("%v: %s, want %s", seconds, got, want)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"vicreg/internal/advice"
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+	"vicreg/internal/recipe"
+)
+
+// Forecast is what a run would do.
+type Forecast struct {
+	Config        recipe.Config // without what is open
+	Choices       []advice.Choice
+	Warnings      []string
+	Notes         []string // on the data
+	Dataset       string
+	Images        int // to train on,
+	Scored        int // and to score on
+	Kind          string
+	StepsPerEpoch int
+	Steps         int
+	Seconds       float64 // until its summary; 0: not known
+	Bytes         float64 // of memory
+}
+
+// Preview says what Pretrain would do with c, and makes no folder.
+func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error) {
+	r, err := prepare(ctx, c, o, true)
+	if err != nil {
+		return nil, err
+	}
+	n := r.corpus.len()
+	p := &Forecast{Config: r.config, Choices: r.choices, Warnings: r.advise(), Notes: r.corpus.notes(),
+		Dataset: r.corpus.name(), Images: n, Scored: r.corpus.scored(), Kind: r.corpus.kind(), StepsPerEpoch: batch.Steps(n, r.config.Batch)}
+	if r.adapted != "" {
+		p.Warnings = append(p.Warnings, r.adapted)
+	}
+	if r.memory != "" {
+		p.Warnings = append(p.Warnings, r.memory)
+	}
+	p.Steps = p.StepsPerEpoch * r.config.Epochs
+	p.Seconds, p.Bytes = r.outlook()
+	return p, nil
+}
+
+// prepare lists the data of a new run and chooses what its configuration leaves open.
+func prepare(ctx context.Context, c recipe.Config, o Options, measure bool) (*run, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.Data.Source = absolute(c.Data.Source)
+	if file := dataset.LabelFile(c.Data.Labels); file != "" {
+		c.Data.Labels = absolute(file)
+	}
+	r := newRun(c, o)
+	if err := r.list(); err != nil {
+		return nil, err
+	}
+	return r, r.choose(ctx, measure)
+}
+
+// About says what is chosen and what the run needs, a line each, for people.
+func (r *run) about() (text string) {
+	if r.config.Recipe != "" {
+		text = "\nrecipe   " + r.config.Recipe
+	}
+	for _, c := range r.choices {
+		text += fmt.Sprintf("\nchosen   %s", c)
+	}
+	return text
+}

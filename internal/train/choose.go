@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"vicreg/internal/advice"
@@ -23,7 +24,7 @@ func (r *run) choose(ctx context.Context, measure bool) error {
 	open := c.Open()
 	s, ok := r.corpus.(*images)
 	if ok && len(open) > 0 {
-		f.Side, _ = sizes(s.trainData)
+		f.Side, _, _ = sizes(s.trainData)
 		r.choices = advice.Choose(c, f)
 	}
 	if ok && (measure || c.Epochs == 0) {
@@ -65,9 +66,9 @@ func (r *run) facts() advice.Facts {
 	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
 }
 
-// sizes returns the shorter side in the median and the mean number of pixels of some
-// images, spread evenly; 0 where none can be read.
-func sizes(d *dataset.Dataset) (side int, pixels float64) {
+// sizes returns the shorter side in the median and the number of pixels, in the mean
+// and at most, of some images, spread evenly; 0 where none can be read.
+func sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
 	const most = 300
 	var sides []int
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
@@ -81,13 +82,17 @@ func sizes(d *dataset.Dataset) (side int, pixels float64) {
 		}
 		sides = append(sides, min(w, h))
 		pixels += float64(w) * float64(h)
+		largest = max(largest, float64(w)*float64(h))
 	}
 	if len(sides) == 0 {
-		return 0, 0
+		return 0, 0, 0
 	}
 	slices.Sort(sides)
-	return sides[len(sides)/2], pixels / float64(len(sides))
+	return sides[len(sides)/2], pixels / float64(len(sides)), largest
 }
+
+// scoring is about how many bytes of garbage scores leave beside a run, as measured.
+const scoring = 100e6
 
 // outlook is how long the run takes and how much memory; no time where none was
 // measured.
@@ -95,21 +100,30 @@ func (r *run) outlook() (seconds, bytes float64) {
 	f := r.facts()
 	if need, err := reckon.Run(r.config, reckon.Data{Items: f.Images, Scored: f.Scored}); err == nil {
 		bytes = need.Total()
+		if f.Scored > 0 {
+			bytes += scoring
+		}
 		if s, ok := r.corpus.(*images); ok {
-			bytes += s.kept(r.config.Channels)
+			bytes += s.decoded(r.config.Channels, cmp.Or(r.config.Workers, runtime.GOMAXPROCS(0)))
 		}
 	}
 	seconds, _ = advice.Seconds(r.config, f, r.speed)
 	return seconds, bytes
 }
 
-// kept returns about how many bytes of decoded images stay in memory.
-func (s *images) kept(channels int) (bytes float64) {
+// decoded returns about how many bytes decoded images take: those that stay, twice,
+// as there is that much garbage before it is collected, and those that the workers
+// are at.
+func (s *images) decoded(channels, workers int) (bytes float64) {
+	const working = 12 // bytes of a pixel while it is decoded
 	room := float64(max(0, cmp.Or(s.cache, batch.DefaultCache)))
 	for _, d := range []*dataset.Dataset{s.trainData, s.testData} {
 		if d != nil && len(d.Items) > 0 && !d.Items[0].Held() {
-			_, pixels := sizes(d)
-			bytes += min(room, pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
+			_, pixels, largest := sizes(d)
+			bytes += 2 * min(room, pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
+			if d == s.trainData && d.Items[0].Path != "" {
+				bytes += working * largest * float64(workers)
+			}
 		}
 	}
 	return bytes

@@ -30,7 +30,7 @@ func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err err
 	for _, i := range spread(s.len(), c.Batch+c.Batch/4, func(int) bool { return true }) {
 		some.Items = append(some.Items, s.trainData.Items[i])
 	}
-	_, pixels := sizes(&some)
+	_, pixels, _ := sizes(&some)
 	part := &images{trainData: &some, cache: s.cache}
 	n := part.len()
 	began := time.Now()

@@ -24,7 +24,7 @@ func (r *run) choose(ctx context.Context, measure bool) error {
 	open := c.Open()
 	s, ok := r.corpus.(*images)
 	if ok && len(open) > 0 {
-		f.Side, _, _ = sizes(s.trainData)
+		f.Side, _, _ = s.sizes(s.trainData)
 		r.choices = advice.Choose(c, f)
 	}
 	if ok && (measure || c.Epochs == 0) {
@@ -68,7 +68,7 @@ func (r *run) facts() advice.Facts {
 
 // sizes returns the shorter side in the median and the number of pixels, in the mean
 // and at most, of some images, spread evenly; 0 where none can be read.
-func sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
+func (s *images) sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
 	const most = 300
 	var sides []int
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
@@ -76,7 +76,7 @@ func sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
 		w, h := item.Image.W, item.Image.H
 		if item.Path != "" {
 			var err error
-			if w, h, err = imagefile.Stat(item.Path, imagefile.Limits{}); err != nil {
+			if w, h, err = imagefile.Stat(item.Path, imagefile.Limits{Pixels: s.limits.Pixels()}); err != nil {
 				continue
 			}
 		}
@@ -119,7 +119,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 	room := float64(max(0, cmp.Or(s.cache, batch.DefaultCache)))
 	for _, d := range []*dataset.Dataset{s.trainData, s.testData} {
 		if d != nil && len(d.Items) > 0 && !d.Items[0].Held() {
-			_, pixels, largest := sizes(d)
+			_, pixels, largest := s.sizes(d)
 			bytes += 2 * min(room, pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
 			if d == s.trainData && d.Items[0].Path != "" {
 				bytes += working * largest * float64(workers)

@@ -30,8 +30,8 @@ func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err err
 	for _, i := range spread(s.len(), c.Batch+c.Batch/4, func(int) bool { return true }) {
 		some.Items = append(some.Items, s.trainData.Items[i])
 	}
-	_, pixels, _ := sizes(&some)
-	part := &images{trainData: &some, cache: s.cache}
+	_, pixels, _ := s.sizes(&some)
+	part := &images{trainData: &some, cache: s.cache, limits: s.limits}
 	n := part.len()
 	began := time.Now()
 	if _, _, err := part.scan(ctx, &c, nil); err != nil {
@@ -49,11 +49,8 @@ func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err err
 	if speed.Step, err = timed.stepSeconds(ctx, part); err != nil {
 		return speed, err
 	}
-	if s.scored() > 0 {
-		if speed.Embed, err = timed.embedSeconds(ctx, part); err != nil {
-			return speed, err
-		}
-	}
+	// Two views go forward, and come back for twice that.
+	speed.Embed = speed.Step / float64(5*c.Batch)
 	room := float64(cmp.Or(s.cache, batch.DefaultCache))
 	switch all := pixels * float64(c.Channels) * float64(s.len()); {
 	case some.Items[0].Held() || all <= room:
@@ -105,16 +102,4 @@ func (r *run) stepSeconds(ctx context.Context, part *images) (float64, error) {
 		}
 	}
 	return time.Since(began).Seconds() / float64(timedSteps-from), nil
-}
-
-// embedSeconds returns how long an image takes that is scored.
-func (r *run) embedSeconds(ctx context.Context, part *images) (float64, error) {
-	e := r.embedders[0]
-	items := spread(part.len(), e.Batch, func(int) bool { return true })
-	if _, err := e.Embed(ctx, e.Images(part.trainSource, items)); err != nil { // takes memory
-		return 0, err
-	}
-	began := time.Now()
-	_, err := e.Embed(ctx, e.Images(part.trainSource, items))
-	return time.Since(began).Seconds() / float64(len(items)), err
 }

@@ -219,7 +219,7 @@ func TestValidateNamesTheMistake(t *testing.T) {
 		{func(c *Config) { c.Views = make(Views, 2) }, "views[0].crop_max is 0"},
 		{func(c *Config) { c.Views[1].Count = 1_000_000_000 }, "views[1].count is 1000000000, but must be at most 100"},
 		{func(c *Config) { c.Views[0].Count, c.Views[1].Count = 60, 60 }, "more than 100 views"},
-		{func(c *Config) { c.Views[1].Size = 1 << 40 }, "views[1].size is 1099511627776"},
+		{func(c *Config) { c.Views[1].Size = min(1<<40, math.MaxInt) }, "views[1].size is 1099511627776"},
 		{func(c *Config) { c.Views[0].CropMin = 0.9; c.Views[0].CropMax = 0.1 }, "crop_min 0.9 is greater than crop_max 0.1"},
 		{func(c *Config) { c.Views[0].Flip = math.NaN() }, "views[0].flip is NaN, but must be a finite number"},
 		{func(c *Config) { c.Loss.Lambda = math.Inf(1) }, "loss.lambda is +Inf, but must be a finite number"},

@@ -35,7 +35,7 @@ func conventions() []string {
 // any machine has, for another check to say what would fit this one; most keeps
 // its products within what can be counted.
 const (
-	most       = 1_000_000_000_000
+	most       = min(1_000_000_000_000, math.MaxInt)
 	maxSize    = 16_384 // pixels
 	maxEpochs  = 1_000_000
 	maxViews   = 100

@@ -64,7 +64,7 @@ func TestLay(t *testing.T) {
 		{"\xff\xfen\x00:\x00 \x003\x00\n\x00", whole1{N: 3}},
 		{"{\"n\": 3, \"x\": 5e-1, \"s\": \"a\"}", whole1{N: 3, X: 0.5, S: "a"}},
 		{"n: -0x10\nu: 18446744073709551615\n", whole1{N: -16, U: math.MaxUint64}},
-		{"n: 9223372036854775807\nu: 1_000\n", whole1{N: math.MaxInt64, U: 1000}},
+		{fmt.Sprintf("n: %d\nu: 1_000\n", math.MaxInt), whole1{N: math.MaxInt, U: 1000}},
 		{"n: 2.0\nu: 1e2\nlist: [1.50e1, 0o17, 0b11, +4]\n", whole1{N: 2, U: 100, List: []int{15, 15, 3, 4}}},
 		{"x: .5\npair: [1., 1_0.5e-1]\nopt: 5\n", whole1{X: 0.5, Pair: [2]float64{1, 1.05}, Opt: &five}},
 		{"x: 0x10\npair: [00.5, 0e5]\n", whole1{X: 16, Pair: [2]float64{0.5, 0}}},

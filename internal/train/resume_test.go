@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,7 +72,7 @@ func TestImpossiblePositions(t *testing.T) {
 		{map[string]any{"steps": 8}, "it has done 8 steps, but 1 epochs of 5 and 2 more are 7"},
 		{map[string]any{"steps": -7}, "its step is -7"},
 		{map[string]any{"metrics_size": -1}, "its size of the metrics is -1"},
-		{map[string]any{"metrics_size": 1 << 40}, "fewer than the 1099511627776 it had at the checkpoint"},
+		{map[string]any{"metrics_size": min(1<<40, math.MaxInt)}, "fewer than the 1099511627776 it had at the checkpoint"},
 		{map[string]any{"train_seconds": -1}, "its time in steps is -1 seconds"},
 		{map[string]any{"terms": []any{}}, "it sums 0 terms, but the loss has 3"},
 		{map[string]any{"terms": []map[string]any{{"Name": "cosine"}, {"Name": "variance"}, {"Name": "covariance"}}}, `it sums a term "cosine" where the loss has "invariance"`},

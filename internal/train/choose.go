@@ -69,8 +69,22 @@ func (r *run) facts() advice.Facts {
 // sizes returns the shorter side in the median and the number of pixels, in the mean
 // and at most, of some images, spread evenly; 0 where none can be read.
 func (s *images) sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
+	sides, areas := s.areas(d)
+	if len(sides) == 0 {
+		return 0, 0, 0
+	}
+	for _, a := range areas {
+		pixels += a
+		largest = max(largest, a)
+	}
+	slices.Sort(sides)
+	return sides[len(sides)/2], pixels / float64(len(areas)), largest
+}
+
+// areas returns the shorter sides and the numbers of pixels of some images, in their
+// order.
+func (s *images) areas(d *dataset.Dataset) (sides []int, areas []float64) {
 	const most = 300
-	var sides []int
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
 		item := &d.Items[i]
 		w, h := item.Image.W, item.Image.H
@@ -81,14 +95,28 @@ func (s *images) sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
 			}
 		}
 		sides = append(sides, min(w, h))
-		pixels += float64(w) * float64(h)
-		largest = max(largest, float64(w)*float64(h))
+		areas = append(areas, float64(w)*float64(h))
 	}
-	if len(sides) == 0 {
-		return 0, 0, 0
+	return sides, areas
+}
+
+// stay returns which share of all pixels belongs to images that stay decoded, where
+// each stays for which there is room left when its turn comes, and the pixels of an
+// image in the mean.
+func stay(areas []float64, n int, channels, room float64) (share, mean float64) {
+	left := room * float64(len(areas)) / float64(n)
+	kept, all := 0.0, 0.0
+	for _, a := range areas {
+		all += a
+		if a*channels <= left {
+			left -= a * channels
+			kept += a
+		}
 	}
-	slices.Sort(sides)
-	return sides[len(sides)/2], pixels / float64(len(sides)), largest
+	if all == 0 {
+		return 0, 0
+	}
+	return kept / all, all / float64(len(areas))
 }
 
 // scoring is about how many bytes of garbage scores leave beside a run, as measured.

@@ -147,3 +147,25 @@ func TestNothingOpenIsResumed(t *testing.T) {
 		t.Errorf("resumed: %v", err)
 	}
 }
+
+// Images stay decoded as long as there is room for them; what does not fit leaves room
+// for smaller ones after it.
+func TestWhatStaysDecoded(t *testing.T) {
+	for _, c := range []struct {
+		areas       []float64
+		n           int
+		room        float64
+		share, mean float64
+	}{
+		{[]float64{10, 10, 10, 10}, 4, 1000, 1, 10},
+		{[]float64{10, 10, 10, 10}, 4, 60, 0.5, 10},
+		{[]float64{10, 1000, 10, 10}, 4, 90, 30.0 / 1030, 1030.0 / 4},
+		{[]float64{10, 10}, 200, 3000, 0.5, 10}, // a sample of a hundredth
+		{[]float64{10}, 1, 0, 0, 10},
+		{nil, 5, 100, 0, 0},
+	} {
+		if share, mean := stay(c.areas, c.n, 3, c.room); share != c.share || mean != c.mean {
+			t.Errorf("%v of %d: share %v, mean %v; want %v, %v", c.areas, c.n, share, mean, c.share, c.mean)
+		}
+	}
+}

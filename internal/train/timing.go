@@ -37,7 +37,8 @@ func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err err
 	if _, _, err := part.scan(ctx, &c, nil); err != nil {
 		return speed, err
 	}
-	speed.Decode = time.Since(began).Seconds() / float64(n)
+	scanned := time.Since(began).Seconds()
+	speed.Decode = scanned / float64(n)
 	if part.len() < c.Batch {
 		return speed, fmt.Errorf("only %d of %d images can be read", part.len(), n)
 	}
@@ -51,12 +52,15 @@ func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err err
 	}
 	// Two views go forward, and come back for twice that.
 	speed.Embed = speed.Step / float64(5*c.Batch)
-	room := float64(cmp.Or(s.cache, batch.DefaultCache))
-	switch all := pixels * float64(c.Channels) * float64(s.len()); {
-	case some.Items[0].Held() || all <= room:
+	if some.Items[0].Held() {
 		speed.Cached = 1
-	case room > 0:
-		speed.Cached = room / all
+	} else if _, areas := s.areas(s.trainData); pixels > 0 && len(areas) > 0 {
+		// Photographs differ much in size: time goes by the pixel, and the largest do
+		// not stay.
+		room := float64(max(0, cmp.Or(s.cache, batch.DefaultCache)))
+		var mean float64
+		speed.Cached, mean = stay(areas, s.len(), float64(c.Channels), room)
+		speed.Decode = scanned / (pixels * float64(n)) * mean
 	}
 	const written = 200e6 // bytes of a checkpoint in a second
 	values := 0

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"vicreg/internal/imagefile"
 	"vicreg/internal/kernel"
 	"vicreg/internal/pairs"
 	"vicreg/internal/parallel"
@@ -23,6 +24,8 @@ type PairData struct {
 	Label, Split string   // columns
 	Holdout      *float64 // share kept for scoring where there is no split column
 	Limit        int      // take this many training rows, spread evenly; 0: all
+	MaxPixels    float64  // millions of pixels that an image may have
+	MaxBad       *float64 // share of rows that may be unusable
 }
 
 // Retrieval is how well the pairs held out find each other, both ways.
@@ -88,6 +91,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	switch {
 	case err == nil && c.Pairs != nil:
 		d.Manifest = cmp.Or(d.Manifest, c.Data.Source)
+		d.MaxPixels, d.MaxBad = cmp.Or(d.MaxPixels, c.Data.MaxPixels), cmp.Or(d.MaxBad, c.Data.MaxBad)
 		own := sameFile(d.Manifest, c.Data.Source)
 		if own {
 			o.Label, o.Split = cmp.Or(d.Label, c.Pairs.Label), cmp.Or(d.Split, c.Pairs.Split)
@@ -110,6 +114,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	if to == toEmbed {
 		o.Split, o.Holdout, o.Limit = "", 0, d.Limit
 	}
+	o.Images, o.Most = imagefile.Limits{Pixels: recipe.Data{MaxPixels: d.MaxPixels}.Pixels()}, d.MaxBad
 	train, test, err := pairs.Open(d.Manifest, sides, o)
 	if err != nil {
 		return nil, err

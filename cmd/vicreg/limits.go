@@ -6,8 +6,22 @@ import "vicreg/internal/recipe"
 func (f *configFlags) limits() {
 	x := f.flags.Float64
 	bind(f, x, "max-pixels", "`millions` of pixels that an image may have to be read; 0: 100", func(c *recipe.Config) *float64 { return &c.Data.MaxPixels })
-	bind(f, x, "max-bad", "`share` of images that may be unreadable before a command gives up; without it a tenth", func(c *recipe.Config) *float64 {
+	bind(f, x, "max-bad", "`share` of images, or of rows of pairs, that may be unreadable before a command gives up; without it a tenth", func(c *recipe.Config) *float64 {
 		c.Data.MaxBad = new(float64)
 		return c.Data.MaxBad
 	})
+}
+
+// limited returns the limits that were given, for a command that has no other flags
+// of a configuration.
+func (f *configFlags) limited() (recipe.Data, error) {
+	c, err := recipe.Load(recipe.Default)
+	if err != nil {
+		return c.Data, err
+	}
+	f.apply(&c)
+	if err := c.Validate(); err != nil {
+		return c.Data, usageError{err}
+	}
+	return c.Data, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
 )
 
 func newPack() *cobra.Command {
@@ -22,7 +23,8 @@ speed of memory, so that no later run decodes them again.
 
 A file of decoded images is large: three bytes a pixel. --size makes images
 smaller whose shorter side is longer than that. Images that cannot be read are
-left out, counted and named; more than a tenth of them is an error.`,
+left out, counted and named; more than a tenth of them is an error, unless --max-bad
+says otherwise.`,
 		Example: `  vicreg pack --data ~/photos --size 256 --out photos.pack
   vicreg pretrain --data photos.pack`,
 		Args: noArgs,
@@ -34,8 +36,10 @@ left out, counted and named; more than a tenth of them is an error.`,
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	config := newConfigFlags(flags)
 	flags.StringVar(&data, "data", "", "`images`: a folder, a CIFAR or idx file, fashion-mnist, or sample (built in)")
 	flags.StringVar(&labels, "labels", "auto", strings.Replace(labelsUsage, "for scoring", "to keep", 1))
+	config.limits()
 	flags.IntVar(&size, "size", 0, "shorter side of larger images, in `pixels`; 0: as they are")
 	flags.StringVar(&out, "out", "", "`file` to write, such as photos.pack; replaces none but an earlier pack")
 	g.forcible(flags)
@@ -53,6 +57,10 @@ left out, counted and named; more than a tenth of them is an error.`,
 		case workers < 0:
 			return usagef("--workers is %d, but must be at least 0", workers)
 		}
+		limits, err := config.limited()
+		if err != nil {
+			return err
+		}
 		g.sources = append(g.sources, data)
 		g.reads(dataset.LabelFile(labels))
 		out, err := g.output("--out", out, packedData)
@@ -64,7 +72,8 @@ left out, counted and named; more than a tenth of them is an error.`,
 			return err
 		}
 		p, err := counting(func(ctx context.Context, c *counter) (*batch.Packed, error) {
-			return batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Workers: workers, Progress: c.count})
+			return batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad,
+				Workers: workers, Progress: c.count})
 		})
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/pflag"
@@ -121,7 +122,7 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 	}
 	switch own := runOwn(l.model); {
 	case l.paired:
-		l.pairs, l.threads, l.workers, err = f.given(config)
+		l.pairs, l.threads, l.workers, err = f.given(l.model, config)
 	case own != nil && !f.flags.Changed("data"):
 		config.apply(own)
 		if err = own.Validate(); err != nil {
@@ -172,7 +173,10 @@ func (f *modelFlags) wanted(m *vicreg.Model) (bool, error) {
 }
 
 // given completes the data by flags that other data share.
-func (f *modelFlags) given(config *configFlags) (vicreg.PairData, int, int, error) {
+func (f *modelFlags) given(m *vicreg.Model, config *configFlags) (vicreg.PairData, int, int, error) {
+	if f.flags.Changed("max-pixels") && !anyImages(m) {
+		return f.pairs, 0, 0, usagef("--max-pixels is a limit of images, and the pairs of this run have none")
+	}
 	c, err := recipe.Load(recipe.Default)
 	if err != nil {
 		return f.pairs, 0, 0, err
@@ -189,8 +193,17 @@ func (f *modelFlags) given(config *configFlags) (vicreg.PairData, int, int, erro
 	if err := checked.Validate(); err != nil {
 		return f.pairs, 0, 0, usageError{err}
 	}
-	f.pairs.Limit = c.Data.Limit
+	f.pairs.Limit, f.pairs.MaxPixels, f.pairs.MaxBad = c.Data.Limit, c.Data.MaxPixels, c.Data.MaxBad
 	return f.pairs, c.Threads, c.Workers, nil
+}
+
+// anyImages reports whether a side of the pairs that a model is of is an image.
+func anyImages(m *vicreg.Model) bool {
+	if c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.Info().Path), runlog.ConfigFile)); err == nil && c.Pairs != nil {
+		return c.Pairs.Images()
+	}
+	side, _ := m.Paired()
+	return strings.HasPrefix(side, "image=")
 }
 
 // writeRetrieval writes recall both ways beside chance.

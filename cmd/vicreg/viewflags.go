@@ -45,7 +45,7 @@ func (f *configFlags) views() {
 
 // ofImages finds a given flag of views where neither side of the pairs is an image.
 func ofImages(given []string, c *recipe.Config) error {
-	if c.Pairs == nil || c.Pairs.A.Type == "image" || c.Pairs.B.Type == "image" {
+	if c.Pairs == nil || c.Pairs.Images() {
 		return nil
 	}
 	for _, v := range viewFlags {

@@ -72,7 +72,7 @@ func (s *Source) Plain(c PlainConfig) *batch.Loader {
 
 // rows are the source's, but for shapes and what makes them.
 func (s *Source) rows(n, workers, ahead int) batch.Rows {
-	return batch.Rows{Data: s.data.Name, Kind: "rows", Items: len(s.data.Rows), Name: s.data.RowName,
+	return batch.Rows{Data: s.data.Name, Kind: "rows", Most: s.data.most, Items: len(s.data.Rows), Name: s.data.RowName,
 		Batch: n, Workers: workers, Ahead: ahead}
 }
 

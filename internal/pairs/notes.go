@@ -14,7 +14,7 @@ import (
 )
 
 // Parts counts over all parts of the data, the rows to train on and those to
-// score on: a tenth of all of them may be bad, and what there is to say of them
+// score on: so many of all of them may be bad, and what there is to say of them
 // is said once.
 type Parts struct {
 	tally batch.Tally
@@ -28,7 +28,7 @@ func NewParts(parts ...*Data) *Parts {
 	p := &Parts{tally: batch.Tally{Kind: "rows"}}
 	for _, d := range parts {
 		if d != nil {
-			p.tally.Total += len(d.Rows)
+			p.tally.Total, p.tally.Most = p.tally.Total+len(d.Rows), d.most
 			p.good = make([][]*found, len(d.sides))
 			p.left++
 		}

@@ -29,6 +29,7 @@ import (
 	"strings"
 
 	"vicreg/internal/host"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/npy"
 	"vicreg/internal/show"
 	"vicreg/internal/table"
@@ -61,6 +62,8 @@ type Data struct {
 	sides    []Side
 	matrix   []*npy.Array // of the sides that are a file of rows
 	writings [][]writing  // of the numeric sides, by column
+	limits   imagefile.Limits
+	most     *float64 // the share of rows that may be bad
 }
 
 // Options say how to read a manifest.
@@ -69,6 +72,9 @@ type Options struct {
 	Split   string  // column that says train or test; empty: none
 	Holdout float64 // share of each class kept for scoring where there is no split column; 0: none
 	Limit   int     // take this many training rows, spread evenly; 0: all
+
+	Images imagefile.Limits // of the sides that are images
+	Most   *float64         // the share of rows that may be bad; nil: a tenth
 }
 
 // Open reads the list of pairs. test is nil if the split column or the holdout
@@ -86,7 +92,7 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 		return nil, nil, err
 	}
 	d := &Data{Name: strings.TrimSuffix(t.Name, filepath.Ext(t.Name)), manifest: t.Name, dir: t.Dir, Notes: t.Notes,
-		sides: sides, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
+		sides: sides, limits: o.Images, most: o.Most, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
 	for i, r := range t.Rows {
 		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, place: r.Place, cells: make([][]string, len(sides)), err: r.Err}
 	}

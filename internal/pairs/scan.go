@@ -177,7 +177,7 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 		if row := s.data.Rows[i]; row.err == nil && !table.Blank(row.cells[k][0]) {
 			path := s.data.path(row.cells[k][0])
 			if f.err = table.IsFile(path); f.err == nil && side.Type == "image" {
-				_, _, f.err = imagefile.Stat(path, imagefile.Limits{})
+				_, _, f.err = imagefile.Stat(path, s.data.limits)
 			}
 			return
 		}

@@ -193,7 +193,7 @@ func (s *Source) decode(k int, path string) (Sample, error) {
 	}
 	switch side := &s.sides[k]; side.Type {
 	case "image":
-		m, err := imagefile.Read(path, imagefile.Limits{})
+		m, err := imagefile.Read(path, s.data.limits)
 		if err == nil && side.Channels != 0 {
 			m = m.Convert(side.Channels)
 		}

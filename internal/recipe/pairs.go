@@ -19,6 +19,9 @@ type Pairs struct {
 	Split string     `yaml:"split,omitempty"` // column that says train or test; else Data.Holdout is kept for scoring
 }
 
+// Images reports whether a side is an image.
+func (p *Pairs) Images() bool { return p.A.Type == "image" || p.B.Type == "image" }
+
 // Sides returns both sides of pairs. Images are of the run's size and channels
 // where they do not say otherwise.
 func (c *Config) Sides() []pairs.Side {

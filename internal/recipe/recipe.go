@@ -78,7 +78,7 @@ type Data struct {
 	Holdout float64 `yaml:"holdout"` // share of labelled images kept for scoring where the data has no test set
 
 	MaxPixels float64  `yaml:"max_pixels,omitempty"` // millions of pixels that an image may have; 0: 100
-	MaxBad    *float64 `yaml:"max_bad,omitempty"`    // share of images that may be unreadable; none: 0.1
+	MaxBad    *float64 `yaml:"max_bad,omitempty"`    // share of images, or rows of pairs, that may be unusable; none: 0.1
 }
 
 // Pixels returns the most pixels that an image may have, 0 for the usual limit.

@@ -276,8 +276,8 @@ func (c *Config) validateData() error {
 		return fmt.Errorf("a batch of %d is larger than the %d images that limit leaves; lower the batch or raise the limit", c.Batch, d.Limit)
 	case !(d.Holdout >= 0 && d.Holdout < 1):
 		return fmt.Errorf("holdout is %v, but must be a share from 0 to below 1", d.Holdout)
-	case c.Pairs != nil && (d.MaxPixels != 0 || d.MaxBad != nil):
-		return fmt.Errorf("max_pixels and max_bad are limits of data sets of images; pairs have the usual ones")
+	case c.Pairs != nil && d.MaxPixels != 0 && !c.Pairs.Images():
+		return fmt.Errorf("max_pixels is a limit of images, but the sides of these pairs are %s and %s", c.Pairs.A.Type, c.Pairs.B.Type)
 	case !(d.MaxPixels == 0 || d.MaxPixels >= 1e-6 && d.MaxPixels <= 10_000):
 		return fmt.Errorf("max_pixels is %v, but must be from 0.000001 to 10000 million pixels, or 0 for 100", d.MaxPixels)
 	case d.MaxBad != nil && !(*d.MaxBad >= 0 && *d.MaxBad < 1):

@@ -10,6 +10,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -26,7 +27,8 @@ type pairing struct {
 
 func (s *pairing) list(c recipe.Config) (err error) {
 	p, d := c.Pairs, c.Data
-	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(), pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit})
+	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(), pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit,
+		Images: imagefile.Limits{Pixels: d.Pixels()}, Most: d.MaxBad})
 	s.labelled = p.Label != ""
 	return err
 }

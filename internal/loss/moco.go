@@ -256,34 +256,17 @@ func (m MoCoV3) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) 
 	for i := range ws.labels {
 		ws.labels[i] = int32(i)
 	}
-	ws.du, ws.dk = tensor.Grow(ws.du, n*d), tensor.Grow(ws.dk, n*d)
-	duq := kernel.Mat{Data: ws.du, Rows: n, Cols: d, Stride: d}
-	duk := kernel.Mat{Data: ws.dk, Rows: n, Cols: d, Stride: d}
-	block := scoreRows(n)
-	ws.square = tensor.Grow(ws.square, block*n)
 	factor := 2 * m.Temperature
-	var loss, positive float64
-	var hits int
-	for lo := 0; lo < n; lo += block {
-		rows := min(block, n-lo)
-		these := part(uq, lo, rows)
-		g := kernel.Mat{Data: ws.square, Rows: rows, Cols: n}
-		kernel.Gemm(g, these, uk.T(), false)
-		x := &ws.softmax
-		x.scores, x.cols, x.labels = ws.square, n, ws.labels[lo:]
-		x.inverse, x.weight = 1/m.Temperature, factor/float64(n)
-		if dq != nil || dk != nil {
-			x.grads = ws.square
-		}
-		l, h, p := x.run(rows)
-		loss, hits, positive = loss+l, hits+h, positive+p
-		if dq != nil {
-			kernel.Gemm(part(duq, lo, rows), g, uk, false)
-		}
-		if dk != nil {
-			kernel.Gemm(duk, g.T(), these, lo > 0)
-		}
+	x := scored{a: uq, b: uk, labels: ws.labels, inverse: 1 / m.Temperature, weight: factor / float64(n)}
+	if dq != nil {
+		ws.du = tensor.Grow(ws.du, n*d)
+		x.da = kernel.Mat{Data: ws.du, Rows: n, Cols: d, Stride: d}
 	}
+	if dk != nil {
+		ws.dk = tensor.Grow(ws.dk, n*d)
+		x.db = kernel.Mat{Data: ws.dk, Rows: n, Cols: d, Stride: d}
+	}
+	loss, hits, positive := x.run(ws)
 	if dq != nil {
 		ws.units[0].Backward(dq, ws.du)
 	}

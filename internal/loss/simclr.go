@@ -44,40 +44,17 @@ func (s SimCLR) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	ws.units[0].into(ws.both[:n*d:n*d], z1, n, d)
 	ws.units[1].into(ws.both[n*d:rows*d:rows*d], z2, n, d)
 	u := kernel.Mat{Data: ws.both, Rows: rows, Cols: d, Stride: d}
-
 	ws.labels = growLabels(ws.labels, rows)
 	for i := range ws.labels {
 		ws.labels[i] = int32((i + n) % rows)
 	}
+	var du kernel.Mat
 	if grads {
 		ws.du = tensor.Grow(ws.du, rows*d)
+		du = kernel.Mat{Data: ws.du, Rows: rows, Cols: d, Stride: d}
 	}
-	du := kernel.Mat{Data: ws.du, Rows: rows, Cols: d, Stride: d}
-	block := scoreRows(rows)
-	ws.square = tensor.Grow(ws.square, block*rows)
-	var loss, positive float64
-	var hits int
-	for lo := 0; lo < rows; lo += block {
-		m := min(block, rows-lo)
-		these := part(u, lo, m)
-		g := kernel.Mat{Data: ws.square, Rows: m, Cols: rows}
-		kernel.Gemm(g, these, u.T(), false)
-		x := &ws.softmax
-		x.scores, x.cols, x.labels, x.notSelf, x.before = ws.square, rows, ws.labels[lo:], true, lo
-		x.inverse, x.weight = 1/s.Temperature, 1/float64(rows)
-		if grads {
-			x.grads = ws.square
-		}
-		l, h, p := x.run(m)
-		loss, hits, positive = loss+l, hits+h, positive+p
-		if grads {
-			if lo == 0 {
-				clear(ws.du[m*d:])
-			}
-			kernel.Gemm(part(du, lo, m), g, u, lo > 0)
-			kernel.Gemm(du, g.T(), these, true)
-		}
-	}
+	x := scored{a: u, b: u, da: du, db: du, self: true, labels: ws.labels, inverse: 1 / s.Temperature, weight: 1 / float64(rows)}
+	loss, hits, positive := x.run(ws)
 	if grads {
 		ws.units[0].Backward(dz1, ws.du[:n*d])
 		ws.units[1].Backward(dz2, ws.du[n*d:])

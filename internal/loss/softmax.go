@@ -168,18 +168,6 @@ func first(row []float32, least float32) int {
 	return -1
 }
 
-// heldScores is how many scores of all rows with all rows are held at a time:
-// 256 MiB of them. Batches of training are smaller.
-var heldScores = 1 << 26
-
-// scoreRows returns how many of n rows of n scores are held at a time.
-func scoreRows(n int) int {
-	if n <= heldScores/n {
-		return n
-	}
-	return max(1, heldScores/n)
-}
-
 func multiply(row []float32, by float32) {
 	for k, v := range row {
 		row[k] = v * by

@@ -1,0 +1,62 @@
+package loss
+
+import (
+	"vicreg/internal/kernel"
+	"vicreg/internal/tensor"
+)
+
+// scored is a cross-entropy of unit rows a against unit rows b, d wide each: a row
+// of a must score highest, of all rows of b, with the row that its label names.
+// What becomes of the gradient is added up in da and db, which may be left out.
+// Where a and b are the same rows, so are da and db, and no row is scored with
+// itself.
+type scored struct {
+	a, b, da, db kernel.Mat
+	self         bool // a is b
+	labels       []int32
+	inverse      float64 // 1/T
+	weight       float64 // of the gradient
+}
+
+// heldScores is how many scores of all rows with all rows are held at a time:
+// 256 MiB of them. Batches of training are smaller.
+var heldScores = 1 << 26
+
+// scoreRows returns for how many of n rows their n scores are held at a time.
+func scoreRows(n int) int {
+	if n <= heldScores/n {
+		return n
+	}
+	return max(1, heldScores/n)
+}
+
+// run takes a block of rows of a at a time. It returns what softmax.run does, of all
+// rows.
+func (s *scored) run(ws *Workspace) (loss float64, hits int, positive float64) {
+	block := scoreRows(s.b.Rows)
+	ws.square = tensor.Grow(ws.square, block*s.b.Rows)
+	for lo := 0; lo < s.a.Rows; lo += block {
+		rows := min(block, s.a.Rows-lo)
+		these := part(s.a, lo, rows)
+		g := kernel.Mat{Data: ws.square, Rows: rows, Cols: s.b.Rows}
+		kernel.Gemm(g, these, s.b.T(), false)
+		x := &ws.softmax
+		x.scores, x.cols, x.labels, x.notSelf, x.before = ws.square, s.b.Rows, s.labels[lo:], s.self, lo
+		x.inverse, x.weight = s.inverse, s.weight
+		if s.da.Data != nil || s.db.Data != nil {
+			x.grads = ws.square
+		}
+		l, h, p := x.run(rows)
+		loss, hits, positive = loss+l, hits+h, positive+p
+		if s.da.Data != nil {
+			if s.self && lo == 0 { // the product below adds to the rows of later blocks
+				clear(s.da.Data[rows*s.da.Stride:])
+			}
+			kernel.Gemm(part(s.da, lo, rows), g, s.b, s.self && lo > 0)
+		}
+		if s.db.Data != nil {
+			kernel.Gemm(s.db, g.T(), these, s.self || lo > 0)
+		}
+	}
+	return loss, hits, positive
+}

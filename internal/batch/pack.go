@@ -3,8 +3,6 @@ package batch
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"vicreg/internal/augment"
 	"vicreg/internal/dataset"
@@ -87,26 +85,15 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	classes := map[int]bool{}
 	for start := 0; start < len(items); start += len(window) {
 		part := items[start:min(start+len(window), len(items))]
-		var next atomic.Int64
-		var wg sync.WaitGroup
-		for i := range workers {
-			wg.Go(func() {
-				for ctx.Err() == nil {
-					k := int(next.Add(1) - 1)
-					if k >= len(part) {
-						return
-					}
-					if window[k].large = o.Short == 0 && imagefile.Large(part[k].Path); window[k].large {
-						continue
-					}
-					var held *imagefile.Held
-					window[k].image, held, window[k].err = decoded(&scratch[i], &part[k], o)
-					held.Release()
-				}
-			})
-		}
-		wg.Wait()
-		if err := ctx.Err(); err != nil {
+		err := Each(ctx, workers, len(part), func(worker, k int) {
+			if window[k].large = o.Short == 0 && imagefile.Large(part[k].Path); window[k].large {
+				return
+			}
+			var held *imagefile.Held
+			window[k].image, held, window[k].err = decoded(&scratch[worker], &part[k], o)
+			held.Release()
+		})
+		if err != nil {
 			return nil, err
 		}
 		for k, item := range part {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
-	"sync/atomic"
 
 	"vicreg/internal/imagefile"
 )
@@ -55,44 +53,13 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("%s: the data set has no images", s.data.Name)
 	}
-	decode := o.Decode
-	if decode == 0 {
-		decode = 50_000
-	}
-	if decode < 0 || decode > n {
-		decode = n
-	}
-
 	all := make([]found, n)
-	var next, done atomic.Int64
-	var wg sync.WaitGroup
-	var progress struct {
-		sync.Mutex
-		last int
-	}
-	for range min(workersOr(o.Workers), n) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1) - 1)
-				if i >= n {
-					return
-				}
-				// Item ⌊k·n/decode⌋ is decoded for each k.
-				k := (i*decode + n - 1) / n
-				s.look(i, &all[i], s.data.Items[i].Held() || k < decode && k*n/decode == i)
-				if d := int(done.Add(1)); o.Progress != nil && (d%16 == 0 || d == n) {
-					progress.Lock()
-					if d > progress.last {
-						progress.last = d
-						o.Progress(d, n)
-					}
-					progress.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
+	chosen, progress := Chosen(o.Decode, n), Counter{Total: n, Report: o.Progress}
+	err := Each(ctx, o.Workers, n, func(_, i int) {
+		s.look(i, &all[i], s.data.Items[i].Held() || chosen(i))
+		progress.Add()
+	})
+	if err != nil {
 		return nil, err
 	}
 	tally := o.Tally

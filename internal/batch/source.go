@@ -16,7 +16,6 @@ package batch
 
 import (
 	"fmt"
-	"runtime"
 	"sync/atomic"
 
 	"vicreg/internal/dataset"
@@ -144,12 +143,4 @@ func (s *Source) remove(bad []int) {
 		to++
 	}
 	s.cache = cache
-}
-
-// workersOr returns the number of goroutines to use when n are asked for.
-func workersOr(n int) int {
-	if n > 0 {
-		return n
-	}
-	return runtime.GOMAXPROCS(0)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"vicreg/internal/audio"
 	"vicreg/internal/batch"
@@ -68,29 +66,21 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("%s: the data has no rows", s.data.manifest)
 	}
-	decode := o.Decode
-	if decode == 0 {
-		decode = 50_000
-	}
-	if decode < 0 || decode > n {
-		decode = n
-	}
 	all := make([][]found, n) // by row and side
 	audio := false
 	for k := range s.sides {
 		audio = audio || s.sides[k].sound() && len(s.sides[k].Mean) == 0
 	}
-	progress := counter{total: n, report: o.Progress}
+	chosen, progress := batch.Chosen(o.Decode, n), batch.Counter{Total: n, Report: o.Progress}
 	if audio {
-		progress.total *= 2
+		progress.Total *= 2
 	}
-	err := s.each(ctx, o.Workers, &progress, func(i int) {
+	err := batch.Each(ctx, o.Workers, n, func(_, i int) {
 		all[i] = make([]found, len(s.sides))
-		// Row ⌊k·n/decode⌋ is decoded for each k.
-		k := (i*decode + n - 1) / n
 		for side := range s.sides {
-			s.look(i, side, k < decode && k*n/decode == i, &all[i][side])
+			s.look(i, side, chosen(i), &all[i][side])
 		}
+		progress.Add()
 	})
 	if err != nil {
 		return nil, err
@@ -104,12 +94,13 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 		return nil, err
 	}
 	if audio { // once its rate is known
-		err := s.each(ctx, o.Workers, &progress, func(i int) {
+		err := batch.Each(ctx, o.Workers, n, func(_, i int) {
 			for k := range s.sides {
 				if f := &all[i][k]; s.sides[k].sound() && len(s.sides[k].Mean) == 0 && f.decoded && !rowBad(all[i]) {
 					s.measureAudio(i, k, f)
 				}
 			}
+			progress.Add()
 		})
 		if err != nil {
 			return nil, err
@@ -121,49 +112,6 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 		}
 	}
 	return r, s.remove(all, r, parts)
-}
-
-// counter tells how far a Scan is.
-type counter struct {
-	done   atomic.Int64
-	total  int
-	report func(done, total int)
-	sync.Mutex
-	last int
-}
-
-func (c *counter) add() {
-	d := int(c.done.Add(1))
-	if c.report == nil || d%16 != 0 && d != c.total {
-		return
-	}
-	c.Lock()
-	defer c.Unlock()
-	if d > c.last {
-		c.last = d
-		c.report(d, c.total)
-	}
-}
-
-// each runs body for every row on several goroutines.
-func (s *Source) each(ctx context.Context, workers int, progress *counter, body func(i int)) error {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	n := len(s.data.Rows)
-	for range min(workersOr(workers), n) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1) - 1)
-				if i >= n {
-					return
-				}
-				body(i)
-				progress.add()
-			}
-		})
-	}
-	wg.Wait()
-	return ctx.Err()
 }
 
 func rowBad(sides []found) bool {

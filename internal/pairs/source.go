@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -263,12 +262,4 @@ func (s *Side) fits(m *Sample) error {
 		}
 	}
 	return nil
-}
-
-// workersOr returns the number of goroutines to use when n are asked for.
-func workersOr(n int) int {
-	if n > 0 {
-		return n
-	}
-	return runtime.GOMAXPROCS(0)
 }

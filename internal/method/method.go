@@ -111,7 +111,7 @@ func Check(c recipe.Config, d Data) error {
 	if err != nil {
 		return err
 	}
-	if labels && d.Items > 0 && !distinctLabels(d.Labels) {
+	if labels && d.Items > 0 && !Distinct(d.Labels) {
 		return fmt.Errorf("method %s learns from labels of two or more classes, which %s has not; put the images of each class into a folder of its own, or name the column of a manifest's classes with label", c.Method, c.Data.Source)
 	}
 	if b.check == nil {
@@ -120,8 +120,8 @@ func Check(c recipe.Config, d Data) error {
 	return b.check(c, d.Items)
 }
 
-// distinctLabels says whether there are two different labels.
-func distinctLabels(labels []int) bool {
+// Distinct says whether there are two different labels, those below 0 left out.
+func Distinct(labels []int) bool {
 	first := -1
 	for _, l := range labels {
 		switch {

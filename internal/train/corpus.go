@@ -8,6 +8,7 @@ import (
 	"vicreg/internal/dataset"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
 )
 
 // corpus is what a run learns from and is scored on. Its methods are called in
@@ -55,7 +56,15 @@ type corpus interface {
 	// of each part (0: all), spread evenly, without those that have no label or
 	// turned bad late.
 	inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input)
+
+	// retrieval returns the measure of how well the two sides of the items held out
+	// find each other; nil if nothing is held out, or items have no sides.
+	retrieval() retrieval
 }
+
+// retrieval measures with an embedder of each side, and leaves out the items that
+// turned bad late.
+type retrieval func(ctx context.Context, sides [2]*pretrained.Embedder, late []checkpoint.Bad) (*runlog.Retrieval, error)
 
 func newCorpus(c recipe.Config) corpus {
 	if c.Pairs != nil {

@@ -12,6 +12,7 @@ import (
 	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
+	"vicreg/internal/pretrained"
 	"vicreg/internal/runlog"
 )
 
@@ -161,6 +162,29 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 		scores.RandomInitKNN, scores.RandomInitLinear = &got.Untrained.KNN, &got.Untrained.Linear
 	}
 	return nil
+}
+
+// retrieve fills in how well the pairs held out find each other.
+func (r *run) retrieve(ctx context.Context, s *runlog.Summary) error {
+	find := r.corpus.retrieval()
+	if find == nil {
+		return nil
+	}
+	what := "retrieval"
+	r.report.Phase(what)
+	var sides [2]*pretrained.Embedder
+	branches := r.method.Branches()
+	for i := range sides {
+		b := min(i, len(branches)-1)
+		e := *r.embedders[b]
+		e.Expander, e.Progress = branches[b].Expander, r.progress(what)
+		sides[i] = &e
+	}
+	found, err := find(ctx, sides, r.at.BadLate)
+	if err == nil {
+		s.Retrieval = found
+	}
+	return err
 }
 
 // training is what the run was, for a judgement of its scores.

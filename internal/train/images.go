@@ -8,6 +8,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/method"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/show"
@@ -162,16 +163,7 @@ func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {
 }
 
 func (s *images) unscored() string {
-	if s.testData == nil {
-		return ""
-	}
-	classes := map[int]bool{}
-	for _, item := range s.trainData.Items {
-		if item.Label >= 0 {
-			classes[item.Label] = true
-		}
-	}
-	if len(classes) > 1 {
+	if s.testData == nil || method.Distinct(s.trainData.Labels()) {
 		return ""
 	}
 	s.testData, s.testSource = nil, nil
@@ -191,3 +183,5 @@ func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpo
 	}
 	return input(s.trainSource), input(s.testSource)
 }
+
+func (s *images) retrieval() retrieval { return nil }

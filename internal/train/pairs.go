@@ -11,6 +11,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/method"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -120,16 +121,7 @@ func (s *pairing) without(c recipe.Config, train, test []checkpoint.Bad) {
 }
 
 func (s *pairing) unscored() string {
-	if s.scored() == 0 {
-		return ""
-	}
-	classes := map[int]bool{}
-	for _, r := range s.trainData.Rows {
-		if r.Label >= 0 {
-			classes[r.Label] = true
-		}
-	}
-	if len(classes) > 1 {
+	if s.scored() == 0 || method.Distinct(s.trainData.Labels()) {
 		return ""
 	}
 	s.labelled = false
@@ -155,26 +147,11 @@ func good(s *pairs.Source, most int, late []checkpoint.Bad) []int {
 	return spread(len(d.Rows), most, func(i int) bool { return !bad[d.RowName(i)] })
 }
 
-// retrieve fills in how well the pairs held out find each other.
-func (r *run) retrieve(ctx context.Context, s *runlog.Summary) error {
-	p, ok := r.corpus.(*pairing)
-	if !ok || p.testData == nil {
+func (s *pairing) retrieval() retrieval {
+	if s.testData == nil {
 		return nil
 	}
-	what := "retrieval"
-	r.report.Phase(what)
-	var sides [2]*pretrained.Embedder
-	branches := r.method.Branches()
-	for i := range sides {
-		b := min(i, len(branches)-1)
-		e := *r.embedders[b]
-		e.Expander, e.Progress = branches[b].Expander, r.progress(what)
-		sides[i] = &e
+	return func(ctx context.Context, sides [2]*pretrained.Embedder, late []checkpoint.Bad) (*runlog.Retrieval, error) {
+		return pretrained.Retrieve(ctx, sides, s.testSource, good(s.testSource, 0, late))
 	}
-	found, err := pretrained.Retrieve(ctx, sides, p.testSource, good(p.testSource, 0, r.at.BadLate))
-	if err != nil {
-		return err
-	}
-	s.Retrieval = found
-	return nil
 }

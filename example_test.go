@@ -53,7 +53,7 @@ func ExampleOpen() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	features, err := m.Embed(img)
+	features, err := m.Embed(context.Background(), img)
 	if err != nil {
 		log.Fatal(err)
 	}

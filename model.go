@@ -16,13 +16,16 @@ import (
 	"vicreg/internal/imagefile"
 	"vicreg/internal/kernel"
 	"vicreg/internal/model"
-	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 )
 
-// Model is a trained encoder with its expander, one branch of a run. One goroutine uses it at a time.
+// Model is a trained encoder with its expander, one branch of a run. Any number of
+// goroutines may use it at once, as the handlers of a server do, and each gets the bits
+// that it would get alone: images are decoded and resized side by side, and go through the
+// network one batch at a time, each batch on all processors (see [SetThreads]). The model
+// keeps its weights as products read them, and the memory of the largest batch so far.
 type Model struct{ file *pretrained.Model }
 
 // Info describes a model.
@@ -90,14 +93,16 @@ func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, wor
 	return s, bad, nil
 }
 
-// Embed returns the representation of each image, resized and centre-cropped
-// as the model expects.
-func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
+// Embed returns the representation of each image, Info.Features values, resized and
+// centre-cropped as the model expects. Images of any size and colour will do; an empty
+// one is an error, as is a model of pairs (see [Model.EmbedPairs]).
+//
+// An image alone gives the same bits at every call. In company the last bits may differ,
+// as products sum in another order. When ctx ends, Embed returns its error, after the
+// batch under way at the latest.
+func (m *Model) Embed(ctx context.Context, images ...image.Image) ([][]float32, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
-	}
-	if len(images) == 0 {
-		return nil, nil
 	}
 	d := &dataset.Dataset{Name: "images"}
 	for i, im := range images {
@@ -106,9 +111,19 @@ func (m *Model) Embed(images ...image.Image) ([][]float32, error) {
 		}
 		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: imagefile.From(im)})
 	}
+	switch len(images) {
+	case 0:
+		return nil, nil
+	case 1:
+		x, err := m.file.Image(ctx, d.Items[0].Image)
+		if err != nil {
+			return nil, err
+		}
+		return [][]float32{x}, nil
+	}
 	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
 	e := m.file.Embedder(0, 0)
-	x, err := e.Embed(context.Background(), e.Images(s, nil))
+	x, err := e.Embed(ctx, e.Images(s, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +151,11 @@ type Embeddings struct {
 
 // EmbedOptions say what EmbedData computes and how.
 type EmbedOptions struct {
-	Layer            string // representation (the default) or embedding
-	Batch            int    // images at once; 0: from 16 to 256, as their size is
-	Precision        string // of products in the encoder: float32 (the default) or bf16, see Config
-	Threads, Workers int    // that compute, and that decode; 0: one for each processor
-	Progress         func(done, total int)
+	Layer     string // representation (the default) or embedding
+	Batch     int    // images at once; 0: from 16 to 256, as their size is
+	Precision string // of products in the encoder: float32 (the default) or bf16, see Config
+	Workers   int    // goroutines that decode; 0: one for each processor
+	Progress  func(done, total int)
 }
 
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
@@ -162,27 +177,15 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
-	e := m.file.Embedder(o.Batch, o.Workers)
-	e.Progress = o.Progress
-	switch o.Layer {
-	case "", "representation":
-	case "embedding":
-		e.Expander = m.file.Expander
-	default:
-		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
-	}
-	precision, err := kernel.ParsePrecision(o.Precision)
+	e, err := m.embedder(o)
 	if err != nil {
 		return nil, err
 	}
-	m.file.Encoder.SetPrecision(precision)
-	defer m.file.Encoder.SetPrecision(kernel.Float32)
 	all, err := open()
 	if err != nil {
 		return nil, err
 	}
 	all.Limit(d.Limit)
-	parallel.SetWorkers(o.Threads)
 	s, bad, err := m.source(ctx, all, d, o.Workers, nil, "")
 	if err != nil {
 		return nil, err
@@ -196,6 +199,22 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (
 		out.Names = append(out.Names, item.Name)
 	}
 	return out, nil
+}
+
+// embedder returns the model at work as o says.
+func (m *Model) embedder(o EmbedOptions) (*pretrained.Embedder, error) {
+	e := m.file.Embedder(o.Batch, o.Workers)
+	e.Progress = o.Progress
+	switch o.Layer {
+	case "", "representation":
+	case "embedding":
+		e.Expander = m.file.Expander
+	default:
+		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
+	}
+	var err error
+	e.Precision, err = kernel.ParsePrecision(o.Precision)
+	return e, err
 }
 
 // Scores are shares of a scoring set that are right, from 0 to 1.
@@ -226,12 +245,12 @@ type RawScores struct{ KNN, Linear float64 }
 
 // EvalOptions say how Evaluate scores.
 type EvalOptions struct {
-	Raw              bool    // score the input values themselves, too
-	K                int     // neighbours; 0: 20
-	Temperature      float64 // 0: 0.07
-	Limit            int     // images of each part at most, spread evenly; 0: all
-	Threads, Workers int
-	Progress         func(what string)
+	Raw         bool    // score the input values themselves, too
+	K           int     // neighbours; 0: 20
+	Temperature float64 // 0: 0.07
+	Limit       int     // images of each part at most, spread evenly; 0: all
+	Workers     int     // goroutines that decode; 0: one for each processor
+	Progress    func(what string)
 }
 
 // Evaluate scores the frozen encoder on labelled images, and the same encoder
@@ -265,7 +284,6 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	train.Limit(d.Limit)
 	train.Limit(o.Limit)
 	test.Limit(o.Limit)
-	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}

@@ -9,9 +9,7 @@ import (
 	"path/filepath"
 
 	"vicreg/internal/imagefile"
-	"vicreg/internal/kernel"
 	"vicreg/internal/pairs"
-	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -148,22 +146,10 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 
 // EmbedPairs embeds the model's side of every row, in the manifest's order.
 func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Embeddings, error) {
-	e := m.file.Embedder(o.Batch, o.Workers)
-	e.Progress = o.Progress
-	switch o.Layer {
-	case "", "representation":
-	case "embedding":
-		e.Expander = m.file.Expander
-	default:
-		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
-	}
-	precision, err := kernel.ParsePrecision(o.Precision)
+	e, err := m.embedder(o)
 	if err != nil {
 		return nil, err
 	}
-	m.file.Encoder.SetPrecision(precision)
-	defer m.file.Encoder.SetPrecision(kernel.Float32)
-	parallel.SetWorkers(o.Threads)
 	r, err := m.open(ctx, d, toEmbed, o.Workers)
 	if err != nil {
 		return nil, err
@@ -182,7 +168,6 @@ func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Em
 
 // EvaluatePairs is Evaluate on the model's side of labelled rows.
 func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*Scores, error) {
-	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
@@ -235,7 +220,6 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	if err != nil {
 		return nil, err
 	}
-	parallel.SetWorkers(o.Threads)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}

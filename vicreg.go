@@ -5,6 +5,7 @@ import (
 
 	"vicreg/internal/dataset"
 	"vicreg/internal/method"
+	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
@@ -90,6 +91,11 @@ func WithReporter(r Reporter) Option { return func(o *train.Options) { o.Reporte
 func WithMachine(threads, workers int) Option {
 	return func(o *train.Options) { o.Threads, o.Workers = threads, workers }
 }
+
+// SetThreads sets how many goroutines of this process compute, of all runs, models and
+// losses together; 0, which is the default: one for each processor (GOMAXPROCS). Results
+// do not depend on it. Call it before anything computes, not meanwhile.
+func SetThreads(n int) { parallel.SetWorkers(n) }
 
 // Pretrain trains an encoder as c says and scores it. An empty c.Out means a
 // new folder under runs. When ctx is cancelled it finishes the step, saves

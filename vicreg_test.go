@@ -77,12 +77,12 @@ func TestEmbedTakesAnyImage(t *testing.T) {
 		grey.SetGray(i, i, color.Gray{200})
 		wide.Set(5+i, 5+i, color.RGBA{255, 0, 0, 255})
 	}
-	together, err := m.Embed(grey, wide)
+	together, err := m.Embed(context.Background(), grey, wide)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, img := range []image.Image{grey, wide} {
-		alone, err := m.Embed(img)
+		alone, err := m.Embed(context.Background(), img)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestEmbedTakesAnyImage(t *testing.T) {
 			}
 		}
 	}
-	if _, err := m.Embed(image.NewGray(image.Rectangle{})); err == nil {
+	if _, err := m.Embed(context.Background(), image.NewGray(image.Rectangle{})); err == nil {
 		t.Error("an empty image was accepted")
 	}
 }

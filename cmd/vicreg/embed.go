@@ -80,7 +80,8 @@ The images are those of --data, or files and folders that are named one by one.`
 		if err != nil {
 			return err
 		}
-		o.Threads, o.Workers = in.threads, in.workers
+		vicreg.SetThreads(in.threads)
+		o.Workers = in.workers
 		g.looks(args[0], in)
 		g.sources = append(g.sources, files...)
 		names := strings.TrimSuffix(out, ".npy") + ".txt"

@@ -65,7 +65,8 @@ scored on its test part, or on a share held out where it has none.`,
 		if err != nil {
 			return err
 		}
-		o.Threads, o.Workers = in.threads, in.workers
+		vicreg.SetThreads(in.threads)
+		o.Workers = in.workers
 		switch {
 		case retrieval:
 			return evalRetrieval(args[0], in.pairs, o, asJSON)

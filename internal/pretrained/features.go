@@ -9,12 +9,14 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/eval"
+	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/show"
 )
 
-// Embedder turns images into features, by running statistics.
+// Embedder turns images into features, by running statistics. One goroutine uses it
+// at a time; a [Model] gives any number of goroutines one each.
 type Embedder struct {
 	Encoder  model.Encoder
 	Expander *model.Expander // nil: representations, else embeddings
@@ -25,8 +27,13 @@ type Embedder struct {
 	Workers   int // that decode; 0: as package batch chooses
 	Progress  func(done, total int)
 
-	arena *nn.Arena
-	model *Model // or nil: its memory has been seen to
+	// Precision is what numbers products multiply; of an Embedder that no Model made,
+	// the encoder's own counts.
+	Precision kernel.Precision
+
+	engine *engine   // the model's, or nil: the weights may change from call to call
+	arena  *nn.Arena // without an engine
+	model  *Model    // or nil: its memory has been seen to
 }
 
 // Dim returns the width of a feature vector.
@@ -71,11 +78,14 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 	loader := in.Load()
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()
-	if e.arena == nil {
-		e.arena = new(nn.Arena)
+	engine := e.engine
+	if engine == nil {
+		if e.arena == nil {
+			e.arena = new(nn.Arena)
+		}
+		engine = newEngine(e.arena)
+		defer engine.pass.Reset()
 	}
-	pass := nn.NewInferencePass(e.arena)
-	defer pass.Reset()
 	features := make([]float32, 0, in.Items*e.Dim())
 	for {
 		b, err := loader.Next()
@@ -88,21 +98,23 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
-		pass.Reset()
-		y := e.Encoder.Forward(pass, b.Views[0])
-		if e.Expander != nil {
-			y = e.Expander.Forward(pass, y)
+		done := len(features)
+		if features, err = engine.features(ctx, e, features, b.Views[0]); err != nil {
+			return nil, err
 		}
-		if i, ok := notFinite(y.Data); ok {
-			return nil, fmt.Errorf("the features of %s are not finite (number %d is %v): %s",
-				show.Name(in.Name((len(features)+i)/e.Dim())), i%e.Dim()+1, y.Data[i],
-				"its values are far outside those that the encoder was trained on, or the encoder's weights are damaged")
+		if i, ok := notFinite(features[done:]); ok {
+			return nil, errNotFinite(in.Name((done+i)/e.Dim()), i%e.Dim(), features[done+i])
 		}
-		features = append(features, y.Data...)
 		if e.Progress != nil {
 			e.Progress(len(features)/e.Dim(), in.Items)
 		}
 	}
+}
+
+// errNotFinite says that a feature of an item, counted from 0, is no number.
+func errNotFinite(item string, feature int, v float32) error {
+	return fmt.Errorf("the features of %s are not finite (number %d is %v): its values are far outside those that "+
+		"the encoder was trained on, or the encoder's weights are damaged", show.Name(item), feature+1, v)
 }
 
 // notFinite returns the place of the first value that is none or infinite.
@@ -142,11 +154,12 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 	for _, part := range []struct {
 		what    string
 		encoder model.Encoder
+		engine  *engine
 		to      *eval.Scores
-	}{{"trained", e.Encoder, &s.Trained}, {"untrained", untrained, &s.Untrained}} {
+	}{{"trained", e.Encoder, e.engine, &s.Trained}, {"untrained", untrained, nil, &s.Untrained}} {
 		phase("embedding with the " + part.what + " encoder")
 		one := *e
-		one.Encoder, one.Expander = part.encoder, nil
+		one.Encoder, one.Expander, one.engine = part.encoder, nil, part.engine
 		fit, err := one.Set(ctx, train)
 		if err != nil {
 			return s, err

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/augment"
 	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -39,13 +40,17 @@ type Meta struct {
 	Seed      uint64
 }
 
-// Model is an encoder and its expander, ready for inference.
+// Model is an encoder and its expander, ready for inference. Any number of goroutines
+// may use it: what they embed goes through the networks one batch at a time.
 type Model struct {
 	Meta
 	Path     string
 	Encoder  model.Encoder
 	Expander *model.Expander
 	Notes    []string // what a user should know of the file, a sentence each
+
+	engine *engine
+	norm   *augment.Norm // of images
 }
 
 const (
@@ -179,6 +184,10 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
 		}
+	}
+	m.engine = newEngine(new(nn.Arena))
+	if m.Channels() > 0 && m.Side == nil {
+		m.norm = augment.NewNorm(m.Mean, m.Std)
 	}
 	return m, nil
 }

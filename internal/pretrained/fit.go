@@ -21,7 +21,7 @@ const (
 // Embedder returns the model at work on batches of n items, 0: as many as suit it
 // and fit into memory.
 func (m *Model) Embedder(n, workers int) *Embedder {
-	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers, model: m}
+	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers, engine: m.engine, model: m}
 	if n <= 0 {
 		one := m.Size * m.Size
 		e.Batch = max(1, min(mostBatch, max(cachedPixels/one, min(fewBatch, mostPixels/one))))
@@ -35,6 +35,9 @@ func (m *Model) Embedder(n, workers int) *Embedder {
 // fitsMemory is an error if embedding a batch of n items needs more memory than
 // there is.
 func (m *Model) fitsMemory(n int) error {
+	if int64(n) <= m.engine.most.Load() {
+		return nil // it was there before
+	}
 	const waiting = 3 // batches that are being made, are ready, and are in use
 	input := m.Meta.Encoder.Input
 	lent := model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n)

@@ -22,3 +22,13 @@ func (BYOL) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) Cosi
 	cos := ws.cosine.run(q, k, n, d, dq, dk, -2)
 	return CosineTerms{2 - 2*cos, cos}
 }
+
+func init() {
+	alone("byol", Alone{
+		Constants: []Constant{stopGradient},
+		Eval: func(g *Given) error {
+			g.cosine(BYOL{}.Pair(&g.ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.target()))
+			return nil
+		},
+	})
+}

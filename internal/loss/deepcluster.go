@@ -93,3 +93,36 @@ func (c DeepCluster) Eval(ws *Workspace, heads []Head, n int) DeepClusterTerms {
 	}
 	return t
 }
+
+func init() {
+	alone("deepcluster", Alone{
+		Constants: []Constant{temperature(NewDeepCluster().Temperature)},
+		Scores:    true,
+		Eval:      (*Given).deepcluster,
+	})
+}
+
+func (g *Given) deepcluster() error {
+	shape, ok := g.Others.Shape("assignment")
+	if !ok {
+		return fmt.Errorf("it has no tensor assignment; deepcluster reads z1 and z2, scores n × K, and assignment, the prototype of each image, n")
+	}
+	if len(shape) != 1 || shape[0] != g.N {
+		return fmt.Errorf("assignment has shape %v, but must hold one label for each of the %d rows of z1", shape, g.N)
+	}
+	wide, err := g.Others.Int64("assignment")
+	if err != nil {
+		return err
+	}
+	labels := make([]int32, g.N)
+	for i, l := range wide {
+		if l >= int64(g.D) {
+			return fmt.Errorf("assignment holds %d in place %d (from 0), but there are %d prototypes, 0 to %d", l, i, g.D, g.D-1)
+		}
+		labels[i] = int32(max(l, -1)) // below 0: none
+	}
+	head := Head{K: g.D, Scores: g.Z[:], Labels: labels, DScores: g.gradients()}
+	t := DeepCluster{Temperature: g.Set["temperature"]}.Eval(&g.ws, []Head{head}, g.N)
+	g.Terms = []Term{{"accuracy", t.Accuracy}, {"total", t.Total}}
+	return nil
+}

@@ -61,3 +61,16 @@ func (s SimCLR) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	}
 	return ContrastTerms{loss / float64(rows), float64(hits) / float64(rows), positive / float64(rows)}
 }
+
+func init() {
+	alone("simclr", Alone{
+		Constants: []Constant{temperature(NewSimCLR().Temperature)},
+		Square:    Rows,
+		Memory:    func(n, d float64, _ Others) float64 { return min(4*n*n, float64(heldScores)) + 4*n*d },
+		Eval: func(g *Given) error {
+			s := SimCLR{Temperature: g.Set["temperature"]}
+			g.contrast(s.Eval(&g.ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.DZ[1]))
+			return nil
+		},
+	})
+}

@@ -22,3 +22,13 @@ func (SimSiam) Pair(ws *Workspace, p, z []float32, n, d int, dp, dz []float32) C
 	cos := ws.cosine.run(p, z, n, d, dp, dz, -1)
 	return CosineTerms{-cos, cos}
 }
+
+func init() {
+	alone("simsiam", Alone{
+		Constants: []Constant{stopGradient},
+		Eval: func(g *Given) error {
+			g.cosine(SimSiam{}.Pair(&g.ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.target()))
+			return nil
+		},
+	})
+}

@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"fmt"
 	"math"
 
 	"vicreg/internal/kernel"
@@ -172,4 +173,18 @@ func multiply(row []float32, by float32) {
 	for k, v := range row {
 		row[k] = v * by
 	}
+}
+
+func checkTemperature(what string, t float64) error {
+	if !(t > 0) || math.IsInf(t, 0) {
+		return fmt.Errorf("%s's temperature is %v, but must be above 0; 0.2 is usual", what, t)
+	}
+	return nil
+}
+
+func growLabels(buf []int32, n int) []int32 {
+	if cap(buf) >= n {
+		return buf[:n]
+	}
+	return make([]int32, n)
 }

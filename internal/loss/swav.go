@@ -114,3 +114,70 @@ func (s SwAV) Assign(ws *Workspace, q, scores, older []float32, n, k int) {
 	}
 	ws.sink.run(q, scores, older, k, s.Epsilon, s.Iterations)
 }
+
+func init() {
+	s := NewSwAV()
+	alone("swav", Alone{
+		Constants: []Constant{
+			temperature(s.Temperature), {Name: "epsilon", Value: s.Epsilon},
+			{Name: "iterations", Value: float64(s.Iterations), Whole: true, Most: mostRounds},
+		},
+		Scores: true,
+		Eval:   (*Given).swav,
+	})
+}
+
+// swav takes the assignments q1 and q2 that are given, or computes and returns them.
+func (g *Given) swav() error {
+	s := SwAV{Temperature: g.Set["temperature"], Epsilon: g.Set["epsilon"], Iterations: int(g.Set["iterations"])}
+	if err := s.Check(g.D, 0, g.N); err != nil {
+		return err
+	}
+	_, has1 := g.Others.Shape("q1")
+	_, has2 := g.Others.Shape("q2")
+	if has1 != has2 {
+		return fmt.Errorf("it has one of q1 and q2; give both assignments, or neither to have them computed")
+	}
+	from, q := "sinkhorn", [2][]float32{}
+	for i, name := range []string{"q1", "q2"} {
+		if has1 {
+			from = "file"
+			var err error
+			if q[i], err = g.assignments(name); err != nil {
+				return err
+			}
+			continue
+		}
+		q[i] = make([]float32, g.N*g.D)
+		s.Assign(&g.ws, q[i], g.Z[i], nil, g.N, g.D)
+		g.More = append(g.More, Matrix{name, q[i]})
+	}
+	t := s.EvalAssigned(&g.ws, g.Z[:], q, g.N, g.D, g.gradients())
+	g.Terms = []Term{{"assignments", from}, {"agreement", t.Agreement}, {"total", t.Total}}
+	return nil
+}
+
+// assignments returns one of the others, n × K, whose rows must add up to 1.
+func (g *Given) assignments(name string) ([]float32, error) {
+	shape, err := g.matrix(name, "assignments, n × K")
+	if err != nil {
+		return nil, err
+	}
+	if shape[0] != g.N || shape[1] != g.D {
+		return nil, fmt.Errorf("%s is %d × %d, but assignments must be %d × %d, as z1 and z2", name, shape[0], shape[1], g.N, g.D)
+	}
+	q, err := g.values(name)
+	if err != nil {
+		return nil, err
+	}
+	for row := range g.N {
+		sum := 0.0
+		for _, v := range q[row*g.D:][:g.D] {
+			sum += float64(v)
+		}
+		if math.Abs(sum-1) > 1e-3 {
+			return nil, fmt.Errorf("row %d of %s (from 0) adds up to %.4g, but an assignment must add up to 1", row, name, sum)
+		}
+	}
+	return q, nil
+}

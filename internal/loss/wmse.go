@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"vicreg/internal/parallel"
+	"vicreg/internal/rng"
 )
 
 // WMSE is the whitened mean squared error of Ermolov, Siarohin, Sangineto and
@@ -119,4 +120,32 @@ func (x *whiten) explain(b *subBatch, eps float64) error {
 	}
 	return fmt.Errorf("W-MSE cannot whiten %d embeddings of %d dimensions of view %d: %w (Cholesky, pivot %d); %s: take larger sub-batches, narrower embeddings, a smaller learning rate, or an eps of %v",
 		x.size, x.d, b.view+1, ErrSingular, b.failed+1, what, max(0.01, min(10*eps, 0.5)))
+}
+
+func init() {
+	w := NewWMSE()
+	alone("wmse", Alone{
+		Constants: []Constant{
+			{Name: "size", Equal: true, Whole: true}, // the whole batch, unless it is set
+			{Name: "iterations", Value: float64(w.Iterations), Whole: true, Most: mostRounds},
+			{Name: "eps", Value: w.Eps, Equal: true},
+			{Name: "seed", Equal: true, Whole: true},
+		},
+		Memory: func(n, d float64, _ Others) float64 { return 12*n*d + 8*min(n, d)*min(n, d) }, // in float64
+		Eval:   (*Given).wmse,
+	})
+}
+
+func (g *Given) wmse() error {
+	w := WMSE{Size: int(g.Set["size"]), Iterations: int(g.Set["iterations"]), Eps: g.Set["eps"]}
+	if err := w.Check(g.N, g.D); err != nil {
+		return err
+	}
+	var r *rand.Rand
+	if w.Size != 0 {
+		r = rng.New(uint64(g.Set["seed"]), rng.Method)
+	}
+	t, err := w.Eval(&g.ws, r, g.Z[:], g.N, g.D, g.gradients())
+	g.Terms = []Term{{"cosine", t.Cosine}, {"total", t.Total}}
+	return err
 }

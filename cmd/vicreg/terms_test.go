@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/recipe"
 	"vicreg/internal/safetensors"
 )
 
@@ -58,6 +59,13 @@ func TestRivalLossGolden(t *testing.T) {
 			tol = 1e-4
 		}
 		sameGrads(t, x.file, g, grad, tol)
+	}
+}
+
+// The loss of every method can be computed by itself.
+func TestEveryMethodHasALoss(t *testing.T) {
+	if got, want := lossMethods(), recipe.Methods(); !slices.Equal(got, want) {
+		t.Errorf("losses of %v, want those of %v", got, want)
 	}
 }
 

@@ -65,3 +65,7 @@ func normalise(to, z []float32, n, d int, eps float64) []float32 {
 	}
 	return to
 }
+
+func init() {
+	builders["barlow-twins"] = builder{newBarlowTwins, checkBarlowTwins}
+}

@@ -25,3 +25,7 @@ func (m *byol) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.n, m.d, m.dq[0], m.dq[1], m.dk[0], m.dk[1])
 	return m.backward(t.Total, runlog.Terms{{Name: "cosine", Value: t.Cosine}})
 }
+
+func init() {
+	builders["byol"] = builder{newBYOL, nil}
+}

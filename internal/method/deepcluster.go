@@ -159,3 +159,7 @@ func (m *deepcluster) AfterStep(step, total int) {
 		}
 	}
 }
+
+func init() {
+	builders["deepcluster"] = builder{newDeepCluster, checkDeepCluster}
+}

@@ -71,19 +71,8 @@ type builder struct {
 	check func(c recipe.Config, items int) error // or nil
 }
 
-// builders has one for every method.
-var builders = map[string]builder{
-	"vicreg":       {newVICReg, nil},
-	"simclr":       {newSimCLR, checkSimCLR},
-	"moco-v2":      {newMoCoV2, checkMoCoV2},
-	"moco-v3":      {newMoCoV3, checkMoCoV3},
-	"byol":         {newBYOL, nil},
-	"simsiam":      {newSimSiam, nil},
-	"barlow-twins": {newBarlowTwins, checkBarlowTwins},
-	"wmse":         {newWMSE, checkWMSE},
-	"swav":         {newSwAV, checkSwAV},
-	"deepcluster":  {newDeepCluster, checkDeepCluster},
-}
+// builders has one for every method, which the method's own file puts there.
+var builders = map[string]builder{}
 
 // baselines have one for every method that learns from labels.
 var baselines = map[string]builder{

@@ -80,3 +80,8 @@ func (m *mocoV3) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.n, m.d, m.dq[0], m.dq[1], m.dk[0], m.dk[1])
 	return m.backward(t.Total, contrast(t))
 }
+
+func init() {
+	builders["moco-v2"] = builder{newMoCoV2, checkMoCoV2}
+	builders["moco-v3"] = builder{newMoCoV3, checkMoCoV3}
+}

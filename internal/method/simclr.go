@@ -34,3 +34,7 @@ func (m *simclr) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 func contrast(t loss.ContrastTerms) runlog.Terms {
 	return runlog.Terms{{Name: "accuracy", Value: t.Accuracy}, {Name: "positive", Value: t.Positive}}
 }
+
+func init() {
+	builders["simclr"] = builder{newSimCLR, checkSimCLR}
+}

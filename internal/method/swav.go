@@ -159,3 +159,7 @@ func width(c recipe.Config) int {
 	}
 	return widths[len(widths)-1]
 }
+
+func init() {
+	builders["swav"] = builder{newSwAV, checkSwAV}
+}

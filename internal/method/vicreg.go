@@ -84,3 +84,7 @@ func (m *vicreg) stepApart(b *batch.Batch) (float64, runlog.Terms, error) {
 func terms(invariance, variance, covariance float64) runlog.Terms {
 	return runlog.Terms{{Name: "invariance", Value: invariance}, {Name: "variance", Value: variance}, {Name: "covariance", Value: covariance}}
 }
+
+func init() {
+	builders["vicreg"] = builder{newVICReg, nil}
+}

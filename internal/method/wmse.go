@@ -40,3 +40,7 @@ func (m *wmse) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	}
 	return m.backward(t.Total, runlog.Terms{{Name: "cosine", Value: t.Cosine}})
 }
+
+func init() {
+	builders["wmse"] = builder{newWMSE, checkWMSE}
+}

@@ -290,8 +290,6 @@ func ofMethod(c recipe.Config, data Data, views, branches int) (queue, prototype
 		}
 	case "simclr":
 		values += unit + 4*n*d + 4*n*n
-	case "byol", "simsiam":
-		values += unit + 4*n*d
 	case "moco-v2":
 		queue = 1.5 * queues // a copy of one while it is filled
 		values += unit + 6*n*d + n*min(2048, float64(c.Queue.Size))
@@ -308,6 +306,9 @@ func ofMethod(c recipe.Config, data Data, views, branches int) (queue, prototype
 		k, items := counted(c.Prototypes.Counts), float64(data.Items)
 		prototypes = 3*k*d + v*n*k + items*(3*d+float64(len(c.Prototypes.Counts))+2)
 		values += unit + 3*n*d
+	case recipe.Supervised:
+	default:
+		values += unit + 4*n*d
 	}
 	if c.Regularize.On() {
 		values += gram(n, d) + 2*n*d

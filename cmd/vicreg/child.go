@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -19,13 +22,28 @@ type child struct {
 
 // run starts a command and waits for it. When ctx ends, it is told to save and end.
 func (c *child) run(ctx context.Context, args []string) error {
+	return c.start(ctx, args, os.Stdout, os.Stderr, colours.environment())
+}
+
+// output is run for a command whose output is to be read; what it writes to standard
+// error is its error's.
+func (c *child) output(ctx context.Context, args []string) ([]byte, error) {
+	var out, wrong bytes.Buffer
+	err := c.start(ctx, args, &out, &wrong, colourMode("never").environment())
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		exit.Stderr = wrong.Bytes()
+	}
+	return out.Bytes(), err
+}
+
+func (c *child) start(ctx context.Context, args []string, out, wrong io.Writer, environment []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(append(os.Environ(), colours.environment()...), tied+"=1")
+	cmd.Stdout, cmd.Stderr = out, wrong
+	cmd.Env = append(append(os.Environ(), environment...), tied+"=1")
 	tie, err := cmd.StdinPipe()
 	if err != nil {
 		return err

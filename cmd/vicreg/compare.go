@@ -156,13 +156,32 @@ func (g *guard) comparison(out string) (map[string]string, error) {
 // compareAll trains what has not been trained and compares. Each run is a
 // process of its own, so that its memory is its own.
 func compareAll(out string, files map[string]string, jobs []job) error {
-	if err := remember(out, files[compareJobs], jobs); err != nil {
-		return err
-	}
 	running := new(child)
 	ctx, release := interruptible(context.Background(), running.leave)
 	defer release()
-	var runs []named
+	asked := readJobs(files[compareJobs])
+	jobs, err := choose(ctx, running, out, jobs, asked)
+	if err != nil {
+		return err
+	}
+	if err := remember(out, files[compareJobs], jobs, asked); err != nil {
+		return err
+	}
+	var (
+		runs  []named
+		ended []float64 // seconds that they took
+		rest  []job     // not ended yet
+	)
+	for _, j := range jobs {
+		if s, err := runlog.ReadSummary(filepath.Join(out, j.name)); err == nil {
+			ended = append(ended, s.Seconds)
+		} else {
+			rest = append(rest, j)
+		}
+	}
+	if about := left(rest, ended, 0); about != "" {
+		fmt.Fprintf(stdout, "time     %s for %s, on this machine as it is now\n", about, counted(len(rest), "run"))
+	}
 	for i, j := range jobs {
 		folder := filepath.Join(out, j.name)
 		runs = append(runs, named{j.of, folder})
@@ -170,10 +189,14 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 			fmt.Fprintf(stdout, "== %s has ended before (%d of %d)\n", j.name, i+1, len(jobs))
 			continue
 		}
-		if _, err := fmt.Fprintf(stdout, "== %s (%d of %d)\n", j.name, i+1, len(jobs)); err != nil {
+		about := ""
+		if l := left(rest, ended, 10); l != "" && i > 0 {
+			about = ", " + l + " left"
+		}
+		if _, err := fmt.Fprintf(stdout, "== %s (%d of %d%s)\n", j.name, i+1, len(jobs), about); err != nil {
 			return err
 		}
-		args := append([]string{"pretrain", "--out", folder}, j.args...)
+		args := append([]string{"pretrain", "--out", folder}, j.flags()...)
 		if _, err := os.Stat(filepath.Join(folder, runlog.ConfigFile)); err == nil {
 			args = []string{"pretrain", "--resume", folder}
 		}
@@ -185,6 +208,10 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 		case err != nil:
 			return fmt.Errorf("%s did not end (%w); what is before it stays, and the same command goes on", j.name, err)
 		}
+		if s, err := runlog.ReadSummary(folder); err == nil {
+			ended = append(ended, s.Seconds)
+		}
+		rest = rest[1:]
 	}
 	return sideBySide(out, files, runs)
 }

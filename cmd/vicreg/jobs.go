@@ -21,6 +21,46 @@ type job struct {
 	name string   // its folder
 	of   string   // what it is called in the table: a run's seeds share the name
 	args []string // of pretrain
+
+	open    []string          // flags of what these leave to be chosen together
+	chosen  map[string]string // their values; nil: not yet
+	seconds float64           // that it takes; 0: not known
+}
+
+// asked is what the run was asked for and what was chosen for it.
+func (j *job) asked() []string {
+	all := slices.Clone(j.args)
+	for _, flag := range j.open {
+		if value, is := j.chosen[flag]; is {
+			all = append(all, "--"+flag+"="+value)
+		}
+	}
+	return all
+}
+
+// flags are those of the run itself. A time is left out where the epochs were chosen
+// by it.
+func (j *job) flags() []string {
+	all := j.asked()
+	if _, is := j.chosen["epochs"]; !is {
+		return all
+	}
+	var kept []string
+	for i := 0; i < len(all); i++ {
+		switch {
+		case all[i] == "--time":
+			i++
+		case !strings.HasPrefix(all[i], "--time="):
+			kept = append(kept, all[i])
+		}
+	}
+	return kept
+}
+
+// otherThan refuses a folder that holds a run of this name made otherwise.
+func (j *job) otherThan(before []string, out string) error {
+	return fmt.Errorf("%s holds a run %s made with %s, not with %s; take another --out, or remove %s",
+		out, j.name, strings.Join(before, " "), strings.Join(j.asked(), " "), filepath.Join(out, j.name))
 }
 
 // ofRuns are the flags of pretrain that a comparison does not share among its runs.
@@ -36,7 +76,7 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 			names = recipe.Methods()
 		}
 		for _, name := range names {
-			jobs = append(jobs, job{name, name, append(slices.Clone(common), "--method="+name)})
+			jobs = append(jobs, job{name: name, of: name, args: append(slices.Clone(common), "--method="+name)})
 		}
 	}
 	for _, v := range variants {
@@ -52,7 +92,7 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 		if err != nil {
 			return nil, usagef("--variant %q: a quote or a backslash in its flags has no end", v)
 		}
-		jobs = append(jobs, job{name, name, append(slices.Clone(common), args...)})
+		jobs = append(jobs, job{name: name, of: name, args: append(slices.Clone(common), args...)})
 	}
 	if len(jobs) == 0 {
 		return nil, usagef("nothing to compare: give --methods, --variant or run folders")
@@ -60,7 +100,11 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 	if err := apart(jobs); err != nil {
 		return nil, err
 	}
-	var all []job
+	var (
+		all   []job
+		first string // the first of them,
+		open  bool   // and whether it leaves its epochs open
+	)
 	for _, j := range jobs {
 		// Whatever is wrong is found before the first run.
 		cmd, f, config := pretrainCommand()
@@ -79,8 +123,12 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s: %w", j.name, err)}
 		}
-		if slices.Contains(c.Open(), "epochs") {
-			return nil, usagef("%s: the runs of a comparison are to be of one length, and each would choose its own; give --epochs", j.name)
+		j.open = openOf(&c)
+		openEpochs := slices.Contains(j.open, "epochs")
+		if first == "" {
+			first, open = j.name, openEpochs
+		} else if open != openEpochs {
+			return nil, usagef("%s: the runs of a comparison are to be of one length, but either this one or %s leaves its epochs open; give --epochs to all or to none", j.name, first)
 		}
 		g.reads(f.config)
 		g.config(&c)
@@ -103,7 +151,8 @@ func (j job) seeds(n int, first uint64) ([]job, error) {
 	}
 	all := []job{j}
 	for i := 1; i < n; i++ {
-		again := job{fmt.Sprintf("%s-seed%d", j.name, i+1), j.of, append(slices.Clone(j.args), fmt.Sprintf("--seed=%d", first+uint64(i)))}
+		again := j
+		again.name, again.args = fmt.Sprintf("%s-seed%d", j.name, i+1), append(slices.Clone(j.args), fmt.Sprintf("--seed=%d", first+uint64(i)))
 		if what := wrongName(again.name); what != "" {
 			return nil, usagef("the folder of %s cannot have the name %q, %s; take another", j.name, again.name, what)
 		}
@@ -146,17 +195,15 @@ func wrongName(name string) string {
 
 // remember writes what the runs of a folder were asked for, and refuses a folder
 // whose runs were asked for something else.
-func remember(out, path string, jobs []job) error {
-	asked := readJobs(path)
+func remember(out, path string, jobs []job, asked map[string][]string) error {
 	if asked == nil { // there is none, or it may be replaced
 		asked = map[string][]string{}
 	}
 	for _, j := range jobs {
-		if before, ok := asked[j.name]; ok && !slices.Equal(before, j.args) {
-			return fmt.Errorf("%s holds a run %s made with %s, not with %s; take another --out, or remove %s",
-				out, j.name, strings.Join(before, " "), strings.Join(j.args, " "), filepath.Join(out, j.name))
+		if before, ok := asked[j.name]; ok && !slices.Equal(before, j.asked()) {
+			return j.otherThan(before, out)
 		}
-		asked[j.name] = j.args
+		asked[j.name] = j.asked()
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return fmt.Errorf("--out %s cannot be made: %w", out, err)

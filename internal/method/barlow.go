@@ -1,12 +1,12 @@
 package method
 
 import (
-	"math"
-
 	"vicreg/internal/batch"
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/tensor"
 )
 
 // barlowTwins is Zbontar, Jing, Misra, LeCun and Deny, ICML 2021: the dimensions of
@@ -37,33 +37,12 @@ func (m *barlowTwins) TargetStd() float64 { return 1 }
 func (m *barlowTwins) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	for i := range m.Branches() {
-		m.normed = normalise(m.normed, m.z[i], m.n, m.d, m.loss.Eps)
+		m.normed = tensor.Grow(m.normed, m.n*m.d)
+		kernel.NormaliseColumns(m.normed, m.z[i], m.n, m.d, m.loss.Eps)
 		m.watched.take(i, m.normed, m.n, m.d)
 	}
 	t := m.loss.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
 	return m.backward(t.Total, runlog.Terms{{Name: "invariance", Value: t.Invariance}, {Name: "redundancy", Value: t.Redundancy}})
-}
-
-// normalise sets to to z (n × d) as the loss normalises it: dimensions without
-// variance stay near 0.
-func normalise(to, z []float32, n, d int, eps float64) []float32 {
-	to = append(to[:0], z...)
-	for j := range d {
-		var mean, square float64
-		for i := range n {
-			mean += float64(z[i*d+j])
-		}
-		mean /= float64(n)
-		for i := range n {
-			c := float64(z[i*d+j]) - mean
-			square += c * c
-		}
-		inverse := 1 / math.Sqrt(square/float64(n)+eps)
-		for i := range n {
-			to[i*d+j] = float32((float64(z[i*d+j]) - mean) * inverse)
-		}
-	}
-	return to
 }
 
 func init() {

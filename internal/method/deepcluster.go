@@ -5,6 +5,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/cluster"
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
@@ -69,9 +70,7 @@ func newDeepCluster(c recipe.Config, data Data) (Method, error) {
 		w.normalise()
 		w.weight.Grad = nil // they do not learn
 		labels := nn.NewBuffer(fmt.Sprintf("labels.%d", i), o.items)
-		for j := range labels.Value {
-			labels.Value[j] = -1
-		}
+		kernel.Fill(labels.Value, -1)
 		o.clusters = append(o.clusters, clustering{w, labels})
 	}
 	o.heads = make([]loss.Head, len(o.clusters))
@@ -97,15 +96,7 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	if epoch == 0 {
 		return
 	}
-	m.seen = m.seen[:0]
-	for i := range m.items {
-		for _, v := range m.banks[0].Value[i*m.d:][:m.d] {
-			if v != 0 {
-				m.seen = append(m.seen, i)
-				break
-			}
-		}
-	}
+	m.seen = kernel.FilledRows(m.seen[:0], m.banks[0].Value, m.d)
 	n := len(m.seen)
 	m.compact = tensor.Grow(m.compact, n*m.d)
 	if cap(m.found) < n {
@@ -113,17 +104,12 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	}
 	m.found = m.found[:n]
 	for h, c := range m.clusters {
-		bank := m.banks[h%2].Value
-		for row, i := range m.seen {
-			copy(m.compact[row*m.d:], bank[i*m.d:][:m.d])
-		}
+		kernel.GatherRows(m.compact, m.banks[h%2].Value, m.d, m.seen)
 		r := rng.New(m.seed, rng.Method, uint64(epoch), uint64(h))
 		if _, err := m.kmeans.Run(r, m.compact, n, m.d, c.weight.Value, m.found, m.rounds); err != nil {
 			panic("method: " + err.Error()) // the numbers have been checked
 		}
-		for row, i := range m.seen {
-			c.labels.Value[i] = float32(m.found[row]) // exact to 2²⁴
-		}
+		kernel.ScatterInts(c.labels.Value, m.seen, m.found)
 	}
 }
 
@@ -136,10 +122,7 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 		c, head := &m.clusters[h], &m.heads[h]
 		c.score(m.z, m.n)
 		head.K, head.Scores, head.DScores = c.k, c.scores, c.scores
-		head.Labels = head.Labels[:0]
-		for _, item := range b.Items {
-			head.Labels = append(head.Labels, int32(c.labels.Value[item]))
-		}
+		head.Labels = kernel.GatherInts(head.Labels[:0], c.labels.Value, b.Items)
 	}
 	for i := range m.fresh {
 		m.fresh[i] = append(m.fresh[i][:0], m.clusters[0].units[i].Data...)
@@ -154,9 +137,7 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 
 func (m *deepcluster) AfterStep(step, total int) {
 	for i, bank := range m.banks {
-		for row, item := range m.who {
-			copy(bank.Value[item*m.d:][:m.d], m.fresh[i][row*m.d:])
-		}
+		kernel.ScatterRows(bank.Value, m.fresh[i], m.d, m.who)
 	}
 }
 

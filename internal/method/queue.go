@@ -3,6 +3,7 @@ package method
 import (
 	"math/rand/v2"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/nn"
 )
@@ -36,7 +37,7 @@ func (q *queue) random(r *rand.Rand) {
 // push takes in n × d; n divides size.
 func (q *queue) push(rows []float32) {
 	at := int(q.at.Value[0])
-	copy(q.rows.Value[at%q.size*q.d:], rows)
+	kernel.RingRows(q.rows.Value, rows, q.d, at%q.size)
 	if at += len(rows) / q.d; at == 2*q.size {
 		at = q.size
 	}

@@ -60,7 +60,7 @@ func (m *siamese) forward(b *batch.Batch) {
 func (m *siamese) backward(total float64, terms runlog.Terms) (float64, runlog.Terms, error) {
 	for i := range m.q {
 		if m.p[i] != nil { // the embedding itself has no other gradient yet
-			clear(m.dz[i])
+			kernel.Fill(m.dz[i], 0)
 		}
 		if m.dk[i] != nil {
 			kernel.Axpy(m.dz[i], 1, m.dk[i])

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -145,9 +146,7 @@ func (w *prototypes) back(dz [][]float32, dw []float32, n int, add bool) {
 			continue
 		}
 		w.units[v].Backward(w.du, w.du)
-		for i, g := range w.du {
-			dz[v][i] += g
-		}
+		kernel.Axpy(dz[v], 1, w.du)
 	}
 }
 

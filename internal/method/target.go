@@ -4,9 +4,9 @@ import (
 	"math"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
-	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 )
 
@@ -35,7 +35,7 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)
 	t.own = append(b.Encoder.Params(), b.Expander.Params()...)
 	for i, p := range t.own {
-		copy(p.Value, t.learns[i].Value)
+		kernel.Copy(p.Value, t.learns[i].Value)
 		p.Grad = nil
 	}
 	params, buffers := b.Named("momentum.")
@@ -60,11 +60,6 @@ func (t *target) follow(step, total int) {
 	tau := t.final - (t.final-t.base)*(1+math.Cos(math.Pi*float64(step-1)/float64(total)))/2
 	keep, take := float32(tau), float32(1-tau)
 	for i, p := range t.own {
-		w, learns := p.Value, t.learns[i].Value
-		parallel.Range(len(w), 1<<16, func(_, lo, hi int) {
-			for j, v := range learns[lo:hi] {
-				w[lo+j] = keep*w[lo+j] + take*v
-			}
-		})
+		kernel.Blend(p.Value, keep, take, t.learns[i].Value)
 	}
 }

@@ -70,7 +70,7 @@ func (m *vicreg) stepApart(b *batch.Batch) (float64, runlog.Terms, error) {
 	r := rest.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dzs[0], m.dzs[1])
 	for i := range m.dzs {
 		if m.p[i] != nil {
-			clear(m.dz[i])
+			kernel.Fill(m.dz[i], 0)
 		}
 		kernel.Axpy(m.dz[i], 1, m.dzs[i])
 		if !m.stop {

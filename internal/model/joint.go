@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
-	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
 
@@ -121,7 +121,7 @@ func (j *Joint) ZeroGrad() {
 		if j.later != nil && j.later.Has(p) {
 			continue
 		}
-		parallel.Range(len(p.Grad), 1<<18, func(_, lo, hi int) { clear(p.Grad[lo:hi]) })
+		kernel.Fill(p.Grad, 0)
 	}
 }
 
@@ -186,8 +186,8 @@ func (j *Joint) Backward(i int, dz, dp []float32) {
 			panic("model: a branch with a predictor needs the gradient of its predictions")
 		}
 		below = b.Predictor.Backward(p, dp)
-		for i, v := range dz {
-			below[i] += v
+		if dz != nil {
+			kernel.Axpy(below, 1, dz)
 		}
 		dz = below
 	}

@@ -146,7 +146,7 @@ func (m *ResNet) init(rng *rand.Rand) {
 	}
 	if m.config.ZeroInitResidual {
 		for _, b := range m.blocks {
-			clear(b.Convs[len(b.Convs)-1].Gamma.Value)
+			kernel.Fill(b.Convs[len(b.Convs)-1].Gamma.Value, 0)
 		}
 	}
 }

@@ -210,7 +210,7 @@ func (m *ViT) Backward(p *nn.Pass, dy, dx []float32) {
 	var d []float32
 	if m.patches.Class != nil {
 		own := p.Arena().Get(len(dy))
-		copy(own, dy)
+		kernel.Copy(own, dy)
 		own = m.norm.Backward(p, own)
 		d = m.first.Backward(p, own)
 		p.Arena().Put(own)

@@ -2,7 +2,6 @@ package nn
 
 import (
 	"fmt"
-	"math"
 
 	"vicreg/internal/kernel"
 )
@@ -69,14 +68,8 @@ func (u *ConvNorm) norm(name string, k int) {
 	u.Gamma, u.Beta = NewParam(name+".weight", k), NewParam(name+".bias", k)
 	u.RunMean, u.RunVar = NewBuffer(name+".running_mean", k), NewBuffer(name+".running_var", k)
 	u.Batches = NewBuffer(name + ".num_batches_tracked")
-	fill(u.Gamma.Value, 1)
-	fill(u.RunVar.Value, 1)
-}
-
-func fill(x []float32, v float32) {
-	for i := range x {
-		x[i] = v
-	}
+	kernel.Fill(u.Gamma.Value, 1)
+	kernel.Fill(u.RunVar.Value, 1)
 }
 
 // Params and Buffers return them in the order of PyTorch's modules.
@@ -121,18 +114,17 @@ func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
 	r.channels(s.K)
 	switch {
 	case p.byBatch:
+		m := s.N * s.OutH() * s.OutW()
+		if m < 2 {
+			panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
+		}
 		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
-		u.batchStatistics(r, s.N*s.OutH()*s.OutW())
+		kernel.BatchStatistics(u.batchNorm(r), r.sums, m)
 	case p.ready:
-		u.runningStatistics(r)
+		kernel.RunningStatistics(u.batchNorm(r))
 	default:
 		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, nil)
-		u.runningStatistics(r)
-	}
-	for c, g := range u.Gamma.Value {
-		r.scale[c] = float32(float64(g) * r.rstd[c])
-		// The rounded scale, so that y = mean gives β.
-		r.shift[c] = float32(float64(u.Beta.Value[c]) - r.mean[c]*float64(r.scale[c]))
+		kernel.RunningStatistics(u.batchNorm(r))
 	}
 	if p.ready {
 		kernel.ConvInfer(r.y, s, in.Source, u.Weight.Value, kernel.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
@@ -147,39 +139,17 @@ func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
 	return r.out
 }
 
-// batchStatistics turns Σ y and Σ y² over m values a channel into mean and
-// 1/√(var + ε) (biased variance), and moves the running statistics towards mean
-// and unbiased variance, as torch.nn.BatchNorm2d does.
-func (u *ConvNorm) batchStatistics(r *record, m int) {
-	if m < 2 {
-		panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
+// batchNorm is the normalisation for the kernels, with what a record keeps of it.
+func (u *ConvNorm) batchNorm(r *record) kernel.BatchNorm {
+	n := kernel.BatchNorm{
+		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value, Batches: u.Batches.Value,
+		Eps: normEps, Momentum: normMomentum,
+		Mean: r.mean, Rstd: r.rstd, Scale: r.scale, Shift: r.shift,
 	}
-	n := float64(m)
-	for c := range r.mean {
-		mean := r.sums.A[c] / n
-		variance := max(0, r.sums.B[c]/n-mean*mean)
-		r.mean[c], r.rstd[c] = mean, 1/math.Sqrt(variance+normEps)
-		if u.Bias != nil { // it cancels in all but the running mean
-			mean += float64(u.Bias.Value[c])
-		}
-		blend(&u.RunMean.Value[c], mean)
-		blend(&u.RunVar.Value[c], variance*n/(n-1))
+	if u.Bias != nil {
+		n.Bias = u.Bias.Value
 	}
-	u.Batches.Value[0]++
-}
-
-func blend(running *float32, v float64) {
-	*running = float32((1-normMomentum)*float64(*running) + normMomentum*v)
-}
-
-func (u *ConvNorm) runningStatistics(r *record) {
-	for c := range r.mean {
-		r.mean[c] = float64(u.RunMean.Value[c])
-		if u.Bias != nil { // y comes without it
-			r.mean[c] -= float64(u.Bias.Value[c])
-		}
-		r.rstd[c] = 1 / math.Sqrt(float64(u.RunVar.Value[c])+normEps)
-	}
+	return n
 }
 
 // Backward adds the gradients of the parameters. d is the gradient of the
@@ -187,33 +157,16 @@ func (u *ConvNorm) runningStatistics(r *record) {
 // been left as [Act] says; it is still the caller's after. The gradient of the
 // input, finished as f says, goes to dx unless that is nil.
 //
-// With x̂ = (y − mean)·rstd over m values a channel (Ioffe and Szegedy 2015,
-// section 3):
-//
-//	dβ = Σ d
-//	dγ = Σ d·x̂ = rstd·(Σ d·y − mean·Σ d)
-//	dy = γ·rstd·(d − dβ/m − x̂·dγ/m) = A·d + B·y + K
-//
-// The gradient of a bias before the normalisation is exactly zero.
+// [kernel.BatchNormBackward] has the formulas. The gradient of a bias before the normalisation is exactly zero.
 func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := u.In(p)
 	r := p.pop(u)
 	s := u.Conv(in.N, in.H, in.W)
-	m := float64(s.N * s.OutH() * s.OutW())
-	for c, gamma := range u.Gamma.Value {
-		mean, rstd := r.mean[c], r.rstd[c]
-		dBeta := r.sums.A[c]
-		dGamma := rstd * (r.sums.B[c] - mean*dBeta)
-		if !u.Fixed {
-			u.Beta.Grad[c] += float32(dBeta)
-			u.Gamma.Grad[c] += float32(dGamma)
-		}
-
-		a := float64(gamma) * rstd
-		b := float32(-a * rstd * dGamma / m)
-		r.a[c], r.b[c] = float32(a), b
-		r.k[c] = float32(-a*dBeta/m - float64(b)*mean)
+	n := kernel.BatchNormGrad{A: r.a, B: r.b, K: r.k}
+	if !u.Fixed {
+		n.DGamma, n.DBeta = u.Gamma.Grad, u.Beta.Grad
 	}
+	kernel.BatchNormBackward(n, u.batchNorm(r), r.sums, s.N*s.OutH()*s.OutW())
 	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
 	if len(u.Weight.Shape) == 2 {
 		p.linearGrads(u.Weight, dx, s, g, in.Source, f)

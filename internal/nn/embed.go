@@ -43,17 +43,7 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 	}
 	y := p.arena.Get(s.OutLen())
 	kernel.ConvForward(y, s, in.Source, l.Weight.Value, nil)
-	for i := range in.N {
-		out := r.y[i*tokens*d:][:tokens*d]
-		copy(out, l.Position.Value)
-		if l.Class != nil {
-			addTo(out[:d], l.Class.Value)
-			out = out[d:]
-		}
-		for j := range patches {
-			addTwo(out[j*d:][:d], y[(i*patches+j)*d:][:d], l.Bias.Value)
-		}
-	}
+	kernel.PatchTokens(r.y, l.tokens(s), y, l.Position.Value, valueOf(l.Class), l.Bias.Value)
 	p.arena.Put(y)
 	return Tokens{r.y, d, r.starts}
 }
@@ -64,22 +54,7 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 func (l *Patches) Backward(p *Pass, dy, dx []float32) {
 	r := p.pop(l)
 	s := l.conv(r.in.N, r.in.H, r.in.W)
-	d := s.K
-	tokens := len(r.y) / d / s.N
-	first := tokens - s.OutH()*s.OutW()
-	for i := range s.N {
-		rows := dy[i*tokens*d:][:tokens*d]
-		if l.Position.Grad != nil {
-			addTo(l.Position.Grad, rows)
-		}
-		if l.Class != nil {
-			addTo(l.Class.Grad, rows[:d])
-		}
-		for j := first; j < tokens; j++ {
-			addTo(l.Bias.Grad, rows[j*d:][:d])
-		}
-		copy(dy[i*(tokens-first)*d:], rows[first*d:]) // the patches close up
-	}
+	kernel.PatchTokensGrad(dy, l.tokens(s), l.Position.Grad, gradOf(l.Class), l.Bias.Grad)
 	g := kernel.Grad{D: dy[:s.OutLen()]}
 	kernel.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
 	if dx != nil {
@@ -89,16 +64,24 @@ func (l *Patches) Backward(p *Pass, dy, dx []float32) {
 	p.done(r)
 }
 
-func addTo(dst, x []float32) {
-	for i, v := range x {
-		dst[i] += v
-	}
+// tokens returns the shape of the patches that s makes.
+func (l *Patches) tokens(s kernel.Conv) kernel.Patches {
+	return kernel.Patches{N: s.N, Patches: s.OutH() * s.OutW(), C: s.K, Class: l.Class != nil}
 }
 
-func addTwo(dst, x, y []float32) {
-	for i, v := range x {
-		dst[i] += v + y[i]
+// valueOf and gradOf return the arrays of a parameter, nil of none.
+func valueOf(p *Param) []float32 {
+	if p == nil {
+		return nil
 	}
+	return p.Value
+}
+
+func gradOf(p *Param) []float32 {
+	if p == nil {
+		return nil
+	}
+	return p.Grad
 }
 
 // Lookup turns numbers into tokens: row number of a table, plus the position's
@@ -134,11 +117,7 @@ func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
 		}
 	}
 	r.starts = append(r.starts, int32(rows))
-	for i := range rows {
-		row := r.y[i*d:][:d]
-		copy(row, l.Table.Value[int(r.ids[2*i])*d:])
-		addTo(row, l.Position.Value[int(r.ids[2*i+1])*d:][:d])
-	}
+	kernel.Lookup(r.y, d, r.ids, l.Table.Value, l.Position.Value)
 	return Tokens{r.y, d, r.starts}
 }
 
@@ -146,12 +125,7 @@ func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
 // of the arena that it owns.
 func (l *Lookup) Backward(p *Pass, dy []float32) {
 	r := p.pop(l)
-	d := l.Table.Shape[1]
-	for i := range r.in.N {
-		row := dy[i*d:][:d]
-		addTo(l.Table.Grad[int(r.ids[2*i])*d:][:d], row)
-		addTo(l.Position.Grad[int(r.ids[2*i+1])*d:][:d], row)
-	}
+	kernel.LookupGrad(dy, l.Table.Shape[1], r.ids, l.Table.Grad, l.Position.Grad)
 	p.arena.Put(dy)
 	p.done(r)
 }
@@ -162,25 +136,9 @@ type TokenMean struct{}
 // Forward returns n × c.
 func (m *TokenMean) Forward(p *Pass, in Tokens) Act {
 	r := p.pushTokens(m, in, in.N()*in.C)
-	for i := range in.N() {
-		out := r.y[i*in.C:][:in.C]
-		clear(out)
-		from, to := int(in.Starts[i]), int(in.Starts[i+1])
-		for j := from; j < to; j++ {
-			addTo(out, in.X[j*in.C:][:in.C])
-		}
-		if to > from {
-			scaleBy(out, 1/float32(to-from))
-		}
-	}
+	kernel.TokenMean(r.y, in.C, r.starts, in.X)
 	p.dropTokens(r.in)
 	return Input(r.y, in.N(), 1, 1, in.C)
-}
-
-func scaleBy(x []float32, a float32) {
-	for i := range x {
-		x[i] *= a
-	}
 }
 
 // Backward turns dy (n × c) into a gradient of the tokens, a buffer of the arena.
@@ -188,14 +146,7 @@ func (m *TokenMean) Backward(p *Pass, dy []float32) []float32 {
 	r := p.pop(m)
 	c := r.in.C
 	dx := p.arena.Get(r.in.N * c)
-	for i := range len(r.starts) - 1 {
-		from, to := int(r.starts[i]), int(r.starts[i+1])
-		for j := from; j < to; j++ {
-			row := dx[j*c:][:c]
-			copy(row, dy[i*c:])
-			scaleBy(row, 1/float32(to-from))
-		}
-	}
+	kernel.TokenMeanGrad(dx, c, r.starts, dy)
 	p.done(r)
 	return dx
 }
@@ -206,9 +157,7 @@ type FirstToken struct{}
 // Forward returns sequences of one token.
 func (f *FirstToken) Forward(p *Pass, in Tokens) Tokens {
 	r := p.pushTokens(f, in, in.N()*in.C)
-	for i := range in.N() {
-		copy(r.y[i*in.C:][:in.C], in.X[int(in.Starts[i])*in.C:])
-	}
+	kernel.FirstToken(r.y, in.C, r.starts, in.X)
 	p.dropTokens(r.in)
 	return Tokens{r.y, in.C, nil}
 }
@@ -219,10 +168,7 @@ func (f *FirstToken) Backward(p *Pass, dy []float32) []float32 {
 	r := p.pop(f)
 	c := r.in.C
 	dx := p.arena.Get(r.in.N * c)
-	clear(dx)
-	for i := range len(r.starts) - 1 {
-		copy(dx[int(r.starts[i])*c:][:c], dy[i*c:])
-	}
+	kernel.FirstTokenGrad(dx, c, r.starts, dy)
 	p.done(r)
 	return dx
 }

@@ -90,7 +90,7 @@ func (q *product) add(n int, src kernel.Source, g kernel.Grad) {
 func (o *operand) more(n, c int) []float32 {
 	if need := (o.rows + n) * c; len(o.data) < need {
 		grown := pages.Floats(need)
-		copy(grown, o.data[:o.rows*c])
+		kernel.Copy(grown[:o.rows*c], o.data[:o.rows*c])
 		o.data = grown
 	}
 	o.rows += n

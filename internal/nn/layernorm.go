@@ -47,7 +47,7 @@ type LayerNorm struct {
 // NewLayerNorm returns a normalisation with γ = 1 and β = 0.
 func NewLayerNorm(name string, c int) *LayerNorm {
 	l := &LayerNorm{NewParam(name+".weight", c), NewParam(name+".bias", c)}
-	fill(l.Gamma.Value, 1)
+	kernel.Fill(l.Gamma.Value, 1)
 	return l
 }
 

@@ -80,8 +80,8 @@ func (l *LinearBias) Forward(p *Pass, in Act) Act {
 	r := p.push(l, in, s.OutLen())
 	r.channels(s.K)
 	kernel.ConvForward(r.y, s, in.Source, l.Weight.Value, nil)
-	fill(r.scale, 1)
-	copy(r.shift, l.Bias.Value)
+	kernel.Fill(r.scale, 1)
+	kernel.Copy(r.shift, l.Bias.Value)
 	r.out = Act{
 		N: s.N, H: 1, W: 1, C: s.K,
 		Source: kernel.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: l.ReLU},
@@ -97,9 +97,7 @@ func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
 	s, g := l.conv(in.N), kernel.Grad{D: d}
-	for c, sum := range r.sums.A {
-		l.Bias.Grad[c] += float32(sum)
-	}
+	kernel.AddSums(l.Bias.Grad, r.sums.A)
 	p.linearGrads(l.Weight, dx, s, g, in.Source, f)
 	p.done(r)
 }

@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
+	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
-	"vicreg/internal/parallel"
 	"vicreg/internal/runlog"
 )
 
@@ -89,51 +89,18 @@ func per(x, y float64) float64 {
 	return x / y
 }
 
-// gradNorm takes the norm of all gradients. Its sums belong to fixed pieces, so
-// that the same bits come out for any number of workers.
-type gradNorm struct {
-	pieces [][]float32
-	sums   []float64
-	sum    func(worker, piece int)
-}
+// gradNorm takes the norm of all gradients.
+type gradNorm [][]float32
 
-func newGradNorm(params []*nn.Param) *gradNorm {
-	const size = 1 << 16
-	g := &gradNorm{}
+func newGradNorm(params []*nn.Param) (g gradNorm) {
 	for _, p := range params {
-		for lo := 0; lo < len(p.Grad); lo += size {
-			g.pieces = append(g.pieces, p.Grad[lo:min(lo+size, len(p.Grad))])
-		}
+		g = append(g, p.Grad)
 	}
-	g.sums = make([]float64, len(g.pieces))
-	g.sum = g.sumPiece
 	return g
 }
 
 // norm returns √Σ g².
-func (g *gradNorm) norm() float64 {
-	parallel.For(len(g.pieces), g.sum)
-	total := 0.0
-	for _, s := range g.sums {
-		total += s
-	}
-	return math.Sqrt(total)
-}
-
-func (g *gradNorm) sumPiece(_, piece int) {
-	var a, b, c, d float64
-	v := g.pieces[piece]
-	for ; len(v) >= 4; v = v[4:] {
-		a += float64(v[0]) * float64(v[0])
-		b += float64(v[1]) * float64(v[1])
-		c += float64(v[2]) * float64(v[2])
-		d += float64(v[3]) * float64(v[3])
-	}
-	for _, x := range v {
-		a += float64(x) * float64(x)
-	}
-	g.sums[piece] = (a + b) + (c + d)
-}
+func (g gradNorm) norm() float64 { return kernel.Length(g...) }
 
 // warn puts a warning into the log and before people.
 func (r *run) warn(format string, args ...any) error {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"vicreg/internal/eval"
+	"vicreg/internal/kernel"
 	"vicreg/internal/runlog"
 	"vicreg/internal/tensor"
 )
@@ -26,11 +27,7 @@ func newRecent(images, d int) recent {
 // add takes in the embeddings z (n × d) of a step, the step-th of its epoch
 // from 0.
 func (r *recent) add(step int, z *tensor.Tensor) {
-	n := z.Shape[0]
-	for i := range n {
-		row := (step*n + i) % r.rows
-		copy(r.data[row*r.d:(row+1)*r.d], z.Data[i*r.d:(i+1)*r.d])
-	}
+	kernel.RingRows(r.data, z.Data, r.d, step*z.Shape[0])
 }
 
 // recents are those of every branch.

@@ -48,7 +48,7 @@ type run struct {
 
 	method    method.Method
 	optimizer optim.Optimizer
-	grads     *gradNorm
+	grads     gradNorm
 	recent    recents                // by branch
 	embedders []*pretrained.Embedder // by branch
 

@@ -1,11 +1,18 @@
-"""Makes resnet1d*.safetensors and mlp.safetensors with PyTorch:
-weights, outputs of evaluation and training, gradients. Run it in this folder."""
+"""Makes resnet1d*.safetensors and mlp.safetensors: weights, outputs of evaluation and
+training, gradients. State and dout come from a seed, and so does x, which then keeps
+clear of edges."""
 
-import json
-import struct
+import os
+import sys
+
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
+sys.path.append("../../check")
 
 import torch
+from golden import ReLU, edges, keep_clear, margin, max_pool, relu, write
 from torch import nn
+
+torch.set_default_dtype(torch.float32)  # of what is drawn
 
 
 class Block(nn.Module):
@@ -18,17 +25,17 @@ class Block(nn.Module):
             self.downsample = nn.Sequential(nn.Conv1d(c, k, 1, stride, bias=False), nn.BatchNorm1d(k))
 
     def forward(self, x):
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
+        return relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class ResNet1D(nn.Module):
     def __init__(self, blocks, width, stem, channels):
         super().__init__()
         size, stride, pad, self.pool = {
-            "large": (80, 4, 38, nn.MaxPool1d(4, 4)),
-            "imagenet": (7, 2, 3, nn.MaxPool1d(3, 2, 1)),
-            "small": (7, 1, 3, nn.Identity()),
+            "large": (80, 4, 38, (4, 4, 0)),
+            "imagenet": (7, 2, 3, (3, 2, 1)),
+            "small": (7, 1, 3, None),
         }[stem]
         self.conv1, self.bn1 = nn.Conv1d(channels, width, size, stride, pad, bias=False), nn.BatchNorm1d(width)
         c = width
@@ -41,26 +48,16 @@ class ResNet1D(nn.Module):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layer))
 
     def forward(self, x):
-        x = self.pool(torch.relu(self.bn1(self.conv1(x))))
+        x = relu(self.bn1(self.conv1(x)))
+        if self.pool:
+            size, stride, pad = self.pool
+            x = max_pool(x.unsqueeze(2), (1, size), (1, stride), (0, pad)).squeeze(2)
         for i in range(4):
             x = getattr(self, f"layer{i + 1}")(x)
         return x.mean(2)
 
 
-def save(path, tensors, meta):
-    header, data = {"__metadata__": meta}, b""
-    for name, t in sorted(tensors.items()):
-        b = t.detach().to(torch.float32).contiguous().numpy().tobytes()
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(b)]}
-        data += b
-    h = json.dumps(header).encode()
-    h += b" " * (-len(h) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(h)) + h + data)
-
-
 def make(path, m, x, arch):
-    """In float64, from float32 weights."""
     for name, p in m.named_parameters():
         if "weight" in name and p.dim() == 1:
             nn.init.uniform_(p, 0.5, 1.5)
@@ -72,19 +69,28 @@ def make(path, m, x, arch):
         if "running_var" in name:
             nn.init.uniform_(b, 0.5, 1.5)
     m.double()
-    x = x.double().requires_grad_()
-    out = {f"state.{k}": v.clone() for k, v in m.state_dict().items() if "num_batches" not in k}
+    state = {k: v.clone() for k, v in m.state_dict().items()}
+    m.eval()
+    shape = m(x.double()).shape
+    dout = torch.randn(shape).double()
+    torch.set_default_dtype(torch.float64)
+    m.train()
+    x = keep_clear(m, x.double())
+    m.load_state_dict(state)
+    out = {f"state.{k}": v for k, v in state.items() if "num_batches" not in k}
     m.eval()
     out["eval_out"] = m(x)
     m.train()
+    edges.clear()
+    x.requires_grad_()
     y = m(x)
-    dout = torch.randn(y.shape).double()
     y.backward(dout)
     out |= {f"after.{k}": v for k, v in m.state_dict().items() if "running" in k}
     out |= {f"grad.{k}": p.grad for k, p in m.named_parameters()}
     last_first = (lambda t: t.transpose(1, 2)) if x.dim() == 3 else (lambda t: t)
     out |= {"train_out": y, "dout": dout, "x": last_first(x), "dx": last_first(x.grad)}
-    save(path, out, {"torch": torch.__version__, "arch": arch})
+    write(path, out, {"torch": torch.__version__, "arch": arch, "margin": f"{margin():.2g}"})
+    torch.set_default_dtype(torch.float32)
 
 
 torch.manual_seed(1)
@@ -93,6 +99,6 @@ make("resnet1d10_w4_imagenet.safetensors", ResNet1D([1, 1, 1, 1], 4, "imagenet",
 make("resnet1d10_w4_small.safetensors", ResNet1D([1, 1, 1, 1], 4, "small", 3), torch.randn(4, 3, 50), "resnet1d-10")
 layers, c = [], 7
 for k in (20, 12, 16):
-    layers += [nn.Linear(c, k), nn.BatchNorm1d(k), nn.ReLU()]
+    layers += [nn.Linear(c, k), nn.BatchNorm1d(k), ReLU()]
     c = k
 make("mlp.safetensors", nn.Sequential(*layers), torch.randn(9, 7), "mlp")

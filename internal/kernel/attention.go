@@ -7,19 +7,18 @@ import (
 	"vicreg/internal/parallel"
 )
 
-// Attention is the shape of multi-head self-attention (Vaswani et al. 2017,
-// section 3.2) over sequences of any lengths, that lie one after the other:
-// sequence i is rows [Starts[i], Starts[i+1]). For each of its heads, with q, k
-// and v of t × c/heads:
+// Attention is the shape of multi-head self-attention (Vaswani et al. 2017, section 3.2)
+// over sequences of any lengths, stored one after the other: sequence i is rows
+// [Starts[i], Starts[i+1]). For each of its heads, where q, k and v are t × c/heads,
 //
 //	p = softmax(q·kᵀ/√(c/heads)),  o = p·v
 //
-// A row of qkv holds q of all heads, then k, then v, c each, as timm's
-// attn.qkv gives them. There is no padding: what a sequence must not attend to is
-// no part of it.
+// A row of qkv holds q of all heads, then k, then v, c elements each, as timm's attn.qkv
+// gives them. There is no padding: positions that must not be attended to are left out
+// of the sequence.
 //
-// With BF16 all five products multiply bfloat16, if c/heads is a multiple of 16;
-// the softmax is float32.
+// With BF16 all five products multiply bfloat16, if c/heads is a multiple of 16; the
+// softmax is float32.
 type Attention struct {
 	Starts    []int32
 	C         int // width of all heads
@@ -47,8 +46,8 @@ func (s Attention) check(qkv, o, lse int) {
 	}
 }
 
-// attentionRows is the most queries of a block: its scores stay in the
-// second-level cache.
+// attentionRows is the most queries in a block: its scores then stay in the second-level
+// cache.
 const attentionRows = 112
 
 // attention is the call under way. A piece is a head of a sequence.
@@ -68,8 +67,8 @@ func (s Attention) longest() int {
 	return t
 }
 
-// AttentionForward writes o (rows × c), and for the backward the logarithm of
-// each softmax's denominator, lse (rows × heads).
+// AttentionForward writes o (rows × c). It also writes lse (rows × heads), the logarithm
+// of each softmax's denominator, which the backward pass needs.
 func AttentionForward(o, lse []float32, s Attention, qkv []float32) {
 	s.check(len(qkv), len(o), len(lse))
 	busy.Lock()
@@ -104,10 +103,10 @@ func (s *Attention) forget() {
 	j.Starts, j.qkv, j.o, j.lse, j.do, j.dqkv = nil, nil, nil, nil, nil, nil
 }
 
-// bf16 says whether bfloat16 was asked for, and can be had.
+// bf16 reports whether bfloat16 was asked for and the processor has it.
 func (s Attention) bf16() bool { return s.Precision == BF16 && HasBF16() && s.C/s.Heads%16 == 0 }
 
-// headRoom returns the room that packing takes.
+// headRoom returns the memory that packing takes.
 func headRoom(t, hd int) int { return max(packedLen(hd, t), packedLen(t, hd)) }
 
 // packHead packs the right operand of a product; temp is room for it.
@@ -119,8 +118,8 @@ func packHead(dst, temp []float32, b Mat) {
 	}
 }
 
-// leftHead returns rows of x, of n elements and stride apart, as the left operand
-// of a product over them; temp is room for them, and may be x.
+// leftHead returns rows of x (n elements each, stride apart) as the left operand of a
+// product that sums over them. temp is room for a copy, and may be x.
 func leftHead(temp, x []float32, stride, rows, n int) ([]float32, int) {
 	if !attention.half {
 		return x, stride
@@ -129,7 +128,7 @@ func leftHead(temp, x []float32, stride, rows, n int) ([]float32, int) {
 	return temp, n
 }
 
-// headDepth returns how many elements n values make.
+// headDepth returns how many elements n values take: half as many as pairs of bfloat16.
 func headDepth(n int) int {
 	if attention.half {
 		return half(n)
@@ -137,9 +136,9 @@ func headDepth(n int) int {
 	return n
 }
 
-// downHead adds aᵀ·b, over some rows of a, m wide and as apart, and of b, n wide
-// and bs apart, to c, or sets c to it. It overwrites a if that is to be rounded;
-// temp is room for b.
+// downHead adds aᵀ·b to c, or sets c to it. It sums over some rows of a (m wide, stride
+// as) and of b (n wide, stride bs). Where a must be rounded it is overwritten; temp is
+// room for b.
 func downHead(m, n, rows int, c []float32, crs int, a []float32, as int, temp, b []float32, bs int, accumulate bool) {
 	if !attention.half {
 		blockTN(m, n, rows, c, crs, a, as, b, bs, accumulate)
@@ -150,11 +149,11 @@ func downHead(m, n, rows int, c []float32, crs int, a []float32, as int, temp, b
 	block(true, m, n, half(rows), c, crs, a, 1, as, temp, n, accumulate)
 }
 
-// scoreStride returns the distance of rows of t scores: whole panels, so that
-// products write them without an edge.
+// scoreStride returns the distance between rows of t scores: a whole number of panels,
+// so that products need not stop short of an edge.
 func scoreStride(t int) int { return roundUp(t, lineFloats) }
 
-// head returns where the piece lies.
+// head returns the place of a piece: its first row, length, first column and width.
 func (s *Attention) head(piece int) (first, t, col, hd int) {
 	i := piece / s.Heads
 	first, hd = int(s.Starts[i]), s.C/s.Heads
@@ -194,8 +193,7 @@ func attentionPiece(worker, piece int) {
 	}
 }
 
-// attentionGradPiece makes the probabilities again from the scores. With
-// dp = do·vᵀ:
+// attentionGradPiece computes the probabilities again from the scores. With dp = do·vᵀ:
 //
 //	dv = pᵀ·do
 //	ds = p·(dp − Σ do·o)/√(c/heads)

@@ -4,19 +4,19 @@ import "fmt"
 
 //go:generate go -C _asm run ./columns -out ../columns_amd64.s -stubs ../columns_stubs_amd64.go -pkg kernel
 
-// What a loss needs of the columns of embeddings. These functions run on the
-// calling worker, inside the pieces of a parallel loop, and allocate nothing.
-// Matrices are read as stored: Trans is not heeded.
+// What a loss needs of the columns of embeddings. These functions run on the calling
+// worker, inside the pieces of a parallel loop, and allocate nothing. They read matrices
+// as stored and ignore Trans.
 
-// CopySums copies z (rows × columns) to dst and adds its columns to sum. With a
-// negative stride dst is one row, which ends as the last of z.
+// CopySums copies z (rows × columns) to dst and adds up its columns in sum. If dst has a
+// negative stride it is a single row, which ends up as the last row of z.
 func CopySums(dst, z Mat, sum []float64) {
 	z = z.checked("z")
 	sumColumns(dst.Data, dst.apart(), z.Data, z.Stride, z.Rows, z.Cols, sum[:z.Cols])
 }
 
-// Centre takes mean off the columns of z, in float64, and adds the squares of
-// what remains to square.
+// Centre subtracts mean from the columns of z, in float64, and adds the squares of the
+// result to square.
 func Centre(z Mat, mean, square []float64) {
 	z = z.checked("z")
 	centreColumns(z.Data, z.Stride, z.Rows, z.Cols, mean[:z.Cols], square[:z.Cols])
@@ -34,8 +34,8 @@ func Distance(a, b Mat) float64 {
 	return sum
 }
 
-// Pull computes c = a − mean, in float64, and dst = coef·c + beta·(a − b); a and b
-// have the same stride. With a negative stride c is one row, overwritten.
+// Pull computes c = a − mean, in float64, and dst = coef·c + beta·(a − b). a and b have
+// the same stride. If c has a negative stride it is a single row, overwritten each time.
 func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
 	a, b, dst = a.checked("a"), b.checked("b"), dst.checked("dst")
 	if a.Stride != b.Stride {
@@ -44,8 +44,8 @@ func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
 	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols], coef[:a.Cols], beta)
 }
 
-// Put copies src to dst, which nobody will read soon: past the caches, where its
-// rows are whole cache lines.
+// Put copies src to dst. Where dst's rows are whole cache lines it writes past the
+// caches, since nobody will read dst soon.
 func Put(dst, src Mat) {
 	dst, src = dst.checked("dst"), src.checked("src")
 	if dst.Rows != src.Rows || dst.Cols != src.Cols {
@@ -59,7 +59,7 @@ func Put(dst, src Mat) {
 	}
 }
 
-// apart returns the distance between rows, 0 for a negative stride.
+// apart returns the distance between rows: 0 for a negative stride.
 func (m Mat) apart() int {
 	if m.Stride == 0 {
 		return m.Cols
@@ -67,12 +67,11 @@ func (m Mat) apart() int {
 	return max(0, m.Stride)
 }
 
-// PackedLen returns the length of the scratch memory that a product with a
-// k × n matrix on its right needs.
+// PackedLen returns how much scratch memory a product needs for a k × n right operand.
 func PackedLen(k, n int) int { return packedLen(k, n) }
 
-// UpperGram computes g = z·zᵀ, or g += z·zᵀ if accumulate, on and above the
-// diagonal, and something below it. Meanwhile it fetches next to the cache.
+// UpperGram computes g = z·zᵀ, or g += z·zᵀ if accumulate, on and above the diagonal,
+// and some values below it. While it computes it brings next into the cache.
 func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 	g, z = g.checked("g"), z.checked("z")
 	n, k := z.Rows, z.Cols
@@ -97,7 +96,7 @@ func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 	}
 }
 
-// AddProduct computes c += a·b. Meanwhile it fetches next to the cache.
+// AddProduct computes c += a·b. While it computes it brings next into the cache.
 func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	c, a, b = c.checked("c"), a.checked("a"), b.checked("b")
 	m, n, k := a.Rows, b.Cols, b.Rows

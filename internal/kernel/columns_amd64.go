@@ -98,8 +98,8 @@ func norms(w, g []float32) (ww, gg, wg float64) {
 	return ww, gg, wg
 }
 
-// putRows copies past the caches if rows start on lines and end with them, and says
-// whether it did.
+// putRows copies past the caches and returns true if rows begin and end at cache lines;
+// else it does nothing.
 func putRows(dst, src Mat) bool {
 	if !cpu.AVX2 || dst.Rows == 0 || dst.Cols == 0 || dst.Cols%lineFloats != 0 || dst.Stride%lineFloats != 0 ||
 		uintptr(unsafe.Pointer(&dst.Data[0]))%64 != 0 {

@@ -25,7 +25,7 @@ func centreColumnsPlain(z []float32, zs, rows, cols int, mean, square []float64)
 	}
 }
 
-// distanceColumnsPlain sums in 8 lanes, as the fast ways do.
+// distanceColumnsPlain sums in 8 lanes, as the fast variants do.
 func distanceColumnsPlain(a []float32, as int, b []float32, bs, rows, cols int, lanes *[8]float64) {
 	for r := range rows {
 		x, y := a[r*as:][:cols], b[r*bs:][:cols]
@@ -49,7 +49,7 @@ func gradColumnsPlain(dst []float32, ds int, c []float32, cs int, a, b []float32
 	}
 }
 
-// normsPlain sums in 16 lanes, as the fast ways do in more.
+// normsPlain sums in 16 lanes; the fast variants use more.
 func normsPlain(w, g []float32) (ww, gg, wg float64) {
 	var lanes [3][16]float32
 	for i, x := range w {

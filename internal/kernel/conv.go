@@ -1,10 +1,10 @@
 package kernel
 
-// ConvForward computes y = conv(src, w); sums, if not nil, gets Σ y and Σ y²
-// per output channel.
+// ConvForward computes y = conv(src, w). Unless sums is nil, it gets Σ y and Σ y² of
+// each output channel.
 //
-// This and the other kernels that run on all workers run one at a time: a
-// second call waits for the first.
+// This and the other kernels that run on all workers run one at a time: a second call
+// waits for the first.
 func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	s.check(len(src.X), len(y), len(w))
 	busy.Lock()
@@ -58,7 +58,7 @@ func weightGrad(dw []float32, s Conv, g Grad, src Source) {
 	}
 }
 
-// ConvGrads does what ConvWeightGrad and ConvInputGrad do.
+// ConvGrads does the work of both ConvWeightGrad and ConvInputGrad.
 func ConvGrads(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Finish) {
 	s.check(len(dx), len(g.D), len(w))
 	s.check(len(src.X), len(g.D), len(dw))

@@ -2,15 +2,15 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// Direct convolution: a piece of the output is small enough for its operands to
-// stay in the second-level cache. Its input is loaded through the Source into a
-// zero-bordered buffer, gathered into a row of r·s·c elements for each output
-// pixel (im2col), and multiplied by the weights, packed once a call.
+// Direct convolution. The output is cut into pieces small enough for their operands to
+// stay in the second-level cache. A piece loads its input through the Source into a
+// zero-bordered buffer, gathers r·s·c elements for each output pixel into a row
+// (im2col), and multiplies these rows by the weights, which are packed once a call.
 
 // columnBlock is how many output channels are packed at a time.
 const columnBlock = 128
 
-// pieceFloats is what the operands of a piece may take of the cache.
+// pieceFloats is how much of the cache the operands of a piece may take.
 var pieceFloats = 112 << 10
 
 // direct is the direct convolution under way. The functions of its pieces read
@@ -77,17 +77,17 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t T
 	d.in, d.out, d.w, d.packed, d.tail = image{}, nil, nil, nil, Tail{}
 }
 
-// dense says that the pixels of input and output are the same: the convolution
-// is a matrix product.
+// dense reports whether input and output have the same pixels, each output pixel made of
+// one input pixel: then the convolution is a matrix product.
 func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stride == 1 }
 
-// overlaps says that the rows of r·c elements that the pixels of a sequence see
-// may stay where they overlap, as the rows of a matrix that lie less than their
-// length apart. Where they are to be rounded they cannot, and at some distances
-// the rows of a tile would fall on the same lines of the cache.
+// overlaps reports whether the input of a sequence can be multiplied where it lies.
+// Neighbouring output pixels see r·c elements each, which overlap: that is a matrix
+// whose rows lie less than their length apart. It does not work where values must be
+// rounded, nor at distances that put the rows of a tile on the same cache lines.
 func overlaps(apart int, half bool) bool { return !half && apart%512 != 0 }
 
-// seen returns how many input rows some output rows see.
+// seen returns how many input rows are needed for some output rows.
 func (s Conv) seen(rows int) int { return (rows-1)*s.Stride + s.R }
 
 func packForward(worker, piece int) {
@@ -128,8 +128,8 @@ func directForwardPiece(worker, piece int) {
 	}
 }
 
-// room returns where the rows of a dense convolution's pixels must be copied to,
-// so that they can be rounded, or nil.
+// room returns memory to copy the rows of a dense convolution's pixels to, where they
+// must be rounded; else nil.
 func (d *directJob) room(m *arena, b bands, depth int) []float32 {
 	if d.half && d.dense() {
 		return m.take(b.rows * padded(depth))
@@ -137,7 +137,7 @@ func (d *directJob) room(m *arena, b bands, depth int) []float32 {
 	return nil
 }
 
-// narrowColumns rounds rows of n values to pairs, where they are.
+// narrowColumns rounds rows of n values to pairs, in place.
 func narrowColumns(cols []float32, stride, rows, n int) {
 	if n%2 != 0 {
 		for r := range rows {
@@ -147,7 +147,7 @@ func narrowColumns(cols []float32, stride, rows, n int) {
 	narrowRows(cols, stride, cols, stride, rows, roundUp(n, lineFloats))
 }
 
-// multiply multiplies by packed weights, k values deep.
+// multiply multiplies by the packed weights, k values deep.
 func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, f *fetcher) {
 	if d.half {
 		k = half(k)
@@ -155,9 +155,9 @@ func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars
 	multiply(d.half, m, n, k, c, crs, a, ars, b, f)
 }
 
-// columns returns, for each output pixel of a band, the row of r·s·c elements
-// it sees, with rows stride apart; first is the first of those pixels. They are
-// written to dst if it is not nil.
+// columns returns, for each output pixel of a band, the row of r·s·c elements that it
+// sees, with rows stride apart; first is the first of those pixels. If dst is not nil
+// the rows are written there.
 func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float32, stride, first, pixels int) {
 	depth := s.R * s.S * s.C
 	if s.dense() {
@@ -215,7 +215,7 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	return cols, stride, first, pixels
 }
 
-// fetchColumns queues what columns reads.
+// fetchColumns queues what columns will read.
 func (s *Conv) fetchColumns(f *fetcher, in *image, b band) {
 	if s.dense() {
 		f.add(in.x[b.y0*s.C : b.y1*s.C])

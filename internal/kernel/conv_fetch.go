@@ -2,9 +2,9 @@ package kernel
 
 import "unsafe"
 
-// fetcher brings memory that will soon be needed to the cache while products
-// run: a few lines after each tile of a product, so that the processor waits for
-// neither. It changes no result.
+// fetcher brings memory that will soon be needed into the cache while products run: a
+// few lines after each tile, so that the processor waits for neither memory nor
+// arithmetic. It changes no result.
 type fetcher struct {
 	list   [16]Mat
 	count  int
@@ -26,7 +26,7 @@ func (f *fetcher) addRows(m Mat) {
 	}
 }
 
-// plan spreads what is queued over some steps.
+// plan spreads the queue over some steps.
 func (f *fetcher) plan(steps int) {
 	lines := 0
 	for i := range f.list[:f.count] {
@@ -53,10 +53,10 @@ func (f *fetcher) step() {
 	}
 }
 
-// ahead returns how far from b, in elements, what is to be fetched next lies, for
-// at most so many tiles that each fetch the n elements they read of b, and how many
-// of them are to do so: none if it is too early for more, or there is nothing left.
-// It is for slices only.
+// ahead plans fetches for a column of tiles, each of which can fetch as many elements as
+// it reads of b, which is n. It returns the distance from b to what is fetched next, in
+// elements, and how many of the tiles, at most all, are to fetch: none if it is too
+// early or nothing is left. The queue must hold slices only.
 func (f *fetcher) ahead(b []float32, n, tiles int) (far, fetches int) {
 	lines := n / lineFloats
 	if f.next == f.count || lines == 0 || f.credit < lines {
@@ -74,8 +74,8 @@ func (f *fetcher) ahead(b []float32, n, tiles int) (far, fetches int) {
 	return far, fetches
 }
 
-// catchUp fetches what is due and tiles, which fetch as many lines as they are
-// deep, fall behind with.
+// catchUp fetches what is due by now and was not fetched by tiles, since a tile fetches
+// only as many lines as it is deep.
 func (f *fetcher) catchUp(lines int) {
 	for f.credit >= lines && f.next < f.count {
 		m := &f.list[f.next]
@@ -130,9 +130,9 @@ func steps(m, n int) int {
 	return (m + high - 1) / high * ((n + w - 1) / w)
 }
 
-// multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the
-// way: the tiles of the first rows what is queued first, and so on. Since they
-// fetch with the stride of b, they miss what falls between its rows.
+// multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the way:
+// tiles of the first rows fetch what was queued first, and so on. They fetch with the
+// stride of b, so what lies between rows is not fetched.
 func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
 	most, _ := tileShape(n)
 	high, deep := share(m, most), share(k, depth)
@@ -158,8 +158,8 @@ func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars 
 	}
 }
 
-// beside returns how far from b, in elements, slice number i lies, if it has an
-// element at.
+// beside returns how far slice number i lies from b, in elements, if it has an element
+// number at.
 func (f *fetcher) beside(b []float32, at, i int) int {
 	if i >= f.count || at >= f.list[i].Rows*lineFloats {
 		return 0
@@ -167,14 +167,14 @@ func (f *fetcher) beside(b []float32, at, i int) int {
 	return distance(b, f.list[i].Data)
 }
 
-// distance returns how far to is from from, in elements. It is only for hints:
-// nothing is read or written by it.
+// distance returns how far one slice lies from another, in elements. It serves for hints
+// alone: nothing is read or written through it.
 func distance(from, to []float32) int {
 	return (int(uintptr(unsafe.Pointer(&to[0]))) - int(uintptr(unsafe.Pointer(&from[0])))) / 4
 }
 
-// fetchRows queues rows [y0, y1), as far as there are, of images [n0, n1): of
-// several images, all rows.
+// fetchRows queues those of rows [y0, y1) that exist, of images [n0, n1). Of several
+// images it queues all rows.
 func (m *image) fetchRows(f *fetcher, n0, n1, y0, y1 int) {
 	y0, y1 = max(0, y0), min(m.h, y1)
 	lo, hi := (n0*m.h+y0)*m.w*m.c, ((n1-1)*m.h+y1)*m.w*m.c
@@ -187,8 +187,8 @@ func (m *image) fetchRows(f *fetcher, n0, n1, y0, y1 int) {
 	}
 }
 
-// fetchShare queues one of some shares of the rows from y0 of image n0 to y1 of
-// image n1-1.
+// fetchShare cuts what lies between row y0 of image n0 and row y1 of image n1-1 into
+// shares and queues one of them.
 func (m *image) fetchShare(f *fetcher, n0, y0, n1, y1, share, shares int) {
 	lo, hi := (n0*m.h+max(0, y0))*m.w*m.c, ((n1-1)*m.h+min(m.h, y1))*m.w*m.c
 	from, to := lo+(hi-lo)/shares*share, lo+(hi-lo)/shares*(share+1)

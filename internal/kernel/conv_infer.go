@@ -7,8 +7,8 @@ import (
 	"vicreg/internal/parallel"
 )
 
-// Tail is what becomes of a convolution's output in inference, piece by piece
-// while it is in the cache, so that it is stored as its readers want it:
+// Tail is what happens to a convolution's output in inference, piece by piece while it
+// is in the cache, so that it is stored the way its readers want it:
 //
 //	y = y·Scale + Shift + Add      Add may be nil
 //	y = max(0, y)                  if ReLU
@@ -19,16 +19,16 @@ type Tail struct {
 	Packed       *Packed // keeps the weights as products read them, or nil
 }
 
-// Packed keeps the weights of a convolution as products read them, from call to
-// call; they must not change meanwhile. Winograd's weights of many channels are not
-// kept: four times as large as the weights, they would come from memory, which is
-// no faster than to make them of what is in the cache.
+// Packed keeps the weights of a convolution in the layout that products read, from call
+// to call; the weights must not change meanwhile. Winograd's transformed weights are not
+// kept where there are many channels: they are four times as large and would have to
+// come from memory, which takes as long as making them from weights in the cache.
 type Packed struct {
 	form packedForm
 	data []float32
 }
 
-// packedForm says what weights are packed for.
+// packedForm is what weights are packed for.
 type packedForm struct {
 	weights *float32
 	conv    Conv // without sizes of images
@@ -36,8 +36,8 @@ type packedForm struct {
 	variant string
 }
 
-// buffer returns n elements for the weights w of s on some route, and whether
-// they hold them already.
+// buffer returns n elements for the weights w of s, packed for some route, and whether
+// they already hold them.
 func (p *Packed) buffer(w []float32, s Conv, route string, n int) (data []float32, filled bool) {
 	s.N, s.H, s.W = 0, 0, 0
 	form := packedForm{&w[0], s, route, cpu.Variant()}
@@ -68,10 +68,10 @@ func ConvInfer(y []float32, s Conv, src Source, w []float32, t Tail) {
 	}
 }
 
-// on says that there is something to do.
+// on reports whether there is anything to do.
 func (t *Tail) on() bool { return t.Scale != nil }
 
-// rows finishes whole pixels of y from element off on.
+// rows finishes whole pixels of y, which begin at element off.
 func (t *Tail) rows(y []float32, off, pixels int) {
 	k := len(t.Scale)
 	lo := minusInf

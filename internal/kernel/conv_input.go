@@ -2,11 +2,11 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// The input gradient of a convolution of stride t falls into t × t classes of
-// input pixels, by the remainders of their padded position: those of a class
-// see the same taps, r = y mod t, y mod t + t, …, and see them like the output
-// of a convolution of stride 1 over the output gradient. So no sum is scattered,
-// and each piece owns whole rows of the result.
+// The input gradient of a convolution of stride t. Input pixels fall into t × t classes,
+// by the remainders of their padded positions. All pixels of a class meet the same
+// weights, r = y mod t, y mod t + t, …, so a class is like the output of a convolution
+// of stride 1 over the output gradient. Thus no sum is scattered, and each piece owns
+// whole rows of the result.
 
 // class is one class of input pixels.
 type class struct {
@@ -87,7 +87,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	d.in, d.out, d.w, d.fin = image{}, nil, nil, finisher{}
 }
 
-// gradRows returns how many rows of the output gradient some input rows see, at most.
+// gradRows returns the most rows of the output gradient that some input rows need.
 func (s Conv) gradRows(rows int) int { return (rows+s.R)/s.Stride + 4 }
 
 // packInputGrad packs a block of columns of the weights of a class: row
@@ -231,9 +231,9 @@ func directInputPiece(worker, piece int) {
 	d.fin.done()
 }
 
-// gradColumns returns, for each input pixel of a class in some images, the row
-// of output gradients it sees, with rows stride apart. grad holds those of the
-// images, next apart, from the row that the first rows see.
+// gradColumns returns, for each input pixel of a class in some images, the row of output
+// gradients that it meets, with rows stride apart. grad holds the gradients of those
+// images, next apart, and begins with the first row that is needed.
 func (d *directJob) gradColumns(m *arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32, stride int) {
 	row := d.in.width() * d.K
 	if d.Sequence && images == 1 && overlaps(row, d.half) {

@@ -1,8 +1,8 @@
 package kernel
 
-// A linear layer is a matrix product over n rows: few rows, and weights that
-// may be too large to pack a copy of. It runs on Gemm, with the load stage and
-// the finish as passes of their own.
+// A linear layer is a matrix product over n rows: few rows, and weights that may be too
+// large to pack a copy of. It runs on Gemm; loading the input and finishing the result
+// are passes of their own.
 
 func (s Conv) linear() bool { return s.H == 1 && s.W == 1 && s.R == 1 && s.S == 1 && s.Pad == 0 }
 
@@ -37,7 +37,7 @@ func linearWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	Gemm(Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
 }
 
-// room returns what matrix needs of the shared arena.
+// room returns how much matrix needs of the shared arena.
 func (r *reader) room(rows int) int {
 	if r.plain() {
 		return 0
@@ -45,7 +45,7 @@ func (r *reader) room(rows int) int {
 	return room(rows * r.c)
 }
 
-// matrix returns what r reads, as rows × c: a copy unless reading is plain.
+// matrix returns what r reads, as rows × c: a copy, unless r changes nothing.
 func (r *reader) matrix(rows int) Mat {
 	m := Mat{Data: r.x, Rows: rows, Cols: r.c}
 	if !r.plain() {

@@ -26,14 +26,14 @@ func (a *arena) reset(n int) {
 	a.used = 0
 }
 
-// take returns n elements with whatever they held before.
+// take returns n elements, which hold whatever was there before.
 func (a *arena) take(n int) []float32 {
 	s := a.buf[a.used : a.used+n : a.used+n]
 	a.used += roundUp(n, lineFloats)
 	return s
 }
 
-// room returns the size of an arena that slices of these sizes are taken from.
+// room returns how large an arena must be for slices of these sizes.
 func room(sizes ...int) int {
 	total := 0
 	for _, n := range sizes {
@@ -42,8 +42,7 @@ func room(sizes ...int) int {
 	return total
 }
 
-// What kernels keep from call to call. One call runs at a time: busy is held
-// for the length of each.
+// What kernels keep from call to call. One call runs at a time and holds busy meanwhile.
 var (
 	busy        sync.Mutex
 	sharedArena arena     // read by all workers
@@ -119,8 +118,8 @@ func (b bands) at(piece int) band {
 	return band{n, min(n+b.images, b.n), min(y, b.h), min(y+b.rows, b.h)}
 }
 
-// padded returns a length for rows of n elements such that they do not lie a
-// multiple of 4 KiB apart.
+// padded returns a row length of at least n, so that rows do not lie a multiple of 4 KiB
+// apart.
 func padded(n int) int {
 	n = roundUp(n, lineFloats)
 	if n%256 == 0 {

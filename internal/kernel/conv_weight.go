@@ -2,13 +2,13 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// The weight gradient is dw += colsᵀ·g over all output pixels, with cols the
-// rows that the forward product reads. Two ways share the work:
+// The weight gradient is dw += colsᵀ·g over all output pixels; the rows of cols are
+// those that the forward product reads. The work is shared in one of two ways:
 //
 //   - small dw: the pixels are split into parts, each with a dw of its own;
 //     these are added in order.
-//   - large dw: cols and g of a group of pixels are written to shared memory
-//     by all workers, then each adds its blocks of dw.
+//   - large dw: all workers write cols and g of a group of pixels to shared
+//     memory, then each adds its blocks of dw.
 //
 // Parts, groups and blocks depend on the shape alone.
 

@@ -6,10 +6,10 @@ import (
 	"vicreg/internal/parallel"
 )
 
-// A dense layer is a linear layer on many rows, the tokens of transformers. Like
-// a convolution it is the middle of a fused pass: it reads its input through the
-// layer normalisation or GELU before it (a [RowSource]), and its input gradient
-// goes through their backward while it is in the cache (a [RowFinish]).
+// A dense layer is a linear layer on many rows, the tokens of transformers. Like a
+// convolution it is the middle of a fused pass: it reads its input through the layer
+// normalisation or GELU that comes before (a [RowSource]), and its input gradient goes
+// back through that (a [RowFinish]) while it is in the cache.
 
 // Dense is the shape of a linear layer: n rows of c, weights c × k, n rows of k.
 type Dense struct {
@@ -38,15 +38,15 @@ type RowSource struct {
 	GELU bool
 }
 
-// RowFinish says what becomes of the gradient d of a dense layer's input as the
-// layer read it, before it is stored:
+// RowFinish says what is done to the input gradient d of a dense layer before it is
+// stored. d is the gradient of what the layer read:
 //
 //	d = d·gelu′(U); U = gelu(U)                   with U: n × c
 //	d = backward of Norm for X; X = norm(X)       with X: n × c
 //	d = d + Add                                   with Add, which may be the destination
 //
-// U and X turn into what the layer read, which its weight gradient needs. With
-// X, the gradients of Norm's parameters are added to DGamma and DBeta.
+// U or X is overwritten by what the layer had read, which its weight gradient needs.
+// With X, the gradients of Norm's parameters are added to DGamma and DBeta.
 type RowFinish struct {
 	U             []float32
 	X             []float32
@@ -96,7 +96,7 @@ func DenseForward(y []float32, s Dense, src RowSource, w, bias, add []float32) {
 	j.forget()
 }
 
-// pieces returns into how many the rows are cut.
+// pieces returns the number of pieces that the rows are cut into.
 func (s Dense) pieces() int { return (s.N + denseRows - 1) / denseRows }
 
 // prepare packs the weights, a k × n matrix, and makes room for the pieces.
@@ -125,7 +125,7 @@ func densePackBackward(worker, piece int) {
 	densePack(worker, at, Mat{Data: j.w[at*j.K:], Rows: min(columnBlock, j.C-at), Cols: j.K, Trans: true})
 }
 
-// densePack packs columns of the weights, from column at on.
+// densePack packs a block of the weights that begins at column at.
 func densePack(worker, at int, b Mat) {
 	k, _ := b.dims()
 	if dense.half {
@@ -135,7 +135,7 @@ func densePack(worker, at int, b Mat) {
 	}
 }
 
-// denseProduct sets c to a·weights, and fetches on the way.
+// denseProduct sets c to a·weights and fetches on the way.
 func denseProduct(m, n, k int, c []float32, crs int, a []float32, ars int, f *fetcher) {
 	if dense.half {
 		k = half(k)
@@ -153,9 +153,9 @@ func denseNext(f *fetcher, x []float32, piece, c int) {
 	}
 }
 
-// denseOperand returns rows of x, of c elements, as the left operand of a
-// product, and their distance. It copies them to m where they must be rounded,
-// or fall on the same cache lines.
+// denseOperand returns rows of x, of c elements, as the left operand of a product, and
+// their distance. It copies them to m where they must be rounded or would fall on the
+// same cache lines.
 func denseOperand(m *arena, x []float32, rows, c int) ([]float32, int) {
 	if !dense.half && c%1024 != 0 {
 		return x, c

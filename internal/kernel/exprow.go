@@ -1,8 +1,8 @@
 package kernel
 
-// ExpRow turns a row of scores x into exp(scale·(x − peak)) and returns peak, the
-// largest score, and the sum of the row. It runs on the calling worker. A score of
-// −∞ becomes 0.
+// ExpRow replaces a row of scores x by exp(scale·(x − peak)). It returns peak, the
+// largest score, and the sum of the new row. A score of −∞ becomes 0. It runs on the
+// calling worker.
 func ExpRow(x []float32, scale float32) (peak, sum float32) {
 	if len(x) == 0 {
 		panic("kernel: ExpRow of an empty row")

@@ -9,12 +9,12 @@ import "fmt"
 // that batch normalisation needs. So one raw tensor per convolution is stored,
 // and each is read and written once a pass.
 
-// Conv is the shape of a 2-D convolution: input n × h × w × c, weights
-// r × s × c × k, output n × oh × ow × k. A linear layer is h = w = r = s = 1.
+// Conv is the shape of a 2-D convolution: input n × h × w × c, weights r × s × c × k,
+// output n × oh × ow × k. A linear layer is h = w = r = s = 1.
 //
-// A convolution of sequences, n × t × c with weights r × c × k, has its time
-// along the height: h = t, w = s = 1, and Sequence set, for Pad to be rows at the
-// two ends and no columns beside.
+// A convolution of sequences, n × t × c with weights r × c × k, has its time along the
+// height: h = t and w = s = 1. Sequence is set, so that Pad adds rows at the two ends
+// and no columns at the sides.
 type Conv struct {
 	N, H, W, C  int
 	K, R, S     int
@@ -31,7 +31,7 @@ func (s Conv) padW() int {
 	return s.Pad
 }
 
-// bf16 says whether bfloat16 was asked for, and can be had.
+// bf16 reports whether bfloat16 was asked for and the processor has it.
 func (s Conv) bf16() bool { return s.Precision == BF16 && HasBF16() }
 
 // OutH returns the height of the output.
@@ -69,7 +69,7 @@ type Source struct {
 	ReLU         bool
 }
 
-// At returns element i, in channel c. It is the definition; kernels do better.
+// At returns element i, in channel c. It is the definition; kernels are faster.
 func (s Source) At(i, c int) float32 {
 	v := s.X[i]
 	if s.Scale != nil {
@@ -109,7 +109,7 @@ type Sums struct {
 // NewSums returns sums for c channels.
 func NewSums(c int) *Sums { return &Sums{make([]float64, c), make([]float64, c)} }
 
-// Finish says what becomes of an input gradient before it is stored:
+// Finish says what is done to an input gradient before it is stored:
 //
 //	d = product + Add                     Add may be nil
 //	d = 0 where Mask reads 0 or less      Mask.X may be nil

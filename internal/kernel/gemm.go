@@ -4,8 +4,8 @@ import "fmt"
 
 //go:generate go -C _asm run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
 
-// Mat is a row-major matrix: Rows × Cols as stored, rows Stride elements apart
-// (0 means Cols). With Trans it takes part in a product as its transpose.
+// Mat is a row-major matrix: Rows × Cols as stored, rows Stride elements apart (0 means
+// Cols). With Trans a product uses its transpose.
 type Mat struct {
 	Data       []float32
 	Rows, Cols int
@@ -19,7 +19,7 @@ func (m Mat) T() Mat {
 	return m
 }
 
-// dims returns the size of the matrix that m stands for.
+// dims returns the size of the matrix, transposed if m.Trans.
 func (m Mat) dims() (rows, cols int) {
 	if m.Trans {
 		return m.Cols, m.Rows
@@ -27,8 +27,8 @@ func (m Mat) dims() (rows, cols int) {
 	return m.Rows, m.Cols
 }
 
-// steps returns the distances between neighbouring elements of a column and of
-// a row of the matrix that m stands for: element (i, j) is Data[i*rs+j*cs].
+// steps returns the distance between rows and between columns of the matrix, transposed
+// if m.Trans: element (i, j) is Data[i*rs+j*cs].
 func (m Mat) steps() (rs, cs int) {
 	if m.Trans {
 		return 1, m.Stride
@@ -36,8 +36,8 @@ func (m Mat) steps() (rs, cs int) {
 	return m.Stride, 1
 }
 
-// part returns rows × cols of the matrix that m stands for, from row i and
-// column j on.
+// part returns a block of rows × cols, from row i and column j on, of the matrix,
+// transposed if m.Trans.
 func (m Mat) part(i, j, rows, cols int) Mat {
 	rs, cs := m.steps()
 	m.Data = m.Data[i*rs+j*cs:]
@@ -84,8 +84,8 @@ func Gemm(c, a, b Mat, accumulate bool) {
 	if c.Trans {
 		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
 	}
-	// Packing b transposes it if its rows run along k: let that be the smaller
-	// operand, at the price of writing c transposed.
+	// If rows of b run along k, packing transposes it. Let that be the smaller operand,
+	// at the price of writing c transposed.
 	if b.Trans && (a.Trans || m < n) {
 		m, n, c, a, b = n, m, c.T(), b.T(), a.T()
 	}

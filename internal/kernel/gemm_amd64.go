@@ -2,8 +2,8 @@ package kernel
 
 import "vicreg/internal/cpu"
 
-// tileShape returns the most rows, and the columns, of the tile to use where
-// rem columns are left.
+// tileShape returns the size of the tile to use where rem columns are left: the most
+// rows, and the columns.
 func tileShape(rem int) (rows, cols int) {
 	switch {
 	case cpu.AVX512 && rem > 16:
@@ -16,12 +16,13 @@ func tileShape(rem int) (rows, cols int) {
 	return 4, 16
 }
 
-// tile computes rows × cols elements of c, where rows and cols are at most, and
-// exactly, what tileShape says. k is not 0.
+// tile computes rows × cols elements of c. cols must be what tileShape returned, and
+// rows no more than that. k is not 0.
 //
 //	c[i*crs+j] (+)= Σ_p a[i*ars+p*aks] · b[p*brs+j]
 //
-// Meanwhile it fetches what lies ahead elements beyond its part of b.
+// Meanwhile it fetches memory: for each element of b that it reads, the one ahead
+// elements further on.
 func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
 	_ = a[(rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+cols-1]
@@ -41,8 +42,9 @@ func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b 
 // hasColumns says whether there is a kernel for tiles below each other.
 func hasColumns() bool { return cpu.AVX2 && !cpu.AVX512 }
 
-// tilesBelow computes count tiles of rows × 16 below each other, of which the
-// first fetches fetch: each what lies beyond what the one before has fetched.
+// tilesBelow computes count tiles of rows × 16, one below the other. The first of them,
+// as many as fetches says, also fetch memory, each the stretch after that of the one
+// before.
 func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
 	_ = a[(count*rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+15]

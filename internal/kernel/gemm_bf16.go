@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// Precision is the kind of numbers that a convolution multiplies. Sums, and what
-// it reads and writes, are float32 in either.
+// Precision is the kind of numbers that a convolution multiplies. Sums, and what it
+// reads and writes, are float32 either way.
 //
-// With BF16 not all is bfloat16. Linear layers of few rows wait for their
-// weights, which are float32. Winograd's transforms enlarge the error of rounding
-// fivefold, to 1% a convolution, and from layer to layer it grows to 3%; so where
-// Winograd is used, with stride 1, forward and input gradient stay float32, which
-// is still faster than direct bfloat16. Weight gradients, whose error goes no
-// further, do not.
+// With BF16 not everything is bfloat16. Linear layers of few rows spend their time on
+// loading weights, which are float32. Winograd's transforms enlarge rounding errors
+// fivefold, to 1% for one convolution, and over the layers that grows to 3%. So where
+// Winograd is used, with stride 1, forward and input gradient stay float32, which is
+// still faster than direct convolution in bfloat16. The error of a weight gradient
+// spreads no further, so those do multiply bfloat16.
 type Precision uint8
 
 const (
@@ -32,8 +32,8 @@ func ParsePrecision(name string) (Precision, error) {
 	return Float32, fmt.Errorf("unknown precision %q; known: float32, bf16", name)
 }
 
-// Missing returns a warning if this processor cannot multiply such numbers, and
-// float32 takes their place.
+// Missing returns a warning if this processor cannot multiply such numbers, so that
+// float32 is used instead.
 func (p Precision) Missing() string {
 	if p == BF16 && !HasBF16() {
 		return "precision bf16 needs a processor with AVX512_BF16, which this one has not or may not use; computing in float32"
@@ -41,12 +41,11 @@ func (p Precision) Missing() string {
 	return ""
 }
 
-// Products of bfloat16 take pairs of values that follow each other along k in
-// the place of single values: an element is the two halves of a float32's bits,
-// the first in the low one. So their operands are laid out as those of float32
-// products of half the depth. Values are rounded to nearest, ties to even,
-// while they are in the cache; like the processor, all of this takes denormal
-// values for zeros.
+// Products of bfloat16 multiply pairs of values that follow each other along k. A pair
+// fills the 32 bits of one float32, its first value in the low half, so operands are
+// laid out like those of float32 products of half the depth. Values are rounded to
+// nearest, ties to even, while they are in the cache. As on the processor, denormal
+// values count as zero.
 
 // half returns how many pairs n values make.
 func half(n int) int { return (n + 1) / 2 }
@@ -63,12 +62,12 @@ func roundBF16(v float32) uint32 {
 	return (bits + 0x7fff + bits>>16&1) >> 16
 }
 
-// pairOf returns two values as a pair.
+// pairOf packs two values into a pair.
 func pairOf(lo, hi float32) float32 {
 	return math.Float32frombits(roundBF16(lo) | roundBF16(hi)<<16)
 }
 
-// values returns the two of a pair.
+// values returns the two values of a pair.
 func values(pair float32) (lo, hi float32) {
 	bits := math.Float32bits(pair)
 	return math.Float32frombits(bits << 16), math.Float32frombits(bits &^ 0xffff)
@@ -82,7 +81,7 @@ func plainNarrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	}
 }
 
-// plainPairRows is pairRows from one row of pairs on.
+// plainPairRows does what pairRows does, from pair row from on.
 func plainPairRows(dst []float32, ds int, src []float32, ss, rows, n, from int) {
 	for r := from; r < half(rows); r++ {
 		for i := range n {
@@ -114,7 +113,7 @@ func plainTileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, ak
 	}
 }
 
-// rowsBF16 is the most rows of a tile of pairs, of 16 columns too.
+// rowsBF16 is the most rows of a tile of pairs; it has 16 columns.
 const rowsBF16 = 14
 
 // packPairs packs b like packB, as pairs: panel after panel of half(k) rows.

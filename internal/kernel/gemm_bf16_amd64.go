@@ -22,8 +22,8 @@ func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int
 	}
 }
 
-// narrowRows rounds rows of n values, a multiple of 16 and ss apart, to pairs of
-// neighbours, ds apart. dst may be src.
+// narrowRows rounds rows of n values, a multiple of 16, to pairs of neighbours. Rows lie
+// ss apart in src and ds apart in dst, which may be src.
 func narrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	if rows == 0 || n == 0 {
 		return
@@ -37,9 +37,9 @@ func narrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	}
 }
 
-// pairRows rounds rows of n values, a multiple of 16 and ss apart, to (rows+1)/2
-// rows of pairs, ds apart: each of a value and the one below, or zero. dst may be
-// src.
+// pairRows rounds rows of n values, a multiple of 16 and ss apart, to (rows+1)/2 rows of
+// pairs, ds apart. A pair is a value and the one below it, or zero below the last row.
+// dst may be src.
 func pairRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	done := 0
 	if pairs := rows / 2; cpu.AVX512BF16 && pairs > 0 && n > 0 {

@@ -1,22 +1,21 @@
 package kernel
 
-// Block products run on the calling worker, allocate nothing, and are what
-// convolution and the parallel product are made of. Matrices are row-major
-// slices; lengths and strides count elements. Each element of c is a sum over
-// k in order, in steps that depend on k and n alone: its bits do not depend on
-// how many rows are computed at once.
+// Block products run on the calling worker and allocate nothing; convolution and the
+// parallel product are made of them. Matrices are row-major slices; lengths and strides
+// count elements. Each element of c is a sum over k in order, in steps that depend on k
+// and n alone: its bits do not depend on how many rows are computed at once.
 //
-// Where rows of an operand lie a multiple of 4 KiB apart they compete for the
-// same few cache lines: give such a buffer a stride of, say, 16 elements more.
+// Where rows of an operand lie a multiple of 4 KiB apart they compete for the same few
+// cache lines: give such a buffer a stride of, say, 16 elements more.
 
 // depth is the most k a tile adds up before it touches c: a tile's rows of a,
 // 14 × depth, then stay in the first-level cache.
 const depth = 256
 
-// blockNN computes c = a·b, or c += a·b if accumulate: c is m × n with rows crs
-// apart, a is m × k with rows ars apart, b is k × n as packB left it. It goes
-// through b once for every 14 rows of a, so depth × n of b should fit the
-// second-level cache; m, and k, may be anything.
+// blockNN computes c = a·b, or c += a·b if accumulate: c is m × n with rows crs apart, a
+// is m × k with rows ars apart, b is k × n as packB left it. It goes through b once for
+// every 14 rows of a, so depth × n of b should fit the second-level cache. m and k may
+// be of any size.
 func blockNN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, accumulate bool) {
 	block(false, m, n, k, c, crs, a, ars, 1, b, 0, accumulate)
 }
@@ -63,9 +62,9 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 	}
 }
 
-// column computes m > 0 rows of w columns, or of fewer if only cols are left, by
-// tiles below each other. The first fetches of them fetch as tile does, each what
-// lies beyond what the one before has fetched.
+// column computes m > 0 rows of w columns (of fewer if only cols are left) as tiles one
+// below the other. The first of them, as many as fetches says, also fetch memory as tile
+// does, each the stretch after that of the one before.
 func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
 	most, _ := tileShape(cols)
 	if hasColumns() && w <= cols {
@@ -95,8 +94,8 @@ func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ar
 	}
 }
 
-// share returns the size of the parts that n is cut into: as few as may be of
-// at most most, and nearly equal.
+// share cuts n into as few parts of at most most as possible, nearly equal, and returns
+// the size of a part.
 func share(n, most int) int {
 	parts := max(1, (n+most-1)/most)
 	return (n + parts - 1) / parts
@@ -123,8 +122,8 @@ func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, a
 	}
 }
 
-// edge computes the first cols columns of a tile of w, reading and writing no
-// others. It goes through copies.
+// edge computes the first cols columns of a tile of w, and reads and writes no others.
+// It works on copies.
 func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	const deep = 64
 	var bt [deep * 32]float32
@@ -147,9 +146,9 @@ func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, a
 	}
 }
 
-// columnsFactor is by how much pieces of a convolution are larger where tiles come in
-// columns: a column reads its panel of weights once, from the cache that workers
-// share, for all the rows of a piece, and rows stay in no cache meanwhile.
+// columnsFactor is how much larger pieces of a convolution are where tiles come in
+// columns. A column reads its panel of weights once for all rows of a piece, from the
+// cache that workers share, and meanwhile its rows need not stay in any cache.
 func columnsFactor() int {
 	if hasColumns() {
 		return 4

@@ -3,9 +3,9 @@ package kernel
 // packedLen returns the length of a k × n matrix packed by packB.
 func packedLen(k, n int) int { return k * ((n + 15) &^ 15) }
 
-// packB packs b, a k × n matrix, or its transpose if b.Trans, for blockNN. The
-// packed form belongs to the active variant of the processor: panels as wide as
-// the tile, one after the other, each k rows, zero where b has no columns left.
+// packB packs b, a k × n matrix, or its transpose if b.Trans, for blockNN. The layout
+// depends on the active variant of the processor: panels as wide as a tile, one after
+// the other, each of k rows, with zeros where b has no columns left.
 func packB(dst []float32, b Mat) {
 	b = b.checked("b")
 	k, n := b.dims()
@@ -29,7 +29,7 @@ func packB(dst []float32, b Mat) {
 	}
 }
 
-// packEdge packs fewer columns than the width w of their panel.
+// packEdge packs the last columns, fewer than the width w of their panel.
 func packEdge(dst []float32, w int, b Mat) {
 	k, n := b.dims()
 	bks, bjs := b.steps()

@@ -7,8 +7,8 @@ import (
 	"vicreg/internal/parallel"
 )
 
-// product is one call of Gemm: c, or its transpose if c.Trans, is m × n. It is
-// cut into blocks of c by its shape alone, and each is computed on one worker.
+// product is one call of Gemm: c, or its transpose if c.Trans, is m × n. It is cut into
+// blocks of c by its shape alone; one worker computes a block.
 type product struct {
 	m, n, k    int
 	c, a, b    Mat
@@ -23,7 +23,7 @@ type product struct {
 	blockPiece, packPiece func(worker, piece int) // bodies of the parallel loops, made once
 }
 
-// streamRows is the most rows of c for which reading b is much of the work.
+// streamRows is the most rows of c for which reading b is a large part of the work.
 const streamRows = 64
 
 // sharedLen is the most elements of b to pack before the blocks start: they
@@ -75,9 +75,10 @@ func (g *product) runBlock(_, piece int) {
 	}
 }
 
-// cut chooses the size of the blocks: wide, since a block packs b once and goes
-// through it for each row of tiles, but enough of them to share out; and high
-// at least, or nearly. They start where panels of b do, at multiples of 32.
+// cut chooses the size of the blocks. Wide blocks are good, since a block packs its part
+// of b once and goes through it for each row of tiles; but there must be enough blocks
+// for all workers, and they should be about high rows or more. Blocks begin where panels
+// of b do, at multiples of 32.
 func (g *product) cut(wide, high int) {
 	const pieces, least = 8, 1 << 20 // blocks to have, and multiplications in each
 	g.high, g.wide = g.m, min(g.n, wide&^31)
@@ -113,21 +114,21 @@ func (g *product) runPack(_, piece int) {
 	packB(g.packed[packedLen(p, g.n)+j*kb:], g.b.part(p, j, kb, min(packWide, g.n-j)))
 }
 
-// columnRows is the most rows of a column of tiles: what it reads of a,
-// columnRows × depth, then stays in the second-level cache, and its panel of b in
-// the first-level one.
+// columnRows is the most rows in a column of tiles. What it reads of a, columnRows ×
+// depth, then stays in the second-level cache, and its panel of b in the first-level
+// one.
 const columnRows = 144
 
-// block computes m × n elements of a·b, from row i and column j on, into out.
-// It takes some rows of a at a time, and meanwhile fetches the next, and a share
-// of the next step of b.
+// block writes m × n elements of a·b, from row i and column j on, to out. It takes some
+// rows of a at a time, and meanwhile fetches the next ones and a share of the next step
+// of b.
 func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
 	high := 28 // two tiles
 	switch {
 	case hasColumns():
 		high = share(m, columnRows)
 	case g.a.Trans:
-		high = 112 // so that what is read of a's short rows is not too short
+		high = 112 // as rows of a are short
 	}
 	groups := (m + high - 1) / high
 	for p := 0; p < g.k; p += g.deep {
@@ -161,7 +162,7 @@ func (g *product) block(s *space, i, m, j, n int, out []float32, stride int, acc
 	}
 }
 
-// tiles computes c = a·b, or c += a·b, b packed, and fetches after each tile.
+// tiles computes c = a·b, or c += a·b, with b packed, and fetches after each tile.
 func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, accumulate bool) {
 	ars, aks := a.steps()
 	most, w := tileShape(n)
@@ -184,8 +185,7 @@ func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, ac
 	}
 }
 
-// copyApart returns a copy of m whose rows lie an odd number of cache lines
-// apart.
+// copyApart returns a copy of m with rows an odd number of cache lines apart.
 func copyApart(buf *[]float32, m Mat) Mat {
 	stride := ((m.Cols+15)/16 | 1) * 16
 	data := grow(buf, stride*m.Rows)
@@ -196,9 +196,9 @@ func copyApart(buf *[]float32, m Mat) Mat {
 	return m
 }
 
-// stream computes what block does. It takes b as it is, once, in steps of k so
-// few that the rows of b are read side by side, and fetches the next step while
-// it computes.
+// stream does what block does, but does not pack b and reads it just once. A step takes
+// so few rows of b that they can be read side by side, and fetches those of the next
+// step while it computes.
 func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
 	most, _ := tileShape(n)
 	high := share(m, most)
@@ -209,7 +209,7 @@ func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, ac
 		for x := 0; x < n; {
 			_, w := tileShape(n - x)
 			b := g.b.Data[p*g.b.Stride+j+x:]
-			ahead := g.deep * g.b.Stride // beyond b at last, which does no harm
+			ahead := g.deep * g.b.Stride // past the end of b in the last step, which does no harm
 			for y := 0; y < m; y += high {
 				part(false, min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, ahead, accumulate || p > 0)
 				ahead = 0
@@ -219,8 +219,8 @@ func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, ac
 	}
 }
 
-// putTransposed writes out, m × n elements from row i and column j on, into the
-// transposed c.
+// putTransposed writes out, which holds m × n elements of the product from row i and
+// column j on, to c, which is transposed.
 func (g *product) putTransposed(out []float32, i, m, j, n int) {
 	const some = 16 // rows at a time, so that what is read stays cached
 	for r := 0; r < m; r += some {
@@ -242,8 +242,7 @@ func (g *product) putTransposed(out []float32, i, m, j, n int) {
 // space is the scratch memory of one block, or of one product.
 type space struct{ a, b, c []float32 }
 
-// productList keeps the products not under way, so that none is allocated per
-// call.
+// productList keeps the products that are not in use, so that no call allocates one.
 type productList struct {
 	sync.Mutex
 	free []*product
@@ -271,8 +270,8 @@ func (l *productList) put(g *product) {
 	l.Unlock()
 }
 
-// spaces keeps the scratch memory not in use, to be given out again, the last
-// used and best cached first.
+// spaces keeps the scratch memory that is not in use. What was used last is given out
+// first, as more of it is in the cache.
 type spaces struct {
 	sync.Mutex
 	free []*space
@@ -298,7 +297,7 @@ func (p *spaces) put(s *space) {
 	p.Unlock()
 }
 
-// grow returns n elements of memory that buf keeps; their values are arbitrary.
+// grow returns n elements of memory that buf keeps; they hold any values.
 func grow(buf *[]float32, n int) []float32 {
 	if cap(*buf) < n {
 		*buf = pages.Floats(n)

@@ -1,11 +1,12 @@
 package kernel
 
-// plainTile is the register tile in Go, for any rows, and cols a multiple of 4:
+// plainTile is the register tile in Go, for any number of rows, and cols a multiple of
+// 4:
 //
 //	c[i*crs+j] (+)= Σ_p a[i*ars+p*aks] · b[p*brs+j]
 //
-// It goes by 2 × 4 elements, which compilers keep in registers; an odd last row
-// counts as two.
+// It computes 2 × 4 elements at a time, which compilers keep in registers. If the number
+// of rows is odd, the last one is computed twice.
 func plainTile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
 	for i := 0; i < rows; i += 2 {
 		below := min(i+1, rows-1)

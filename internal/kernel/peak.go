@@ -5,10 +5,9 @@ import "vicreg/internal/parallel"
 // PeakPieces is how many pieces Peak cuts its work into.
 const PeakPieces = 64
 
-// Peak does multiply-adds of registers, 64 pieces of n iterations, on all
-// workers, and returns how many operations that was; a multiply-add is two. No
-// product of that precision can be faster: it is the ceiling that benchmarks
-// compare with.
+// Peak does multiply-adds on registers, 64 pieces of n iterations, on all workers, and
+// returns how many operations that was; a multiply-add is two. No product of that
+// precision can be faster, so benchmarks compare with it.
 func Peak(p Precision, n int) int {
 	var each [PeakPieces]int
 	parallel.For(PeakPieces, func(_, piece int) { each[piece] = n * peakLoop(p, n) })

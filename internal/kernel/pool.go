@@ -54,9 +54,9 @@ func (s Conv) checkPool(x, y int) {
 	}
 }
 
-// MaxPool writes the greatest value that src has in each R × S window of s to
-// out, n × oh × ow × c, and which it was, as r·S + s, to argmax: the first, or
-// the last that is not a number. s.K is not used.
+// MaxPool writes to out (n × oh × ow × c) the greatest value that src has in each R × S
+// window of s, and to argmax its place in the window, as r·S + s. Of equal values it
+// takes the first; if some are not numbers it takes the last of those. s.K is not used.
 func MaxPool(out []float32, argmax []uint8, s Conv, src Source) {
 	s.checkPool(len(src.X), len(out))
 	if len(argmax) != len(out) {
@@ -95,8 +95,8 @@ func maxPoolPiece(_, n int) {
 	}
 }
 
-// MaxPoolGrad turns d, the gradient of what MaxPool wrote, into that of its
-// input, finished as f says.
+// MaxPoolGrad turns d, the gradient of MaxPool's output, into the gradient of its input,
+// finished as f says.
 func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
 	s.checkPool(len(dx), len(d))
 	if len(argmax) != len(d) {
@@ -109,8 +109,8 @@ func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
 	runPool(s, f.Sums, maxPoolGradPiece)
 }
 
-// windows returns the first and one past the last of out windows that see
-// position i, with windows of size and padding pad.
+// windows returns the range of the windows, of out in all, that contain position i: the
+// first, and one past the last. size and pad are those of the windows.
 func (s *Conv) windows(i, size, pad, out int) (lo, hi int) {
 	i += pad
 	lo = max(0, (i-size+s.Stride)/s.Stride)
@@ -175,7 +175,7 @@ func avgPoolPiece(worker, n int) {
 	}
 }
 
-// AvgPoolGrad turns d, n × c, the gradient of what AvgPool wrote, into that of
+// AvgPoolGrad turns d (n × c), the gradient of AvgPool's output, into the gradient of
 // its input, finished as f says.
 func AvgPoolGrad(dx, d []float32, n, pixels, c int, f Finish) {
 	checkAvgPool(n, pixels, c, len(dx), len(d))
@@ -206,7 +206,7 @@ func checkAvgPool(n, pixels, c, x, y int) {
 	}
 }
 
-// poolMaxPlain is the definition of poolMax, for channels from on:
+// poolMaxPlain is the definition of poolMax, for channels from number from on:
 //
 //	v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
 //	dst[i], arg[i] = v(t), tap[t] of the first greatest v(t), or the last NaN
@@ -221,7 +221,7 @@ func poolMaxPlain(dst []float32, arg []uint8, in *reader, off []int64, tap []int
 	}
 }
 
-// poolGradPlain is the definition of poolGrad, for channels from on:
+// poolGradPlain is the definition of poolGrad, for channels from number from on:
 //
 //	dst[i] = Σ d[off[t]+i] where arg[off[t]+i] = tap[t]
 func poolGradPlain(dst, d []float32, arg []uint8, off []int64, tap []int32, from int) {

@@ -80,8 +80,8 @@ func applyPiece(_, piece int) {
 	p.a.load(p.dst[first*p.c:], p.c, first*p.c, p.c, rows)
 }
 
-// AddReLU writes a + b, each as its Source reads it, to out; max(0, a + b) if
-// relu. It joins the branches of a residual block. out may be a.X or b.X.
+// AddReLU writes a + b, each as its Source reads it, to out, or max(0, a + b) if relu.
+// It joins the branches of a residual block. out may be a.X or b.X.
 func AddReLU(out []float32, a, b Source, c int, relu bool) {
 	checkRows("AddReLU", c, len(out), len(a.X), len(b.X))
 	busy.Lock()
@@ -112,8 +112,8 @@ func joinPiece(_, piece int) {
 	}
 }
 
-// FinishGrad does what f says to a gradient of pixels × c that is already in d.
-// With neither Add nor Mask it only takes the sums.
+// FinishGrad does what f says to a gradient, pixels × c, that is already in d. With
+// neither Add nor Mask it only computes the sums.
 func FinishGrad(d []float32, c int, f Finish) {
 	checkRows("FinishGrad", c, len(d))
 	busy.Lock()

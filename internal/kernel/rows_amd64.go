@@ -44,9 +44,9 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 	}
 }
 
-// streams says that stores to dst, rows of c elements, may go past the caches:
-// dst is too large to stay in them until someone reads it. Whoever streams
-// calls storeFence at the end of a piece.
+// streams reports whether stores to dst, rows of c elements, may go past the caches: dst
+// is so large that it would have left them before anyone reads it. Whoever streams calls
+// storeFence at the end of a piece.
 func streams(dst []float32, c int) bool {
 	return cpu.AVX2 && len(dst) >= streamFloats && c%16 == 0 && uintptr(unsafe.Pointer(&dst[0]))%64 == 0
 }
@@ -102,7 +102,7 @@ func sumRows(y []float32, ys, rows, c int, sum, square []float32) {
 	}
 }
 
-// finishRows leaves checking to its caller.
+// finishRows does not check its operands; its caller has.
 func finishRows(f *finishArgs, stream bool) {
 	switch q := (*[16]uintptr)(unsafe.Pointer(f)); {
 	case cpu.AVX512 && stream:

@@ -31,11 +31,11 @@ func gradReader(g Grad, c int) reader {
 	return reader{x: g.D, y: g.Y, scale: g.A, other: g.B, coef: g.K, lo: minusInf, c: c}
 }
 
-// plain says that reading is mere copying.
+// plain reports whether reading is mere copying.
 func (r *reader) plain() bool { return r.scale == nil }
 
-// load reads pixels whose first channel is at off, off+stride, … into rows of
-// dst that lie ds apart.
+// load reads pixels whose first channels are at off, off+stride, … into rows of dst,
+// which lie ds apart.
 func (r *reader) load(dst []float32, ds, off, stride, pixels int) {
 	if pixels == 0 {
 		return
@@ -58,8 +58,8 @@ func copyRows(dst []float32, ds int, src []float32, ss, rows, c int) {
 	}
 }
 
-// ones and zeros stand in for operands that are absent. They only grow, outside
-// of parallel pieces.
+// ones and zeros stand in for operands that are absent. They only grow, and never while
+// a parallel loop runs.
 var ones, zeros []float32
 
 func constants(c int) (one, zero []float32) {
@@ -73,7 +73,7 @@ func constants(c int) (one, zero []float32) {
 	return ones[:c], zeros[:c]
 }
 
-// sumBlock is how many rows are summed in float32 before float64 takes over.
+// sumBlock is how many rows are summed in float32 before the sum goes into a float64.
 const sumBlock = 64
 
 // addSums adds Σ y and Σ y² over rows to sums a and b. part holds 2·c elements.
@@ -85,7 +85,7 @@ func addSums(a, b []float64, y []float32, ys, rows, c int, part []float32) {
 	}
 }
 
-// finisher applies a [Finish] to products as they come.
+// finisher applies a [Finish] to products as they are made.
 type finisher struct {
 	Finish
 	scale, shift []float32 // of the mask
@@ -94,11 +94,11 @@ type finisher struct {
 	sumsOnly     bool // dst is not written, and part holds 3·c elements
 }
 
-// streamFloats is the size of a result that is too large to be found in a cache
-// by whoever reads it next.
+// streamFloats is the size from which a result is too large to be in a cache still when
+// it is read next.
 var streamFloats = 8 << 20
 
-// newFinisher returns what finishes gradients that go to dst.
+// newFinisher returns a finisher for gradients that go to dst.
 func newFinisher(dst []float32, f Finish, c int) finisher {
 	one, zero := constants(c)
 	aliased := f.Add != nil && &f.Add[0] == &dst[0]
@@ -114,10 +114,10 @@ func (f *finisher) store(dst []float32, off, stride int, prod []float32, ps, row
 	f.storeColumns(dst, off, stride, prod, ps, rows, 0, f.c, a, b, part)
 }
 
-// storeColumns finishes channels [col, col+c) of pixels: products in rows of prod (ps apart; nil for products
-// that are zero) go to dst[off:], stride apart, where off counts from the start
-// of the gradient and is in channel col. a and b get the sums of all channels, if
-// f.Sums is set; part holds 2·c zeros.
+// storeColumns finishes channels [col, col+c) of pixels. Products come in rows of prod,
+// ps apart; nil means that all are zero. They go to dst[off:], stride apart, where off
+// counts from the start of the gradient and is in channel col. If f.Sums is set, a and b
+// get the sums of all channels; part holds 2·c zeros.
 func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64, part []float32) {
 	if rows == 0 {
 		return
@@ -181,7 +181,7 @@ func (f *finisher) done() {
 
 func span(p *float32, n int) []float32 { return unsafe.Slice(p, n) }
 
-// row returns c elements, off elements on from p.
+// row returns the c elements that begin off elements after p.
 func row(p *float32, off, c int) []float32 {
 	return span((*float32)(unsafe.Add(unsafe.Pointer(p), off*4)), c)
 }
@@ -196,10 +196,11 @@ type image struct {
 // width returns the pixels of a row with its border.
 func (m *image) width() int { return m.left + m.w + m.right }
 
-// loadRows reads rows [y0, y1) of image n; rows outside of it are zeros.
+// loadRows reads rows [y0, y1) of image n; rows outside of the image become zeros.
 func (m *image) loadRows(dst []float32, n, y0, y1 int) { m.loadWide(dst, m.c, n, y0, y1) }
 
-// loadWide is loadRows with pixels ds ≥ c apart; what lies between is not written.
+// loadWide is loadRows with pixels ds ≥ c apart; it does not write to the gaps between
+// them.
 func (m *image) loadWide(dst []float32, ds, n, y0, y1 int) {
 	row := m.width() * ds
 	if m.left == 0 && m.right == 0 { // one row after the other

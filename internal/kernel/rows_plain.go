@@ -50,8 +50,8 @@ func sumRowsPlain(y []float32, ys, rows, c int, sum, square []float32) {
 	}
 }
 
-// gatherRowsPlain writes, for each of some pixels, segments of n elements one after
-// the other: dst row p, segment s = src[p·step + s·skip:][:n].
+// gatherRowsPlain fills a row of dst for each of some pixels, with segments of n
+// elements one after the other: row p, segment s = src[p·step + s·skip:][:n].
 func gatherRowsPlain(dst []float32, ds int, src []float32, step, pixels, segments, skip, n int) {
 	for p := range pixels {
 		d, s := dst[p*ds:], src[p*step:]
@@ -61,7 +61,7 @@ func gatherRowsPlain(dst []float32, ds int, src []float32, step, pixels, segment
 	}
 }
 
-// finishArgs are the operands of finishRows; what is absent reads a constant
+// finishArgs are the operands of finishRows. In place of an absent one stands a constant
 // row with stride 0.
 type finishArgs struct {
 	dst    *float32
@@ -123,7 +123,7 @@ func scalePlain(x []float32, a float32) {
 	}
 }
 
-// dotPlain sums in 16 lanes, as the fast ways do in more.
+// dotPlain sums in 16 lanes; the fast variants use more.
 func dotPlain(a, b []float32) float64 {
 	var lane [16]float32
 	for i, v := range a {

@@ -9,8 +9,8 @@ import (
 
 // Passes over long vectors, on all workers.
 
-// vectorPiece is the length of a piece. A sum over one, in 64 lanes of
-// float32, adds 64 numbers to each lane.
+// vectorPiece is the length of a piece. Its sum is made in 64 lanes of float32, each of
+// which adds up 64 numbers.
 const vectorPiece = 4096
 
 // vectorPieces is how many pieces a worker takes at a time.

@@ -8,25 +8,25 @@ func softmaxRows(s []float32, stride, rows, n int, scale float32, peak, sum []fl
 	}
 }
 
-// softmaxGradRows turns rows of n scores s, and of gradients d of their
-// probabilities, into the probabilities and the gradients of the scores.
+// softmaxGradRows takes rows of n scores s and gradients d of their probabilities. It
+// replaces the scores by the probabilities, and d by the gradients of the scores.
 func softmaxGradRows(s, d []float32, stride, rows, n int, scale float32, lse, dot []float32) {
 	for r := range rows {
 		softmaxGradRow(s[r*stride:][:n], d[r*stride:][:n], scale, lse[r], dot[r])
 	}
 }
 
-// normRows normalises rows of x, of c elements and xs apart, the first of which
-// is row first of all.
+// normRows normalises rows of x, of c elements and xs apart. The first of them is row
+// number first of the whole.
 func normRows(dst []float32, ds int, x []float32, xs, rows, c int, n *RowNorm, first int) {
 	for r := range rows {
 		normRow(dst[r*ds:][:c], x[r*xs:][:c], n.Gamma, n.Beta, n.Eps, &n.Mean[first+r], &n.Rstd[first+r])
 	}
 }
 
-// normGradRows finishes rows of gradients d, ds apart, the first of which is row
-// first of all, through the layer normalisation of f. dst is the destination's
-// part.
+// normGradRows takes rows of gradients d, ds apart, back through the layer normalisation
+// of f. The first of them is row number first of the whole; dst is their part of the
+// destination.
 func normGradRows(dst, d []float32, ds int, f *RowFinish, first, rows, c int, dGamma, dBeta []float32) {
 	add := dst
 	if f.Add != nil {

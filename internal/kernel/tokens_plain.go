@@ -2,7 +2,7 @@ package kernel
 
 import "math"
 
-// Row kernels of transformers in Go, which the fast ones are held to.
+// Row kernels of transformers in Go; tests compare the fast ones with them.
 
 // geluOf returns GELU (Hendrycks & Gimpel 2016), exact: u·Φ(u), Φ the normal
 // distribution, and its derivative Φ(u) + u·φ(u).
@@ -42,9 +42,9 @@ func softmaxRowPlain(x []float32, scale float32, peak, sum *float32) {
 	*peak, *sum = top, total
 }
 
-// softmaxGradRowPlain turns a row of scores x, and one of gradients d of their
-// probabilities, into the probabilities and the gradients of the scores:
-// x = exp(scale·x − lse), d = scale·x·(d − dot).
+// softmaxGradRowPlain takes a row of scores x and one of gradients d of their
+// probabilities. It replaces x by the probabilities and d by the gradients of the
+// scores: x = exp(scale·x − lse), d = scale·x·(d − dot).
 func softmaxGradRowPlain(x, d []float32, scale, lse, dot float32) {
 	for j, v := range x {
 		x[j] = float32(math.Exp(float64(scale*v - lse)))
@@ -69,8 +69,8 @@ func normRowPlain(dst, x, gamma, beta []float32, eps float32, mean, rstd *float3
 	}
 }
 
-// normGradRowPlain turns the gradient d of γ·x̂ + β into that of x, plus add: with
-// g = d·γ and means over the row,
+// normGradRowPlain turns the gradient d of γ·x̂ + β into that of x, and adds add. With g
+// = d·γ and means over the row,
 //
 //	dst = add + rstd·(g − mean(g) − x̂·mean(g·x̂))
 //	dγ += d·x̂, dβ += d, x = γ·x̂ + β

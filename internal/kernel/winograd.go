@@ -2,23 +2,24 @@ package kernel
 
 import "os"
 
-// Winograd convolution takes overlapping windows of the input to tiles of
-// values, in which a convolution is a product for each position, and takes
-// those back to tiles of the output. winograd_plain.go has the matrices.
+// Winograd convolution in three steps. Overlapping windows of the input are transformed
+// to tiles of values; at each position of a tile, the convolution is a matrix product;
+// and the products are transformed to tiles of the output. winograd_plain.go has the
+// matrices.
 //
-// A 3 × 3 convolution of stride 1 reads windows of 6 × 6 and makes tiles of
-// 4 × 4 with 36 products of c × k instead of 144: F(4×4, 3×3). One of stride 2
-// is a convolution of 2 × 2 weights over the odd pixels and of fewer over the
-// others; it reads windows of 9 × 9 and takes 81 products instead of 144. The
-// input gradient is the transpose: the same for stride 1, with the weights
-// turned by 180°, and windows of 5 × 5 to tiles of 8 × 8 for stride 2.
+// A 3 × 3 convolution of stride 1 reads windows of 6 × 6 and makes tiles of 4 × 4 with
+// 36 products of c × k instead of 144: F(4×4, 3×3). One of stride 2 is the sum of a
+// convolution with 2 × 2 of the weights over the odd pixels and of smaller ones over the
+// others; it reads windows of 9 × 9 and takes 81 products instead of 144. The input
+// gradient is the transpose. For stride 1 that is the same with the weights turned by
+// 180°; for stride 2 it reads windows of 5 × 5 and makes tiles of 8 × 8.
 
 var winogradOn = os.Getenv("VICREG_WINOGRAD") != "0"
 
-// SetWinograd says whether convolutions that gain by Winograd's algorithm use
-// it, and returns what it was. It starts true, or false if the environment
-// variable VICREG_WINOGRAD is 0. It rounds a little more: some 7e-7 of a
-// result's norm where direct convolution has 2e-7.
+// SetWinograd sets whether convolutions use Winograd's algorithm where that is faster,
+// and returns what was set before. At first it is true, or false if the environment
+// variable VICREG_WINOGRAD is 0. It rounds a little more: its error is about 7e-7 of a
+// result's norm, that of direct convolution 2e-7.
 func SetWinograd(on bool) (was bool) {
 	busy.Lock()
 	defer busy.Unlock()
@@ -29,21 +30,22 @@ func SetWinograd(on bool) (was bool) {
 // Winograd reports what SetWinograd has set.
 func Winograd() bool { return winogradOn }
 
-// winogradAny makes all convolutions use it that can, for tests.
+// winogradAny makes every convolution that can use it do so, for tests.
 var winogradAny bool
 
-// winograd says whether to use it for s. It does not pay where few channels
-// make the transforms outweigh the products, or where much of the tiles lies
-// outside of the output. The limits are where it broke even; with stride 2 the
-// gain is smaller, and more so for the weight gradient, whose transform writes
-// 81 values for 16. Direct products of bfloat16 are faster with stride 2.
+// winograd reports whether to use it for the forward pass of s, or for its weight
+// gradient. It does not pay where there are so few channels that the transforms take
+// longer than the products, nor where much of the tiles lies outside of the output. The
+// limits are where it was as fast as direct convolution. With stride 2 it gains less,
+// and least for the weight gradient, whose transform makes 81 values out of 16. In
+// bfloat16, direct convolution is faster with stride 2.
 func (s Conv) winograd(weight bool) bool { return s.winogradFrom(32, weight) }
 
-// winogradBack says so for the input gradient, whose direct way of stride 2 has
-// more to pay for.
+// winogradBack reports whether to use it for the input gradient. With stride 2, direct
+// convolution is slower there, so that it pays with fewer channels.
 func (s Conv) winogradBack() bool { return s.winogradFrom(16, false) }
 
-// winogradFrom says so if stride 2 pays from least channels on.
+// winogradFrom reports whether to use it, where stride 2 needs at least least channels.
 func (s Conv) winogradFrom(least int, weight bool) bool {
 	unit, half := s.Stride == 1 && s.Pad <= 2, s.Stride == 2 && s.Pad == 1
 	if !winogradOn || s.R != 3 || s.S != 3 || !unit && !half || half && s.bf16() {
@@ -63,12 +65,12 @@ func (s Conv) winogradFrom(least int, weight bool) bool {
 	return channels >= least && waste < 1.4
 }
 
-// scheme is what differs between the kinds of Winograd convolution.
+// scheme is where the kinds of Winograd convolution differ.
 type scheme struct {
-	window int // pixels that a tile reads, each way
+	window int // pixels that a tile reads, in each direction
 	hop    int // from window to window
-	side   int // values of a tile, each way
-	tile   int // pixels that it makes, each way
+	side   int // values of a tile, in each direction
+	tile   int // pixels that it makes, in each direction
 }
 
 var (
@@ -80,8 +82,8 @@ var (
 // positions returns the number of values of a tile.
 func (s *scheme) positions() int { return s.side * s.side }
 
-// plane returns which of the 6 × 6 values of the weights a position meets: of
-// stride 2, rows 5 to 8 have theirs in common, and so have columns.
+// plane returns which of the 6 × 6 transformed weights belongs to a position of a tile:
+// with stride 2, rows 5 to 8 share theirs, and so do columns.
 func (s *scheme) plane(position int) int {
 	return min(5, position/s.side)*6 + min(5, position%s.side)
 }
@@ -89,7 +91,7 @@ func (s *scheme) plane(position int) int {
 // tiles returns how many tiles make n pixels.
 func (s *scheme) tiles(n int) int { return (n + s.tile - 1) / s.tile }
 
-// pixels returns how many pixels some tiles read, each way.
+// pixels returns how many pixels some tiles read, in each direction.
 func (s *scheme) pixels(tiles int) int { return s.hop*(tiles-1) + s.window }
 
 func (s *scheme) input(p *winogradArgs, channels int) {
@@ -148,7 +150,7 @@ func winogradForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t
 	j.run(s.N, sums)
 }
 
-// scheme returns the scheme of s, but for its input gradient.
+// scheme returns the scheme of s. Its input gradient has another.
 func (s Conv) scheme() scheme {
 	if s.Stride == 2 {
 		return schemeHalf

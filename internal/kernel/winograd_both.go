@@ -2,18 +2,18 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// Input and weight gradient in one go, where channels are so few that the time
-// goes to memory: a piece reads the output gradient once. When its input
-// gradient is done it makes tiles of what it has of the output gradient and of
-// its input, and adds their products to dU, of which each of some parts of the
-// pieces has its own. Parts depend on the shape alone and are added in order.
+// Input and weight gradient at once, for convolutions of few channels, whose time goes
+// to reading memory: this way the output gradient is read once. When a piece has its
+// input gradient, it transforms the output gradient that it has loaded, and the input,
+// to tiles, and adds the products of these to dU. The pieces are shared out among parts,
+// each with a dU of its own. Parts depend on the shape alone and are added in order.
 
 const (
 	bothChannels = 64 // at most: dU must stay in the cache
 	bothParts    = 32 // at most
 )
 
-// bothFloats is what the tiles of a piece may take of the cache.
+// bothFloats is how much of the cache the tiles of a piece may take.
 var bothFloats = 96 << 10
 
 // winogradBoth says whether to compute both gradients of s at once.
@@ -22,7 +22,7 @@ func (s Conv) winogradBoth() bool {
 		s.C <= bothChannels && s.K <= bothChannels && 36*s.C*s.K < wideWeights
 }
 
-// both is what winogradJob takes to compute the weight gradient too.
+// both is what winogradJob needs to compute the weight gradient as well.
 type both struct {
 	source         image
 	du             []float32 // [parts][36][k][c16]: gradients of the weights' tiles
@@ -51,7 +51,7 @@ func winogradBackward(dx, dw []float32, s Conv, g Grad, src Source, w []float32,
 // winogradPair is the pair under way.
 var winogradPair both
 
-// lay shares out the pieces and returns how many elements all dU take.
+// lay shares out the pieces and returns how many elements all the dU take.
 func (b *both) lay(pieces, c, k int) int {
 	b.size = 36 * c * roundUp(k, 16)
 	b.parts = min(pieces, max(8, min(bothParts, splitTotal/b.size)))
@@ -79,8 +79,8 @@ func (j *winogradJob) images(b bands) (one, all int) {
 	return one, one
 }
 
-// addWeights adds the share of a piece to du. What winogradPiece has read of the
-// output gradient is the first thing in the arena.
+// addWeights adds what a piece contributes to du. The output gradient that winogradPiece
+// has loaded is the first thing in the arena.
 func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, accumulate bool) {
 	m := &arenas[worker]
 	m.used = 0
@@ -124,8 +124,7 @@ func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, acc
 	}
 }
 
-// fetchNext queues n elements of what a band reads of the output gradient, share
-// number share.
+// fetchNext queues one share, of n elements, of the output gradient that a band reads.
 func (j *winogradJob) fetchNext(f *fetcher, b band, share, n int) {
 	lo, hi := (b.n0*j.in.h+4*b.y0)*j.in.w*j.c, ((b.n1-1)*j.in.h+min(4*b.y1, j.in.h))*j.in.w*j.c
 	from := j.in.x
@@ -137,7 +136,7 @@ func (j *winogradJob) fetchNext(f *fetcher, b band, share, n int) {
 	}
 }
 
-// winogradAddParts adds up one of 36 planes of all parts.
+// winogradAddParts adds up all parts of one of 36 planes.
 func winogradAddParts(_, piece int) {
 	b, r := &winogradPair, &winoWeight
 	plane := r.wino.c * roundUp(r.wino.k, 16)

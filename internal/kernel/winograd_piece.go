@@ -2,16 +2,16 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// Forward and input gradient in cache-sized pieces: some rows of tiles of one
-// image, or all tiles of a few. A piece loads its input through the Source or
-// Grad into a zero-bordered buffer, transforms it to V[positions][tiles][c],
-// multiplies by the transformed weights U[36][c][k] to M[positions][tiles][k], a
-// block of columns at a time, and transforms M back.
+// Forward and input gradient in cache-sized pieces: some rows of tiles of one image, or
+// all tiles of a few. A piece loads its input through the Source or Grad into a
+// zero-bordered buffer and transforms it to V[positions][tiles][c]. Then, for a block of
+// columns at a time, it multiplies V by the transformed weights U[36][c][k] to
+// M[positions][tiles][k], and transforms M to the output.
 
 // winogradBlock is how many columns of M are made at a time.
 const winogradBlock = 64
 
-// winogradFloats is what the operands of a piece may take of the cache.
+// winogradFloats is how much of the cache the operands of a piece may take.
 var winogradFloats = 128 << 10
 
 // wino is the convolution under way.
@@ -44,10 +44,11 @@ type winogradJob struct {
 	perChunk     int // bands at a time
 }
 
-// oddLines returns at least n such that planes n apart start in different cache sets.
+// oddLines returns a number of at least n, so that planes so far apart begin in
+// different cache sets.
 func oddLines(n int) int { return roundUp(n, lineFloats) | lineFloats }
 
-// lay sets the tiles of a row, and the borders of the input for them.
+// lay sets how many tiles a row has, and the borders that the input needs for them.
 func (j *winogradJob) lay() {
 	j.across = j.tiles(j.w)
 	j.in.left, j.in.right = j.pad, j.pixels(j.across)-j.pad-j.in.w
@@ -212,13 +213,13 @@ func winogradPiece(worker, piece int) {
 	j.fin.done()
 }
 
-// reads returns the rows of the input that rows [y0, y1) of tiles read.
+// reads returns which rows of the input rows [y0, y1) of tiles read.
 func (j *winogradJob) reads(y0, y1 int) (lo, hi int) {
 	lo = j.hop*y0 - j.pad
 	return lo, lo + j.pixels(y1-y0)
 }
 
-// fetchInput queues the input of a band, fetchOutput what its output takes.
+// fetchInput queues the input that a band reads, fetchOutput what its output reads.
 func (j *winogradJob) fetchInput(f *fetcher, b band) {
 	lo, hi := j.reads(b.y0, b.y1)
 	j.in.fetchRows(f, b.n0, b.n1, lo, hi)
@@ -251,8 +252,8 @@ func (j *winogradJob) transformImage(v []float32, row, plane int, img []float32,
 	}
 }
 
-// store transforms a row of tiles of M, columns [col, col+cols), and writes the
-// pixels that the output has. out is room for all.
+// store transforms columns [col, col+cols) of a row of tiles of M, and writes those
+// pixels that the output has. out is room for all of them.
 func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out []float32, sa, sb []float64, part []float32) {
 	args := winogradArgs{
 		src: &prod[0], srcRow: 4 * uintptr(j.side*plane), srcCol: 4 * uintptr(plane), srcItem: 4 * uintptr(cols),

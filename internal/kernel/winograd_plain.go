@@ -56,10 +56,10 @@ var (
 	winogradGT = winogradG.transposed()
 )
 
-// The matrices of stride 2. In one dimension, output i is the sum of weights 0
-// and 2 at the odd pixels i and i+1, which F(4, 2) with the points ±a, ±b and ∞
-// makes of five values, and of weight 1 at the even pixel i, which stays as it
-// is: rows 0 to 4, and 5 to 8.
+// The matrices of stride 2. In one dimension, output i is a sum of two parts. Weights 0
+// and 2 meet the odd pixels i and i+1: F(4, 2) with the points ±a, ±b and ∞ makes that
+// from five values, rows 0 to 4. Weight 1 meets the even pixel i, which stays as it is:
+// rows 5 to 8.
 var (
 	winogradB2 = winogradMatrix{9, 9, [9][9]float32{
 		{-2 * pointA, 0, -2, 0, pointA, 0, 1, 0, 0},
@@ -94,8 +94,8 @@ var (
 	winogradA2T = winogradA2.transposed()
 	winogradG2T = winogradG2.transposed()
 
-	// Input gradient: pixel 2i+1 is the sum of weights 2 and 0 at output pixels i
-	// and i+1, pixel 2i that of weight 1 at i.
+	// Input gradient: weights 2 and 0 take output pixels i and i+1 to pixel 2i+1, weight
+	// 1 takes output pixel i to pixel 2i.
 	winogradBack = winogradMatrix{5, 9, [9][9]float32{
 		{-2 * pointA, -2, pointA, 1, 0},
 		{2 * pointA, -2, -pointA, 1, 0},

@@ -2,13 +2,12 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// The weight gradient by Winograd's algorithm: with V the tiles of the input and
-// D those of the output gradient, dU[36][c][k] = Σ Vᵀ·D over all tiles, and
-// dw = Gᵀ·dU·G. The tiles come in groups: all workers write V and D of a group
-// to shared memory. Then either each takes positions of a small dU, which is
-// kept from group to group and transformed at the end; or each takes blocks of
-// c × k of a large one, which it transforms and adds to dw at once. Groups and
-// blocks depend on the shape alone.
+// The weight gradient by Winograd's algorithm. With V the tiles of the input and D those
+// of the output gradient, dU[36][c][k] = Σ Vᵀ·D over all tiles, and dw = Gᵀ·dU·G. The
+// tiles come in groups; all workers write V and D of a group to shared memory. If dU is
+// small, each worker then takes some positions of it, which are kept from group to group
+// and transformed at the end. If it is large, each takes blocks of c × k, which it
+// transforms and adds to dw at once. Groups and blocks depend on the shape alone.
 
 // winogradSide is the side of a block of a large dU.
 const winogradSide = 64
@@ -19,8 +18,8 @@ var (
 	winogradTiles = 112     // tiles in a group, at least
 )
 
-// spread returns a length for rows of n elements, of which a product reads
-// some columns, such that they do not share cache sets.
+// spread returns a length of at least n for rows of which a product reads some columns,
+// so that they do not share cache sets.
 func spread(n int) int {
 	if n > winogradSide {
 		n |= lineFloats
@@ -172,8 +171,8 @@ func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, c
 	}
 }
 
-// planeOf returns the planes in the order that they are shared out: those of
-// many positions come first.
+// planeOf returns the planes in the order in which workers take them: those with many
+// positions first.
 func planeOf(piece int) int { return 35 - piece }
 
 // winogradAdd adds a group to a plane of dU.
@@ -186,8 +185,7 @@ func winogradAdd(_, piece int) {
 	j.addPlane(j.du[p*c*k16:], k16, p, 0, 0, c, k16, j.first > 0, &f)
 }
 
-// fetchGroup queues the share of a piece, one of 36, in what the next group
-// loads.
+// fetchGroup queues one of 36 shares of what the next group loads.
 func (j *winogradWeightJob) fetchGroup(f *fetcher, piece int) {
 	w := &j.wino
 	lo, hi := j.first+j.group, min(j.first+2*j.group, w.bands.count())
@@ -218,8 +216,8 @@ func winogradAddBlock(worker, piece int) {
 	j.finish(m, du, 4*uintptr(plane), row, col, rows, cols, min(cols, k-col))
 }
 
-// finish transforms rows × cols of dU, with positions plane bytes apart, and
-// adds valid of the columns to dw from row and col on.
+// finish transforms rows × cols of dU, whose positions lie plane bytes apart, and adds
+// the first valid columns of the result to dw, from row and col on.
 func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, row, col, rows, cols, valid int) {
 	g := m.take(9 * rows * cols)
 	tap := 4 * uintptr(rows*cols)

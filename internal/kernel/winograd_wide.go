@@ -2,11 +2,11 @@ package kernel
 
 import "vicreg/internal/parallel"
 
-// Where there are so many channels that the transformed weights do not fit the
-// caches, a piece of the pixels would read all of them from memory. Then the
-// work is shared by columns: all workers write V of a group of tiles to shared
-// memory, then each takes 32 columns of the output, transforms their weights
-// into a buffer of its own and goes through the tiles of the group.
+// Where there are so many channels that the transformed weights do not fit the caches,
+// each piece of pixels would read all of them from memory. So the work is shared by
+// columns instead: all workers write V of a group of tiles to shared memory, then each
+// takes 32 columns of the output, transforms their weights into a buffer of its own and
+// goes through the tiles of the group.
 
 const (
 	wideGroup   = 4 << 20 // elements of V in a group
@@ -14,7 +14,7 @@ const (
 	wideTiles   = 64 // tiles at a time: M of these stays in the cache
 )
 
-// wideWeights is the number of elements of U from which to do so.
+// wideWeights is the number of elements of U from which work is shared by columns.
 var wideWeights = 36 * 300 * 300
 
 func (j *winogradJob) runWide(n int, sums *Sums) {

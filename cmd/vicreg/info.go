@@ -215,6 +215,7 @@ func (r *runInfo) print() error {
 	if s := r.Summary; s != nil {
 		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 		writeScores(stdout, *s)
+		writeVerdict(stdout, s.Verdict)
 		writeBad(stdout, c.Pairs != nil, s.Bad)
 		writeNotes(stdout, s.Notes)
 	}

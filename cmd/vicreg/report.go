@@ -253,6 +253,9 @@ func (c *console) Epoch(e runlog.Epoch) {
 	if e.KNN != nil {
 		fmt.Fprintf(&b, "  kNN %.2f%%", 100**e.KNN)
 	}
+	if e.Views != nil {
+		fmt.Fprintf(&b, "  views %s", percent(&e.Views.R1))
+	}
 	fmt.Fprintf(&b, "  %.0f images/s", e.Images)
 	fmt.Fprintln(c.out, b.String())
 	c.spoken = c.now()
@@ -325,6 +328,7 @@ func (c *console) Done(s runlog.Summary) {
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
 		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 	writeScores(c.out, s)
+	writeVerdict(c.out, s.Verdict)
 	next := [][2]string{
 		{"vicreg embed " + folder + " --data DIR --out e.npy", "the encoder's features of any images"},
 		{"vicreg eval " + folder + " --data DIR", "its scores on labelled images"},
@@ -394,6 +398,22 @@ func writeScores(out io.Writer, s runlog.Summary) {
 		before, last := cutLast(line)
 		io.WriteString(out, before+judged(out, last, row.untrained, row.trained)+"\n")
 	}
+}
+
+// writeVerdict writes the verdict on a run, if there is one.
+func writeVerdict(out io.Writer, v *runlog.Verdict) {
+	if v == nil {
+		return
+	}
+	colour := yellow
+	switch v.Is {
+	case runlog.Learned:
+		colour = green
+	case runlog.Collapsed:
+		colour = red
+	}
+	is, figures, _ := strings.Cut(v.Text, ":")
+	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures), show.Line(v.Next))
 }
 
 // cutLast cuts the last word off a line.

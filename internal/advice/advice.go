@@ -16,6 +16,7 @@ import (
 type Facts struct {
 	Images  int     // to train on
 	Scored  int     // to score on
+	Judged  int     // of which two views are seen each time the encoder is judged without labels
 	Side    int     // the shorter side of an image, in the median, in pixels; 0: not known
 	Threads int     // that compute
 	Memory  float64 // bytes that there may be

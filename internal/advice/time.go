@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"vicreg/internal/eval"
 	"vicreg/internal/recipe"
 )
 
@@ -44,6 +45,10 @@ func Seconds(c recipe.Config, f Facts, s Speed) (whole, epoch float64) {
 			epoch += float64(few(f.Images)+few(f.Scored)) * (s.Embed + decode) / float64(every)
 		}
 		whole += 2 * float64(f.Images+f.Scored) * (s.Embed + decode) // trained and untrained
+	}
+	if f.Judged > 0 { // at times on the way, and at the end beside the untrained encoder
+		looks := eval.Looks(c.Epochs, f.Images, f.Judged)
+		whole += float64(looks+1) * float64(f.Judged) * (2*s.Embed + decode)
 	}
 	return whole + float64(c.Epochs)*epoch, epoch
 }

@@ -28,7 +28,8 @@ type State struct {
 	EpochSeconds float64 `json:"epoch_seconds"`      // in the epoch's steps and their data so far,
 	EpochWait    float64 `json:"epoch_wait_seconds"` // of them waiting for data
 
-	Last *runlog.Epoch `json:"last_epoch,omitempty"` // the last one that is done
+	Last  *runlog.Epoch `json:"last_epoch,omitempty"` // the last one that is done
+	Trend []runlog.Seen `json:"trend,omitempty"`      // how the encoder saw views on the way
 
 	MetricsSize  int64   `json:"metrics_size"`             // bytes
 	MetricsSum   string  `json:"metrics_crc32c,omitempty"` // of them

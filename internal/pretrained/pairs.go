@@ -31,11 +31,17 @@ func (e *Embedder) Pairs(s *pairs.Source, side int, items []int) Input {
 // Retrieve tells how well the rows of a source that items lists find their
 // partners, each side embedded by its own embedder with its expander.
 func Retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []int) (*runlog.Retrieval, error) {
+	found, _, err := retrieve(ctx, sides, s, items)
+	return found, err
+}
+
+// retrieve is Retrieve, and returns the embeddings as well.
+func retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []int) (*runlog.Retrieval, eval.Pairs, error) {
 	p := eval.Pairs{D: sides[0].Dim()}
 	for i, e := range sides {
 		x, err := e.Embed(ctx, e.Pairs(s, i, items))
 		if err != nil {
-			return nil, err
+			return nil, p, err
 		}
 		all := s.Data().Items(i)
 		of := make([]int, len(items))
@@ -50,9 +56,9 @@ func Retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []
 	}
 	ab, ba, err := eval.Retrieval(ctx, p)
 	if err != nil {
-		return nil, err
+		return nil, p, err
 	}
-	return &runlog.Retrieval{AToB: recall(ab), BToA: recall(ba)}, ctx.Err()
+	return &runlog.Retrieval{AToB: recall(ab), BToA: recall(ba)}, p, ctx.Err()
 }
 
 func recall(r eval.Recall) runlog.Recall {

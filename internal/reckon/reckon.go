@@ -42,6 +42,13 @@ func (n Need) Total() float64 {
 // float is the size of a number in bytes.
 const float = 4
 
+// Viewed returns how many views of so many pixels wide an encoder looks at together
+// to be judged: few, as their memory is taken beside that of training.
+func Viewed(size int) int {
+	const pixels, least, most = 1 << 18, 4, 64
+	return max(least, min(most, pixels/max(1, size*size)))
+}
+
 // Run returns what a valid configuration needs to be trained. What the data decide
 // and nobody knows yet counts as nothing. An error says what is wrong with a
 // network.
@@ -116,6 +123,9 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		batches += values
 		if d.Scored > 0 && i < branches { // they are embedded beside, 256 at a time
 			need.Features += float * (l.Target + 3*values) * float64(min(n, 256)) / float64(n)
+		}
+		if i < branches { // and views are looked at, a few at a time
+			need.Features += float * (l.Target + 2*values) * float64(min(n, Viewed(c.Size))) / float64(n)
 		}
 		later += float64(n) * v.deferred // rows of what makes the gradients of the expander
 	}

@@ -20,6 +20,7 @@ const (
 	Method  uint64 = 5 // a method's own chance: (seed, Method, step)
 	Eval    uint64 = 6 // evaluation: (seed, Eval)
 	Bench   uint64 = 7 // made-up data for timing: (seed, Bench)
+	Judge   uint64 = 8 // views that an encoder is judged by: (seed, Judge, round, item, view)
 )
 
 // New returns the stream of the keys.

@@ -76,8 +76,9 @@ type Epoch struct {
 	Correlation  float64  `json:"correlation"`   // mean absolute, off the diagonal
 	Rank         float64  `json:"rank"`          // effective rank
 	Collapsed    bool     `json:"collapsed"`
-	KNN          *float64 `json:"knn,omitempty"` // share of the scoring set that is right
-	Seconds      float64  `json:"seconds"`       // since the start of the run, pauses left out
+	KNN          *float64 `json:"knn,omitempty"`   // share of the scoring set that is right
+	Views        *Sight   `json:"views,omitempty"` // how the encoder sees views, at some epochs
+	Seconds      float64  `json:"seconds"`         // since the start of the run, pauses left out
 }
 
 // Warning is anything a reader of the log should know.
@@ -138,6 +139,8 @@ type Summary struct {
 	BranchB *Scores `json:"branch_b,omitempty"` // of the second branch, if it has an encoder of its own
 
 	Retrieval *Retrieval `json:"retrieval,omitempty"` // of pairs
+
+	Verdict *Verdict `json:"verdict,omitempty"` // without labels
 
 	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
 	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data

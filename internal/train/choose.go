@@ -63,7 +63,7 @@ func (r *run) choose(ctx context.Context, measure bool) error {
 
 // facts are what is known of data and machine before a look at the images.
 func (r *run) facts() advice.Facts {
-	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
+	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(), Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
 }
 
 // sizes returns the shorter side in the median and the number of pixels, in the mean

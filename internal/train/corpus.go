@@ -60,6 +60,13 @@ type corpus interface {
 	// retrieval returns the measure of how well the two sides of the items held out
 	// find each other; nil if nothing is held out, or items have no sides.
 	retrieval() retrieval
+
+	// judges is how many items an encoder is judged by without labels, 0: it cannot
+	// be; heldOut reports whether they are others than those trained on; and sight
+	// returns how encoders, by branch, see them, but for those that turned bad late.
+	judges() int
+	heldOut() bool
+	sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error)
 }
 
 // retrieval measures with an embedder of each side, and leaves out the items that

@@ -29,13 +29,15 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := "" // why there are no scores
 	if r.corpus.scored() > 0 {
 		err := r.score(ctx, s)
 		if ctx.Err() != nil {
 			return nil, r.interrupt()
 		}
 		if err != nil {
-			err = r.warn("the encoder is trained and saved, but has no scores: %s", err)
+			told = err.Error()
+			err = r.warn("the encoder is trained and saved, but has no scores: %s", told)
 		}
 		if err != nil {
 			return nil, err
@@ -45,6 +47,13 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		return nil, r.interrupt()
 	} else if err != nil {
 		if err := r.warn("the encoders are trained and saved, but retrieval failed: %s", err); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.judge(ctx, s); ctx.Err() != nil {
+		return nil, r.interrupt()
+	} else if err != nil && err.Error() != told {
+		if err := r.warn("the encoder is trained and saved, but has no verdict: %s", err); err != nil {
 			return nil, err
 		}
 	}

@@ -51,6 +51,7 @@ type run struct {
 	grads     gradNorm
 	recent    recents                // by branch
 	embedders []*pretrained.Embedder // by branch
+	viewers   []*pretrained.Embedder // by branch, to judge them without labels
 
 	at         checkpoint.State // where the run stands
 	changes    []string         // what is not as it was when the run was stopped, a sentence each
@@ -270,6 +271,7 @@ func (r *run) build() (err error) {
 		r.embedders = append(r.embedders, &pretrained.Embedder{Encoder: b.Encoder, Size: c.Size,
 			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Batch, 256), Workers: c.Workers})
 	}
+	r.viewers = r.newViewers()
 	return nil
 }
 

@@ -113,15 +113,20 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	e.Loss, e.Terms = r.means()
 	e.Images, e.WaitShare = per(float64(r.at.Step*c.Batch), r.at.EpochSeconds), per(r.at.EpochWait, r.at.EpochSeconds)
 	collapses := r.recent.figures(&e, r.method.TargetStd())
-	if r.corpus.scored() > 0 && c.Eval.Every > 0 && (r.at.Epoch+1)%c.Eval.Every == 0 {
-		knn, err := r.knn(ctx)
+	scored, due := r.corpus.scored() > 0 && c.Eval.Every > 0 && (r.at.Epoch+1)%c.Eval.Every == 0, r.due(r.at.Epoch+1)
+	trend := r.at.Trend
+	if scored || due {
+		err := r.watch(ctx, &e, scored, due)
 		if ctx.Err() != nil {
 			return r.interrupt() // a resumed run comes back to the end of this epoch
 		}
-		if err == nil {
-			e.KNN = &knn
-		} else if err := r.warn("the encoder could not be scored: %s", err); err != nil {
-			return err
+		if err != nil {
+			if err := r.warn("the encoder could not be scored: %s", err); err != nil {
+				return err
+			}
+		}
+		if e.Views != nil {
+			trend = append(trend, runlog.Seen{Epoch: e.Epoch, Step: e.Step, Sight: *e.Views})
 		}
 	}
 	e.Seconds = r.clock.elapsed()
@@ -134,7 +139,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 			return err
 		}
 	}
-	r.at.Epoch, r.at.Step, r.at.Last = r.at.Epoch+1, 0, &e
+	r.at.Epoch, r.at.Step, r.at.Last, r.at.Trend = r.at.Epoch+1, 0, &e, trend
 	return r.save()
 }
 

@@ -126,6 +126,9 @@ func result(t *testing.T, folder string) (model []byte, metrics string) {
 			t.Errorf("epoch %d at %v images a second", e.Epoch, e.Images)
 		}
 		metrics += fmt.Sprint(e.Epoch, e.Step, e.Loss, e.Terms, e.LR, e.EmbeddingStd, e.Correlation, e.Rank, *e.KNN, "\n")
+		if e.Views != nil {
+			metrics += fmt.Sprintln(*e.Views)
+		}
 	}
 	for _, w := range m.Warnings {
 		metrics += fmt.Sprint(w, "\n")

@@ -1,0 +1,99 @@
+package pretrained
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/eval"
+	"vicreg/internal/pairs"
+	"vicreg/internal/runlog"
+)
+
+// Sighting is how an encoder sees the views of some items.
+type Sighting struct {
+	runlog.Sight
+	Chance float64 // of R1
+	Items  int
+}
+
+// Views are images and how two views of each are drawn, by which encoders are judged
+// without labels.
+type Views struct {
+	Source *batch.Source
+	Items  []int
+	Views  [2]batch.View
+	Seed   uint64
+}
+
+// MostJudged is how many items an encoder is judged by at most: few enough to take
+// seconds, many enough to be hard to tell apart.
+const MostJudged = 256
+
+// Rounds is how often views of so many images are drawn: of few images more often, so
+// that chance averages out.
+func Rounds(items int) int { return max(1, (MostJudged/2+items-1)/max(1, items)) }
+
+// Sight returns how an encoder sees views of images.
+func (e *Embedder) Sight(ctx context.Context, v Views) (s Sighting, err error) {
+	s.Items = len(v.Items)
+	rounds := Rounds(s.Items)
+	d := e.Encoder.Dim()
+	var all []float32
+	one := *e
+	for round := range rounds {
+		var x [2][]float32
+		for i := range x {
+			if e.Progress != nil {
+				one.Progress = func(done, _ int) { e.Progress((2*round+i)*s.Items+done, 2*rounds*s.Items) }
+			}
+			if x[i], err = one.Embed(ctx, e.view(v, round, i)); err != nil {
+				return s, err
+			}
+		}
+		ab, ba, err := eval.Retrieval(ctx, eval.Pairs{A: x[0], B: x[1], D: d})
+		if err != nil {
+			return s, err
+		}
+		s.R1 += (ab.At[0] + ba.At[0]) / float64(2*rounds)
+		s.Chance = ab.Chance[0]
+		all = append(append(all, x[0]...), x[1]...)
+	}
+	s.Rank, s.Std = eval.Spread(all, d)
+	return s, s.finite(ctx)
+}
+
+// finite is an error if there is no rank, or ctx's.
+func (s *Sighting) finite(ctx context.Context) error {
+	if math.IsNaN(s.Rank) || math.IsNaN(s.Std) {
+		return errors.New("the rank of the features of views is no number")
+	}
+	return ctx.Err()
+}
+
+// view is one of the two views of all images.
+func (e *Embedder) view(v Views, round, which int) Input {
+	in := e.Images(v.Source, v.Items)
+	in.Load = func() *batch.Loader {
+		return v.Source.Views(batch.ViewsConfig{Items: v.Items, View: v.Views[which], Which: which, Round: round, Seed: v.Seed,
+			Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
+	}
+	return in
+}
+
+// SightOfPairs returns how the two encoders of a run on pairs, each with its expander,
+// see the rows of a source that items lists.
+func SightOfPairs(ctx context.Context, sides [2]*Embedder, source *pairs.Source, items []int) (s Sighting, err error) {
+	found, p, err := retrieve(ctx, sides, source, items)
+	if err != nil {
+		return s, err
+	}
+	s.Items = len(items)
+	s.R1, s.Chance = (found.AToB.R1+found.BToA.R1)/2, (found.AToB.Chance1+found.BToA.Chance1)/2
+	s.Rank, s.Std = eval.Spread(p.A, p.D)
+	if rank, std := eval.Spread(p.B, p.D); rank < s.Rank { // whichever has come closer to collapse
+		s.Rank, s.Std = rank, std
+	}
+	return s, s.finite(ctx)
+}

@@ -1,0 +1,162 @@
+package train
+
+import (
+	"context"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/checkpoint"
+	"vicreg/internal/eval"
+	"vicreg/internal/method"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/reckon"
+	"vicreg/internal/runlog"
+)
+
+// looks is of how many items, each as often as it counts, two views are seen each time
+// the encoder is looked at.
+func (r *run) looks() int {
+	n := r.corpus.judges()
+	if r.config.Pairs != nil {
+		return n
+	}
+	return n * pretrained.Rounds(n)
+}
+
+// due reports whether the encoder is looked at, for the trend, at the end of an
+// epoch, counted from 1.
+func (r *run) due(epoch int) bool {
+	items := r.looks()
+	if items == 0 {
+		return false
+	}
+	looks := eval.Looks(r.config.Epochs, r.corpus.len(), items)
+	return epoch*looks/r.config.Epochs > (epoch-1)*looks/r.config.Epochs
+}
+
+// watch fills in what the encoder is worth at the end of an epoch: its score, how it
+// sees views, or both.
+func (r *run) watch(ctx context.Context, e *runlog.Epoch, score, look bool) error {
+	if score {
+		knn, err := r.knn(ctx)
+		if err != nil {
+			return err
+		}
+		e.KNN = &knn
+	}
+	if look {
+		found, err := r.sight(ctx, r.viewers)
+		if err != nil {
+			return err
+		}
+		e.Views = &found.Sight
+	}
+	return nil
+}
+
+// sight returns how encoders, by branch, see views.
+func (r *run) sight(ctx context.Context, viewers []*pretrained.Embedder) (pretrained.Sighting, error) {
+	what := "looking at views"
+	r.report.Phase(what)
+	for _, v := range viewers {
+		v.Progress = r.progress(what)
+	}
+	return r.corpus.sight(ctx, r.config, viewers, r.at.BadLate)
+}
+
+// newViewers returns what the encoders look through, by branch.
+func (r *run) newViewers() (all []*pretrained.Embedder) {
+	for i, e := range r.embedders {
+		v := *e
+		v.Batch = min(r.config.Batch, reckon.Viewed(r.config.Size))
+		if r.config.Pairs != nil {
+			v.Expander = r.method.Branches()[i].Expander
+		}
+		all = append(all, &v)
+	}
+	return all
+}
+
+// judge fills in the verdict on a run.
+func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
+	if r.corpus.judges() == 0 {
+		return nil
+	}
+	j := r.judgement(s)
+	j.HeldOut = r.corpus.heldOut()
+	if r.config.Pairs == nil {
+		untrained := *r.viewers[0]
+		var err error
+		if untrained.Encoder, err = method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0); err != nil {
+			return err
+		}
+		before, err := r.sight(ctx, []*pretrained.Embedder{&untrained})
+		if err != nil {
+			return err
+		}
+		j.Untrained, j.Chance, j.Items = &before.Sight, before.Chance, before.Items
+	}
+	if n := len(j.Trend); n > 0 && j.Trend[n-1].Step == r.at.Steps && j.Items > 0 {
+		j.Trained = j.Trend[n-1].Sight
+	} else {
+		now, err := r.sight(ctx, r.viewers)
+		if err != nil {
+			return err
+		}
+		j.Trained, j.Chance, j.Items = now.Sight, now.Chance, now.Items
+	}
+	s.Verdict = new(eval.Judge(j))
+	return nil
+}
+
+// judgement is what a run is judged by, but for how its encoder sees views.
+func (r *run) judgement(s *runlog.Summary) eval.Judgement {
+	j := eval.Judgement{Training: r.training(), Epochs: r.config.Epochs, Trend: r.at.Trend}
+	if r.config.Method == "vicreg" {
+		j.Mu = r.config.Loss.Mu
+	}
+	if s.KNN != nil && s.Linear != nil {
+		j.Scores = &[2]eval.Scores{{KNN: *s.KNN, Linear: *s.Linear}, {KNN: *s.RandomInitKNN, Linear: *s.RandomInitLinear}}
+	}
+	return j
+}
+
+func (s *images) heldOut() bool { return s.testData != nil }
+
+func (s *images) judges() int {
+	n := min(pretrained.MostJudged, len(s.trainData.Items))
+	if s.testData != nil {
+		n = min(pretrained.MostJudged, len(s.testData.Items))
+	}
+	if n < 2 {
+		return 0
+	}
+	return n
+}
+
+func (s *images) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error) {
+	source, bad := s.trainSource, names(late)
+	if s.testData != nil { // to score on
+		source = s.testSource
+	}
+	all := source.Data().Items
+	v := pretrained.Views{Source: source, Seed: c.Seed,
+		Items: spread(len(all), pretrained.MostJudged, func(i int) bool { return !bad[all[i].Name] })}
+	crops := c.Crops()
+	v.Views = [2]batch.View{crops[0], crops[min(1, len(crops)-1)]}
+	return viewers[0].Sight(ctx, v)
+}
+
+func (s *pairing) heldOut() bool { return true }
+
+func (s *pairing) judges() int {
+	if s.testData == nil || len(s.testData.Rows) < 2 {
+		return 0
+	}
+	return min(pretrained.MostJudged, len(s.testData.Rows))
+}
+
+func (s *pairing) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error) {
+	sides := [2]*pretrained.Embedder{viewers[0], viewers[len(viewers)-1]}
+	return pretrained.SightOfPairs(ctx, sides, s.testSource, good(s.testSource, pretrained.MostJudged, late))
+}

@@ -3,12 +3,17 @@ package optim
 import "math"
 
 // Schedule is a linear warm-up from 0 to Peak and a cosine from there to
-// End·Peak at the last step; released lines 165–179.
+// End·Peak at the last step; released lines 165–179. See [Schedule.Replan] for one
+// whose last step became another on the way.
 type Schedule struct {
 	Peak   float64 // learning rate after warm-up
 	End    float64 // share of Peak that is left at the end; released 0.001
 	Warmup int     // steps
 	Steps  int     // of the whole run
+
+	before  *Schedule // the plan that held up to a step; nil: there was none
+	from    int       // that step
+	passage int       // steps from the rate there to that of this plan
 }
 
 // NewSchedule returns the schedule of a run, with Peak = baseLR·batch/256 as
@@ -22,8 +27,30 @@ func NewSchedule(baseLR, end float64, batch, stepsPerEpoch, epochs int, warmupEp
 	}
 }
 
+// Replan returns the schedule of a run that is to have another number of steps when
+// it has done from of them. Those stay as they were. Then, over the steps of
+// passage, the rate goes in a straight line to what it is there in a run of the new
+// length, and on along that.
+func (s Schedule) Replan(from, steps, passage int) Schedule {
+	old := s
+	s.Steps, s.before, s.from, s.passage = steps, &old, from, passage
+	return s
+}
+
 // At returns the learning rate of a step, which count from 0.
 func (s Schedule) At(step int) float64 {
+	switch {
+	case s.before != nil && step < s.from:
+		return s.before.At(step)
+	case s.before != nil && step < s.from+s.passage && s.from > 0:
+		start, end := s.before.At(s.from-1), s.plain(s.from+s.passage)
+		return start + (end-start)*float64(step-s.from+1)/float64(s.passage+1)
+	}
+	return s.plain(step)
+}
+
+// plain is At of a run that had this length from the start.
+func (s Schedule) plain(step int) float64 {
 	if step < s.Warmup {
 		return s.Peak * float64(step) / float64(s.Warmup)
 	}

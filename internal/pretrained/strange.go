@@ -64,6 +64,11 @@ func (m *Model) unlike(dir string) string {
 		return ""
 	}
 	want := Meta{Method: c.Method, Encoder: method.EncoderConfig(c, m.Branch), Expander: c.Projector(m.Branch), Size: c.Size, Epochs: c.Epochs, Seed: c.Seed}
+	for _, earlier := range c.Replanned {
+		if m.Epochs == earlier.Epochs {
+			want.Epochs = m.Epochs // the model of an earlier plan stands until there is a next
+		}
+	}
 	has, should := m.encode(), want.encode()
 	for _, key := range []string{"method", "seed", "epochs", "arch", "width", "stem", "patch", "expander", "size"} {
 		if has[key] != should[key] {

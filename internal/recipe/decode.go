@@ -112,6 +112,9 @@ func (c *Config) lay(root *yaml.Node, name string) error {
 	if err := settings.Lay(root, name, c); err != nil {
 		return err
 	}
+	if len(c.Replanned) == 0 {
+		c.Replanned = nil // as it is where there is no such key
+	}
 	first, second := find(root, "encoder"), find(root, "encoder_b")
 	named := func(n *yaml.Node, key string) bool { return n != nil && find(n, key) != nil }
 	if named(first, "arch") && !named(first, "width") {

@@ -60,6 +60,7 @@ type Config struct {
 	Epochs    int       `yaml:"epochs"`
 	Warmup    float64   `yaml:"warmup"` // epochs
 	Optimizer Optimizer `yaml:"optimizer"`
+	Replanned []Replan  `yaml:"replanned,omitempty"` // the plans before this one, of a run whose number of epochs was changed on the way
 
 	Eval              Eval    `yaml:"eval"`
 	CheckpointMinutes float64 `yaml:"checkpoint_minutes"` // besides the end of each epoch

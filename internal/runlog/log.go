@@ -100,7 +100,7 @@ func verifyLines(r io.Reader, at Mark) (uint32, error) {
 	return sum.Sum32(), nil
 }
 
-// Write appends a Step, an Epoch or a Warning.
+// Write appends a Step, an Epoch, a Warning or a Replan.
 func (l *Log) Write(event any) error {
 	raw, err := line(event)
 	if err != nil {
@@ -138,6 +138,7 @@ type Metrics struct {
 	Steps    []Step
 	Epochs   []Epoch
 	Warnings []Warning
+	Replans  []Replan
 }
 
 // ReadMetrics reads the metrics in dir. A last line that is still being
@@ -230,6 +231,8 @@ func (m *Metrics) add(line []byte) error {
 		return appendJSON(&m.Epochs, line)
 	case "warning":
 		return appendJSON(&m.Warnings, line)
+	case "replan":
+		return appendJSON(&m.Replans, line)
 	}
 	return nil
 }

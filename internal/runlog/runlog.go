@@ -1,7 +1,7 @@
 // Package runlog writes and reads the folder of a run:
 //
 //	config.yaml        everything the run is, enough to repeat it
-//	metrics.jsonl      one JSON object a line: a [Step], an [Epoch] or a [Warning]
+//	metrics.jsonl      one JSON object a line: a [Step], an [Epoch], a [Warning] or a [Replan]
 //	summary.json       a [Summary], written when the run ends
 //	model.safetensors  the encoder and its expander, written when the run ends
 //	model-b.safetensors those of the second branch, if it has its own
@@ -87,6 +87,18 @@ type Warning struct {
 	Epoch   int    `json:"epoch"`
 	Step    int    `json:"step"`
 	Message string `json:"message"`
+}
+
+// Replan is a change of the number of epochs in a run that had begun.
+type Replan struct {
+	Event   string  `json:"event"`       // replan
+	Epoch   int     `json:"epoch"`       // epochs done
+	Step    int     `json:"step"`        // steps done
+	From    int     `json:"from_epochs"` // that were planned till then,
+	To      int     `json:"to_epochs"`   // and from there on
+	LR      float64 `json:"lr"`          // of the last step that was done
+	NextLR  float64 `json:"next_lr"`     // to which it goes in a straight line,
+	Passage float64 `json:"passage"`     // in so many epochs
 }
 
 // Scores are those of an encoder and of the same one untrained, shares from 0 to

@@ -61,7 +61,7 @@ func TestMetricsAreCutAtTheCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Metrics{[]Step{step}, []Epoch{epoch}, []Warning{warning}}
+	want := &Metrics{[]Step{step}, []Epoch{epoch}, []Warning{warning}, nil}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

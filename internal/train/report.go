@@ -21,12 +21,13 @@ type Reporter interface {
 // Plan is what is known of a run before its first step.
 type Plan struct {
 	Folder  string
-	About   string   // a few lines on data and network, for people
-	Advice  []string // what is unwise in the configuration, a sentence each
-	Epochs  int      // of the whole run
-	Steps   int      // of the whole run
-	Done    int      // steps of it that a checkpoint already holds
-	Batch   int      // images in a step
+	About   string          // a few lines on data and network, for people
+	Advice  []string        // what is unwise in the configuration, a sentence each
+	Replans []runlog.Replan // changes of plan that the run did not know of
+	Epochs  int             // of the whole run
+	Steps   int             // of the whole run
+	Done    int             // steps of it that a checkpoint already holds
+	Batch   int             // images in a step
 	Dataset string
 	Images  int    // that it trains on
 	Kind    string // of them: images or pairs

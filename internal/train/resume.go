@@ -30,13 +30,13 @@ func (r *run) position() (resumed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	config, err := digest(r.config)
+	known, ours, err := r.isOf(at)
 	switch {
 	case err != nil:
 		return false, err
-	case at.Config != config && (len(r.config.InputOf(0).Shape) == 0 || len(r.config.InputOf(1).Shape) == 0):
+	case !ours && (len(r.config.InputOf(0).Shape) == 0 || len(r.config.InputOf(1).Shape) == 0):
 		return false, fmt.Errorf("%s no longer says what a view is, as it did when the checkpoint was written; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
-	case at.Config != config:
+	case !ours:
 		if err := r.build(); err != nil {
 			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
 		}
@@ -50,7 +50,7 @@ func (r *run) position() (resumed bool, err error) {
 	if err := r.replaced(at.Files); err != nil {
 		return false, err
 	}
-	r.at = at
+	r.at, r.known = at, known
 	return true, nil
 }
 
@@ -128,6 +128,9 @@ func (r *run) restore() error {
 	case at.Epoch > 0 && at.Last != nil && (at.Last.Epoch != at.Epoch || at.Last.Step != at.Epoch*r.steps):
 		return r.impossible("its last epoch is %d, but it has done %d", at.Last.Epoch, at.Epoch)
 	}
+	if at.Config, err = digest(r.config); err != nil { // that of an earlier plan, maybe
+		return err
+	}
 	r.at, r.savedStep, r.clock.before = at, at.Steps, at.Seconds
 	return nil
 }
@@ -169,10 +172,17 @@ func (r *run) goOn() error {
 	if err != nil {
 		return err
 	}
-	if r.at.ConfigSum != "" && sum != r.at.ConfigSum {
-		r.changes = append(r.changes, fmt.Sprintf("%s was changed after step %d, but in nothing that training depends on", runlog.ConfigFile, r.at.Steps))
+	replans := r.replans(r.known)
+	if r.at.ConfigSum != "" && sum != r.at.ConfigSum && len(replans) == 0 {
+		r.changes = append(r.changes, r.configChanged())
 	}
 	r.at.ConfigSum = sum
+	for _, e := range replans {
+		if err := r.write(e); err != nil {
+			return err
+		}
+		r.at.Notes = append(r.at.Notes, ofReplan(e))
+	}
 	for _, change := range r.changes {
 		if err := r.warn("%s", change); err != nil {
 			return err

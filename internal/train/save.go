@@ -155,7 +155,16 @@ func (r *run) meta(i int) pretrained.Meta {
 func (r *run) noOtherModel() error {
 	for i := range r.method.Branches() {
 		meta := r.meta(i)
-		if err := meta.Replaces(r.file(runlog.ModelFiles[i])); err != nil {
+		err := meta.Replaces(r.file(runlog.ModelFiles[i]))
+		for _, p := range r.config.Replanned {
+			if earlier := meta; err != nil {
+				earlier.Epochs, earlier.Steps = p.Epochs, p.Epochs*r.steps
+				if earlier.Replaces(r.file(runlog.ModelFiles[i])) == nil {
+					err = nil
+				}
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("%w. The run writes models of that name; move this one away", err)
 		}
 	}

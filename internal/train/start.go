@@ -43,6 +43,9 @@ type run struct {
 	adapted string          // what was changed in it, a sentence
 	speed   advice.Speed    // that was measured for them
 
+	goal   Goal
+	summed *runlog.Summary // what a run came to that goes on beyond its end
+
 	listed dataset.Files
 	steps  int // in an epoch
 
@@ -54,6 +57,7 @@ type run struct {
 	viewers   []*pretrained.Embedder // by branch, to judge them without labels
 
 	at         checkpoint.State // where the run stands
+	known      int              // changes of plan that the checkpoint knows of
 	changes    []string         // what is not as it was when the run was stopped, a sentence each
 	clock      clock
 	saved      time.Time // when the last checkpoint was written,
@@ -89,6 +93,12 @@ func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s
 // Resume goes on with the run in folder from its last checkpoint, or from its
 // start if it had not come to one.
 func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, error) {
+	return Extend(ctx, folder, Goal{}, o)
+}
+
+// Extend is Resume of a run that is to end elsewhere than planned, one that has
+// ended as well.
+func Extend(ctx context.Context, folder string, goal Goal, o Options) (*runlog.Summary, error) {
 	path := filepath.Join(folder, runlog.ConfigFile)
 	if err := runlog.CheckFolder(folder); err != nil {
 		return nil, fmt.Errorf("there is no run to go on with: %w", err)
@@ -109,14 +119,21 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 		return nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
 	}
 	r := newRun(c, o)
-	r.folder = folder
-	switch s, err := runlog.ReadSummary(folder); {
+	r.folder, r.goal = folder, goal
+	s, err := runlog.ReadSummary(folder)
+	switch {
+	case err == nil && r.outdated(s): // the run was stopped right after it was made longer
+		s = nil
 	case err == nil:
 		if err := r.ended(s); err != nil {
 			return nil, err
 		}
-		r.report.Done(*s)
-		return s, nil
+		if goal == (Goal{}) || goal.Epochs == c.Epochs {
+			r.report.Done(*s)
+			return s, nil
+		}
+		r = newRun(c, o)
+		r.folder, r.goal, r.summed = folder, goal, s
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
@@ -148,14 +165,22 @@ func newRun(c recipe.Config, o Options) *run {
 // do brings the run from where its folder says it stands to its summary.
 func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 	runlog.Clean(r.folder)
+	r.sweep()
 	resumed, err := r.position()
 	if err != nil {
 		return nil, err
 	}
 	if resumed {
-		err = r.without()
+		if err = r.without(); err == nil {
+			err = r.replan(r.goal, r.summed)
+		}
+		if err == nil {
+			err = r.onward()
+		}
 	} else {
-		err = r.scan(ctx)
+		if err = r.aim(r.goal); err == nil {
+			err = r.scan(ctx)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -258,6 +283,10 @@ func (r *run) build() (err error) {
 	c := r.config
 	n := r.corpus.len()
 	r.steps = batch.Steps(n, c.Batch)
+	if n := len(c.Replanned); n > 0 && c.Replanned[n-1].Step >= c.Epochs*r.steps {
+		return fmt.Errorf("replanned says that the number of epochs was changed after step %d, but %d epochs of these %s are %d steps; leave that key out",
+			c.Replanned[n-1].Step, c.Epochs, r.corpus.kind(), c.Epochs*r.steps)
+	}
 	if r.method, err = method.New(c, r.data()); err != nil {
 		return err
 	}
@@ -340,12 +369,16 @@ func (r *run) plan() Plan {
 		count(c.Epochs, "epoch"), count(r.steps, "step"), c.Batch, r.corpus.kind(), count(parallel.Workers(), "thread"))
 	var unwise []string
 	if r.at.Steps > 0 {
-		about += fmt.Sprintf("; going on after step %d", r.at.Steps)
+		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()
 	} else {
 		unwise = r.advise()
 	}
+	replans := r.replans(r.known)
+	for _, e := range replans {
+		about += "\nplan     " + ofReplan(e)
+	}
 	about += "\nneeds    " + r.needs()
-	return Plan{Folder: r.folder, About: about, Advice: unwise, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
+	return Plan{Folder: r.folder, About: about, Advice: unwise, Replans: replans, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
 		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind()}
 }
 

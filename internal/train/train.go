@@ -21,7 +21,7 @@ import (
 // that matches ErrInterrupted.
 func (r *run) train(ctx context.Context) error {
 	c := r.config
-	schedule := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.Epochs, c.Warmup)
+	schedule := r.schedule()
 	loader, err := r.corpus.batches(c, batch.Order{Seed: c.Seed, Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step})
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 		return err
 	}
 	r.optimizer.Step(lr)
-	r.method.AfterStep(r.at.Steps+1, c.Epochs*r.steps)
+	r.method.AfterStep(r.at.Steps+1, r.planned(r.at.Steps))
 	r.recent.add(r.at.Step, r.method.Embeddings())
 	r.at.Step++
 	r.at.Steps++

@@ -2,6 +2,8 @@ package vicreg
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"vicreg/internal/dataset"
 	"vicreg/internal/method"
@@ -121,6 +123,34 @@ func Preview(ctx context.Context, c Config, options ...Option) (*Forecast, error
 // with the same bits as one that was never stopped.
 func Resume(ctx context.Context, folder string, options ...Option) (*Run, error) {
 	s, err := train.Resume(ctx, folder, collect(options))
+	if err != nil {
+		return nil, err
+	}
+	return &Run{folder, *s}, nil
+}
+
+// Extend is Resume of a run that is to have so many epochs in all, more or fewer than
+// planned; one that has ended goes on. From where it stands, the learning rate passes
+// in a tenth of the epochs that are left, in 10 at most, to where a run of the new
+// length would be, and goes on as in one.
+func Extend(ctx context.Context, folder string, epochs int, options ...Option) (*Run, error) {
+	if epochs < 1 {
+		return nil, fmt.Errorf("epochs is %d, but must be at least 1", epochs)
+	}
+	return extend(ctx, folder, train.Goal{Epochs: epochs}, options)
+}
+
+// ExtendFor is Extend to as many epochs as the run does in about so long, judged by
+// those it has done.
+func ExtendFor(ctx context.Context, folder string, d time.Duration, options ...Option) (*Run, error) {
+	if d <= 0 {
+		return nil, fmt.Errorf("a time of %s is none to train for", d)
+	}
+	return extend(ctx, folder, train.Goal{Minutes: d.Minutes()}, options)
+}
+
+func extend(ctx context.Context, folder string, goal train.Goal, options []Option) (*Run, error) {
+	s, err := train.Extend(ctx, folder, goal, collect(options))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -61,7 +62,12 @@ Ctrl-C (or SIGTERM, or a closed terminal unless nohup keeps it away) finishes th
 step, saves everything and exits with code 130; a second one leaves at once. Where
 nobody takes the output any more, or its disk is full, the run is saved as well
 and ends with code 1. A run that was stopped in any way goes on with
---resume and ends with the same result as one that was never stopped.`,
+--resume and ends with the same result as one that was never stopped.
+
+With --resume and --epochs a run goes on to so many epochs in all, one that has
+ended as well: the learning rate comes back in a tenth of the epochs that are left
+to where a run of the new length would be, and goes on as in one. What the run came
+to before stays in a folder of its own within, such as runs/photos/epochs-100.`,
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos
   vicreg pretrain --data ~/photos --time 1h --plan
@@ -71,7 +77,8 @@ and ends with code 1. A run that was stopped in any way goes on with
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs calls.csv --a waveform=wav --b spectrogram=wav --label caller
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,load,rpm
-  vicreg pretrain --resume runs/photos`,
+  vicreg pretrain --resume runs/photos
+  vicreg pretrain --resume runs/photos --epochs 300`,
 		Args: noArgs,
 	}
 	f := new(pretrainFlags)
@@ -84,7 +91,7 @@ and ends with code 1. A run that was stopped in any way goes on with
 	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+recipe.Photos+" for images of your own, else "+recipe.Default+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
-	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`")
+	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`; with --epochs to so many in all, with --time for about so long")
 	config.method()
 	config.encoder()
 	config.expander()
@@ -189,7 +196,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 	}
 	slices.Sort(given)
 	for _, name := range given {
-		if name != "threads" && name != "workers" {
+		if !slices.Contains(resumable, name) {
 			return nil, usagef("--resume goes on with %s as it was configured, so --%s cannot be given with it", show.Name(f.resume), name)
 		}
 	}
@@ -197,9 +204,19 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 		return nil, err
 	}
 	return func(ctx context.Context, o ...vicreg.Option) (*vicreg.Run, error) {
-		return vicreg.Resume(ctx, f.resume, append(o, vicreg.WithMachine(c.Threads, c.Workers))...)
+		o = append(o, vicreg.WithMachine(c.Threads, c.Workers))
+		switch {
+		case slices.Contains(given, "epochs"):
+			return vicreg.Extend(ctx, f.resume, c.Epochs, o...)
+		case slices.Contains(given, "time"):
+			return vicreg.ExtendFor(ctx, f.resume, time.Duration(c.Minutes*float64(time.Minute)), o...)
+		}
+		return vicreg.Resume(ctx, f.resume, o...)
 	}, nil
 }
+
+// resumable are the flags that may be given with --resume.
+var resumable = []string{"threads", "workers", "epochs", "time"}
 
 // configuration lays the file and the flags over the recipe.
 func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error) {
@@ -227,6 +244,9 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	config.apply(&c)
 	config.widths(&c, f.config)
 	config.leaveEpochs(&c)
+	if config.flags.Changed("epochs") || config.flags.Changed("time") {
+		c.Replanned = nil // a run of its own length
+	}
 	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {
 		c.Branches = "separate"
 	}

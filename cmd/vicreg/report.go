@@ -45,7 +45,12 @@ type jsonLines struct {
 	advice []string // that is not written yet
 }
 
-func (j *jsonLines) Start(p train.Plan) { j.advice = p.Advice }
+func (j *jsonLines) Start(p train.Plan) {
+	j.advice = p.Advice
+	for _, e := range p.Replans {
+		j.write(e)
+	}
+}
 
 // Step writes advice first: when the first step is done there is a checkpoint.
 func (j *jsonLines) Step(s runlog.Step) {

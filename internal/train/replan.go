@@ -236,12 +236,8 @@ func (r *run) replans(known int) (all []runlog.Replan) {
 
 // ofReplan says it to people.
 func ofReplan(e runlog.Replan) string {
-	how := "longer"
-	if e.To < e.From {
-		how = "shorter"
-	}
-	return fmt.Sprintf("%s than planned: %d epochs instead of %d, from epoch %d and step %d on; in the next %.3g epochs the learning rate goes from %.3g to %.3g, "+
-		"where a run of that length would be, and on as in one", how, e.To, e.From, e.Epoch, e.Step, e.Passage, e.LR, e.NextLR)
+	return fmt.Sprintf("%d epochs instead of %d, from epoch %d (step %d) on: in %.3g epochs the learning rate goes from %.3g to %.3g, then on as in a run of %d from the start",
+		e.To, e.From, e.Epoch, e.Step, e.Passage, e.LR, e.NextLR, e.To)
 }
 
 // spanOf says about how long the rest of the run takes, by its own speed; empty if

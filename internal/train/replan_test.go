@@ -55,7 +55,7 @@ func TestLonger(t *testing.T) {
 	if err != nil || len(again.Changed) > 0 {
 		t.Fatalf("%v, %v", again, err)
 	}
-	const note = "longer than planned: 12 epochs instead of 2, from epoch 2 and step 10 on; in the next 1 epochs the learning rate goes from "
+	const note = "12 epochs instead of 2, from epoch 2 (step 10) on: in 1 epochs the learning rate goes from "
 	if len(s.Notes) == 0 || !strings.HasPrefix(s.Notes[0], note) {
 		t.Errorf("notes %q", s.Notes)
 	}

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Bounded runs f and fails if it took more memory than mib MiB, all that was
-// allocated meanwhile counted, by other goroutines too and freed or not, or more
-// time than limit: of the clock or of the processor, whichever is less, so that a
-// busy machine fails nobody. For what must not take more than its input justifies.
+// Bounded runs f and fails if that took more than mib MiB of memory or more time than
+// limit. It is for code that must not take more than its input justifies. Memory is all
+// that was allocated meanwhile, freed or not, by other goroutines too. Time is that of
+// the clock or of the processor, whichever is less, so that a busy machine fails nobody.
 func Bounded(t testing.TB, mib int, limit time.Duration, f func()) {
 	t.Helper()
 	before, start, worked := allocated(), time.Now(), processorTime()

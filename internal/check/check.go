@@ -46,8 +46,8 @@ func Scalar(t testing.TB, what string, got, want, tol float64) {
 	Close64(t, what, []float64{got}, []float64{want}, tol)
 }
 
-// distance says what is wrong with two sequences of lengths n and m, or nil.
-// Anything not finite is an error, even if it stands on both sides.
+// distance returns what is wrong with two sequences of lengths n and m, or nil. A value
+// that is not finite is an error, even if both have it.
 func distance(n, m int, tol, floor float64, at func(i int) (got, want float64)) error {
 	if n != m {
 		return fmt.Errorf("%d values, want %d", n, m)

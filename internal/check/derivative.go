@@ -6,22 +6,21 @@ import (
 	"testing"
 )
 
-// Derivative compares a gradient with central differences of f, which must read
-// x each time it is called: along every coordinate of a short x, and along some
-// coordinates and some dense random directions of a long one. The derivatives
-// along all of them, as vectors, may differ by tol·‖want‖.
+// Derivative compares a gradient with central differences of f, which must read x each
+// time it is called. For a short x it does so along every coordinate, for a long one
+// along some coordinates and some dense random directions. All these derivatives
+// together, as a vector, may differ by tol·‖want‖.
 //
-// It uses the steps that x really took after rounding to float32. Choose eps
-// large enough for the rounding within f, which is divided by it.
+// It uses the steps that x really took after rounding to float32. Choose eps large
+// enough: the rounding within f is divided by it.
 func Derivative(t testing.TB, what string, x, grad []float32, f func() float64, eps, tol float64) {
 	t.Helper()
 	PiecewiseDerivative(t, what, x, grad, func() (float64, uint64) { return f(), 0 }, eps, tol)
 }
 
-// PiecewiseDerivative is [Derivative] for a function with kinks, such as those
-// of ReLUs: f also names the smooth piece it is on, as a hash of all signs. A
-// step that leaves the piece is shortened, and given up if that does not help;
-// most must remain.
+// PiecewiseDerivative is [Derivative] for a function with kinks, such as those of ReLUs.
+// f also names the smooth piece it is on, by a hash of all signs. A step that leaves the
+// piece is shortened, and given up if that does not help; most steps must remain.
 func PiecewiseDerivative(t testing.TB, what string, x, grad []float32, f func() (value float64, piece uint64), eps, tol float64) {
 	t.Helper()
 	if len(x) != len(grad) {

@@ -43,16 +43,16 @@ func Check(k, n int) error {
 	return nil
 }
 
-// Run groups the unit rows of a bank, n × d, around unit centroids, k × d, which
-// start as different rows drawn from r; it fills both centroids and labels (n) and
-// returns the mean cosine of a row and its centroid. In an iteration every row
-// goes to the centroid of the largest product, the first of equals, and every
-// centroid to the direction of the sum of its rows; one without rows stays. A last
-// assignment follows the last iteration.
+// Run groups the unit rows of a bank, n × d, around unit centroids, k × d, which start
+// as different rows drawn from r. It fills centroids and labels (n) and returns the mean
+// cosine of a row and its centroid. An iteration assigns every row to the centroid of
+// the largest product, the first of equals, and then turns every centroid into the
+// direction of the sum of its rows; a centroid without rows stays. After the last
+// iteration rows are assigned once more.
 //
-// It does what facebookresearch/swav main_deepclusterv2.py, cluster_memory, does
-// (10 iterations there). Same bits for any number of workers; it allocates only
-// while it grows.
+// It does what facebookresearch/swav main_deepclusterv2.py, cluster_memory, does (10
+// iterations there). Same bits for any number of workers; it allocates only while it
+// grows.
 func (m *KMeans) Run(r *rand.Rand, bank []float32, n, d int, centroids []float32, labels []int32, iterations int) (cosine float64, err error) {
 	if n < 1 || d < 1 || len(bank) != n*d || len(labels) != n || len(centroids) == 0 || len(centroids)%d != 0 || iterations < 0 {
 		panic(fmt.Sprintf("cluster: a bank of %d × %d with %d values, %d labels, %d values of centroids, %d iterations",
@@ -157,8 +157,8 @@ func (m *KMeans) sort() {
 	m.start[0] = 0
 }
 
-// moveCentroid lets a centroid point the way its rows point together. One
-// without rows stays, and so does one whose rows cancel.
+// moveCentroid turns a centroid in the direction of the sum of its rows. It stays if it
+// has no rows, or if they cancel out.
 func (m *KMeans) moveCentroid(worker, j int) {
 	members := m.members[m.start[j]:m.start[j+1]]
 	if len(members) == 0 {

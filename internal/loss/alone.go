@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// Alone is a loss by itself, without a network: computed of two matrices that may
-// come from anywhere. Each loss has its own beside its code, but for VICReg's, whose
-// constants are not all numbers.
+// Alone is a loss by itself, without a network: it is computed of two matrices that may
+// come from anywhere. The file of each loss makes its own known. VICReg's is left out,
+// as not all of its constants are numbers.
 type Alone struct {
 	Constants []Constant
 	Scores    bool // the matrices are scores of prototypes, n × K
 	Square    Square
 
-	// Memory reckons how many values it holds beside the matrices and their
-	// gradients; nil: what a loss of their variances takes.
+	// Memory reckons how many values the loss holds beside the matrices and their
+	// gradients. If it is nil, that is what variances and covariances take.
 	Memory func(n, d float64, o Others) float64
 
 	// Eval sets the gradients, terms and other results of g. An error says what is
@@ -24,7 +24,7 @@ type Alone struct {
 	Eval func(g *Given) error
 }
 
-// Constant is one that can be set.
+// Constant is a constant of a loss that can be set.
 type Constant struct {
 	Name  string
 	Value float64 // unless it is set
@@ -34,18 +34,18 @@ type Constant struct {
 	Most  float64 // it must not be above this; 0: no limit
 }
 
-// Square says what a loss holds all of against each other: its work grows with
-// their square.
+// Square says whether a loss compares all rows, or all columns, with each other, so that
+// its work grows with the square of their number.
 type Square int
 
-// What is held against each other.
+// What is compared with each other.
 const (
 	Nothing Square = iota
 	Rows
 	Columns
 )
 
-// Given is what a loss is computed of, and what comes of it.
+// Given is what a loss is computed of, and its results.
 type Given struct {
 	N, D   int
 	Z      [2][]float32       // n × d
@@ -59,7 +59,7 @@ type Given struct {
 	ws Workspace
 }
 
-// Term is a number, or a word that tells how the others came about.
+// Term is a number of the result, or a word that says how it was computed.
 type Term struct {
 	Name  string
 	Value any
@@ -103,7 +103,7 @@ func (a *Alone) Scratch(n, d int, o Others) float64 {
 	return 6*rows*width + 2*least*min(least, 4096)
 }
 
-// mostRounds is the most iterations of anything.
+// mostRounds is the most iterations of any kind.
 const mostRounds = 10_000
 
 // stopGradient is whether the second matrix counts as a constant: 1 or 0.

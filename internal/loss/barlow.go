@@ -10,16 +10,16 @@ import (
 )
 
 // BarlowTwins is the loss of Zbontar, Jing, Misra, LeCun and Deny, "Barlow Twins:
-// self-supervised learning via redundancy reduction" (ICML 2021, arXiv:2103.03230),
-// Eq. 1, 2; facebookresearch/barlowtwins at 046eec3, main.py, BarlowTwins.forward. With the
-// embeddings' dimensions normalised over the batch (biased variance, ε under the
-// root, as BatchNorm1d without weights: N),
+// self-supervised learning via redundancy reduction" (ICML 2021, arXiv:2103.03230), Eq.
+// 1, 2; facebookresearch/barlowtwins at 046eec3, main.py, BarlowTwins.forward. N(z) are
+// the embeddings with their dimensions normalised over the batch, as BatchNorm1d without
+// weights does (biased variance, ε under the root):
 //
 //	C = N(z1)ᵀ·N(z2)/n
 //	ℓ = scale·( Σ_j (C_jj − 1)² + λ·Σ_{i≠j} C_ij² )
 //
-// The d × d matrix is not needed where n ≤ d: with the Gram matrices G = N·Nᵀ,
-// ‖C‖²_F = ⟨G1, G2⟩/n², and in the gradient N(z2)·Cᵀ = G2·N(z1)/n.
+// The d × d matrix is not needed where n ≤ d: with the Gram matrices G = N·Nᵀ, ‖C‖²_F =
+// ⟨G1, G2⟩/n², and in the gradient N(z2)·Cᵀ = G2·N(z1)/n.
 type BarlowTwins struct {
 	Lambda float64 // weight of the off-diagonal
 	Scale  float64 // of the whole
@@ -42,7 +42,7 @@ func (b BarlowTwins) Check() error {
 	return nil
 }
 
-// BarlowTerms are the parts of the loss, unweighted but for Total.
+// BarlowTerms are the parts of the loss: Total with its weights, the others without.
 type BarlowTerms struct {
 	Total      float64
 	Invariance float64 // Σ_j (C_jj − 1)²
@@ -70,7 +70,7 @@ func (b BarlowTwins) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []
 	w.start(ws, b.Eps)
 	parallel.For(w.pieces, w.normalise)
 
-	// What dN(z) has besides the products: of dimension j, own_j times the other N(z).
+	// Besides the products, dN(z) of dimension j has own_j times the other N(z).
 	t := BarlowTerms{}
 	var diagonal float64
 	for j, c := range w.diagonal {

@@ -15,8 +15,8 @@ type cosine struct {
 	pass         func(worker, piece int)
 }
 
-// run returns the mean of cos(q_i, k_i) over n rows of d and sets those of dq, dk
-// that are not nil to scale times its gradients:
+// run returns the mean of cos(q_i, k_i) over n rows of d. Unless they are nil it sets dq
+// and dk to scale times its gradients:
 //
 //	∂cos/∂q = (k̂ − cos·q̂)/‖q‖,  ∂cos/∂k = (q̂ − cos·k̂)/‖k‖
 //
@@ -62,7 +62,7 @@ func (c *cosine) piece(_, piece int) {
 	}
 }
 
-// inverseLength returns 1/‖x‖ from ‖x‖², 0 of no length. A NaN stays.
+// inverseLength returns 1/‖x‖ from ‖x‖², or 0 if that is 0. NaN stays NaN.
 func inverseLength(square float64) float64 {
 	length := math.Sqrt(square)
 	if length <= shortest {

@@ -19,7 +19,7 @@ import (
 // Both take two products of n·d·min(n, d). The gradient of the centring itself
 // is the identity here: columns of ∂c/∂Zc sum to zero.
 
-// route is a way to the covariance.
+// route is a way to compute the covariance.
 type route int
 
 const (
@@ -34,14 +34,14 @@ func cheaper(n, d int) route {
 	return overColumns
 }
 
-// cancels is the share of Σ Var² below which what the n × n route leaves of
-// ‖G‖² after subtracting Σ Var² has lost too many digits of float32. That takes
-// a few dimensions of far more variance than all others; the d × d route, which
-// never adds what it would have to subtract, is right even then.
+// cancels says when the n × n route loses too many digits of float32. It subtracts Σ
+// Var² from ‖G‖²; what remains must be at least this share of Σ Var². It is less where a
+// few dimensions have far more variance than all others. The d × d route is right even
+// then: it never adds what it would have to subtract.
 const cancels = 1.0 / 32
 
-// covariance returns c(Z) of branch x and, if dz is not nil, stores the gradient
-// of everything in it.
+// covariance returns c(Z) of branch x. Unless dz is nil it gets the gradient of the
+// whole loss.
 func (ws *Workspace) covariance(x int, by route, nu float64, dz []float32) float64 {
 	b := &ws.branch[x]
 	ws.scale = ws.scales[x]
@@ -62,8 +62,9 @@ func (ws *Workspace) covariance(x int, by route, nu float64, dz []float32) float
 	return ws.overColumns(b, dz) / (s * s) / d
 }
 
-// withoutDiagonal returns Σ_{i≠j} C², from all Σ C², and whether it is of any
-// use. NaN is.
+// withoutDiagonal takes the sum of all C² and returns the sum without the diagonal,
+// Σ_{i≠j} C². ok is false if too few digits of it are left, see cancels. NaN is passed
+// on as it is, with ok true.
 func (b *branch) withoutDiagonal(all float64) (rest float64, ok bool) {
 	var diagonal float64
 	for _, v := range b.variance {
@@ -73,7 +74,8 @@ func (b *branch) withoutDiagonal(all float64) (rest float64, ok bool) {
 	return rest, !(rest < cancels*diagonal)
 }
 
-// takeDiagonal lets coef take off what the product with G has too much.
+// takeDiagonal subtracts from coef what the product with G adds for the diagonal of C,
+// which the gradient leaves out.
 func (b *branch) takeDiagonal(scale float64) {
 	for j, v := range b.variance {
 		b.coef[j] -= float32(scale * v)
@@ -138,8 +140,8 @@ func columns(m kernel.Mat, lo, n int) kernel.Mat {
 	return m
 }
 
-// blockRow handles row i of a block of the d × d matrix: the sum of its squares
-// without the diagonal, then scale.
+// blockRow handles row i of a block of the d × d matrix: it sums up its squares without
+// the diagonal, then scales it.
 func (ws *Workspace) blockRow(_, i int) {
 	row := ws.square[i*ws.m:][:ws.m]
 	if j := i - ws.lo; j >= 0 && j < ws.m {
@@ -172,8 +174,8 @@ func (ws *Workspace) gram(a kernel.Mat, m int) float64 {
 	return ws.run(tiles*(tiles+1)/2, ws.passes.tile)
 }
 
-// gramStep returns the rows of a product: finer steps leave out more of the
-// lower half, coarser ones are better products.
+// gramStep returns how many rows a product takes: small steps compute less of the lower
+// half in vain, large ones are faster products.
 func gramStep(m int) int {
 	switch {
 	case m < 512:
@@ -184,7 +186,7 @@ func gramStep(m int) int {
 	return (m/8 + tile - 1) / tile * tile
 }
 
-// part returns n rows, from row lo, of the matrix that a stands for.
+// part returns n rows, from row lo on, of a or, if a.Trans, of its transpose.
 func part(a kernel.Mat, lo, n int) kernel.Mat {
 	if a.Trans {
 		return columns(a, lo, n)
@@ -193,8 +195,8 @@ func part(a kernel.Mat, lo, n int) kernel.Mat {
 	return a
 }
 
-// tileOf returns row and column of the at-th tile on or above the diagonal of a
-// matrix of side × side tiles.
+// tileOf returns row and column of tile number at. Tiles are counted on and above the
+// diagonal of a matrix of side × side tiles.
 func tileOf(at, side int) (r, c int) {
 	for at >= side-r {
 		at -= side - r

@@ -2,20 +2,20 @@ package loss
 
 import "fmt"
 
-// CrossEntropy is the loss of a classifier: of logits z and the label y of each
-// of n rows that have one
+// CrossEntropy is the loss of a classifier. With logits z, and labels y of the n rows
+// that have one,
 //
 //	ℓ = 1/n Σ_i −log softmax(z_i)_{y_i}
 type CrossEntropy struct{}
 
-// CrossEntropyTerms are what CrossEntropy gives.
+// CrossEntropyTerms are the parts of the loss.
 type CrossEntropyTerms struct {
 	Total    float64
 	Accuracy float64 // share of the labelled rows whose largest logit is the label's
 }
 
-// Eval computes the loss of logits n × k. A row whose label is below 0 counts for
-// nothing, and so does a batch without any label. It fills dz, n × k, unless it is nil.
+// Eval computes the loss of logits n × k. Rows whose label is below 0 do not count;
+// where no row has a label the loss is 0. Unless dz (n × k) is nil it gets the gradient.
 func (CrossEntropy) Eval(ws *Workspace, z []float32, labels []int, n, k int, dz []float32) CrossEntropyTerms {
 	checkLen("logits", n, k, len(z))
 	checkGrad(n, k, dz)

@@ -6,10 +6,10 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// Of few rows, fewer than columns, the n × n route is taken a strip of columns
-// at a time, while the strip is in the second-level cache: its means, its centred
-// values and its share of both Gram matrices in one trip over the embeddings,
-// and its gradients in a second. Centred embeddings are never stored.
+// Where there are few rows, and fewer than columns, the n × n route goes through the
+// embeddings twice, a strip of columns at a time, each small enough for the second-level
+// cache. The first trip makes a strip's means, its centred values and its share of both
+// Gram matrices, the second its gradients. Centred embeddings are never stored.
 
 // fewRows is the most rows for which a Gram matrix stays in that cache.
 const fewRows = 512
@@ -29,8 +29,8 @@ type few struct {
 	workers int
 }
 
-// grams is the first trip. It leaves mean and variance of both branches and
-// scale times their Gram matrices, and returns Σ (z1 − z2)² and ‖G‖²_F of both.
+// grams is the first trip. It leaves mean and variance of both branches, and their Gram
+// matrices times scale. It returns Σ (z1 − z2)² and ‖G‖²_F of both.
 func (ws *Workspace) grams() (distance float64, squares [2]float64) {
 	f, n, d := &ws.few, ws.n, ws.d
 	f.share = max(128, (d/8+31)&^31)
@@ -72,8 +72,8 @@ const (
 	secondFloats = 32 << 10
 )
 
-// Rows of the embeddings taken side by side: they may compete for the same cache
-// lines, of one embedding or of both.
+// How many rows of the embeddings are read side by side: rows of one embedding, or of
+// both, may compete for the same cache lines.
 const (
 	sideRows = 8
 	pullRows = 4
@@ -112,7 +112,7 @@ func (ws *Workspace) shareOf(worker, piece int) {
 	ws.part[piece] = distance
 }
 
-// ahead is a strip of embedding x, as far as there is one.
+// ahead returns a strip of embedding x, or as much of it as there is.
 func (ws *Workspace) ahead(x, lo, width int) kernel.Mat {
 	if lo >= ws.d {
 		return kernel.Mat{}
@@ -120,7 +120,7 @@ func (ws *Workspace) ahead(x, lo, width int) kernel.Mat {
 	return columns(ws.matrix(ws.z[x]), lo, min(width, ws.d-lo))
 }
 
-// reduceTile adds up one tile of a Gram matrix, stores it and its mirror image and
+// reduceTile adds up one tile of a Gram matrix, stores it and its mirror image, and
 // leaves the sum of squares of both.
 func (ws *Workspace) reduceTile(worker, piece int) {
 	f, n := &ws.few, ws.n

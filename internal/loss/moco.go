@@ -26,8 +26,8 @@ type MoCo struct {
 // NewMoCo returns the temperature of version 2.
 func NewMoCo() MoCo { return MoCo{Temperature: 0.2} }
 
-// Check says what is wrong with the constants, or with a queue of keys that gets
-// batch keys a step: it must hold whole batches.
+// Check says what is wrong with the constants, or with a queue of so many keys, which
+// gets batch keys a step and must hold whole batches.
 func (m MoCo) Check(queue, batch int) error {
 	if err := checkTemperature("MoCo", m.Temperature); err != nil {
 		return err
@@ -42,10 +42,9 @@ func (m MoCo) Check(queue, batch int) error {
 	return nil
 }
 
-// Eval is the mean of both directions, ℓ(q1, k2) against queue2 and ℓ(q2, k1)
-// against queue1: queries and keys n × d, which it normalises, and queues of the
-// keys of a view, m × d in unit rows. It fills those of the gradients that are
-// not nil.
+// Eval is the mean of both directions, ℓ(q1, k2) against queue2 and ℓ(q2, k1) against
+// queue1. Queries and keys are n × d, and it normalises them; a queue holds keys of one
+// view, m × d in unit rows. It fills those gradients that are not nil.
 func (m MoCo) Eval(ws *Workspace, q1, q2, k1, k2, queue1, queue2 []float32, n, d int, dq1, dq2, dk1, dk2 []float32) ContrastTerms {
 	a := m.pair(ws, q1, k2, queue2, n, d, dq1, dk2, 0.5)
 	return mean(a, m.pair(ws, q2, k1, queue1, n, d, dq2, dk1, 0.5))
@@ -60,12 +59,12 @@ func mean(a, b ContrastTerms) ContrastTerms {
 	return ContrastTerms{(a.Total + b.Total) / 2, (a.Accuracy + b.Accuracy) / 2, (a.Positive + b.Positive) / 2}
 }
 
-// queueBlock is how many keys of a queue are met at a time.
+// queueBlock is how many keys of a queue are compared at a time.
 const queueBlock = 2048
 
-// pair meets the queue a block at a time: the scores of all n × m are never held.
-// A row keeps the largest score so far and, relative to it, the sum of the
-// exponentials and of exponential times key, which shrink when a larger score
+// pair compares with a block of the queue at a time, so the scores of all n × m are
+// never held. Each row keeps its largest score so far. Relative to that it keeps the sum
+// of the exponentials, and of exponential times key; both shrink when a larger score
 // turns up.
 func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []float32, weight float64) ContrastTerms {
 	checkLen("queries and keys", n, d, len(q), len(k))
@@ -132,7 +131,7 @@ type queue struct {
 	positive []float64 // n
 	top      []float32 // n
 	beaten   []bool    // n: some key of the queue is as near
-	tie      float32   // exponential of a score that is as high but for rounding
+	tie      float32   // exponential of a score that counts as equally high: the difference may be rounding
 	total    []float64 // n: Σ exp((s − top)/T)
 	sum      []float32 // n × d: Σ exp((s − top)/T)·key over the queue, then dq
 	dk       []float32 // n × d or nil
@@ -171,9 +170,9 @@ func (c *queue) firstPiece(_, piece int) {
 	}
 }
 
-// meetPiece turns rows of scores with a block of keys into exponentials. The
-// largest score so far stands behind them: what becomes of it is by how much the
-// sums so far shrink.
+// meetPiece turns rows of scores with a block of keys into exponentials. The largest
+// score so far stands behind each row; its exponential is the factor by which the sums
+// so far shrink.
 func (c *queue) meetPiece(_, piece int) {
 	inverse := float32(c.inverse)
 	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {

@@ -7,8 +7,8 @@ import (
 
 // MoCoV3 is the loss of Chen, Xie and He, "An empirical study of training
 // self-supervised vision transformers" (ICCV 2021, arXiv:2104.02057), Algorithm 1;
-// facebookresearch/moco-v3 at 0c5d00a, moco/builder.py, MoCo.ctr_loss and forward. The keys of
-// the other images of the batch are the negatives. With unit rows,
+// facebookresearch/moco-v3 at 0c5d00a, moco/builder.py, MoCo.ctr_loss and forward. The
+// keys of the other images of the batch are the negatives. With unit rows,
 //
 //	ℓ(q, k) = 2T · 1/n Σ_i −log( exp(q_i·k_i/T) / Σ_j exp(q_i·k_j/T) )
 //	ℓ = ℓ(q1, k2) + ℓ(q2, k1)
@@ -22,9 +22,9 @@ func NewMoCoV3() MoCoV3 { return MoCoV3{Temperature: 0.2} }
 // Check says what is wrong with the constants.
 func (m MoCoV3) Check() error { return checkTemperature("MoCo v3", m.Temperature) }
 
-// Eval computes the loss of the predictions q1, q2 and keys k1, k2 of both views
-// (n × d each), which it normalises, and fills those of the gradients that are not
-// nil. Those of the keys are what a stop-gradient discards.
+// Eval computes the loss of the predictions q1, q2 and keys k1, k2 of both views (n × d
+// each), which it normalises. It fills those gradients that are not nil. The gradients
+// of the keys are what a stop-gradient discards.
 func (m MoCoV3) Eval(ws *Workspace, q1, q2, k1, k2 []float32, n, d int, dq1, dq2, dk1, dk2 []float32) ContrastTerms {
 	t := m.Pair(ws, q1, k2, n, d, dq1, dk2)
 	u := m.Pair(ws, q2, k1, n, d, dq2, dk1)

@@ -5,11 +5,10 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// scored is a cross-entropy of unit rows a against unit rows b, d wide each: a row
-// of a must score highest, of all rows of b, with the row that its label names.
-// What becomes of the gradient is added up in da and db, which may be left out.
-// Where a and b are the same rows, so are da and db, and no row is scored with
-// itself.
+// scored is a cross-entropy of unit rows a against unit rows b, d wide each: of all rows
+// of b, the one that its label names must score highest with a row of a. The gradients
+// are added up in da and db, unless they are left out. Where a and b are the same rows,
+// so are da and db, and no row is scored with itself.
 type scored struct {
 	a, b, da, db kernel.Mat
 	self         bool // a is b
@@ -18,11 +17,11 @@ type scored struct {
 	weight       float64 // of the gradient
 }
 
-// heldScores is how many scores of all rows with all rows are held at a time:
-// 256 MiB of them. Batches of training are smaller.
+// heldScores is how many scores are held at a time where all rows are compared with all
+// rows: 256 MiB of them. Batches of training have fewer.
 var heldScores = 1 << 26
 
-// scoreRows returns for how many of n rows their n scores are held at a time.
+// scoreRows returns how many rows at a time have all their n scores held.
 func scoreRows(n int) int {
 	if n <= heldScores/n {
 		return n
@@ -30,8 +29,8 @@ func scoreRows(n int) int {
 	return max(1, heldScores/n)
 }
 
-// run takes a block of rows of a at a time. It returns what softmax.run does, of all
-// rows.
+// run takes a block of rows of a at a time. It returns, of all rows, what softmax.run
+// does.
 func (s *scored) run(ws *Workspace) (loss float64, hits int, positive float64) {
 	block := scoreRows(s.b.Rows)
 	ws.square = tensor.Grow(ws.square, block*s.b.Rows)

@@ -6,14 +6,14 @@ import (
 )
 
 // SimCLR is the normalised temperature-scaled cross-entropy, NT-Xent, of Chen,
-// Kornblith, Norouzi and Hinton, "A simple framework for contrastive learning of
-// visual representations" (ICML 2020, arXiv:2002.05709), Eq. 1; google-research/simclr
-// at be133b3, objective.py, add_contrastive_loss. With the 2n unit vectors u of both views,
+// Kornblith, Norouzi and Hinton, "A simple framework for contrastive learning of visual
+// representations" (ICML 2020, arXiv:2002.05709), Eq. 1; google-research/simclr at
+// be133b3, objective.py, add_contrastive_loss. With the 2n unit vectors u of both views,
 //
 //	ℓ = 1/2n Σ_i −log( exp(u_i·u_j/T) / Σ_{k≠i} exp(u_i·u_k/T) ),  j the other view of i
 //
-// The released code's mean over n of both directions' sum is twice that; the
-// paper's mean, which solo-learn and lightly keep, is what stands here.
+// This is the paper's mean, which solo-learn and lightly keep. The released code adds
+// both directions and takes the mean over n, which is twice that.
 type SimCLR struct {
 	Temperature float64
 }

@@ -8,9 +8,9 @@ package loss
 //	ℓ = D(p1, z2)/2 + D(p2, z1)/2
 type SimSiam struct{}
 
-// Eval computes the loss of predictions p1, p2 and projections z1, z2 of both
-// views (n × d each) and fills those of the gradients that are not nil. Those of
-// the projections are what the stop-gradient discards (Eq. 3, 4).
+// Eval computes the loss of predictions p1, p2 and projections z1, z2 of both views (n ×
+// d each). It fills those gradients that are not nil. The gradients of the projections
+// are what the stop-gradient discards (Eq. 3, 4).
 func (SimSiam) Eval(ws *Workspace, p1, p2, z1, z2 []float32, n, d int, dp1, dp2, dz1, dz2 []float32) CosineTerms {
 	a := ws.cosine.run(p1, z2, n, d, dp1, dz2, -0.5)
 	b := ws.cosine.run(p2, z1, n, d, dp2, dz1, -0.5)

@@ -8,17 +8,16 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// sinkhorn makes the assignments of SwAV (main_swav.py, distributed_sinkhorn): the
-// matrix exp(scores/ε), m images × k prototypes, is scaled until every prototype
-// has a share of 1/k of the images, and then every image a share of 1/m, some
-// times over:
+// sinkhorn makes the assignments of SwAV (main_swav.py, distributed_sinkhorn). The
+// matrix exp(scores/ε), m images × k prototypes, is scaled so that every prototype has
+// 1/k of the whole, and then so that every image has 1/m; this is repeated some times:
 //
 //	Q_ij = a_j·exp(s_ij/ε)·b_i,  a_j = 1/(k·Σ_i exp(s_ij/ε)·b_i),  b_i = 1/(m·Σ_j a_j·exp(s_ij/ε))
 //
-// Only a and b change. So that nothing overflows and no sum is 0, the scores are
-// taken relative to the highest of their prototype, h_j, and then to the highest of
-// their image, r_i. The first scaling undoes h; b starts as exp(r_i/ε), where the
-// reference starts at 1.
+// Only a and b change. So that nothing overflows and no sum is 0, scores are taken
+// relative to the highest of their prototype, h_j, and then to the highest of their
+// image, r_i. The first scaling undoes h; b starts as exp(r_i/ε), where the reference
+// starts at 1.
 type sinkhorn struct {
 	scores  [2][]float32 // older ones, then those asked for
 	rows    [2]int       // of each

@@ -77,7 +77,7 @@ func (s *softmax) piece(worker, piece int) {
 	}
 }
 
-// labelled is row i against its label.
+// labelled handles row i, which has a label.
 func (s *softmax) labelled(worker, i int) {
 	score := s.scores[i*s.cols:][:s.cols]
 	label := int(s.labels[i])
@@ -107,8 +107,8 @@ func (s *softmax) labelled(worker, i int) {
 	}
 }
 
-// copyOf returns a copy of row i of the scores, in the place of its gradient if
-// there is one. It may be the scores themselves.
+// copyOf returns a copy of row i of the scores, in the place of its gradient if there is
+// one. That place may be the scores themselves.
 func (s *softmax) copyOf(worker, i int) []float32 {
 	to, at := s.grads, i
 	if to == nil {
@@ -119,7 +119,7 @@ func (s *softmax) copyOf(worker, i int) []float32 {
 	return row
 }
 
-// shared is row i against its shares.
+// shared handles row i, which has shares.
 func (s *softmax) shared(worker, i int) {
 	score := s.scores[i*s.cols:][:s.cols]
 	var all, dot float64 // Σ q and Σ q·s
@@ -158,8 +158,8 @@ func (s *softmax) shared(worker, i int) {
 	}
 }
 
-// first returns where a row of exponentials, the largest of which is 1, first
-// reaches least, or −1 if nowhere, as all are NaN.
+// first returns the first place where a row of exponentials, the largest of which is 1,
+// is at least least. It returns −1 if there is none, as all are NaN.
 func first(row []float32, least float32) int {
 	for k, v := range row {
 		if v >= least {

@@ -27,8 +27,9 @@ type SwAV struct {
 // NewSwAV returns the published constants.
 func NewSwAV() SwAV { return SwAV{Temperature: 0.1, Epsilon: 0.05, Iterations: 3} }
 
-// Check says what is wrong with the constants, or with prototypes that a batch
-// and queued embeddings (0 for no queue) of whole batches are assigned to.
+// Check says what is wrong with the constants or with the number of prototypes. queue is
+// how many queued embeddings (0: no queue) are assigned along with a batch: it must be
+// whole batches.
 func (s SwAV) Check(prototypes, queue, batch int) error {
 	if err := checkTemperature("SwAV", s.Temperature); err != nil {
 		return err
@@ -52,10 +53,10 @@ type SwAVTerms struct {
 	Agreement float64 // share of predictions whose first prototype is that of the assignment
 }
 
-// Eval computes the loss of the scores of all views, n × k each, the two to
-// assign first. Scores of queued embeddings, older[0] and older[1], m × k each,
-// are assigned along with them; nil for none. Unless dscores is nil it fills one
-// gradient a view, n × k, which may be the scores themselves.
+// Eval computes the loss of the scores of all views, n × k each; the first two are
+// assigned. Scores of queued embeddings, older[0] and older[1], m × k each, are assigned
+// along with them; nil for none. Unless dscores is nil it fills one gradient a view, n ×
+// k, which may be the scores themselves.
 func (s SwAV) Eval(ws *Workspace, scores [][]float32, older [2][]float32, n, k int, dscores [][]float32) SwAVTerms {
 	if len(scores) < 2 {
 		panic(fmt.Sprintf("loss: SwAV of %d views", len(scores)))

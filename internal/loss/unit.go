@@ -8,18 +8,19 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// shortest is the length below which a row is not stretched to a unit vector, as
-// in torch.nn.functional.normalize.
+// shortest is the length below which a row is not stretched to a unit vector, as in
+// torch.nn.functional.normalize.
 const shortest = 1e-12
 
-// Units holds the rows of embeddings divided by their lengths, and the way back:
+// Units divides the rows of embeddings by their lengths and takes gradients back through
+// that:
 //
 //	u = z/max(‖z‖, 1e-12)
 //	dz = (du − u·(u·du))/‖z‖
 //
 // A row of no length has no direction: its gradient is taken as 0, where PyTorch
-// multiplies du by 1e12. The zero value is ready; one Units serves one embedding
-// at a time.
+// multiplies du by 1e12. The zero value is ready; one Units serves one embedding at a
+// time.
 type Units struct {
 	Data []float32 // n × d
 
@@ -39,7 +40,7 @@ func (u *Units) Forward(z []float32, n, d int) []float32 {
 	return u.Data
 }
 
-// into is Forward with memory of the caller's.
+// into is Forward with the caller's memory.
 func (u *Units) into(dst, z []float32, n, d int) {
 	checkLen("embeddings", n, d, len(z), len(dst))
 	if u.forward == nil {
@@ -52,8 +53,8 @@ func (u *Units) into(dst, z []float32, n, d int) {
 	u.z = nil
 }
 
-// Backward sets dz to the gradient of the embeddings, given that of the unit
-// rows, du; both n × d. They may be the same.
+// Backward takes du, the gradient of the unit rows, and sets dz to the gradient of the
+// embeddings; both n × d. They may be the same.
 func (u *Units) Backward(dz, du []float32) {
 	checkLen("gradients", u.n, u.d, len(dz), len(du))
 	u.dz, u.du = dz, du

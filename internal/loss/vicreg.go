@@ -1,11 +1,10 @@
-// Package loss holds the losses: embeddings in; every term and the gradients of
-// the embeddings out. It knows no layers. [VICReg] and the methods it is measured
-// against have a file each; each loss is a struct of its constants, whose Eval (and
-// Pair, one direction of two) takes a [Workspace], and whose Check names mistakes.
+// Package loss holds the losses: embeddings in, every term and the gradients of the
+// embeddings out. It knows no layers. [VICReg] and the methods that it is compared with
+// have a file each. A loss is a struct of its constants. Its Eval (and Pair, one
+// direction of two) takes a [Workspace], and its Check names mistakes.
 //
-// References: "the paper" is Bardes, Ponce, LeCun, VICReg (ICLR 2022,
-// arXiv:2105.04906); "released" is main_vicreg.py of facebookresearch/vicreg at
-// commit 4e12602.
+// References: "the paper" is Bardes, Ponce, LeCun, VICReg (ICLR 2022, arXiv:2105.04906);
+// "released" is main_vicreg.py of facebookresearch/vicreg at commit 4e12602.
 package loss
 
 import (
@@ -87,7 +86,7 @@ func NewVICReg() VICReg {
 	return VICReg{Lambda: 25, Mu: 25, Nu: 1, Gamma: 1, Eps: 1e-4}
 }
 
-// Terms are the parts of the loss, unweighted but for Total.
+// Terms are the parts of the loss: Total with its weights, the others without.
 type Terms struct {
 	Invariance, Variance, Covariance, Total float64
 
@@ -122,7 +121,7 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	ws.reset(z1, z2, n, d)
 	nf, df := float64(n), float64(d)
 
-	// Which mean over the invariance, which share of the variance.
+	// What the invariance is divided by, and the weight of the variances.
 	pairs, half := nf*df, 1.0
 	switch v.Convention {
 	case Released: // lines 196, 206

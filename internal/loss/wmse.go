@@ -31,9 +31,9 @@ type WMSE struct {
 func NewWMSE() WMSE { return WMSE{Size: 128, Iterations: 1} }
 
 // Check says what is wrong with the constants for a batch of n embeddings of d
-// dimensions. A sub-batch needs twice as many rows as dimensions for a covariance
-// that is far enough from singular (htdt/self-supervised issue 7; lightly
-// loss/wmse_loss.py, line 198, refuses less).
+// dimensions. A sub-batch must have twice as many rows as dimensions, or its covariance
+// comes too close to singular (htdt/self-supervised issue 7; lightly loss/wmse_loss.py,
+// line 198, refuses less).
 func (w WMSE) Check(n, d int) error {
 	size := w.size(n)
 	switch {
@@ -65,10 +65,10 @@ type WMSETerms struct {
 // ErrSingular is what the error of a failed whitening wraps.
 var ErrSingular = errors.New("the covariance of the embeddings is not positive definite")
 
-// Eval computes the loss of views z, n × d each and at least two, and unless dz is
-// nil its gradients, in dz. Sub-batches are drawn from r; if that is nil they
-// are cut in order. All is float64 inside. Where a covariance is singular, it
-// returns an error that wraps ErrSingular, NaN as Total and zero gradients.
+// Eval computes the loss of views z, n × d each and at least two. Unless dz is nil it
+// gets the gradients. Sub-batches are drawn from r; if that is nil they are cut in
+// order. All is float64 inside. Where a covariance is singular, Eval returns an error
+// that wraps ErrSingular, NaN as Total, and zero gradients.
 func (w WMSE) Eval(ws *Workspace, r *rand.Rand, z [][]float32, n, d int, dz [][]float32) (WMSETerms, error) {
 	x := &ws.whiten
 	size := w.size(n)

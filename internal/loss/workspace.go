@@ -101,9 +101,8 @@ func (ws *Workspace) run(pieces int, pass func(worker, piece int)) float64 {
 	return sum
 }
 
-// stripBytes is how much of one embedding a piece of centre handles; it reads
-// that twice, so both embeddings of a piece should stay in the second-level
-// cache.
+// stripBytes is how much of one embedding a piece of centre handles. It reads a strip
+// twice, so the strips of both embeddings should stay in the second-level cache.
 const stripBytes = 1 << 18
 
 // centre fills zc, mean and variance of both branches in one trip over memory
@@ -118,8 +117,8 @@ func (ws *Workspace) centre() float64 {
 	return ws.run((ws.d+ws.strip-1)/ws.strip, ws.passes.centre)
 }
 
-// centreStrip handles a strip of columns. Sums run in float64 and the mean is
-// taken off in float64, so a large offset of the embeddings costs no precision.
+// centreStrip handles a strip of columns. Sums are float64 and the mean is subtracted in
+// float64, so a large offset of the embeddings costs no precision.
 func (ws *Workspace) centreStrip(_, piece int) {
 	lo := piece * ws.strip
 	cols := min(ws.strip, ws.d-lo)
@@ -135,14 +134,14 @@ func (ws *Workspace) centreStrip(_, piece int) {
 	}
 }
 
-// startMean returns the sums of columns [lo, lo+cols), zero so far.
+// startMean returns the sums of columns [lo, lo+cols), set to zero.
 func (b *branch) startMean(lo, cols int) []float64 {
 	sum := b.mean[lo:][:cols]
 	clear(sum)
 	return sum
 }
 
-// centre centres the columns of z, from column lo of the embeddings on, whose
+// centre centres the columns of z, which begin with column lo of the embeddings. Their
 // sums are in mean.
 func (b *branch) centre(z kernel.Mat, lo int) {
 	mean, variance := b.mean[lo:][:z.Cols], b.variance[lo:][:z.Cols]
@@ -156,8 +155,7 @@ func (b *branch) centre(z kernel.Mat, lo int) {
 	}
 }
 
-// pull stores in dz of branch x all of its gradient but for a product, which is
-// then added:
+// pull stores most of the gradient of branch x in dz; a product is added afterwards:
 //
 //	dz = coef·zc + β·(z − z')
 func (ws *Workspace) pull(x int) {

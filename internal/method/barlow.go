@@ -9,9 +9,9 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// barlowTwins is Zbontar, Jing, Misra, LeCun and Deny, ICML 2021: the dimensions of
-// both views' embeddings must correlate as the identity matrix (barlowtwins
-// main.py, class BarlowTwins).
+// barlowTwins is Zbontar, Jing, Misra, LeCun and Deny, ICML 2021: the correlations
+// between the dimensions of both views' embeddings must be the identity matrix
+// (barlowtwins main.py, class BarlowTwins).
 type barlowTwins struct {
 	core
 	loss   loss.BarlowTwins
@@ -31,7 +31,7 @@ func newBarlowTwins(c recipe.Config, _ Data) (Method, error) {
 	return &barlowTwins{core: m, loss: barlowLoss(c)}, err
 }
 
-// TargetStd is that of dimensions that the loss has normalised.
+// TargetStd is 1, since the loss normalises the dimensions.
 func (m *barlowTwins) TargetStd() float64 { return 1 }
 
 func (m *barlowTwins) Step(b *batch.Batch) (float64, runlog.Terms, error) {

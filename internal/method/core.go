@@ -12,9 +12,8 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// core is what the methods share: the way of the views through the branches, the
-// embeddings that are watched for collapse, and the regularisation that may be
-// laid on top.
+// core is what the methods share: how views go through the branches, which embeddings
+// are watched for collapse, and the regularisation that may be added.
 type core struct {
 	plain
 	joint    *model.Joint
@@ -31,8 +30,8 @@ type core struct {
 	watched copies
 }
 
-// newCore builds the branches of a configuration. Losses that see the directions
-// of embeddings alone are of unit rows.
+// newCore builds the branches of a configuration. unit says that the loss sees only the
+// directions of embeddings.
 func newCore(c recipe.Config, unit bool) (core, error) {
 	m := core{unit: unit}
 	var err error
@@ -61,7 +60,7 @@ func (m *core) Buffers() []*nn.Param         { return m.joint.Buffers() }
 func (m *core) Branches() []*model.Branch    { return distinct(m.branches) }
 func (m *core) Embeddings() []*tensor.Tensor { return m.watched }
 
-// TargetStd is that of unit rows that point everywhere.
+// TargetStd is the deviation of unit rows that point in all directions alike.
 func (m *core) TargetStd() float64 {
 	if m.unit {
 		return 1 / math.Sqrt(float64(m.branches[0].Expander.Dim()))
@@ -95,8 +94,8 @@ func (m *core) watch() {
 	}
 }
 
-// backward adds the regularisation to the loss and to the gradients of the
-// embeddings, which are set, and takes all gradients to the parameters.
+// backward adds the regularisation to the loss and to the gradients of the embeddings,
+// which the method has set, and takes all gradients down to the parameters.
 func (m *core) backward(total float64, terms runlog.Terms) (float64, runlog.Terms, error) {
 	if m.reg.Mu > 0 || m.reg.Nu > 0 {
 		t := m.reg.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
@@ -118,8 +117,8 @@ func (m *core) abandon() {
 	}
 }
 
-// copies are embeddings by branch, kept because backward takes the originals'
-// memory.
+// copies are embeddings by branch. They are kept because backward uses the memory of the
+// originals.
 type copies []*tensor.Tensor
 
 // take copies the embeddings z (n × d) of branch i.

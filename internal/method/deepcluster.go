@@ -15,15 +15,14 @@ import (
 )
 
 // deepcluster is DeepCluster v2 of Caron et al. 2020: at the start of every epoch
-// k-means finds prototypes in a bank of the images' embeddings, and all views of
-// an image must find the prototype of its cluster (swav main_deepclusterv2.py;
-// solo-learn solo/methods/deepclusterv2.py).
+// k-means finds prototypes in a bank of the images' embeddings, and all views of an
+// image must find the prototype of its cluster (swav main_deepclusterv2.py; solo-learn
+// solo/methods/deepclusterv2.py).
 //
-// The bank is filled as the images come by. So in the first epoch no image has a
-// label and nothing is learnt, as in solo-learn; the released code looks at all
-// images once before it starts. The optimizer leaves the network alone in that
-// epoch: to a gradient of zero LARS would answer with weight decay, scaled up to
-// the length of a usual step.
+// The bank is filled as images come by. So in the first epoch no image has a label and
+// nothing is learnt, as in solo-learn; the released code goes through all images once
+// before it starts. In that epoch the optimizer leaves the network alone: where the
+// gradient is zero, LARS would scale weight decay up to the length of a usual step.
 type deepcluster struct {
 	core
 	loss     loss.DeepCluster
@@ -90,8 +89,8 @@ func (m *deepcluster) State() []*nn.Param {
 	return all
 }
 
-// StartEpoch finds the clusters of an epoch but the first. Clusterings take turns
-// at the banks of both views.
+// StartEpoch finds the clusters of an epoch, except the first. Clusterings take turns at
+// the banks of both views.
 func (m *deepcluster) StartEpoch(epoch int) {
 	if epoch == 0 {
 		return

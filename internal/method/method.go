@@ -47,8 +47,8 @@ type Method interface {
 	// one view of the last Step, n × d; they are the Method's until the next.
 	Embeddings() []*tensor.Tensor
 
-	// TargetStd is the standard deviation that the method wants of every
-	// dimension of the embedding; 0 if it wants none in particular.
+	// TargetStd is the standard deviation that the method wants for every dimension of
+	// the embedding; 0 if it wants none in particular.
 	TargetStd() float64
 
 	// Branches are what remains after training: one if the views share their
@@ -64,8 +64,8 @@ type Data struct {
 	Classes int   // 0: there are no labels
 }
 
-// builder makes a method, and says before what is wrong with a configuration
-// for so many items (0: not known yet).
+// builder makes a method. check says beforehand what is wrong with a configuration for
+// so many items (0: not known yet).
 type builder struct {
 	build func(recipe.Config, Data) (Method, error)
 	check func(c recipe.Config, items int) error // or nil
@@ -82,7 +82,7 @@ var baselines = map[string]builder{
 // Names returns the self-supervised methods there are.
 func Names() []string { return slices.Sorted(maps.Keys(builders)) }
 
-// builderOf returns that of a method, and whether it needs labels.
+// builderOf returns the builder of a method, and whether the method needs labels.
 func builderOf(method string) (b builder, labels bool, err error) {
 	if b, ok := builders[method]; ok {
 		return b, false, nil
@@ -131,8 +131,8 @@ func Complete(c *recipe.Config, d Data) {
 	}
 }
 
-// New builds the method of a configuration, which Complete has seen and whose
-// channels must be known, with its networks as the seed initialises them.
+// New builds the method of a configuration, with its networks as the seed initialises
+// them. Complete must have seen the configuration, and its channels must be known.
 func New(c recipe.Config, d Data) (Method, error) {
 	if err := Check(c, d); err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ const (
 	queueInit
 )
 
-// stream returns the chance that initialises a network of branch 0 or 1.
+// stream returns the random numbers that initialise a network of branch 0 or 1.
 func stream(seed, network uint64, branch int) *rand.Rand {
 	if branch == 0 {
 		return rng.New(seed, rng.Init, network)
@@ -165,8 +165,8 @@ func stream(seed, network uint64, branch int) *rand.Rand {
 	return rng.New(seed, rng.Init, network, uint64(branch))
 }
 
-// NewEncoder builds the encoder of branch 0 or 1 as runs with this seed start
-// from it, whatever the method.
+// NewEncoder builds the encoder of branch 0 or 1 as every run with this seed starts with
+// it, whatever the method.
 func NewEncoder(c model.Config, seed uint64, branch int) (model.Encoder, error) {
 	return model.New(c, stream(seed, encoderInit, branch))
 }

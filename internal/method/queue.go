@@ -8,8 +8,8 @@ import (
 	"vicreg/internal/nn"
 )
 
-// queue holds the embeddings of the last steps, unit rows, the oldest overwritten
-// first.
+// queue holds the embeddings of the last steps, as unit rows. New ones overwrite the
+// oldest.
 type queue struct {
 	size, d int
 	rows    *nn.Param // size × d

@@ -9,10 +9,10 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// siamese is what the methods share that compare queries of one view with keys of
-// the other. Queries are predictions, or embeddings where there is no predictor.
-// Keys are embeddings: of the momentum encoder, or of the encoder itself, and
-// then with a gradient or without.
+// siamese is what methods share that compare queries of one view with keys of the other.
+// Queries are predictions, or embeddings where there is no predictor. Keys are
+// embeddings, either the momentum encoder's or the encoder's own; the latter may let a
+// gradient through or not.
 type siamese struct {
 	core
 	stop   bool

@@ -9,10 +9,10 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// simsiam is Chen and He, CVPR 2021: each view predicts what the same network
-// makes of the other, which counts as a constant (simsiam simsiam/builder.py,
-// main_simsiam.py). The predictor keeps the highest learning rate. The linear
-// layers before a normalisation have a bias here, which it takes away again.
+// simsiam is Chen and He, CVPR 2021: each view predicts what the same network makes of
+// the other, which counts as a constant (simsiam simsiam/builder.py, main_simsiam.py).
+// The predictor keeps the highest learning rate. Here, linear layers before a
+// normalisation have a bias, which the normalisation takes away again.
 type simsiam struct {
 	siamese
 	loss loss.SimSiam

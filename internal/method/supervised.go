@@ -14,8 +14,8 @@ import (
 
 // supervised is the baseline of the paper's table 6: the same encoders on the same
 // views, with the cross-entropy of a linear classifier on the representation. The
-// classifier stands where the expander would, so its logits are the embeddings.
-// Branches of their own have a classifier each.
+// classifier takes the expander's place, so its logits are the embeddings. Separate
+// branches have a classifier each.
 type supervised struct {
 	core
 	loss   loss.CrossEntropy
@@ -23,7 +23,7 @@ type supervised struct {
 	batch  []int // of the batch
 }
 
-// completeSupervised puts a linear layer to the classes in the expander's place.
+// completeSupervised replaces the expander by a linear layer to the classes.
 func completeSupervised(c *recipe.Config, d Data) {
 	c.Expander, c.ExpanderB = fmt.Sprint(d.Classes), ""
 	c.Heads.Last = model.Bias

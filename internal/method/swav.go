@@ -16,9 +16,10 @@ import (
 
 // swav is Caron et al., NeurIPS 2020: every view must find the prototypes that
 // Sinkhorn's iterations assign to another view of the image (swav main_swav.py;
-// solo-learn solo/methods/swav.py, which fills the queue from the first step).
-// The first two views are assigned; more, such as small crops, only predict.
-// Batch normalisation is of one view, here in the expander as well.
+// solo-learn solo/methods/swav.py, which fills the queue from the first step). The first
+// two views get assignments; further ones, such as small crops, only predict. Batch
+// normalisation takes its statistics of one view at a time, here in the expander as
+// well.
 type swav struct {
 	core
 	loss       loss.SwAV
@@ -135,8 +136,9 @@ func (w *prototypes) score(z [][]float32, n int) {
 	}
 }
 
-// back takes the gradients of the scores, which took their place, to those of the
-// embeddings, set or added to, and to dw unless that is nil.
+// back takes the gradients of the scores, which have replaced the scores, down to the
+// embeddings, whose gradients it sets or adds to. Unless dw is nil it adds those of the
+// prototypes to it.
 func (w *prototypes) back(dz [][]float32, dw []float32, n int, add bool) {
 	w.du = tensor.Grow(w.du, n*w.d)
 	for v := range dz {
@@ -150,7 +152,7 @@ func (w *prototypes) back(dz [][]float32, dw []float32, n int, add bool) {
 	}
 }
 
-// width returns that of the embeddings of a valid configuration.
+// width returns the width of a valid configuration's embeddings.
 func width(c recipe.Config) int {
 	widths, err := model.ParseExpander(c.Expander)
 	if err != nil {

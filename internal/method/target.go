@@ -10,9 +10,9 @@ import (
 	"vicreg/internal/recipe"
 )
 
-// target is a momentum encoder with its expander: it starts as a copy of what
-// learns and follows it. Batch normalisation takes the statistics of its own
-// batches; the running ones are not averaged (solo-learn solo/utils/momentum.py).
+// target is a momentum encoder with its expander: it starts as a copy of the network
+// that learns, and follows it. Its batch normalisation uses the statistics of its own
+// batches; running statistics are not averaged (solo-learn solo/utils/momentum.py).
 type target struct {
 	joint       *model.Joint
 	learns, own []*nn.Param // in the same order
@@ -22,8 +22,7 @@ type target struct {
 	keys [2][]float32 // embeddings of the batch by view, n × d
 }
 
-// newTarget builds the one that follows the network of a Joint, whose memory it
-// shares.
+// newTarget builds a target that follows the network of a Joint and shares its memory.
 func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 	learns := joint.Branch(0)
 	c.Heads.Predictor = recipe.None

@@ -8,15 +8,15 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// vicreg is Bardes, Ponce and LeCun, ICLR 2022: an encoder and an expander for
-// each view, the same for both or not, and nothing beside the gradient (vicreg
-// main_vicreg.py, class VICReg). The paper's table 4 tries it with a predictor as
-// well: then the invariance is between predictions and embeddings, the mean of
-// both directions, and what regularises stays on the embeddings.
+// vicreg is Bardes, Ponce and LeCun, ICLR 2022: an encoder and an expander for each
+// view, which may be the same ones for both, and nothing beside the gradient (vicreg
+// main_vicreg.py, class VICReg). The paper's table 4 tries it with a predictor as well:
+// then the invariance compares predictions with embeddings, as the mean of both
+// directions, and variance and covariance still regularise the embeddings.
 type vicreg struct {
 	siamese
 	loss loss.VICReg
-	dzs  [2][]float32 // of what regularises, where the invariance is apart
+	dzs  [2][]float32 // gradients of variance and covariance, where the invariance is computed apart
 }
 
 func newVICReg(c recipe.Config, _ Data) (Method, error) {
@@ -55,7 +55,7 @@ func (m *vicreg) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	return m.core.backward(t.Total, terms(t.Invariance, t.Variance, t.Covariance))
 }
 
-// stepApart has an invariance of its own.
+// stepApart computes the invariance apart, between queries and keys.
 func (m *vicreg) stepApart(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	apart, rest := m.loss, m.loss

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Array says what an array of a network is, without the array: a parameter or a
-// running statistic, by the name and in the shape that it has in PyTorch.
+// Array describes an array of a network, a parameter or a running statistic: its name
+// and its shape in PyTorch. It holds no values.
 type Array struct {
 	Name  string
 	Shape []int
@@ -22,7 +22,7 @@ func (a Array) Len() int {
 	return n
 }
 
-// Limits far above what anyone builds, below which no count of values overflows.
+// Limits far above what anyone builds; below them no number of values overflows.
 const (
 	mostWidth  = 1 << 16 // channels of the first stage, or of a layer of a perceptron
 	mostValues = 1 << 26 // that an encoder reads of one item
@@ -178,8 +178,8 @@ func (l *list) norm(name string, k int, affine bool) {
 	l.add(name + ".num_batches_tracked")
 }
 
-// resnet is a residual network of any number of dimensions: shape is that of a
-// kernel of so many taps. It returns the network's Dim.
+// resnet is a residual network of any number of dimensions; shape returns the shape of a
+// kernel with so many taps. It returns the network's Dim.
 func (l *list) resnet(a arch, planes, channels int, shape func(taps int) []int, stem int) int {
 	conv := func(conv, norm string, c, k, taps int) {
 		l.add(conv+".weight", append([]int{k, c}, shape(taps)...)...)

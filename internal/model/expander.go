@@ -31,8 +31,8 @@ type headLayer interface {
 	In(p *nn.Pass) nn.Act
 }
 
-// Head says which layers a head has: for each width but the last linear with
-// bias, batch normalisation unless NoNorm, and ReLU; then a last one.
+// Head says which layers a head has: for each width but the last, a linear layer with
+// bias, batch normalisation unless NoNorm, and ReLU; then a last layer.
 type Head struct {
 	Widths string // joined by hyphens, as 8192-8192-8192
 	NoNorm bool
@@ -75,8 +75,8 @@ func (h Head) widths() ([]int, error) {
 	return widths, checkHead(widths)
 }
 
-// NewExpander builds VICReg's expander of some widths, for representations of
-// width in.
+// NewExpander builds VICReg's expander. Its layers have the widths in spec, and it reads
+// representations of width in.
 func NewExpander(in int, spec string, rng *rand.Rand) (*Expander, error) {
 	return NewHead(in, Head{Widths: spec}, rng)
 }
@@ -177,8 +177,8 @@ func (e *Expander) Forward(p *nn.Pass, y *tensor.Tensor) *tensor.Tensor {
 	return tensor.From(a.X, n, a.C)
 }
 
-// Backward adds the gradients of the parameters given that of the embeddings,
-// dz (n × Dim), and returns that of the representations, a buffer of the pass's
+// Backward takes dz, the gradient of the embeddings (n × Dim). It adds the gradients of
+// the parameters and returns the gradient of the representations, a buffer of the pass's
 // arena.
 func (e *Expander) Backward(p *nn.Pass, dz []float32) []float32 {
 	d, owned := dz, false

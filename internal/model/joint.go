@@ -16,10 +16,9 @@ type Branch struct {
 	Predictor *Expander // of the methods that have one; else nil
 }
 
-// Named returns the branch's parameters and buffers, their names as in the
-// released checkpoints and after a prefix: backbone.conv1.weight,
-// projector.0.weight, predictor.0.weight. They are new headers of the same
-// values and gradients.
+// Named returns the branch's parameters and buffers, named as in the released
+// checkpoints after a prefix: backbone.conv1.weight, projector.0.weight,
+// predictor.0.weight. They are new headers of the same values and gradients.
 func (b *Branch) Named(prefix string) (params, buffers []*nn.Param) {
 	named := func(to *[]*nn.Param, prefix string, ps []*nn.Param) {
 		for _, p := range ps {
@@ -43,9 +42,9 @@ func (b *Branch) Named(prefix string) (params, buffers []*nn.Param) {
 	return params, buffers
 }
 
-// Joint takes views through branches, each view in a pass of its own, so that
-// batch statistics are per view. Branches may be the same one, or differ in
-// everything but the width of their embeddings.
+// Joint takes views through branches, each view in a pass of its own, so that every view
+// has batch statistics of its own. All views may go through the same branch, or through
+// branches that share nothing but the width of their embeddings.
 type Joint struct {
 	branches        []*Branch // by view
 	passes          []*nn.Pass
@@ -54,8 +53,8 @@ type Joint struct {
 	later           *nn.Later // or nil
 }
 
-// View is what a branch makes of a view. All belong to the Joint, until it
-// takes the same view again or goes backward.
+// View is what a branch makes of a view. The tensors belong to the Joint, until it takes
+// the same view again or goes backward.
 type View struct {
 	Y *tensor.Tensor // representations, n × Encoder.Dim
 	Z *tensor.Tensor // embeddings, n × Expander.Dim
@@ -68,9 +67,9 @@ func NewJoint(branches ...*Branch) *Joint {
 	return newJoint(new(nn.Arena), branches, func(a *nn.Arena) *nn.Pass { return nn.NewPass(a, true) })
 }
 
-// NewTarget returns a Joint that takes views through branches of their own but
-// never goes backward: a momentum encoder. It normalises by the batch and keeps
-// running statistics, and shares j's memory.
+// NewTarget returns a Joint that takes views through other branches and never goes
+// backward: a momentum encoder. It normalises by the batch and keeps running statistics,
+// and shares j's memory.
 func (j *Joint) NewTarget(branches ...*Branch) *Joint {
 	return newJoint(j.arena, branches, nn.NewTargetPass)
 }
@@ -98,11 +97,11 @@ func newJoint(arena *nn.Arena, branches []*Branch, pass func(*nn.Arena) *nn.Pass
 	return j
 }
 
-// Branch returns that of view i.
+// Branch returns the branch of view i.
 func (j *Joint) Branch(i int) *Branch { return j.branches[i] }
 
-// Params returns every trainable parameter once, named as [Branch.Named] says;
-// separate branches have branch1. and branch2. before that.
+// Params returns every trainable parameter once, named as [Branch.Named] says. Names of
+// separate branches begin with branch1. and branch2.
 func (j *Joint) Params() []*nn.Param { return j.params }
 
 // Buffers returns every running statistic once, named like Params.
@@ -125,14 +124,13 @@ func (j *Joint) ZeroGrad() {
 	}
 }
 
-// DeferFrom is the size from which the gradient of a weight is worth putting off.
+// DeferFrom is the size from which it pays to compute the gradient of a weight later.
 var DeferFrom = 1 << 20
 
-// Defer has the gradients of large expanders be made when the last view that was
-// taken forward has gone backward or been released, which saves time and memory.
-// From ZeroGrad until then the gradients are not to be touched, and of the
-// arena nothing may be got that is kept for longer. Without expanders that are
-// worth it, it does nothing.
+// Defer puts off the gradients of large expanders until all views that went forward have
+// gone backward or been released, which saves time and memory. Between ZeroGrad and that
+// moment nobody may touch the gradients, nor get memory from the arena that is kept for
+// longer. Where no expander is large enough it does nothing.
 func (j *Joint) Defer() {
 	var weights []*nn.Param
 	for _, p := range j.params {
@@ -174,10 +172,10 @@ func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 	return v
 }
 
-// Backward adds the gradients of the parameters given that of view i's
-// embeddings, dz (n × d), or of its predictions, dp, or of both; what is not
-// given is nil. The last view taken forward should be the first to go backward:
-// its memory serves the others.
+// Backward takes the gradient of view i's embeddings, dz (n × d), of its predictions,
+// dp, or of both, and adds the gradients of the parameters; what is not given is nil.
+// The last view that went forward should be the first to go backward, as its memory
+// serves the others.
 func (j *Joint) Backward(i int, dz, dp []float32) {
 	p, b := j.passes[i], j.branches[i]
 	var below []float32 // of the embeddings, through the predictor; the arena's

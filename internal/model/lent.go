@@ -2,9 +2,10 @@ package model
 
 import "math"
 
-// Lent says what the arena of a [Joint] lends in a step of training, in floats, from
-// the shapes alone: the layers' Forward and Backward with nothing but their Get and
-// Put. It is for items that are none shorter than their shape says.
+// Lent says how much memory the arena of a [Joint] lends in a step of training, in
+// floats. It is computed from the shapes alone, by going through the layers' Forward and
+// Backward with nothing but their Get and Put. No item may be shorter than its shape
+// says.
 type Lent struct {
 	Kept     float64 // for backward, by one view
 	Forward  float64 // at most, while that view goes forward,
@@ -13,9 +14,8 @@ type Lent struct {
 	Aside    float64 // beside the arena, by one view
 }
 
-// LentBy is what a view of n items takes on its way through an encoder, an expander
-// and, unless it is nil, a predictor. The configuration must be one that [Arrays]
-// lists.
+// LentBy returns what a view of n items takes on its way through an encoder, an expander
+// and, unless it is nil, a predictor. The configuration must be one that [Arrays] lists.
 func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 	var l Lent
 	var target meter
@@ -73,8 +73,8 @@ func (m *meter) drop(n float64) {
 // alignment is the arena's, in floats.
 const alignment = 16
 
-// lentEncoder takes n items through an encoder and returns what their
-// representations hold, and their way back.
+// lentEncoder takes n items through an encoder. It returns how much their
+// representations hold, and a function for the way back.
 func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 	in := c.Input.Shape
 	for _, a := range archs {
@@ -147,8 +147,9 @@ type transformer struct {
 	n, rows, c, head float64
 }
 
-// forward returns the last tokens and the way back, which takes the gradient of
-// these and puts everything down to the first tokens, whose memory is x.
+// forward returns the last tokens and a function for the way back, which takes the
+// gradient of these and gives back everything down to the first tokens, whose memory is
+// x.
 func (t transformer) forward(x float64) (last float64, back func(d float64)) {
 	m, first := t.m, x
 	attention, mlp := t.rows*(5*t.c+t.head+2), t.rows*(5*t.c+2)
@@ -202,9 +203,9 @@ func lentMLP(m *meter, n float64, widths []int) (y float64, back func()) {
 	}
 }
 
-// lentHead takes n rows of width in, which hold y, through a head. The way back takes what the
-// gradient of the embeddings holds, which stays its owner's, and returns what that
-// of the rows does.
+// lentHead takes n rows of width in, which hold y, through a head. It returns a function
+// for the way back. That takes how much the gradient of the embeddings holds, which
+// stays with its owner, and returns how much the gradient of the rows holds.
 func lentHead(m *meter, h Head, n, y, in float64, widths []int) func(d float64) float64 {
 	var kept []float64
 	for i, w := range widths {

@@ -6,7 +6,7 @@ import (
 	"vicreg/internal/nn"
 )
 
-// maxPool2D is that of images: 3 × 3 windows at every second pixel.
+// maxPool2D is the pooling of images: 3 × 3 windows at every second pixel.
 var maxPool2D = new(nn.MaxPool)
 
 // lentBlock is what a residual block holds.
@@ -107,7 +107,7 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 	}
 }
 
-// live makes the sum of a block again if it is not held, and those that went into it.
+// live makes the sum of a block again if it is not held, and the sums that went into it.
 func (b *lentBlock) live(m *meter) {
 	if b == nil || b.held {
 		return

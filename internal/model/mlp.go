@@ -52,8 +52,8 @@ func NewMLPEncoder(config MLPConfig, rng *rand.Rand) (*MLPEncoder, error) {
 	return m, nil
 }
 
-// mlpWidths returns the widths of a perceptron whose layers are all of one width;
-// 0: the usual.
+// mlpWidths returns the widths of a perceptron with all layers of one width; 0: the
+// usual.
 func mlpWidths(width int) []int {
 	width = cmp.Or(width, 256)
 	return []int{width, width, width}
@@ -105,8 +105,8 @@ func (m *MLPEncoder) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return tensor.From(a.X, a.N, a.C)
 }
 
-// Backward adds the gradients of the parameters given that of the
-// representations, dy (n × Dim). That of the rows goes to dx unless it is nil.
+// Backward takes dy, the gradient of the representations (n × Dim), and adds the
+// gradients of the parameters. Unless dx is nil it gets the gradient of the rows.
 func (m *MLPEncoder) Backward(p *nn.Pass, dy, dx []float32) {
 	d := m.whole.Backward(p, dy)
 	for i := len(m.layers) - 1; i > 0; i-- {

@@ -20,8 +20,8 @@ type Encoder interface {
 	// goes backward.
 	Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor
 
-	// Backward adds the gradients of the parameters, given that of Forward's
-	// result. That of the input goes to dx unless it is nil.
+	// Backward takes dy, the gradient of Forward's result, and adds the gradients of the
+	// parameters. Unless dx is nil it gets the gradient of the input.
 	Backward(p *nn.Pass, dy, dx []float32)
 
 	Dim() int
@@ -65,7 +65,7 @@ const (
 	Texts     Kind = "texts"     // t token numbers: 0 is padding, byte + 1 a byte
 )
 
-// ImageInput is that of images of size × size.
+// ImageInput is the input of encoders of images of size × size.
 func ImageInput(size, channels int) Input { return Input{Images, []int{size, size, channels}} }
 
 // family is a kind of encoders.
@@ -127,15 +127,15 @@ func find(arch string, k Kind) (family, error) {
 	return family{}, fmt.Errorf("unknown encoder %q; known: %s", arch, strings.Join(Archs(), ", "))
 }
 
-// Check returns what is wrong with an encoder's name, or with its reading a kind
+// Check returns what is wrong with an encoder's name, or says that it cannot read a kind
 // of items.
 func Check(arch string, k Kind) error {
 	_, err := find(arch, k)
 	return err
 }
 
-// New builds an encoder. Its weights are initialised from rng, or zero, to be
-// loaded, if that is nil.
+// New builds an encoder. Its weights are initialised from rng; if that is nil they are
+// zero, to be loaded.
 func New(c Config, rng *rand.Rand) (Encoder, error) {
 	f, err := find(c.Arch, c.Input.Kind)
 	if err != nil {

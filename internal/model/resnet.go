@@ -204,8 +204,8 @@ func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return tensor.From(a.X, a.N, a.C)
 }
 
-// Backward adds the gradients of the parameters given that of the
-// representations, dy (n × Dim). That of the images goes to dx unless it is nil.
+// Backward takes dy, the gradient of the representations (n × Dim), and adds the
+// gradients of the parameters. Unless dx is nil it gets the gradient of the images.
 func (m *ResNet) Backward(p *nn.Pass, dy, dx []float32) {
 	d := m.mean.Backward(p, dy)
 	for _, b := range slices.Backward(m.blocks) {

@@ -77,9 +77,9 @@ func Stems1D() []string {
 	return names
 }
 
-// ResNet1D is a residual network for sequences n × t × c, up to the mean over
-// time: a ResNet whose convolutions have 3 taps in place of 3 × 3. Its parameters
-// have the names of torchvision's ResNet and the shapes of PyTorch's Conv1d.
+// ResNet1D is a residual network for sequences n × t × c, up to the mean over time: a
+// ResNet whose convolutions have 3 taps instead of 3 × 3. Its parameters have the names
+// of torchvision's ResNet and the shapes of PyTorch's Conv1d.
 type ResNet1D struct {
 	config ResNet1DConfig
 	net    ResNet // over n × t × 1 × c
@@ -183,8 +183,8 @@ func (m *ResNet1D) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return m.net.Forward(p, tensor.From(x.Data, x.Shape[0], x.Shape[1], 1, x.Shape[2]))
 }
 
-// Backward adds the gradients of the parameters given that of the
-// representations, dy (n × Dim). That of the sequences goes to dx unless it is nil.
+// Backward takes dy, the gradient of the representations (n × Dim), and adds the
+// gradients of the parameters. Unless dx is nil it gets the gradient of the sequences.
 func (m *ResNet1D) Backward(p *nn.Pass, dy, dx []float32) { m.net.Backward(p, dy, dx) }
 
 // Flops counts the operations of the convolutions for sequences n × t × c.

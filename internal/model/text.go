@@ -31,13 +31,13 @@ type TextConfig struct {
 	Context int // most bytes; 0: 256
 }
 
-// Text is an encoder of bytes, without a vocabulary: an embedding of each byte
-// and one of its place, both learned, pre-norm transformer blocks, a last layer
-// normalisation and the mean over the bytes. Padding is left out of all of it,
-// wherever it stands; a text of nothing but padding gives zeros.
+// Text is an encoder of bytes, without a vocabulary: a learned embedding of each byte
+// plus one of its place, pre-norm transformer blocks, a last layer normalisation, and
+// the mean over the bytes. Padding takes part in none of it, wherever it stands; a text
+// of nothing but padding gives zeros.
 //
-// The two embeddings, (258, dim) and (1, context, dim), are subject to weight
-// decay like other weights.
+// Weight decay applies to the two embeddings, (258, dim) and (1, context, dim), as to
+// other weights.
 type Text struct {
 	config TextConfig
 	lookup *nn.Lookup
@@ -113,8 +113,8 @@ func (m *Text) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return tensor.From(m.mean.Forward(p, m.norm.Forward(p, t)).X, x.Shape[0], m.config.Dim)
 }
 
-// Backward adds the gradients of the parameters given that of the
-// representations, dy (n × Dim). Numbers have no gradient: dx must be nil.
+// Backward takes dy, the gradient of the representations (n × Dim), and adds the
+// gradients of the parameters. Numbers have no gradient: dx must be nil.
 func (m *Text) Backward(p *nn.Pass, dy, dx []float32) {
 	if dx != nil {
 		panic("model: the numbers of a text have no gradient")

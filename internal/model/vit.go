@@ -41,14 +41,14 @@ func ViTs() []string {
 }
 
 // ViT is a vision transformer (Dosovitskiy et al. 2021) up to its representation:
-// patches, pre-norm blocks, a last layer normalisation, and of that the class
-// token or the mean over patches. Parameters have timm's names.
+// patches, pre-norm blocks, a last layer normalisation, and then the class token or the
+// mean over patches. Parameters have timm's names.
 //
-// A mean is taken of the normalised patches, as timm does it with fc_norm off.
+// The mean is taken after that normalisation, as timm does it with fc_norm off.
 //
-// Positions are learned by default. The position embedding, (1, tokens, dim), and
-// the class token, (1, 1, dim), have more than one dimension, so optimizers apply
-// weight decay to them, and LARS its ratio; timm exempts both from decay.
+// Positions are learned by default. The position embedding, (1, tokens, dim), and the
+// class token, (1, 1, dim), have more than one dimension, so optimizers apply weight
+// decay to them, and LARS its ratio; timm exempts both from decay.
 type ViT struct {
 	config  ViTConfig
 	patches *nn.Patches
@@ -204,8 +204,8 @@ func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return tensor.From(m.mean.Forward(p, m.norm.Forward(p, t)).X, x.Shape[0], m.dim)
 }
 
-// Backward adds the gradients of the parameters given that of the
-// representations, dy (n × Dim). That of the images goes to dx unless it is nil.
+// Backward takes dy, the gradient of the representations (n × Dim), and adds the
+// gradients of the parameters. Unless dx is nil it gets the gradient of the images.
 func (m *ViT) Backward(p *nn.Pass, dy, dx []float32) {
 	var d []float32
 	if m.patches.Class != nil {

@@ -7,11 +7,11 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// Arena lends the large buffers of passes: activations, which die in the
-// reverse of the order they were made in, and gradients, which then take their
-// place. It keeps all memory it ever got, and lends it in an order that depends
-// on the sequence of calls alone, so that the same step finds the same buffers
-// again. Views and inference share one arena. It is not safe for concurrent use.
+// Arena lends the large buffers of passes. Activations are given back in the reverse of
+// the order they were made in, and gradients then take their place. An arena keeps all
+// memory it ever got. It lends in an order that depends on nothing but the sequence of
+// calls, so that the same step finds the same buffers again. Views and inference share
+// one arena. It is not safe for concurrent use.
 type Arena struct {
 	chunks []*chunk
 	total  int // floats in all chunks
@@ -37,7 +37,7 @@ const (
 	minChunk  = 1 << 16
 )
 
-// Get lends a buffer of n floats, with unspecified contents.
+// Get lends a buffer of n floats, which hold any values.
 func (a *Arena) Get(n int) []float32 {
 	if n == 0 {
 		return nil
@@ -61,8 +61,8 @@ func (a *Arena) Get(n int) []float32 {
 	return c.get(size, n)
 }
 
-// adopt adds memory that its owner lends to the arena from time to time; at first
-// it is away.
+// adopt adds memory that its owner lends to the arena from time to time. At first it is
+// away.
 func (a *Arena) adopt(mem []float32) *chunk {
 	c := &chunk{mem: mem, spans: []span{{0, len(mem) / alignment * alignment, false}}, away: true}
 	a.chunks = append(a.chunks, c)
@@ -114,7 +114,7 @@ func (c *chunk) get(size, n int) []float32 {
 	return nil
 }
 
-// empty says that nothing of the chunk is lent.
+// empty reports whether nothing of the chunk is lent.
 func (c *chunk) empty() bool { return len(c.spans) == 1 && !c.spans[0].used }
 
 // free frees span i and joins it with free neighbours.

@@ -75,8 +75,8 @@ func (l *Attention) Forward(p *Pass, in Tokens) Tokens {
 	return Tokens{out, c, r.starts}
 }
 
-// Backward turns d, the gradient of the output, into that of the input. It owns
-// d, a buffer of the arena, and returns it.
+// Backward turns d, the gradient of the output, into the gradient of the input. d is a
+// buffer of the arena; Backward takes it over and returns it.
 func (l *Attention) Backward(p *Pass, d []float32) []float32 {
 	r := p.pop(l)
 	rows, x := r.in.N, r.in.X

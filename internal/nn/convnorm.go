@@ -99,12 +99,14 @@ func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
 	return s
 }
 
-// Forward returns relu(norm(conv(in))), still to be normalised. A pass of
-// training or of a target uses the batch's statistics and updates the running ones.
+// Forward returns relu(norm(conv(in))); its readers have still to normalise it. In a
+// pass of training or of a target it uses the batch's statistics and updates the running
+// ones.
 func (u *ConvNorm) Forward(p *Pass, in Act) Act { return u.forward(p, in, nil, u.ReLU) }
 
-// forward is Forward, but that a pass of inference for many batches adds add, or
-// nil, before the ReLU, and returns what is normalised already.
+// forward is Forward with an addition: in a pass of inference for many batches it adds
+// add, unless that is nil, before the ReLU, and returns an activation that is normalised
+// already.
 func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
 	s := u.Conv(in.N, in.H, in.W)
 	if in.C != s.C {
@@ -139,7 +141,7 @@ func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
 	return r.out
 }
 
-// batchNorm is the normalisation for the kernels, with what a record keeps of it.
+// batchNorm is the normalisation for the kernels, with the arrays that a record keeps.
 func (u *ConvNorm) batchNorm(r *record) kernel.BatchNorm {
 	n := kernel.BatchNorm{
 		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value, Batches: u.Batches.Value,
@@ -152,12 +154,12 @@ func (u *ConvNorm) batchNorm(r *record) kernel.BatchNorm {
 	return n
 }
 
-// Backward adds the gradients of the parameters. d is the gradient of the
-// normalised output, where the ReLU let it through, and the output's sums have
-// been left as [Act] says; it is still the caller's after. The gradient of the
-// input, finished as f says, goes to dx unless that is nil.
+// Backward adds the gradients of the parameters. d is the gradient of the normalised
+// output where the ReLU let it through; it stays the caller's, who has left its sums as
+// [Act] says. Unless dx is nil it gets the gradient of the input, finished as f says.
 //
-// [kernel.BatchNormBackward] has the formulas. The gradient of a bias before the normalisation is exactly zero.
+// [kernel.BatchNormBackward] has the formulas. The gradient of a bias before the
+// normalisation is exactly zero.
 func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := u.In(p)
 	r := p.pop(u)
@@ -178,11 +180,11 @@ func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	p.done(r)
 }
 
-// In returns the input of a layer that is next in backward.
+// In returns the input of a layer that is the next to go backward.
 func (u *ConvNorm) In(p *Pass) Act { return p.live(p.top(u).in) }
 
-// sumGrad leaves the sums of d that Backward needs, for a layer next in
-// backward whose gradient was made for another layer too.
+// sumGrad leaves the sums of d that Backward needs. It is for a layer that is the next
+// to go backward and whose gradient was made for another layer too.
 func (u *ConvNorm) sumGrad(p *Pass, d []float32) {
 	r := p.top(u)
 	kernel.FinishGrad(d, r.out.C, kernel.Finish{Dot: r.y, Sums: r.sums})

@@ -25,13 +25,13 @@ func (l *Dense) shape(rows int) kernel.Dense {
 	return kernel.Dense{N: rows, C: l.Weight.Shape[1], K: l.Weight.Shape[0], Precision: l.Precision}
 }
 
-// forward writes what src reads through the layer, plus add, to y.
+// forward takes what src reads through the layer, and writes the result, plus add, to y.
 func (l *Dense) forward(y []float32, rows int, src kernel.RowSource, add []float32) {
 	kernel.DenseForward(y, l.shape(rows), src, l.Weight.Value, l.Bias.Value, add)
 }
 
-// inputGrad writes the gradient of the input, finished as f says, to dx and adds
-// that of the bias.
+// inputGrad writes the gradient of the input, finished as f says, to dx, and adds the
+// gradient of the bias.
 func (l *Dense) inputGrad(dx, d []float32, rows int, f kernel.RowFinish) {
 	kernel.DenseInputGrad(dx, l.shape(rows), d, l.Weight.Value, l.Bias.Grad, f)
 }
@@ -41,8 +41,8 @@ func (l *Dense) weightGrad(x, d []float32, rows int) {
 	kernel.DenseWeightGrad(l.Weight.Grad, l.shape(rows), x, d)
 }
 
-// TruncatedNormal fills a weight from N(0, 0.02²) cut at ±2, which is as good as
-// never: timm's trunc_normal_(std=.02).
+// TruncatedNormal fills a weight from N(0, 0.02²), cut at ±2, which practically never
+// cuts: timm's trunc_normal_(std=.02).
 func TruncatedNormal(rng *rand.Rand, w *Param) {
 	for i := range w.Value {
 		w.Value[i] = float32(min(2, max(-2, rng.NormFloat64()*0.02)))

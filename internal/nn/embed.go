@@ -48,9 +48,9 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 	return Tokens{r.y, d, r.starts}
 }
 
-// Backward adds the gradients of the parameters, given that of the tokens, a
-// buffer of the arena that it owns. That of the images goes to dx unless it is
-// nil.
+// Backward takes dy, the gradient of the tokens, a buffer of the arena that becomes its
+// own, and adds the gradients of the parameters. Unless dx is nil it gets the gradient
+// of the images.
 func (l *Patches) Backward(p *Pass, dy, dx []float32) {
 	r := p.pop(l)
 	s := l.conv(r.in.N, r.in.H, r.in.W)
@@ -69,7 +69,7 @@ func (l *Patches) tokens(s kernel.Conv) kernel.Patches {
 	return kernel.Patches{N: s.N, Patches: s.OutH() * s.OutW(), C: s.K, Class: l.Class != nil}
 }
 
-// valueOf and gradOf return the arrays of a parameter, nil of none.
+// valueOf and gradOf return the arrays of a parameter, or nil if there is no parameter.
 func valueOf(p *Param) []float32 {
 	if p == nil {
 		return nil
@@ -121,8 +121,8 @@ func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
 	return Tokens{r.y, d, r.starts}
 }
 
-// Backward adds the gradients of the tables, given that of the tokens, a buffer
-// of the arena that it owns.
+// Backward takes dy, the gradient of the tokens, a buffer of the arena that becomes its
+// own, and adds the gradients of the tables.
 func (l *Lookup) Backward(p *Pass, dy []float32) {
 	r := p.pop(l)
 	kernel.LookupGrad(dy, l.Table.Shape[1], r.ids, l.Table.Grad, l.Position.Grad)
@@ -130,7 +130,7 @@ func (l *Lookup) Backward(p *Pass, dy []float32) {
 	p.done(r)
 }
 
-// TokenMean is the mean over the tokens of each sequence; of none it is zero.
+// TokenMean is the mean over the tokens of each sequence: zero where there are none.
 type TokenMean struct{}
 
 // Forward returns n × c.

@@ -7,10 +7,10 @@ import (
 	"vicreg/internal/pages"
 )
 
-// Later puts off the gradients of large linear weights until backward has been
-// through all views. Then each is one product over the rows of all of them,
-// xᵀ·d, that need not be added to what is there; and until then the memory of
-// the gradients holds activations. One is for passes that share an arena.
+// Later puts off the gradients of large linear weights until backward has been through
+// all views. Then each is a single product over the rows of all views, xᵀ·d, which need
+// not be added to anything; and until then the memory of the gradients can hold
+// activations. One Later serves all passes that share an arena.
 type Later struct {
 	arena    *Arena
 	products []*product
@@ -42,7 +42,7 @@ func NewLater(arena *Arena, weights []*Param) *Later {
 	return l
 }
 
-// Has says whether the gradient of a weight is put off.
+// Has reports whether the gradient of a weight is put off.
 func (l *Later) Has(w *Param) bool { return l.of(w) != nil }
 
 func (l *Later) of(w *Param) *product {
@@ -63,8 +63,8 @@ func (l *Later) Zero() {
 	l.pending = true
 }
 
-// Finish completes the gradients. Of the arena, nothing may be lent that was got
-// since Zero.
+// Finish computes the gradients. All memory that the arena has lent since Zero must have
+// been given back.
 func (l *Later) Finish() {
 	for _, q := range l.products {
 		if q.chunk.away = true; l.pending && !q.chunk.empty() {
@@ -79,7 +79,7 @@ func (l *Later) Finish() {
 	l.pending = false
 }
 
-// add keeps what a view of n rows adds to a gradient.
+// add keeps what a view of n rows will add to a gradient.
 func (q *product) add(n int, src kernel.Source, g kernel.Grad) {
 	k, c := q.weight.Shape[0], q.weight.Shape[1]
 	kernel.Apply(q.x.more(n, c), src, c)
@@ -100,11 +100,11 @@ func (o *operand) more(n, c int) []float32 {
 // Defer has the pass leave gradients to l. It is for passes of training.
 func (p *Pass) Defer(l *Later) { p.later = l }
 
-// Idle says that the pass holds nothing for a backward.
+// Idle reports whether the pass holds nothing that backward would need.
 func (p *Pass) Idle() bool { return p.n == 0 }
 
-// linearGrads are the gradients of a linear layer: as [kernel.ConvGrads], but
-// that dx may be nil and the weight's may be put off.
+// linearGrads makes the gradients of a linear layer. It is like [kernel.ConvGrads], but
+// dx may be nil and the gradient of the weight may be put off.
 func (p *Pass) linearGrads(w *Param, dx []float32, s kernel.Conv, g kernel.Grad, src kernel.Source, f kernel.Finish) {
 	var q *product
 	if p.later != nil {

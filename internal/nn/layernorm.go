@@ -9,11 +9,11 @@ import (
 // layerNormEps is timm's (vision_transformer.py: partial(nn.LayerNorm, eps=1e-6)).
 const layerNormEps = 1e-6
 
-// Tokens is a batch of sequences in flight: rows of c channels, one for each
-// token, sequence i being rows [Starts[i], Starts[i+1]). Lengths may differ:
-// padding is left out rather than masked.
+// Tokens is a batch of sequences on its way: rows of c channels, one for each token;
+// sequence i is rows [Starts[i], Starts[i+1]). Lengths may differ: padding is left out
+// rather than masked.
 //
-// Layers of tokens take their input over: backward overwrites it.
+// Layers of tokens take over their input: backward overwrites it.
 type Tokens struct {
 	X      []float32 // rows × c
 	C      int
@@ -31,7 +31,7 @@ func (p *Pass) pushTokens(layer any, in Tokens, size int) *record {
 	return r
 }
 
-// dropTokens is Drop for what may be no rows at all.
+// dropTokens is Drop for an activation that may have no rows.
 func (p *Pass) dropTokens(a Act) {
 	if a.N > 0 {
 		p.Drop(a)
@@ -61,8 +61,8 @@ func (l *LayerNorm) row(stats []float32) kernel.RowNorm {
 	return kernel.RowNorm{Gamma: l.Gamma.Value, Beta: l.Beta.Value, Eps: layerNormEps, Mean: stats[:n], Rstd: stats[n:]}
 }
 
-// finish says how to take a gradient back through the normalisation of x, adding
-// it to add.
+// finish returns how to take a gradient back through the normalisation of x and add add
+// to it.
 func (l *LayerNorm) finish(x, stats, add []float32) kernel.RowFinish {
 	return kernel.RowFinish{X: x, Norm: l.row(stats), DGamma: l.Gamma.Grad, DBeta: l.Beta.Grad, Add: add}
 }
@@ -79,8 +79,8 @@ func (l *LayerNorm) Forward(p *Pass, in Tokens) Tokens {
 	return Tokens{r.y[:n], in.C, r.starts}
 }
 
-// Backward turns d, the gradient of the output, into that of the input, where it
-// is.
+// Backward turns d, the gradient of the output, into the gradient of the input, in
+// place.
 func (l *LayerNorm) Backward(p *Pass, d []float32) []float32 {
 	r := p.pop(l)
 	kernel.LayerNormGrad(d, d, l.finish(r.in.X, r.y[len(d):], nil))

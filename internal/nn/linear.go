@@ -36,8 +36,7 @@ func (l *Linear) Forward(p *Pass, in Act) Act {
 	return Input(r.y, in.N, 1, 1, s.K)
 }
 
-// Backward adds dW = inᵀ·d, and leaves d·Wᵀ, finished as f says, in dx unless
-// that is nil.
+// Backward adds dW = inᵀ·d. Unless dx is nil it gets d·Wᵀ, finished as f says.
 func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
@@ -46,12 +45,12 @@ func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	p.done(r)
 }
 
-// In returns the input of a layer that is next in backward.
+// In returns the input of a layer that is the next to go backward.
 func (l *Linear) In(p *Pass) Act { return p.live(p.top(l).in) }
 
-// LinearBias is a linear layer with bias, from n × c to n × k, and a ReLU or
-// not, without normalisation. Only in·W is stored: whoever reads it adds the
-// bias on the way.
+// LinearBias is a linear layer with bias, from n × c to n × k, without normalisation and
+// with a ReLU or without. Only in·W is stored: whoever reads it adds the bias on the
+// way.
 type LinearBias struct {
 	Weight *Param // (k, c)
 	Bias   *Param // (k)
@@ -71,7 +70,8 @@ func (l *LinearBias) conv(n int) kernel.Conv {
 	return kernel.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
 }
 
-// Forward returns relu(in·W + bias), its bias and ReLU still to be done.
+// Forward returns relu(in·W + bias); its readers have still to add the bias and do the
+// ReLU.
 func (l *LinearBias) Forward(p *Pass, in Act) Act {
 	s := l.conv(in.N)
 	if in.H*in.W*in.C != s.C {
@@ -90,9 +90,9 @@ func (l *LinearBias) Forward(p *Pass, in Act) Act {
 	return r.out
 }
 
-// Backward adds dW = inᵀ·d and the bias's Σ d. d is the gradient of the output
-// where the ReLU let it through, and its sums have been left as [Act] says. The
-// gradient of the input, d·Wᵀ finished as f says, goes to dx unless that is nil.
+// Backward adds dW = inᵀ·d and the bias's Σ d. d is the gradient of the output where the
+// ReLU let it through; the caller has left its sums as [Act] says. Unless dx is nil it
+// gets the gradient of the input, d·Wᵀ finished as f says.
 func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
@@ -102,5 +102,5 @@ func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
 	p.done(r)
 }
 
-// In returns the input of a layer that is next in backward.
+// In returns the input of a layer that is the next to go backward.
 func (l *LinearBias) In(p *Pass) Act { return p.live(p.top(l).in) }

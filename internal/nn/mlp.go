@@ -39,8 +39,8 @@ func (l *MLP) Forward(p *Pass, in Tokens) Tokens {
 	return Tokens{out, in.C, r.starts}
 }
 
-// Backward turns d, the gradient of the output, into that of the input. It owns
-// d, a buffer of the arena, and returns it.
+// Backward turns d, the gradient of the output, into the gradient of the input. d is a
+// buffer of the arena; Backward takes it over and returns it.
 func (l *MLP) Backward(p *Pass, d []float32) []float32 {
 	r := p.pop(l)
 	rows, n, hidden := r.in.N, len(d), l.FC1.Weight.Shape[0]

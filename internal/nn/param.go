@@ -18,12 +18,12 @@ type Param struct {
 	// in × out for linear layers. Use Torch and SetTorch at the border.
 	Value, Grad []float32
 
-	// Static has the optimizer keep the schedule's highest learning rate for it
-	// (SimSiam's predictor). Frozen has it left alone for now (SwAV's
+	// Static: the optimizer always uses the schedule's highest learning rate for it
+	// (SimSiam's predictor). Frozen: the optimizer leaves it alone for now (SwAV's
 	// prototypes at first).
 	Static, Frozen bool
 
-	// Table has PyTorch's order here too: rows are looked up in it.
+	// Table: rows are looked up in it, and our order is PyTorch's.
 	Table bool
 }
 

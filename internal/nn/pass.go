@@ -6,16 +6,15 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// Act is an activation in flight, n × h × w × c: a raw tensor and the
-// normalisation and ReLU its readers have still to do.
+// Act is an activation on its way, n × h × w × c: a raw tensor, and the normalisation
+// and ReLU that its readers have still to do.
 type Act struct {
 	N, H, W, C int
 	kernel.Source
 
-	// Dot is the raw tensor that the last normalisation normalised, and Sums is
-	// where whoever computes this activation's gradient d leaves Σ d and
-	// Σ d·Dot, all that the backward of that normalisation needs. Both are nil
-	// where no normalisation comes before.
+	// Dot is the raw tensor that the last normalisation normalised. Whoever computes
+	// this activation's gradient d leaves Σ d and Σ d·Dot in Sums: all that the backward
+	// of that normalisation needs. Both are nil where no normalisation comes before.
 	Dot  []float32
 	Sums *kernel.Sums
 
@@ -35,8 +34,8 @@ func Input(x []float32, n, h, w, c int) Act {
 	return Act{N: n, H: h, W: w, C: c, Source: kernel.Source{X: x}}
 }
 
-// Finish says how to complete a gradient of this activation: with add added
-// (or nil), where its ReLU let it through, leaving the sums.
+// Finish says how to complete a gradient of this activation: add is added unless it is
+// nil, it is kept where the activation's ReLU let it through, and its sums are left.
 func (a Act) Finish(add []float32) kernel.Finish {
 	f := kernel.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
 	if a.ReLU {
@@ -45,14 +44,14 @@ func (a Act) Finish(add []float32) kernel.Finish {
 	return f
 }
 
-// Pass is one view's way through a network and what backward needs to know of
-// it. A training pass keeps the raw output of every convolution until its
-// backward; the sums at the ends of residual blocks, which are cheap to make
-// again, it keeps only as long as forward reads them. An inference pass
-// normalises by running statistics and keeps nothing.
+// Pass is the way of one view through a network, and what backward needs to know of it.
+// A training pass keeps the raw output of every convolution until its backward. The sums
+// at the ends of residual blocks, which are cheap to make again, it keeps only as long
+// as forward reads them. An inference pass normalises by running statistics and keeps
+// nothing.
 //
-// Layers push a record each in Forward and pop it in Backward, so backward must
-// visit the layers in the reverse order.
+// Layers push a record each in Forward and pop it in Backward, so backward must visit
+// the layers in the reverse order.
 type Pass struct {
 	arena   *Arena
 	train   bool      // keeps what backward needs
@@ -86,14 +85,14 @@ func NewPass(arena *Arena, train bool) *Pass {
 	return &Pass{arena: arena, train: train, byBatch: train}
 }
 
-// NewTargetPass returns the pass of a network that is trained otherwise than by
-// gradients, as momentum encoders are: it normalises by the batch and updates
-// running statistics, but keeps nothing for a backward.
+// NewTargetPass returns the pass of a network that learns in another way than by
+// gradients, as momentum encoders do. It normalises by the batch and updates running
+// statistics, but keeps nothing for a backward.
 func NewTargetPass(arena *Arena) *Pass { return &Pass{arena: arena, byBatch: true} }
 
-// NewInferencePass returns a pass for many batches through a network whose
-// weights do not change meanwhile: it keeps them as products read them, and
-// finishes every activation where it is made.
+// NewInferencePass returns a pass for many batches through a network whose weights do
+// not change meanwhile. It keeps weights in the layout that products read, and finishes
+// every activation where it is made.
 func NewInferencePass(arena *Arena) *Pass { return &Pass{arena: arena, ready: true} }
 
 // Train reports whether the pass is one for training.
@@ -146,9 +145,9 @@ func (p *Pass) done(r *record) {
 	r.y = nil
 }
 
-// live returns an activation that backward is about to read. If it is the sum
-// of a residual block it may have to be made again, and before it those that
-// went into it, up to the first of its stage; backward will read them all soon.
+// live returns an activation that backward is about to read. If it is the sum of a
+// residual block it may have to be made again, and before it the sums that went into it,
+// up to the first of its stage; backward will read them all soon.
 func (p *Pass) live(a Act) Act {
 	if r := a.join; r != nil {
 		if r.y == nil {

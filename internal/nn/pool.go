@@ -4,9 +4,9 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// MaxPool is the largest of each 3 × 3 window, at every second pixel, with a
-// border of one that never wins; with a Size, of windows of that size that stand
-// side by side. Of a sequence the windows are of 3, or Size, moments.
+// MaxPool takes the largest value of each window: of 3 × 3 pixels at every second pixel,
+// with a border of one pixel that never wins; or, with a Size, of windows of that size
+// side by side. In a sequence a window is 3, or Size, steps long.
 type MaxPool struct {
 	Size     int  // or 0
 	Sequence bool // reads n × t × 1 × c
@@ -37,8 +37,8 @@ func (m *MaxPool) Forward(p *Pass, in Act) Act {
 	return Input(r.y, s.N, s.OutH(), s.OutW(), s.C)
 }
 
-// Backward turns d, the gradient of the output, into that of the input. It owns
-// d, a buffer of the arena, and returns another.
+// Backward turns d, the gradient of the output, into the gradient of the input. d is a
+// buffer of the arena; Backward takes it over and returns another.
 func (m *MaxPool) Backward(p *Pass, d []float32) []float32 {
 	in := p.live(p.top(m).in)
 	r := p.pop(m)

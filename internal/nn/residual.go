@@ -31,13 +31,13 @@ func (b *Residual) Buffers() (ps []*Param) {
 	return ps
 }
 
-// KeptJoin is the size of a block's sum up to which it is kept for backward, as it
-// would take longer to make again than is worth its memory. Tests change it.
+// KeptJoin is the largest size of a block's sum that is kept for backward: making a
+// small one again would cost more time than its memory is worth. Tests change it.
 var KeptJoin = 1 << 22
 
-// Forward returns relu(a + b), where a is what the convolutions make of x and b
-// is x itself or what Down makes of it. The sum is stored as it is read: its own
-// sign is the mask of the ReLU. Its gradient's sums serve a's normalisation.
+// Forward returns relu(a + b), where a is what the convolutions make of x, and b is x
+// itself or what Down makes of it. The sum is stored as it is read: its own sign is the
+// mask of the ReLU. The sums of its gradient serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
 	if p.ready && x.Scale == nil && !x.ReLU {
 		return b.infer(p, x)
@@ -72,7 +72,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	return out
 }
 
-// infer is Forward where activations are stored as they are read: the last
+// infer is Forward for passes that store activations as they are read: the last
 // convolution adds x, or what Down makes of it.
 func (b *Residual) infer(p *Pass, x Act) Act {
 	id, a := x, x
@@ -95,9 +95,9 @@ func (b *Residual) infer(p *Pass, x Act) Act {
 	return a
 }
 
-// Backward turns d, the gradient of the block's output where its ReLU let it
-// through, into that of its input. It owns d, a buffer of the arena, and returns
-// another or the same.
+// Backward takes d, the gradient of the block's output where its ReLU let it through,
+// and returns the gradient of its input. d is a buffer of the arena; Backward takes it
+// over and returns it or another.
 func (b *Residual) Backward(p *Pass, d []float32) []float32 {
 	p.done(p.pop(b)) // the gradient of the sum is that of what was added
 	id := d

@@ -8,9 +8,9 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// Transformer is a stack of pre-norm blocks, as timm's vision_transformer.py has
-// them: attention, then an MLP four times as wide, each on the normalised
-// tokens and added to them.
+// Transformer is a stack of pre-norm blocks like those of timm's vision_transformer.py:
+// attention, then an MLP four times as wide. Each reads the normalised tokens and adds
+// its result to the tokens.
 type Transformer struct {
 	Attention []*Attention
 	MLP       []*MLP
@@ -69,8 +69,8 @@ func (t *Transformer) Forward(p *Pass, x Tokens) Tokens {
 	return x
 }
 
-// Backward turns d, the gradient of the output, into that of the input. It owns
-// d, a buffer of the arena, and returns it.
+// Backward turns d, the gradient of the output, into the gradient of the input. d is a
+// buffer of the arena; Backward takes it over and returns it.
 func (t *Transformer) Backward(p *Pass, d []float32) []float32 {
 	for i, a := range slices.Backward(t.Attention) {
 		d = a.Backward(p, t.MLP[i].Backward(p, d))

@@ -5,18 +5,18 @@ import (
 	"vicreg/internal/nn"
 )
 
-// LARS is layer-wise adaptive rate scaling with momentum, released lines
-// 245–300. With weights w and gradient g of a layer:
+// LARS is layer-wise adaptive rate scaling with momentum, released lines 245–300. With
+// weights w and gradient g of a layer:
 //
 //	q = η·‖w‖/‖g + δ·w‖     1 if either norm is 0
 //	m = momentum·m + q·(g + δ·w)
 //	w = w − lr·m
 //
-// where δ is the weight decay. 1-D parameters take q = 1 and δ = 0.
+// where δ is the weight decay. For 1-D parameters q = 1 and δ = 0.
 //
-// With Eps above 0 the ratio is that of solo-learn (solo/utils/lars.py, commit
-// 9187ea3), q = η·‖w‖/(‖g‖ + δ·‖w‖ + Eps), or q = 1 without decay if either norm
-// is 0. With Clip, q becomes min(q/lr, 1): never more than the plain step.
+// With Eps above 0 the ratio is that of solo-learn (solo/utils/lars.py, commit 9187ea3),
+// q = η·‖w‖/(‖g‖ + δ·‖w‖ + Eps), or q = 1 without decay if either norm is 0. With Clip,
+// q becomes min(q/lr, 1): never more than the plain step.
 type LARS struct {
 	Momentum, WeightDecay, Eta float64
 

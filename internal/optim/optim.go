@@ -82,8 +82,8 @@ func buffers(params []*nn.Param, what string) []*nn.Param {
 	return out
 }
 
-// due returns the learning rate of p when the schedule's is lr, and whether p is
-// to be updated at all.
+// due returns the learning rate of p where the schedule's is lr, and whether p is to be
+// updated at all.
 func due(p *nn.Param, lr, peak float64) (float64, bool) {
 	if p.Static {
 		lr = peak

@@ -41,25 +41,26 @@ func (j *job) run(worker int) {
 }
 
 // A helper is a worker other than the caller. Kernels follow one another within
-// microseconds, and to wake a sleeping thread takes tens: so a helper that has
-// nothing to do looks out for the next job for a while before it sleeps.
+// microseconds, but waking a sleeping thread takes tens of them. So a helper that has
+// nothing to do watches for the next job for a while before it sleeps.
 type helper struct {
 	state atomic.Int32
 	wake  chan struct{} // closed to end the helper
 }
 
-// States of a helper. The caller makes idle or asleep posted, and takes that back
-// when it finds that the helper was too late; the helper does the rest.
+// States of a helper. The caller turns idle or asleep into posted, and back if the
+// helper came too late for the job. The helper makes all other changes.
 const (
 	idle int32 = iota
 	posted
 	asleep
 )
 
-// patience is how long a helper, or a caller who waits for one, looks out.
+// patience is how long a helper, or a caller that waits for one, watches before it
+// sleeps.
 const patience = 100 * time.Microsecond
 
-// lookOut waits until done says so, for a while, and lets others run meanwhile.
+// lookOut watches for a while until done returns true, and lets others run meanwhile.
 func lookOut(done func() bool) bool {
 	for start := time.Now(); ; {
 		for range 50 {

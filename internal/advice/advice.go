@@ -20,6 +20,8 @@ type Facts struct {
 	Side    int     // the shorter side of an image, in the median, in pixels; 0: not known
 	Threads int     // that compute
 	Memory  float64 // bytes that there may be
+
+	Retrieved int // pairs whose sides are to find each other
 }
 
 // Choice is one value that was chosen.

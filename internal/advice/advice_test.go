@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -96,15 +97,19 @@ func TestEpochs(t *testing.T) {
 		speed   Speed
 		want    int
 	}{
-		{"10 minutes", 10, facts, Speed{Step: 0.5, Cached: 1}, 80}, // 15 steps an epoch
-		{"an hour", 60, facts, Speed{Step: 0.5, Cached: 1}, 300},
-		{"a second", 1.0 / 60, facts, Speed{Step: 0.5, Cached: 1}, 10},
-		{"fast", 10, facts, Speed{Step: 1e-6, Cached: 1}, 300},
-		{"slow", 10, facts, Speed{Step: 1e9, Cached: 1}, 10},
-		{"decoding as well", 10, facts, Speed{Step: 0.5, Decode: 0.5 / 64, Cached: 0}, 37},
-		{"half of it kept", 10, facts, Speed{Step: 0.5, Decode: 1.0 / 64, Cached: 0.5}, 37},
-		{"scores as well", 10, facts, Speed{Step: 0.5, Embed: 7.5 / 1200 * 10, Cached: 1}, 40},
-		{"a million", 10, Facts{Images: 1_000_000}, Speed{Step: 0.3, Cached: 0}, 10},
+		{"10 minutes", 10, facts, Speed{Step: 0.5}, 79}, // 15 steps an epoch, and the first one's memory
+		{"an hour", 60, facts, Speed{Step: 0.5}, 300},
+		{"a second", 1.0 / 60, facts, Speed{Step: 0.5}, 10},
+		{"fast", 10, facts, Speed{Step: 1e-6}, 300},
+		{"slow", 10, facts, Speed{Step: 1e9}, 10},
+		{"decoding as well", 10, facts, Speed{Step: 1, Decode: 0.5}, 39},
+		{"a checkpoint as well", 10, facts, Speed{Step: 0.5, Save: 7}, 40},
+		{"figures as well", 10, facts, Speed{Step: 0.5, Epoch: 7}, 41},
+		// A score every 7 epochs, which makes 9, and two at the end, each of 7.5 s.
+		{"scores as well", 10, facts, Speed{Step: 0.5, Embed: 7.5 / 1200}, 68},
+		{"much before and after", 10, Facts{Images: 1000, Retrieved: 100}, Speed{Step: 0.5, Before: 100, Build: 50, Look: 0.1, Embed: 0.25}, 39},
+		{"longer before than there is time", 10, facts, Speed{Step: 0.5, Before: 1000}, 10},
+		{"a million", 10, Facts{Images: 1_000_000}, Speed{Step: 0.3}, 10},
 		{"not measured", 10, facts, Speed{}, 100},
 	} {
 		c := open(t, func(c *recipe.Config) { c.Minutes, c.Batch = tt.minutes, 64 })
@@ -117,16 +122,38 @@ func TestEpochs(t *testing.T) {
 
 func TestSeconds(t *testing.T) {
 	c := open(t, func(c *recipe.Config) { c.Batch, c.Epochs, c.Eval.Every = 50, 20, 10 })
-	whole, epoch := Seconds(c, Facts{Images: 100, Scored: 20}, Speed{Step: 1, Decode: 0.1, Embed: 0.05, Cached: 1, Save: 0.4})
-	// 2 steps, a checkpoint and a tenth of 120 images scored; 120 looked at, and
-	// scored twice at the end.
-	if want := 2 + 0.4 + 0.6; epoch < want-1e-9 || epoch > want+1e-9 {
+	whole, epoch := Seconds(c, Facts{Images: 100, Scored: 20, Retrieved: 30},
+		Speed{Before: 3, Build: 1, Step: 1, Decode: 0.1, Look: 0.1, Embed: 0.05, EmbedB: 0.01, Epoch: 0.2, Save: 0.4})
+	// 2 steps, what an epoch takes beside them, a checkpoint and a tenth of 120 images
+	// scored by the first branch.
+	if want := 2 + 0.2 + 0.4 + 0.6; !same(epoch, want) {
 		t.Errorf("an epoch takes %v, want %v", epoch, want)
 	}
-	if want := 20*3.0 + 12 + 12; whole < want-1e-9 || whole > want+1e-9 {
+	// Once: what comes before, the network, its first checkpoint, the first step's
+	// memory, 120 looked at, and scored twice by both branches, and 30 retrieved.
+	if want := 20*3.2 + 3 + 1 + 0.4 + 1 + 12 + 2*120*0.06 + 30*0.06; !same(whole, want) {
 		t.Errorf("the run takes %v, want %v", whole, want)
 	}
+	if whole, _ := Seconds(c, Facts{Images: 1000}, Speed{}); whole != 0 {
+		t.Errorf("%v, though nothing is known", whole)
+	}
 }
+
+// A run that scores itself ten times says so whatever its length: how often it does so
+// is open where its epochs are.
+func TestSecondsOfScores(t *testing.T) {
+	for _, epochs := range []int{10, 20, 100, 300} {
+		c := open(t, func(c *recipe.Config) { c.Batch, c.Epochs = 50, epochs })
+		facts, speed := Facts{Images: 100, Scored: 20}, Speed{Step: 1, Embed: 0.1}
+		whole, _ := Seconds(c, facts, speed)
+		// 2 steps an epoch, and the first; ten scores on the way and two at the end.
+		if want := float64(2*epochs) + 1 + 12*120*0.1; !same(whole, want) {
+			t.Errorf("%d epochs take %v, want %v", epochs, whole, want)
+		}
+	}
+}
+
+func same(a, b float64) bool { return math.Abs(a-b) < 1e-9*max(1, math.Abs(b)) }
 
 func TestDecoding(t *testing.T) {
 	c := open(t, func(c *recipe.Config) { c.Size, c.Batch = 96, 50 })
@@ -134,9 +161,9 @@ func TestDecoding(t *testing.T) {
 		speed Speed
 		want  string
 	}{
-		{Speed{Step: 1, Decode: 0.02, Cached: 0}, "takes about 50% of the time"},
-		{Speed{Step: 1, Decode: 0.02, Cached: 1}, ""},
-		{Speed{Step: 1, Decode: 0.001, Cached: 0}, ""},
+		{Speed{Step: 1, Decode: 0.5}, "takes about 50% of the time"},
+		{Speed{Step: 1, Look: 1}, ""},
+		{Speed{Step: 1, Decode: 0.05}, ""},
 		{Speed{}, ""},
 	} {
 		got := Decoding(c, Facts{Images: 100}, tt.speed)

@@ -2,7 +2,6 @@ package advice
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -12,74 +11,106 @@ import (
 
 // Speed is how long this machine takes, in seconds.
 type Speed struct {
-	Step   float64 // of training, its images decoded already; 0: not known
-	Decode float64 // an image, with all workers at it
-	Embed  float64 // an image that is scored, decoded already
-	Cached float64 // share of the images that stay decoded
+	Before float64 // all that comes before the choice of the epochs: listing the data, and timing
+	Build  float64 // to make the network
+	Step   float64 // of training; 0: not known
+	Decode float64 // the part of it that goes into decoding items again
+	Look   float64 // an item, at the look at all of them before the first epoch
+	Embed  float64 // an item that is scored,
+	EmbedB float64 // and by the second branch, if there is one
+	Epoch  float64 // what an epoch takes beside its steps and scores
 	Save   float64 // a checkpoint
 }
 
-// Seconds returns how long a run takes until its summary, of which an epoch takes so
-// much. 0: it is not known.
+// mostLooked is how many items are decoded at the look at all of them.
+const mostLooked = 50_000
+
+// Seconds returns how long a run takes from the command to its summary, and how long
+// an epoch of it. 0: it is not known.
 func Seconds(c recipe.Config, f Facts, s Speed) (whole, epoch float64) {
 	if s.Step <= 0 {
 		return 0, 0
 	}
-	steps := f.Images / c.Batch
-	decode := (1 - s.Cached) * s.Decode
-	epoch = float64(steps)*(s.Step+float64(c.Batch)*decode) + s.Save
-	// Every image is looked at once before the first epoch.
-	whole = float64(f.Images+f.Scored) * s.Decode
-	if f.Scored > 0 {
-		every := c.Eval.Every
+	epoch = float64(f.Images/c.Batch)*s.Step + s.Epoch + s.Save
+	if every := c.Eval.Every; f.Scored > 0 {
 		if every == recipe.Automatic {
-			every = recipe.UsualEvery(max(c.Epochs, 100))
+			every = recipe.UsualEvery(max(1, c.Epochs))
 		}
-		if every > 0 {
+		if every > 0 && c.Epochs > 0 {
 			few := func(n int) int {
 				if l := c.Eval.Limit; l > 0 {
 					n = min(n, l)
 				}
 				return n
 			}
-			epoch += float64(few(f.Images)+few(f.Scored)) * (s.Embed + decode) / float64(every)
+			times := float64(c.Epochs / every)
+			epoch += times * float64(few(f.Images)+few(f.Scored)) * s.Embed / float64(c.Epochs)
 		}
-		whole += 2 * float64(f.Images+f.Scored) * (s.Embed + decode) // trained and untrained
 	}
+	whole = s.once(f) + float64(c.Epochs)*epoch
 	if f.Judged > 0 { // at times on the way, and at the end beside the untrained encoder
-		looks := eval.Looks(c.Epochs, f.Images, f.Judged)
-		whole += float64(looks+1) * float64(f.Judged) * (2*s.Embed + decode)
+		times := eval.Looks(c.Epochs, f.Images, f.Judged) + 1
+		whole += float64(times) * float64(f.Judged) * s.pair()
 	}
-	return whole + float64(c.Epochs)*epoch, epoch
+	return whole, epoch
+}
+
+// pair is how long it takes to embed two views or sides of an item, each by a branch of
+// its own or both by the only one.
+func (s Speed) pair() float64 {
+	if s.EmbedB > 0 {
+		return s.Embed + s.EmbedB
+	}
+	return 2 * s.Embed
+}
+
+// once is what a run does once, however many epochs it has.
+func (s Speed) once(f Facts) float64 {
+	// The first step takes memory, and a checkpoint stands before it.
+	once := s.Before + s.Build + s.Save + s.Step
+	once += float64(min(f.Images+f.Scored, mostLooked)) * s.Look
+	embed := s.Embed + s.EmbedB
+	if f.Scored > 0 {
+		once += 2 * float64(f.Images+f.Scored) * embed // trained and untrained
+	}
+	once += float64(f.Retrieved) * s.pair()
+	return once
 }
 
 // Decoding says what helps where much of the time goes into decoding the same images
 // again, or is empty.
 func Decoding(c recipe.Config, f Facts, s Speed) string {
 	_, epoch := Seconds(c, f, s)
-	share := float64(f.Images/c.Batch*c.Batch) * (1 - s.Cached) * s.Decode / epoch
+	share := float64(f.Images/c.Batch) * s.Decode / epoch
 	if !(share > 0.25) {
 		return ""
 	}
 	return fmt.Sprintf("decoding the images anew in each epoch takes about %.0f%% of the time; vicreg pack --size %d makes a file of them that needs none, for --data", 100*share, 2*c.Size)
 }
 
-// Epochs chooses how many there are.
+// Epochs chooses how many there are: as many as let the whole run end in time.
 func Epochs(c recipe.Config, f Facts, s Speed) Choice {
-	_, epoch := Seconds(c, f, s)
-	if epoch <= 0 {
+	if s.Step <= 0 {
 		return Choice{"epochs", 100, "usual, as the time that one takes is not known"}
 	}
 	budget := Span(60 * c.Minutes)
-	n := int(math.Min(60*c.Minutes/epoch, mostEpochs+1))
-	each := fmt.Sprintf("one takes about %s", Span(epoch))
-	switch {
-	case n > mostEpochs:
-		return Choice{"epochs", mostEpochs, fmt.Sprintf("the most that is chosen; %s", each)}
-	case n < leastEpochs:
-		return Choice{"epochs", leastEpochs, fmt.Sprintf("the least that is chosen; %s, so this takes longer than %s", each, budget)}
+	each := func(n int) (whole float64, epoch string) {
+		c.Epochs = n
+		whole, one := Seconds(c, f, s)
+		return whole, fmt.Sprintf("one takes about %s", Span(one))
 	}
-	return Choice{"epochs", n, fmt.Sprintf("%s, and training may take %s", each, budget)}
+	for n := mostEpochs + 1; n >= leastEpochs; n-- {
+		switch whole, epoch := each(n); {
+		case whole > 60*c.Minutes:
+		case n > mostEpochs:
+			_, epoch := each(mostEpochs)
+			return Choice{"epochs", mostEpochs, fmt.Sprintf("the most that is chosen; %s", epoch)}
+		default:
+			return Choice{"epochs", n, fmt.Sprintf("%s, and the run may take %s", epoch, budget)}
+		}
+	}
+	whole, epoch := each(leastEpochs)
+	return Choice{"epochs", leastEpochs, fmt.Sprintf("the least that is chosen; %s, so this takes about %s", epoch, Span(whole))}
 }
 
 // Span spells some seconds for people, to two figures or so.

@@ -163,6 +163,17 @@ func (d *Data) groups() [][]int {
 	return groups
 }
 
+// Some returns the data with the rows of some indices alone, any of them more than
+// once.
+func (d *Data) Some(rows []int) *Data {
+	some := *d
+	some.Rows, some.Notes = make([]Row, len(rows)), nil
+	for i, row := range rows {
+		some.Rows[i] = d.Rows[row]
+	}
+	return &some
+}
+
 // limit keeps n rows spread evenly.
 func (d *Data) limit(n int) {
 	if n <= 0 || n >= len(d.Rows) {

@@ -101,6 +101,16 @@ func (s *Source) number() {
 	s.cache = make([]atomic.Pointer[Sample], len(seen))
 }
 
+// Kept returns how many bytes of decoded samples it keeps.
+func (s *Source) Kept() (bytes int64) {
+	for i := range s.cache {
+		if m := s.cache[i].Load(); m != nil {
+			bytes += m.size()
+		}
+	}
+	return bytes
+}
+
 // Data returns the rows, after a Scan without the bad ones.
 func (s *Source) Data() *Data { return s.data }
 

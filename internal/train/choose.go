@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"vicreg/internal/advice"
@@ -18,28 +17,25 @@ import (
 )
 
 // choose fills in what the configuration leaves open, and remembers why. A few steps
-// are timed if the number of epochs depends on it or measure asks for it.
-func (r *run) choose(ctx context.Context, measure bool) error {
+// are timed, to tell how long the run takes and how many epochs go into a given time.
+func (r *run) choose(ctx context.Context) error {
 	c, f := &r.config, r.facts()
 	open := c.Open()
-	s, ok := r.corpus.(*images)
-	if ok && len(open) > 0 {
-		f.Side, _, _ = s.sizes(s.trainData)
+	if s, ok := r.corpus.(*images); ok && len(open) > 0 {
+		f.Side = s.looked(s.trainData).side
 		r.choices = advice.Choose(c, f)
 	}
-	if ok && (measure || c.Epochs == 0) {
-		if err := r.enough(); err != nil {
-			return err
-		}
-		r.report.Phase("timing a few steps")
-		var err error
-		r.speed, err = r.timed(ctx, s)
-		if ctx.Err() != nil {
-			return ErrInterrupted
-		}
-		if err != nil {
-			r.speed = advice.Speed{} // the run comes to it as well, and tells
-		}
+	if err := r.enough(); err != nil {
+		return err
+	}
+	r.report.Phase("timing a few steps")
+	var err error
+	r.speed, err = r.timed(ctx)
+	if ctx.Err() != nil {
+		return ErrInterrupted
+	}
+	if err != nil {
+		r.speed = advice.Speed{} // the run comes to it as well, and tells
 	}
 	if c.Epochs == 0 {
 		made := advice.Epochs(*c, f, r.speed)
@@ -63,28 +59,25 @@ func (r *run) choose(ctx context.Context, measure bool) error {
 
 // facts are what is known of data and machine before a look at the images.
 func (r *run) facts() advice.Facts {
-	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(), Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
+	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(), Retrieved: r.corpus.retrieved(),
+		Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
 }
 
-// sizes returns the shorter side in the median and the number of pixels, in the mean
-// and at most, of some images, spread evenly; 0 where none can be read.
-func (s *images) sizes(d *dataset.Dataset) (side int, pixels, largest float64) {
-	sides, areas := s.areas(d)
-	if len(sides) == 0 {
-		return 0, 0, 0
-	}
-	for _, a := range areas {
-		pixels += a
-		largest = max(largest, a)
-	}
-	slices.Sort(sides)
-	return sides[len(sides)/2], pixels / float64(len(areas)), largest
+// looks are what the headers of some images of a data set say, spread evenly.
+type looks struct {
+	side    int       // the shorter one, in the median; 0: none can be read
+	areas   []float64 // pixels of each, in their order,
+	pixels  float64   // in the mean,
+	largest float64   // and at most
 }
 
-// areas returns the shorter sides and the numbers of pixels of some images, in their
-// order.
-func (s *images) areas(d *dataset.Dataset) (sides []int, areas []float64) {
+// looked returns what the headers of some images of d say. They are read once.
+func (s *images) looked(d *dataset.Dataset) *looks {
+	if l := s.looks[d]; l != nil {
+		return l
+	}
 	const most = 300
+	l, sides := new(looks), []int(nil)
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
 		item := &d.Items[i]
 		w, h := item.Image.W, item.Image.H
@@ -94,29 +87,39 @@ func (s *images) areas(d *dataset.Dataset) (sides []int, areas []float64) {
 				continue
 			}
 		}
-		sides = append(sides, min(w, h))
-		areas = append(areas, float64(w)*float64(h))
+		a := float64(w) * float64(h)
+		sides, l.areas = append(sides, min(w, h)), append(l.areas, a)
+		l.pixels, l.largest = l.pixels+a, max(l.largest, a)
 	}
-	return sides, areas
+	if n := len(sides); n > 0 {
+		slices.Sort(sides)
+		l.side, l.pixels = sides[n/2], l.pixels/float64(n)
+	}
+	if s.looks == nil {
+		s.looks = map[*dataset.Dataset]*looks{}
+	}
+	s.looks[d] = l
+	return l
 }
 
-// stay returns which share of all pixels belongs to images that stay decoded, where
-// each stays for which there is room left when its turn comes, and the pixels of an
-// image in the mean.
-func stay(areas []float64, n int, channels, room float64) (share, mean float64) {
+// room is how many bytes of decoded images are kept.
+func (s *images) room() int64 { return max(0, cmp.Or(s.cache, batch.DefaultCache)) }
+
+// stay says of some of n images which of them stay decoded, where each stays for which
+// there is room left when its turn comes, how many pixels are decoded again, and how
+// many an image has, both in the mean over all of these.
+func stay(areas []float64, n int, channels, room float64) (stays []bool, again, mean float64) {
 	left := room * float64(len(areas)) / float64(n)
-	kept, all := 0.0, 0.0
-	for _, a := range areas {
-		all += a
-		if a*channels <= left {
+	stays = make([]bool, len(areas))
+	for i, a := range areas {
+		mean += a / float64(len(areas))
+		if stays[i] = a*channels <= left; stays[i] {
 			left -= a * channels
-			kept += a
+		} else {
+			again += a / float64(len(areas))
 		}
 	}
-	if all == 0 {
-		return 0, 0
-	}
-	return kept / all, all / float64(len(areas))
+	return stays, again, mean
 }
 
 // scoring is about how many bytes of garbage scores leave beside a run, as measured.
@@ -132,7 +135,7 @@ func (r *run) outlook() (seconds, bytes float64) {
 			bytes += scoring
 		}
 		if s, ok := r.corpus.(*images); ok {
-			bytes += s.decoded(r.config.Channels, cmp.Or(r.config.Workers, runtime.GOMAXPROCS(0)))
+			bytes += s.decoded(r.config.Channels, workersOf(r.config))
 		}
 	}
 	seconds, _ = advice.Seconds(r.config, f, r.speed)
@@ -144,13 +147,12 @@ func (r *run) outlook() (seconds, bytes float64) {
 // are at.
 func (s *images) decoded(channels, workers int) (bytes float64) {
 	const working = 12 // bytes of a pixel while it is decoded
-	room := float64(max(0, cmp.Or(s.cache, batch.DefaultCache)))
 	for _, d := range []*dataset.Dataset{s.trainData, s.testData} {
 		if d != nil && len(d.Items) > 0 && !d.Items[0].Held() {
-			_, pixels, largest := s.sizes(d)
-			bytes += 2 * min(room, pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
+			l := s.looked(d)
+			bytes += 2 * min(float64(s.room()), l.pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
 			if d == s.trainData && d.Items[0].Path != "" {
-				bytes += working * largest * float64(workers)
+				bytes += working * l.largest * float64(workers)
 			}
 		}
 	}

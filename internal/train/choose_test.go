@@ -155,17 +155,18 @@ func TestWhatStaysDecoded(t *testing.T) {
 		areas       []float64
 		n           int
 		room        float64
-		share, mean float64
+		stays       []bool
+		again, mean float64
 	}{
-		{[]float64{10, 10, 10, 10}, 4, 1000, 1, 10},
-		{[]float64{10, 10, 10, 10}, 4, 60, 0.5, 10},
-		{[]float64{10, 1000, 10, 10}, 4, 90, 30.0 / 1030, 1030.0 / 4},
-		{[]float64{10, 10}, 200, 3000, 0.5, 10}, // a sample of a hundredth
-		{[]float64{10}, 1, 0, 0, 10},
-		{nil, 5, 100, 0, 0},
+		{[]float64{10, 10, 10, 10}, 4, 1000, []bool{true, true, true, true}, 0, 10},
+		{[]float64{10, 10, 10, 10}, 4, 60, []bool{true, true, false, false}, 5, 10},
+		{[]float64{10, 1000, 10, 10}, 4, 90, []bool{true, false, true, true}, 250, 1030.0 / 4},
+		{[]float64{10, 10}, 200, 3000, []bool{true, false}, 5, 10}, // a sample of a hundredth
+		{[]float64{10}, 1, 0, []bool{false}, 10, 10},
+		{nil, 5, 100, []bool{}, 0, 0},
 	} {
-		if share, mean := stay(c.areas, c.n, 3, c.room); share != c.share || mean != c.mean {
-			t.Errorf("%v of %d: share %v, mean %v; want %v, %v", c.areas, c.n, share, mean, c.share, c.mean)
+		if stays, again, mean := stay(c.areas, c.n, 3, c.room); !slices.Equal(stays, c.stays) || again != c.again || mean != c.mean {
+			t.Errorf("%v of %d: %v stay, %v of %v decoded again; want %v, %v of %v", c.areas, c.n, stays, again, mean, c.stays, c.again, c.mean)
 		}
 	}
 }

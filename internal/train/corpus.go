@@ -26,6 +26,10 @@ type corpus interface {
 	// readable reports whether such a file can be used.
 	readable(path string) bool
 
+	// sample decodes some of the items, and fills in what the configuration leaves to
+	// be measured by these alone.
+	sample(ctx context.Context, c *recipe.Config) (*sample, error)
+
 	// scan looks at the items, drops and returns those that cannot be used, and
 	// fills in what the configuration leaves to be measured.
 	scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error)
@@ -44,6 +48,8 @@ type corpus interface {
 	kind() string                 // of items, plural
 	len() int                     // items to train on
 	scored() int                  // items to score on; 0: there are none, or no labels
+
+	retrieved() int // items held out whose sides are to find each other
 
 	// labels returns the label of each item to train on, -1 for none, and how many
 	// classes there are; 0: no labels.

@@ -28,7 +28,7 @@ type Forecast struct {
 
 // Preview says what Pretrain would do with c, and makes no folder.
 func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error) {
-	r, err := prepare(ctx, c, o, true)
+	r, err := prepare(ctx, c, o)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error)
 }
 
 // prepare lists the data of a new run and chooses what its configuration leaves open.
-func prepare(ctx context.Context, c recipe.Config, o Options, measure bool) (*run, error) {
+func prepare(ctx context.Context, c recipe.Config, o Options) (*run, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func prepare(ctx context.Context, c recipe.Config, o Options, measure bool) (*ru
 	if err := r.list(); err != nil {
 		return nil, err
 	}
-	return r, r.choose(ctx, measure)
+	return r, r.choose(ctx)
 }
 
 // About says what is chosen and what the run needs, a line each, for people.

@@ -21,6 +21,7 @@ type images struct {
 	cache                   int64 // as [batch.SourceOptions] has it
 	limits                  recipe.Data
 	own                     bool // of the user, and no known set
+	looks                   map[*dataset.Dataset]*looks
 }
 
 func (s *images) list(c recipe.Config) (err error) {
@@ -79,6 +80,8 @@ func (s *images) scored() int {
 	}
 	return len(s.testData.Items)
 }
+
+func (s *images) retrieved() int { return 0 }
 
 func (s *images) views(c recipe.Config) string {
 	colour := "colour"

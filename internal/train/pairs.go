@@ -67,6 +67,13 @@ func (s *pairing) scored() int {
 	return len(s.testData.Rows)
 }
 
+func (s *pairing) retrieved() int {
+	if s.testData == nil {
+		return 0
+	}
+	return len(s.testData.Rows)
+}
+
 func (s *pairing) views(c recipe.Config) string {
 	sides := c.Sides()
 	about := fmt.Sprintf("a %s\n         b %s", sides[0].About(), sides[1].About())

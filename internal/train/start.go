@@ -68,7 +68,7 @@ type run struct {
 // Pretrain makes a folder and does in it what c says, from the start to the
 // summary.
 func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s *runlog.Summary, err error) {
-	r, err := prepare(ctx, c, o, false) // before there is a folder
+	r, err := prepare(ctx, c, o) // before there is a folder
 	if err != nil {
 		return "", nil, err
 	}

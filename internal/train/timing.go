@@ -3,87 +3,94 @@ package train
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"math"
+	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
-	"vicreg/internal/dataset"
 	"vicreg/internal/optim"
+	"vicreg/internal/recipe"
+	"vicreg/internal/rng"
+	"vicreg/internal/runlog"
 )
 
 // How long a few steps are timed.
 const (
-	timedSeconds = 4
+	timedSeconds = 3
 	timedSteps   = 40
-	slowStep     = 5 // seconds of one that is not done again to be timed
+	slowStep     = 5    // seconds of one that is not done again to be timed
+	timedShare   = 0.02 // of the whole run: the timing of a short one is short
+	firstSteps   = 2    // that are not counted: memory is taken, batches are made ahead
+	leastTimed   = 3    // that are
 )
 
 // timed returns how fast the run will be. It builds the run as it will be, on some of
-// its images, and takes a few steps with it; then all of that is gone, and the run
+// its items, and takes a few steps with it; then all of that is gone, and the run
 // itself is built from its start.
-func (r *run) timed(ctx context.Context, s *images) (speed advice.Speed, err error) {
+func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	c := r.config
+	open := c.Epochs == 0
 	c.Epochs, c.Warmup = cmp.Or(c.Epochs, 100), 0
-	some := dataset.Dataset{Name: s.trainData.Name, Classes: s.trainData.Classes}
-	for _, i := range spread(s.len(), c.Batch+c.Batch/4, func(int) bool { return true }) {
-		some.Items = append(some.Items, s.trainData.Items[i])
-	}
-	_, pixels, _ := s.sizes(&some)
-	part := &images{trainData: &some, cache: s.cache, limits: s.limits}
-	n := part.len()
-	began := time.Now()
-	if _, _, err := part.scan(ctx, &c, nil); err != nil {
+	some, err := r.corpus.sample(ctx, &c)
+	if err != nil {
 		return speed, err
 	}
-	scanned := time.Since(began).Seconds()
-	speed.Decode = scanned / float64(n)
-	if part.len() < c.Batch {
-		return speed, fmt.Errorf("only %d of %d images can be read", part.len(), n)
-	}
+	speed.Look = some.look
 	defer debug.FreeOSMemory()
-	timed := &run{config: c, corpus: s, report: Silent{}}
+	timed := &run{config: c, corpus: some, report: Silent{}}
+	began := time.Now()
 	if err := timed.build(); err != nil {
 		return speed, err
 	}
-	if speed.Step, err = timed.stepSeconds(ctx, part); err != nil {
+	speed.Build = time.Since(began).Seconds()
+	steps := c.Epochs * timed.steps
+	if open {
+		steps = math.MaxInt32
+	}
+	if speed.Step, err = timed.stepSeconds(ctx, some, steps); err != nil {
 		return speed, err
 	}
-	// Two views go forward, and come back for twice that.
-	speed.Embed = speed.Step / float64(5*c.Batch)
-	if some.Items[0].Held() {
-		speed.Cached = 1
-	} else if _, areas := s.areas(s.trainData); pixels > 0 && len(areas) > 0 {
-		// Photographs differ much in size: time goes by the pixel, and the largest do
-		// not stay.
-		room := float64(max(0, cmp.Or(s.cache, batch.DefaultCache)))
-		var mean float64
-		speed.Cached, mean = stay(areas, s.len(), float64(c.Channels), room)
-		speed.Decode = scanned / (pixels * float64(n)) * mean
+	if some.kept != nil { // what decoding costs beside the computing
+		pure, err := timed.stepSeconds(ctx, some.kept, steps/2)
+		if err != nil {
+			return speed, err
+		}
+		speed.Decode = max(0, speed.Step-pure) * some.more
+		speed.Step = min(speed.Step, pure) + speed.Decode
 	}
-	const written = 200e6 // bytes of a checkpoint in a second
+	if speed.Embed, speed.EmbedB, err = timed.embedSeconds(ctx, some); err != nil {
+		return speed, err
+	}
+	speed.Epoch = timed.epochSeconds()
+	const written = 500e6 // bytes of a checkpoint in a second
 	values := 0
 	for _, p := range timed.method.Params() {
 		values += len(p.Value)
 	}
-	speed.Save = 0.03 + float64(values)*8/written
+	speed.Save = 0.02 + float64(values)*8/written
+	speed.Before = r.clock.elapsed()
 	return speed, nil
 }
 
-// stepSeconds returns how long a step takes once the first are done.
-func (r *run) stepSeconds(ctx context.Context, part *images) (float64, error) {
+// stepSeconds returns how long one of so many steps with items of a corpus takes once
+// the first are done.
+func (r *run) stepSeconds(ctx context.Context, from corpus, steps int) (float64, error) {
 	c := r.config
 	schedule := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.Epochs, c.Warmup)
-	loader, err := part.batches(c, batch.Order{Seed: c.Seed, Epochs: timedSteps + 10})
+	loader, err := from.batches(c, batch.Order{Seed: c.Seed, Epochs: timedSteps + 10})
 	if err != nil {
 		return 0, err
 	}
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()
 	r.method.StartEpoch(0)
-	began, from := time.Now(), 0
+	var took []float64
+	whole := 0.0
 	for step := range timedSteps {
+		began := time.Now()
 		b, err := loader.Next()
 		if err == nil {
 			err = ctx.Err()
@@ -97,13 +104,68 @@ func (r *run) stepSeconds(ctx context.Context, part *images) (float64, error) {
 		r.grads.norm()
 		r.optimizer.Step(schedule.At(min(step, r.steps*c.Epochs-1)))
 		r.method.AfterStep(step+1, c.Epochs*r.steps)
-		took := time.Since(began).Seconds()
-		switch {
-		case step < 2 && took < slowStep: // memory is taken, batches are made ahead
-			began, from = time.Now(), step+1
-		case took >= timedSeconds && (step-from >= 2 || took >= 3*slowStep):
-			return took / float64(step+1-from), nil
+		r.recent.add(0, r.method.Embeddings())
+		took = append(took, time.Since(began).Seconds())
+		whole += took[step]
+		counted := took[min(len(took)-1, firstSteps):]
+		typical := middle(counted)
+		if typical >= slowStep || len(counted) >= leastTimed && step >= firstSteps && whole > min(timedSeconds, timedShare*typical*float64(steps)) {
+			break
 		}
 	}
-	return time.Since(began).Seconds() / float64(timedSteps-from), nil
+	return middle(took[min(len(took)-1, firstSteps):]), nil
 }
+
+// middle returns the mean of some numbers without the tenth of them that is farthest
+// down and the one farthest up.
+func middle(x []float64) (mean float64) {
+	x = slices.Sorted(slices.Values(x))
+	if cut := (len(x) + 5) / 10; len(x) > 2*cut {
+		x = x[cut : len(x)-cut]
+	}
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	return mean
+}
+
+// embedSeconds returns how long it takes to embed an item with the encoder of each
+// branch; 0 of a second branch that there is none of.
+func (r *run) embedSeconds(ctx context.Context, some *sample) (a, b float64, err error) {
+	var seconds [2]float64
+	for i, e := range r.embedders {
+		in := some.input(e, i)
+		for range 2 { // memory is taken the first time
+			began := time.Now()
+			if _, err := e.Embed(ctx, in); err != nil {
+				return 0, 0, err
+			}
+			seconds[i] = time.Since(began).Seconds() / float64(in.Items)
+		}
+	}
+	return seconds[0], seconds[1], nil
+}
+
+// epochSeconds returns what an epoch takes beside its steps: the figures of its
+// embeddings, and what the method does at its start.
+func (r *run) epochSeconds() float64 {
+	// What a method keeps of items is empty at first.
+	random := rng.New(r.config.Seed, rng.Bench)
+	for _, p := range r.method.State() {
+		if !slices.ContainsFunc(p.Value, func(v float32) bool { return v != 0 }) {
+			for i := range p.Value {
+				p.Value[i] = float32(random.NormFloat64())
+			}
+		}
+	}
+	var began time.Time
+	for epoch := range 2 { // memory is taken the first time
+		began = time.Now()
+		r.recent.figures(new(runlog.Epoch), r.method.TargetStd())
+		r.method.StartEpoch(epoch)
+	}
+	return time.Since(began).Seconds()
+}
+
+// workersOf returns how many goroutines decode.
+func workersOf(c recipe.Config) int { return cmp.Or(c.Workers, runtime.GOMAXPROCS(0)) }

@@ -1,0 +1,221 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/pairs"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/rng"
+)
+
+// sample is a corpus of which a few items are at hand: steps are timed with them. As
+// in the whole, some of them stay decoded and others are decoded each time. All but
+// the batches is that of the whole.
+type sample struct {
+	corpus
+	part, kept corpus // those items, and those of them that stay decoded
+	input      func(e *pretrained.Embedder, branch int) pretrained.Input
+
+	look float64 // seconds of an item of the whole at the first look at all of them
+	more float64 // how much more there is to decode of an item of the whole; 1: as much
+}
+
+func (s *sample) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) {
+	return s.part.batches(c, o)
+}
+
+// How many items are decoded for a sample, and for how long.
+const (
+	mostSampled    = 300
+	leastSampled   = 8
+	sampledSeconds = 1.5
+)
+
+// sampled decodes items of n, spread evenly and in no order, on several goroutines
+// until it has enough of them, and returns those it came to and how long an item
+// took.
+func sampled(ctx context.Context, workers, n int, decode func(worker, item int)) (items []int, seconds float64) {
+	spread := spread(n, mostSampled, func(int) bool { return true })
+	order := rng.Perm(len(spread), 0, rng.Sample)
+	var done atomic.Int64
+	came := make([]bool, len(order))
+	began := time.Now()
+	batch.Each(ctx, workers, len(order), func(worker, k int) {
+		if done.Load() >= leastSampled && time.Since(began).Seconds() > sampledSeconds {
+			return
+		}
+		decode(worker, spread[order[k]])
+		came[k] = true
+		done.Add(1)
+	})
+	seconds = time.Since(began).Seconds()
+	for k, ok := range came {
+		if ok {
+			items = append(items, spread[order[k]])
+		}
+	}
+	return items, seconds / float64(max(1, len(items)))
+}
+
+// repeated returns n of some items, each in turn.
+func repeated[T any](some []T, n int) []T {
+	all := make([]T, n)
+	for i := range all {
+		all[i] = some[i%len(some)]
+	}
+	return all
+}
+
+// sample decodes some images.
+func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) {
+	type decoded struct {
+		image   imagefile.Image
+		area    float64
+		looking float64
+	}
+	all := make([]decoded, s.len())
+	var room atomic.Int64
+	room.Store(max(s.room(), 1<<20))
+	items, _ := sampled(ctx, c.Workers, s.len(), func(_, i int) {
+		began := time.Now()
+		item := &s.trainData.Items[i]
+		m, held := item.Image, new(imagefile.Held)
+		var err error
+		if item.Path != "" {
+			m, held, err = imagefile.Hold(item.Path, imagefile.Limits{Pixels: s.limits.Pixels()})
+		} else if !item.Held() {
+			m, err = item.Read(imagefile.Limits{}, nil)
+		}
+		if err != nil {
+			return
+		}
+		defer held.Release()
+		if c.Channels == 1 {
+			m = m.Convert(1)
+		}
+		m.Moments()
+		d := decoded{area: float64(m.W) * float64(m.H), looking: time.Since(began).Seconds()}
+		if item.Held() || !held.Unearned() && room.Add(-int64(len(m.Pix))) >= 0 {
+			d.image = m
+		}
+		all[i] = d
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	slices.Sort(items)
+	grey := true
+	var areas []float64
+	var looking float64
+	items = slices.DeleteFunc(items, func(i int) bool { return all[i].area == 0 })
+	for _, i := range items {
+		areas, looking = append(areas, all[i].area), looking+all[i].looking
+		grey = grey && all[i].image.C <= 1
+	}
+	if len(items) == 0 {
+		return nil, errors.New("no image that was tried can be read")
+	}
+	if c.Channels == 0 {
+		c.Channels = cmp.Or(len(c.Normalize.Mean), 3)
+		if grey && len(c.Normalize.Mean) == 0 {
+			c.Channels = 1
+		}
+	}
+	if len(c.Normalize.Mean) == 0 {
+		c.Normalize = recipe.Normalize{Mean: slices.Repeat([]float64{0.5}, c.Channels), Std: slices.Repeat([]float64{0.25}, c.Channels)}
+	}
+
+	// Photographs differ much in size: time goes by the pixel, and the largest do not
+	// stay.
+	whole := s.looked(s.trainData)
+	_, missed, mean := stay(whole.areas, s.len(), float64(c.Channels), float64(s.room()))
+	stays, missedHere, meanHere := stay(areas, s.len(), float64(c.Channels), float64(s.room()))
+	var some, kept []dataset.Item
+	for k, i := range items {
+		item := s.trainData.Items[i]
+		if all[i].image.Pix != nil && (stays[k] || item.Held()) {
+			item.Path, item.Packed, item.Image = "", nil, all[i].image
+			kept = append(kept, item)
+		}
+		some = append(some, item)
+	}
+	out := &sample{corpus: s, part: s.of(some, c), look: looking / float64(len(items)) * mean / meanHere / float64(workersOf(*c)), more: 1}
+	if missed > 0 && missedHere > 0 && len(kept) > 0 {
+		out.kept, out.more = s.of(kept, c), missed/missedHere
+	}
+	out.input = func(e *pretrained.Embedder, branch int) pretrained.Input {
+		return e.Images(out.part.(*images).trainSource, nil)
+	}
+	return out, nil
+}
+
+// of returns a corpus of some images, repeated until they fill a batch, of which it
+// keeps no more decoded than are.
+func (s *images) of(items []dataset.Item, c *recipe.Config) *images {
+	o := s.options(c.Channels)
+	o.Cache = -1
+	some := &dataset.Dataset{Name: s.trainData.Name, Items: repeated(items, max(c.Batch, len(items)))}
+	return &images{trainData: some, trainSource: batch.NewSource(some, o)}
+}
+
+// sample decodes some rows, and resolves the sides by them.
+func (s *pairing) sample(ctx context.Context, c *recipe.Config) (*sample, error) {
+	n := s.len()
+	source, look, err := s.looking(ctx, c, min(n, leastSampled))
+	if err != nil {
+		return nil, err
+	}
+	if more := min(n, mostSampled, int(sampledSeconds/look)); more > leastSampled {
+		if source, look, err = s.looking(ctx, c, more); err != nil {
+			return nil, err
+		}
+	}
+	resolved := *c.Pairs
+	sides := source.Sides()
+	resolved.A, resolved.B = sides[0], sides[1]
+	c.Pairs = &resolved
+	rows := len(source.Data().Rows)
+	some := source.Data().Some(repeated(spread(rows, 0, func(int) bool { return true }), max(c.Batch, rows)))
+	of := func(cache int64) *pairing {
+		return &pairing{trainData: some, trainSource: pairs.NewSource(some, sides, cache)}
+	}
+	fill := func(s *pairing) (kept float64, err error) {
+		err = batch.Each(ctx, c.Workers, rows, func(_, i int) {
+			for k := range sides {
+				s.trainSource.Sample(i, k)
+			}
+		})
+		return float64(s.trainSource.Kept()) / float64(rows) * float64(n), err
+	}
+	out := &sample{corpus: s, look: look, more: 1}
+	all := of(0)
+	out.part = all
+	kept, err := fill(all)
+	if err == nil && kept > pairs.DefaultCache {
+		part := of(max(1, int64(pairs.DefaultCache)*int64(rows)/int64(n)))
+		out.part, out.kept = part, all
+		_, err = fill(part)
+	}
+	out.input = func(e *pretrained.Embedder, branch int) pretrained.Input {
+		return e.Pairs(out.part.(*pairing).trainSource, branch, nil)
+	}
+	return out, err
+}
+
+// looking scans so many rows, spread evenly, and returns how long each took.
+func (s *pairing) looking(ctx context.Context, c *recipe.Config, rows int) (*pairs.Source, float64, error) {
+	some := s.trainData.Some(spread(s.len(), rows, func(int) bool { return true }))
+	source := pairs.NewSource(some, c.Sides(), 0)
+	began := time.Now()
+	_, err := source.Scan(ctx, pairs.ScanOptions{Workers: c.Workers})
+	return source, time.Since(began).Seconds() / float64(rows), err
+}

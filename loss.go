@@ -16,22 +16,41 @@ import (
 //	Released    Σ(z1 − z2)²/(n·d)      (v(z1) + v(z2))/2     c(z1) + c(z2)
 //	Formula     Σ(z1 − z2)²/n          v(z1) + v(z2)         c(z1) + c(z2)
 //	Pseudocode  Σ(z1 − z2)²/(n·d)      v(z1) + v(z2)         c(z1) + c(z2)
-type Convention = loss.Convention
+type Convention int
 
 // The conventions. The published numbers came from Released.
 const (
-	Released   = loss.Released
-	Formula    = loss.Formula
-	Pseudocode = loss.Pseudocode
+	Released Convention = iota
+	Formula
+	Pseudocode
 )
 
-// ParseConvention returns the convention called released, formula or
-// pseudocode.
-func ParseConvention(name string) (Convention, error) { return loss.ParseConvention(name) }
+// String returns released, formula or pseudocode.
+func (c Convention) String() string { return loss.Convention(c).String() }
 
-// Terms are the terms of the loss, before their coefficients, and the total,
-// with them.
-type Terms = loss.Terms
+// ParseConvention returns the convention called released, formula or pseudocode. Another
+// name is an error.
+func ParseConvention(name string) (Convention, error) {
+	c, err := loss.ParseConvention(name)
+	return Convention(c), err
+}
+
+// Terms are the terms of the loss, before their coefficients, and the total, with them.
+type Terms struct {
+	Invariance float64 // of both embeddings
+	Variance   float64 // of both, as the convention joins them
+	Covariance float64 // likewise
+	Total      float64 // the loss
+
+	Branch [2]BranchTerms // what each of the two embeddings contributes
+}
+
+// BranchTerms are what one embedding contributes to the loss.
+type BranchTerms struct {
+	Variance   float64 // v(z)
+	Covariance float64 // c(z)
+	Std        float64 // √Var(z_j), mean over the dimensions, without Eps
+}
 
 // Loss is the VICReg loss of two embeddings of the same n inputs (paper Eq. 6,
 // https://arxiv.org/abs/2105.04906):
@@ -44,21 +63,44 @@ type Terms = loss.Terms
 // Var and the covariance matrix C divide by n − 1. The paper's coefficients are
 // what [NewLoss] returns. A Loss may be used by several goroutines at once.
 type Loss struct {
-	Lambda, Mu, Nu float64
-	Gamma          float64 // target standard deviation of each dimension
-	Eps            float64 // under the root
-	Convention     Convention
+	Lambda     float64    // weight of the invariance term, 0 or more
+	Mu         float64    // weight of the variance term, 0 or more
+	Nu         float64    // weight of the covariance term, 0 or more
+	Gamma      float64    // target standard deviation of each dimension
+	Eps        float64    // under the root
+	Convention Convention // how the two embeddings are averaged
 
 	// B are Mu and Nu of the second embedding's own terms; nil: the same.
 	B *Coefficients
 }
 
 // Coefficients are those of one embedding's own terms.
-type Coefficients = loss.Coefficients
+type Coefficients struct {
+	Mu float64 // weight of its variance, 0 or more
+	Nu float64 // weight of its covariance, 0 or more
+}
 
 // NewLoss returns the published loss: 25, 25, 1, with Gamma 1 and Eps 1e-4, in
 // the released convention.
-func NewLoss() Loss { return Loss(loss.NewVICReg()) }
+func NewLoss() Loss { return outer[Loss](loss.NewVICReg()) }
+
+// inner returns l as package loss knows it.
+func (l *Loss) inner() loss.VICReg {
+	v := loss.VICReg{Lambda: l.Lambda, Mu: l.Mu, Nu: l.Nu, Gamma: l.Gamma, Eps: l.Eps}
+	v.Convention = loss.Convention(l.Convention)
+	if l.B != nil {
+		v.B = &loss.Coefficients{Mu: l.B.Mu, Nu: l.B.Nu}
+	}
+	return v
+}
+
+// termsOf returns the terms as this package shows them.
+func termsOf(t loss.Terms) Terms {
+	return Terms{
+		Invariance: t.Invariance, Variance: t.Variance, Covariance: t.Covariance, Total: t.Total,
+		Branch: [2]BranchTerms{BranchTerms(t.Branch[0]), BranchTerms(t.Branch[1])},
+	}
+}
 
 var workspaces = sync.Pool{New: func() any { return new(loss.Workspace) }}
 
@@ -77,18 +119,19 @@ func (l Loss) Eval(z1, z2 []float32, n, d int, dz1, dz2 []float32) (Terms, error
 	if n < 2 || d < 1 || n > math.MaxInt/d {
 		return Terms{}, fmt.Errorf("the loss wants at least 2 embeddings of at least 1 dimension, got %d × %d", n, d)
 	}
+	gradients := dz1 != nil || dz2 != nil
 	for _, x := range []struct {
 		name string
 		data []float32
 		skip bool
-	}{{"z1", z1, false}, {"z2", z2, false}, {"dz1", dz1, dz1 == nil && dz2 == nil}, {"dz2", dz2, dz1 == nil && dz2 == nil}} {
+	}{{"z1", z1, false}, {"z2", z2, false}, {"dz1", dz1, !gradients}, {"dz2", dz2, !gradients}} {
 		if !x.skip && len(x.data) != n*d {
 			return Terms{}, fmt.Errorf("%s has %d values, want %d × %d = %d", x.name, len(x.data), n, d, n*d)
 		}
 	}
 	ws := workspaces.Get().(*loss.Workspace)
 	defer workspaces.Put(ws)
-	t := loss.VICReg(l).Eval(ws, z1, z2, n, d, dz1, dz2)
+	t := termsOf(l.inner().Eval(ws, z1, z2, n, d, dz1, dz2))
 	if !finite(t.Invariance, t.Variance, t.Covariance, t.Total) {
 		if err := notFinite("z1", z1, d); err != nil {
 			return t, err
@@ -126,7 +169,10 @@ func (l Loss) check() error {
 	for _, c := range []struct {
 		name  string
 		value float64
-	}{{"lambda", l.Lambda}, {"mu", l.Mu}, {"nu", l.Nu}, {"gamma", l.Gamma}, {"eps", l.Eps}, {"B.mu", b.Mu}, {"B.nu", b.Nu}} {
+	}{
+		{"lambda", l.Lambda}, {"mu", l.Mu}, {"nu", l.Nu}, {"gamma", l.Gamma}, {"eps", l.Eps},
+		{"B.mu", b.Mu}, {"B.nu", b.Nu},
+	} {
 		if !(c.value >= 0) || math.IsInf(c.value, 0) {
 			return fmt.Errorf("the loss's %s is %v; it must be 0 or more", c.name, c.value)
 		}

@@ -2,23 +2,17 @@ package vicreg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
-	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
-	"vicreg/internal/eval"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
-	"vicreg/internal/runlog"
 )
 
 // Model is a trained encoder with its expander, one branch of a run. Any number of
@@ -30,29 +24,32 @@ type Model struct{ file *pretrained.Model }
 
 // Info describes a model.
 type Info struct {
-	Path       string // of its file
-	Method     string
-	Arch       string
-	Width      int
-	Stem       string
-	Channels   int // 1 grey, 3 colour; 0 of what is no image
-	Size       int // pixels, width and height of an input
-	Features   int // width of a representation
-	Embedding  int // width of an embedding
-	Expander   string
-	Parameters int // of the encoder
-	Mean, Std  []float64
-	Dataset    string
-	Images     int // trained on
-	Epochs     int
-	Seed       uint64
+	Path       string    // of its file
+	Method     string    // that trained it
+	Arch       string    // as Encoder.Arch
+	Width      int       // as Encoder.Width
+	Stem       string    // as Encoder.Stem
+	Channels   int       // 1 grey, 3 colour; 0 of what is no image
+	Size       int       // width and height of an input, in pixels
+	Features   int       // values of a representation
+	Embedding  int       // values of an embedding
+	Expander   string    // as Config.Expander
+	Parameters int       // of the encoder
+	Mean       []float64 // of each channel, that is subtracted from pixels from 0 to 1
+	Std        []float64 // of each channel, that they are divided by
+	Dataset    string    // name of the data it was trained on
+	Images     int       // images, or pairs, it was trained on
+	Epochs     int       // of the whole run
+	Seed       uint64    // of the run
 }
 
-// Open loads the model of a run's folder or a model.safetensors file.
+// Open loads the model of a run's folder, or a model.safetensors file that vicreg wrote.
+// What is missing, damaged or no such model is an error, and so is one that takes more
+// memory than there is.
 func Open(path string) (*Model, error) { return OpenBranch(path, "a") }
 
 // OpenBranch is Open for branch "a" or "b" of a run whose branches have weights
-// of their own.
+// of their own. Of pairs, a reads the first side and b the second.
 func OpenBranch(path, branch string) (*Model, error) {
 	i := slices.Index([]string{"a", "b"}, branch)
 	if i < 0 {
@@ -69,9 +66,12 @@ func OpenBranch(path, branch string) (*Model, error) {
 func (m *Model) Info() Info {
 	f := m.file
 	e := f.Meta.Encoder
-	return Info{Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(), Size: f.Size,
-		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander.Widths, Parameters: model.Count(f.Encoder.Params()),
-		Mean: f.Mean, Std: f.Std, Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed}
+	return Info{
+		Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(), Size: f.Size,
+		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander.Widths,
+		Parameters: model.Count(f.Encoder.Params()), Mean: slices.Clone(f.Mean), Std: slices.Clone(f.Std),
+		Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed,
+	}
 }
 
 // notes are those of the model and of the data it works on.
@@ -80,8 +80,10 @@ func (m *Model) notes(data []string) []string { return slices.Concat(m.file.Note
 // source returns a data set's images as the model takes them, without those
 // that cannot be read, and what is wrong with these; all counts the bad of all
 // parts.
-func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, workers int, all *batch.Tally, part string) (*batch.Source, []string, error) {
-	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels(), Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad})
+func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, workers int, all *batch.Tally,
+	part string) (*batch.Source, []string, error) {
+	o := batch.SourceOptions{Channels: m.file.Channels(), Limits: limits.limits(), Most: limits.MaxBad}
+	s := batch.NewSource(d, o)
 	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers, Tally: all, Part: part})
 	if err != nil {
 		return nil, nil, err
@@ -91,6 +93,11 @@ func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, wor
 		bad = append(bad, b.Err.Error())
 	}
 	return s, bad, nil
+}
+
+// limits are those of an image of the data.
+func (d Data) limits() imagefile.Limits {
+	return imagefile.Limits{Pixels: recipe.Data{MaxPixels: d.MaxPixels}.Pixels()}
 }
 
 // Embed returns the representation of each image, Info.Features values, resized and
@@ -139,27 +146,33 @@ func split(x []float32, d int) [][]float32 {
 	return out
 }
 
-// Embeddings are the features of a data set's images, without the bad ones.
+// Embeddings are the features of a data set's images, or of the rows of a manifest,
+// without the bad ones.
 type Embeddings struct {
-	Features [][]float32 // image × feature
-	Names    []string
-	Labels   []int // -1: none
-	Classes  []string
-	Bad      []string // images that could not be read, each with its reason
-	Notes    []string // what of the data was left out or guessed, a sentence each
+	Features [][]float32 // a row for each image, Info.Features or Info.Embedding values wide
+	Names    []string    // of each image, below the folder that was named
+	Labels   []int       // of each image, an index into Classes; -1: none
+	Classes  []string    // their names
+	Bad      []string    // images that could not be read, each with its reason
+	Notes    []string    // what of the data was left out or guessed, a sentence each
 }
 
-// EmbedOptions say what EmbedData computes and how.
+// EmbedOptions say what EmbedData, EmbedFiles and EmbedPairs compute, and how. The zero
+// value is what is usual.
 type EmbedOptions struct {
-	Layer     string // representation (the default) or embedding
-	Batch     int    // images at once; 0: from 16 to 256, as their size is
-	Precision string // of products in the encoder: float32 (the default) or bf16, see Config
+	Layer     string // representation (the encoder's, also if empty) or embedding (the expander's)
+	Batch     int    // images at once; 0: from 16 to 256, as their size is and fits into memory
+	Precision string // of products in the encoder: float32 (also if empty) or bf16, see Config
 	Workers   int    // goroutines that decode; 0: one for each processor
-	Progress  func(done, total int)
+
+	// Progress is told after every batch how many images are done; may be nil.
+	Progress func(done, total int)
 }
 
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
-// those of the training part first.
+// those of the training part first. Of d it follows Source, Labels, Limit, MaxPixels and
+// MaxBad. A data set that cannot be opened, more bad images than may be, and a feature that
+// is no finite number are errors. When ctx ends it returns ctx's error.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
 	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) {
 		return dataset.OpenAll(d.Source, dataset.Options{Labels: d.Labels})
@@ -167,13 +180,14 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 }
 
 // EmbedFiles embeds the images that paths name: files, and all images of folders.
-// Of d they follow the limits.
+// Of d it follows Limit, MaxPixels and MaxBad. Errors are those of EmbedData.
 func (m *Model) EmbedFiles(ctx context.Context, paths []string, d Data, o EmbedOptions) (*Embeddings, error) {
 	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) { return dataset.OpenPaths(paths) })
 }
 
 // embed embeds the images that open lists, within the limits of d.
-func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (*dataset.Dataset, error)) (*Embeddings, error) {
+func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data,
+	open func() (*dataset.Dataset, error)) (*Embeddings, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
@@ -194,7 +208,9 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data, open func() (
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad, Notes: m.notes(all.Notes)}
+	out := &Embeddings{
+		Features: split(x, e.Dim()), Labels: all.Labels(), Classes: all.Classes, Bad: bad, Notes: m.notes(all.Notes),
+	}
 	for _, item := range all.Items {
 		out.Names = append(out.Names, item.Name)
 	}
@@ -215,183 +231,4 @@ func (m *Model) embedder(o EmbedOptions) (*pretrained.Embedder, error) {
 	var err error
 	e.Precision, err = kernel.ParsePrecision(o.Precision)
 	return e, err
-}
-
-// Scores are shares of a scoring set that are right, from 0 to 1.
-type Scores struct {
-	Dataset          string
-	Train, Test      int // images
-	Classes          int // in the part it was fitted on
-	ByClass          []ClassCount
-	KNN              float64
-	Linear           float64
-	RandomInitKNN    float64
-	RandomInitLinear float64
-	Raw              *RawScores // if they were asked for
-	Below            string     // that the untrained encoder is better, and the likely reason; empty if it is not
-	Bad              []string
-	Notes            []string // what of the data was left out or guessed, a sentence each
-}
-
-// ClassCount says how many images, or rows of pairs, of a class were fitted on and
-// scored.
-type ClassCount struct {
-	Name        string
-	Train, Test int
-}
-
-// RawScores are those of the values that the encoder reads, without an encoder.
-type RawScores struct{ KNN, Linear float64 }
-
-// EvalOptions say how Evaluate scores.
-type EvalOptions struct {
-	Raw         bool    // score the input values themselves, too
-	K           int     // neighbours; 0: 20
-	Temperature float64 // 0: 0.07
-	Limit       int     // images of each part at most, spread evenly; 0: all
-	Workers     int     // goroutines that decode; 0: one for each processor
-	Progress    func(what string)
-}
-
-// Evaluate scores the frozen encoder on labelled images, and the same encoder
-// untrained: k nearest neighbours and a linear probe, fitted on the train part
-// of d and scored on its test part or on a share held out.
-func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
-	if err := m.errImages(); err != nil {
-		return nil, err
-	}
-	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
-	if err != nil {
-		return nil, err
-	}
-	if test == nil {
-		if d.Labels == "none" {
-			return nil, errors.New("scoring needs labels, but labels is none")
-		}
-		if train.Classes != nil && d.Holdout > 0 {
-			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; scoring needs two or more of a class", d.Source)
-		}
-		if train.Classes != nil {
-			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
-		}
-		why := ""
-		if len(train.Notes) > 0 {
-			why = " (" + strings.Join(train.Notes, "; ") + ")"
-		}
-		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why)
-	}
-	train.KeepLabelled()
-	train.Limit(d.Limit)
-	train.Limit(o.Limit)
-	test.Limit(o.Limit)
-	if o.Progress == nil {
-		o.Progress = func(string) {}
-	}
-	o.Progress("looking at the images")
-	all := &batch.Tally{Total: len(train.Items) + len(test.Items), Most: d.MaxBad}
-	fit, bad, err := m.source(ctx, train, d, o.Workers, all, "images to fit on")
-	if err != nil {
-		return nil, err
-	}
-	held, badTest, err := m.source(ctx, test, d, o.Workers, all, "images to score on")
-	if err != nil {
-		return nil, err
-	}
-	untrained, err := m.file.Untrained()
-	if err != nil {
-		return nil, err
-	}
-	e := m.file.Embedder(0, o.Workers)
-	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, append(bad, badTest...), m.notes(train.Notes))
-	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
-}
-
-// judge adds to scores how many there are of each class, and what to think of
-// them. It returns err.
-func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) error {
-	if err != nil {
-		return err
-	}
-	s.ByClass = make([]ClassCount, len(classes))
-	for i, name := range classes {
-		s.ByClass[i].Name = name
-	}
-	for _, l := range fit {
-		if l >= 0 {
-			s.ByClass[l].Train++
-		}
-	}
-	for _, l := range held {
-		if l >= 0 {
-			s.ByClass[l].Test++
-		}
-	}
-	s.ByClass = slices.DeleteFunc(s.ByClass, func(c ClassCount) bool { return c.Train+c.Test == 0 })
-	s.Below = eval.BelowUntrained(eval.Scores{KNN: s.KNN, Linear: s.Linear}, eval.Scores{KNN: s.RandomInitKNN, Linear: s.RandomInitLinear}, m.training())
-	return nil
-}
-
-// training is how the model came to be, as far as its file and its run's folder
-// tell.
-func (m *Model) training() eval.Training {
-	f := m.file
-	t := eval.Training{Method: f.Method, Images: f.Images, Steps: f.Steps}
-	if f.Step > 0 {
-		t.Steps = f.Step
-	}
-	folder := filepath.Dir(f.Path)
-	if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
-		t.Batch, t.BaseRate = c.Batch, c.Optimizer.BaseLR
-	}
-	if s, err := runlog.ReadSummary(folder); err == nil {
-		t.Collapsed, t.Steps = s.Collapsed, s.Steps
-	}
-	return t
-}
-
-// score evaluates an encoder, the same one untrained, and what they read if that
-// is asked for.
-func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string, fit, held pretrained.Input, o EvalOptions, bad, notes []string) (*Scores, error) {
-	phase, tell := "", counted(o.Progress)
-	e.Progress = func(done, total int) { tell(phase, done, total) }
-	how := eval.Options{K: o.K, Temperature: o.Temperature, Progress: tell}
-	s, err := e.Score(ctx, untrained, fit, held, how, func(what string) {
-		phase = what
-		o.Progress(what)
-	})
-	if err != nil {
-		return nil, err
-	}
-	if s.Trained.Note != "" { // the untrained encoder is scored in the same way
-		notes = append(notes, s.Trained.Note)
-	}
-	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
-		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear, Bad: bad, Notes: notes}
-	if o.Raw {
-		o.Progress("scoring the input values")
-		raw, err := pretrained.Raw(ctx, fit, held, how)
-		if err != nil {
-			return nil, err
-		}
-		all.Raw = &RawScores{raw.KNN, raw.Linear}
-		if raw.Note != "" {
-			all.Notes = append(all.Notes, "input values: "+raw.Note)
-		}
-	}
-	return all, nil
-}
-
-// counted returns a function that tells progress, now and then, how far a part of
-// the work is.
-func counted(progress func(what string)) func(what string, done, total int) {
-	var last time.Time
-	return func(what string, done, total int) {
-		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
-			last = now
-			if total > 0 {
-				what = fmt.Sprintf("%s: %d of %d", what, done, total)
-			}
-			progress(what)
-		}
-	}
 }

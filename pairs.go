@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"vicreg/internal/imagefile"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -18,26 +17,25 @@ import (
 // PairData says which rows of which manifest to take. What is left empty is as
 // in the run.
 type PairData struct {
-	Manifest     string
-	Label, Split string   // columns
-	Holdout      *float64 // share kept for scoring where there is no split column
-	Limit        int      // take this many training rows, spread evenly; 0: all
-	MaxPixels    float64  // millions of pixels that an image may have
-	MaxBad       *float64 // share of rows that may be unusable
+	Manifest  string   // CSV, TSV or JSON, with the columns that the run's had; empty: the run's
+	Label     string   // column of classes, which scoring needs
+	Split     string   // column that says train, test or val
+	Holdout   *float64 // share kept for scoring where there is no split column, from 0 to below 1
+	Limit     int      // take this many training rows, spread evenly; 0: as the run, or all
+	MaxPixels float64  // most pixels of an image, in millions; 0: as the run, or 100
+	MaxBad    *float64 // share of rows that may be unusable, from 0 to below 1; nil: as the run, or 0.1
 }
-
-// Retrieval is how well the pairs held out find each other, both ways.
-type Retrieval = runlog.Retrieval
 
 // Retrieved is how well pairs find each other, and which were not asked.
 type Retrieved struct {
-	Retrieval
-	Bad   []string // rows that could not be used
-	Notes []string // what of the data is not used, and what was guessed of it, a sentence each
+	Retrieval          // both ways
+	Bad       []string // rows that could not be used
+	Notes     []string // what of the data is not used, and what was guessed of it, a sentence each
 }
 
 // Paired reports whether the model reads a side of pairs instead of images, and
-// which, as type=column.
+// which, as type=column. Such a model has EmbedPairs and EvaluatePairs; others have Embed,
+// EmbedData, EmbedFiles and Evaluate.
 func (m *Model) Paired() (side string, ok bool) {
 	if m.file.Side == nil {
 		return "", false
@@ -102,7 +100,8 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 		}
 	case to == toRetrieve || d.Manifest == "":
 		if err == nil || errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%s lies in no folder of a run on pairs, so the other side and the manifest are not known", m.file.Path)
+			err = fmt.Errorf("%s lies in no folder of a run on pairs, so the other side and the manifest are not known",
+				m.file.Path)
 		}
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	if to == toEmbed {
 		o.Split, o.Holdout, o.Limit = "", 0, d.Limit
 	}
-	o.Images, o.Most = imagefile.Limits{Pixels: recipe.Data{MaxPixels: d.MaxPixels}.Pixels()}, d.MaxBad
+	o.Images, o.Most = Data{MaxPixels: d.MaxPixels}.limits(), d.MaxBad
 	train, test, err := pairs.Open(d.Manifest, sides, o)
 	if err != nil {
 		return nil, err
@@ -144,7 +143,9 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	return r, nil
 }
 
-// EmbedPairs embeds the model's side of every row, in the manifest's order.
+// EmbedPairs embeds the model's side of every row, in the manifest's order, without the
+// rows that cannot be used, which Embeddings.Bad names. A model of images, an unknown layer
+// or precision, and more bad rows than may be are errors.
 func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Embeddings, error) {
 	e, err := m.embedder(o)
 	if err != nil {
@@ -159,14 +160,18 @@ func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Em
 	if err != nil {
 		return nil, err
 	}
-	out := &Embeddings{Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: m.notes(r.notes)}
+	out := &Embeddings{
+		Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: m.notes(r.notes),
+	}
 	for i := range in.Items {
 		out.Names = append(out.Names, r.train.Data().ItemName(i, r.side))
 	}
 	return out, nil
 }
 
-// EvaluatePairs is Evaluate on the model's side of labelled rows.
+// EvaluatePairs is [Model.Evaluate] on the model's side of labelled rows: fitted on the
+// rows that the run trained on and scored on those it held out, or on the parts of another
+// manifest. Rows without labels, and none to score on, are errors.
 func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*Scores, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -179,7 +184,8 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 	case r.train.Data().Classes == nil:
 		return nil, fmt.Errorf("%s: scoring needs labels: name the column of classes (--label)", r.name)
 	case r.test == nil:
-		return nil, fmt.Errorf("%s has no rows to score on: name a column that says train or test (--split), or hold out a share (--holdout)", r.name)
+		return nil, fmt.Errorf("%s has no rows to score on: name a column that says train or test (--split), "+
+			"or hold out a share (--holdout)", r.name)
 	}
 	untrained, err := m.file.Untrained()
 	if err != nil {
@@ -205,16 +211,17 @@ func some(s *pairs.Source, most int) []int {
 	return items
 }
 
-// Retrieve tells how well the rows held out of a run on pairs find their
-// partners, by the cosine of embeddings; of a manifest of which none are held
-// out, all rows.
+// Retrieve tells how well the rows held out of a run on pairs, the one in folder, find
+// their partners by the cosine of embeddings; of a manifest of which none are held out, all
+// rows. Of o only Workers and Progress count.
 func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieved, error) {
 	a, err := Open(folder)
 	if err != nil {
 		return nil, err
 	}
-	b, err := OpenBranch(filepath.Dir(a.file.Path), "b")
-	if _, missing := os.Stat(filepath.Join(filepath.Dir(a.file.Path), runlog.ModelFiles[1])); errors.Is(missing, os.ErrNotExist) {
+	own := filepath.Dir(a.file.Path)
+	b, err := OpenBranch(own, "b")
+	if _, missing := os.Stat(filepath.Join(own, runlog.ModelFiles[1])); errors.Is(missing, os.ErrNotExist) {
 		b, err = a, nil // both sides went through the same weights
 	}
 	if err != nil {
@@ -246,5 +253,5 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	if err != nil {
 		return nil, err
 	}
-	return &Retrieved{Retrieval: *found, Bad: r.bad, Notes: r.notes}, nil
+	return &Retrieved{Retrieval: outer[Retrieval](*found), Bad: r.bad, Notes: r.notes}, nil
 }

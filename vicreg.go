@@ -6,22 +6,31 @@ import (
 	"time"
 
 	"vicreg/internal/dataset"
-	"vicreg/internal/method"
 	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
-	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
 	"vicreg/internal/train"
 )
 
-// Config is everything a run is.
-type Config = recipe.Config
+// Recipes returns the names of the built-in recipes, the default first: quick, photos,
+// fashion-mnist, cifar, imagenet-100ep, imagenet-1000ep.
+func Recipes() []string { return recipe.Names() }
 
-// Data says which images to take.
-type Data = recipe.Data
+// Recipe returns the configuration of a built-in recipe, with method vicreg; an empty name
+// is quick. An unknown name is an error.
+func Recipe(name string) (Config, error) { return RecipeFor(name, "") }
 
-// RecipeOf returns the name of the recipe for a source of images that is given
-// without one.
+// RecipeFor returns a built-in recipe with a method's own heads, constants, views and
+// optimizer laid over it. An empty name is quick, an empty method leaves vicreg.
+func RecipeFor(name, method string) (Config, error) {
+	if name == "" {
+		name = recipe.Default
+	}
+	return configOf(recipe.LoadFor(name, method))
+}
+
+// RecipeOf returns the name of the recipe that the command takes for a source of images
+// when none is named: photos for images of your own, quick for the known data sets.
 func RecipeOf(source string) string {
 	if dataset.Own(source) {
 		return recipe.Photos
@@ -29,107 +38,68 @@ func RecipeOf(source string) string {
 	return recipe.Default
 }
 
-// Recipes returns the names of the built-in recipes, the default first.
-func Recipes() []string { return recipe.Names() }
-
-// Recipe returns the configuration of a built-in recipe.
-func Recipe(name string) (Config, error) { return recipe.Load(name) }
-
-// Methods returns the names of the systems that Config.Method may name, VICReg
-// first.
+// Methods returns the names of the self-supervised systems that RecipeFor and
+// Config.Method take, vicreg first. There is supervised besides, a baseline that learns
+// from labels.
 func Methods() []string { return recipe.Methods() }
 
-// RecipeFor returns a built-in recipe with a method's own heads, constants,
-// views and optimizer laid over it. An empty method leaves the recipe's.
-func RecipeFor(name, method string) (Config, error) {
-	if method == "" {
-		return recipe.Load(name)
-	}
-	return recipe.LoadFor(name, method)
-}
-
-// Check returns the first mistake in a configuration, as far as it can be seen
-// without the data. Pretrain begins with it.
-func Check(c Config) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	c = c.Filled()
-	if err := method.Check(c, method.Data{}); err != nil {
-		return err
-	}
-	_, err := reckon.Run(c, reckon.Data{}) // finds networks that cannot be built
-	return err
-}
-
-// What a run reports while it goes and when it has ended.
-type (
-	Reporter = train.Reporter
-	Plan     = train.Plan
-	Step     = runlog.Step
-	Epoch    = runlog.Epoch
-	Warning  = runlog.Warning
-	Summary  = runlog.Summary
-)
-
-// ErrInterrupted is matched by the error of a run whose context was cancelled
-// and that has saved itself.
+// ErrInterrupted is matched (by errors.Is) by the error of a run whose context ended and
+// that has saved itself.
 var ErrInterrupted = train.ErrInterrupted
 
 // Run is a run that has ended.
 type Run struct {
-	Folder  string
-	Summary Summary
+	Folder  string  // Open takes it
+	Summary Summary // figures and scores
 }
 
-// Option changes how Pretrain and Resume work, not what they compute.
-type Option func(*train.Options)
+// Option changes how Pretrain, Resume and Preview work, not what they compute: the With
+// functions make some.
+type Option struct{ set func(*train.Options) }
 
-// WithReporter has r told how the run goes.
-func WithReporter(r Reporter) Option { return func(o *train.Options) { o.Reporter = r } }
+// WithReporter has r told how the run goes. Without it nobody is.
+func WithReporter(r Reporter) Option {
+	return Option{func(o *train.Options) { o.Reporter = teller{r} }}
+}
 
-// WithMachine overrides how many goroutines compute and how many decode and
-// augment; 0 leaves what the configuration says.
+// WithMachine overrides how many goroutines compute and how many decode and augment; 0
+// leaves what the configuration says. See Config.Threads.
 func WithMachine(threads, workers int) Option {
-	return func(o *train.Options) { o.Threads, o.Workers = threads, workers }
+	return Option{func(o *train.Options) { o.Threads, o.Workers = threads, workers }}
 }
 
-// SetThreads sets how many goroutines of this process compute, of all runs, models and
-// losses together; 0, which is the default: one for each processor (GOMAXPROCS). Results
-// do not depend on it. Call it before anything computes, not meanwhile.
-func SetThreads(n int) { parallel.SetWorkers(n) }
+func collect(options []Option) train.Options {
+	var o train.Options
+	for _, option := range options {
+		if option.set != nil {
+			option.set(&o)
+		}
+	}
+	return o
+}
 
-// Pretrain trains an encoder as c says and scores it. An empty c.Out means a
-// new folder under runs. When ctx is cancelled it finishes the step, saves
-// everything and returns an error that matches ErrInterrupted.
+// Pretrain trains an encoder as c says and scores it, and leaves a folder behind with the
+// model, the configuration and the log. An empty c.Out means a new folder under runs. A
+// mistake in c, data that cannot be read, too little memory and a loss that is no number
+// are errors, a sentence each.
+//
+// When ctx ends, Pretrain finishes the step, saves everything and returns an error that
+// matches ErrInterrupted; [Resume] goes on. A configuration whose Seed and data are the
+// same gives the same model bit for bit on the same kind of processor.
 func Pretrain(ctx context.Context, c Config, options ...Option) (*Run, error) {
-	folder, s, err := train.Pretrain(ctx, c, collect(options))
-	if err != nil {
-		return nil, err
-	}
-	return &Run{folder, *s}, nil
+	defer threads()()
+	folder, s, err := train.Pretrain(ctx, c.inner(), collect(options))
+	return ended(folder, s, err)
 }
 
-// Forecast is what a run would do, how long it would take and how much memory.
-type Forecast = train.Forecast
-
-// Preview says what Pretrain would do with c, and makes no folder. It looks at the
-// data, chooses what c leaves open, and times a few steps.
-func Preview(ctx context.Context, c Config, options ...Option) (*Forecast, error) {
-	return train.Preview(ctx, c, collect(options))
-}
-
-// Resume goes on with the run in folder from its last checkpoint. The run ends
-// with the same bits as one that was never stopped.
+// Resume goes on with the run in folder from its last checkpoint. The run ends with the
+// same bits as one that was never stopped. Of a run that has ended it returns the summary;
+// a folder that holds none is an error.
 func Resume(ctx context.Context, folder string, options ...Option) (*Run, error) {
-	s, err := train.Resume(ctx, folder, collect(options))
-	if err != nil {
-		return nil, err
-	}
-	return &Run{folder, *s}, nil
+	return extend(ctx, folder, train.Goal{}, options)
 }
 
-// Extend is Resume of a run that is to have so many epochs in all, more or fewer than
+// Extend is [Resume] of a run that is to have so many epochs in all, more or fewer than
 // planned; one that has ended goes on. From where it stands, the learning rate passes
 // in a tenth of the epochs that are left, in 10 at most, to where a run of the new
 // length would be, and goes on as in one.
@@ -140,7 +110,7 @@ func Extend(ctx context.Context, folder string, epochs int, options ...Option) (
 	return extend(ctx, folder, train.Goal{Epochs: epochs}, options)
 }
 
-// ExtendFor is Extend to as many epochs as the run does in about so long, judged by
+// ExtendFor is [Extend] to as many epochs as the run does in about so long, judged by
 // those it has done.
 func ExtendFor(ctx context.Context, folder string, d time.Duration, options ...Option) (*Run, error) {
 	if d <= 0 {
@@ -150,17 +120,39 @@ func ExtendFor(ctx context.Context, folder string, d time.Duration, options ...O
 }
 
 func extend(ctx context.Context, folder string, goal train.Goal, options []Option) (*Run, error) {
+	defer threads()()
 	s, err := train.Extend(ctx, folder, goal, collect(options))
+	return ended(folder, s, err)
+}
+
+// ended is a run with its summary, unless it failed.
+func ended(folder string, s *runlog.Summary, err error) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{folder, *s}, nil
+	return &Run{folder, outer[Summary](*s)}, nil
 }
 
-func collect(options []Option) train.Options {
-	var o train.Options
-	for _, set := range options {
-		set(&o)
+// Preview says what Pretrain would do with c, and makes no folder. It looks at the data,
+// chooses what c leaves open, and times a few steps, which takes seconds.
+func Preview(ctx context.Context, c Config, options ...Option) (*Forecast, error) {
+	defer threads()()
+	f, err := train.Preview(ctx, c.inner(), collect(options))
+	if err != nil {
+		return nil, err
 	}
-	return o
+	p := outer[Forecast](*f)
+	return &p, nil
+}
+
+// SetThreads sets how many goroutines of this process compute, of all models and losses
+// together; 0, which is the default: one for each processor (GOMAXPROCS). Results do not
+// depend on it. Call it before anything computes, not meanwhile. A run has Config.Threads,
+// and leaves what SetThreads set when it has ended.
+func SetThreads(n int) { parallel.SetWorkers(n) }
+
+// threads returns a function that sets how many goroutines compute to what it is now.
+func threads() (restore func()) {
+	n := parallel.Workers()
+	return func() { parallel.SetWorkers(n) }
 }

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"vicreg"
 	"vicreg/internal/advice"
 	"vicreg/internal/host"
 	"vicreg/internal/recipe"
 	"vicreg/internal/show"
+	"vicreg/internal/train"
 )
 
 // timeFlag is how long a run may train, in minutes.
@@ -87,7 +87,7 @@ func (f *pretrainFlags) preview(config *configFlags) error {
 	}
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
-	p, err := vicreg.Preview(ctx, c)
+	p, err := train.Preview(ctx, c, train.Options{})
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (f *pretrainFlags) preview(config *configFlags) error {
 }
 
 // writePlan says it to people.
-func writePlan(p *vicreg.Forecast) {
+func writePlan(p *train.Forecast) {
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(stdout, "%-9s%s\n", what, show.Line(fmt.Sprintf(format, args...)))
 	}
@@ -168,7 +168,7 @@ type plannedRun struct {
 	Notes         []string      `json:"notes"`
 }
 
-func planned(p *vicreg.Forecast) plannedRun {
+func planned(p *train.Forecast) plannedRun {
 	c := p.Config
 	out := plannedRun{Event: "plan", Recipe: c.Recipe, Dataset: p.Dataset, Images: p.Images, Scored: p.Scored, Chosen: []chosenValue{},
 		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem, Expander: c.Expander,

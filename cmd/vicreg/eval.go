@@ -103,13 +103,14 @@ func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, as
 	if err != nil {
 		return err
 	}
+	both := runlog.Retrieval{AToB: runlog.Recall(found.AToB), BToA: runlog.Recall(found.BToA)}
 	if asJSON {
-		return printJSON(map[string]any{"a_to_b": found.AToB, "b_to_a": found.BToA, "bad_images": len(found.Bad),
+		return printJSON(map[string]any{"a_to_b": both.AToB, "b_to_a": both.BToA, "bad_images": len(found.Bad),
 			"bad_image_list": append([]string{}, found.Bad...), "notes": append([]string{}, found.Notes...)})
 	}
 	writeNotes(stdout, found.Notes)
 	writeBad(stdout, true, found.Bad)
-	writeRetrieval(stdout, &found.Retrieval)
+	writeRetrieval(stdout, &both)
 	return nil
 }
 

@@ -61,7 +61,7 @@ func idle(given []string, method string) error {
 // chosen returns the recipe and the method to start from: those that the flags
 // name, or else the file at path; "" where neither does.
 func (f *configFlags) chosen(named, path string) (name, method string, err error) {
-	c := vicreg.Config{}
+	c := recipe.Config{}
 	f.apply(&c)
 	if path != "" {
 		if name, method, err = recipe.Start(path); err != nil {

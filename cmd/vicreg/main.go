@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"vicreg"
 	"vicreg/internal/cpu"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
 	"vicreg/internal/show"
+	"vicreg/internal/train"
 )
 
 // Exit codes, as the help of the root command states them.
@@ -47,7 +47,7 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, context.Canceled) && !errors.Is(err, vicreg.ErrInterrupted) {
+	if errors.Is(err, context.Canceled) && !errors.Is(err, train.ErrInterrupted) {
 		err = errStopped
 	}
 	var usage usageError
@@ -62,7 +62,7 @@ func run(args []string) int {
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, vicreg.ErrInterrupted), errors.Is(err, errStopped):
+	case errors.Is(err, train.ErrInterrupted), errors.Is(err, errStopped):
 		return exitStopped
 	}
 	return exitFailure

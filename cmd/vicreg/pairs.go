@@ -128,9 +128,11 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 		if err = own.Validate(); err != nil {
 			err = usageError{err}
 		}
-		l.images, l.threads, l.workers = own.Data, own.Threads, own.Workers
+		l.images, l.threads, l.workers = vicreg.Data(own.Data), own.Threads, own.Workers
 	default:
-		l.images, l.threads, l.workers, err = config.source()
+		var data recipe.Data
+		data, l.threads, l.workers, err = config.source()
+		l.images = vicreg.Data(data)
 	}
 	return l, cmp.Or(err, unopened) // what is wrong with the flags comes first
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -146,7 +145,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		defer stop(nil)
 		stdout.onError(stop)
 	}
-	_, err = start(ctx, vicreg.WithReporter(report))
+	err = start(ctx, report)
 	if ok && err != nil {
 		c.clear()
 	}
@@ -181,11 +180,12 @@ func (f *pretrainFlags) guard(config *configFlags) *guard {
 }
 
 // job returns what the flags ask for: a new run or an old one resumed.
-func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicreg.Option) (*vicreg.Run, error), error) {
+func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Reporter) error, error) {
 	c, err := f.configuration(config)
 	if f.resume == "" {
-		return func(ctx context.Context, o ...vicreg.Option) (*vicreg.Run, error) {
-			return vicreg.Pretrain(ctx, c, o...)
+		return func(ctx context.Context, r train.Reporter) error {
+			_, _, err := train.Pretrain(ctx, c, train.Options{Reporter: r})
+			return err
 		}, err
 	}
 	given := config.given()
@@ -203,15 +203,16 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, o ...vicreg.Option) (*vicreg.Run, error) {
-		o = append(o, vicreg.WithMachine(c.Threads, c.Workers))
+	return func(ctx context.Context, r train.Reporter) error {
+		var goal train.Goal
 		switch {
 		case slices.Contains(given, "epochs"):
-			return vicreg.Extend(ctx, f.resume, c.Epochs, o...)
+			goal.Epochs = c.Epochs
 		case slices.Contains(given, "time"):
-			return vicreg.ExtendFor(ctx, f.resume, time.Duration(c.Minutes*float64(time.Minute)), o...)
+			goal.Minutes = c.Minutes
 		}
-		return vicreg.Resume(ctx, f.resume, o...)
+		_, err := train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers})
+		return err
 	}, nil
 }
 
@@ -219,10 +220,10 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, ...vicre
 var resumable = []string{"threads", "workers", "epochs", "time"}
 
 // configuration lays the file and the flags over the recipe.
-func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error) {
+func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error) {
 	name, method, err := config.chosen(f.recipe, f.config)
 	if err != nil {
-		return vicreg.Config{}, usageError{err}
+		return recipe.Config{}, usageError{err}
 	}
 	if name == "" {
 		name = recipe.Default
@@ -230,7 +231,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 			name = vicreg.RecipeOf(config.images())
 		}
 	}
-	c, err := vicreg.RecipeFor(name, method)
+	c, err := recipe.LoadFor(name, method)
 	if err != nil {
 		return c, usageError{err}
 	}
@@ -261,13 +262,13 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 		return c, err
 	}
 	if f.resume != "" {
-		if err := vicreg.Check(c); err != nil {
+		if err := train.Check(c); err != nil {
 			return c, usageError{err}
 		}
 		return c, nil // another configuration counts
 	}
 	if len(c.Open()) > 0 { // the memory counts when all is chosen
-		if err := vicreg.Check(c); err != nil {
+		if err := train.Check(c); err != nil {
 			return c, usageError{err}
 		}
 		return c, nil
@@ -275,8 +276,8 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 	// Whether a limit leaves a batch comes after whether the batch fits into memory.
 	free := c
 	free.Data.Limit = 0
-	for _, c := range []vicreg.Config{free, c} {
-		err := vicreg.Check(c)
+	for _, c := range []recipe.Config{free, c} {
+		err := train.Check(c)
 		if err == nil {
 			_, err = reckon.Check(c, reckon.Data{})
 		}
@@ -289,7 +290,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (vicreg.Config, error
 
 // contradiction finds a given flag that the rest of the configuration leaves
 // without effect.
-func contradiction(given []string, c *vicreg.Config) error {
+func contradiction(given []string, c *recipe.Config) error {
 	if slices.Contains(given, "encoder") && slices.Contains(given, "encoder-a") {
 		return usagef("--encoder and --encoder-a are the same; give one")
 	}

@@ -32,7 +32,7 @@ whole configuration: save it, change it, and give it to pretrain --config. With
 			if len(args) == 0 {
 				return listRecipes()
 			}
-			c, err := vicreg.RecipeFor(args[0], method)
+			c, err := recipe.LoadFor(args[0], method)
 			if err != nil {
 				return usageError{err}
 			}

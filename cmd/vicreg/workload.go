@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vicreg"
 	"vicreg/internal/batch"
 	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
@@ -16,6 +15,7 @@ import (
 	"vicreg/internal/reckon"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
+	"vicreg/internal/train"
 )
 
 func newBenchStep(f *benchFlags) *cobra.Command {
@@ -106,7 +106,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 	if err != nil {
 		return recipe.Config{}, err
 	}
-	c, err := vicreg.RecipeFor("cifar", name)
+	c, err := recipe.LoadFor("cifar", name)
 	if err != nil {
 		return c, usageError{err}
 	}
@@ -115,7 +115,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 	if err := idle(f.given(), c.Method); err != nil {
 		return c, err
 	}
-	if err := vicreg.Check(c); err != nil {
+	if err := train.Check(c); err != nil {
 		return c, usageError{err}
 	}
 	if c.Channels == 0 {

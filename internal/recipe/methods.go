@@ -99,10 +99,11 @@ func separable() []string {
 }
 
 // LoadFor returns a built-in recipe as it is for a method: with that method's
-// own heads, constants, views and optimizer laid over it.
+// own heads, constants, views and optimizer laid over it. An empty method is the
+// recipe's.
 func LoadFor(name, method string) (Config, error) {
 	c, err := Load(name)
-	if err != nil {
+	if err != nil || method == "" {
 		return c, err
 	}
 	err = c.setMethod(method)

@@ -1,0 +1,212 @@
+package vicreg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/dataset"
+	"vicreg/internal/eval"
+	"vicreg/internal/model"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+// Scores are shares of a scoring set that are right, from 0 to 1.
+type Scores struct {
+	Dataset          string       // name of the data
+	Train, Test      int          // images, or rows, that were fitted and scored on
+	Classes          int          // in the part it was fitted on
+	ByClass          []ClassCount // how many of each, as far as there are any
+	KNN              float64      // by a vote of the nearest neighbours, by cosine
+	Linear           float64      // by a linear probe
+	RandomInitKNN    float64      // of the untrained encoder
+	RandomInitLinear float64      // of the untrained encoder
+	Raw              *RawScores   // if they were asked for
+	Below            string       // that the untrained encoder is better, and the likely reason; empty if it is not
+	Bad              []string     // images, or rows, that could not be used, each with its reason
+	Notes            []string     // what of the data was left out or guessed, a sentence each
+}
+
+// ClassCount says how many images, or rows of pairs, of a class were fitted on and
+// scored.
+type ClassCount struct {
+	Name  string // of the class
+	Train int    // fitted on
+	Test  int    // scored on
+}
+
+// RawScores are those of the values that the encoder reads, without an encoder.
+type RawScores struct {
+	KNN    float64 // by a vote of the nearest neighbours, by cosine
+	Linear float64 // by a linear probe
+}
+
+// EvalOptions say how Evaluate and EvaluatePairs score. The zero value is what is usual.
+type EvalOptions struct {
+	Raw         bool    // score the values that the encoder reads, too
+	K           int     // neighbours that vote; 0: 20
+	Temperature float64 // of their votes; 0: 0.07
+	Limit       int     // images of each part at most, spread evenly; 0: all
+	Workers     int     // goroutines that decode; 0: one for each processor
+
+	// Progress is told what goes on, and how far it is; may be nil.
+	Progress func(what string)
+}
+
+// Evaluate scores the frozen encoder on labelled images, and the same encoder
+// untrained: k nearest neighbours and a linear probe, fitted on the train part
+// of d and scored on its test part or on a share held out (Data.Holdout). Data without
+// labels, or with nothing to score on, is an error. When ctx ends it returns ctx's error.
+func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
+	if err := m.errImages(); err != nil {
+		return nil, err
+	}
+	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
+	if err != nil {
+		return nil, err
+	}
+	if test == nil {
+		if d.Labels == "none" {
+			return nil, errors.New("scoring needs labels, but labels is none")
+		}
+		if train.Classes != nil && d.Holdout > 0 {
+			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; "+
+				"scoring needs two or more of a class", d.Source)
+		}
+		if train.Classes != nil {
+			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
+		}
+		why := ""
+		if len(train.Notes) > 0 {
+			why = " (" + strings.Join(train.Notes, "; ") + ")"
+		}
+		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder "+
+			"of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why)
+	}
+	train.KeepLabelled()
+	train.Limit(d.Limit)
+	train.Limit(o.Limit)
+	test.Limit(o.Limit)
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	o.Progress("looking at the images")
+	all := &batch.Tally{Total: len(train.Items) + len(test.Items), Most: d.MaxBad}
+	fit, bad, err := m.source(ctx, train, d, o.Workers, all, "images to fit on")
+	if err != nil {
+		return nil, err
+	}
+	held, badTest, err := m.source(ctx, test, d, o.Workers, all, "images to score on")
+	if err != nil {
+		return nil, err
+	}
+	untrained, err := m.file.Untrained()
+	if err != nil {
+		return nil, err
+	}
+	e := m.file.Embedder(0, o.Workers)
+	bad, notes := append(bad, badTest...), m.notes(train.Notes)
+	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad, notes)
+	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
+}
+
+// judge adds to scores how many there are of each class, and what to think of
+// them. It returns err.
+func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) error {
+	if err != nil {
+		return err
+	}
+	s.ByClass = make([]ClassCount, len(classes))
+	for i, name := range classes {
+		s.ByClass[i].Name = name
+	}
+	for _, l := range fit {
+		if l >= 0 {
+			s.ByClass[l].Train++
+		}
+	}
+	for _, l := range held {
+		if l >= 0 {
+			s.ByClass[l].Test++
+		}
+	}
+	s.ByClass = slices.DeleteFunc(s.ByClass, func(c ClassCount) bool { return c.Train+c.Test == 0 })
+	trained := eval.Scores{KNN: s.KNN, Linear: s.Linear}
+	untrained := eval.Scores{KNN: s.RandomInitKNN, Linear: s.RandomInitLinear}
+	s.Below = eval.BelowUntrained(trained, untrained, m.training())
+	return nil
+}
+
+// training is how the model came to be, as far as its file and its run's folder
+// tell.
+func (m *Model) training() eval.Training {
+	f := m.file
+	t := eval.Training{Method: f.Method, Images: f.Images, Steps: f.Steps}
+	if f.Step > 0 {
+		t.Steps = f.Step
+	}
+	folder := filepath.Dir(f.Path)
+	if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
+		t.Batch, t.BaseRate = c.Batch, c.Optimizer.BaseLR
+	}
+	if s, err := runlog.ReadSummary(folder); err == nil {
+		t.Collapsed, t.Steps = s.Collapsed, s.Steps
+	}
+	return t
+}
+
+// score evaluates an encoder, the same one untrained, and what they read if that
+// is asked for.
+func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder, name string,
+	fit, held pretrained.Input, o EvalOptions, bad, notes []string) (*Scores, error) {
+	phase, tell := "", counted(o.Progress)
+	e.Progress = func(done, total int) { tell(phase, done, total) }
+	how := eval.Options{K: o.K, Temperature: o.Temperature, Progress: tell}
+	s, err := e.Score(ctx, untrained, fit, held, how, func(what string) {
+		phase = what
+		o.Progress(what)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.Trained.Note != "" { // the untrained encoder is scored in the same way
+		notes = append(notes, s.Trained.Note)
+	}
+	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
+		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear,
+		Bad: bad, Notes: notes}
+	if o.Raw {
+		o.Progress("scoring the input values")
+		raw, err := pretrained.Raw(ctx, fit, held, how)
+		if err != nil {
+			return nil, err
+		}
+		all.Raw = &RawScores{raw.KNN, raw.Linear}
+		if raw.Note != "" {
+			all.Notes = append(all.Notes, "input values: "+raw.Note)
+		}
+	}
+	return all, nil
+}
+
+// counted returns a function that tells progress, now and then, how far a part of
+// the work is.
+func counted(progress func(what string)) func(what string, done, total int) {
+	var last time.Time
+	return func(what string, done, total int) {
+		if now := time.Now(); now.Sub(last) >= 100*time.Millisecond {
+			last = now
+			if total > 0 {
+				what = fmt.Sprintf("%s: %d of %d", what, done, total)
+			}
+			progress(what)
+		}
+	}
+}

@@ -41,7 +41,7 @@ def write(path, tensors, meta):
     for key, v in meta.items():
         if key in had and number(v) and number(had[key]):
             far = max(far, distance(torch.tensor(float(v)), torch.tensor(float(had[key]))))
-        elif had.get(key) != v and key != "torch":  # PyTorch's version
+        elif had.get(key) != v and key not in ("note", "torch"):  # which say with what
             names = False
     if names and far <= 1e-6:
         print(f"{path}: the same within {far:.1g}, left as it is")

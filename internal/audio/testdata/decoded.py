@@ -1,5 +1,6 @@
-"""Makes stereo.ogg with oggenc, three MP3s with lame, and decoded.safetensors: what
-ffmpeg's decoders make of them. Run it in this folder."""
+"""Makes stereo.ogg with oggenc, four MP3s with lame, two FLACs of unusual numbers of bits
+with flac, and decoded.safetensors: what ffmpeg's decoders make of the first four. Run it
+in this folder."""
 
 import json
 import struct
@@ -7,7 +8,6 @@ import subprocess
 import wave
 
 import numpy as np
-
 
 
 def wav(rate, n, clicks):
@@ -31,6 +31,29 @@ for name, rate, flags in (
         ("eight.mp3", 8000, ["-b", "16", "-m", "m"])):  # version 2.5
     wav(rate, rate // 10, (rate // 40, rate // 16))
     subprocess.run(["lame", "--quiet", "-t", *flags, "--resample", str(rate / 1000), "/tmp/sound.wav", name], check=True)
+
+# noise.mp3: 22 frames, most of which have data in those before them
+rng = np.random.default_rng(3)
+with wave.open("/tmp/sound.wav", "wb") as w:
+    w.setnchannels(1)
+    w.setsampwidth(2)
+    w.setframerate(32000)
+    x = np.convolve(rng.normal(size=23500) * 0.2, np.ones(3) / 3, "same")
+    w.writeframes((np.clip(x, -1, 1) * 32767).astype("<i2").tobytes())
+subprocess.run("lame --quiet -t -b 32 -m m --resample 32 /tmp/sound.wav noise.mp3".split(), check=True)
+
+# Rates and numbers of bits that a FLAC frame has no code for.
+for name, bits, channels, rate in (("odd13.flac", 13, 1, 88211), ("odd5.flac", 5, 2, 96001)):
+    full, box = 1 << (bits - 1), (bits + 7) // 8
+    i = np.arange(20 * channels)
+    v = ((i // channels * 7 + 3 * (i % channels)) % full - full // 2) << (8 * box - bits)
+    samples = (v + 128).astype("u1").tobytes() if box == 1 else v.astype("<i2").tobytes()
+    pcm = bytes.fromhex("0100000000001000800000aa00389b71")
+    form = struct.pack("<HHIIHHHHI", 0xFFFE, channels, rate, rate * channels * box, channels * box, 8 * box, 22, bits,
+                       {1: 4, 2: 3}[channels]) + pcm
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    open("/tmp/sound.wav", "wb").write(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    subprocess.run(["flac", "-s", "-f", "--lax", "--no-padding", "--no-seektable", "-o", name, "/tmp/sound.wav"], check=True)
 
 header, data = {}, b""
 for name, values in [("stereo.ogg", 4000), ("low.mp3", None), ("joint.mp3", None), ("eight.mp3", None)]:  # ffmpeg does not cut the last packet of stereo.ogg

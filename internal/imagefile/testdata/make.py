@@ -367,3 +367,31 @@ b[at + 4:at + 10] = bytes([16, 0, 0, 10, 0, 0])
 open("animated_part.webp", "wb").write(b)
 os.remove("part.webp"); os.remove("whole.webp")
 same("animated_part.webp")
+
+# WebP whose header does not say that it has alpha: an alpha channel is not meant, and
+# the ground of an animation is black
+def chunk(name, b):
+    return name + struct.pack("<I", len(b)) + b + bytes(len(b) % 2)
+def riff(*chunks):
+    return chunk(b"RIFF", b"WEBP" + b"".join(chunks))
+def canvas(flags, w, h):
+    return chunk(b"VP8X", struct.pack("<I", flags) + struct.pack("<I", w - 1)[:3] + struct.pack("<I", h - 1)[:3])
+def picture(img, **kw):
+    """The chunks of a picture, without its header."""
+    f = io.BytesIO()
+    img.save(f, "WEBP", **kw)
+    b = f.getvalue()
+    return b[30:] if b[12:16] == b"VP8X" else b[12:]
+def frame(x, y, blend, pic):
+    at = [struct.pack("<I", v)[:3] for v in (x // 2, y // 2, 9 - 1, 7 - 1, 0)]
+    return chunk(b"ANMF", b"".join(at) + bytes([blend]) + pic)
+yy, xx = np.mgrid[0:7, 0:9]
+part = Image.fromarray(np.stack([20 * xx, 30 * yy, 0 * xx + 100, 200 * (xx > 3)], -1).astype(np.uint8))
+with open("noflag_ground.webp", "wb") as f:
+    f.write(riff(canvas(2, 13, 11), chunk(b"ANIM", bytes(6)), frame(2, 2, 2, picture(part, lossless=True, method=0)),
+                 frame(0, 0, 0, picture(Image.new("RGB", (9, 7), (1, 2, 3)), lossless=True))))
+same("noflag_ground.webp")
+part.putdata([(20 * x, 20 * x, 20 * x, a) for (x, a) in zip(xx.ravel().tolist(), part.getchannel("A").getdata())])
+with open("noflag_lossyalpha.webp", "wb") as f:
+    f.write(riff(canvas(8, 9, 7), picture(part, quality=80, exact=True), chunk(b"EXIF", b"II*\0\10" + bytes(9))))
+raw("noflag_lossyalpha.webp", Image.open("noflag_lossyalpha.webp").convert("RGB"))

@@ -1,22 +1,17 @@
-# Makes the fixtures of the transformer layers; see README.md.
-#
-#	python3 transformers.py ../..
-import json, struct, sys, torch
-import torch.nn as nn, torch.nn.functional as F
-torch.set_default_dtype(torch.float64)
-out = sys.argv[1]
+"""Makes the golden files of transformer layers and networks, here and in the packages
+kernel and model: layers written out as timm writes them, float64, fixed seeds."""
 
-def save(path, tensors, meta):
-    header, data, off = {"__metadata__": meta}, b"", 0
-    for k in sorted(tensors):
-        t = tensors[k].detach().to(torch.float32).contiguous()
-        b = t.numpy().tobytes()
-        header[k] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [off, off + len(b)]}
-        off += len(b); data += b
-    h = json.dumps(header, separators=(",", ":")).encode()
-    h += b" " * (-len(h) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(h)) + h + data)
+import os
+import sys
+
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
+sys.path.append("../../check")
+
+import torch
+import torch.nn as nn, torch.nn.functional as F
+from golden import write
+
+out = "../.."
 
 def f32(t): return t.to(torch.float32).to(torch.float64)
 def rnd(*s): return f32(torch.randn(*s))
@@ -93,7 +88,7 @@ def record(path, m, x, call, meta, grad_x=True, mask=None):
     if grad_x: T["dx"] = x.grad
     if mask is not None: T["mask"] = mask.to(torch.float64)
     note = {"note": "PyTorch %s, float64, stored as float32; dout is random" % torch.__version__}
-    save(path, T, {**note, **{k: str(v) for k, v in meta.items()}})
+    write(path, T, {**note, **{k: str(v) for k, v in meta.items()}})
 
 torch.manual_seed(1)
 m = nn.LayerNorm(20, eps=1e-6)
@@ -103,7 +98,7 @@ record(out + "/nn/testdata/layernorm.safetensors", m, f32(rnd(7, 20) * 3 + 5), m
 
 u = f32(torch.cat([torch.linspace(-12, 12, 481), rnd(500) * 2])).requires_grad_(True)
 dy = rnd(981); y = F.gelu(u); y.backward(dy)
-save(out + "/kernel/testdata/gelu.safetensors", {"x": u, "out": y, "dout": dy, "dx": u.grad}, {"note": "torch.nn.functional.gelu, exact; float64"})
+write(out + "/kernel/testdata/gelu.safetensors", {"x": u, "out": y, "dout": dy, "dx": u.grad}, {"note": "torch.nn.functional.gelu, exact; float64"})
 
 for name, masked in (("attention", False), ("attention_masked", True)):
     torch.manual_seed(2)

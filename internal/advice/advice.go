@@ -1,6 +1,6 @@
 // Package advice chooses what a configuration leaves open, from what is known of the
-// data and the machine, and says what is unwise in one. It looks at numbers alone:
-// package train finds them.
+// data and the machine, and says what is unwise in a configuration. It is given numbers
+// alone, which package train finds.
 package advice
 
 import (
@@ -62,7 +62,7 @@ func Choose(c *recipe.Config, f Facts) (made []Choice) {
 	if ownBatch {
 		c.Batch, whyBatch = batch(*c, f)
 	}
-	// Where the memory is short, the batch gives way first.
+	// Where memory is short, the batch is made smaller first.
 	room := "as much as goes into " + host.Bytes(f.Memory) + " of memory"
 	for short := true; short && !fits(*c, f); {
 		switch {
@@ -103,9 +103,8 @@ func size(c recipe.Config, f Facts) (int, string) {
 	return 96, of
 }
 
-// roomy reports whether there is time for as many epochs as make sense with views of
-// 128 pixels. What a thread does in a second is what one did on the machine of
-// docs/recipes.md.
+// roomy reports whether there is time for as many epochs as make sense with views of 128
+// pixels, if each thread is as fast as on the machine of docs/recipes.md.
 func roomy(c recipe.Config, f Facts) bool {
 	const aThread = 100 // images a second
 	epochs := mostEpochs
@@ -116,7 +115,7 @@ func roomy(c recipe.Config, f Facts) bool {
 }
 
 // batch returns how many images a step takes: the largest power of two that leaves
-// enough steps in an epoch and few images out of it.
+// enough steps in an epoch and leaves out few images.
 func batch(c recipe.Config, f Facts) (int, string) {
 	best, lost := 0, 0
 	for b := mostBatch; b >= leastBatch; b /= 2 {
@@ -157,14 +156,14 @@ func possible(c recipe.Config, f Facts, batch int) bool {
 	return c.Validate() == nil && method.Check(c.Filled(), d) == nil
 }
 
-// fits reports whether the run goes into the memory, with some to spare.
+// fits reports whether the run fits into the memory, with some to spare.
 func fits(c recipe.Config, f Facts) bool {
 	need, err := reckon.Run(c.Filled(), reckon.Data{Items: f.Images, Scored: f.Scored})
 	return err != nil || need.Total() <= near*f.Memory
 }
 
-// Warnings say what is unwise in a configuration for so many images of the user's
-// own, a sentence each.
+// Warnings say, a sentence each, what is unwise in a configuration for so many images of
+// the user's own.
 func Warnings(c recipe.Config, images int) (all []string) {
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	steps := images / c.Batch
@@ -190,8 +189,8 @@ func Warnings(c recipe.Config, images int) (all []string) {
 	return all
 }
 
-// Rise returns the warm-up that is chosen where it is open or longer than the run,
-// and says so in the latter case.
+// Rise returns the warm-up. Where it is open or longer than the run, one is chosen; in
+// the second case a warning says so.
 func Rise(c recipe.Config) (warmup float64, warning string) {
 	usual := recipe.UsualWarmup(c.Epochs)
 	switch {

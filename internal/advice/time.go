@@ -78,7 +78,7 @@ func (s Speed) once(f Facts) float64 {
 }
 
 // Decoding says what helps where much of the time goes into decoding the same images
-// again, or is empty.
+// again; empty elsewhere.
 func Decoding(c recipe.Config, f Facts, s Speed) string {
 	_, epoch := Seconds(c, f, s)
 	share := float64(f.Images/c.Batch) * s.Decode / epoch
@@ -113,7 +113,7 @@ func Epochs(c recipe.Config, f Facts, s Speed) Choice {
 	return Choice{"epochs", leastEpochs, fmt.Sprintf("the least that is chosen; %s, so this takes about %s", epoch, Span(whole))}
 }
 
-// Span spells some seconds for people, to two figures or so.
+// Span writes seconds for people, to about two figures.
 func Span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {

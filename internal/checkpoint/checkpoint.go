@@ -1,10 +1,9 @@
-// Package checkpoint saves and restores everything a run is, durably: a file
-// holds one state or the next, never a part, whatever happens to the process
-// or the machine.
+// Package checkpoint saves and restores everything that a run is, durably: a file holds
+// one state or the next, never a part, whatever happens to the process or the machine.
 //
-// The file is sealed safetensors: any tool can look into it, and every byte of it
-// is held against a checksum before it is used. Its metadata holds the position in
-// the run, as JSON.
+// The file is sealed safetensors: any tool can look into it, and every byte is compared
+// with a checksum before it is used. Its metadata holds the position in the run, as
+// JSON.
 package checkpoint
 
 import (
@@ -185,8 +184,8 @@ func verify(f *safetensors.File, path string) error {
 	return nil
 }
 
-// explain adds to an error of open or verify what it does not say: which file is
-// meant, and which can stand in for it.
+// explain adds to an error of open or verify which file is meant, and which file can
+// take its place.
 func explain(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return missing{fmt.Sprintf("there is no checkpoint %s%s", path, previous(path))}
@@ -203,14 +202,14 @@ func explain(path string, err error) error {
 	return fmt.Errorf("%w%s", err, previous(path))
 }
 
-// missing is the error of a checkpoint that is not there.
+// missing is the error where there is no checkpoint.
 type missing struct{ text string }
 
 func (m missing) Error() string        { return m.text }
 func (m missing) Is(target error) bool { return target == fs.ErrNotExist }
 
-// Match compares names and shapes of a checkpoint with those of arrays, leaving
-// out what counts says no to, and names the first difference.
+// Match compares names and shapes in a checkpoint with those of arrays and names the
+// first difference. It leaves out names for which counts returns false.
 func Match(path string, arrays []Array, counts func(name string) bool) error {
 	f, _, err := open(path)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// previous says whether the checkpoint before path can stand in for it.
+// previous says whether the checkpoint before the one at path can take its place.
 func previous(path string) string {
 	s, err := whole(path + Suffix)
 	if err != nil {

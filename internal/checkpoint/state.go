@@ -8,7 +8,7 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// State is all of a run but its arrays.
+// State is all of a run except its arrays.
 type State struct {
 	Config      string    `json:"config"`          // digest of what the run computes
 	Fingerprint string    `json:"fingerprint"`     // of the data, bad images included
@@ -47,7 +47,7 @@ type State struct {
 	Unsealed bool `json:"-"`
 }
 
-// check says what of a state no run can have come to.
+// check returns what no run can have in its state.
 func (s *State) check() error {
 	for _, n := range []struct {
 		what  string

@@ -8,18 +8,18 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// pooled is the share of the covariance of all images in that of a discriminant
-// analysis; the rest is the covariance within classes.
+// pooled is how much the covariance of all images counts in a discriminant analysis; the
+// rest is the covariance within classes.
 const pooled = 0.1
 
-// discriminant fits a linear discriminant analysis: the classes are normal
-// distributions of one covariance Σ around their means µ, which are as frequent
-// as in training. An image x belongs to the class of the greatest
+// discriminant fits a linear discriminant analysis: the classes are normal distributions
+// around their means µ, with one covariance Σ, and as frequent as in training. An image
+// x belongs to the class of the greatest
 //
 //	µᵀ Σ⁻¹ x − ½ µᵀ Σ⁻¹ µ + log frequency
 //
-// The work is that of one product of
-// all images and one of all classes, each with features × features.
+// It takes about as long as two products with a matrix of features × features: one of
+// all images and one of all classes.
 func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 	d, k, n := f.d, f.k, len(f.labels)
 	means, count := make([]float32, k*d), make([]float64, k)
@@ -49,9 +49,9 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 		}
 	})
 
-	// The features have mean 0, so their second moments are the covariance of
-	// all images. What is left of them without the classes' means is that
-	// within classes.
+	// The features have mean 0, so their second moments are the covariance of all
+	// images. Without the part of the classes' means it is the covariance within
+	// classes.
 	within, total := make([]float64, d*d), make([]float64, d*d)
 	part, less := make([]float32, d*d), make([]float32, min(f.chunk, n)*d)
 	for lo := 0; lo < n; lo += f.chunk {

@@ -9,15 +9,15 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// hessian returns what divides a gradient by the Hessian at w, about. The
-// block of class c and c' is
+// hessian returns a function that divides a gradient, approximately, by the Hessian at
+// w. The block of classes c and c' is
 //
 //	Σ_i p_ic (δ_cc' - p_ic') x_i x_iᵀ / n + penalty·δ_cc'
 //
-// with x a feature vector and, for the intercept, a 1. All blocks are taken for
-// the mean of those on the diagonal, k/(k-1) times, which is exact where all
-// classes are equally likely: there the blocks beside the diagonal do no more
-// than that to gradients, whose sum over the classes is zero.
+// where x is a feature vector with a 1 for the intercept. All blocks are replaced by the
+// mean of those on the diagonal, times k/(k-1). That is exact where all classes are
+// equally likely: there the blocks off the diagonal only add this factor, since
+// gradients sum to zero over the classes.
 func (f *logistic) hessian(w []float64) func(g []float64) {
 	d, k, n := f.d, f.k, len(f.labels)
 	f.set(w)

@@ -8,12 +8,12 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// KNN returns the share of test images whose class the nearest training images
-// tell: the o.K of greatest cosine s vote with exp(s / o.Temperature) for their
-// own class (Wu et al., "Unsupervised feature learning via non-parametric
-// instance discrimination", 2018, section 3.4). Where there are fewer training
-// images than that, all vote. Of equal cosines the earlier training image counts
-// as nearer, of equal votes the earlier class wins.
+// KNN returns the share of test images whose class their nearest training images tell:
+// the o.K images of greatest cosine s vote with exp(s / o.Temperature) for their own
+// class (Wu et al., "Unsupervised feature learning via non-parametric instance
+// discrimination", 2018, section 3.4). Where there are fewer training images than that,
+// all vote. Of equal cosines the earlier training image counts as nearer; of equal votes
+// the earlier class wins.
 func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 	o = o.filled()
 	if o.K < 1 || !(o.Temperature > 0) {
@@ -28,8 +28,8 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 	near := unit(t.train.X, d)
 	far := unit(t.test.X, d)
 
-	// Cosines come in blocks of test × training images; what stays of them is
-	// the best k of each test image.
+	// Cosines come in blocks of test × training images; of each only the best k of a
+	// test image are kept.
 	const wide = 2048
 	high := max(16, min(256, (1<<22)/d)) // a block takes a fraction of a second
 	cos := make([]float32, high*wide)
@@ -123,9 +123,9 @@ func (b *neighbours) offer(cos []float32, first int) {
 	}
 }
 
-// vote returns the class that the neighbours vote for. Votes are taken
-// relative to the nearest one's, so that no temperature overflows. votes has a
-// zero for each class, and has them again afterwards.
+// vote returns the class that the neighbours vote for. Votes are relative to the nearest
+// neighbour's, so that no temperature makes them overflow. votes has a zero for each
+// class, before and after.
 func (b *neighbours) vote(votes []float64, labels []int, temperature float64) int {
 	for i, c := range b.cos {
 		votes[labels[b.index[i]]] += math.Exp(float64(c-b.cos[0]) / temperature)

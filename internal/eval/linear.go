@@ -27,20 +27,18 @@ var (
 	mostWeights = 1 << 22
 )
 
-// Linear fits multinomial logistic regression to the training features,
-// standardised, and scores it on the test features. It minimises, as
-// scikit-learn's LogisticRegression does,
+// Linear fits multinomial logistic regression to the training features, standardised,
+// and scores it on the test features. Like scikit-learn's LogisticRegression it
+// minimises
 //
 //	C · Σ log loss + ½ ‖W‖²
 //
-// without a penalty on the intercepts, until it converges or after
-// o.Iterations.
+// without a penalty on the intercepts, until it converges or after o.Iterations.
 //
-// Of more than 4,096 features the work is done in a space of as many dimensions
-// as there are training images, which holds the minimum, or, where these are too
-// many as well, in a random projection to 4,096. Of more than 4 million weights
-// a discriminant analysis is fitted instead, in one step. Probe.Note tells of the
-// last two.
+// With more than 4,096 features it works in a space of as many dimensions as there are
+// training images, which holds the minimum; or, if these are too many as well, in a
+// random projection to 4,096. With more than 4 million weights it fits a discriminant
+// analysis instead, in one step. Probe.Note tells of the last two.
 func Linear(ctx context.Context, train, test Set, o Options) (Probe, error) {
 	o = o.filled()
 	if !(o.C > 0) || o.Iterations < 1 {

@@ -73,8 +73,8 @@ type logistic struct {
 
 func newLogistic(ctx context.Context, x []float32, labels []int, d, k int, c float64) *logistic {
 	f := &logistic{ctx: ctx, x: x, labels: labels, d: d, k: k, penalty: 1 / (c * float64(len(labels)))}
-	// The gradients of a chunk are added in float32. Its logits, and the time
-	// that a product takes, are bounded.
+	// The gradients of a chunk are added in float32. The size of its logits, and the
+	// time that a product takes, have a limit.
 	f.chunk = max(16, min(2048, (1<<24)/k, int(int64(1<<32)/(int64(k)*int64(d)))))
 	if k == 2 {
 		// One vector w stands for two, ±w/2, whose squares add up to half of

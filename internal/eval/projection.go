@@ -7,10 +7,10 @@ import (
 	"vicreg/internal/rng"
 )
 
-// Projection maps features of very many numbers to fewer at random, so that
-// distances and products are kept about (Kane and Nelson, "Sparser
-// Johnson-Lindenstrauss transforms", 2014): every number is added to spread of
-// the outputs, with a random sign. The same sizes give the same projection.
+// Projection maps features of very many numbers to fewer at random, so that distances
+// and products stay about the same (Kane and Nelson, "Sparser Johnson-Lindenstrauss
+// transforms", 2014): every number is added, with a random sign, to a few of the
+// outputs. The same sizes give the same projection.
 type Projection struct {
 	d, width int
 	to       []int32 // d × spread: an output, or, with the minus sign, ^output
@@ -64,7 +64,7 @@ func (p *Projection) Apply(dst, x []float32) []float32 {
 	return dst
 }
 
-// back returns the weights, k × d, that weights of projected features stand for.
+// back returns the weights, k × d, that equal some weights of projected features.
 func (p *Projection) back(w []float32) []float32 {
 	k := len(w) / p.width
 	out := make([]float32, k*p.d)

@@ -9,12 +9,11 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// Pairs are the embeddings of n rows on two sides; row i of A belongs to row i
-// of B.
+// Pairs are the embeddings of n rows on two sides; row i of A belongs to row i of B.
 //
-// Where several rows share one item of a side, as several captions do one
-// image, the items are numbered: rows of the same number are one item of that
-// side, embedded alike.
+// Several rows may share an item of a side, as several captions do an image. Items are
+// numbered: rows with the same number are one item of that side and have the same
+// embedding.
 type Pairs struct {
 	A, B         []float32 // n × D each
 	D            int
@@ -39,9 +38,9 @@ var RecallAt = [3]int{1, 5, 10}
 // rounding of float32 products, so that ranks do not depend on the processor.
 const tie = 1e-6
 
-// Retrieval returns the recall of A's items that look for B's, and the other
-// way round. Of equal cosines the partner's counts as the farthest, so that
-// collapsed embeddings find nothing.
+// Retrieval returns how well A's items find B's, and the other way round. Of equal
+// cosines the partner's counts as the farthest, so that collapsed embeddings find
+// nothing.
 func Retrieval(ctx context.Context, p Pairs) (ab, ba Recall, err error) {
 	n := 0
 	if p.D > 0 {
@@ -101,8 +100,8 @@ func newItems(x []float32, d int, number []int) items {
 	return s
 }
 
-// recall lets every item of q look for its partners among those of g. Once ctx
-// has ended it says nothing of use.
+// recall lets every item of q look for its partners among the items of g. What it
+// returns means nothing once ctx has ended.
 func recall(ctx context.Context, q, g items, d int) Recall {
 	n, m := len(q.first), len(g.first)
 	partners := make([][]int, n) // items of g, in order, each once
@@ -121,8 +120,8 @@ func recall(ctx context.Context, q, g items, d int) Recall {
 		}
 	})
 
-	// The rank of a query is 1 and one for each item that is no partner of it
-	// and not farther than the best one. Cosines come in blocks.
+	// The rank of a query is 1 plus the number of items that are no partner of it and at
+	// least as near as its best partner. Cosines come in blocks.
 	const high, wide = 256, 2048
 	cos := make([]float32, high*wide)
 	rank := make([]int, n)
@@ -179,7 +178,7 @@ func cosine(a, b []float32) float64 {
 	return sum
 }
 
-// chance is the probability that k of m items drawn at random hold one of p.
+// chance is the probability that k of m items drawn at random contain one of p.
 func chance(m, p, k int) float64 {
 	miss := 1.0
 	for i := range min(k, m) {

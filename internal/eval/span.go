@@ -9,14 +9,14 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// span describes n images of more features than that by n numbers each, with all
-// products between images as they were. The weights of a linear probe that
-// minimise its loss are sums of training images (the representer theorem), so
-// nothing is lost:
+// span replaces the features of n images, if they are more than n, by n numbers each,
+// with all products between images unchanged. The weights of a linear probe that
+// minimise its loss are sums of training images (the representer theorem), so nothing is
+// lost:
 //
 //	X Xᵀ = L Lᵀ, features L; weights V of them stand for V L⁻¹ X
 //
-// A small multiple of the identity is added to the products for rounding.
+// A small multiple of the identity is added to the products because of rounding.
 func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float32, err error) {
 	n, d := len(x.Labels), x.D
 	gram := make([]float64, n*n)

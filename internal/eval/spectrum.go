@@ -9,9 +9,9 @@ import (
 	"vicreg/internal/kernel"
 )
 
-// Spectrum holds the figures that show collapse of n embeddings of d dimensions.
-// A dimension counts as constant if it varies by no more than float32 rounds:
-// std ≤ 10⁻⁶·|mean|.
+// Spectrum holds the figures that show collapse, of n embeddings of d dimensions. A
+// dimension counts as constant if it varies by no more than float32 rounds: std ≤
+// 10⁻⁶·|mean|.
 type Spectrum struct {
 	// Std is the mean over the dimensions of the standard deviation (unbiased),
 	// constant ones included; the paper's Fig. 4. 0 is complete collapse.
@@ -32,8 +32,8 @@ type Spectrum struct {
 	// Limit is the largest rank possible, min(Rows − 1, d).
 	Limit int
 
-	// Rows is the number of embeddings the rank was computed from: all, or 1024
-	// at even distances if both n and d exceed that, or 8192 if n alone is large.
+	// Rows is the number of embeddings from which the rank was computed: all; or 1024,
+	// evenly spaced, if both n and d exceed that; or 8192 if only n is large.
 	Rows int
 }
 
@@ -164,9 +164,9 @@ func correlation(z []float32, n, d int, mean, std []float64, columns []int) floa
 	return sum / (float64(m) * float64(m-1) / 2)
 }
 
-// effectiveRank works on rows of z at even distances, centred anew, through the
-// smaller Gram matrix in float64: its eigenvalues are the squares of the
-// singular values, so float32 would leave noise of 3·10⁻⁴ in each.
+// effectiveRank works on evenly spaced rows of z, centred anew. It uses the smaller of
+// the two Gram matrices, in float64: its eigenvalues are the squares of the singular
+// values, and float32 would leave noise of 3·10⁻⁴ in each.
 func effectiveRank(z []float32, n, d int, mean []float64, columns []int, rows int) float64 {
 	m := len(columns)
 	if m == 0 {

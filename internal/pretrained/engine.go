@@ -9,8 +9,8 @@ import (
 )
 
 // engine takes batches through networks whose weights do not change, one batch at a
-// time, whoever sends them: it keeps the weights as products read them, and the
-// memory of activations.
+// time, whoever sends them. It keeps the weights in the layout that products read, and
+// the memory of activations.
 type engine struct {
 	turn chan struct{} // full while a batch is under way
 	pass *nn.Pass
@@ -37,7 +37,7 @@ func (g *engine) take(ctx context.Context) error {
 
 func (g *engine) release() { <-g.turn }
 
-// features appends those of a batch, as e makes them, to dst.
+// features appends the features of a batch, as e makes them, to dst.
 func (g *engine) features(ctx context.Context, e *Embedder, dst []float32, x *tensor.Tensor) ([]float32, error) {
 	if err := g.take(ctx); err != nil {
 		return dst, err

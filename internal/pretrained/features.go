@@ -27,8 +27,8 @@ type Embedder struct {
 	Workers   int // that decode; 0: as package batch chooses
 	Progress  func(done, total int)
 
-	// Precision is what numbers products multiply; of an Embedder that no Model made,
-	// the encoder's own counts.
+	// Precision is the kind of numbers that products multiply. For an Embedder that no
+	// Model made, the encoder's own counts.
 	Precision kernel.Precision
 
 	engine *engine   // the model's, or nil: the weights may change from call to call
@@ -111,13 +111,13 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 	}
 }
 
-// errNotFinite says that a feature of an item, counted from 0, is no number.
+// errNotFinite says that a feature of an item, counted from 0, is not a number.
 func errNotFinite(item string, feature int, v float32) error {
 	return fmt.Errorf("the features of %s are not finite (number %d is %v): its values are far outside those that "+
 		"the encoder was trained on, or the encoder's weights are damaged", show.Name(item), feature+1, v)
 }
 
-// notFinite returns the place of the first value that is none or infinite.
+// notFinite returns the place of the first value that is infinite or not a number.
 func notFinite(x []float32) (int, bool) {
 	for i, v := range x {
 		if v-v != 0 {
@@ -144,7 +144,7 @@ func labels(d *dataset.Dataset, items []int) []int {
 	return l
 }
 
-// Scores are those of an encoder and of the same one untrained.
+// Scores are the scores of an encoder and of the same one untrained.
 type Scores struct{ Trained, Untrained eval.Scores }
 
 // Score evaluates an encoder and the same one untrained, fitted on train and
@@ -179,9 +179,9 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 	return s, nil
 }
 
-// Raw evaluates the values that an encoder reads, without one: pixels, samples,
-// whatever evaluation makes of an item. Where they are too many to keep, they are
-// projected to fewer at random, and the scores' note says so.
+// Raw evaluates the values that an encoder reads, without one: pixels, samples, whatever
+// evaluation makes of an item. If there are too many to keep, they are projected to
+// fewer at random, and the scores' note says so.
 func Raw(ctx context.Context, train, test Input, o eval.Options) (eval.Scores, error) {
 	most := max(train.Items, test.Items)
 	fit, note, err := train.values(ctx, most, o.Progress)
@@ -204,7 +204,7 @@ func Raw(ctx context.Context, train, test Input, o eval.Options) (eval.Scores, e
 // Tests make it small.
 var mostRaw = 1 << 27
 
-// values returns what is read, items × values of one. If those of most items are
+// values returns what is read, Items × values of one item. If those of most items are
 // too many to keep, they are projected, and a note says so.
 func (in Input) values(ctx context.Context, most int, progress func(what string, done, total int)) (set eval.Set, note string, err error) {
 	loader := in.Load()

@@ -1,6 +1,6 @@
-// Package pretrained reads and writes model.safetensors, what is left of a run
-// for use: the encoder under torchvision's names and in its layout, the expander
-// under expander.*, and in the metadata all that is needed to feed images to it.
+// Package pretrained reads and writes model.safetensors, which is what people use of a
+// run: the encoder under torchvision's names and in its layout, the expander under
+// expander.*, and in the metadata all that is needed to feed images to it.
 package pretrained
 
 import (
@@ -86,8 +86,8 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 	return safetensors.WriteSealedFile(path, tensors, meta.encode())
 }
 
-// Replaces returns an error if a file stands at path that Save did not write there
-// with the same meta, at whatever step: one of somebody else.
+// Replaces returns an error if the file at path is somebody else's: one that Save did
+// not write with the same meta, at whatever step.
 func (m *Meta) Replaces(path string) error {
 	f, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,7 +146,7 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 	if err := m.Meta.decode(f.Metadata); err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", path, err, advice)
 	}
-	// All is held against the file before there is any memory taken for it.
+	// Everything is compared with the file before memory is taken for it.
 	if err := m.fits(f); err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", path, err, advice)
 	}
@@ -195,7 +195,7 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 // advice is what to do about a model's file that is damaged.
 const advice = "copy it again from where it was made, or train it again"
 
-// advised adds what to do to the error of a damaged file.
+// advised adds to the error of a damaged file what to do.
 func advised(err error) error {
 	if damaged := new(safetensors.Damaged); errors.As(err, &damaged) {
 		return fmt.Errorf("%w; %s", err, advice)
@@ -236,7 +236,7 @@ func (m *Meta) fits(f *safetensors.File) error {
 	return nil
 }
 
-// room is an error if the parameters need more memory than there is: each has a
+// room returns an error if the parameters need more memory than there is. Each has a
 // gradient beside it.
 func (m *Meta) room() error {
 	encoder, dim, _ := model.Arrays(m.Encoder)
@@ -268,7 +268,7 @@ func (m *Meta) Untrained() (model.Encoder, error) {
 	return method.NewEncoder(m.Encoder, m.Seed, m.Branch)
 }
 
-// Channels returns those of the images that the encoder reads, 0 if it reads
+// Channels returns the channels of the images that the encoder reads, 0 if it reads
 // something else.
 func (m *Meta) Channels() int {
 	if m.Encoder.Input.Kind != model.Images {

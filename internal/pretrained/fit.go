@@ -8,9 +8,9 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// How many images are embedded at once where nobody says: as many as make
-// cachedPixels, so that activations are used again while they are cached, but
-// fewBatch as long as they do not make more than mostPixels.
+// How many images are embedded at once where nobody says: as many as have cachedPixels
+// together, so that activations are used again while they are cached; but at least
+// fewBatch, as long as these do not have more than mostPixels.
 const (
 	mostBatch    = 256
 	cachedPixels = 1 << 20
@@ -32,7 +32,7 @@ func (m *Model) Embedder(n, workers int) *Embedder {
 	return e
 }
 
-// fitsMemory is an error if embedding a batch of n items needs more memory than
+// fitsMemory returns an error if embedding a batch of n items needs more memory than
 // there is.
 func (m *Model) fitsMemory(n int) error {
 	if int64(n) <= m.engine.most.Load() {

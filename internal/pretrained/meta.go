@@ -128,8 +128,8 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 // limits of its own.
 const mostSize = 1 << 16
 
-// checkSpelling refuses values that are not spelt as encode does, so that none
-// means something else to another reader.
+// checkSpelling refuses values that are not spelt as encode does, so that no value means
+// something else to another reader.
 func (m *Meta) checkSpelling(meta map[string]string) error {
 	for key, want := range m.encode() {
 		got := meta[key]
@@ -149,7 +149,7 @@ func (m *Meta) checkSpelling(meta map[string]string) error {
 	return nil
 }
 
-// quote writes a value for a message, which it must not flood.
+// quote writes a value for a message, cut short if it is long.
 func quote(s string) string {
 	const most = 100
 	if len(s) > most {

@@ -14,8 +14,9 @@ import (
 	"vicreg/internal/show"
 )
 
-// Strange says, a sentence each, what of a model in a run folder is not of the run
-// there, from the file's header alone. Of a file that is no model it says nothing.
+// Strange says, a sentence each, what shows that a model in a run folder is not of the
+// run there. It reads the file's header alone. Of a file that is no model it says
+// nothing.
 func Strange(path string) []string {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -56,8 +57,8 @@ func (m *Model) strange() []string {
 	return notes
 }
 
-// unlike names something that a model and the configuration beside it contradict
-// each other in, "" if nothing.
+// unlike names the first thing in which a model and the configuration beside it
+// contradict each other, "" if there is none.
 func (m *Model) unlike(dir string) string {
 	c, err := recipe.ReadFile(filepath.Join(dir, runlog.ConfigFile))
 	if err != nil || m.Branch == 1 && !c.Separate() {

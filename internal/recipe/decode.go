@@ -54,8 +54,8 @@ func (c *Config) YAML() ([]byte, error) {
 	return b.Bytes(), settings.Check(b.Bytes(), "the configuration")
 }
 
-// spellOut adds to n the keys of part that were left out because their values are
-// nothing: a recipe's form for the method has other values there.
+// spellOut adds to n those keys of part that were left out because their values are
+// empty: a recipe's form for the method has other values there.
 func spellOut(n, part *yaml.Node) {
 	switch {
 	case n.Kind == yaml.SequenceNode && part.Kind == yaml.SequenceNode:
@@ -126,9 +126,9 @@ func (c *Config) lay(root *yaml.Node, name string) error {
 	return nil
 }
 
-// UsualWidth returns the width of an encoder that is named without one: a name means
-// one network, whatever is written over it. 0 is for those that have no width, or one
-// of their own.
+// UsualWidth returns the width of an encoder that is named without one. A name always
+// means the same network, whatever recipe it is laid over. 0 is for encoders that have
+// no width, or one of their own.
 func UsualWidth(arch string) int {
 	if strings.HasPrefix(arch, "resnet") {
 		return 64
@@ -136,8 +136,8 @@ func UsualWidth(arch string) int {
 	return 0
 }
 
-// Start makes v n views. If there were as many they stay, else every one starts as
-// the released one.
+// Start makes v n views. If there are n already they stay; otherwise each starts as the
+// released one.
 func (v *Views) Start(n int) error {
 	switch {
 	case n < 2:

@@ -39,7 +39,7 @@ type Queue struct {
 	Start int `yaml:"start,omitempty"` // epochs before they count (swav)
 }
 
-// Prototypes are what clusters are named by.
+// Prototypes are the centres that clusters are known by.
 type Prototypes struct {
 	Counts     []int   `yaml:"counts,flow"`          // prototypes of each clustering; swav has one
 	Freeze     int     `yaml:"freeze,omitempty"`     // epochs in which they do not learn (swav)

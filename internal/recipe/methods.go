@@ -70,7 +70,7 @@ func MachineryOf(method string) (Machinery, error) {
 // known names everything that a configuration's method may be.
 func known() []string { return append(Methods(), Supervised) }
 
-// methodFiles are those that have been read, by name.
+// methodFiles are those files that have been read, by name.
 var methodFiles sync.Map
 
 func readMethod(name string) (f methodFile, err error) {

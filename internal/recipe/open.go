@@ -30,8 +30,8 @@ func (c *Config) Open() []string {
 	return open
 }
 
-// Filled returns c with something that is usual in the place of what is open, for
-// checks of all the rest.
+// Filled returns c with usual values in place of what is open, so that all the rest can
+// be checked.
 func (c *Config) Filled() Config {
 	f := *c
 	if len(c.Open()) == 0 {
@@ -67,5 +67,5 @@ func UsualStem(size int) string {
 // UsualEvery returns how many epochs lie between scores of so many: ten are taken.
 func UsualEvery(epochs int) int { return (epochs + 9) / 10 }
 
-// UsualWarmup returns how many of so many epochs the learning rate best rises in.
+// UsualWarmup returns for how many of so many epochs the learning rate should rise.
 func UsualWarmup(epochs int) float64 { return min(10, float64(epochs)/10) }

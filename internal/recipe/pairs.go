@@ -9,9 +9,8 @@ import (
 	"vicreg/internal/pairs"
 )
 
-// Pairs says that a run learns from rows of a manifest, Data.Source, whose two
-// sides are of their own kinds, instead of from views of images. See package
-// pairs.
+// Pairs says that a run learns from rows of a manifest, Data.Source, whose two sides are
+// of kinds of their own, instead of from views of images. See package pairs.
 type Pairs struct {
 	A     pairs.Side `yaml:"a"`
 	B     pairs.Side `yaml:"b"`
@@ -61,8 +60,8 @@ func kindOf(sideType string) model.Kind {
 	return model.Images // and spectrograms
 }
 
-// Suit gives each branch of pairs the usual encoder of its side unless the one
-// it has reads such data: a recipe's is for images. One that was chosen for the
+// Suit gives each branch of pairs the usual encoder for its side, unless the one it has
+// reads such data; a recipe's encoder is for images. An encoder that was chosen for the
 // branch stays, right or wrong, and so does a stem that was chosen.
 func (c *Config) Suit(chosen [2]bool, stem bool) {
 	var e [2]Encoder

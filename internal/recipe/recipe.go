@@ -51,9 +51,10 @@ type Config struct {
 	Whitening   Whitening  `yaml:"whitening,omitempty"`
 	Regularize  Regularize `yaml:"regularize,omitempty"`
 
-	// Minutes of training for which epochs are chosen. Where it is above 0, a size,
-	// batch or number of epochs of 0, a stem that is empty and a warm-up or scores every -1 are
-	// open: what suits the data and the machine is chosen before the run begins.
+	// Minutes of training for which the number of epochs is chosen. If it is above 0,
+	// these are open: a size, batch or number of epochs of 0, an empty stem, and a
+	// warm-up or an eval.every of -1. What suits the data and the machine is chosen
+	// before the run begins.
 	Minutes float64 `yaml:"minutes"`
 
 	Batch     int       `yaml:"batch"` // images, of which two views each are made
@@ -166,8 +167,8 @@ func (c *Config) Crops() []batch.View {
 // Separate reports whether the branches have weights of their own.
 func (c *Config) Separate() bool { return c.Branches == "separate" }
 
-// EncoderOf returns the encoder of branch 0 or 1. What the second one does not
-// say is as in the first.
+// EncoderOf returns the encoder of branch 0 or 1. Where the second says nothing it is
+// like the first.
 func (c *Config) EncoderOf(branch int) Encoder {
 	e := c.Encoder
 	if branch == 1 && c.EncoderB != nil {
@@ -228,7 +229,7 @@ func Load(name string) (Config, error) {
 	return c, nil
 }
 
-// base is what recipes need not say.
+// base holds the values that recipes need not give.
 func base() Config {
 	return Config{
 		Method:            "vicreg",

@@ -38,15 +38,15 @@ func (c *Config) Before(i int) Config {
 }
 
 // Replan plans another number of epochs for a run that has done so many steps, with
-// stepsPerEpoch of them in an epoch. The learning rate passes to the new plan's in a
-// tenth of the epochs that are left, in 10 at most.
+// stepsPerEpoch of them in an epoch. The learning rate moves to the new plan's during a
+// tenth of the epochs that are left, 10 at most.
 func (c *Config) Replan(epochs, step, stepsPerEpoch int) {
 	left := float64(epochs*stepsPerEpoch-step) / float64(stepsPerEpoch)
 	c.Replanned = append(slices.Clone(c.Replanned), Replan{Epochs: c.Epochs, Step: step, Passage: UsualPassage(left)})
 	c.Epochs = epochs
 }
 
-// UsualPassage returns in how many of the epochs left the learning rate passes to
+// UsualPassage returns during how many of the epochs left the learning rate moves to
 // that of a new plan.
 func UsualPassage(left float64) float64 { return min(10, math.Round(100*left)/1000) }
 

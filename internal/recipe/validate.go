@@ -31,9 +31,9 @@ func conventions() []string {
 	return names
 }
 
-// What a configuration may ask for at most. What takes memory may be more than
-// any machine has, for another check to say what would fit this one; most keeps
-// its products within what can be counted.
+// The most that a configuration may ask for. What takes memory may still be more than
+// any machine has, so that another check can say what would fit this one. Below most, no
+// product of these numbers overflows.
 const (
 	most       = min(1_000_000_000_000, math.MaxInt)
 	maxSize    = 16_384 // pixels
@@ -69,11 +69,11 @@ func (c *Config) validate() error {
 	return c.validateMachinery()
 }
 
-// validateValues finds numbers and texts that no file could give.
+// validateValues finds numbers and texts that no file could have given.
 func (c *Config) validateValues() error { return readable(reflect.ValueOf(*c), "") }
 
-// readable names the first value in v that package settings would not read by its
-// key.
+// readable names the first value in v that package settings could not read again under
+// its key.
 func readable(v reflect.Value, path string) error {
 	switch v.Kind() {
 	case reflect.Float64:

@@ -12,15 +12,15 @@ import (
 	"vicreg/internal/recipe"
 )
 
-// near is the share of the memory from which a run is warned of.
+// near is the share of the memory above which a run gets a warning.
 const near = 0.85
 
 // anyMachine is more than any has, for systems that do not tell.
 var anyMachine = host.Memory{Bytes: 1 << 46, Limit: "no machine has more than"}
 
-// Check says, as an error, that a run would not fit into the memory, and what would
-// fit; or, as a note, that there is little to spare. It fails as well for a network
-// that cannot be built.
+// Check returns an error if a run would not fit into the memory, which says what would
+// fit, or a note if there is little to spare. A network that cannot be built is an error
+// too.
 func Check(c recipe.Config, d Data) (note string, err error) {
 	return checkIn(c, d, host.MemoryLimit())
 }
@@ -43,8 +43,8 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 	return note, nil
 }
 
-// Room returns how many bytes each of two parts of the data may keep of decoded
-// images beside a run, most at most; -1 is nothing.
+// Room returns how many bytes of decoded images each of two parts of the data may keep
+// beside a run, most at most; -1 is none.
 func Room(c recipe.Config, d Data, most int64) int64 {
 	need, err := Run(c, d)
 	left := (near*min(host.MemoryLimit().Bytes, anyMachine.Bytes) - need.Total()) / 2
@@ -74,7 +74,7 @@ func Loss(n, d int) error {
 	return Bytes(fmt.Sprintf("the loss of %d × %d", n, d), float*(4*rows*columns+gram(rows, columns)))
 }
 
-// Bytes checks that what needs some memory fits.
+// Bytes checks that something which needs so much memory fits.
 func Bytes(what string, need float64) error {
 	limit := host.MemoryLimit()
 	if limit.Bytes > anyMachine.Bytes {
@@ -177,8 +177,8 @@ func setExpander(c *recipe.Config, v int) {
 	}
 }
 
-// fitting says what would fit: the first number that can be made small enough alone,
-// or together with another stem or a batch of 32, or else that none can.
+// fitting says what would fit. It names the first number that can be made small enough,
+// by itself or together with another stem or a batch of 32, or says that none can.
 func fitting(c recipe.Config, d Data, bytes float64) string {
 	if one := fittingAlone(c, d, bytes); one != "" {
 		return one + " would fit"
@@ -203,7 +203,7 @@ func fitting(c recipe.Config, d Data, bytes float64) string {
 	return "take a smaller network, smaller views and a smaller batch"
 }
 
-// divisor returns the greatest of n's up to most, or 0 if it is not near.
+// divisor returns the greatest divisor of n up to most, or 0 if that is far below most.
 func divisor(n, most int) int {
 	for v := most; v > max(0, most-100_000); v-- {
 		if n%v == 0 {
@@ -213,8 +213,8 @@ func divisor(n, most int) int {
 	return 0
 }
 
-// fittingAlone names the first number that can be made small enough alone, or returns
-// "".
+// fittingAlone names the first number that can be made small enough by itself, or
+// returns "".
 func fittingAlone(c recipe.Config, d Data, bytes float64) string {
 	fits := func(k knob, v int) bool {
 		n := c

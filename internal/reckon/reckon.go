@@ -1,6 +1,6 @@
-// Package reckon tells how much memory a run takes before it takes any, and what
-// would fit where that is too much. It works from the numbers of a configuration
-// alone, in microseconds.
+// Package reckon says how much memory a run takes before it takes any, and what would
+// fit if that is too much. It works from the numbers of a configuration alone, in
+// microseconds.
 package reckon
 
 import (
@@ -21,7 +21,7 @@ type Data struct {
 	Scored int // to score on
 }
 
-// Need is how many bytes a run holds at most, by what for.
+// Need is how many bytes a run holds at most, by purpose.
 type Need struct {
 	Program     float64 // itself and what its threads keep
 	Network     float64 // parameters, gradients, what the optimizer remembers
@@ -34,7 +34,7 @@ type Need struct {
 	Features    float64 // that are scored
 }
 
-// Total is all of it.
+// Total is the sum of it all.
 func (n Need) Total() float64 {
 	return n.Program + n.Network + n.Momentum + n.Queue + n.Prototypes + n.Activations + n.Loss + n.Batches + n.Features
 }
@@ -49,9 +49,8 @@ func Viewed(size int) int {
 	return max(least, min(most, pixels/max(1, size*size)))
 }
 
-// Run returns what a valid configuration needs to be trained. What the data decide
-// and nobody knows yet counts as nothing. An error says what is wrong with a
-// network.
+// Run returns what training a valid configuration needs. What depends on data that
+// nobody knows yet counts as nothing. An error says what is wrong with a network.
 func Run(c recipe.Config, d Data) (Need, error) {
 	if l := c.Data.Limit; l > 0 && (d.Items == 0 || l < d.Items) {
 		d.Items = l
@@ -148,8 +147,8 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	}
 	need.Batches = float * batches * slots
 	// What the kernels keep from call to call: sums of the channels by pieces of a pass
-	// of 32,768 values, in float64, and rows that are packed. Each layer has
-	// coefficients of its channels. A model is written a tensor at a time.
+	// of 32,768 values, in float64, and packed rows. Each layer has coefficients of its
+	// channels. A model is written one tensor at a time.
 	pieces := math.Ceil(float64(n) / max(1, math.Floor(32768/widest)))
 	need.Activations += 16*pieces*widest + float*float64(n)*widest + 200*widths
 	need.Features = max(need.Features, float*largest)
@@ -239,8 +238,9 @@ func (v *viewOf) add(all []model.Array) (values float64) {
 	return values
 }
 
-// input returns what a branch reads, as far as the configuration says, and whether
-// that is enough. Images whose channels are the data's count as colour.
+// input returns what a branch reads, as far as the configuration says, and whether that
+// is enough. Where the number of an image's channels is up to the data, it counts as
+// colour.
 func input(c recipe.Config, b int) (in model.Input, known bool) {
 	if c.Pairs == nil {
 		return model.ImageInput(c.Size, cmp.Or(c.Channels, 3)), true

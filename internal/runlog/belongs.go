@@ -15,7 +15,7 @@ import (
 	"vicreg/internal/show"
 )
 
-// Foreign is the error of a summary that is another run's.
+// Foreign is the error of a summary that belongs to another run.
 type Foreign struct {
 	Dir, Why string
 }
@@ -25,7 +25,7 @@ func (f *Foreign) Error() string {
 		filepath.Join(f.Dir, SummaryFile), f.Dir, f.Why)
 }
 
-// Altered is what is to be said of a file among [Summary].Changed.
+// Altered is the sentence on a file among [Summary].Changed.
 func Altered(dir, name string) string {
 	path := filepath.Join(dir, name)
 	switch name {
@@ -38,8 +38,8 @@ func Altered(dir, name string) string {
 }
 
 // Sum is the checksum of a run's file that a summary holds, a CRC-32C in hexadecimal
-// digits. Of a model and of a checkpoint it is that of what comes before the data,
-// which holds a checksum of those.
+// digits. For a model or a checkpoint it covers what comes before the data, which
+// includes a checksum of the data.
 func Sum(dir, name string) (string, error) {
 	f, err := open(filepath.Join(dir, name))
 	if err != nil {
@@ -61,9 +61,9 @@ func Sum(dir, name string) (string, error) {
 	return hex(sum.Sum32()), nil
 }
 
-// hold holds a summary against the other files in its folder. What only this run
-// can have written tells whether the summary is its own; the files that are not as
-// they were at its end go to Changed.
+// hold compares a summary with the other files in its folder. Files that only this run
+// can have written show whether the summary belongs to it; files that are not as they
+// were at its end are listed in Changed.
 func (s *Summary) hold(dir string) error {
 	if len(s.Files) == 0 {
 		return s.holdFigures(dir)
@@ -95,7 +95,7 @@ func (s *Summary) hold(dir string) error {
 	return nil
 }
 
-// holdFigures is hold of a summary of an older version, which holds no checksums.
+// holdFigures is hold for a summary of an older version, which holds no checksums.
 func (s *Summary) holdFigures(dir string) error {
 	c := readBasics(dir)
 	same := c == nil || c.Method == s.Method && c.Epochs == s.Epochs
@@ -117,13 +117,14 @@ func (s *Summary) holdFigures(dir string) error {
 	return nil
 }
 
-// basics are what of a configuration a summary repeats.
+// basics are the values of a configuration that a summary repeats.
 type basics struct {
 	Method string
 	Epochs int
 }
 
-// readBasics returns nil where the configuration cannot be read, which others tell.
+// readBasics returns nil where the configuration cannot be read; other code reports
+// that.
 func readBasics(dir string) *basics {
 	f, err := open(filepath.Join(dir, ConfigFile))
 	if err != nil {

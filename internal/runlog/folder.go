@@ -20,7 +20,7 @@ func WriteConfig(dir string, yaml []byte) error { return writeFile(dir, ConfigFi
 // sumKey is the last key of a summary: a CRC-32C of all others.
 const sumKey = "crc32c"
 
-// WriteSummary saves what came of the run.
+// WriteSummary saves the result of the run.
 func WriteSummary(dir string, s *Summary) error {
 	raw, err := formatSummary(s)
 	if err != nil {
@@ -41,8 +41,8 @@ func formatSummary(s *Summary) ([]byte, error) {
 	return append(raw[:len(raw)-2], fmt.Sprintf(",\n  %q: %q\n}\n", sumKey, sum)...), nil
 }
 
-// summarySum is the checksum of an object's keys and values but its own. Spaces
-// and the order of the keys do not matter.
+// summarySum is the checksum of an object's keys and values, without its own. Spaces and
+// the order of the keys do not matter.
 func summarySum(raw []byte) (string, error) {
 	object := map[string]json.RawMessage{}
 	if err := json.Unmarshal(raw, &object); err != nil {
@@ -59,9 +59,9 @@ func summarySum(raw []byte) (string, error) {
 	return hex(crc32.Checksum(raw, castagnoli)), nil
 }
 
-// ReadSummary reads what came of the run in dir. The error of a run that has
-// not ended satisfies errors.Is(err, fs.ErrNotExist); that of a summary which does
-// not belong to the other files in dir is a *[Foreign].
+// ReadSummary reads the result of the run in dir. The error for a run that has not ended
+// satisfies errors.Is(err, fs.ErrNotExist). If the summary does not belong to the other
+// files in dir, it is a *[Foreign].
 func ReadSummary(dir string) (*Summary, error) {
 	path := filepath.Join(dir, SummaryFile)
 	f, err := open(path)
@@ -114,8 +114,8 @@ func parseSummary(raw []byte) (*Summary, error) {
 	return s, nil
 }
 
-// CheckFolder returns an error if dir is not a folder that holds a run, in that it has a
-// configuration.
+// CheckFolder returns an error if dir is not the folder of a run, which is one that
+// holds a configuration.
 func CheckFolder(dir string) error {
 	st, err := os.Stat(dir)
 	switch {
@@ -142,14 +142,14 @@ func CheckFolder(dir string) error {
 	return nil
 }
 
-// Clean removes what killed processes left of files they were writing into dir.
+// Clean removes from dir what killed processes left of files that they were writing.
 func Clean(dir string) {
 	for _, name := range Files {
 		durable.Sweep(filepath.Join(dir, name))
 	}
 }
 
-// Present lists which of the files of a run stand in dir, whatever they are.
+// Present lists which names of a run's files exist in dir, whatever stands there.
 func Present(dir string) []string {
 	var names []string
 	for _, name := range Files {
@@ -169,8 +169,8 @@ func writeFile(dir, name string, data []byte) error {
 	return nil
 }
 
-// open opens a file to read. What is no file is not opened: a pipe would wait for
-// somebody to write.
+// open opens a file to read. It opens nothing else: a pipe would wait until somebody
+// writes to it.
 func open(path string) (*os.File, error) {
 	st, err := os.Stat(path)
 	if err != nil {

@@ -34,10 +34,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func hex(sum uint32) string { return fmt.Sprintf("%08x", sum) }
 
-// Open opens the metrics in dir for appending behind a mark: what a run wrote
-// after its last checkpoint, it will write again. What is before the mark must be
-// as it was. Where somebody left an empty file instead, the log begins anew, and
-// anew is true.
+// Open opens the metrics in dir to append after a mark: a run will write again what it
+// wrote after its last checkpoint. What is before the mark must be as it was. If
+// somebody has left an empty file instead, the log begins anew, and anew is true.
 func Open(dir string, at Mark) (l *Log, anew bool, err error) {
 	path := filepath.Join(dir, MetricsFile)
 	if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Size() == 0 && at.Size > 0 {
@@ -84,7 +83,7 @@ func verify(path string, at Mark) (uint32, error) {
 	return sum, nil
 }
 
-// verifyLines is verify of what r holds, which is at.Size bytes or more.
+// verifyLines is verify for what r holds, which is at least at.Size bytes.
 func verifyLines(r io.Reader, at Mark) (uint32, error) {
 	sum := crc32.New(castagnoli)
 	whole, err := scan(io.TeeReader(io.LimitReader(r, at.Size), sum), func(line []byte) error { return new(Metrics).add(line) })
@@ -120,7 +119,7 @@ func line(event any) ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
-// Sync brings all lines to the disk and returns the place behind them.
+// Sync brings all lines to the disk and returns the place after them.
 func (l *Log) Sync() (Mark, error) {
 	if err := l.f.Sync(); err != nil {
 		return Mark{}, l.failed(err)
@@ -181,7 +180,7 @@ func Fresh(dir string) error {
 	return nil
 }
 
-// freshLines is Fresh of what r holds. Its error goes on after the file's name.
+// freshLines is Fresh for what r holds. Its error is to follow the file's name.
 func freshLines(r io.ReaderAt) error {
 	const start = `{"event":"`
 	lines, step := 0, 0

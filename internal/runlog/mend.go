@@ -12,10 +12,10 @@ import (
 	"vicreg/internal/durable"
 )
 
-// Mend puts right what others have done to the file since it was opened: one that
-// was removed or replaced is written anew from what it held, and one that was cut
-// short or written to is left its own lines. It says what was done, nothing if
-// the file is as it should be. What stands in the file's place moves aside.
+// Mend repairs what others have done to the file since it was opened. If it was removed
+// or replaced, it is written anew from what it held; if it was cut short or written to,
+// only its own lines stay. The note says what was done; it is empty if the file is as it
+// should be. Whatever has taken the file's place is moved aside.
 func (l *Log) Mend() (note string, err error) {
 	there, size, err := l.f.Standing()
 	if err != nil {
@@ -46,8 +46,8 @@ func (l *Log) Mend() (note string, err error) {
 	return fmt.Sprintf("%s %s by another program while the run wrote it; the run goes on %s", l.path, what, left), nil
 }
 
-// rewrite puts the lines that the open file holds into a new one, leaving out what
-// no run writes, and goes on in that.
+// rewrite copies the lines of the open file to a new one, without those that no run
+// writes, and goes on with the new file.
 func (l *Log) rewrite() error {
 	f, err := durable.Create(l.path)
 	if err != nil {
@@ -91,8 +91,8 @@ func copyLines(w io.Writer, r io.Reader) (size int64, sum uint32, err error) {
 	return size, sum, err
 }
 
-// moveAside gives what stands at a path another name, which it returns; "" if
-// nothing does.
+// moveAside renames what stands at a path and returns its new name, "" if nothing is
+// there.
 func moveAside(path string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil

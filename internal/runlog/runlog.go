@@ -22,8 +22,8 @@ const (
 	PreviousFile   = "checkpoint.previous" // the one before
 )
 
-// ModelFiles are those of the first and of the second branch; there is no second
-// one if the views share their weights.
+// ModelFiles are the files of the first and of the second branch. There is no second one
+// if the views share their weights.
 var ModelFiles = [2]string{ModelFile, "model-b.safetensors"}
 
 // Files are all that a run writes into its folder.
@@ -101,8 +101,8 @@ type Replan struct {
 	Passage float64 `json:"passage"`     // in so many epochs
 }
 
-// Scores are those of an encoder and of the same one untrained, shares from 0 to
-// 1, null without labels.
+// Scores are the scores of an encoder and of the same one untrained: shares from 0 to 1,
+// null without labels.
 type Scores struct {
 	KNN              *float64 `json:"knn"`
 	Linear           *float64 `json:"linear"`
@@ -131,8 +131,7 @@ type Retrieval struct {
 	BToA Recall `json:"b_to_a"`
 }
 
-// Summary is what came of a run. Loss and terms are means over the last
-// epoch.
+// Summary is the result of a run. Loss and terms are means over the last epoch.
 type Summary struct {
 	Method  string  `json:"method"`
 	Dataset string  `json:"dataset"`

@@ -1,7 +1,7 @@
 package runlog
 
-// Sight is how an encoder sees views of images, or the sides of pairs, which needs
-// no labels.
+// Sight is how an encoder sees views of images, or the sides of pairs. It needs no
+// labels.
 type Sight struct {
 	R1   float64 `json:"r1"`   // share of the views that find the other one of their image first among all, by cosine
 	Rank float64 `json:"rank"` // effective rank of their features

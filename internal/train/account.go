@@ -10,7 +10,7 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// add takes the step that was just done into the sums of its epoch.
+// add adds the step that was just done to the sums of its epoch.
 func (r *run) add(loss float64, terms runlog.Terms) error {
 	if r.at.Step == 1 {
 		r.at.Loss, r.at.Terms = 0, make(runlog.Terms, len(terms))
@@ -40,7 +40,7 @@ func (r *run) means() (float64, runlog.Terms) {
 	return r.at.Loss / n, terms
 }
 
-// checkFinite stops the run at the first number of a step that is none.
+// checkFinite stops the run at the first number of a step that is not finite.
 func (r *run) checkFinite(loss float64, terms runlog.Terms, norm float64) error {
 	bad := func(what string, v float64) error {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -81,7 +81,7 @@ func (c *clock) add(step, wait float64) {
 // elapsed returns the seconds of the whole run, pauses left out.
 func (c *clock) elapsed() float64 { return c.before + time.Since(c.began).Seconds() }
 
-// per returns x/y, 0 for nothing of nothing.
+// per returns x/y, or 0 for 0/0.
 func per(x, y float64) float64 {
 	if y == 0 {
 		return 0
@@ -89,7 +89,7 @@ func per(x, y float64) float64 {
 	return x / y
 }
 
-// gradNorm takes the norm of all gradients.
+// gradNorm computes the norm of all gradients.
 type gradNorm [][]float32
 
 func newGradNorm(params []*nn.Param) (g gradNorm) {
@@ -102,7 +102,7 @@ func newGradNorm(params []*nn.Param) (g gradNorm) {
 // norm returns √Σ g².
 func (g gradNorm) norm() float64 { return kernel.Length(g...) }
 
-// warn puts a warning into the log and before people.
+// warn writes a warning to the log and shows it to people.
 func (r *run) warn(format string, args ...any) error {
 	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Message: fmt.Sprintf(format, args...)}
 	r.report.Warning(w)

@@ -122,11 +122,11 @@ func stay(areas []float64, n int, channels, room float64) (stays []bool, again, 
 	return stays, again, mean
 }
 
-// scoring is about how many bytes of garbage scores leave beside a run, as measured.
+// scoring is how many bytes of garbage scoring leaves beside a run, as measured.
 const scoring = 100e6
 
-// outlook is how long the run takes and how much memory; no time where none was
-// measured.
+// outlook returns how long the run takes, 0 if nothing was measured, and how much
+// memory.
 func (r *run) outlook() (seconds, bytes float64) {
 	f := r.facts()
 	if need, err := reckon.Run(r.config, reckon.Data{Items: f.Images, Scored: f.Scored}); err == nil {
@@ -142,9 +142,9 @@ func (r *run) outlook() (seconds, bytes float64) {
 	return seconds, bytes
 }
 
-// decoded returns about how many bytes decoded images take: those that stay, twice,
-// as there is that much garbage before it is collected, and those that the workers
-// are at.
+// decoded returns about how many bytes decoded images take. Those that stay count twice,
+// as that much garbage gathers before it is collected; those that workers are decoding
+// count as well.
 func (s *images) decoded(channels, workers int) (bytes float64) {
 	const working = 12 // bytes of a pixel while it is decoded
 	for _, d := range []*dataset.Dataset{s.trainData, s.testData} {
@@ -159,7 +159,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 	return bytes
 }
 
-// needs tells people of it.
+// needs says so for people.
 func (r *run) needs() string {
 	seconds, bytes := r.outlook()
 	about := fmt.Sprintf("%d steps in all", r.config.Epochs*batch.Steps(r.corpus.len(), r.config.Batch))

@@ -14,13 +14,13 @@ import (
 // corpus is what a run learns from and is scored on. Its methods are called in
 // this order; those that take a configuration may rely on what scan left in it.
 type corpus interface {
-	// list finds what items there are, without a look into them.
+	// list finds out what items there are without looking into them.
 	list(c recipe.Config) error
 
 	// fingerprint changes when the items do.
 	fingerprint() string
 
-	// files are those that the items lie in.
+	// files are the files that hold the items.
 	files() dataset.Files
 
 	// readable reports whether such a file can be used.
@@ -34,12 +34,12 @@ type corpus interface {
 	// fills in what the configuration leaves to be measured.
 	scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error)
 
-	// without does instead of scan in a run that is resumed: it drops the items
-	// that were bad when the run started.
+	// without takes the place of scan in a run that is resumed: it drops the items that
+	// were bad when the run started.
 	without(c recipe.Config, train, test []checkpoint.Bad)
 
-	// unscored says why the items cannot score an encoder though they have
-	// labels, and forgets the labels then; empty if they can or have none.
+	// unscored says why an encoder cannot be scored though the items have labels, and
+	// then forgets the labels. It is empty if it can be scored, or if there are none.
 	unscored() string
 
 	notes() []string              // what is left out, filled in or guessed, a sentence each
@@ -58,9 +58,8 @@ type corpus interface {
 	// batches starts making batches for training.
 	batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
 
-	// inputs returns what a branch's encoder is scored on: at most so many items
-	// of each part (0: all), spread evenly, without those that have no label or
-	// turned bad late.
+	// inputs returns what a branch's encoder is scored on: at most so many items of each
+	// part (0: all), spread evenly, without those that have no label or turned bad late.
 	inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input)
 
 	// retrieval returns the measure of how well the two sides of the items held out
@@ -103,7 +102,7 @@ func spread(n, most int, good func(item int) bool) []int {
 	return items
 }
 
-// names returns those of bad items.
+// names returns the names of bad items.
 func names(bad []checkpoint.Bad) map[string]bool {
 	set := map[string]bool{}
 	for _, b := range bad {

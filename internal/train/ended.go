@@ -14,8 +14,8 @@ import (
 	"vicreg/internal/show"
 )
 
-// ended is what remains to do in a run that has a summary: to say which of its
-// files are no longer those it ended with, and to write a model that is missing.
+// ended does what is left to do in a run that has a summary: it says which of its files
+// are no longer those it ended with, and writes a model that is missing.
 func (r *run) ended(s *runlog.Summary) error {
 	at, err := checkpoint.Peek(r.file(runlog.CheckpointFile))
 	if err == nil && (!at.Started.Equal(s.Started) || at.Epoch != s.Epochs || at.Steps != s.Steps) {

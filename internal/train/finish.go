@@ -72,8 +72,8 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	return s, nil
 }
 
-// seal ties a summary to the files that the run ends with, but for the log, which
-// scoring may still write to.
+// seal records in a summary the checksums of the files that the run ends with. The log
+// is left out, as scoring may still write to it.
 func (r *run) seal(s *runlog.Summary) error {
 	s.Files = map[string]string{runlog.ConfigFile: r.at.ConfigSum}
 	names := append([]string{runlog.CheckpointFile}, runlog.ModelFiles[:len(r.method.Branches())]...)

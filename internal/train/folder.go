@@ -55,8 +55,8 @@ func unused(folder string) error {
 	return fmt.Errorf("%s already holds %s, which a new run would replace; name another folder, or move that away", folder, show.Some(there, 3))
 }
 
-// fresh refuses to begin a run, for the lack of a checkpoint, in a folder that
-// holds what a run has come to.
+// fresh refuses to begin a run anew, where the checkpoint is missing, in a folder that
+// holds results of a run.
 func (r *run) fresh(missing error) error {
 	there := slices.DeleteFunc(runlog.Present(r.folder), func(name string) bool {
 		return name == runlog.ConfigFile || name == runlog.MetricsFile
@@ -79,8 +79,8 @@ func madeFolder(err error, folder string) error {
 	return err
 }
 
-// writeConfig saves the configuration, without where it stands: a run's folder
-// may be moved.
+// writeConfig saves the configuration without the folder's path: a run's folder may be
+// moved.
 func (r *run) writeConfig() error {
 	c := r.config
 	c.Out = ""
@@ -91,8 +91,8 @@ func (r *run) writeConfig() error {
 	return runlog.WriteConfig(r.folder, raw)
 }
 
-// digest names what a configuration computes, leaving out what only changes how
-// fast, where and how talkative a run is.
+// digest names what a configuration computes. It leaves out what only changes how fast,
+// where and how talkative a run is.
 func digest(c recipe.Config) (string, error) {
 	c.Out, c.Recipe, c.Description = "", "", ""
 	c.Data.Source = "" // what is in it counts, not where it is

@@ -44,8 +44,8 @@ func (s *pairing) fingerprint() string {
 
 func (s *pairing) files() dataset.Files { return pairs.FilesOf(s.trainData, s.testData) }
 
-// readable is true of a file that holds something: what it holds depends on the
-// side.
+// readable reports whether a file exists and is not empty: what it should hold depends
+// on the side.
 func (s *pairing) readable(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Size() > 0

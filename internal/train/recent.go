@@ -7,8 +7,8 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// recent keeps the embeddings of the last rows images of an epoch, on which the
-// figures that tell collapse are taken.
+// recent keeps the embeddings of the last rows images of an epoch. The figures that show
+// collapse are computed from them.
 type recent struct {
 	rows, d int
 	data    []float32 // rows × d, a ring
@@ -30,7 +30,7 @@ func (r *recent) add(step int, z *tensor.Tensor) {
 	kernel.RingRows(r.data, z.Data, r.d, step*z.Shape[0])
 }
 
-// recents are those of every branch.
+// recents keep the embeddings of every branch.
 type recents []recent
 
 // add takes in the embeddings of a step, by branch.
@@ -40,8 +40,8 @@ func (r recents) add(step int, z []*tensor.Tensor) {
 	}
 }
 
-// figures fills in those of an epoch, which are the first branch's, and returns
-// why embeddings are taken for collapsed, one line for each branch that is.
+// figures fills in the figures of an epoch, which are the first branch's. It returns why
+// embeddings count as collapsed, a line for each branch that has.
 func (r recents) figures(e *runlog.Epoch, targetStd float64) (collapses []string) {
 	for i := range r {
 		s := eval.NewSpectrum(r[i].data, r[i].rows, r[i].d)

@@ -19,7 +19,7 @@ import (
 	"vicreg/internal/show"
 )
 
-// Goal is where a run that goes on is to end. The zero Goal leaves it as planned.
+// Goal is where a run that goes on is to end. The zero Goal leaves its plan as it is.
 type Goal struct {
 	Epochs  int     // of the whole run
 	Minutes float64 // take as many epochs as it still does in about so long
@@ -43,8 +43,8 @@ func (r *run) schedule() optim.Schedule {
 // from 0, was done.
 func (r *run) planned(step int) int { return r.config.PlannedFor(step) * r.steps }
 
-// isOf reports whether a checkpoint is of this run, and from which change of plan on
-// it knows of none.
+// isOf reports whether a checkpoint belongs to this run, and how many of its changes of
+// plan the checkpoint knows of.
 func (r *run) isOf(at checkpoint.State) (known int, ok bool, err error) {
 	changes := r.config.Replanned
 	config, err := digest(r.config)
@@ -109,7 +109,7 @@ func (r *run) replan(g Goal, ended *runlog.Summary) error {
 	return err
 }
 
-// aim is replan of a run that has come to no checkpoint yet.
+// aim is replan for a run that has no checkpoint yet.
 func (r *run) aim(g Goal) error {
 	r.known = len(r.config.Replanned)
 	if g.Minutes > 0 {
@@ -127,7 +127,7 @@ func (r *run) unmeasured() error {
 	return fmt.Errorf("%s has done no step yet, so how long an epoch takes is not known; give --epochs instead of --time", show.Name(r.folder))
 }
 
-// edited notes what of the configuration was changed by hand before a new plan is
+// edited notes what was changed by hand in the configuration before a new plan is
 // written into it.
 func (r *run) edited() error {
 	sum, err := r.configSum()
@@ -141,13 +141,13 @@ func (r *run) configChanged() string {
 	return fmt.Sprintf("%s was changed after step %d, but in nothing that training depends on", runlog.ConfigFile, r.at.Steps)
 }
 
-// outdated reports whether a summary is of the end of an earlier plan of the run.
+// outdated reports whether a summary is from the end of an earlier plan of the run.
 func (r *run) outdated(s *runlog.Summary) bool {
 	n := len(r.config.Replanned)
 	return n > 0 && s.Steps <= r.config.Replanned[n-1].Step
 }
 
-// onward takes a run that has a summary back among those that go on.
+// onward turns a run that has a summary back into one that goes on.
 func (r *run) onward() error {
 	err := os.Remove(r.file(runlog.SummaryFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -156,8 +156,8 @@ func (r *run) onward() error {
 	return nil
 }
 
-// keep copies what a run that has ended came to into a folder within its own, which
-// is a run that has ended as well: only its checkpoint is left out.
+// keep copies the results of a run that has ended into a folder inside its own. That is
+// a run that has ended as well; it only lacks the checkpoint.
 func (r *run) keep(ended *runlog.Summary) error {
 	name := fmt.Sprintf("epochs-%d", ended.Epochs)
 	folder := r.file(name)
@@ -188,10 +188,10 @@ func (r *run) keep(ended *runlog.Summary) error {
 	return durable.Reason(os.Rename(part, folder))
 }
 
-// keeping begins the names of folders that keep has not done with.
+// keeping begins the names of folders that keep has not finished.
 const keeping = ".vicreg-keep-"
 
-// sweep removes what processes that were killed left of those.
+// sweep removes such folders that killed processes have left.
 func (r *run) sweep() {
 	left, _ := filepath.Glob(r.file(keeping + "*"))
 	for _, part := range left {
@@ -217,7 +217,7 @@ func duplicate(from, to string) error {
 	return out.Commit()
 }
 
-// replans are the changes of plan from the known-th on, as the log has them.
+// replans returns the changes of plan from number known on, as the log has them.
 func (r *run) replans(known int) (all []runlog.Replan) {
 	schedule := r.schedule()
 	changes := r.config.Replanned
@@ -234,14 +234,14 @@ func (r *run) replans(known int) (all []runlog.Replan) {
 	return all
 }
 
-// ofReplan says it to people.
+// ofReplan says it for people.
 func ofReplan(e runlog.Replan) string {
 	return fmt.Sprintf("%d epochs instead of %d, from epoch %d (step %d) on: in %.3g epochs the learning rate goes from %.3g to %.3g, then on as in a run of %d from the start",
 		e.To, e.From, e.Epoch, e.Step, e.Passage, e.LR, e.NextLR, e.To)
 }
 
-// spanOf says about how long the rest of the run takes, by its own speed; empty if
-// that is not known.
+// spanOf says about how long the rest of the run takes at its own speed; empty if that
+// is not known.
 func (r *run) spanOf() string {
 	left := r.config.Epochs*r.steps - r.at.Steps
 	if r.at.Steps == 0 || r.at.TrainSeconds == 0 || left <= 0 {

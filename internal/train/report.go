@@ -56,8 +56,7 @@ func (r *run) progress(what string) func(done, total int) {
 
 const progressPause = 200 * time.Millisecond
 
-// ErrInterrupted is what a run returns that was told to stop and has saved
-// itself.
+// ErrInterrupted is what a run returns that was told to stop and has saved everything.
 var ErrInterrupted = errors.New("the run was interrupted")
 
 // Interrupted says where a run stopped. It matches ErrInterrupted.
@@ -72,7 +71,7 @@ func (e *Interrupted) Error() string {
 
 func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }
 
-// NotFinite says that training went wrong beyond repair.
+// NotFinite says that training went wrong for good.
 type NotFinite struct {
 	Step  int
 	What  string // the term, or gradient norm

@@ -54,7 +54,7 @@ func (r *run) position() (resumed bool, err error) {
 	return true, nil
 }
 
-// changed says how the files differ from those then.
+// changed says how the files differ from what they were.
 func (r *run) changed(then string) string {
 	switch c, ok := dataset.Changes(then, r.at.Files); {
 	case ok && len(c.New) > 0:
@@ -72,8 +72,7 @@ func (r *run) firstNew(i int) string {
 	return fmt.Sprintf("the first that is new or another is %s", show.Name(name))
 }
 
-// otherData is the error of data that changed while the run stood still; what says
-// how.
+// otherData is the error where data has changed since the run stopped; what says how.
 func (r *run) otherData(what string) error {
 	if file := dataset.LabelFile(r.config.Data.Labels); file != "" {
 		what += fmt.Sprintf(", or other labels in %s divide them otherwise", show.Name(file))
@@ -81,8 +80,8 @@ func (r *run) otherData(what string) error {
 	return fmt.Errorf("the %s in %s are no longer those the run started with: %s; put them back, or start a new run", r.corpus.kind(), show.Name(r.config.Data.Source), what)
 }
 
-// replaced finds files that were replaced by others of the same name. Those that
-// turned bad are none: they are found when they are read.
+// replaced finds files that were replaced by others of the same name. It leaves out
+// files that turned bad: these are found when they are read.
 func (r *run) replaced(then string) error {
 	for _, last := range dataset.Differ(then, r.at.Files) {
 		good := true
@@ -108,8 +107,8 @@ func (r *run) without() error {
 	return nil
 }
 
-// restore reads the checkpoint into the run that was built, and opens the log
-// where it stood then.
+// restore reads the checkpoint into the run that was built, and opens the log at the
+// place that it had then.
 func (r *run) restore() error {
 	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), r.arrays())
 	if err != nil {
@@ -135,13 +134,13 @@ func (r *run) restore() error {
 	return nil
 }
 
-// impossible is the error of a checkpoint that no run can have written.
+// impossible is the error for a checkpoint that no run can have written.
 func (r *run) impossible(format string, args ...any) error {
 	return fmt.Errorf("%s is a checkpoint that no run can have written: %s; put it back as it was, or start a new run with --config %s",
 		r.file(runlog.CheckpointFile), fmt.Sprintf(format, args...), r.file(runlog.ConfigFile))
 }
 
-// openLog opens the metrics behind what was there at the checkpoint.
+// openLog opens the metrics after what was there at the checkpoint.
 func (r *run) openLog() error {
 	mark := runlog.Mark{Size: r.at.MetricsSize, Sum: r.at.MetricsSum}
 	log, anew, err := runlog.Open(r.folder, mark)
@@ -155,8 +154,8 @@ func (r *run) openLog() error {
 	return nil
 }
 
-// goOn warns of what is not as it was when the checkpoint was written, though
-// the run can go on. It stays among the notes of the run.
+// goOn warns of what is not as it was when the checkpoint was written, though the run
+// can go on. The warnings stay among the notes of the run.
 func (r *run) goOn() error {
 	if r.at.Unsealed {
 		r.changes = append(r.changes, "an older version wrote the checkpoint, without a checksum of the run's position; it was taken as it is")
@@ -203,8 +202,8 @@ func (r *run) configSum() (string, error) {
 	return fmt.Sprintf("%08x", crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))), nil
 }
 
-// variant names what the bits of a run depend on beside its configuration: the
-// instructions the kernels use, and how.
+// variant names what the bits of a run depend on besides its configuration: the
+// instructions that kernels use, and how.
 func variant(c recipe.Config) string {
 	name := cpu.Variant()
 	if runtime.GOARCH != "amd64" {

@@ -47,8 +47,8 @@ func ofNetwork(name string) bool {
 	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) && !strings.HasPrefix(name, recentName)
 }
 
-// stored is the shape of a parameter as its values lie in memory: r × s × c × k
-// for convolutions, in × out for linear layers, PyTorch's of tables.
+// stored is the shape of a parameter as its values lie in memory: r × s × c × k for
+// convolutions, in × out for linear layers, PyTorch's for tables.
 func stored(p *nn.Param) []int {
 	if p.Table {
 		return p.Shape
@@ -63,7 +63,7 @@ func stored(p *nn.Param) []int {
 	}
 }
 
-// save writes the checkpoint; the metrics before it are on the disk by then.
+// save writes the checkpoint. Before that it brings the metrics to the disk.
 func (r *run) save() error {
 	mark, err := r.sync()
 	if err != nil {
@@ -81,8 +81,8 @@ func (r *run) save() error {
 	return nil
 }
 
-// sync brings the log to the disk, as it should be: where something else has been
-// at it meanwhile, it is mended first, and the run says so.
+// sync brings the log to the disk. If somebody else has changed it meanwhile, it is
+// repaired first, and the run says so.
 func (r *run) sync() (runlog.Mark, error) {
 	note, err := r.log.Mend()
 	if err != nil {
@@ -101,9 +101,9 @@ func (r *run) sync() (runlog.Mark, error) {
 	return mark, nil
 }
 
-// modelPause is the least time between two models of a run that goes on: whoever
-// looks at a run needs no newer one, and short epochs are not held up. Tests make
-// it small.
+// modelPause is the least time between two models of a run that goes on: nobody who
+// looks at a run needs a newer one, and short epochs are not held up. Tests make it
+// small.
 var modelPause = 20 * time.Second
 
 // lastGood says which checkpoint stands, as a part of a sentence.
@@ -114,8 +114,8 @@ func (r *run) lastGood() string {
 	return fmt.Sprintf("the last good checkpoint is %s, after step %d", r.file(runlog.CheckpointFile), r.savedStep)
 }
 
-// lastFinite is lastGood for a step that is not finite: a checkpoint from right
-// before it holds the weights that made it so.
+// lastFinite is lastGood for a step that is not finite. A checkpoint from right before
+// that step does not count: it holds the weights that caused it.
 func (r *run) lastFinite() string {
 	if r.savedStep != r.at.Steps || r.at.Steps == 0 {
 		return r.lastGood()
@@ -150,8 +150,8 @@ func (r *run) meta(i int) pretrained.Meta {
 		Step: r.at.Steps, Steps: c.Epochs * r.steps, Seed: c.Seed}
 }
 
-// noOtherModel refuses to go on where somebody has put a model that the run would
-// replace. Its own is there once it has saved one.
+// noOtherModel refuses to go on where somebody has put another model in the place of the
+// run's. The run's own is there once it has saved one.
 func (r *run) noOtherModel() error {
 	for i := range r.method.Branches() {
 		meta := r.meta(i)

@@ -162,7 +162,7 @@ func newRun(c recipe.Config, o Options) *run {
 	return r
 }
 
-// do brings the run from where its folder says it stands to its summary.
+// do brings the run from where its folder says it is to its summary.
 func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 	runlog.Clean(r.folder)
 	r.sweep()
@@ -239,8 +239,8 @@ func (r *run) enough() error {
 	return r.fits()
 }
 
-// fits checks that the run fits into the memory, and leaves what is to be said of
-// it, and how much is left to keep decoded images in.
+// fits checks that the run fits into the memory. It leaves a note on that, and how much
+// is left for keeping decoded images.
 func (r *run) fits() (err error) {
 	d := reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
 	if r.memory, err = reckon.Check(r.config, d); err != nil {
@@ -259,8 +259,8 @@ func (r *run) data() method.Data {
 	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes}
 }
 
-// scan finds bad items and what the configuration leaves to be measured, and
-// writes the configuration anew.
+// scan finds bad items and measures what the configuration leaves open, and writes the
+// configuration anew.
 func (r *run) scan(ctx context.Context) (err error) {
 	what := "looking at the " + r.corpus.kind()
 	r.report.Phase(what)
@@ -304,8 +304,8 @@ func (r *run) build() (err error) {
 	return nil
 }
 
-// start writes what stands in a run before its first step, and a warning that is
-// not empty.
+// start writes what a run's folder holds before the first step, and a warning unless
+// that is empty.
 func (r *run) start(warning string) (err error) {
 	if r.at.Config, err = digest(r.config); err != nil {
 		return err

@@ -1,9 +1,9 @@
 // Package train is the loop: data in, a trained encoder and its scores out.
 //
-// [Pretrain] starts a run and [Resume] goes on with one; both come to
-// (*run).train, below. What a run computes depends on its configuration and its
-// position (epoch and step) alone, so one that was stopped anywhere and resumed
-// ends with the same bits as one that was not.
+// [Pretrain] starts a run and [Resume] goes on with one; both come to (*run).train,
+// below. What a run computes depends on its configuration and its position (epoch and
+// step) alone. So one that was stopped anywhere and resumed ends with the same bits as
+// one that was not.
 package train
 
 import (
@@ -45,7 +45,7 @@ func (r *run) train(ctx context.Context) error {
 	return nil
 }
 
-// step does one step of the run and accounts for it.
+// step does one step of the run and adds it to the figures.
 func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Schedule) error {
 	c := r.config
 
@@ -96,7 +96,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 		}
 	}
 
-	// Save when it is time to, or to go.
+	// Save when it is time to, or when the run is to stop.
 	if ctx.Err() != nil {
 		return r.interrupt()
 	}
@@ -106,7 +106,7 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 	return nil
 }
 
-// endEpoch takes the figures of an epoch whose steps are all done, and saves.
+// endEpoch computes the figures of an epoch whose steps are all done, and saves.
 func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	c := r.config
 	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// The colour steps work in place on the pixels of a [Scratch], three channels
-// or one. A step that maps each value by itself is only noted, in the map
-// s.lut, and done by the next step that reads the pixels.
+// The colour steps change the pixels of a [Scratch] in place, three channels or one. A
+// step that maps each value by itself is only noted, in the map s.lut; the next step
+// that reads the pixels applies it.
 
 // level maps 8-bit values.
 type level [256]uint8
@@ -78,7 +78,7 @@ func (s *Scratch) grey() {
 	greyPixels(s.img.Pix)
 }
 
-// solarize inverts what reaches the threshold.
+// solarize inverts values from the threshold on.
 func (s *Scratch) solarize(threshold int) {
 	var l level
 	for i := range l {
@@ -119,9 +119,9 @@ type hues struct {
 	angle      [256]angle        // by hue
 }
 
-// angle is what hsv2rgb needs to know of a hue: where in its sixth of the
-// circle it lies, one of rise and fall being 0, and by how many bits red, green
-// and blue stand from the right in (middle, bottom, top).
+// angle is what hsv2rgb needs to know of a hue: its place in its sixth of the circle, as
+// rise or fall, the other of which is 0; and by how many bits to shift (middle, bottom,
+// top) to the right to get red, green and blue.
 type angle struct {
 	rise  float64
 	fall  float32

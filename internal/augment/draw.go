@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Draw is one view, drawn.
+// Draw is what was drawn for one view.
 type Draw struct {
 	Crop      Rect
 	Flip      bool

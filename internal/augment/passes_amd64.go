@@ -8,8 +8,8 @@ import (
 
 //go:generate sh -c "cd _asm && go run ./views -out ../passes_amd64.s -stubs ../passes_stubs_amd64.go -pkg augment"
 
-// Each function checks that its operands are long enough, then runs the active
-// variant. What does not fill a vector goes to the plain twin.
+// Each function checks that its operands are long enough, then runs the active variant.
+// What is left over, too little for a vector, goes to the plain twin.
 
 func interleave(dst, src []uint8, offsets *[lines]int, n int) {
 	if !cpu.AVX2 || n < lines {

@@ -1,7 +1,7 @@
 package augment
 
-// The passes over pixels, in plain Go: what runs where there is no assembly,
-// and what the tests hold the assembly to.
+// The passes over pixels, in plain Go: they run where there is no assembly, and tests
+// compare the assembly with them.
 
 // lines is how many lines of pixels lie side by side while they are resized or
 // blurred along their length.
@@ -27,8 +27,8 @@ func splitPlain(dst []uint8, offsets *[lines]int, src []uint8, n int) {
 	}
 }
 
-// weighPlain makes every output of t, n values each, ds apart in dst; inputs lie
-// ss apart in src.
+// weighPlain computes every output of t, n values each. Outputs lie ds apart in dst,
+// inputs ss apart in src.
 func weighPlain(dst []uint8, ds int, src []uint8, ss int, t *table, n int) {
 	for i, first := range t.first {
 		w := t.weight[i*t.size:][:t.count[i]]
@@ -49,9 +49,8 @@ func weighPlain(dst []uint8, ds int, src []uint8, ss int, t *table, n int) {
 	}
 }
 
-// boxPlain filters n places of m values each, m a multiple of 16. The first
-// place of src has radius+1 places before it and the last as many after it:
-// src[0] is the first of those before.
+// boxPlain filters n places of m values each, m a multiple of 16. src holds radius+1
+// places more at its start, before the first place, and as many after the last.
 func boxPlain(dst, src []uint8, n, m int, b box) {
 	wide := 2*b.radius + 1
 	for j := 0; j < m; j += lines {

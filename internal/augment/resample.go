@@ -6,12 +6,12 @@ import (
 	"vicreg/internal/imagefile"
 )
 
-// Resampling is Pillow's (libImaging/Resample.c): one pass along the rows, then
-// one along the columns, with 8 bits in between; weights in fixed point, the
-// filter widened when shrinking.
+// Resampling is Pillow's (libImaging/Resample.c): one pass along the rows, then one
+// along the columns, rounded to 8 bits in between. Weights are fixed-point numbers; when
+// shrinking, the filter is widened.
 //
-// Rows are resized 16 at a time, their bytes side by side: what then happens to
-// them is what happens to columns.
+// Rows are resized 16 at a time, with their bytes side by side: then they are handled
+// like columns.
 
 // Filter is a resampling kernel.
 type Filter int
@@ -147,8 +147,8 @@ func (s *Scratch) resizeRows(dst, src []uint8, stride, in, out, n, c int) {
 	}
 }
 
-// offsets returns where rows y to y+15 of n begin; those there are not are the
-// last once more.
+// offsets returns where rows y to y+15 of n begin. In place of rows after the last
+// stands the last.
 func offsets(y, n, stride int) (o [lines]int) {
 	for r := range o {
 		o[r] = min(y+r, n-1) * stride

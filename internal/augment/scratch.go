@@ -34,15 +34,15 @@ func (s *Scratch) settle() {
 	}
 }
 
-// View draws a view of img from v and writes it to dst, size × size × c. A grey
-// image becomes one of colour, if n has three channels, when it has been resized.
+// View draws a view of img from v and writes it to dst, size × size × c. If n has three
+// channels, a grey image is given three after it was resized.
 func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View, size int, n *Norm) {
 	d := v.Draw(r, img.W, img.H, len(n.lut))
 	s.apply(img, &d, size, len(n.lut))
 	n.apply(dst, s.img, &s.lut)
 }
 
-// apply leaves the view in s.img, but for s.lut.
+// apply leaves the view in s.img, with s.lut still to be applied.
 func (s *Scratch) apply(img imagefile.Image, d *Draw, size, c int) {
 	s.ResizedCrop(&s.img, img, d.Crop, size, size, Bicubic, d.Flip)
 	s.colour(c)
@@ -70,13 +70,13 @@ func (s *Scratch) apply(img imagefile.Image, d *Draw, size, c int) {
 	}
 }
 
-// longest is how much wider than high, or higher than wide, an image may be
-// before its ends are cut off, which the cut-out middle cannot show anyway.
+// longest is how many times as wide as high, or as high as wide, an image may be before
+// its ends are cut off; the middle that is cut out does not reach them anyway.
 const longest = 8
 
-// Plain makes the picture that evaluation looks at, size × size × c: an image of
-// that size as it is; of another the shorter side is resized to size·256/224 and
-// the middle cut out, as is usual for 224 pixels.
+// Plain makes the picture that evaluation uses, size × size × c. An image of that size
+// stays as it is. Of any other the shorter side is resized to size·256/224 and the
+// middle cut out, as is usual for 224 pixels.
 func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
 	if img.W == size && img.H == size {
 		if img.C == len(n.lut) {
@@ -110,8 +110,8 @@ func (s *Scratch) colour(c int) {
 	}
 }
 
-// Center makes a picture without chance: the shorter side resized
-// to short pixels, the middle size × size cut out; dst is size × size × c.
+// Center makes a picture without randomness: it resizes the shorter side to short pixels
+// and cuts out the middle, size × size; dst is size × size × c.
 func (s *Scratch) Center(dst []float32, img imagefile.Image, short, size int, n *Norm) {
 	checkImage(img)
 	s.center(dst, img, Rect{0, 0, img.W, img.H}, short, size, n)

@@ -26,9 +26,9 @@ func (s Series) Check() error {
 	)
 }
 
-// View draws a view of the series x, t' × c, and writes it to dst, t × c: some
-// points of what is too long, and what is too short at any place between zeros.
-// Padding stays zero.
+// View draws a view of the series x, t' × c, and writes it to dst, t × c. If x is too
+// long it takes a part of it; if x is too short it puts it anywhere, with zeros around
+// it. Padding stays zero.
 func (s *Series) View(r *rand.Rand, dst, x []float32, c int) {
 	have, want := checkPoints(dst, x, c)
 	from := anywhere(r, have, want)

@@ -39,10 +39,10 @@ func (s Spectrogram) Check() error {
 	)
 }
 
-// View draws a view of the spectrogram x, bands × t', and writes it to dst, bands
-// × t: some frames of what is too long, and what is too short at any place
-// between zeros. std is what the natural logarithm of power was divided by to be
-// normalised; 1 if it was not.
+// View draws a view of the spectrogram x, bands × t', and writes it to dst, bands × t.
+// If x is too long it takes some of the frames; if x is too short it puts it anywhere,
+// with zeros around it. std is what the natural logarithm of power was divided by to be
+// normalised, or 1 if it was not.
 func (s *Spectrogram) View(r *rand.Rand, dst, x []float32, bands int, std float64) {
 	have, frames := checkBands(dst, x, bands)
 	from := anywhere(r, have, frames)

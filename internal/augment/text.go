@@ -27,9 +27,9 @@ func (t Text) Check() error {
 	return within(number{"mask", t.Mask, 0, 1}, number{"delete", t.Delete, 0, 1})
 }
 
-// View draws a view of a text and writes its tokens to dst, then padding. Of what
-// is too long it is a part from anywhere on. A text that is not empty keeps at
-// least a token.
+// View draws a view of a text and writes its tokens to dst, then padding. Of a text that
+// is too long it takes a part that may begin anywhere. A text that is not empty keeps at
+// least one token.
 func (t *Text) View(r *rand.Rand, dst []float32, text string) {
 	from := 0
 	if spare := len(text) - len(dst); spare > 0 {

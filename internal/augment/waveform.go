@@ -45,8 +45,8 @@ func (w Waveform) Check() error {
 	return nil
 }
 
-// View draws a view of the samples x and writes as many of it as dst holds: a
-// part of what is too long, and what is too short at any place between zeros.
+// View draws a view of the samples x and fills dst with it. If x is too long it takes a
+// part; if x is too short it puts it anywhere, with zeros around it.
 func (w *Waveform) View(r *rand.Rand, dst, x []float32) {
 	window(dst, x, 1, anywhere(r, len(x), len(dst)))
 	n := len(dst)

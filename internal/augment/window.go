@@ -18,8 +18,8 @@ func window(dst, x []float32, c, from int) {
 	clear(dst[hi*c:])
 }
 
-// anywhere draws where a window of want points begins in have: a part of what is
-// too long, and what is too short at any place.
+// anywhere draws where a window of want points begins among have points: some part of
+// what is too long, any place for what is too short.
 func anywhere(r *rand.Rand, have, want int) int {
 	spare := have - want
 	return min(0, spare) + r.IntN(max(spare, -spare)+1)

@@ -12,7 +12,7 @@ type Bad struct {
 	Err  error  // names the file and the reason
 }
 
-// TooManyBad is the error when more of the items are bad than may be, or all of a
+// TooManyBad is the error when more items are bad than is allowed, or all items of a
 // part.
 type TooManyBad struct {
 	Bad   []Bad
@@ -59,8 +59,7 @@ const (
 	toScore = "images to score on"
 )
 
-// tooMany reports whether more items are bad than a share of them, a tenth if it is
-// nil.
+// tooMany reports whether more than the allowed share of items is bad; nil is a tenth.
 func tooMany(bad, total int, most *float64) bool {
 	if most == nil {
 		return bad*10 > total
@@ -68,8 +67,8 @@ func tooMany(bad, total int, most *float64) bool {
 	return float64(bad) > *most*float64(total)
 }
 
-// Tally counts bad items over all parts of the data, the one that trains and the
-// one that scores: the share that may be bad is one of all of them.
+// Tally counts bad items over all parts of the data, those to train on and those to
+// score on: the share that may be bad counts for all of them together.
 type Tally struct {
 	Total int      // items of all parts
 	Kind  string   // what they are; empty: images
@@ -79,8 +78,8 @@ type Tally struct {
 	bad  []Bad
 }
 
-// Add takes in so many items more that were looked at, and those of them that
-// are bad. More bad ones than may be are an error of type *TooManyBad.
+// Add counts so many more items that were looked at, and those of them that are bad. If
+// more are bad than is allowed, it returns an error of type *TooManyBad.
 func (t *Tally) Add(seen int, bad []Bad) error {
 	t.seen += seen
 	t.bad = append(t.bad, bad...)

@@ -8,8 +8,8 @@ import (
 )
 
 // Each calls body for every one of n items, on so many goroutines (0: one for each
-// processor), and returns when all are through. If ctx ends before, it starts no
-// more of them and returns the context's error.
+// processor), and returns when all calls have. Once ctx ends it starts no more calls,
+// and returns the context's error.
 func Each(ctx context.Context, workers, n int, body func(worker, item int)) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -60,8 +60,8 @@ func (c *Counter) Add() {
 	}
 }
 
-// Chosen says which of n items a Scan decodes if it is to decode so many of them
-// (0: 50,000, -1: all): these are spread evenly.
+// Chosen returns which of n items a Scan decodes if it is to decode so many of them (0:
+// 50,000, -1: all). They are spread evenly.
 func Chosen(decode, n int) func(item int) bool {
 	if decode == 0 {
 		decode = 50_000

@@ -24,9 +24,9 @@ type Batch struct {
 // ErrClosed is what Next returns after Close.
 var ErrClosed = errors.New("batch: the loader is closed")
 
-// Rows makes the rows of batches from the items of a data set. [Source.Train]
-// and [Source.Plain] are its forms for images; any other kind of data makes its
-// own and calls [Rows.Train] or [Rows.Plain].
+// Rows makes the rows of batches from the items of a data set. [Source.Train] and
+// [Source.Plain] do so for images. Other kinds of data fill in a Rows of their own and
+// call [Rows.Train] or [Rows.Plain].
 type Rows struct {
 	Data   string                // name of the data set, for errors
 	Kind   string                // what its items are, as "images"

@@ -27,10 +27,10 @@ type Packed struct {
 	Bad         []Bad // left out, in the order of the data set
 }
 
-// Pack writes the decoded images of a data set, and of the part that scores if
-// test is not nil, to a file at path, which takes its place when it is complete.
-// Images that cannot be read are left out; more than a tenth of all, or the whole
-// of a part, is an error of type *TooManyBad. The same images make the same bytes.
+// Pack writes the decoded images of a data set, and of the part to score on if test is
+// not nil, to a file that takes its place at path when it is complete. Images that
+// cannot be read are left out; if that is more than a tenth of all, or a whole part, it
+// is an error of type *TooManyBad. The same images make the same bytes.
 func Pack(ctx context.Context, path string, train, test *dataset.Dataset, o PackOptions) (*Packed, error) {
 	items := train.Items
 	if test != nil {
@@ -71,8 +71,8 @@ func (p *Packed) whole(train, test *dataset.Dataset) error {
 	return nil
 }
 
-// packAll adds the items, of which the first train ones train, as many at a
-// time as fit into a window.
+// packAll adds the items, as many at a time as fit into a window. The first train of
+// them are those to train on.
 func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, depths *imagefile.Depths, o PackOptions) (*Packed, error) {
 	workers := workersOr(o.Workers)
 	window := make([]struct {
@@ -134,8 +134,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	return p, nil
 }
 
-// decoded returns the image of an item as it is packed. It is held until it is
-// released.
+// decoded returns the image of an item as it is packed. Release what is held of it.
 func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, *imagefile.Held, error) {
 	m, held, err := imagefile.Image{}, &nothing, error(nil)
 	if item.Path != "" {

@@ -39,13 +39,12 @@ type found struct {
 	err     error
 }
 
-// Scan looks at every image once, takes those that cannot be read out of the
-// data set, and measures the rest. Mean and standard deviation are those of all
-// pixels of all images, each image counting the same whatever its size; a
-// channel that never varies is given a standard deviation of 1. More bad
-// ones than may be of all that the tally counts, or none left, is an error of type
-// *TooManyBad. What had to be guessed of the images is added to the data set's
-// notes.
+// Scan looks at every image once, removes those that cannot be read from the data set,
+// and measures the rest. Mean and standard deviation are those of all pixels, each image
+// counting the same whatever its size; a channel that never varies gets a standard
+// deviation of 1. If more images are bad than is allowed, of all that the tally counts,
+// or none is left, that is an error of type *TooManyBad. What had to be guessed of the
+// images is added to the data set's notes.
 //
 // Files may still turn bad later: see Loader.Bad.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
@@ -69,7 +68,7 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	return s.conclude(all, tally, o.Part)
 }
 
-// look fills in what is to be known of item i.
+// look fills in what Scan needs to know of item i.
 func (s *Source) look(i int, f *found, decode bool) {
 	item := &s.data.Items[i]
 	switch {
@@ -91,8 +90,8 @@ func (s *Source) look(i int, f *found, decode bool) {
 	f.mean, f.square = m.Moments()
 }
 
-// conclude sums up in the order of the items, so that the same numbers come out
-// however many goroutines looked.
+// conclude adds everything up in the order of the items, so that the result does not
+// depend on the number of goroutines.
 func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, error) {
 	r := &Report{MinW: math.MaxInt, MinH: math.MaxInt}
 	var bad []int

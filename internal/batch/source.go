@@ -74,12 +74,12 @@ func (s *Source) Image(i int) (imagefile.Image, error) {
 	return m, err
 }
 
-// nothing is held of what is in memory anyway.
+// nothing is what is held of pixels that are in memory anyway.
 var nothing imagefile.Held
 
-// image is Image for a goroutine that is done with the pixels when it releases
-// them: those of a packed image that is not kept lie in buf, which grows. The image
-// may be grey where the source's are of colour. One that takes far more than its
+// image is Image for a goroutine that needs the pixels only until it releases them. The
+// pixels of a packed image that is not kept lie in buf, which grows. The image may be
+// grey although the source's are colour. An image that takes far more memory than its
 // file justifies is not kept.
 func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
 	if m := s.cache[i].Load(); m != nil {

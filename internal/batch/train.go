@@ -8,8 +8,8 @@ import (
 	"vicreg/internal/rng"
 )
 
-// Order is that of training: each epoch is a new permutation of the items,
-// without those left over after the last full batch.
+// Order is the order of training: each epoch is a new permutation of the items, without
+// those left over after the last full batch.
 type Order struct {
 	Seed   uint64
 	Epochs int // where to end
@@ -21,8 +21,8 @@ type Order struct {
 // over are dropped.
 func Steps(n, batch int) int { return n / batch }
 
-// Train starts making batches for training. An item that cannot be made is
-// replaced by the next that can, until more are bad than may be.
+// Train starts making batches for training. An item that cannot be made is replaced by
+// the next good one, until more are bad than is allowed.
 func (r Rows) Train(o Order) (*Loader, error) {
 	n := r.Items
 	if r.Batch > n {
@@ -132,13 +132,13 @@ func (s *Source) Train(c Config) (*Loader, error) {
 	return r.Train(c.Order)
 }
 
-// rows are the source's, but for shapes and what makes them.
+// rows are the source's rows, without shapes and what makes them.
 func (s *Source) rows(batch, workers, ahead int) Rows {
 	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items), Name: func(i int) string { return s.data.Items[i].Name },
 		Batch: batch, Workers: workers, Ahead: ahead, Most: s.most}
 }
 
-// norm returns what makes numbers of pixels.
+// norm returns what turns pixels into numbers.
 func (s *Source) norm(mean, std []float64) *augment.Norm {
 	if s.channels == 0 {
 		panic("batch: the number of channels is not known; scan first")

@@ -27,8 +27,8 @@ func isCIFAR(names []string) bool {
 		slices.Contains(names, "train.bin") && slices.Contains(names, "test.bin")
 }
 
-// isBatch reports whether a file is one of those that train of CIFAR-10. A copy,
-// such as "data_batch_1 (1).bin", is none.
+// isBatch reports whether a file is one of CIFAR-10's files to train on. A copy, such as
+// "data_batch_1 (1).bin", is not.
 func isBatch(name string) bool {
 	number, ok := strings.CutPrefix(name, "data_batch_")
 	number, ok2 := strings.CutSuffix(number, ".bin")
@@ -130,9 +130,8 @@ func (s *source) readCIFAR(dir string, files []string, labelBytes int) (*Dataset
 	return d, nil
 }
 
-// addCIFAR reads a file of size bytes. Labels are looked at before the next
-// records are read, so that a large file of something else is refused at its
-// start.
+// addCIFAR reads a file of size bytes. It looks at the labels of some records before it
+// reads the next, so that a large file of something else is refused at its start.
 func (d *Dataset) addCIFAR(f io.Reader, size int64, path, name string, labelBytes int) error {
 	record := labelBytes + 3*cifarPlane
 	if size == 0 || size%int64(record) != 0 {
@@ -175,8 +174,8 @@ func (d *Dataset) addCIFAR(f io.Reader, size int64, path, name string, labelByte
 	return nil
 }
 
-// classNames reads one name a line; without such a file classes have numbers
-// for names.
+// classNames reads one name a line. If there is no such file, classes are named by their
+// numbers.
 func (s *source) classNames(path string, n int) ([]string, error) {
 	numbers := make([]string, n)
 	for i := range numbers {

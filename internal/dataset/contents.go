@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// Fingerprint names the data set's contents, so that a run is not resumed on
-// other data: it changes with the names, the labels, the order, and the pixels
-// that are held here or packed, not with those of other files; see [Sums].
+// Fingerprint names the data set's contents, so that a run is not resumed on other data.
+// It changes with the names, labels and order, and with pixels that are held here or
+// packed, but not with the pixels of other files; see [Sums].
 func (d *Dataset) Fingerprint() string {
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))
 	h.Write([]byte(d.sum))
@@ -33,13 +33,14 @@ type Files struct {
 	At func(i int) (name, path string)
 }
 
-// Group returns the files that share a sum with file i, which Differ named.
+// Group returns the files that share a sum with file i, as Differ returned it.
 func (f Files) Group(i int) (from, to int) {
 	g := groupOf(f.N)
 	return i / g * g, i + 1
 }
 
-// FilesOf returns those of some data sets, one after the other; nil ones have none.
+// FilesOf returns the files of some data sets, one set after the other; nil sets have
+// none.
 func FilesOf(sets ...*Dataset) Files {
 	var items []Item
 	for _, d := range sets {
@@ -56,9 +57,9 @@ const (
 	sumBytes   = 256     // read of each, in its middle
 )
 
-// Sums are short checksums of files, by which [Differ] tells which of them is
-// another later. A file counts with its name, its size and, if there are few,
-// some of its bytes: a copy is as good, and its time is nothing.
+// Sums are short checksums of files, from which [Differ] can tell later which of them
+// have changed. A file counts with its name, its size and, if there are few files, some
+// of its bytes. Its time does not count, so a copy is as good.
 func (f Files) Sums() string {
 	data := binary.BigEndian.AppendUint32(nil, uint32(f.N))
 	for _, s := range f.sums() {
@@ -67,10 +68,11 @@ func (f Files) Sums() string {
 	return base64.StdEncoding.EncodeToString(data)
 }
 
-// Differ compares sums of files then and now. It returns in order those of the
-// files now that are not what they were; only their number, if just the last of
-// the files then are gone; and nothing if all are the same, or the sums do not
-// tell. Where very many files have a sum for several, it names the last of these.
+// Differ compares sums of files then and now. It returns, in order, those of the files
+// now that differ from then. If only the last of the files then are gone, it returns
+// just the number of files now. It returns nothing if all are the same, or if the sums
+// do not tell. Where there are so many files that several share a sum, it names the last
+// of these.
 func Differ(then, now string) []int {
 	before, n, ok := readSums(then)
 	after, m, ok2 := readSums(now)
@@ -89,15 +91,15 @@ func Differ(then, now string) []int {
 	return other
 }
 
-// Change is how files differ from those that there were, in whatever order.
+// Change is how files differ from earlier ones, in any order.
 type Change struct {
 	Then, Now int   // how many there were and are
 	New       []int // those that are new or others
 	Gone      int   // how many of those then are not there
 }
 
-// Changes compares sums of files then and now. New and Gone stay empty where there
-// are too many files for a sum of each to tell.
+// Changes compares sums of files then and now. If there are too many files for a sum of
+// each, New and Gone stay empty.
 func Changes(then, now string) (c Change, ok bool) {
 	before, n, ok := readSums(then)
 	after, m, ok2 := readSums(now)
@@ -142,7 +144,7 @@ func readSums(text string) (sums []uint16, n int, ok bool) {
 // groupOf returns how many of n files share a sum.
 func groupOf(n int) int { return max(1, (n+sumGroups-1)/sumGroups) }
 
-// everyOf returns of how many of n files one is read.
+// everyOf returns k, where every k-th of n files is read.
 func everyOf(n int) int { return max(1, n/sumSampled) }
 
 func (f Files) sums() []uint16 {

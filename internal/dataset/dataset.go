@@ -35,8 +35,8 @@ type Item struct {
 // Held reports whether the item's pixels are in memory.
 func (i *Item) Held() bool { return i.Path == "" && i.Packed == nil }
 
-// Read decodes the item's file, or reads its pixels where they lie, into buf if
-// they are packed and it is long enough.
+// Read decodes the item's file, or takes its pixels from where they are. Packed pixels
+// are read into buf if it is long enough.
 func (i *Item) Read(limits imagefile.Limits, buf []byte) (imagefile.Image, error) {
 	switch {
 	case i.Path != "":
@@ -69,8 +69,8 @@ func (d *Dataset) forgetLabels() {
 	}
 }
 
-// Losing returns the classes that have no images left without the items of some
-// names.
+// Losing returns the classes that have no images left if the items of some names are
+// removed.
 func (d *Dataset) Losing(without map[string]bool) []string {
 	before, after := make([]bool, len(d.Classes)), make([]bool, len(d.Classes))
 	for _, item := range d.Items {
@@ -169,7 +169,7 @@ func (d *Dataset) split(share float64) (train, test *Dataset) {
 		if item.Label >= 0 && share > 0 {
 			m := size[item.Label]
 			want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
-			// The j-th of m items goes if the count due steps up after it.
+			// Item j of m goes to the test part if the count that is due rises after it.
 			j := seen[item.Label]
 			out = (j+1)*want/m > j*want/m
 			seen[item.Label]++

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// finder finds images by what a file calls them: a path below the data's folder,
-// below the folder the file lies in or the one the data's folder lies in, an
-// absolute one, or the image's own name, if it has no other's; with the ending or
-// without it, and in letters of either case where nothing else is meant.
+// finder finds images by what a file calls them. That may be a path below the data's
+// folder, below the folder of the file, or below the parent of the data's folder; an
+// absolute path; or just the image's name, if no other image has it. The ending may be
+// left out, and upper and lower case count as the same unless something else is meant.
 type finder struct {
 	items []*Item
 	roots []string    // the data's folder, as it is called and without links; none: the data is no folder
@@ -58,8 +58,8 @@ func newFinder(items []*Item, root, inside, beside string) *finder {
 	return f
 }
 
-// find returns the place of the image that a name means, several, or -2 if it
-// means none.
+// find returns the index of the image that a name means, several if it may mean more
+// than one, or -2 if it means none.
 func (f *finder) find(name string) int32 {
 	const none = -2
 	forms := []string{name}
@@ -88,7 +88,7 @@ func (f *finder) find(name string) int32 {
 	return none
 }
 
-// below returns what a path may be called below the data's folder.
+// below returns the forms that a path may have below the data's folder.
 func (f *finder) below(name string) []string {
 	if len(f.roots) == 0 {
 		return []string{name}
@@ -114,7 +114,7 @@ func (f *finder) below(name string) []string {
 	return out
 }
 
-// table returns the images by the names of a level.
+// table returns the images by their names as a level compares them.
 func (f *finder) table(level int) keyTable {
 	if f.names[level] == nil {
 		t := keyTable{}
@@ -151,8 +151,8 @@ func (f *finder) sharers(name string) []string {
 	return names
 }
 
-// fold makes keys alike that mean the same: whatever Unicode form they have, and
-// in letters of either case if the level says so.
+// fold makes keys equal that mean the same: in any Unicode form, and in upper or lower
+// case if the level says so.
 func fold(key string, level int) string {
 	key = norm.NFC.String(key)
 	if level&folded != 0 {

@@ -11,11 +11,11 @@ import (
 
 // openImages lists a folder tree of images, sorted by path.
 //
-// With a train folder and a test or val folder inside, the first trains and
-// the other scores; if both test and val have labels, test does. A folder with
-// nothing but a train folder is that. What lies in unlabeled/ beside train/ is
-// trained on too. The rest of such a folder neither trains nor scores. If all
-// images lie in one folder, its folders count.
+// If there is a train folder with a test or val folder beside it, the first is trained
+// on and the other scores; of test and val, if both have labels, test scores. The same
+// goes for a folder that holds nothing but a train folder. unlabeled/ beside train/ is
+// trained on too. Whatever else is in such a folder is neither trained on nor scores. If
+// all images are in one folder, its sub-folders count.
 func openImages(root string, o Options) (*source, error) {
 	w, err := listTree(root, o.labelFile)
 	if err != nil {
@@ -85,7 +85,7 @@ func (f *sorter) whole(labels string) error {
 	return nil
 }
 
-// form notes classes whose folders are written in two ways.
+// form notes classes whose folders have names in two Unicode forms.
 func (f *sorter) form(trees ...subtree) {
 	if found := forms(trees...); len(found) > 0 {
 		f.note("folders whose names differ in Unicode form only (composed or not) are taken for one class: %s", show.Some(found, 5))
@@ -117,8 +117,8 @@ func (f *sorter) oddly(taken bool) {
 	f.note("%s %s of parts that train or score, so the sub-folders of %s are not taken for classes, and all of them train; give the one to train on%s, or --labels folders to take classes", list, names, root, give)
 }
 
-// explain notes why the sub-folders of a part are not its classes, or that some
-// of these have names that say otherwise.
+// explain notes why the sub-folders of a part are not its classes, or that the names of
+// some classes look like something else.
 func (f *sorter) explain(t subtree, taken bool, labels string) {
 	var odd []string
 	for _, c := range t.classes {
@@ -143,7 +143,7 @@ func (f *sorter) explain(t subtree, taken bool, labels string) {
 	}
 }
 
-// parts tells what trains from what scores.
+// parts finds out which folders are trained on and which score.
 func (f *sorter) parts(labels string) error {
 	t := f.in.tree(f.at.train)
 	if len(t.files) == 0 {
@@ -190,8 +190,7 @@ func (f *sorter) parts(labels string) error {
 	return nil
 }
 
-// score adds the part that trains, and of the folders that may score the first
-// that can.
+// score adds the part to train on, and the first of the other folders that can score.
 func (f *sorter) score(t subtree, tests []subtree, labels string) error {
 	var unfit error
 	for i, test := range tests {
@@ -269,7 +268,7 @@ func (f *sorter) advice(t subtree) string {
 	return fmt.Sprintf("; --labels none trains without scores, and %s alone as --data holds out a share of it to score on (--holdout)", show.Name(filepath.Join(f.root, t.dir)))
 }
 
-// unfitness says why a folder cannot score what is learnt from another, nil if
+// unfitness says why a folder cannot score an encoder that learns from another; nil if
 // it can.
 func (f *sorter) unfitness(t, test subtree, labels string) error {
 	trains, scores := show.Name(filepath.Join(f.root, t.dir)), show.Name(filepath.Join(f.root, test.dir))
@@ -296,8 +295,8 @@ func (f *sorter) unfitness(t, test subtree, labels string) error {
 	return nil
 }
 
-// lacks returns a class that only a part that scores has, and what there is
-// instead; none if there is none.
+// lacks returns a class that only the part to score on has, and what the other part has
+// instead; both are empty if there is none.
 func (t subtree) lacks(test subtree) (class, has string) {
 	for _, c := range test.classes {
 		if slices.Contains(t.classes, c) {
@@ -332,7 +331,7 @@ func (f *sorter) lacking(test subtree) {
 	}
 }
 
-// leave puts parts to the rest.
+// leave adds parts to the rest.
 func (f *sorter) leave(parts []subtree, why string) {
 	var names []string
 	total := 0
@@ -350,7 +349,7 @@ func (f *sorter) leave(parts []subtree, why string) {
 	}
 }
 
-// leaveOutside puts to the rest what lies in no part.
+// leaveOutside adds to the rest what is in no part.
 func (f *sorter) leaveOutside() {
 	places := map[string]int{}
 	var out []Item
@@ -436,8 +435,8 @@ func (f *sorter) item(name string, label int) Item {
 	return Item{Name: f.in.inner + name, Label: label, Path: filepath.Join(f.root, filepath.FromSlash(name))}
 }
 
-// adopt renumbers d's labels by the classes of the part that trains, which has
-// all of them.
+// adopt renumbers d's labels by the classes of the part to train on, which has all of
+// them.
 func (d *Dataset) adopt(classes []string) {
 	to := make([]int, len(d.Classes))
 	for i, c := range d.Classes {

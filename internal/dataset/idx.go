@@ -37,8 +37,8 @@ func isIDXImages(name string) bool {
 
 func isIDX(names []string) bool { return slices.ContainsFunc(names, isIDXImages) }
 
-// foreignIDX reports whether a file is called as other software calls files of
-// its own too, images.idx, and has no whole idx header.
+// foreignIDX reports whether a file has a name that other software uses too, such as
+// images.idx, and lacks a whole idx header.
 func foreignIDX(path string) bool {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
 	if !isIDXImages(name) || !strings.HasSuffix(name, ".idx") || strings.Contains(name, "ubyte") || strings.Contains(name, "idx3") {
@@ -221,8 +221,8 @@ func twin(name string) string {
 	return name + ".gz"
 }
 
-// readIDXImages reads the images of a file of size bytes, gzipped or not; path
-// is for errors, name for the items. more says that the file goes on after them.
+// readIDXImages reads the images of a file of size bytes, gzipped or not. path is for
+// errors, name for the items. more is true if the file goes on after them.
 func readIDXImages(r io.Reader, size int64, path, name string) (d *Dataset, more bool, err error) {
 	in, err := openIDXData(r, size, path, "images")
 	if err != nil {
@@ -367,8 +367,8 @@ func (c *chunks) item(i int) []byte {
 	return data[at : at+c.each : at+c.each]
 }
 
-// read returns n items of so many bytes each. more says that the file goes on
-// after them. A header is not trusted: memory is taken as bytes come.
+// read returns n items of so many bytes each. more is true if the file goes on after
+// them. It does not trust the header: it takes memory only as bytes come.
 func (d *idxData) read(n, each int) (data *chunks, more bool, err error) {
 	total := int64(n) * int64(each)
 	path := show.Name(d.path)
@@ -401,7 +401,8 @@ func (d *idxData) read(n, each int) (data *chunks, more bool, err error) {
 		}
 		data.data = append(data.data, chunk)
 	}
-	// gzip's checksum comes last. What follows a gzipped file and is none is let be.
+	// gzip's checksum comes last. Whatever follows a gzipped file and is not gzip is
+	// ignored.
 	_, err = d.in.ReadByte()
 	switch {
 	case err == nil, errors.Is(err, gzip.ErrHeader):
@@ -412,7 +413,7 @@ func (d *idxData) read(n, each int) (data *chunks, more bool, err error) {
 	return nil, false, d.cutShort(err)
 }
 
-// readAll reads n bytes, and takes memory for many as they come.
+// readAll reads n bytes; where there are many it takes memory as they come.
 func readAll(in io.Reader, n int) ([]byte, error) {
 	data := make([]byte, min(n, idxChunk))
 	for at := 0; ; {

@@ -25,7 +25,7 @@ type labelRows struct {
 	pair bool // it is a JSON object of paths and labels, or has two columns without a header
 }
 
-// labelTable reads all columns of a file of labels, of JSON those that may matter.
+// labelTable reads all columns of a file of labels; of JSON only those that may matter.
 func labelTable(path string, raw []byte) (*labelRows, error) {
 	const what = "file of labels"
 	head, err := table.Parse(path, what, raw, []string{})
@@ -73,7 +73,7 @@ const (
 	mostLooked  = 50  // columns that are looked at for paths
 )
 
-// columns says which columns hold what; -1: there is none.
+// columns says which columns hold what; -1 is none.
 type columns struct {
 	path, label, split int
 	named              bool
@@ -87,8 +87,8 @@ func (c columns) pathName(t *labelRows) string {
 	return fmt.Sprint(c.path + 1)
 }
 
-// columns finds the columns of paths, labels and parts: by their names, or else
-// by which names images.
+// columns finds the columns of paths, labels and parts: by their names, or else the
+// column of paths by which one names images.
 func (t *labelRows) columns(f *finder) (columns, error) {
 	c := columns{path: -1, label: -1, split: -1, named: true}
 	if t.pair {
@@ -158,8 +158,8 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 	return c, nil
 }
 
-// takeSplit takes the first column that may say what trains and what scores, if
-// it does; one that is called split must.
+// takeSplit takes the first column that may tell the parts apart, if it does. If one is
+// called split, that one must.
 func (t *labelRows) takeSplit(c *columns, splits []int) {
 	for _, i := range splits {
 		says := simple(t.Columns[i]) == "split"
@@ -179,8 +179,8 @@ func (t *labelRows) takeSplit(c *columns, splits []int) {
 	}
 }
 
-// explain notes which columns were taken if their names do not tell, and which
-// are not used.
+// explain notes which columns were taken, where their names do not tell, and which are
+// not used.
 func (t *labelRows) explain(c *columns) {
 	var rest []int
 	for i := range t.Columns {

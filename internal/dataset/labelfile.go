@@ -37,8 +37,8 @@ func readLabels(path string, f *finder, data string) (*labelFile, error) {
 	return parseLabels(path, raw, f, data)
 }
 
-// parseLabels is readLabels of the contents of a file. data is what messages call
-// the images.
+// parseLabels is readLabels for the contents of a file. data is messages' name for the
+// images.
 func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, error) {
 	t, err := labelTable(path, raw)
 	if err != nil {

@@ -26,8 +26,7 @@ const (
 // labelEndings are those of files that Options.Labels may name, though there are none.
 var labelEndings = []string{".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".txt"}
 
-// CheckLabels returns what is wrong with Options.Labels, as far as it can be seen
-// without a file.
+// CheckLabels returns what is wrong with Options.Labels, without opening a file.
 func CheckLabels(spec string) error {
 	switch {
 	case spec == "" || slices.Contains(labelings, spec):
@@ -54,9 +53,9 @@ func LabelFile(spec string) string {
 
 func isPattern(spec string) bool { return strings.Contains(spec, "{") && table.IsFile(spec) != nil }
 
-// compilePattern makes a regular expression of a pattern: {label} is the class,
-// {number} digits, * anything; neither goes beyond a folder. Letters of the ending
-// of an image count in either case, and a pattern without one leaves it away.
+// compilePattern makes a regular expression of a pattern: {label} is the class, {number}
+// digits, * anything; none of these crosses into another folder. The ending of an image
+// counts in upper or lower case; a pattern without an ending fits names without theirs.
 func compilePattern(spec string) (*pattern, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("labels %q: %s", spec, fmt.Sprintf(format, args...))
@@ -126,8 +125,8 @@ func (p *pattern) class(name string) string {
 	return ""
 }
 
-// labeller tells the class of each image by its name or by what a file says of
-// it; nil: the kind of data tells.
+// labeller finds the class of each image from its name or from a file. nil: the kind of
+// data says it.
 type labeller struct {
 	about string // in words for people
 	leaf  bool
@@ -152,8 +151,8 @@ func (o Options) labeller() (*labeller, error) {
 	return nil, nil
 }
 
-// leaf returns the folder an image lies in, below those that are parts of the
-// data; "" if it lies in none.
+// leaf returns the folder that an image is in, below the folders that are parts of the
+// data; "" if there is none.
 func (l layout) leaf(name string) string {
 	if r := l.role(topOf(name)); r == trains || r == scores {
 		_, name, _ = strings.Cut(name, "/")
@@ -166,8 +165,8 @@ func (l layout) leaf(name string) string {
 	return ""
 }
 
-// above returns the folder that an image's own lies in, below those that are
-// parts of the data.
+// above returns the parent of an image's folder, below the folders that are parts of the
+// data.
 func (l layout) above(name string) string {
 	if l.role(topOf(name)) != outside {
 		_, name, _ = strings.Cut(name, "/")

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// role is what the name of a folder says that it is for.
+// role is a folder's purpose, as its name says.
 type role int
 
 const (
@@ -18,8 +18,8 @@ const (
 	unlabelled // trains without labels
 )
 
-// roles are by names as simple makes them, those that score the first to prefer
-// first.
+// roles are purposes by names, in the form that simple returns. Of those that score, the
+// first is preferred.
 var roles = []struct {
 	name string
 	role role
@@ -30,8 +30,8 @@ var roles = []struct {
 	{"unlabeled", unlabelled}, {"unlabelled", unlabelled},
 }
 
-// simple returns a name without case and without what separates its words, so
-// that names can be compared that people take for the same.
+// simple returns a name in lower case and without what separates its words, so that
+// names which people take for the same are equal.
 func simple(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || r == '_' || r == '-' || r == '.' {
@@ -41,8 +41,8 @@ func simple(name string) string {
 	}, name)
 }
 
-// rank returns twice the place of a folder's name among roles, -1 if it has none.
-// train_set, training-images, Train and train2017 are train, but come after it.
+// rank returns twice the index of a folder's name among roles, -1 if it has none.
+// train_set, training-images, Train and train2017 are train as well, but rank after it.
 func rank(name string) int {
 	given := name
 	name = strings.TrimRight(simple(name), "0123456789")
@@ -77,7 +77,7 @@ type layout struct {
 	odd []string // folders of a tree without parts whose names are those of parts and no classes
 }
 
-// role of a folder directly in the tree.
+// role returns the role of a folder directly in the tree.
 func (l layout) role(top string) role {
 	switch {
 	case top == "":
@@ -91,8 +91,8 @@ func (l layout) role(top string) role {
 	return outside
 }
 
-// arrange finds the parts of a tree. A folder called train is one only if one
-// that scores lies beside it, or no other images do: a class may be called
+// arrange finds the parts of a tree. A folder called train is a part only if one to
+// score on stands beside it, or if there are no other images: a class may be called
 // train.
 func arrange(w *walker) layout {
 	held := map[string]int{}
@@ -125,9 +125,10 @@ func arrange(w *walker) layout {
 	return l
 }
 
-// byWords finds the parts of a tree whose names only hold the words, as
-// seg_train/ and seg_test/ do. They are clear if one folder trains and those that
-// score are called alike; otherwise, as with trainA/ and trainB/, they are odd.
+// byWords finds the parts of a tree whose names merely contain the words, such as
+// seg_train/ and seg_test/. They are clear if there is one folder to train on and those
+// to score on have the same name apart from that word. Otherwise, as with trainA/ and
+// trainB/, they are odd.
 func byWords(tops []string, held map[string]int) layout {
 	stems := map[string][]string{} // folders that train, by stem
 	var train, tests, others []string
@@ -167,8 +168,8 @@ func byWords(tops []string, held map[string]int) layout {
 	return layout{}
 }
 
-// words returns the words of a name, in lower case and without numbers at their
-// ends: those of "DIV2K_trainHR 2" are "div2k", "train" and "hr".
+// words returns the words of a name, in lower case and without numbers at their ends:
+// those of "DIV2K_trainHR 2" are "div2k", "train" and "hr".
 func words(name string) []string {
 	var b strings.Builder
 	lower := false
@@ -191,7 +192,7 @@ func words(name string) []string {
 	return list
 }
 
-// partOf returns what a word of a name says that a folder is for, and the other
+// partOf returns the purpose of a folder that a word of its name tells, and the other
 // words.
 func partOf(name string) (r role, stem string) {
 	var rest []string
@@ -214,7 +215,7 @@ func partOf(name string) (r role, stem string) {
 	return r, strings.Join(rest, " ")
 }
 
-// subtree is a part's images as classes see them.
+// subtree is a part's images, sorted into classes.
 type subtree struct {
 	dir     string   // below the folder that was opened; empty: that folder
 	files   []string // below dir
@@ -250,12 +251,12 @@ func (w *walker) tree(dir string) subtree {
 	return t
 }
 
-// classOf returns the class that an image's path says, the first folder, "" if
-// it lies in none. Machines write an é as one sign or as two; names that differ
-// in nothing else are one.
+// classOf returns the class that an image's path tells: the first folder, "" if it is in
+// none. Systems write an é as one character or as two; names that differ only in that
+// are one class.
 func classOf(file string) string { return norm.NFC.String(topOf(file)) }
 
-// forms returns the classes whose folders are not written alike everywhere.
+// forms returns the classes whose folders are not written the same way everywhere.
 func forms(trees ...subtree) []string {
 	first, found := map[string]string{}, []string(nil)
 	for _, t := range trees {
@@ -271,13 +272,13 @@ func forms(trees ...subtree) []string {
 	return found
 }
 
-// evident is the rule of Options.Labels "auto" where nothing else tells.
+// evident decides for Options.Labels "auto" where nothing else does.
 func (t subtree) evident() bool {
 	return len(t.strays) == 0 && !t.deep && len(t.classes) >= 2 && len(t.files) >= 2*len(t.classes)
 }
 
-// structured reports whether most images lie in folders, of which there are so
-// many or more.
+// structured reports whether most images are in folders and there are at least so many
+// of these.
 func (t subtree) structured(classes int) bool {
 	return 2*len(t.strays) < len(t.files) && len(t.classes) >= classes
 }

@@ -37,8 +37,8 @@ type Options struct {
 	labelFile string // that Labels names
 }
 
-// source is all that a name stands for: each of its images is in one of train,
-// test and rest.
+// source is all that a name stands for. Each of its images is in one of train, test and
+// rest.
 type source struct {
 	train *Dataset
 	test  *Dataset // what there is to score on; nil: nothing
@@ -78,14 +78,14 @@ func (s *source) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
 }
 
-// unuse adds a sentence on a part that neither trains nor scores.
+// unuse adds a sentence on a part that is neither trained on nor scores.
 func (s *source) unuse(format string, args ...any) {
 	s.unused = append(s.unused, fmt.Sprintf(format, args...))
 }
 
-// Open reads the list of images that spec names. test is nil unless train and
-// test both have labels. A test set that is there and cannot score is an error
-// if train has labels: no share of train stands in for it unasked.
+// Open lists the images that spec names. test is nil unless train and test both have
+// labels. If there is a test set that cannot score, and train has labels, that is an
+// error: no share of train takes its place unless asked for.
 func Open(spec string, o Options) (train, test *Dataset, err error) {
 	if err := o.check(); err != nil {
 		return nil, nil, err
@@ -117,8 +117,8 @@ func Open(spec string, o Options) (train, test *Dataset, err error) {
 	return train, test, nil
 }
 
-// OpenAll reads the list of all images that spec names: the training part, then
-// the others, whether they have labels or not. Nothing is held out.
+// OpenAll lists all images that spec names: the training part, then the others, with
+// labels or without. Nothing is held out.
 func OpenAll(spec string, o Options) (*Dataset, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -152,8 +152,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// told is Options.Labels where a labeller tells: neither folders nor what a file
-// of images holds.
+// told is Options.Labels where a labeller says the labels, not folders nor files of
+// images.
 const told = "told"
 
 // open is Open before labels are forgotten or images held out.
@@ -218,11 +218,11 @@ func openKind(spec string, o Options) (*source, error) {
 	return nil, fmt.Errorf("%s: no such file or folder; give a folder of images, a CIFAR or MNIST folder, or one of the names sample and fashion-mnist", show.Name(spec))
 }
 
-// unpacked are the folders in a folder that hold a known data set: archives unpack
-// into these, or torchvision keeps them so.
+// unpacked are the folders inside a folder that may hold a known data set: archives
+// unpack into these, or torchvision keeps them there.
 var unpacked = []string{"", "cifar-10-batches-bin", "cifar-100-binary", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw", "raw"}
 
-// openFolder tells what kind of data set a folder holds.
+// openFolder finds out what kind of data set a folder holds.
 func openFolder(path string, o Options) (*source, error) {
 	python := ""
 	var foreign []string // idx files by their names, not by what is in them
@@ -283,8 +283,8 @@ func openFolder(path string, o Options) (*source, error) {
 	return s, err
 }
 
-// leftOver lists what lies in a folder, and on the way to the one inside whose
-// files were read, beside these.
+// leftOver lists what else is in a folder, and on the way to the inner folder whose
+// files were read.
 func leftOver(path, inner string, read []string) []string {
 	var beside []string
 	way := ""
@@ -323,8 +323,8 @@ func sameFile(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(is, other)
 }
 
-// companion reports whether a file comes with data sets of CIFAR and is no part
-// of them.
+// companion reports whether a file comes with data sets of CIFAR without being part of
+// them.
 func companion(name string) bool {
 	switch name {
 	case "readme.html", "batches.meta.txt", "fine_label_names.txt", "coarse_label_names.txt":
@@ -333,7 +333,7 @@ func companion(name string) bool {
 	return strings.HasPrefix(name, "cifar-10") && strings.HasSuffix(name, ".tar.gz")
 }
 
-// openFile reads a data set of one file, by its name's ending or its size.
+// openFile reads a data set of one file. Its ending or its size says what it is.
 func openFile(path string, o Options) (*source, error) {
 	lower := strings.ToLower(path)
 	if err := regular(path); err != nil {
@@ -357,7 +357,7 @@ func openFile(path string, o Options) (*source, error) {
 // archives are the endings of files that must be unpacked first.
 var archives = []string{".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"}
 
-// regular refuses what is no regular file without opening it: a pipe would never
+// regular refuses what is not a regular file, without opening it: a pipe would never
 // end.
 func regular(path string) error {
 	info, err := os.Stat(path)
@@ -390,8 +390,8 @@ func openRegular(path string) (*os.File, int64, error) {
 // itemBytes is about what an Item and its name take.
 const itemBytes = 192
 
-// fits says if so many bytes of pixels, of so many images, are more than this
-// process may use.
+// fits returns an error if so many bytes of pixels, of so many images, are more than
+// this process may use.
 func fits(path string, pixels float64, items int) error {
 	need, limit := pixels+itemBytes*float64(items), host.MemoryLimit()
 	if need > limit.Bytes {
@@ -400,8 +400,8 @@ func fits(path string, pixels float64, items int) error {
 	return nil
 }
 
-// zeroRun finds files with long runs of zeros, as those are that were fetched in
-// part: their size is that of the whole, with nothing behind it.
+// zeroRun finds files with long runs of zeros, such as those that were only partly
+// fetched: they have the size of the whole, with nothing in the rest.
 type zeroRun struct {
 	path string
 	n    int64
@@ -419,7 +419,7 @@ func (z *zeroRun) add(piece []byte) error {
 	return fmt.Errorf("%s: %s of it in a row are zero, which are no pictures; the file is not whole, fetch it again", show.Name(z.path), host.Bytes(float64(z.n)))
 }
 
-// irregular says what a file is that is no regular one.
+// irregular says what a file is that is not a regular one.
 func irregular(mode fs.FileMode) string {
 	switch {
 	case mode.IsRegular():
@@ -436,7 +436,7 @@ func irregular(mode fs.FileMode) string {
 	return "special file"
 }
 
-// plain words an error of the file system: the path once, and the reason.
+// plain words an error of the file system: the path just once, and the reason.
 func plain(path string, err error) error {
 	return fmt.Errorf("%s: %w", show.Name(path), reason(err))
 }

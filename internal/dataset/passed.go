@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// system are names that machines give to what is not the user's, in lower case.
+// system are names, in lower case, of what systems leave beside the user's files.
 var system = []string{
 	"__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r",
 	"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "~snapshot",
@@ -20,15 +20,15 @@ func hidden(name string) bool {
 	return strings.HasPrefix(name, ".") || slices.Contains(system, lower) || ok && len(found) == 3 && strings.Trim(found, "0123456789") == ""
 }
 
-// bins are names of folders of deleted files that a class may have too, so that
-// they are passed over with a word.
+// bins are names of folders for deleted files. A class may have such a name too, so they
+// are passed over with a note.
 var bins = []string{"RECYCLER", "Recycler", "RECYCLED", "Recycled", "Recycle Bin", "Recycle.Bin", "trashbox"}
 
 // absent ends the kind of a file that stands for one that is not here.
 const absent = " (not downloaded)"
 
-// placeholder returns the ending of a file that stands for a picture which is
-// elsewhere, or is not yet downloaded to its end; "" of other files.
+// placeholder returns the ending of a file that stands for a picture which is elsewhere
+// or not completely downloaded; "" for other files.
 func placeholder(name string) string {
 	ending := filepath.Ext(name)
 	stem := strings.TrimSuffix(name, ending)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Own reports whether spec names images of the user's own, in a folder or packed, and
+// Own reports whether spec names images of the user's own, in a folder or packed:
 // neither what is built in nor a data set of a known form.
 func Own(spec string) bool {
 	switch strings.ToLower(spec) {
@@ -55,9 +55,8 @@ func Place(spec string) string {
 	return spec
 }
 
-// Absolute makes the path of what is there independent of the working folder.
-// Links in it stay, unless .. follows one: then the path means another place by
-// the letter, and links are resolved.
+// Absolute makes a path independent of the working folder. Links in it stay, unless ..
+// follows one: then the path as written means another place, so links are resolved.
 func Absolute(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err == nil && !same(path, abs) {
@@ -66,7 +65,7 @@ func Absolute(path string) (string, error) {
 	return abs, err
 }
 
-// tidy returns a path that may be joined to names by the letter.
+// tidy returns a path to which names can be appended.
 func tidy(path string) string {
 	if same(path, filepath.Clean(path)) {
 		return path
@@ -87,7 +86,7 @@ func same(a, b string) bool {
 	return err == nil && os.SameFile(is, other)
 }
 
-// RealPath returns the absolute path without links of what is there. Only such
+// RealPath returns the absolute path without links of something that exists. Only such
 // paths can be compared.
 func RealPath(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)

@@ -12,14 +12,14 @@ import (
 	"vicreg/internal/show"
 )
 
-// part is some of a data set that may score.
+// part is a part of a data set that may score.
 type part struct {
 	name string // what people call it
 	data *Dataset
 }
 
-// relabel gives all images of a source the classes that a labeller says, and
-// makes the parts anew if it says these, too.
+// relabel gives all images of a source the classes that a labeller says. If it also says
+// which image is in which part, the parts are made anew.
 func (s *source) relabel(by *labeller, root string) error {
 	if s.test != nil {
 		s.others = append(s.others, part{s.part, s.test})
@@ -115,7 +115,7 @@ func (s *source) people(root string) string {
 	return "the data"
 }
 
-// nothing is the error of a labeller that labels no image.
+// nothing is the error if a labeller labels no image.
 func (by *labeller) nothing(items []*Item) error {
 	switch {
 	case by.leaf:
@@ -182,8 +182,8 @@ func (s *source) withoutLabel(by *labeller, file *labelFile, items []*Item) {
 	s.note("%d of %s %s %s and %s no label: %s", len(none), images(len(items)), is(len(none)), why, has(len(none)), show.Some(none, 3))
 }
 
-// choose takes of the parts that may score the first with labels. What of it has
-// none, and the other parts, neither train nor score.
+// choose takes the first part with labels as the one that scores. Its images without
+// labels, and the other parts, are neither trained on nor score.
 func (s *source) choose() {
 	if s.outerNote != "" {
 		s.rest, s.unused = append(s.rest, s.outer...), append(s.unused, s.outerNote)
@@ -220,8 +220,8 @@ func (s *source) score(name string, d *Dataset) {
 	d.KeepLabelled()
 }
 
-// divide puts each image into the part that a file says. Those that it does not
-// name stay where they lie.
+// divide puts each image into the part that a file says. Those that the file does not
+// name stay where they are.
 func (s *source) divide(file *labelFile, items []*Item) {
 	var train, rest, val, test []Item
 	forTest := func(row labelled) bool { return row.rank >= 0 && strings.HasPrefix(roles[row.rank/2].name, "test") }
@@ -263,7 +263,7 @@ func (s *source) divide(file *labelFile, items []*Item) {
 	}
 }
 
-// oneSided notes classes that one part alone has.
+// oneSided notes classes that only one part has.
 func (s *source) oneSided() {
 	trained, scored := make([]bool, len(s.train.Classes)), make([]bool, len(s.train.Classes))
 	for _, d := range []struct {

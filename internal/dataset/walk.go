@@ -12,9 +12,9 @@ import (
 	"vicreg/internal/show"
 )
 
-// walker lists a tree. Links to folders are followed after the folders proper,
-// and each folder is visited once, so loops end and images that lie in the tree
-// are listed under their own names. Links to files are files.
+// walker lists a tree. It follows links to folders after the real folders and visits
+// each folder once, so loops end, and images in the tree are listed under their own
+// names. Links to files are files.
 type walker struct {
 	base, real string
 	inner      string          // base below the folder that was opened, with a slash at its end; empty: it is that
@@ -36,13 +36,13 @@ type denial struct {
 	err  error
 }
 
-// Kinds of other files beside the endings of names.
+// Kinds of other files, besides the endings of names.
 const (
 	brokenLink = "broken link"
 	noFile     = "pipe, socket or device"
 )
 
-// listTree lists what lies below a folder, but for one known file.
+// listTree lists what is below a folder, without one known file.
 func listTree(base, known string) (*walker, error) {
 	real, err := RealPath(base)
 	if err != nil {
@@ -81,7 +81,7 @@ func (w *walker) follow(rel string) {
 	w.walk(rel, real)
 }
 
-// walk lists the folder at rel, below base, whose path without links is real.
+// walk lists the folder at rel, below base; real is its path without links.
 func (w *walker) walk(rel, real string) {
 	if w.seen[real] {
 		return
@@ -159,7 +159,7 @@ func topOf(name string) string {
 	return top
 }
 
-// others counts other files by kind, those in all folders or those in one.
+// others counts other files by kind: in all folders, or in some.
 func (w *walker) others(tops ...string) map[string]int {
 	all := map[string]int{}
 	for dir, kinds := range w.other {
@@ -173,7 +173,7 @@ func (w *walker) others(tops ...string) map[string]int {
 	return all
 }
 
-// tally writes what others counted, and how many they are together.
+// tally writes what others has counted, and returns how many that is.
 func tally(others map[string]int) (n int, list string) {
 	for _, k := range others {
 		n += k
@@ -181,7 +181,7 @@ func tally(others map[string]int) (n int, list string) {
 	return n, show.Tally(others, "without an ending")
 }
 
-// notes say what of a tree is not read.
+// notes says what in a tree is not read.
 func (w *walker) notes(s *source) {
 	others, away := map[string]int{}, map[string]int{}
 	for kind, n := range w.others() {
@@ -210,8 +210,8 @@ type noImages string
 
 func (e noImages) Error() string { return string(e) }
 
-// nothing says that a folder holds no images, and what it holds instead; top
-// is a folder directly in the tree, or empty for all of it.
+// nothing says that a folder holds no images, and what it holds instead. top is a folder
+// directly in the tree, or empty for the whole tree.
 func (w *walker) nothing(top string) error {
 	path, others := show.Name(filepath.Join(w.base, top)), w.others()
 	if top != "" {

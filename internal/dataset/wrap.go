@@ -10,8 +10,8 @@ import (
 
 // Archives often unpack into a folder that holds nothing but one folder.
 
-// unwrap goes down to the folder whose folders are parts or may be classes, as
-// long as all images lie in one folder.
+// unwrap goes down to the folder whose sub-folders are parts or may be classes, as long
+// as all images are in one folder.
 func (w *walker) unwrap(labels string) (*walker, layout) {
 	found, l := w, arrange(w)
 	for in := w; ; {
@@ -31,7 +31,7 @@ func (w *walker) unwrap(labels string) (*walker, layout) {
 	}
 }
 
-// only returns the folder that all images lie in, "" if there is none.
+// only returns the folder that all images are in, "" if there is none.
 func (w *walker) only() string {
 	if len(w.files) == 0 || len(w.denied) > 0 {
 		return ""
@@ -43,8 +43,8 @@ func (w *walker) only() string {
 	return top
 }
 
-// enter returns what was listed below a folder directly in the walker's, without
-// what is named once for the whole tree.
+// enter returns what was listed below a folder directly in the walker's, without what is
+// reported once for the whole tree.
 func (w *walker) enter(top string) *walker {
 	in := &walker{base: filepath.Join(w.base, top), inner: w.inner + top + "/", other: map[string]map[string]int{}}
 	for _, file := range w.files {
@@ -63,8 +63,8 @@ func (w *walker) enter(top string) *walker {
 	return in
 }
 
-// unwrapPart goes down in a part as unwrap does, to where there are several
-// classes, or of those of the part that trains one.
+// unwrapPart goes down in a part as unwrap does: to where there are several classes or,
+// in a part to score on, one class of the part to train on.
 func (w *walker) unwrapPart(t subtree, classes []string) subtree {
 	known := func(c string) bool { return slices.Contains(classes, c) }
 	for in := t; len(in.strays) == 0 && len(in.classes) == 1 && !known(in.classes[0]); {
@@ -80,7 +80,7 @@ func (w *walker) unwrapPart(t subtree, classes []string) subtree {
 	return t
 }
 
-// wrapped notes that the folders of a folder inside count.
+// wrapped notes that the folders inside an inner folder count.
 func (f *sorter) wrapped(root string) {
 	what := "classes"
 	if f.at.train != "" {
@@ -93,8 +93,8 @@ func (f *sorter) wrapped(root string) {
 	}
 }
 
-// inside notes folders further down that have parts of their own, which are
-// trained on with the rest.
+// inside notes folders further down that have parts of their own; they are trained on
+// with the rest.
 func (f *sorter) inside() {
 	type pair struct {
 		trains, scores string

@@ -9,8 +9,8 @@ import (
 // mostClasses bounds what an index of nothing but classes takes.
 const mostClasses = 1 << 20
 
-// parse takes an index apart, whose images must lie before place end one after
-// the other, without a gap.
+// parse reads an index. Its images must lie before place end, one after the other
+// without a gap.
 func (f *File) parse(index []byte, end int64) bool {
 	r := reader{rest: index}
 	f.Name = r.string()
@@ -73,8 +73,8 @@ func (f *File) inOrder() []*Stored {
 	return all
 }
 
-// reader takes an index apart. After something that cannot be, bad is set and
-// everything is empty.
+// reader takes an index apart. When it meets something impossible it sets bad, and
+// everything it returns from then on is empty.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -90,7 +90,7 @@ func (r *reader) number() int64 {
 	return int64(v)
 }
 
-// count is a number of things, at most most, that take size bytes or more each.
+// count reads a number of things, at most most, that take size bytes or more each.
 func (r *reader) count(size, most int64) int64 {
 	n := r.number()
 	if n > most || n > int64(len(r.rest))/size {

@@ -17,8 +17,8 @@ const (
 // sound reports whether the side is made of audio.
 func (s *Side) sound() bool { return s.Type == "waveform" || s.Type == "spectrogram" }
 
-// readSound reads one channel at the file's own rate. Silence is an error, and a
-// rate that the side's, if it is known, cannot be made of.
+// readSound reads one channel at the file's own rate. Silence is an error, and so is a
+// rate that cannot be resampled to the side's, if that is known.
 func (s *Side) readSound(path string) (Sample, error) {
 	if err := table.IsFile(path); err != nil {
 		return Sample{}, err
@@ -47,8 +47,8 @@ func (s *Side) readSound(path string) (Sample, error) {
 	return m, nil
 }
 
-// canResample returns an error if n samples of some rate cannot be had at the
-// side's.
+// canResample returns an error if n samples of some rate cannot be resampled to the
+// side's rate.
 func (s *Side) canResample(n, rate int) error {
 	if s.Rate == 0 {
 		return nil
@@ -74,8 +74,8 @@ func (s *Source) decodeAudio(k int, path string) (Sample, error) {
 	return m, nil
 }
 
-// resolveRate sets the rate of side k, if it is open, to the most common one, at
-// most maxRate. Rows that it cannot be made of are bad.
+// resolveRate sets the rate of side k, if it is open, to the most common one, at most
+// maxRate. Rows that cannot be resampled to it are bad.
 func (s *Source) resolveRate(k int, all [][]found) {
 	side := &s.sides[k]
 	if side.Rate != 0 {
@@ -104,7 +104,7 @@ func (s *Source) resolveRate(k int, all [][]found) {
 	}
 }
 
-// resolveSound resolves bands and length from what was heard, of which lengths are
+// resolveSound resolves bands and length from the sounds found, whose lengths count
 // samples at the files' own rates.
 func (s *Side) resolveSound(good []*found) error {
 	if s.Type == "spectrogram" && s.Mel == nil {
@@ -139,7 +139,7 @@ func (s *Source) measureAudio(i, k int, f *found) {
 	f.mean, f.squares = moments(m.Values, 1)
 }
 
-// seconds spells a number of samples.
+// seconds writes a number of samples as seconds.
 func seconds(samples, rate int) string {
 	return fmt.Sprintf("%v s", math.Round(100*float64(samples)/float64(rate))/100)
 }

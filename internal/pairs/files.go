@@ -6,8 +6,8 @@ import (
 	"vicreg/internal/table"
 )
 
-// FilesOf returns the files that the cells of some data name, row by row, one
-// data after the other; nil ones have none.
+// FilesOf returns the files that the cells of some data name, row by row, one data set
+// after the other; nil has none.
 func FilesOf(sets ...*Data) dataset.Files {
 	type cell struct{ name, path string }
 	var cells []cell

@@ -8,7 +8,7 @@ import (
 	"vicreg/internal/table"
 )
 
-// firstRow is what a first row of whole numbers may be: that of a table without
+// firstRow finds out what a first row of whole numbers is: the header of a table without
 // names, as programs write it, or values.
 type firstRow struct {
 	cells    string // as 0, 1, 2; empty: it is no such row
@@ -37,7 +37,7 @@ func (f *firstRow) begin(cells []string) {
 	f.n, f.cells, f.decimals = len(cells), strings.Join(cells[:min(len(cells), 5)], ", "), make([]int, len(cells))
 }
 
-// add looks at a number below it.
+// add looks at a number further down.
 func (f *firstRow) add(i int, cell string) {
 	if f.n == 0 || i >= f.n || table.Missing(cell) {
 		return
@@ -52,8 +52,9 @@ func (f *firstRow) add(i int, cell string) {
 	f.decimals[i] = behind
 }
 
-// doubtful reports whether all numbers below a row of whole ones have decimals,
-// and header whether they are so many, or so alike, that it is none of them.
+// doubtful returns two things: whether all numbers below a row of whole numbers have
+// decimals; and whether there are so many of them, or so alike, that the row is a
+// header.
 func (f *firstRow) doubtful(rows int) (doubtful, header bool) {
 	if f.n == 0 || f.later == 0 || f.pointed < f.later || rows < 4 {
 		return false, false
@@ -67,8 +68,7 @@ func (f *firstRow) doubtful(rows int) (doubtful, header bool) {
 	return true, header
 }
 
-// nameless takes the first row, which was taken for values, as a header without
-// names.
+// nameless turns the first row, which was taken for values, into a header without names.
 func (l *layout) nameless() {
 	l.header, l.names = true, make([]string, len(l.columns))
 	l.rows--

@@ -44,7 +44,7 @@ func (d *Data) label(t *table.Table, column string) error {
 	return nil
 }
 
-// oneSided names the classes that rows to train on or to score on lack.
+// oneSided names classes that the rows to train on, or those to score on, lack.
 func oneSided(train, test *Data) []string {
 	if test == nil || train.Classes == nil {
 		return nil

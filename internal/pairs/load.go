@@ -70,7 +70,7 @@ func (s *Source) Plain(c PlainConfig) *batch.Loader {
 	return r.Plain(c.Items)
 }
 
-// rows are the source's, but for shapes and what makes them.
+// rows are the source's rows, without shapes and what makes them.
 func (s *Source) rows(n, workers, ahead int) batch.Rows {
 	return batch.Rows{Data: s.data.Name, Kind: "rows", Most: s.data.most, Items: len(s.data.Rows), Name: s.data.RowName,
 		Batch: n, Workers: workers, Ahead: ahead}

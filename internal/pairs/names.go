@@ -6,8 +6,8 @@ import (
 	"vicreg/internal/table"
 )
 
-// Names reports whether is holds for any file that a manifest may name: for
-// the path that each of its cells makes, whatever the column is for.
+// Names reports whether is returns true for any file that a manifest may name: it tries
+// the path that each of the cells makes, whatever the column is for.
 func Names(manifest string, is func(path string) bool) (bool, error) {
 	t, err := table.Read(manifest, "manifest", nil)
 	if err != nil {
@@ -30,5 +30,5 @@ func Names(manifest string, is func(path string) bool) (bool, error) {
 	return false, nil
 }
 
-// longestPath is what no file's name exceeds, in bytes.
+// longestPath is a length, in bytes, that no path exceeds.
 const longestPath = 4096

@@ -13,16 +13,16 @@ import (
 	"vicreg/internal/table"
 )
 
-// Parts counts over all parts of the data, the rows to train on and those to
-// score on: so many of all of them may be bad, and what there is to say of them
-// is said once.
+// Parts counts over all parts of the data, the rows to train on and those to score on.
+// The share of bad rows that is allowed is one of all of them, and notes on them are
+// made once.
 type Parts struct {
 	tally batch.Tally
 	left  int        // to be scanned
 	good  [][]*found // by side
 }
 
-// NewParts returns what counts over parts, of which some may be nil. All are to
+// NewParts returns the Parts of some data, of which some may be nil. All of them are to
 // be scanned.
 func NewParts(parts ...*Data) *Parts {
 	p := &Parts{tally: batch.Tally{Kind: "rows"}}

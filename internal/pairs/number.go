@@ -11,12 +11,12 @@ import (
 	"vicreg/internal/table"
 )
 
-// readings returns what a cell may mean as a number, spelt as strconv does: with
-// a point before the decimals and commas between thousands, or the other way
-// round. Empty: it is no number that way. The two are the same unless there is a
-// comma or a point in it; if they differ and neither is empty, as for 1,003, the
-// cell alone does not tell. Apostrophes and spaces may stand between thousands; if
-// bare is true, plain spaces may not.
+// readings returns what a cell may mean as a number, in strconv's spelling: point if the
+// decimals follow a point and commas stand between thousands, comma if it is the other
+// way round. One that is empty is no number that way. They are equal unless the cell
+// holds a comma or a point. If they differ and neither is empty, as for 1,003, the cell
+// alone does not tell. Apostrophes and spaces may stand between thousands; with bare,
+// plain spaces may not.
 func readings(cell string, bare bool) (point, comma string) {
 	if whole, decimals := usual(cell); whole > 0 {
 		if decimals != 3 || whole > 3 || strings.TrimLeft(cell, "+-")[0] == '0' {
@@ -73,9 +73,9 @@ func readings(cell string, bare bool) (point, comma string) {
 	return read('.', ','), read(',', '.')
 }
 
-// usual returns how many digits a cell has before and behind a decimal point if
-// it is a number as programs write it; decimals is -1 if there is no point. whole
-// is 0 if it is none.
+// usual returns how many digits a cell has before and after a decimal point if it is a
+// number as programs write it. decimals is -1 if there is no point; whole is 0 if it is
+// no such number.
 func usual(cell string) (whole, decimals int) {
 	i := 0
 	if i < len(cell) && (cell[i] == '-' || cell[i] == '+') {
@@ -105,14 +105,14 @@ func isExponent(s string) bool {
 	return len(s)-1-len(digits) <= 1 && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
-// thousands reports whether r may stand between thousands, whatever stands
-// before the decimals.
+// thousands reports whether r may stand between thousands, whichever the decimal mark
+// is.
 func thousands(r rune, bare bool) bool {
 	return r == ' ' && !bare || r == '\u00a0' || r == '\u202f' || r == '\u2009' || r == '\'' || r == '’'
 }
 
-// ungroup takes what stands between thousands out of a whole number; empty if it
-// stands elsewhere.
+// ungroup removes what stands between thousands from a whole number. It returns "" if
+// that stands elsewhere.
 func ungroup(whole string, group byte, bare bool) (digits string, grouped bool) {
 	if strings.Trim(whole, "0123456789") == "" {
 		return whole, false
@@ -143,7 +143,7 @@ func ungroup(whole string, group byte, bare bool) (digits string, grouped bool) 
 	return strings.Join(groups, ""), true
 }
 
-// lakhs reports whether groups are those of India: three digits last, two before.
+// lakhs reports whether digits are grouped as in India: three last, two before.
 func lakhs(groups []string) bool {
 	n := len(groups)
 	if n < 3 || len(groups[n-1]) != 3 || len(groups[0]) == 0 || len(groups[0]) > 2 || groups[0][0] == '0' {
@@ -157,7 +157,7 @@ func lakhs(groups []string) bool {
 	return true
 }
 
-// writing is what the cells of a column tell of how its numbers are written.
+// writing is what the cells of a column tell about how its numbers are written.
 type writing struct {
 	points, commas int    // numbers that must have a decimal point; a decimal comma
 	point, comma   string // the first of each
@@ -169,7 +169,7 @@ type writing struct {
 	byOthers       bool // other columns tell that there are decimal commas
 }
 
-// add takes in a cell, of which p and c are the readings.
+// add takes in a cell; p and c are its readings.
 func (w *writing) add(p, c, cell string, line int) {
 	switch {
 	case p == c:
@@ -195,16 +195,16 @@ func (w *writing) add(p, c, cell string, line int) {
 	}
 }
 
-// decimalComma reports whether most of the cells that tell have a decimal comma.
+// decimalComma reports whether most of the cells that tell at all have a decimal comma.
 func (w *writing) decimalComma() bool { return w.commas > w.points || w.byOthers }
 
-// thousandths reports whether all points of the column have three digits behind
-// them, as if they stood between thousands, and nothing tells that they do not.
+// thousandths reports whether all points of the column have three digits after them, as
+// if they stood between thousands, while nothing says that they do not.
 func (w *writing) thousandths() bool { return w.dotted != "" && w.points+w.commas+w.long == 0 }
 
-// settle decides what commas and points are in columns that are written alike,
-// and returns the first that nothing tells of: where the cell stands, and what is
-// wrong with it.
+// settle decides what commas and points mean in columns that are written in the same
+// way. It returns the first cell that nothing decides: where it is and what is wrong
+// with it.
 func settle(columns []writing) (column, line int, err error) {
 	points, commas := 0, 0
 	for i := range columns {
@@ -257,8 +257,8 @@ func (w *writing) number(cell string, bare bool) (float32, error) {
 	return float32(v), nil
 }
 
-// unitOf returns what stands behind or before a number: %, mV, °C, $, <; empty if
-// there is no number, or nothing.
+// unitOf returns what stands after or before a number: %, mV, °C, $, <. It is empty if
+// there is nothing, or no number.
 func unitOf(cell string) string {
 	is := func(s string) bool {
 		p, c := readings(strings.TrimSpace(s), false)
@@ -284,12 +284,12 @@ func unitOf(cell string) string {
 	return ""
 }
 
-// beforeNumbers is what may stand before one and makes it another, or none.
+// beforeNumbers are signs before a number that change what it means.
 var beforeNumbers = []string{"<=", ">=", "<", ">", "≤", "≥", "=", "~", "≈", "±", "(",
 	"EUR", "USD", "GBP", "CHF", "JPY", "INR", "CNY", "CAD", "AUD", "BRL", "R$", "Rs.", "Rs", "US$", "kr"}
 
-// coarse counts values that follow each other, are written otherwise and are the
-// same in 32 bits, as times in seconds since 1970 are.
+// coarse counts values in a row that are written differently but are equal in 32 bits,
+// as times in seconds since 1970 are.
 type coarse struct {
 	cell     string
 	value    float32
@@ -313,7 +313,7 @@ func (c *coarse) add(cell string, value float32) {
 	c.cell, c.value = cell, value
 }
 
-// lost reports whether much of what the values tell is.
+// lost reports whether much of what the values tell is lost in 32 bits.
 func (c *coarse) lost() bool { return c.n > 1 && 10*(c.alike+c.small) > c.n }
 
 // zero reports whether a number is written as 0.

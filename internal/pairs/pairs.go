@@ -46,7 +46,7 @@ type Row struct {
 	err   error      // why the row cannot be used at all
 }
 
-// name names the row, unlike any other of the manifest.
+// name names the row; no other row of the manifest has the same name.
 func (r *Row) name() string { return table.Record{Line: r.Line, Place: r.place}.RowName() }
 
 // Data is a list of rows in the manifest's order.
@@ -77,12 +77,11 @@ type Options struct {
 	Most   *float64         // the share of rows that may be bad; nil: a tenth
 }
 
-// Open reads the list of pairs. test is nil if the split column or the holdout
-// leave none.
+// Open lists the pairs. test is nil if the split column or the holdout leaves none.
 //
-// The rows held out are spread evenly over each class, at least one of a class
-// of two or more. Rows that share a file stay together, so that no image is
-// both trained on and scored.
+// The rows held out are spread evenly over each class, with at least one of a class of
+// two or more. Rows that share a file stay together, so that no image is both trained on
+// and scored.
 func Open(manifest string, sides []Side, o Options) (train, test *Data, err error) {
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
@@ -277,8 +276,8 @@ func (d *Data) Labels() []int {
 // RowName names row i for messages: pairs.csv: row 17.
 func (d *Data) RowName(i int) string { return d.manifest + ": " + d.Rows[i].name() }
 
-// ItemName names row i of a side for a list of results: the file it comes from,
-// as the manifest has it, or the row.
+// ItemName names row i of a side for a list of results: the file that it comes from, as
+// the manifest has it, or the row.
 func (d *Data) ItemName(i, side int) string {
 	if d.sides[side].files() {
 		return d.Rows[i].cells[side][0]
@@ -323,9 +322,9 @@ func (d *Data) Remove(names []string) {
 	d.Rows = kept
 }
 
-// Fingerprint names the rows, so that a run is not resumed on others: it changes
-// with what the manifest says of them, and their order, not with the files that
-// it names.
+// Fingerprint names the rows, so that a run is not resumed on others. It changes with
+// what the manifest says of them and with their order, but not with the files that it
+// names.
 func (d *Data) Fingerprint() string {
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))
 	for _, r := range d.Rows {

@@ -82,7 +82,7 @@ func (d *Data) holdOut(share float64) (train, test *Data) {
 		c := class(g)
 		m := size[c]
 		want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
-		// The j-th of m groups goes if the count due steps up after it.
+		// Group j of m goes to the test part if the count that is due rises after it.
 		j := seen[c]
 		seen[c]++
 		if (j+1)*want/m > j*want/m {
@@ -109,8 +109,8 @@ func (d *Data) holdOut(share float64) (train, test *Data) {
 	return &rest, &other
 }
 
-// groups returns the rows in groups that share a file, by way of others or not,
-// each in order and by their first rows.
+// groups returns the rows in groups that share files, directly or through other rows.
+// Each group is in order, and groups are ordered by their first rows.
 func (d *Data) groups() [][]int {
 	above := make([]int, len(d.Rows)) // a forest; the root of a tree is its first row
 	root := func(i int) int {
@@ -163,8 +163,8 @@ func (d *Data) groups() [][]int {
 	return groups
 }
 
-// Some returns the data with the rows of some indices alone, any of them more than
-// once.
+// Some returns the data with only the rows of some indices, any of which may occur more
+// than once.
 func (d *Data) Some(rows []int) *Data {
 	some := *d
 	some.Rows, some.Notes = make([]Row, len(rows)), nil

@@ -44,8 +44,8 @@ type found struct {
 	err           error
 }
 
-// Scan looks at every row once, takes those that cannot be used out of the data,
-// and resolves of the sides what is still zero:
+// Scan looks at every row once, removes those that cannot be used from the data, and
+// resolves what is still zero of the sides:
 //
 //   - an image's channels: grey if all files are; its pixels' mean and standard
 //     deviation by channel;
@@ -58,9 +58,9 @@ type found struct {
 //   - means and standard deviations of all, each row counting the same whatever
 //     its length. What never varies has a deviation of 1.
 //
-// The rows should be those to train on. With sides that are resolved, as for
-// rows to score on, it finds the bad rows alone. More than a tenth bad of all
-// parts, or none left, is an error of type *batch.TooManyBad.
+// The rows should be those to train on. If the sides are resolved already, as for rows
+// to score on, it only finds the bad rows. If more than a tenth of all parts is bad, or
+// no row is left, that is an error of type *batch.TooManyBad.
 func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	n := len(s.data.Rows)
 	if n == 0 {
@@ -118,7 +118,7 @@ func rowBad(sides []found) bool {
 	return slices.ContainsFunc(sides, func(f found) bool { return f.err != nil })
 }
 
-// look fills in what is to be known of a side of row i.
+// look fills in what Scan needs to know of a side of row i.
 func (s *Source) look(i, k int, decode bool, f *found) {
 	side := &s.sides[k]
 	if !decode && side.files() {
@@ -184,8 +184,8 @@ func moments(values []float32, c int) (mean, squares []float64) {
 	return mean, squares
 }
 
-// conclude resolves the sides, in the order of the rows, so that the same
-// numbers come out however many goroutines looked. Means of audio come later.
+// conclude resolves the sides in the order of the rows, so that the result does not
+// depend on the number of goroutines. Means of audio come later.
 func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) error {
 	sound := false
 	for k := range s.sides {
@@ -278,8 +278,8 @@ func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) e
 	return nil
 }
 
-// common returns the most common number of channels, or what is wanted; rows
-// with another are bad.
+// common returns the number of channels that is wanted, or else the most common one;
+// rows with another number are bad.
 func (s *Source) common(all [][]found, k, want int, wrong string) int {
 	if want != 0 {
 		return want // Sample has seen to it
@@ -357,7 +357,7 @@ func (s *Source) resolveMean(k int, all [][]found) {
 	side.Mean = mean
 }
 
-// bad lists what is wrong with the rows, of each the first thing.
+// bad lists what is wrong with each row: the first thing found.
 func (s *Source) bad(all [][]found) []batch.Bad {
 	var list []batch.Bad
 	for i := range all {
@@ -371,8 +371,8 @@ func (s *Source) bad(all [][]found) []batch.Bad {
 	return list
 }
 
-// remove takes the bad rows out of the data, those included that turned bad since
-// they were counted.
+// remove removes the bad rows from the data, including those that turned bad since they
+// were counted.
 func (s *Source) remove(all [][]found, r *Report, parts *Parts) error {
 	known := map[string]bool{}
 	for _, b := range r.Bad {

@@ -22,7 +22,7 @@ type series struct {
 	facts  facts
 }
 
-// facts are what there is to say of the file of a series.
+// facts are what can be said of the file of a series.
 type facts struct {
 	names    []string // of the channels, by the file's header; nil: none
 	dropped  []string // columns without any number
@@ -36,10 +36,10 @@ type facts struct {
 	either   string   // a line that may be one number with a decimal comma and was read as two
 }
 
-// readSeries reads a series: an .npy array t × c or of t numbers, or else a text
-// table with a point a row. Missing values inside lie on the line between their
-// neighbours, those at an end repeat the nearest; a channel that misses more
-// than half of its values is an error.
+// readSeries reads a series: an .npy array t × c or of t numbers, or else a text table
+// with one point a row. Missing values are interpolated between their neighbours; those
+// at an end repeat the nearest. If a channel misses more than half of its values, that
+// is an error.
 func readSeries(path string) (series, error) {
 	var s series
 	var err error
@@ -57,7 +57,7 @@ func readSeries(path string) (series, error) {
 	return s, nil
 }
 
-// complete fills what is missing and checks what has come together.
+// complete fills in what is missing and checks the result.
 func (s *series) complete() error {
 	if s.c > maxChannels {
 		return fmt.Errorf("a series of %d channels, %d at most; a row is a point and a column a channel, so it may have to be transposed", s.c, maxChannels)
@@ -99,8 +99,8 @@ func readSeriesArray(path string) (series, error) {
 	return s, nil
 }
 
-// counter returns the channel that counts up by the same step from the first
-// point to the last, if others do not: its name, or its place.
+// counter returns the name, or place, of a channel that counts up by the same step from
+// the first point to the last while others do not; "" if there is none.
 func (s *series) counter() string {
 	n := len(s.values) / s.c
 	if s.c < 2 || n < 4 {
@@ -127,8 +127,8 @@ func (s *series) counter() string {
 	return found
 }
 
-// reorder puts channels into the order of names, if the file names the same ones
-// in another order, and reports whether it did.
+// reorder puts channels into the order of names, if the file has the same names in
+// another order, and reports whether it did.
 func (s *Sample) reorder(names []string) bool {
 	if s.facts == nil {
 		return false
@@ -146,8 +146,8 @@ func (s *Sample) reorder(names []string) bool {
 	return true
 }
 
-// orderOf returns where each of names is among have, if these are the same names
-// in another order; else nil.
+// orderOf returns where each of names is in have, if these are the same names in another
+// order; else nil.
 func orderOf(have, names []string) []int {
 	if len(have) != len(names) || slices.Equal(have, names) {
 		return nil
@@ -161,8 +161,8 @@ func orderOf(have, names []string) []int {
 	return order
 }
 
-// nameChannels resolves the names of a series' channels: those that most headers
-// have. What was measured of files with another order is put into theirs.
+// nameChannels resolves the names of a series' channels: those that most headers have.
+// What was measured of files with another order is reordered.
 func (s *Source) nameChannels(k int, all [][]found) {
 	side := &s.sides[k]
 	if len(side.Names) > 0 || len(side.Mean) > 0 {
@@ -193,8 +193,8 @@ func (s *Source) nameChannels(k int, all [][]found) {
 	}
 }
 
-// fill replaces the values of channel c that are not finite, and returns how
-// many there were. Where all are, they stay.
+// fill replaces the values of channel c that are not finite, and returns how many there
+// were. If none is finite, they stay.
 func (s *series) fill(c int) (gaps int) {
 	n := len(s.values) / s.c
 	at := func(i int) *float32 { return &s.values[i*s.c+c] }

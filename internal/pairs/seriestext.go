@@ -16,9 +16,9 @@ import (
 // maxSeries is the most that the file of a series may hold, in bytes.
 const maxSeries = 256 << 20
 
-// readSeriesText reads numbers separated by tabs, semicolons, commas or spaces,
-// with or without a header; lines that begin with # are left out. A column
-// without any number, as one of names or of times of day, is left out, too.
+// readSeriesText reads numbers separated by tabs, semicolons, commas or spaces, with or
+// without a header; it skips lines that begin with #. A column without any number, such
+// as one of names or of times of day, is left out.
 func readSeriesText(path string) (series, error) {
 	raw, err := table.ReadFile(path, maxSeries)
 	if err != nil {
@@ -31,7 +31,7 @@ func readSeriesText(path string) (series, error) {
 	return s, nil
 }
 
-// parseSeries is readSeriesText of the contents of a file.
+// parseSeries is readSeriesText for the contents of a file.
 func parseSeries(raw []byte) (series, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	switch {
@@ -65,7 +65,7 @@ type layout struct {
 	either    first // a line that may be one number with commas in it, if all are
 }
 
-// first is where something was first found.
+// first is the first occurrence of something.
 type first struct {
 	text string
 	line int
@@ -82,12 +82,12 @@ type column struct {
 	grouped          bool // some number has several points and a comma
 }
 
-// bare reports whether spaces separate columns or may, so that none stand within
-// a number.
+// bare reports whether spaces separate columns, or may do so; then none stand within a
+// number.
 func (l *layout) bare() bool { return l.separator == ' ' || l.separator == ',' }
 
-// declared returns the separators that a table may have, and its text with an
-// empty line for the one that names it (sep=;, as spreadsheets write).
+// declared returns the separators that a table may have. A line that names the separator
+// (sep=;, as spreadsheets write) is emptied in the text that it returns.
 func declared(text string) (rest string, separators []byte) {
 	end := strings.IndexAny(text, "\r\n")
 	if end >= 0 && end < 10 {
@@ -99,8 +99,8 @@ func declared(text string) (rest string, separators []byte) {
 	return text, []byte{'\t', ';', ',', ' ', 0}
 }
 
-// layoutOf finds how the table is written: with the separator by which most
-// lines have the same number of fields and most fields are numbers.
+// layoutOf finds out how the table is written: with the separator that gives most lines
+// the same number of fields and makes most fields numbers.
 func layoutOf(text string, separators []byte) (*layout, error) {
 	var best *layout
 	var score float64
@@ -192,9 +192,9 @@ func (l *layout) survey(text string) {
 	}
 }
 
-// isHeader reports whether the first row names columns: none of its cells is a
-// number, and some are words; or the first is empty and the others count from 0,
-// as tables without names are written.
+// isHeader reports whether the first row names columns. It does if none of its cells is
+// a number and some are words; or if the first is empty and the others count from 0, as
+// in tables without names.
 func isHeader(cells []string) bool {
 	words, counts := false, len(cells) > 2 && table.Blank(cells[0])
 	for i, cell := range cells {
@@ -261,7 +261,7 @@ func (l *layout) add(i int, cell string, line int) {
 	}
 }
 
-// score tells how well the separator suits, 0 if not at all.
+// score says how well the separator suits; 0 is not at all.
 func (l *layout) score() float64 {
 	if l.cells == 0 || l.broken != nil {
 		return 0
@@ -290,7 +290,7 @@ func (l *layout) whole() bool {
 	return !slices.ContainsFunc(l.columns, func(c column) bool { return c.fraction || c.commas() })
 }
 
-// check returns what is wrong with the table, and settles what commas are.
+// check returns what is wrong with the table, and settles what commas mean.
 func (l *layout) check() error {
 	switch {
 	case l.broken != nil:
@@ -405,9 +405,9 @@ func (l *layout) read(text string) (series, error) {
 	}
 }
 
-// thousandths returns a number whose point may stand between thousands, of a table
-// with semicolons, which are used where commas stand before decimals, or of a
-// column with small whole numbers; empty if some value tells otherwise.
+// thousandths returns a number whose point may stand between thousands: in a table with
+// semicolons, which are used where commas are decimal marks, or in a column of small
+// whole numbers. It is empty if some value tells otherwise.
 func (l *layout) thousandths() string {
 	found := ""
 	for i := range l.columns {
@@ -430,7 +430,7 @@ func (l *layout) name(i int) string {
 	return fmt.Sprintf("column %d", i+1)
 }
 
-// unnamed reports whether names do not tell channels apart, or are no names.
+// unnamed reports whether names cannot tell channels apart, or are not names.
 func unnamed(names []string) bool {
 	const longest = 200 // bytes
 	sorted := slices.Sorted(slices.Values(names))

@@ -12,10 +12,10 @@ import (
 // Types are what a side may be.
 var Types = []string{"image", "waveform", "spectrogram", "series", "numeric", "text", "embedding"}
 
-// Side is one side of the pairs: which columns of the manifest it is made of,
-// and how. Type and Columns (or File) are the user's. The rest may be; what is
-// zero is resolved by [Source.Scan] from the training rows and then stays, so
-// that a run can be repeated.
+// Side is one side of the pairs: which columns of the manifest it is made of, and how.
+// The user gives Type and Columns (or File), and may give the rest. Whatever is zero is
+// resolved by [Source.Scan] from the training rows and stays from then on, so that a run
+// can be repeated.
 type Side struct {
 	Type    string   `yaml:"type"`                   // one of Types
 	Columns []string `yaml:"columns,flow,omitempty"` // one, of numeric one or more
@@ -58,8 +58,8 @@ type Side struct {
 	Mean []float64 `yaml:"mean,flow,omitempty"`
 	Std  []float64 `yaml:"std,flow,omitempty"`
 
-	// How views for training are drawn, of the side's own type; Numeric is also
-	// for embeddings. Of images the run's views say so.
+	// How views for training are drawn, for sides of the same type; Numeric is also for
+	// embeddings. For images the run's views say so.
 	Waveform    *augment.Waveform    `yaml:"waveform,omitempty"`
 	Spectrogram *augment.Spectrogram `yaml:"spectrogram,omitempty"`
 	Series      *augment.Series      `yaml:"series,omitempty"`
@@ -168,8 +168,8 @@ func (s *Side) Check() error {
 	return s.checkViews()
 }
 
-// normalised returns how many means and deviations there are, 0 if that is not
-// resolved or there are none.
+// normalised returns how many means and deviations there are; 0 if that is not resolved
+// or if there are none.
 func (s *Side) normalised() int {
 	switch s.Type {
 	case "image", "series":

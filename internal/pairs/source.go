@@ -32,8 +32,8 @@ type Sample struct {
 // size returns the bytes that the cache has to keep.
 func (s *Sample) size() int64 { return int64(len(s.Image.Pix) + 4*len(s.Values)) }
 
-// Source decodes the samples of a data set and keeps as many files' as fit into
-// its cache. Any number of goroutines may use it.
+// Source decodes the samples of a data set. Its cache keeps the samples of as many files
+// as fit. Any number of goroutines may use it.
 type Source struct {
 	data  *Data
 	sides []Side
@@ -61,8 +61,8 @@ func NewSource(d *Data, sides []Side, cache int64) *Source {
 	return s
 }
 
-// number gives every different file a place in an empty cache. Sides that decode
-// a file alike share it.
+// number gives every file a place in an empty cache. Sides that decode a file in the
+// same way share it.
 func (s *Source) number() {
 	s.mels = make([]*audio.Mel, len(s.sides))
 	for k := range s.sides {
@@ -142,7 +142,7 @@ func (s *Source) rowError(i, side int, err error) error {
 	return fmt.Errorf("%s: %s: %w", s.data.RowName(i), what, err)
 }
 
-// sample is Sample without a look at what the side expects.
+// sample is Sample without a check of what the side expects.
 func (s *Source) sample(i, k int) (Sample, error) {
 	row, side := &s.data.Rows[i], &s.sides[k]
 	if row.err != nil {

@@ -46,7 +46,7 @@ func inverse(mean, std []float64) (m, inv []float32) {
 	return m, inv
 }
 
-// fill sets how views are drawn, where that is left open, to what is usual.
+// fill sets how views are drawn to what is usual, where that is left open.
 func (s *Side) fill() {
 	switch {
 	case s.Type == "waveform" && s.Waveform == nil:
@@ -62,8 +62,8 @@ func (s *Side) fill() {
 	}
 }
 
-// Usual returns what is usual for one of the settings of a side, by its key: what
-// a file leaves open of them stays so.
+// Usual returns the usual value of one of the settings of a side, by its key. What a
+// file leaves open within it keeps that value.
 func (s *Side) Usual(key string) any {
 	switch key {
 	case "mel":
@@ -132,10 +132,9 @@ func (m *maker) view(dst []float32, r *rand.Rand, s *Sample, image *augment.View
 	}
 }
 
-// plain writes a sample as evaluation sees it, without chance: of an image, of a
-// waveform, a spectrogram or a series that is too long the middle, and of a text
-// the beginning. What is too short is padded on both sides with the mean, a text
-// at its end.
+// plain writes a sample as evaluation uses it, without randomness. Of what is too long
+// it takes the middle, of a text the beginning. What is too short is padded with the
+// mean on both sides, a text at its end.
 func (m *maker) plain(dst []float32, s *Sample, w *memory) {
 	switch m.side.Type {
 	case "image":

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Doubtful says which classes of a column, counted by name, may not be meant as
-// such: words for a value that is missing, and names that differ only in case,
-// spaces, how characters are coded or the spelling of a number. file is what
-// messages call the table.
+// Doubtful says which classes of a column, counted by name, may not be meant as classes:
+// words for a missing value, and names that differ only in case, in spaces, in how
+// characters are coded or in how a number is written. file is messages' name for the
+// table.
 func Doubtful(file, column string, count map[string]int) []string {
 	var notes, words []string
 	alike := map[string][]string{}

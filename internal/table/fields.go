@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Cutter cuts text into rows of fields. Lines end with a line feed, with a
-// carriage return before it or not; where carriage returns alone outnumber line
-// feeds, as in files of old, they end lines, too.
+// Cutter cuts text into rows of fields. Lines end with a line feed, with or without a
+// carriage return before it. In files with more lone carriage returns than line feeds,
+// as old systems wrote them, these end lines as well.
 //
-// Separated by commas or semicolons, a field that begins with a quote mark ends
-// with the next that is not doubled, and may hold separators and line breaks
-// (RFC 4180); anywhere else a quote mark stands for itself. It is an error if
-// such a field does not end, or ends before a separator does.
+// With commas or semicolons, a field that begins with a quote mark ends at the next
+// quote mark that is not doubled, and may hold separators and line breaks (RFC 4180);
+// anywhere else a quote mark is an ordinary character. It is an error if such a field
+// does not end, or if something other than a separator follows it.
 //
-// Separated by tabs, quote marks stand for themselves unless they enclose a whole
-// field, and a line is a row. A field in quote marks that holds tabs or line
-// breaks is one only if the row has as many fields as the first row then, and
-// would not have as many as a line; see tabbed.
+// With tabs, quote marks are ordinary characters unless they enclose a whole field, and
+// a line is a row. Quote marks around tabs or line breaks make one field of them only if
+// the row then has as many fields as the first row, and would not have as many
+// otherwise; see tabbed.
 type Cutter struct {
 	text      string
 	separator byte
@@ -272,10 +272,10 @@ func (c *Cutter) closing(open int) int {
 	return c.odd.at
 }
 
-// tabbed reads a row with tabs. Where quote marks that enclose tabs or line
-// breaks leave a choice, the reading is taken that gives as many fields as the
-// first row has; if both do, the one by lines, unless most of the lines that the
-// quote marks would join to one row have another number of fields.
+// tabbed reads a row with tabs. Where quote marks enclose tabs or line breaks there are
+// two readings; the one that has as many fields as the first row is taken. If both do,
+// it is the one by lines, unless most of the lines that the quote marks would join have
+// another number of fields.
 func (c *Cutter) tabbed() {
 	start := c.at
 	joins, end := c.tabs(start, true)
@@ -319,9 +319,9 @@ func (c *Cutter) tabbed() {
 	c.pass(end)
 }
 
-// tabs cuts a row that begins at i and returns where it ends. Quote marks that
-// enclose a whole field are taken off; they may enclose tabs and line breaks if
-// join is true. joins reports whether some do.
+// tabs cuts a row that begins at i and returns where it ends. It removes quote marks
+// that enclose a whole field; with join they may enclose tabs and line breaks, and joins
+// reports whether some do.
 func (c *Cutter) tabs(i int, join bool) (joins bool, end int) {
 	c.clear()
 	end = c.lineEnd(i)
@@ -355,8 +355,8 @@ func (c *Cutter) tabs(i int, join bool) (joins bool, end int) {
 	}
 }
 
-// unquote returns what stands between quote marks: doubled ones are one, and
-// lines end with a line feed.
+// unquote returns what stands between quote marks: doubled ones become one, and lines
+// end with a line feed.
 func unquote(field string) string {
 	if strings.IndexByte(field, '"') >= 0 {
 		field = strings.ReplaceAll(field, `""`, `"`)

@@ -53,7 +53,7 @@ func fileSize(path string) (int64, error) {
 	return 0, fmt.Errorf("%s: this is a %s; a file is needed", show.Name(path), what)
 }
 
-// meant guesses why there is no file at path, in words to follow the message.
+// meant guesses why there is no file at path, in words that follow the message.
 func meant(path string) string {
 	there := func(path string) bool {
 		info, err := os.Stat(path)
@@ -103,8 +103,8 @@ func ReadFile(path string, most int64) ([]byte, error) {
 	return raw.Bytes(), nil
 }
 
-// foreign tells what is no table of text by what it begins with; empty if that
-// is not known.
+// foreign says from its first bytes what a file is that is not a table of text; empty if
+// that is not known.
 func foreign(raw []byte) string {
 	for _, k := range []struct{ start, what string }{
 		{"PK\x03\x04", "a zip archive, as a spreadsheet is: save it as CSV"},
@@ -174,8 +174,8 @@ func firstInvalid(raw []byte) int {
 	return line
 }
 
-// Clip returns a cell for a message: in quotes, on one line, and of a long one
-// the beginning.
+// Clip prepares a cell for a message: in quotes, on one line, and only the beginning if
+// it is long.
 func Clip(cell string) string {
 	const most = 60
 	if len(cell) > 4*most+4 {

@@ -12,8 +12,8 @@ import (
 	"vicreg/internal/show"
 )
 
-// readJSON reads one object after the other, or a list of them. The columns are
-// all keys.
+// readJSON reads objects one after the other, or a list of them. All their keys are
+// columns.
 func (t *Table) readJSON(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	line, at := 1, int64(0)
@@ -170,9 +170,8 @@ func notJSON(raw []byte, d *json.Decoder, err error) error {
 	return what
 }
 
-// cellOf returns a JSON value as a cell of a table: a string as it is, null as
-// nothing, numbers and truth values as they are written. Lists and objects are
-// none.
+// cellOf returns a JSON value as a cell of a table: a string as it is, null as nothing,
+// numbers and truth values as they are written. Lists and objects are not cells.
 func cellOf(value json.RawMessage) (string, error) {
 	switch value[0] {
 	case 'n':

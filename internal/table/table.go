@@ -37,8 +37,8 @@ type Record struct {
 	Err   error    // what is wrong with the whole row
 }
 
-// RowName names the row for messages, unlike any other of its file: by its line,
-// or where that is no row's own by its place.
+// RowName names the row for messages so that no other row of its file has the same name:
+// by its line, or by its place if several rows share the line.
 func (r Record) RowName() string {
 	if r.Place > 0 {
 		return fmt.Sprintf("object %d", r.Place)

@@ -2,7 +2,6 @@ package vicreg
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -63,7 +62,8 @@ type EvalOptions struct {
 // Evaluate scores the frozen encoder on labelled images, and the same encoder
 // untrained: k nearest neighbours and a linear probe, fitted on the train part
 // of d and scored on its test part or on a share held out (Data.Holdout). Data without
-// labels, or with nothing to score on, is an error. When ctx ends it returns ctx's error.
+// labels is an error that matches ErrNoLabels, and so is data with nothing to score on
+// another. When ctx ends it returns ctx's error.
 func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	}
 	if test == nil {
 		if d.Labels == "none" {
-			return nil, errors.New("scoring needs labels, but labels is none")
+			return nil, fmt.Errorf("%w, but labels is none", ErrNoLabels)
 		}
 		if train.Classes != nil && d.Holdout > 0 {
 			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; "+
@@ -87,8 +87,8 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if len(train.Notes) > 0 {
 			why = " (" + strings.Join(train.Notes, "; ") + ")"
 		}
-		return nil, fmt.Errorf("%s has no labels, which scoring needs: put the images of each class into a folder "+
-			"of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why)
+		return nil, unlabelled(fmt.Sprintf("%s has no labels, which scoring needs: put the images of each class into a folder "+
+			"of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why))
 	}
 	train.KeepLabelled()
 	train.Limit(d.Limit)

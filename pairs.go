@@ -182,7 +182,7 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 	case err != nil:
 		return nil, err
 	case r.train.Data().Classes == nil:
-		return nil, fmt.Errorf("%s: scoring needs labels: name the column of classes (--label)", r.name)
+		return nil, fmt.Errorf("%s: %w: name the column of classes (--label)", r.name, ErrNoLabels)
 	case r.test == nil:
 		return nil, fmt.Errorf("%s has no rows to score on: name a column that says train or test (--split), "+
 			"or hold out a share (--holdout)", r.name)

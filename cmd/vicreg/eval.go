@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -24,7 +25,8 @@ func newEval() *cobra.Command {
 labelled images, and beside it the same encoder untrained: nearest neighbours by
 cosine, and a linear probe. Of a run on pairs it takes those the run held out, or
 another manifest with the same columns; of a run on images, without --data, those
-the run was trained with. Both are fitted on the training part of the data and
+the run was trained with. Where these have no labels, it says what the encoder
+has learned without: how often two views of an image find each other. Both are fitted on the training part of the data and
 scored on its test part, or on a share held out where it has none.`,
 		Example: `  vicreg eval runs/photos --data labelled/
   vicreg eval runs/photos --data labelled/ --k 5 --json
@@ -72,13 +74,56 @@ scored on its test part, or on a share held out where it has none.`,
 			return evalRetrieval(args[0], in.pairs, o, asJSON)
 		case in.paired:
 			o.Limit = in.pairs.Limit
-			return evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, asJSON)
+			err := evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, asJSON)
+			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
+				return evalRetrieval(args[0], in.pairs, o, asJSON)
+			}
+			return err
 		default:
 			o.Limit = in.images.Limit
-			return evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
+			err := evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
+			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
+				return evalViews(in.model, in.images, o, asJSON) // of the run's own images
+			}
+			return err
 		}
 	}
 	return cmd
+}
+
+// ofScores are the flags that ask for scores, or for data that should have labels.
+var ofScores = []string{"data", "holdout", "pairs", "label", "split", "branch", "raw", "k", "temperature"}
+
+// evalViews prints what an encoder is worth without labels.
+func evalViews(m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON bool) error {
+	j, err := counting(func(ctx context.Context, c *counter) (*vicreg.Judged, error) {
+		o.Progress = c.describe
+		return m.Judge(ctx, data, o)
+	})
+	if err != nil {
+		return err
+	}
+	v := recorded(&j.Verdict)
+	if asJSON {
+		return printJSON(map[string]any{"dataset": j.Dataset, "verdict": v,
+			"bad_images": len(j.Bad), "bad_image_list": append([]string{}, j.Bad...), "notes": append([]string{}, j.Notes...)})
+	}
+	writeNotes(stdout, j.Notes)
+	writeBad(stdout, false, j.Bad)
+	fmt.Fprintf(stdout, "%s has no labels, so no scores: views of %d of its images are looked at\n", show.Line(j.Dataset), j.Items)
+	writeSight(stdout, v)
+	writeVerdict(stdout, v)
+	return nil
+}
+
+// recorded is a verdict as a run's folder has it.
+func recorded(v *vicreg.Verdict) *runlog.Verdict {
+	r := &runlog.Verdict{Is: v.Is, Text: v.Text, Next: v.Next, Trained: runlog.Sight(v.Trained), Untrained: new(runlog.Sight(*v.Untrained)),
+		Chance: v.Chance, Items: v.Items, HeldOut: v.HeldOut, Rising: v.Rising}
+	for _, t := range v.Trend {
+		r.Trend = append(r.Trend, runlog.Seen{Epoch: t.Epoch, Step: t.Step, Sight: runlog.Sight(t.Sight)})
+	}
+	return r
 }
 
 // evalClasses prints the scores of an encoder on labelled data, which evaluate

@@ -15,7 +15,7 @@ func newPlot() *cobra.Command {
 		Short: "Draw the curves of a run",
 		Long: `Draws what a run went through, finished or not: the loss and each of its terms,
 by step and as means of epochs, and after each epoch the figures that show a
-collapse and the kNN score.`,
+collapse and the kNN score, or without labels how views find each other.`,
 		Example: `  vicreg plot runs/photos                        # writes runs/photos/curves.png
   vicreg plot runs/photos --out photos.svg`,
 		Args: oneArg("run folder"),

@@ -405,6 +405,16 @@ func writeScores(out io.Writer, s runlog.Summary) {
 	}
 }
 
+// writeSight writes how the trained encoder sees views, beside the untrained one.
+func writeSight(out io.Writer, v *runlog.Verdict) {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tuntrained\ttrained\t")
+	fmt.Fprintf(w, "views that find each other first\t%s\t%s\t\n", percent(&v.Untrained.R1), percent(&v.Trained.R1))
+	fmt.Fprintf(w, "effective rank\t%.1f\t%.1f\t\n", v.Untrained.Rank, v.Trained.Rank)
+	fmt.Fprintf(w, "standard deviation\t%.3f\t%.3f\t\n", v.Untrained.Std, v.Trained.Std)
+	w.Flush()
+}
+
 // writeVerdict writes the verdict on a run, if there is one.
 func writeVerdict(out io.Writer, v *runlog.Verdict) {
 	if v == nil {

@@ -106,6 +106,13 @@ func Markdown(w io.Writer, runs []Run) error {
 			fmt.Fprintf(&b, "\n%s: %s.\n", strings.ReplaceAll(show.Line(g.Name), "|", `\|`), below)
 		}
 	}
+	for _, g := range groups { // what has no scores has a verdict
+		for _, r := range g.Runs {
+			if v := r.Summary.Verdict; v != nil && g.KNN.N == 0 {
+				fmt.Fprintf(&b, "\n%s: %s %s\n", strings.ReplaceAll(show.Line(r.Name), "|", `\|`), show.Line(v.Text), show.Line(v.Next))
+			}
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

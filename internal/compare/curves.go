@@ -14,7 +14,7 @@ import (
 
 // Curves draws what one run went through, a panel for each figure: the loss and
 // its terms, by step and as means of epochs, and after each epoch what shows a
-// collapse and the kNN score. path ends in .png or .svg.
+// collapse and the kNN score, or how views find each other. path ends in .png or .svg.
 func Curves(path string, r Run) error {
 	if len(r.Epochs) == 0 {
 		return fmt.Errorf("%s: run %s has no epoch to draw", path, r.Name)
@@ -57,11 +57,12 @@ func Curves(path string, r Run) error {
 		panel("effective rank", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Rank })))
 	if curve, _ := Groups([]Run{r})[0].knn(); len(curve) > 0 {
 		p := panel("kNN, %", nil, curve)
-		if before := r.Summary.RandomInitKNN; before != nil {
-			y, right := 100**before, p.X.Max
-			p.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: y}, {X: right, Y: y}},
-				LineStyle: draw.LineStyle{Color: quiet, Width: vg.Points(0.8), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}},
-				words(p, right, y, "untrained", quiet, draw.XRight))
+		untrained(p, r.Summary.RandomInitKNN)
+		panels = append(panels, p)
+	} else if curve := r.views(); len(curve) > 0 {
+		p := panel("views that find each other, %", nil, curve)
+		if v := r.Summary.Verdict; v != nil && v.Untrained != nil {
+			untrained(p, &v.Untrained.R1)
 		}
 		panels = append(panels, p)
 	}
@@ -71,6 +72,27 @@ func Curves(path string, r Run) error {
 	columns := min(4, (len(panels)+1)/2)
 	rows := (len(panels) + columns - 1) / columns
 	return write(path, vg.Length(8*columns)*vg.Centimeter, vg.Length(7*float64(rows))*vg.Centimeter, rows, columns, panels)
+}
+
+// views is how many views found the other one of their image, in percent by epoch.
+func (r *Run) views() (xy plotter.XYs) {
+	for _, e := range r.Epochs {
+		if e.Views != nil {
+			xy = append(xy, plotter.XY{X: float64(e.Epoch), Y: 100 * e.Views.R1})
+		}
+	}
+	return xy
+}
+
+// untrained draws the share that the untrained encoder comes to, if it is known.
+func untrained(p *plot.Plot, share *float64) {
+	if share == nil {
+		return
+	}
+	y, right := 100**share, p.X.Max
+	p.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: y}, {X: right, Y: y}},
+		LineStyle: draw.LineStyle{Color: quiet, Width: vg.Points(0.8), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}},
+		words(p, right, y, "untrained", quiet, draw.XRight))
 }
 
 // panel draws a figure over the epochs: a faint line by step, if there are any,

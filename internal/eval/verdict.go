@@ -58,11 +58,15 @@ const (
 func Judge(j Judgement) runlog.Verdict {
 	v := runlog.Verdict{Trained: j.Trained, Untrained: j.Untrained, Chance: j.Chance, Items: j.Items, HeldOut: j.HeldOut, Trend: j.Trend}
 	v.Rising = j.rising()
-	better := j.better()
+	clear := j.clear()
+	learned := clear
+	if j.Scores != nil {
+		learned = j.above() && (clear || !j.short())
+	}
 	switch {
-	case j.collapsed() && !(j.Scores != nil && better):
+	case j.collapsed() && !learned:
 		v.Is = runlog.Collapsed
-	case better && !(v.Rising && j.short()):
+	case learned:
 		v.Is = runlog.Learned
 	case v.Rising || j.short():
 		v.Is = runlog.Longer
@@ -86,13 +90,14 @@ func (j *Judgement) base() float64 {
 	return j.Chance
 }
 
-// better reports whether the encoder is better than untrained: by its scores, or else
-// clearly by R1.
-func (j *Judgement) better() bool {
-	if j.Scores != nil {
-		s := j.Scores
-		return s[0].KNN >= s[1].KNN && s[0].Linear >= s[1].Linear && (s[0].KNN > s[1].KNN || s[0].Linear > s[1].Linear)
-	}
+// above reports whether the scores are above the untrained encoder's.
+func (j *Judgement) above() bool {
+	s := j.Scores
+	return s[0].KNN >= s[1].KNN && s[0].Linear >= s[1].Linear && (s[0].KNN > s[1].KNN || s[0].Linear > s[1].Linear)
+}
+
+// clear reports whether R1 is clearly above the untrained encoder's.
+func (j *Judgement) clear() bool {
 	return j.Trained.R1 > max(clearly*j.base(), j.base()+2*noise)
 }
 
@@ -105,7 +110,7 @@ func (j *Judgement) collapsed() bool {
 	if j.Untrained != nil && r.Rank < fewRank*j.Untrained.Rank && r.R1 < j.Untrained.R1 {
 		return true
 	}
-	return j.Collapsed && r.R1 < max(clearly*j.base(), j.base()+2*noise)
+	return j.Collapsed && !j.clear()
 }
 
 // rising reports whether R1 still rose in the last third of the run.
@@ -175,6 +180,8 @@ func (j *Judgement) next(v runlog.Verdict) string {
 	switch {
 	case v.Rising:
 		return fmt.Sprintf("Next: it still got better at the end, so %s.", more)
+	case j.short():
+		return fmt.Sprintf("Next: %s are few, so %s.", plural(j.Steps, "step"), more)
 	case j.Images > 0 && j.Images < fewImages:
 		return fmt.Sprintf("Next: it no longer got better at the end, so longer gives little; more than %d images, which need no labels, give most.", j.Images)
 	}

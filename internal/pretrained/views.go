@@ -7,6 +7,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/eval"
+	"vicreg/internal/model"
 	"vicreg/internal/pairs"
 	"vicreg/internal/runlog"
 )
@@ -31,6 +32,31 @@ type Views struct {
 // seconds, many enough to be hard to tell apart.
 const MostJudged = 256
 
+// NewViews returns the first two kinds of views of at most MostJudged of the images of
+// a source that items lists (nil: all), spread evenly.
+func NewViews(s *batch.Source, items []int, kinds []batch.View, seed uint64) Views {
+	v := Views{Source: s, Views: [2]batch.View{kinds[0], kinds[min(1, len(kinds)-1)]}, Seed: seed}
+	n := len(items)
+	if items == nil {
+		n = len(s.Data().Items)
+	}
+	for i := range min(n, MostJudged) {
+		at := i * n / min(n, MostJudged)
+		if items != nil {
+			at = items[at]
+		}
+		v.Items = append(v.Items, at)
+	}
+	return v
+}
+
+// Of returns an Embedder as this one, of another encoder without an expander.
+func (e *Embedder) Of(encoder model.Encoder) *Embedder {
+	other := *e
+	other.Encoder, other.Expander, other.engine = encoder, nil, nil
+	return &other
+}
+
 // Rounds is how often views of so many images are drawn: of few images more often, so
 // that chance averages out.
 func Rounds(items int) int { return max(1, (MostJudged/2+items-1)/max(1, items)) }
@@ -39,9 +65,10 @@ func Rounds(items int) int { return max(1, (MostJudged/2+items-1)/max(1, items))
 func (e *Embedder) Sight(ctx context.Context, v Views) (s Sighting, err error) {
 	s.Items = len(v.Items)
 	rounds := Rounds(s.Items)
-	d := e.Encoder.Dim()
+	d := e.Dim()
 	var all []float32
 	one := *e
+	defer func() { e.arena = one.arena }()
 	for round := range rounds {
 		var x [2][]float32
 		for i := range x {

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 
-	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/eval"
 	"vicreg/internal/method"
@@ -85,12 +84,11 @@ func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
 	j := r.judgement(s)
 	j.HeldOut = r.corpus.heldOut()
 	if r.config.Pairs == nil {
-		untrained := *r.viewers[0]
-		var err error
-		if untrained.Encoder, err = method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0); err != nil {
+		encoder, err := method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0)
+		if err != nil {
 			return err
 		}
-		before, err := r.sight(ctx, []*pretrained.Embedder{&untrained})
+		before, err := r.sight(ctx, []*pretrained.Embedder{r.viewers[0].Of(encoder)})
 		if err != nil {
 			return err
 		}
@@ -140,10 +138,7 @@ func (s *images) sight(ctx context.Context, c recipe.Config, viewers []*pretrain
 		source = s.testSource
 	}
 	all := source.Data().Items
-	v := pretrained.Views{Source: source, Seed: c.Seed,
-		Items: spread(len(all), pretrained.MostJudged, func(i int) bool { return !bad[all[i].Name] })}
-	crops := c.Crops()
-	v.Views = [2]batch.View{crops[0], crops[min(1, len(crops)-1)]}
+	v := pretrained.NewViews(source, spread(len(all), 0, func(i int) bool { return !bad[all[i].Name] }), c.Crops(), c.Seed)
 	return viewers[0].Sight(ctx, v)
 }
 

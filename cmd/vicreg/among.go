@@ -12,9 +12,9 @@ import (
 	"vicreg/internal/show"
 )
 
-// picture refuses to put a new picture among images, one of which it would be to
-// whoever trains on them, unless that is forced. own is a folder that it may lie in
-// in any case.
+// picture refuses to write a new picture into a folder of images, where whoever trains
+// on them would take it for one of them, unless that is forced. The folder own is always
+// allowed.
 func (g *guard) picture(flag, path, own string) error {
 	if _, err := os.Lstat(path); err == nil || g.force || !isImage(path) {
 		return nil
@@ -41,7 +41,7 @@ func isImage(name string) bool {
 // mostLooked is how many entries of a folder are looked at.
 const mostLooked = 1000
 
-// entries are those of a folder but hidden ones, by name.
+// entries lists a folder by name, without hidden files.
 func entries(dir string) []os.DirEntry {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -63,8 +63,8 @@ func anImage(dir string) string {
 	return ""
 }
 
-// classImage names an image in one of the folders in dir if dir holds two or more
-// folders of images and nothing else.
+// classImage names an image in a folder inside dir, if dir holds two or more folders of
+// images and nothing else; else "".
 func classImage(dir string) string {
 	found, folders := "", 0
 	for _, e := range entries(dir) {

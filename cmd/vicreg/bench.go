@@ -70,8 +70,8 @@ func (f *benchFlags) check() error {
 	return nil
 }
 
-// measure times run, which handles images and flops a call, and prints what
-// came out. flags are checked before setup makes run.
+// measure times run, which handles images and flops a call, and prints the result. flags
+// are checked before setup makes run.
 func (f *benchFlags) measure(what string, setup func() (run func() error, images, flops int, err error)) error {
 	if err := f.check(); err != nil {
 		return err

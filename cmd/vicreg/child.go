@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// child is the run of a comparison that goes on, a process of its own. It does
-// not outlive the comparison, however that ends: see tied.
+// child is a run of a comparison, a process of its own. It never outlives the
+// comparison, however that ends: see tied.
 type child struct {
 	mu      sync.Mutex
 	process *os.Process   // nil: none

@@ -9,8 +9,8 @@ import (
 	"vicreg/internal/durable"
 )
 
-// counter shows on standard error, if that is a terminal, how far a command
-// has come that prints its result at the end.
+// counter shows how far a command is that prints its result at the end. It writes to
+// standard error, if that is a terminal.
 type counter struct {
 	out  *printer // nil: not shown
 	last time.Time
@@ -26,10 +26,9 @@ func newCounter() *counter {
 	return c
 }
 
-// counting returns what do returns. Ctrl-C ends its context, and what does not
-// end within a moment then is left where it is: the process is about to end, and
-// nothing has been put in place. The counter is cleared before anything else is
-// printed.
+// counting returns what do returns. Ctrl-C ends do's context. If do does not return
+// within a moment then, it is left alone: the process is about to end, and nothing has
+// been put in place. The counter is cleared before anything else is printed.
 func counting[T any](do func(context.Context, *counter) (T, error)) (T, error) {
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()

@@ -92,7 +92,8 @@ The images are those of --data, or files and folders that are named one by one.`
 		if names, err = g.output("the file of names beside --out,", names, k); err != nil {
 			return err
 		}
-		// Made first, so that a place that cannot be written to is found before the work.
+		// Made first, so that a place where nothing can be written is found before the
+		// work.
 		array, err := durable.Create(out)
 		if err != nil {
 			return fmt.Errorf("--out %s cannot be written: %w", out, err)

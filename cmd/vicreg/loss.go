@@ -131,7 +131,7 @@ func aloneVICReg(v loss.VICReg) loss.Alone {
 	}}
 }
 
-// setFlags gives VICReg's flags what --set says of its constants.
+// setFlags sets VICReg's flags to the values of --set.
 func setFlags(flags *pflag.FlagSet, config *configFlags, settings []string) error {
 	known := slices.Sorted(maps.Keys(config.set))
 	for _, s := range settings {

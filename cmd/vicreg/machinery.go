@@ -27,7 +27,7 @@ func (f *configFlags) method() {
 	bind(f, x, "add-covariance", "`weight` of VICReg's covariance term, likewise", func(c *recipe.Config) *float64 { return &c.Regularize.Covariance })
 }
 
-// parts are what a method must have for a flag to mean something.
+// parts names the part that a method must have for a flag to have an effect.
 var parts = map[string]string{
 	"predictor": "predictor", "stop-gradient": "stop-gradient", "momentum-encoder": "momentum-encoder", "tau": "momentum-encoder",
 	"temperature": "temperature", "queue": "queue", "queue-start": "queue", "prototypes": "prototypes",
@@ -35,7 +35,7 @@ var parts = map[string]string{
 	"lambda": "coefficients", "mu": "coefficients", "nu": "coefficients",
 }
 
-// idle finds a given flag that the method has no use for.
+// idle returns an error if a flag was given that has no effect on the method.
 func idle(given []string, method string) error {
 	m, err := recipe.MachineryOf(method)
 	if err != nil {
@@ -58,8 +58,8 @@ func idle(given []string, method string) error {
 	return nil
 }
 
-// chosen returns the recipe and the method to start from: those that the flags
-// name, or else the file at path; "" where neither does.
+// chosen returns the recipe and the method to start from: those that the flags name, or
+// else the file at path names; "" where neither does.
 func (f *configFlags) chosen(named, path string) (name, method string, err error) {
 	c := recipe.Config{}
 	f.apply(&c)

@@ -1,6 +1,6 @@
-// Command vicreg pretrains image encoders with VICReg and looks at what they
-// learned. Each subcommand stands in a file of its own; all of them are thin:
-// flags become arguments of the library, results become text or JSON.
+// Command vicreg pretrains image encoders with VICReg and looks at what they learned.
+// Each subcommand has a file of its own. All of them are thin: flags become arguments of
+// the library, results become text or JSON.
 package main
 
 import (

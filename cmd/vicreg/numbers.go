@@ -11,9 +11,9 @@ import (
 	"vicreg/internal/settings"
 )
 
-// strictly has every number that a flag of the command, or of one below it, is
-// given read as one in a file of settings: decimal unless it says otherwise, finite,
-// and refused in plain words.
+// strictly makes all number flags of a command, and of those below it, take numbers as
+// files of settings do: decimal unless they say otherwise, finite, and refused in plain
+// words.
 func strictly(cmd *cobra.Command) {
 	for _, flags := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
 		strictFlags(flags)
@@ -55,7 +55,7 @@ type strictNumbers struct {
 // mostTasks is how many threads or workers a command may be asked for.
 const mostTasks = 4096
 
-// notNumber is the mistake of a value: what it is not.
+// notNumber is what is wrong with a value: what it is not.
 type notNumber string
 
 func (n notNumber) Error() string { return string(n) }

@@ -21,11 +21,11 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// guard keeps the files that a command writes off all that it reads and off the
-// files of runs, under whatever name: behind links, on the way through "..", or
-// in other letters where a file system knows no difference. Neither is written
-// over, whether forced or not. Any other file that is there is replaced if it is
-// of the kind that the command writes, or if that is forced.
+// guard keeps a command from writing over anything that it reads or over files of runs,
+// under whatever name: through links, through "..", or in upper or lower case where a
+// file system knows no difference. Neither is ever written over, forced or not. Any
+// other file that exists is replaced if it is of the kind that the command writes, or if
+// that is forced.
 type guard struct {
 	flag      bool     // the command has --force
 	force     bool     // which was given
@@ -34,8 +34,8 @@ type guard struct {
 	manifests []string // that it reads, with all files that their cells name
 }
 
-// kind is what a command writes: replacing one of these by another is what
-// people expect.
+// kind is a kind of files that a command writes. People expect a command to replace a
+// file of its own kind.
 type kind struct {
 	name string // such as "a packed data set"
 	is   func(path string) bool
@@ -66,7 +66,8 @@ func (g *guard) config(c *recipe.Config) {
 	g.pairs(c.Data.Source, c)
 }
 
-// run adds the data of a run, among whose images a picture of it would be one more.
+// run adds the data of a run: among its images a picture of the run would look like
+// another.
 func (g *guard) run(folder string) {
 	if c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile)); err == nil {
 		g.config(&c)
@@ -86,8 +87,8 @@ func (g *guard) pairs(manifest string, c *recipe.Config) {
 	}
 }
 
-// output returns where to write what a flag names as path: there, or where a link
-// leads that stands there. Nothing is made yet.
+// output returns where to write what a flag names as path: that path or, if it is a
+// link, the place it leads to. It does not make anything yet.
 func (g *guard) output(flag, path string, k kind) (string, error) {
 	path, is, err := g.locate(flag, path)
 	if err != nil {
@@ -112,8 +113,8 @@ func (g *guard) output(flag, path string, k kind) (string, error) {
 	return path, nil
 }
 
-// locate follows links and demands a folder that is there and holds nothing of
-// that name but, maybe, a regular file, which it describes.
+// locate follows links. It demands that the folder exists, and that nothing of that name
+// is in it except, perhaps, a regular file, which it describes.
 func (*guard) locate(flag, path string) (string, fs.FileInfo, error) {
 	if path == "" {
 		return "", nil, usagef("%s is empty; name a file", flag)
@@ -165,8 +166,8 @@ func parent(path string) string {
 	return dir
 }
 
-// belongs says to what of the inputs or of a run a path belongs, "" if to none.
-// is describes the file there, nil if there is none.
+// belongs says which of the inputs, or which run, a path belongs to; "" if none. is
+// describes the file there, nil if there is none.
 func (g *guard) belongs(path string, is fs.FileInfo, k kind) (string, error) {
 	for _, f := range g.files {
 		if same(is, f) {
@@ -236,8 +237,8 @@ func runOf(path string, is fs.FileInfo) string {
 var runFiles = []string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile, runlog.ModelFiles[0], runlog.ModelFiles[1],
 	runlog.CheckpointFile, runlog.CheckpointFile + checkpoint.Suffix}
 
-// inData says what a path is of a data set, "" if nothing. A data set's folder
-// may hold what is made of it, under names that are not read as images.
+// inData says what a path is in a data set, "" if nothing. Results may be written into a
+// data set's folder under names that are not read as images.
 func (g *guard) inData(source, path string, is fs.FileInfo, k kind) string {
 	place := dataset.Place(source)
 	if place == "" {

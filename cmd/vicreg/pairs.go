@@ -55,10 +55,9 @@ func (v *sideFlag) Set(spec string) (err error) {
 	return err
 }
 
-// suit fits a configuration to its pairs, if it has some: branches of their own
-// for sides of different types, and encoders that can read them.
-//
-// recipes is the encoder that the recipe has: another was chosen.
+// suit adapts a configuration to its pairs, if it has any: it gives sides of different
+// types a branch each, and encoders that can read them. recipes is the recipe's own
+// encoder; if the configuration has another, that one was chosen and stays.
 func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder) {
 	if c.Pairs == nil || c.Pairs.A.Check() != nil || c.Pairs.B.Check() != nil {
 		return // Validate tells
@@ -74,7 +73,7 @@ func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder) {
 	c.Suit(chosen, given("stem") || c.Encoder.Stem != recipes.Stem)
 }
 
-// modelFlags are those of a command that looks at data with an encoder it has.
+// modelFlags are the flags of a command that looks at data with an encoder it has.
 type modelFlags struct {
 	flags  *pflag.FlagSet
 	pairs  vicreg.PairData
@@ -98,7 +97,7 @@ func (f *modelFlags) scoring() {
 	f.flags.StringVar(&f.pairs.Split, "split", "", "`column` that says train or test (default the run's)")
 }
 
-// looker is an encoder and what it is to look at: pairs or images.
+// looker is an encoder together with the pairs or images that it is to look at.
 type looker struct {
 	model            *vicreg.Model
 	paired           bool
@@ -107,7 +106,7 @@ type looker struct {
 	threads, workers int
 }
 
-// open opens a run, or another file of a model, and says what data it is for.
+// open opens a run or another file of a model, and says what data it is for.
 func (f *modelFlags) open(run string, config *configFlags) (l looker, err error) {
 	if f.branch != "a" && f.branch != "b" {
 		return l, usagef("--branch %q is unknown; known: a, b", f.branch)
@@ -137,8 +136,8 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 	return l, cmp.Or(err, unopened) // what is wrong with the flags comes first
 }
 
-// runOwn returns the configuration of the run that a model is of, nil if the
-// model lies in no run's folder.
+// runOwn returns the configuration of the run that a model is from, nil if the model is
+// not in a run's folder.
 func runOwn(m *vicreg.Model) *recipe.Config {
 	if m == nil {
 		return nil
@@ -174,7 +173,7 @@ func (f *modelFlags) wanted(m *vicreg.Model) (bool, error) {
 	return paired, nil
 }
 
-// given completes the data by flags that other data share.
+// given adds to the data the flags that other kinds of data have too.
 func (f *modelFlags) given(m *vicreg.Model, config *configFlags) (vicreg.PairData, int, int, error) {
 	if f.flags.Changed("max-pixels") && !anyImages(m) {
 		return f.pairs, 0, 0, usagef("--max-pixels is a limit of images, and the pairs of this run have none")

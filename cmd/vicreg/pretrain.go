@@ -35,8 +35,8 @@ func newPretrain() *cobra.Command {
 	return cmd
 }
 
-// pretrainCommand returns the command without what it runs, and what its flags
-// set.
+// pretrainCommand returns the command without the function that it runs, and what its
+// flags set.
 func pretrainCommand() (*cobra.Command, *pretrainFlags, *configFlags) {
 	cmd := &cobra.Command{
 		Use:   "pretrain",
@@ -152,8 +152,8 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	return unheard(ctx, err)
 }
 
-// unheard tells of a run that was interrupted because nobody takes its output
-// that this is the reason.
+// unheard returns the error of a run that was interrupted because nobody takes its
+// output, so that it says so.
 func unheard(ctx context.Context, err error) error {
 	var at *train.Interrupted
 	if cause := context.Cause(ctx); errors.As(cause, new(unwritten)) && errors.As(err, &at) {
@@ -162,7 +162,7 @@ func unheard(ctx context.Context, err error) error {
 	return err
 }
 
-// guard keeps a profile off what a run reads.
+// guard keeps a profile from being written over what a run reads.
 func (f *pretrainFlags) guard(config *configFlags) *guard {
 	g := new(guard)
 	if f.profile == "" {

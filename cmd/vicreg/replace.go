@@ -74,8 +74,8 @@ func isProfile(path string) bool {
 	return bytes.Contains(head[:n], []byte{10, 4, 8, 1, 16, 2, 10, 4, 8, 3, 16, 4}) // samples/count, cpu/nanoseconds
 }
 
-// embeddings is the kind of an array and of the names of its rows, which belong
-// together: one without the other is somebody else's file.
+// embeddings is the kind of an array together with the names of its rows. If only one of
+// the two exists it is somebody else's file.
 func embeddings(array, names string) kind {
 	return kind{"from an earlier vicreg embed, an array and its names", func(string) bool {
 		n, _, err := npy.Written(array)

@@ -214,9 +214,9 @@ func (c *console) brief(s runlog.Step, now time.Time) string {
 	return c.status(s, now, false, false)
 }
 
-// status says how the run goes: a plain line, or what stands after the bar of the
-// live one, with or without the time waited for data, the terms under their names
-// or the beginnings of them.
+// status says how the run goes: as a plain line, or as the text after the bar of the
+// live line. wait adds the time spent waiting for data; names gives the terms their full
+// names instead of the beginnings of them.
 func (c *console) status(s runlog.Step, now time.Time, wait, names bool) string {
 	parts := []string{fmt.Sprintf("epoch %d/%d", s.Epoch, c.plan.Epochs)}
 	if !c.live {

@@ -12,10 +12,10 @@ import (
 	"vicreg/internal/durable"
 )
 
-// interruptible returns a context that ends at the first signal to stop, or when
-// the comparison that this process is a run of is gone. A second signal leaves at
-// once, after atOnce if that is not nil. Meanwhile a reader of the output that is
-// gone is an error of writing and no signal.
+// interruptible returns a context that ends at the first signal to stop or, in a run of
+// a comparison, when the comparison is gone. A second signal ends the process at once,
+// after atOnce if that is not nil. Meanwhile a reader of the output that is gone leads
+// to an error of writing, not to a signal.
 func interruptible(parent context.Context, atOnce func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 8)
@@ -60,12 +60,12 @@ func interruptible(parent context.Context, atOnce func()) (context.Context, func
 // leaving is true once the second signal came: nothing more is said but that.
 var leaving atomic.Bool
 
-// tied is the variable of the environment that ties a run to the comparison that
-// started it: the run's standard input is a pipe, which is closed when that stops,
-// is killed, or ends in any other way.
+// tied is the environment variable that ties a run to the comparison that started it.
+// The run's standard input is then a pipe, which closes when the comparison ends in any
+// way.
 const tied = "VICREG_TIED"
 
-// sameSignal is how long after the end of a comparison a signal counts as the one
+// sameSignal is how long after the end of a comparison a signal is taken for the one
 // that ended it: a terminal sends it to both.
 const sameSignal = 500 * time.Millisecond
 

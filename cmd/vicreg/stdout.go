@@ -12,16 +12,16 @@ import (
 	"vicreg/internal/show"
 )
 
-// stdout is where every command writes its results. Characters that would drive
-// a terminal are escaped on the way, and the first error of writing is kept: run
-// makes it the command's.
+// stdout is where every command writes its results. Characters that would control a
+// terminal are escaped on the way. The first error of writing is kept, and run makes it
+// the command's.
 var stdout = newPrinter(os.Stdout)
 
 // standard are the files that a command was started with.
 var standard = []*os.File{os.Stdin, os.Stdout, os.Stderr}
 
-// printer writes text that people or programs read. It alone writes the codes
-// that drive a terminal: colours, and those that keep a line up to date.
+// printer writes text that people or programs read. It alone writes the codes that
+// control a terminal: colours, and those that keep a line up to date.
 type printer struct {
 	out    io.Writer
 	width  func() int  // columns of the terminal that out is; nil: it is none
@@ -108,7 +108,7 @@ func (p *printer) finished(line string, coloured bool) string {
 	return b.String()
 }
 
-// escaped is show.Text, which leaves the marks of colours where they are wanted.
+// escaped is show.Text, except that it keeps the marks of colours where they are wanted.
 func escaped(s string, coloured bool) string {
 	if !coloured {
 		return show.Text(s)
@@ -138,7 +138,7 @@ func (p *printer) paint(colour rune, text string) string {
 	return string(colour) + text + string(plain)
 }
 
-// verbatim has no line wrapped from here on: what people copy into files.
+// verbatim switches wrapping off from here on, for text that people copy into files.
 func (p *printer) verbatim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -264,8 +264,8 @@ func (p *printer) finish() error {
 	return p.err
 }
 
-// onError has f called at the first error, at once if there was one. The error of
-// finish says the rest.
+// onError makes printer call f at the first error, or at once if there was one already.
+// finish returns that error.
 func (p *printer) onError(f func(error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

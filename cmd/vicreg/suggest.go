@@ -42,7 +42,7 @@ func choices(flag string) []string {
 	return nil
 }
 
-// meantFlag says which flag of a set was meant by a name that is none, or "".
+// meantFlag returns the flag of a set that an unknown name probably means, or "".
 func meantFlag(flags *pflag.FlagSet, name string) string {
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -56,7 +56,7 @@ func meantFlag(flags *pflag.FlagSet, name string) string {
 	return ""
 }
 
-// meantValue says which value was meant by one that a message is about, or "".
+// meantValue returns the value that was probably meant by one in a message, or "".
 func meantValue(cmd *cobra.Command, message string) (meant string) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		for value := range strings.SplitSeq(f.Value.String(), ",") {
@@ -70,8 +70,8 @@ func meantValue(cmd *cobra.Command, message string) (meant string) {
 	return meant
 }
 
-// nearest returns the name that a few slips of the keyboard make into given, or that
-// given begins; "" if there is none.
+// nearest returns the name that given begins, or that differs from given by a few typing
+// errors; "" if there is none.
 func nearest(given string, names []string) string {
 	if len(given) > 40 {
 		return ""
@@ -89,8 +89,8 @@ func nearest(given string, names []string) string {
 	return best
 }
 
-// distance counts the letters to put in, leave out, change or swap with the next
-// that make a into b.
+// distance counts the letters to insert, remove, change or swap with the next to turn a
+// into b.
 func distance(a, b string) int {
 	var older, old []int
 	for i := 0; i <= len(a); i++ {

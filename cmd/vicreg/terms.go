@@ -88,8 +88,8 @@ func (o others) Shape(name string) (shape []int, ok bool) {
 	return info.Shape, ok
 }
 
-// readPair reads z1 and z2 of what lies at path and demands what the loss of a
-// method, with gradients or without, needs of them.
+// readPair reads z1 and z2 from what is at path, and checks what the loss of a method,
+// with gradients or without, needs of them.
 func readPair(f tensors, path, method string, a *loss.Alone, grads bool) (*loss.Given, error) {
 	var shape []int
 	var err error
@@ -129,7 +129,8 @@ func readPair(f tensors, path, method string, a *loss.Alone, grads bool) (*loss.
 	return g, nil
 }
 
-// Beyond these rows and columns a loss whose work is their square is no batch's.
+// A loss whose work grows with the square of its rows or columns takes no more of them
+// than this; no batch has as many.
 const (
 	mostScored   = 1 << 16
 	mostCovaried = 1 << 17

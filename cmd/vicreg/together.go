@@ -16,9 +16,9 @@ import (
 	"vicreg/internal/show"
 )
 
-// together are the keys of what the runs of a comparison leave open and choose
-// together, and the flags that set them: runs of different lengths or sizes would
-// compare nothing.
+// together are the values that the runs of a comparison choose together if they leave
+// them open, by key and flag: comparing runs of different lengths or sizes would tell
+// nothing.
 var together = []struct{ key, flag string }{{"size", "size"}, {"encoder.stem", "stem"}, {"batch", "batch"}, {"epochs", "epochs"}, {"warmup", "warmup"}}
 
 // openOf returns the flags of what a configuration leaves to be chosen together.
@@ -133,8 +133,8 @@ func complaint(stderr []byte) string {
 	return cmp.Or(text, "it ended without a word")
 }
 
-// settle makes one choice of those of all kinds of runs: the least size, which all
-// have memory for, and the epochs that suit the slowest.
+// settle makes one choice from those of all kinds of runs: the smallest size, for which
+// all have memory, and the epochs that suit the slowest.
 func (c *choice) settle(kinds []job) {
 	slowest := ""
 	for _, k := range kinds {
@@ -245,9 +245,9 @@ func (p *plannedRun) seconds() float64 {
 	return *p.Seconds
 }
 
-// left is how long the runs that have not ended take, in the words of people: as
-// was timed, or as those did that have ended; empty if nothing is known of it or if
-// it is less than so many seconds.
+// left says for people how long the runs that have not ended will take: as timed, or as
+// long as those took that have ended. It is empty if nothing is known or if it is less
+// than least seconds.
 func left(jobs []job, ended []float64, least float64) string {
 	total, mean := 0.0, 0.0
 	for _, s := range ended {

@@ -6,11 +6,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// wrap cuts a line at blanks so that each piece fits into width columns. What
-// follows the first piece is indented: in a line of two columns to where the
-// second begins, else two blanks more than the line. Figures that stand two blanks
-// apart stay whole. A word longer than the line is not cut, so that it can be
-// copied.
+// wrap cuts a line at blanks so that each piece fits into width columns. Pieces after
+// the first are indented: in a line of two columns to where the second begins, else by
+// two blanks more than the line. Figures that are two blanks apart stay whole. A word
+// longer than the line is not cut, so that it can be copied.
 func wrap(line string, width int) []string {
 	if width < 1 || columns(line) <= width {
 		return []string{line}

@@ -73,9 +73,9 @@ const (
 	maxChans   = 64
 )
 
-// What compressed sound may unpack to, lest a small file fill the memory: some
-// samples whatever its size (nine minutes at 16 kHz), and more for each byte than
-// any encoder makes of a sound that is not silent for most of its time.
+// What compressed sound may unpack to, so that a small file cannot fill the memory: some
+// samples whatever its size (nine minutes at 16 kHz), and for each byte more than any
+// encoder makes of a sound that is not silent most of the time.
 const (
 	unpackFree    = 1 << 23
 	unpackPerByte = 100
@@ -129,8 +129,8 @@ func Read(path string, limits Limits) (Sound, error) {
 	return s, nil
 }
 
-// look returns an error if the file at path begins as none that can be read, so that
-// a film is refused before all of it is in memory.
+// look returns an error if the file at path does not begin like any that can be read, so
+// that a film is refused before all of it is in memory.
 func look(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -199,8 +199,9 @@ func Decode(data []byte, limits Limits) (s Sound, err error) {
 	return s, nil
 }
 
-// How far samples may go beyond 1. What lossy formats overshoot is clipped, as players
-// do. Other sounds are scaled down; far beyond, they are whole numbers, or broken.
+// How far samples may go beyond 1. Lossy formats overshoot a little; that is clipped, as
+// players do. Other sounds are scaled down, but if they go far beyond, they are whole
+// numbers or broken.
 const (
 	overshoot = 1.2
 	maxPeak   = 4
@@ -252,8 +253,8 @@ func (l Limits) tooLong(samples int64) error {
 	return nil
 }
 
-// stripTags returns what lies between ID3 tags: one of version 2 or several before
-// the sound, and one of version 1 after it.
+// stripTags returns what is between ID3 tags: one or several of version 2 before the
+// sound, and one of version 1 after it.
 func stripTags(data []byte) ([]byte, error) {
 	tagged := false
 	for len(data) >= 10 && string(data[:3]) == "ID3" {

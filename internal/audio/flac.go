@@ -12,9 +12,9 @@ import (
 	"github.com/mewkiz/flac/meta"
 )
 
-// flacInfo returns what the header of a FLAC file says of its sound, and the bytes
-// from its first frame on. What else the header holds, such as pictures, is passed
-// over, and nothing is taken for the sizes that it says.
+// flacInfo returns what the header of a FLAC file says of its sound, and the bytes from
+// its first frame on. It skips whatever else the header holds, such as pictures, and
+// takes no memory for the sizes that are stated there.
 func flacInfo(data []byte) (*meta.StreamInfo, []byte, error) {
 	errHeader := errors.New("its FLAC header is broken or cut short")
 	const info = 4 + 34 // the block of the sound's own figures, which comes first
@@ -41,8 +41,8 @@ func flacInfo(data []byte) (*meta.StreamInfo, []byte, error) {
 	return stream.Info, rest, nil
 }
 
-// decodeFLAC reads a FLAC file. Of several behind one another all are read, if
-// they are alike.
+// decodeFLAC reads a FLAC file. If several follow one another and are alike, it reads
+// all.
 func decodeFLAC(data []byte, limits Limits) (Sound, error) {
 	var s Sound
 	for files := 1; ; files++ {
@@ -59,7 +59,7 @@ func decodeFLAC(data []byte, limits Limits) (Sound, error) {
 	}
 }
 
-// nextFLAC returns rest from where the next file's header begins, nil if none does.
+// nextFLAC returns the rest from the next file's header on, nil if there is none.
 func nextFLAC(rest []byte) []byte {
 	for {
 		at := bytes.Index(rest, []byte("fLaC"))
@@ -73,8 +73,8 @@ func nextFLAC(rest []byte) []byte {
 	}
 }
 
-// addFLAC adds the samples of the file that data begins with, holds them against
-// the number and the checksum in its header, and returns what is behind it.
+// addFLAC adds the samples of the file that data begins with, compares them with the
+// number and the checksum in its header, and returns what follows the file.
 func (s *Sound) addFLAC(data []byte, limits Limits) (rest []byte, err error) {
 	info, data, err := flacInfo(data)
 	if err != nil {
@@ -142,9 +142,9 @@ func (s *Sound) addFLAC(data []byte, limits Limits) (rest []byte, err error) {
 	return rest, nil
 }
 
-// flacFrame reads a frame, which comes after so many samples. A rate or a number of
-// bits that it does not say is that of the header, which the library leaves to its
-// caller. The error is io.EOF if there is none.
+// flacFrame reads a frame, before which there were so many samples. If a frame does not
+// state its rate or number of bits, the header's count, which the library leaves to its
+// caller. The error is io.EOF if there is no frame.
 func flacFrame(r io.Reader, info *meta.StreamInfo, after int) (*frame.Frame, error) {
 	f, err := frame.New(r)
 	if err == nil {
@@ -175,7 +175,7 @@ func flacFrame(r io.Reader, info *meta.StreamInfo, after int) (*frame.Frame, err
 	return f, nil
 }
 
-// noFrames reports whether a file whose length is not known has ended, and rest is
+// noFrames reports whether a file whose length is not known has ended: the rest is
 // nothing, another file, a tag or zeros.
 func noFrames(rest []byte) bool {
 	return bytes.HasPrefix(rest, []byte("fLaC")) || isTag(rest) || len(bytes.TrimLeft(rest, "\x00")) == 0

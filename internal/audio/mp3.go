@@ -6,9 +6,8 @@ import (
 	"vicreg/internal/mp3"
 )
 
-// decodeMP3 reads an MP3 file, and holds it against the number of frames in its header
-// if it has one, as the format does not demand. Two channels that are the same are
-// one.
+// decodeMP3 reads an MP3 file. If it has a header with the number of frames, which the
+// format does not demand, they are compared. Two channels that are equal become one.
 func decodeMP3(data []byte, limits Limits) (Sound, error) {
 	m, err := mp3.Find(data)
 	if err != nil {

@@ -40,7 +40,7 @@ var oggTable = func() (t [256]uint32) {
 	return t
 }()
 
-// readPage reads the page that data, of a file from byte at on, begins with, and
+// readPage reads the page at the start of data, which is at byte at of the file, and
 // returns its size.
 func readPage(data []byte, at int) (p oggPage, size int, err error) {
 	head := data[:min(len(data), 27)]
@@ -106,8 +106,8 @@ type oggStream struct {
 	gaps    int    // where pages are missing
 }
 
-// decodeOgg reads the Vorbis stream of an Ogg file, whatever else is beside it. Of
-// a chain, as radio stations send it, all links are read.
+// decodeOgg reads the Vorbis stream of an Ogg file and ignores other streams. If it is a
+// chain, as radio stations send it, all links are read.
 func decodeOgg(data []byte, limits Limits) (Sound, error) {
 	var s Sound
 	var o oggStream
@@ -158,8 +158,8 @@ func decodeOgg(data []byte, limits Limits) (Sound, error) {
 	return s, nil
 }
 
-// page takes the packets of a page of the stream, and counts where pages before it
-// are missing.
+// page takes the packets of a page of the stream, and counts places where pages before
+// it are missing.
 func (o *oggStream) page(p *oggPage) {
 	if p.number != o.number+1 && len(o.packets) > 0 {
 		o.part, o.partial = nil, false
@@ -237,8 +237,8 @@ func (o *oggStream) decode(s *Sound, limits Limits) error {
 		if p.granule == -1 {
 			continue
 		}
-		// What the stream's count says does not belong to it is left out: at its end
-		// what its last packet has too much, at its beginning what comes before 0.
+		// The stream's count says what does not belong to it and is left out: at the end
+		// what its last packet has too much, at the beginning what comes before 0.
 		done := place
 		if place < 0 {
 			done = int64(len(s.Samples)-start) / int64(d.Channels)

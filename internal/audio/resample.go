@@ -16,10 +16,10 @@ const (
 	kaiserBeta = 9
 )
 
-// maxTaps is how many taps a Resampler has for exact positions. Rates with a large
-// common divisor need few: 44,100 → 16,000 has 59,520. Of odd pairs (44,101 → 16,000
-// would have 5,952,000) it has those of fineRows · cutoff positions, and what is
-// between them is a mean of two outputs; that is within 1e-6.
+// maxTaps is the most taps for which a Resampler has exact positions. Rates with a large
+// common divisor need few: 44,100 → 16,000 needs 59,520. Odd pairs need many (44,101 →
+// 16,000 would need 5,952,000); for these it has the taps of fineRows · cutoff positions
+// and interpolates between two outputs, which is within 1e-6.
 const (
 	maxTaps  = 1 << 17
 	fineRows = 2048
@@ -36,7 +36,7 @@ type Resampler struct {
 // NewResampler returns a change from one rate to another; both must be at least 1.
 func NewResampler(from, to int) *Resampler { return newResampler(from, to, maxTaps) }
 
-// newResampler has exact positions if they take no more taps than most.
+// newResampler has exact positions if they take at most most taps.
 func newResampler(from, to, most int) *Resampler {
 	if from < 1 || to < 1 {
 		panic(fmt.Sprintf("audio: resampling from %d to %d samples a second", from, to))
@@ -111,7 +111,7 @@ func (r *Resampler) Do(dst, x []float32) []float32 {
 	return dst
 }
 
-// between returns the output at a position between two that there are taps for.
+// between returns the output at a position between two that have taps.
 func (r *Resampler) between(x []float32, first, lo, hi int, position float64) float32 {
 	if lo >= hi {
 		return 0
@@ -148,8 +148,8 @@ var shape = sync.OnceValue(func() []float32 {
 
 const shapeSteps = 2048
 
-// lookUp returns the filter at some zero crossings from its middle, at most
-// sincZeros, on a straight line between two points; that is within 1e-7.
+// lookUp returns the filter at a distance from its middle, in zero crossings, at most
+// sincZeros. It interpolates between two points, which is within 1e-7.
 func lookUp(crossings float64) float64 {
 	u := math.Abs(crossings) * shapeSteps
 	k := min(int(u), sincZeros*shapeSteps)
@@ -171,17 +171,17 @@ type keptResampler struct {
 // keep is how many resamplers are kept: a megabyte each at most.
 const keep = 16
 
-// What is made of sound of a low rate is bounded, lest a small file fill the memory:
-// at most maxUp samples of one, and more than four of one only up to maxMade. One is
-// made of maxDown at most, whose filter is as long.
+// What becomes of sound of a low rate has a limit, so that a small file cannot fill the
+// memory: one sample becomes at most maxUp, and more than four only up to maxMade in
+// all. At most maxDown samples become one, for which the filter is as long.
 const (
 	maxUp   = 8
 	maxMade = 1 << 22
 	maxDown = 1000
 )
 
-// CanResample returns an error unless n samples with from samples a second can be
-// had with to.
+// CanResample returns an error unless n samples at the rate from can be resampled to the
+// rate to.
 func CanResample(n, from, to int) error {
 	made := (int64(n)*int64(to) + int64(from) - 1) / int64(from)
 	switch {
@@ -197,8 +197,8 @@ func CanResample(n, from, to int) error {
 	return nil
 }
 
-// Resample returns x, which has from samples a second, with to; x itself if they
-// are the same.
+// Resample changes the rate of x from from to to. If they are the same it returns x
+// itself.
 func Resample(x []float32, from, to int) []float32 {
 	if from == to {
 		return x

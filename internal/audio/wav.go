@@ -8,10 +8,10 @@ import (
 	"math"
 )
 
-// The container is read here because no library does it whole: go-audio/wav and
-// youpy/go-wav read neither extensible headers nor floating point properly, beep
-// no floating point and two channels at most, and x/image/riff refuses files
-// that were written to a pipe, whose lengths are unknown.
+// The container is read here because no library reads all of it: go-audio/wav and
+// youpy/go-wav read neither extensible headers nor floating point properly; beep reads
+// no floating point and at most two channels; and x/image/riff refuses files that were
+// written to a pipe, whose lengths are unknown.
 
 // Format tags, of the fmt chunk or the start of an extensible one's GUID
 // (Microsoft, "Multiple channel audio data and WAVE files", 2001).
@@ -33,10 +33,10 @@ type waveFormat struct {
 	bytes    int // of a sample of one channel
 }
 
-// unknown reports whether a size is one that writers give when they cannot go
-// back and fill it in, as on a pipe: a little around 2³¹ (sox 0x7ffff000 or what of
-// it is whole frames, arecord 0x80000000, lame and oggdec 0x7fffffff) or below 2³²
-// (ffmpeg 0xffffffff, others less their header).
+// unknown reports whether a size is one that programs write when they cannot go back and
+// fill it in, as on a pipe. It is close to 2³¹ (sox 0x7ffff000, or the whole frames in
+// that; arecord 0x80000000; lame and oggdec 0x7fffffff) or a little below 2³² (ffmpeg
+// 0xffffffff, others that less their header).
 func unknown(size int64) bool {
 	const slack = 1 << 16
 	return size >= 1<<31-slack && size <= 1<<31+slack ||
@@ -57,8 +57,8 @@ func nextWAV(b []byte) int {
 	}
 }
 
-// behind returns how many bytes behind samples are neither chunks nor a tag nor zeros.
-// More samples are an error. odd samples are followed by a byte that some writers
+// behind returns how many bytes after the samples are not chunks, a tag or zeros. More
+// samples are an error. If odd, a byte should follow the samples, which some programs
 // leave out.
 func behind(b []byte, odd bool) (unread int, err error) {
 	padded := b
@@ -110,8 +110,8 @@ func walk(b []byte) (ok, samples bool) {
 	return true, samples
 }
 
-// decodeWAV reads a wave file. Samples whose size is unknown go on to the end of the
-// file, as sox and ffmpeg have it too, whatever comes after them.
+// decodeWAV reads a wave file. Samples of unknown size go on to the end of the file,
+// whatever comes after them; sox and ffmpeg do the same.
 func decodeWAV(data []byte, limits Limits) (Sound, error) {
 	le := binary.LittleEndian
 	kind := "WAV"

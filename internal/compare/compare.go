@@ -25,8 +25,8 @@ type Run struct {
 	Steps   []runlog.Step
 }
 
-// Read reads a run from its folder. Of one that has not ended the summary has what
-// its last epoch tells, and the name says after which that is.
+// Read reads a run from its folder. For a run that has not ended, the summary has the
+// figures of its last epoch, and the name says which epoch that is.
 func Read(name, folder string) (Run, error) {
 	m, err := runlog.ReadMetrics(folder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -44,7 +44,7 @@ func Groups(runs []Run) []Group {
 	return groups
 }
 
-// stat is over shares, in per cent.
+// stat returns the mean and deviation of shares, in per cent.
 func (g *Group) stat(of func(Run) *float64) Stat {
 	var values []float64
 	for _, r := range g.Runs {

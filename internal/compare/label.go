@@ -11,8 +11,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// ends are words right of the ends of lines, in the lines' colours, moved apart
-// where they would lie on each other.
+// ends are words right of the ends of lines, in the lines' colours. Words that would
+// overlap are moved apart.
 type ends struct {
 	labels []end
 	style  draw.TextStyle
@@ -51,8 +51,8 @@ func (e *ends) Plot(c draw.Canvas, p *plot.Plot) {
 		places = append(places, place{l, y, y})
 	}
 	slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.at, b.at) })
-	// Neighbours that are too near are moved apart around their middle, a group
-	// at a time, until none are.
+	// Neighbours that are too close are moved apart around their middle, a group at a
+	// time, until none are.
 	height := e.style.Height("x") * 1.9
 	type group struct {
 		first, n int

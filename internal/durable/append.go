@@ -14,10 +14,10 @@ import (
 // methods do not name the file.
 type Tail struct{ f *os.File }
 
-// Append opens the file at path, which need not exist, to write behind its first
-// size bytes; what follows them is cut off. It refuses a link and whatever else is
-// no file. Where the file has other names, as in a copy made of hard links, those
-// keep what is there now. Its error does not name the path.
+// Append opens the file at path, which need not exist, to write after its first size
+// bytes; what follows these is cut off. It refuses a link and anything that is not a
+// file. If the file has other names, as in a copy made of hard links, those keep the
+// present contents. Its error does not name the path.
 func Append(path string, size int64) (*Tail, error) {
 	st, err := os.Lstat(path)
 	switch {
@@ -65,8 +65,8 @@ func (t *Tail) Standing() (there bool, size int64, err error) {
 // Reader reads what the file holds, also where its path no longer leads to it.
 func (t *Tail) Reader() io.Reader { return io.NewSectionReader(t.f, 0, math.MaxInt64) }
 
-// part puts a copy of the first size bytes in the place of path, whose old file
-// keeps its other names.
+// part replaces the file at path by a copy of its first size bytes. The old file keeps
+// its other names.
 func part(path string, size int64) error {
 	old, err := os.Open(path)
 	if err != nil {

@@ -14,17 +14,17 @@ import (
 	"sync"
 )
 
-// File is the new contents of a path, in a file beside it that no other program
-// would name so; see [Sweep]. Errors of its methods do not name the path.
+// File is the new contents of a path, in a file beside it with a name that no other
+// program would give; see [Sweep]. Errors of its methods do not name the path.
 type File struct {
 	f    *os.File
 	path string
 	done bool
 }
 
-// Create begins to write path. What stands there stays until Commit. It removes
-// what processes that were killed left of their attempts to write path, and
-// refuses a path at which something else than a file stands.
+// Create begins to write path. What is there stays until Commit. It removes what killed
+// processes left of their attempts to write path, and refuses a path at which there is
+// something other than a file.
 func Create(path string) (*File, error) {
 	if err := Replaceable(path); err != nil {
 		return nil, err
@@ -84,8 +84,8 @@ func Kind(mode fs.FileMode) string {
 // begun are the files neither committed nor discarded.
 var begun sync.Map // of *File
 
-// Abandon removes the new contents of every path that is being written, by any
-// goroutine, for a process that is about to leave. What stands at the paths stays.
+// Abandon removes the new contents of every path that any goroutine is writing, for a
+// process that is about to end. What is at the paths stays.
 func Abandon() {
 	begun.Range(func(file, _ any) bool {
 		os.Remove(file.(*File).Name())
@@ -125,7 +125,7 @@ func (f *File) Commit() error {
 	return Reason(syncDir(filepath.Dir(f.path)))
 }
 
-// Discard gives the new contents up. After Commit it does nothing.
+// Discard throws the new contents away. After Commit it does nothing.
 func (f *File) Discard() {
 	if f.done {
 		return
@@ -150,9 +150,9 @@ func WriteFile(path string, data []byte) error {
 	return f.Commit()
 }
 
-// Keep gives the file at path the second name too, in place of the file that has
-// it now. It returns an error and changes nothing where the file system gives a
-// file no second name.
+// Keep gives the file at path the second name too, in place of the file that has it now.
+// On a file system where a file cannot have two names it returns an error and changes
+// nothing.
 func Keep(path, second string) error {
 	if err := Replaceable(second); err != nil {
 		return err

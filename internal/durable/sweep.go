@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A file that is being written beside a path is called .NAME.RANDOM.vicreg-tmp
-// and is locked by its writer, so that one whose writer is gone can be told from
-// one that is still written.
+// A file that is being written beside a path is called .NAME.RANDOM.vicreg-tmp. Its
+// writer keeps it locked, so that a file whose writer is gone can be told from one that
+// is being written.
 const suffix = ".vicreg-tmp"
 
 // longest is how much of a path's name goes into that of the file beside it, so

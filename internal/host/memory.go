@@ -40,9 +40,9 @@ func EnvError() error {
 	return nil
 }
 
-// Respect has the garbage collector keep the program within the limit, as far as it
-// can, unless GOMEMLIMIT says otherwise: else it lets garbage grow to as much again as
-// is in use before it looks for some.
+// Respect makes the garbage collector keep the program within the limit, as far as it
+// can, unless GOMEMLIMIT says otherwise. Without that, garbage may grow to as much again
+// as is in use before it is collected.
 func (m Memory) Respect() {
 	if os.Getenv("GOMEMLIMIT") == "" && m.Bytes < math.MaxInt64/2 {
 		debug.SetMemoryLimit(int64(0.95 * m.Bytes))

@@ -26,9 +26,9 @@ func memoryLimit() Memory {
 	return m
 }
 
-// machineLimit lowers m to the memory of the machine, or to what of it is free
-// for this process, which holds own now. Swap counts as free: it is there to be
-// used, though slow.
+// machineLimit lowers m to the memory of the machine, or to the part of it that is free
+// for this process, which holds own now. Swap counts as free: it can be used, though it
+// is slow.
 func machineLimit(m *Memory, root fs.FS, own float64) {
 	info := sizes(root, "proc/meminfo")
 	total, ok := info["MemTotal"]

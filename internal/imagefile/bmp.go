@@ -92,8 +92,8 @@ func openBMP(r io.ReaderAt, size int64) (*bitmap, error) {
 		}
 		return m, nil
 	}
-	// The palette reaches to the pixels, whatever number of colours is told, and
-	// is as long as that number where the place of the pixels is not told.
+	// The palette reaches to the pixels, whatever number of colours is stated. Where the
+	// place of the pixels is not stated, it is as long as that number.
 	n := int64(1) << m.bits
 	if m.pixels > 14+length {
 		if n = min(n, (m.pixels-14-length)/int64(entry)); n == 0 {
@@ -154,8 +154,8 @@ func (m *bitmap) kind(length int64) error {
 	return nil
 }
 
-// checkMasks refuses masks whose bits are not side by side, or that overlap. None
-// at all mean the usual ones.
+// checkMasks refuses masks that overlap, or whose bits are not side by side. No masks at
+// all mean the usual ones.
 func (m *bitmap) checkMasks() error {
 	if m.bits != 16 && m.bits != 32 {
 		return nil

@@ -62,8 +62,8 @@ func (m *bitmap) indexed(data []byte, stride int) Image {
 	return out
 }
 
-// colours reads pixels of 16, 24 and 32 bits. Alpha that is 0 everywhere was not
-// meant.
+// colours reads pixels of 16, 24 and 32 bits. Alpha that is 0 everywhere is not meant as
+// alpha.
 func (m *bitmap) colours(data []byte) Image {
 	out := Image{W: m.w, H: m.h, C: 3, Pix: make([]uint8, m.w*m.h*3)}
 	stride := int(m.stride())
@@ -112,11 +112,11 @@ func (m *bitmap) colours(data []byte) Image {
 	return out
 }
 
-// scaled takes a value of 0 to most to 0 to 255.
+// scaled maps a value from 0..most to 0..255.
 func scaled(v, most uint32) uint8 { return uint8(uint64(v) * 255 / uint64(most)) }
 
-// unpack returns the indices of a picture in run lengths, a byte each, in the
-// order of the file. Pixels that are passed over have the first colour.
+// unpack returns the indices of a run-length coded picture, a byte each, in the order of
+// the file. Pixels that are skipped have the first colour.
 func (m *bitmap) unpack(data []byte) ([]byte, error) {
 	out := make([]byte, m.w*m.h)
 	x, y := 0, 0

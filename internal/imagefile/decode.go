@@ -103,8 +103,9 @@ func Read(path string, limits Limits) (Image, error) {
 	return img, err
 }
 
-// Hold is Read for pixels that are soon released: until then no others are decoded
-// that together would take too much. Whoever holds an image must not hold another.
+// Hold is Read for pixels that are released soon. Until then no other image is decoded
+// that would take too much together with this one. Whoever holds an image must not hold
+// another.
 func Hold(path string, limits Limits) (Image, *Held, error) {
 	limits = limits.orDefault()
 	info, err := os.Stat(path)
@@ -133,7 +134,7 @@ func Decode(data []byte, limits Limits) (Image, error) {
 	return img, err
 }
 
-// decode is Decode for pixels that are held; with an error nothing is.
+// decode is Decode for pixels that are held. If there is an error nothing is held.
 func decode(data []byte, limits Limits) (Image, *Held, error) {
 	f, err := sniff(data)
 	held := new(Held)
@@ -164,8 +165,8 @@ func decode(data []byte, limits Limits) (Image, *Held, error) {
 	return img, held, nil
 }
 
-// header reads a file's header and holds the picture against the limits, and
-// against what a file of this length may hold.
+// header reads a file's header and compares the picture with the limits, and with what a
+// file of this length can hold.
 func (f *format) header(r io.ReaderAt, bytes int64, limits Limits) (claim, error) {
 	head, err := f.size(r, bytes)
 	if err == nil {

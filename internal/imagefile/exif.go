@@ -12,9 +12,8 @@ import (
 	"vicreg/internal/tiff"
 )
 
-// orientation returns how a picture is to be turned, 1 (upright) when the file
-// does not say so. The EXIF data count, and where they say nothing, the XMP
-// packet.
+// orientation returns how a picture is to be turned, 1 (upright) if the file does not
+// say. EXIF data come first; where they say nothing, the XMP packet counts.
 func orientation(f *format, data []byte) int {
 	var exif, xmp []byte
 	switch f {

@@ -18,10 +18,11 @@ type gifFrame struct {
 	interlaced   bool
 }
 
-// openGIF reads on to the first frame's pixels. The screen is at least what the
-// frame reaches to: some writers give it no size, or a smaller one. With an error
-// the size is what is known of it. What no viewer needs is not asked for: bytes
-// between blocks are skipped, and colours that a palette lacks, or all, are greys.
+// openGIF reads up to the first frame's pixels. The screen is at least large enough for
+// the frame, since some programs write no size or one that is too small. If there is an
+// error, the size is what is known of it. Nothing is demanded that viewers do not need:
+// bytes between blocks are skipped, and colours that are missing from a palette, or a
+// palette that is missing, become greys.
 func openGIF(r *bufio.Reader) (*gifFrame, error) {
 	f := &gifFrame{clear: -1}
 	var head [13]byte
@@ -105,9 +106,9 @@ func sizeGIF(r io.ReaderAt, bytes int64) (claim, error) {
 	return claim{w: f.w, h: f.h, check: func() error { return err }, memory: func() int64 { return 4 * int64(f.w) * int64(f.h) }}, nil
 }
 
-// decodeGIF reads the first frame, at its place on the screen. The ground that it
-// leaves bare is transparent if the frame has a transparent colour, and of the
-// first colour if it has none. What stands behind the last pixel is not looked at.
+// decodeGIF reads the first frame and puts it at its place on the screen. The ground
+// that it does not cover is transparent if the frame has a transparent colour; else it
+// has the first colour. It ignores what comes after the last pixel.
 func decodeGIF(data []byte) (Image, error) {
 	r := bufio.NewReader(bytes.NewReader(data))
 	f, err := openGIF(r)
@@ -160,7 +161,7 @@ func (f *gifFrame) row(line int) int {
 	return 0
 }
 
-// coloured looks up the colours of indices, whose memory the image may take over.
+// coloured looks up the colours of indices. The image may take over their memory.
 func (f *gifFrame) coloured(screen []byte) Image {
 	grey := true
 	for _, c := range f.colours {
@@ -179,8 +180,8 @@ func (f *gifFrame) coloured(screen []byte) Image {
 	return out
 }
 
-// unpackGIF unpacks the pixels of a frame and hands them on in runs, until emit
-// has enough. Package compress/lzw reads no code sizes below 2.
+// unpackGIF unpacks the pixels of a frame and passes them on in runs, until emit has
+// enough. (Package compress/lzw reads no code sizes below 2.)
 func unpackGIF(r *bufio.Reader, emit func(run []byte) bool) error {
 	size, err := r.ReadByte()
 	if err != nil {

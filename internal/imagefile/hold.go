@@ -6,10 +6,11 @@ import (
 	"sync"
 )
 
-// Files that need more than small bytes to be decoded are decoded at the same time
-// only as far as all of them stay within room; one that needs more has it to
-// itself. What pictures take that their files do not justify, more than little, is
-// held until their pixels are released, and stays within unearned for all of them.
+// Files that need more than small bytes to be decoded share room: they are decoded at
+// the same time only if all of them together fit into it; one that needs more has it to
+// itself. What a picture takes beyond what its file justifies, if it is more than
+// little, is held until its pixels are released; for all pictures together that stays
+// within unearned.
 const (
 	small  = 32 << 20
 	little = 1 << 20
@@ -32,7 +33,7 @@ type Held struct{ bytes, unearned int64 }
 // Unearned reports whether the picture takes far more than its file justifies.
 func (h *Held) Unearned() bool { return h.unearned > 0 }
 
-// Release says that the pixels are no longer used. It may be called again.
+// Release says that the pixels are no longer used. It may be called more than once.
 func (h *Held) Release() {
 	if h.unearned == 0 {
 		return
@@ -67,8 +68,8 @@ func (h *Held) decoded() {
 	decoding.changed.Broadcast()
 }
 
-// reserve waits until there is room to decode a picture that takes memory, of a
-// file of so many bytes. Whoever holds a picture must not wait for another.
+// reserve waits until there is room to decode a picture that takes memory bytes, from a
+// file of bytes bytes. Whoever holds a picture must not wait for another.
 func reserve(memory, bytes int64) *Held {
 	h := &Held{bytes: min(memory, room), unearned: min(memory-perByte*bytes, unearned)}
 	if h.bytes <= small {
@@ -90,8 +91,8 @@ func reserve(memory, bytes int64) *Held {
 	return h
 }
 
-// Large reports whether the image at path has so many pixels, or so many more than
-// its file justifies, that those of others should not stand beside them.
+// Large reports whether the image at path has so many pixels, or so many more than its
+// file justifies, that no others should be in memory beside it.
 func Large(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -70,8 +70,8 @@ func (m Image) Convert(channels int) Image {
 	return out
 }
 
-// Moments returns the mean and the mean square of each of three channels, of
-// pixels in [0, 1]; those of grey are the same three times. The sums are exact.
+// Moments returns the mean and the mean square of three channels, of pixels in [0, 1].
+// Those of a grey image are three times the same. The sums are exact.
 func (m Image) Moments() (mean, square [3]float64) {
 	var sum, squares [3]uint64
 	if m.C == 1 {

@@ -129,8 +129,8 @@ func sizeJPEG(r io.ReaderAt, bytes int64) (claim, error) {
 	return claim{c.Width, c.Height, func() error { return f.plausible(bytes) }, f.memory}, nil
 }
 
-// memory returns the bytes that decoding takes: those of the samples, of the
-// pixels, and of the coefficients, which a progressive file fills bit by bit.
+// memory returns the bytes that decoding takes: samples, pixels, and for a progressive
+// file, which fills them step by step, the coefficients.
 func (f *frame) memory() int64 {
 	samples := int64(0)
 	for _, p := range f.parts {
@@ -149,8 +149,8 @@ func (f *frame) memory() int64 {
 	return samples + pixels
 }
 
-// plausible refuses a file that has not a bit for each block (two, if it is
-// sequential), which is the least.
+// plausible refuses a file that has less than one bit for each block (two if it is
+// sequential), which is the least possible.
 func (f *frame) plausible(bytes int64) error {
 	least := int64(0)
 	for _, p := range f.parts {
@@ -175,7 +175,7 @@ func decodeJPEG(data []byte) (Image, error) {
 // may make.
 func visitsOf(bytes int) int64 { return 10<<20 + 25*int64(bytes) }
 
-// decodeJPEGWithin takes what it visits off the visits that are left.
+// decodeJPEGWithin subtracts the visits that it makes from those that are left.
 func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
 	f, err := readFrame(bufio.NewReader(bytes.NewReader(data)))
 	if err != nil {
@@ -196,9 +196,9 @@ func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
 	return pixels(decoded, &jfif, false), nil
 }
 
-// scans refuses a progressive JPEG that goes over its blocks more often than its
-// length explains. A scan may be all but empty and still cost a visit to every
-// block; one that refines what is there costs more.
+// scans refuses a progressive JPEG that goes over its blocks more often than its length
+// explains. A scan may be nearly empty and still visit every block; one that refines
+// earlier scans costs more.
 func (f *frame) scans(data []byte, visits *int64) error {
 	for i := 2; i+4 <= len(data); {
 		if data[i] != 0xff {

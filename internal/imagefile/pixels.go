@@ -8,8 +8,8 @@ import (
 // From converts a picture in memory, as [Decode] does one from a file.
 func From(m image.Image) Image { return pixels(m, &jfif, false) }
 
-// pixels turns a decoded picture into an Image. What the decoder's type does not
-// tell: how luma and chroma are stored, and whether four samples are those of a
+// pixels turns a decoded picture into an Image. k and grey are what the decoder's type
+// does not say: how luma and chroma are stored, and whether four samples are those of a
 // grey picture with transparency.
 func pixels(decoded image.Image, k *ycc, grey bool) Image {
 	bounds := decoded.Bounds()
@@ -120,8 +120,8 @@ func pixels(decoded image.Image, k *ycc, grey bool) Image {
 	return out
 }
 
-// own is pixels for a picture that is not needed afterwards, whose memory the
-// Image takes over where that can be.
+// own is pixels for a picture that is not needed afterwards; the Image takes over its
+// memory where possible.
 func own(decoded image.Image, grey bool) Image {
 	switch src := decoded.(type) {
 	case *image.Gray:

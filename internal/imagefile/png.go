@@ -119,10 +119,9 @@ func decodePNG(data []byte) (Image, error) {
 	return out, nil
 }
 
-// spread scales 16-bit samples, of which the first used ones of every few count,
-// up to 16 bits if they use fewer. The bits in use are those that the file tells,
-// if they hold the largest sample, else as tiff.Depth finds them. Spread returns
-// them, or 0 where they were 16.
+// spread scales 16-bit samples that use fewer bits up to 16 bits. The first used of
+// every every samples count. The bits in use are told, if the largest sample fits into
+// them, or else as tiff.Depth finds them. spread returns them, or 0 if they were 16.
 func spread(pix []uint8, every, used, told int) int {
 	most := uint16(0)
 	for i := 0; i+2*used <= len(pix); i += 2 * every {

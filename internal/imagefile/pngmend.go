@@ -12,9 +12,9 @@ import (
 	"io"
 )
 
-// loosePNG is what other readers take from a PNG that package image/png refuses: of
-// the chunks those that the picture needs, whatever their order, and of the pixels
-// no more than there are to be.
+// loosePNG is what other readers can use of a PNG that package image/png refuses: the
+// chunks that the picture needs, in any order, and of the pixels no more than there
+// should be.
 type loosePNG struct {
 	ihdr, plte, trns []byte
 	idat             []io.Reader
@@ -100,8 +100,8 @@ func (p *loosePNG) decode() (image.Image, error) {
 	}
 	m, err := png.Decode(s)
 	if err == nil {
-		// The checksum behind the pixels may be missing, but not wrong; and it must
-		// be right if that of a chunk is wrong.
+		// The checksum after the pixels may be missing but not wrong; and it must be
+		// right if that of a chunk is wrong.
 		var more [1]byte
 		n, end := io.ReadFull(z, more[:])
 		if end == zlib.ErrChecksum || p.doubt && (n > 0 || end != io.EOF) {

@@ -41,11 +41,11 @@ func checkSize(c claim, limits Limits) error {
 	return nil
 }
 
-// A picture takes perByte of memory for each byte of its file; what it takes
-// beyond that, to be decoded and until its pixels are released, is unearned.
-// Formats that pack a plain picture into next to nothing could take any amount
-// else. Only pictures of one colour are so small: of more than 14 megapixels in
-// WebP, which can do with 36 bytes, and of more than 25 in PNG.
+// A picture may take perByte bytes of memory for each byte of its file. What it takes
+// beyond that, for decoding and until its pixels are released, is unearned; without a
+// limit on it, formats that pack a plain picture into next to nothing could take any
+// amount. Only pictures of one colour are that small: more than 14 megapixels in WebP,
+// which can do with 36 bytes, and more than 25 in PNG.
 const (
 	unearned = 96 << 20
 	perByte  = 256

@@ -199,8 +199,8 @@ func decodeWebP(data []byte) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	// In an animation nothing is transparent unless the flag says so; in a lossless
-	// picture by itself the pixels say it.
+	// In an animation nothing is transparent unless the flag says so; in a single
+	// lossless picture the pixels say it.
 	opaque := f.flags&(webpAnimated|webpAlpha) == webpAnimated
 	if m, ok := decoded.(*image.NRGBA); ok && opaque {
 		for i := 3; i < len(m.Pix); i += 4 {
@@ -211,8 +211,8 @@ func decodeWebP(data []byte) (Image, error) {
 	if f.flags&webpAnimated == 0 || m.W == f.w && m.H == f.h {
 		return m, nil
 	}
-	// The ground of a canvas is transparent, whatever colour the file gives it; where
-	// nothing can be, black.
+	// The ground of a canvas is transparent, whatever colour the file states. Where
+	// nothing can be transparent it is black.
 	out := Image{W: f.w, H: f.h, C: m.C, Pix: make([]byte, f.w*f.h*m.C)}
 	for i := range out.Pix {
 		if opaque {

@@ -37,7 +37,7 @@ func (v *timeFlag) Set(s string) error {
 // time binds the flag that chooses epochs.
 func (f *configFlags) time() {
 	v := new(timeFlag)
-	f.flags.Var(v, "time", "train for about so long: choose the epochs for it (recipe photos: 10m)")
+	f.flags.Var(v, "time", "train for about so long, by the epochs (photos: 10m)")
 	f.set["time"] = func(c *recipe.Config) { c.Minutes = v.minutes }
 }
 

@@ -49,11 +49,12 @@ has a name and flags of its own.
 
 A comparison that is stopped saves the run that it is at, and one that is killed
 takes that run along, which saves itself. What was stopped goes on when the same command is given again: runs that have
-ended are not repeated. With --seeds 3 a run NAME is followed by NAME-seed2 and
+ended are not repeated. What the runs leave open, as those on images of your own do,
+they choose together, so that all have one size and one length; --time is that of each. With --seeds 3 a run NAME is followed by NAME-seed2 and
 NAME-seed3, and the three are one row. With run folders as arguments nothing is trained.`,
 		Example: `  vicreg compare --methods all --recipe quick --out runs/all
-  vicreg compare --methods vicreg,barlow-twins --data ~/photos --epochs 50 --out runs/two
-  vicreg compare --variant "25,25,1:" --variant "1,0,0: --mu 0 --nu 0 --lambda 1" --out runs/terms
+  vicreg compare --methods vicreg,byol --data ~/photos --time 1h --out runs/two
+  vicreg compare --variant "all:" --variant "no nu: --nu 0" --out runs/terms
   vicreg compare runs/a runs/b --out runs/both`,
 		Args: cobra.ArbitraryArgs,
 	}

@@ -48,7 +48,7 @@ The images are those of --data, or files and folders that are named one by one.`
 	model := newModelFlags(flags)
 	flags.StringVar(&out, "out", "", "array to write, a `file` ending in .npy; the names go to the same name with .txt; replaces none but both that an earlier embed wrote (without --force)")
 	g.forcible(flags)
-	flags.StringVar(&o.Layer, "layer", "representation", "what to write: representation (the encoder's) or embedding (the expander's)")
+	flags.StringVar(&o.Layer, "layer", "representation", "`layer` to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32 or bf16")
 	model.whichBranch()

@@ -30,11 +30,11 @@ has learned without: how often two views of an image find each other. Both are f
 scored on its test part, or on a share held out where it has none.`,
 		Example: `  vicreg eval runs/photos --data labelled/
   vicreg eval runs/photos --data labelled/ --k 5 --json
-  vicreg eval runs/photos --labels labels.csv               # of the run's own images
-  vicreg eval runs/photos --labels leaf                     # each folder of images is a class
+  vicreg eval runs/photos --labels labels.csv      # of the run's own images
+  vicreg eval runs/photos --labels leaf            # each folder is a class
   vicreg eval runs/photos --labels '{label}_{number}.jpg'
-  vicreg eval runs/photos --data labelled/ --raw            # beside the pixels themselves
-  vicreg eval runs/calls --retrieval                        # R@1, R@5, R@10
+  vicreg eval runs/photos --data labelled/ --raw   # beside the pixels themselves
+  vicreg eval runs/calls --retrieval               # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,
 		Args: oneArg("run folder"),
 	}

@@ -55,9 +55,9 @@ func (f *configFlags) encoder() {
 	s, i := f.flags.String, f.flags.Int
 	bind(f, s, "encoder", "`architecture`: "+strings.Join(recipe.Archs(), ", "), func(c *recipe.Config) *string { return &c.Encoder.Arch })
 	bind(f, i, "width", "`channels` of the encoder's first stage; 64 is the usual ResNet", func(c *recipe.Config) *int { return &c.Encoder.Width })
-	bind(f, s, "stem", "first layers: small (3×3, for small images) or imagenet (7×7/2, max-pool)", func(c *recipe.Config) *string { return &c.Encoder.Stem })
+	bind(f, s, "stem", "`kind` of first layers: small (3×3, for small images) or imagenet (7×7/2, max-pool)", func(c *recipe.Config) *string { return &c.Encoder.Stem })
 	bind(f, i, "size", "width and height of a view, in `pixels`", func(c *recipe.Config) *int { return &c.Size })
-	bind(f, i, "channels", "1 grey, 3 colour, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
+	bind(f, i, "channels", "`number` of channels: 1 grey, 3 colour, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
 }
 
 // branches binds the flags of a second branch.
@@ -69,7 +69,7 @@ func (f *configFlags) branches() {
 		}
 		return c.EncoderB
 	}
-	bind(f, s, "branches", "shared: both views go through the same weights; separate: each has its own", func(c *recipe.Config) *string { return &c.Branches })
+	bind(f, s, "branches", "`kind` of branches; shared: both views go through the same weights; separate: each has its own", func(c *recipe.Config) *string { return &c.Branches })
 	bind(f, s, "encoder-a", "`architecture` of the first branch, as --encoder", func(c *recipe.Config) *string { return &c.Encoder.Arch })
 	bind(f, s, "encoder-b", "`architecture` of the second branch, if it is another; branches are separate then", func(c *recipe.Config) *string { return &b(c).Arch })
 	bind(f, i, "width-b", "`channels` of the second encoder's first stage", func(c *recipe.Config) *int { return &b(c).Width })
@@ -101,7 +101,7 @@ func (f *configFlags) precision() {
 // loss binds the flags of the loss.
 func (f *configFlags) loss() {
 	x := f.flags.Float64
-	bind(f, f.flags.String, "convention", "form of the loss: released, formula or pseudocode", func(c *recipe.Config) *string { return &c.Loss.Convention })
+	bind(f, f.flags.String, "convention", "`form` of the loss: released, formula or pseudocode", func(c *recipe.Config) *string { return &c.Loss.Convention })
 	bind(f, x, "lambda", "`weight` of the invariance term", func(c *recipe.Config) *float64 { return &c.Loss.Lambda })
 	bind(f, x, "mu", "`weight` of the variance term", func(c *recipe.Config) *float64 { return &c.Loss.Mu })
 	bind(f, x, "nu", "`weight` of the covariance term", func(c *recipe.Config) *float64 { return &c.Loss.Nu })
@@ -126,10 +126,10 @@ func (f *configFlags) holdout() {
 // run binds the flags of the training run itself.
 func (f *configFlags) run() {
 	s, i, x := f.flags.String, f.flags.Int, f.flags.Float64
-	bind(f, i, "epochs", "passes over the data", func(c *recipe.Config) *int { return &c.Epochs })
+	bind(f, i, "epochs", "`passes` over the data", func(c *recipe.Config) *int { return &c.Epochs })
 	bind(f, x, "warmup", "`epochs` over which the learning rate rises", func(c *recipe.Config) *float64 { return &c.Warmup })
 	bind(f, x, "base-lr", "learning `rate` for a batch of 256; it grows with the batch", func(c *recipe.Config) *float64 { return &c.Optimizer.BaseLR })
-	bind(f, s, "optimizer", "lars, sgd or adamw", func(c *recipe.Config) *string { return &c.Optimizer.Name })
+	bind(f, s, "optimizer", "`name`: lars, sgd or adamw", func(c *recipe.Config) *string { return &c.Optimizer.Name })
 	bind(f, x, "weight-decay", "`factor` of the weights added to their gradients", func(c *recipe.Config) *float64 { return &c.Optimizer.WeightDecay })
 	bind(f, x, "momentum", "`factor` of lars and sgd", func(c *recipe.Config) *float64 { return &c.Optimizer.Momentum })
 	bind(f, x, "trust", "trust `coefficient` of lars", func(c *recipe.Config) *float64 { return &c.Optimizer.Eta })

@@ -28,9 +28,10 @@ var groups = []struct{ title, flags string }{
 // seldom are flags that only --help-all lists.
 var seldom = strings.Fields("expander-norm predictor stop-gradient momentum-encoder tau temperature queue queue-start prototypes whitening-size redundancy " +
 	"add-variance add-covariance convention lambda mu nu gamma eps mu-b nu-b encoder-a encoder-b width-b expander-b branches channels " +
-	"weight-decay momentum trust clip split checkpoint-every crop-min flip jitter grey blur solarize max-pixels max-bad")
+	"weight-decay momentum trust clip split warmup eval-every precision checkpoint-every crop-min flip jitter grey blur solarize max-pixels max-bad")
 
-const defaultsAre = "Defaults are those of the recipe quick; other recipes and methods have others, which vicreg recipes prints."
+const defaultsAre = "Defaults are those of the recipes quick and photos; photos is for images of your own, which it chooses by. " +
+	"Other recipes and methods have others, which vicreg recipes NAME prints."
 
 // entry is a flag or a command in the help, and what it is for.
 type entry struct{ name, about string }
@@ -226,6 +227,9 @@ func flagEntry(f *pflag.Flag) entry {
 	if kind != "" {
 		name += " " + kind
 	}
+	if both := f.Annotations[byRecipe]; both != nil {
+		return entry{name, fmt.Sprintf("%s (%s)", about, both[0])}
+	}
 	switch f.DefValue {
 	case "", "0", "false", "[]":
 	default:
@@ -236,18 +240,42 @@ func flagEntry(f *pflag.Flag) entry {
 	return entry{name, about}
 }
 
-// showDefaults has the help tell what the flags are in the default recipe.
+// byRecipe is the annotation of a flag whose default depends on the recipe.
+const byRecipe = "by recipe"
+
+// chosenFrom says of the flags whose values the recipe photos leaves open where they
+// come from.
+var chosenFrom = map[string]string{"size": "chosen from the images", "stem": "chosen from the size", "batch": "chosen", "epochs": "by --time",
+	"warmup": "chosen from the epochs", "eval-every": "chosen from the epochs"}
+
+// showDefaults has the help tell what the flags are in the recipes that are taken
+// where none is named.
 func (f *configFlags) showDefaults() {
-	c, err := recipe.Load(recipe.Default)
+	usual, err := recipe.Load(recipe.Default)
+	must(err)
+	photos, err := recipe.Load(recipe.Photos)
 	must(err)
 	for name, get := range f.get {
-		if name == "pairs" { // which is what --data is
+		if name == "pairs" || name == "data" { // which are one, and none for photos
 			continue
 		}
-		value := get(&c)
-		if list, is := strings.CutPrefix(value, "["); is {
-			value = strings.ReplaceAll(strings.TrimSuffix(list, "]"), " ", ",")
+		flag := f.flags.Lookup(name)
+		flag.DefValue = defaultText(get(&usual))
+		own := defaultText(get(&photos))
+		if from := chosenFrom[name]; from != "" {
+			own = from
 		}
-		f.flags.Lookup(name).DefValue = value
+		if own != flag.DefValue {
+			must(f.flags.SetAnnotation(name, byRecipe, []string{fmt.Sprintf("quick: %s; photos: %s", flag.DefValue, own)}))
+		}
 	}
+	f.flags.Lookup("data").DefValue = usual.Data.Source
+}
+
+// defaultText is a value as a flag takes it.
+func defaultText(value string) string {
+	if list, is := strings.CutPrefix(value, "["); is {
+		return strings.ReplaceAll(strings.TrimSuffix(list, "]"), " ", ",")
+	}
+	return value
 }

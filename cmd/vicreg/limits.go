@@ -5,7 +5,7 @@ import "vicreg/internal/recipe"
 // limits binds the flags for what images may ask for and how many may be bad.
 func (f *configFlags) limits() {
 	x := f.flags.Float64
-	bind(f, x, "max-pixels", "`millions` of pixels that an image may have to be read; 0: 100", func(c *recipe.Config) *float64 { return &c.Data.MaxPixels })
+	bind(f, x, "max-pixels", "`millions` of pixels that an image may have at most; larger ones count as unreadable; 0: 100", func(c *recipe.Config) *float64 { return &c.Data.MaxPixels })
 	bind(f, x, "max-bad", "`share` of images, or of rows of pairs, that may be unreadable before a command gives up; without it a tenth", func(c *recipe.Config) *float64 {
 		c.Data.MaxBad = new(float64)
 		return c.Data.MaxBad

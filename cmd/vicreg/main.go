@@ -52,9 +52,7 @@ func run(args []string) int {
 	}
 	var usage usageError
 	message := err.Error()
-	if errors.As(err, &usage) {
-		message += meantValue(called, message)
-	}
+	message += meantValue(called, message)
 	if leaving.Load() {
 		select {} // until the process ends, which says why
 	}
@@ -87,7 +85,7 @@ and shows what the encoder learned.
 
 Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 130 stopped by a signal, with everything saved.`,
-		Example: `  vicreg pretrain                                  # the built-in sample, a few minutes
+		Example: `  vicreg pretrain                            # the built-in sample, a few minutes
   vicreg pretrain --data ~/photos --out runs/photos
   vicreg pretrain --resume runs/photos
   vicreg eval runs/photos --data labelled/`,
@@ -127,6 +125,9 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 		message := flagMessage(err)
 		if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
 			message += meantFlag(cmd.Flags(), unknown.GetSpecifiedName())
+		}
+		if refused := (*pflag.InvalidValueError)(nil); errors.As(err, &refused) {
+			message += meantFor(refused.GetFlag(), refused.GetValue())
 		}
 		return usagef("%s (see %s --help)", message, cmd.CommandPath())
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -53,6 +54,20 @@ func (v *sideFlag) Type() string { return "type=column" }
 func (v *sideFlag) Set(spec string) (err error) {
 	v.side, err = pairs.ParseSide(spec)
 	return err
+}
+
+// ofPairs finds a given flag about pairs where there are none.
+func ofPairs(given []string, c *recipe.Config) error {
+	for _, name := range []string{"label", "split", "a", "b"} {
+		switch {
+		case !slices.Contains(given, name) || slices.Contains(given, "pairs"):
+		case name == "label" && (slices.Contains(given, "data") || c.Pairs.A.Type == "" && c.Pairs.B.Type == ""):
+			return usagef("--label names a column of pairs, and there are no --pairs; the classes of images are told by --labels")
+		case slices.Contains(given, "data"):
+			return usagef("--data names images, and --%s is about pairs; give --pairs instead of --data, or leave --%[1]s out", name)
+		}
+	}
+	return nil
 }
 
 // suit adapts a configuration to its pairs, if it has any: it gives sides of different
@@ -128,6 +143,8 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 			err = usageError{err}
 		}
 		l.images, l.threads, l.workers = vicreg.Data(own.Data), own.Threads, own.Workers
+	case unopened != nil && !f.flags.Changed("data"):
+		return l, usagef("%w; and --data is missing: name a folder of images, a file or a known data set", unopened)
 	default:
 		var data recipe.Data
 		data, l.threads, l.workers, err = config.source()

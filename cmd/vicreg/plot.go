@@ -34,16 +34,16 @@ collapse and the kNN score, or without labels how views find each other.`,
 		if ext := filepath.Ext(out); ext != ".png" && ext != ".svg" {
 			return usagef("--out %q must name a file that ends in .png or .svg", out)
 		}
+		r, err := compare.Read(runName(folder), folder)
+		if err != nil {
+			return err
+		}
 		g.run(folder)
 		where, err := g.output("--out", out, picture)
 		if err != nil {
 			return err
 		}
 		if err := g.picture("--out", where, folder); err != nil {
-			return err
-		}
-		r, err := compare.Read(runName(folder), folder)
-		if err != nil {
 			return err
 		}
 		if err := compare.Curves(where, r); err != nil {

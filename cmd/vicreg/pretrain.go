@@ -51,31 +51,30 @@ different kinds, each with an encoder of its own: an image and its caption, a
 waveform and its spectrogram, a sensor's series and a row of numbers. Files are
 named relative to the table. Rows held out score retrieval, both ways.
 
-Without flags it trains the recipe quick on the built-in sample. For images of your
-own it is the recipe photos, which chooses size, stem, batch and epochs for them and
-for this machine, for about ten minutes or as --time says; --plan only tells what it
-would do, how long and in how much memory. A recipe is the start (or the one that the file of --config names), --config lays a file over it,
-and the other flags lay single values over both; a flag that is not given leaves what the recipe and the file say.
+Without flags it trains the recipe quick on the built-in sample. Images of your own
+take the recipe photos, which chooses size, stem, batch and epochs for them and for
+this machine, for about ten minutes or as --time says; --plan only tells what it would
+do. --config lays a file over the recipe (which the file may name), and other flags
+lay single values over both.
 
 Ctrl-C (or SIGTERM, or a closed terminal unless nohup keeps it away) finishes the
 step, saves everything and exits with code 130; a second one leaves at once. Where
 nobody takes the output any more, or its disk is full, the run is saved as well
-and ends with code 1. A run that was stopped in any way goes on with
---resume and ends with the same result as one that was never stopped.
+and ends with code 1. --resume goes on with a run that was stopped in any way, to the
+same result.
 
 With --resume and --epochs a run goes on to so many epochs in all, one that has
 ended as well: the learning rate comes back in a tenth of the epochs that are left
-to where a run of the new length would be, and goes on as in one. What the run came
-to before stays in a folder of its own within, such as runs/photos/epochs-100.`,
+to where a run of the new length would be. What the run came to before stays in a
+folder of its own within, such as runs/photos/epochs-100.`,
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos
   vicreg pretrain --data ~/photos --time 1h --plan
-  vicreg pretrain --data ~/photos --encoder resnet18 --epochs 100 --out runs/photos
+  vicreg pretrain --data ~/photos --encoder resnet18 --out runs/photos
   vicreg pretrain --recipe cifar --data cifar-10-batches-bin
-  vicreg pretrain --method simsiam --predictor none --add-variance 1 --add-covariance 0.04
+  vicreg pretrain --method simsiam --predictor none --add-variance 1
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
-  vicreg pretrain --pairs calls.csv --a waveform=wav --b spectrogram=wav --label caller
-  vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,load,rpm
+  vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
   vicreg pretrain --resume runs/photos
   vicreg pretrain --resume runs/photos --epochs 300`,
 		Args: noArgs,
@@ -299,6 +298,9 @@ func contradiction(given []string, c *recipe.Config) error {
 	}
 	if slices.Contains(given, "data") && slices.Contains(given, "pairs") {
 		return usagef("--data names images and --pairs a table of pairs; give one")
+	}
+	if err := ofPairs(given, c); err != nil {
+		return err
 	}
 	for _, name := range given {
 		switch optimizer := c.Optimizer.Name; {

@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
+	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
 )
 
-// choices returns the values that a flag takes, if they are few and have names.
+// choices returns the values that a flag takes, if they are few and have names; of
+// some they are not all.
 func choices(flag string) []string {
 	switch flag {
 	case "encoder", "encoder-a", "encoder-b":
@@ -35,7 +37,13 @@ func choices(flag string) []string {
 	case "layer":
 		return []string{"representation", "embedding"}
 	case "labels":
-		return []string{"auto", "folders", "none"}
+		return []string{"auto", "folders", "leaf", "none"}
+	case "data":
+		return []string{"sample", "fashion-mnist"}
+	case "a", "b": // before the columns
+		return pairs.Types
+	case "predictor":
+		return []string{"none"}
 	case "color":
 		return colourModes
 	}
@@ -58,16 +66,51 @@ func meantFlag(flags *pflag.FlagSet, name string) string {
 
 // meantValue returns the value that was probably meant by one in a message, or "".
 func meantValue(cmd *cobra.Command, message string) (meant string) {
+	look := func(value string, known []string) {
+		about := strings.Contains(message, fmt.Sprintf("%q", value)) || strings.HasPrefix(message, value+": no such file")
+		if meant == "" && about {
+			meant = didYouMean(value, known)
+		}
+	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		for value := range strings.SplitSeq(f.Value.String(), ",") {
-			if meant == "" && strings.Contains(message, fmt.Sprintf("%q", value)) {
-				if near := nearest(value, choices(f.Name)); near != "" && near != value {
-					meant = fmt.Sprintf("; did you mean %s?", near)
-				}
-			}
+			look(value, choices(f.Name))
 		}
 	})
+	for _, value := range cmd.Flags().Args() {
+		switch cmd.Name() {
+		case "recipes":
+			look(value, vicreg.Recipes())
+		case "bench":
+			look(value, names(cmd))
+		case "help":
+			look(value, names(cmd.Root()))
+		}
+	}
 	return meant
+}
+
+// names are those of the commands below a command.
+func names(cmd *cobra.Command) (all []string) {
+	for _, c := range cmd.Commands() {
+		all = append(all, c.Name())
+	}
+	return all
+}
+
+// meantFor says which value was meant by one that a flag refuses, or "". Sides of
+// pairs have a column behind their type.
+func meantFor(flag *pflag.Flag, value string) string {
+	value, _, _ = strings.Cut(value, "=")
+	return didYouMean(value, choices(flag.Name))
+}
+
+// didYouMean asks for the name that was meant, if one is near enough.
+func didYouMean(value string, known []string) string {
+	if near := nearest(strings.ToLower(value), known); near != "" && near != value {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	return ""
 }
 
 // nearest returns the name that given begins, or that differs from given by a few typing

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -30,6 +31,9 @@ type Run struct {
 func Read(name, folder string) (Run, error) {
 	m, err := runlog.ReadMetrics(folder)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+			return Run{}, fmt.Errorf("there is no run folder %s", folder)
+		}
 		return Run{}, fmt.Errorf("%s has no %s: it is no run folder, or its run has not begun to train", folder, runlog.MetricsFile)
 	}
 	if err != nil {

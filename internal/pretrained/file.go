@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/durable"
 	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -112,8 +113,11 @@ func (m *Meta) Replaces(path string) error {
 // Open reads the model of branch 0 or 1 of a run's folder, or that of a file.
 func Open(path string, branch int) (*Model, error) {
 	st, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the model: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no run folder or model %s", path)
+	case err != nil:
+		return nil, fmt.Errorf("%s cannot be read: %w", path, durable.Reason(err))
 	}
 	if st.IsDir() {
 		file := filepath.Join(path, runlog.ModelFiles[branch])

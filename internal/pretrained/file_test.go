@@ -98,7 +98,7 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	if _, err := Open(dir, 0); err == nil || !strings.Contains(err.Error(), "has no model.safetensors: either") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Open(filepath.Join(dir, "x"), 0); !os.IsNotExist(err) && (err == nil || !strings.Contains(err.Error(), "cannot open the model")) {
+	if _, err := Open(filepath.Join(dir, "x"), 0); !os.IsNotExist(err) && (err == nil || !strings.Contains(err.Error(), "there is no run folder or model")) {
 		t.Errorf("no file: %v", err)
 	}
 	path := filepath.Join(dir, "other.safetensors")

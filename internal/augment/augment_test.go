@@ -1,6 +1,7 @@
 package augment
 
 import (
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -243,19 +244,56 @@ func TestViewIsAFunctionOfItsKeys(t *testing.T) {
 	}
 }
 
-// Sizes at the edges of what the packing of pixels handles.
+// Sizes at the edges of what the packing of pixels handles, against the checksum of
+// what Pillow and torchvision make.
 func TestSmallImages(t *testing.T) {
+	var s Scratch
+	for c, want := range map[int]uint32{1: 0x1adf063c, 3: 0xcadb1ffc} {
+		sum := crc32.NewIEEE()
+		for w := 1; w < 9; w++ {
+			for h := 1; h < 9; h++ {
+				img := imagefile.Image{W: w, H: h, C: c}
+				for i := range w * h * c {
+					img.Pix = append(img.Pix, uint8(i*i*37+i*91+29*w+53*h))
+				}
+				a := Draw{Crop: Rect{0, 0, w, h}, Flip: true, Jitter: [4]Step{{Contrast, 1.3}, {Brightness, 0.8}}, Jitters: 2,
+					Blur: true, Sigma: 5}
+				b := Draw{Crop: Rect{w / 3, h / 4, w - w/3, h - h/4}, Jitter: [4]Step{{Brightness, 1.2}}, Jitters: 1, Grey: c == 3,
+					Blur: true, Sigma: 0.4, Solarize: true, Threshold: 128}
+				if c == 3 {
+					a.Jitter[2], a.Jitter[3], a.Jitters = Step{Saturation, 1.2}, Step{Hue, 0.05}, 4
+				}
+				for size := 1; size < 9; size++ {
+					sum.Write(s.picture(img, &a, size).Pix)
+					sum.Write(s.picture(img, &b, size).Pix)
+				}
+			}
+		}
+		if got := sum.Sum32(); got != want {
+			t.Errorf("%d channels: checksum %#x, want %#x", c, got, want)
+		}
+	}
+}
+
+// A view is the picture of what was drawn for it, in numbers.
+func TestViewIsWhatWasDrawn(t *testing.T) {
 	views := Released()
 	views[0].Blur.Sigma = [2]float64{5, 5}
-	var s Scratch
+	var s, other Scratch
 	for _, c := range []int{1, 3} {
-		n := NewNorm(make([]float64, c), slices.Repeat([]float64{1}, c))
+		n := NewNorm(slices.Repeat([]float64{0.5}, c), slices.Repeat([]float64{0.25}, c))
 		for w := 1; w < 9; w++ {
 			for h := 1; h < 9; h++ {
 				for size := 1; size < 9; size++ {
-					dst := make([]float32, size*size*c)
+					img := noise(w, h, c)
+					got, want := make([]float32, size*size*c), make([]float32, size*size*c)
 					for i := range views {
-						s.View(dst, rng.New(uint64(w), uint64(h)), noise(w, h, c), &views[i], size, n)
+						s.View(got, rng.New(uint64(w), uint64(h)), img, &views[i], size, n)
+						d := views[i].Draw(rng.New(uint64(w), uint64(h)), w, h, c)
+						n.ToFloat(want, other.picture(img, &d, size))
+						if !slices.Equal(got, want) {
+							t.Fatalf("%d × %d × %d to %d, view %d: %v, want %v", w, h, c, size, i, got, want)
+						}
 					}
 				}
 			}

@@ -85,3 +85,24 @@ checksum("view 1", blur(T.to_grayscale(v, 3), 0.3))
 v = cropped(photo.convert("L"), (0, 3, 85, 99, 27), bicubic)
 checksum("view 2", blur(T.adjust_brightness(T.adjust_contrast(v, 1.3), 0.8), 3))
 checksum("centre", T.center_crop(T.resize(photo, 40, bicubic), 33))
+
+# TestSmallImages
+for c in (1, 3):
+    views = []
+    for w in range(1, 9):
+        for h in range(1, 9):
+            i = np.arange(w * h * c)
+            pix = (i * i * 37 + i * 91 + 29 * w + 53 * h).astype(np.uint8)
+            img = Image.fromarray(pix.reshape((h, w) if c == 1 else (h, w, 3)))
+            for size in range(1, 9):
+                v = T.hflip(cropped(img, (0, 0, h, w, size), bicubic))
+                v = T.adjust_brightness(T.adjust_contrast(v, 1.3), 0.8)
+                if c == 3:
+                    v = T.adjust_hue(T.adjust_saturation(v, 1.2), 0.05)
+                views.append(np.asarray(blur(v, 5)).ravel())
+                v = cropped(img, (h // 4, w // 3, h - h // 4, w - w // 3, size), bicubic)
+                v = T.adjust_brightness(v, 1.2)
+                if c == 3:
+                    v = T.to_grayscale(v, 3)
+                views.append(np.asarray(T.solarize(blur(v, 0.4), 128)).ravel())
+    checksum(f"small images, {c} channels", np.concatenate(views))

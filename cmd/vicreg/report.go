@@ -225,6 +225,7 @@ func (c *console) status(s runlog.Step, now time.Time, wait, names bool) string 
 	parts = append(parts, fmt.Sprintf("%.0f images/s", c.rate))
 	if done := s.Step - c.plan.Done; done > 0 {
 		left := now.Sub(c.began) / time.Duration(done) * time.Duration(c.plan.Steps-s.Step)
+		left += time.Duration(c.plan.After * float64(time.Second))
 		parts = append(parts, fmt.Sprintf("%s left", left.Round(time.Second)))
 	}
 	if wait && s.WaitShare >= 0.05 {

@@ -134,6 +134,10 @@ func TestSeconds(t *testing.T) {
 	if want := 20*3.2 + 3 + 1 + 0.4 + 1 + 12 + 2*120*0.06 + 30*0.06; !same(whole, want) {
 		t.Errorf("the run takes %v, want %v", whole, want)
 	}
+	after := After(Facts{Images: 100, Scored: 20, Retrieved: 30, Judged: 40}, Speed{Step: 1, Look: 1, Embed: 0.05, EmbedB: 0.01})
+	if want := 2*120*0.06 + 30*0.06 + 40*0.06; !same(after, want) {
+		t.Errorf("%v after the last step, want %v", after, want)
+	}
 	if whole, _ := Seconds(c, Facts{Images: 1000}, Speed{}); whole != 0 {
 		t.Errorf("%v, though nothing is known", whole)
 	}

@@ -68,14 +68,20 @@ func (s Speed) pair() float64 {
 func (s Speed) once(f Facts) float64 {
 	// The first step takes memory, and a checkpoint stands before it.
 	once := s.Before + s.Build + s.Save + s.Step
-	once += float64(min(f.Images+f.Scored, mostLooked)) * s.Look
-	embed := s.Embed + s.EmbedB
-	if f.Scored > 0 {
-		once += 2 * float64(f.Images+f.Scored) * embed // trained and untrained
-	}
-	once += float64(f.Retrieved) * s.pair()
-	return once
+	return once + float64(min(f.Images+f.Scored, mostLooked))*s.Look + s.scores(f)
 }
+
+// scores is how long scores and retrieval take at the end.
+func (s Speed) scores(f Facts) float64 {
+	scores := float64(f.Retrieved) * s.pair()
+	if f.Scored > 0 {
+		scores += 2 * float64(f.Images+f.Scored) * (s.Embed + s.EmbedB) // trained and untrained
+	}
+	return scores
+}
+
+// After returns how long a run takes after its last step.
+func After(f Facts, s Speed) float64 { return s.scores(f) + float64(f.Judged)*s.pair() }
 
 // Decoding says what helps where much of the time goes into decoding the same images
 // again; empty elsewhere.

@@ -53,8 +53,8 @@ func (c *Config) Validate() error {
 	switch {
 	case !(c.Minutes >= 0 && c.Minutes <= maxMinutes):
 		return fmt.Errorf("minutes is %v, but must be from 0 (nothing is chosen) to %d", c.Minutes, maxMinutes)
-	case c.Minutes > 0 && c.Pairs != nil:
-		return fmt.Errorf("minutes is %v, but what suits pairs is not chosen by itself; give epochs instead, and a recipe that leaves nothing open, such as %s", c.Minutes, Default)
+	case c.Pairs != nil && (slices.Contains(c.Open(), "size") || slices.Contains(c.Open(), "batch")):
+		return fmt.Errorf("size or batch is open, but what suits pairs is not chosen by itself; give them, or a recipe that leaves neither open, such as %s", Default)
 	}
 	filled := c.Filled()
 	return filled.validate()

@@ -162,8 +162,15 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 // needs says so for people.
 func (r *run) needs() string {
 	seconds, bytes := r.outlook()
-	about := fmt.Sprintf("%d steps in all", r.config.Epochs*batch.Steps(r.corpus.len(), r.config.Batch))
-	if seconds > 0 {
+	all := r.config.Epochs * batch.Steps(r.corpus.len(), r.config.Batch)
+	about := fmt.Sprintf("%d steps in all", all)
+	if done := r.at.Steps; done > 0 {
+		left := all - done
+		about += fmt.Sprintf(", %d of them to come", left)
+		if r.at.TrainSeconds > 0 && left > 0 {
+			about += fmt.Sprintf(", about %s as fast as those before", advice.Span(r.at.TrainSeconds/float64(done)*float64(left)))
+		}
+	} else if seconds > 0 {
 		about += fmt.Sprintf(", about %s", advice.Span(seconds))
 	}
 	if bytes > 0 {

@@ -29,8 +29,9 @@ type Plan struct {
 	Done    int             // steps of it that a checkpoint already holds
 	Batch   int             // images in a step
 	Dataset string
-	Images  int    // that it trains on
-	Kind    string // of them: images or pairs
+	Images  int     // that it trains on
+	Kind    string  // of them: images or pairs
+	After   float64 // seconds that scores take after the last step; 0: none, or not known
 }
 
 // Silent is a Reporter that says nothing.

@@ -40,30 +40,30 @@ const (
 	sampledSeconds = 1.5
 )
 
-// sampled decodes items of n, spread evenly and in no order, on several goroutines
-// until it has enough of them, and returns those it came to and how long an item
-// took.
-func sampled(ctx context.Context, workers, n int, decode func(worker, item int)) (items []int, seconds float64) {
+// sampled decodes items of n, spread evenly, on several goroutines and in no order,
+// until it has enough of them, or has been at it for so many seconds and has the least,
+// and returns those it came to.
+func sampled(ctx context.Context, workers, n int, seconds float64, decode func(item int)) (items []int) {
 	spread := spread(n, mostSampled, func(int) bool { return true })
 	order := rng.Perm(len(spread), 0, rng.Sample)
 	var done atomic.Int64
 	came := make([]bool, len(order))
 	began := time.Now()
-	batch.Each(ctx, workers, len(order), func(worker, k int) {
-		if done.Load() >= leastSampled && time.Since(began).Seconds() > sampledSeconds {
+	batch.Each(ctx, workers, len(order), func(_, k int) {
+		if done.Load() >= leastSampled && time.Since(began).Seconds() >= seconds {
 			return
 		}
-		decode(worker, spread[order[k]])
+		decode(spread[order[k]])
 		came[k] = true
 		done.Add(1)
 	})
-	seconds = time.Since(began).Seconds()
 	for k, ok := range came {
 		if ok {
 			items = append(items, spread[order[k]])
 		}
 	}
-	return items, seconds / float64(max(1, len(items)))
+	slices.Sort(items)
+	return items
 }
 
 // repeated returns n of some items, each in turn.
@@ -85,7 +85,7 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	all := make([]decoded, s.len())
 	var room atomic.Int64
 	room.Store(max(s.room(), 1<<20))
-	items, _ := sampled(ctx, c.Workers, s.len(), func(_, i int) {
+	items := sampled(ctx, c.Workers, s.len(), sampledSeconds, func(i int) {
 		began := time.Now()
 		item := &s.trainData.Items[i]
 		m, held := item.Image, new(imagefile.Held)
@@ -112,7 +112,6 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	slices.Sort(items)
 	grey := true
 	var areas []float64
 	var looking float64

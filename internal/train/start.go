@@ -379,7 +379,7 @@ func (r *run) plan() Plan {
 	}
 	about += "\nneeds    " + r.needs()
 	return Plan{Folder: r.folder, About: about, Advice: unwise, Replans: replans, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
-		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind()}
+		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind(), After: advice.After(r.facts(), r.speed)}
 }
 
 // encoderName is what people call an encoder.

@@ -60,6 +60,9 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 		seen = test
 	}
 	seen.Limit(o.Limit)
+	if len(seen.Items) > 10_000 { // to look at all for bad ones would take longer than to judge
+		seen.Limit(pretrained.MostJudged)
+	}
 	progress := o.Progress
 	if progress == nil {
 		progress = func(string) {}

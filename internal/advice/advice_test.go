@@ -159,6 +159,18 @@ func TestSecondsOfScores(t *testing.T) {
 
 func same(a, b float64) bool { return math.Abs(a-b) < 1e-9*max(1, math.Abs(b)) }
 
+// Looks at views count: ten on the way and one of the untrained encoder, of two views each.
+func TestSecondsOfVerdict(t *testing.T) {
+	c := open(t, func(c *recipe.Config) { c.Batch, c.Epochs = 50, 100 })
+	f, s := Facts{Images: 1000}, Speed{Step: 1, Embed: 0.01}
+	without, _ := Seconds(c, f, s)
+	f.Judged = 200
+	with, _ := Seconds(c, f, s)
+	if got, want := with-without, 11*200*2*0.01; got < want-1e-9 || got > want+1e-9 {
+		t.Errorf("looks take %v, want %v", got, want)
+	}
+}
+
 func TestDecoding(t *testing.T) {
 	c := open(t, func(c *recipe.Config) { c.Size, c.Batch = 96, 50 })
 	for _, tt := range []struct {

@@ -158,7 +158,11 @@ func percent(x float64) string {
 
 // next is what to try.
 func (j *Judgement) next(v runlog.Verdict) string {
-	more := fmt.Sprintf("go on with --resume and --epochs %d", 2*j.Epochs)
+	epochs := 2 * j.Epochs
+	if j.Steps > 0 { // to enough steps
+		epochs = max(epochs, (fewSteps*j.Epochs+j.Steps-1)/j.Steps)
+	}
+	more := fmt.Sprintf("go on with --resume and --epochs %d", epochs)
 	smaller := j.Batch > smallBatch && j.Images > 0 && j.Images/j.Batch < leastSteps
 	switch v.Is {
 	case runlog.Collapsed:

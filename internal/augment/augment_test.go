@@ -179,6 +179,7 @@ func TestPlainLooksAtTheMiddle(t *testing.T) {
 		{28, 48, 65, 32, 43, 2, 8}, // 7.5 rounds to even
 		{28, 41, 48, 32, 37, 2, 4}, // 4.5
 		{28, 20, 20, 32, 32, 2, 2},
+		{32, 50, 40, 46, 37, 7, 2}, // 36.6 rounds up
 		{28, 28, 40, 32, 45, 2, 8}, // one side alone is right
 		{224, 30, 20, 384, 256, 80, 16},
 	} {

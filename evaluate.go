@@ -138,7 +138,7 @@ func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) e
 		}
 	}
 	s.ByClass = slices.DeleteFunc(s.ByClass, func(c ClassCount) bool { return c.Train+c.Test == 0 })
-	trained := eval.Scores{KNN: s.KNN, Linear: s.Linear}
+	trained := eval.Scores{KNN: s.KNN, Linear: s.Linear, Test: s.Test}
 	untrained := eval.Scores{KNN: s.RandomInitKNN, Linear: s.RandomInitLinear}
 	s.Below = eval.BelowUntrained(trained, untrained, m.training())
 	return nil

@@ -132,7 +132,10 @@ func (g *Group) below() string {
 	for _, r := range g.Runs {
 		t.Collapsed = t.Collapsed || r.Summary.Collapsed
 	}
-	return eval.BelowUntrained(eval.Scores{KNN: g.KNN.Mean, Linear: g.Linear.Mean}, eval.Scores{KNN: g.UntrainedKNN.Mean, Linear: g.UntrainedLinear.Mean}, t)
+	share := func(knn, linear Stat) eval.Scores {
+		return eval.Scores{KNN: knn.Mean / 100, Linear: linear.Mean / 100, Test: g.Runs[0].Summary.Scored}
+	}
+	return eval.BelowUntrained(share(g.KNN, g.Linear), share(g.UntrainedKNN, g.UntrainedLinear), t)
 }
 
 // String is the mean, with ± and the deviation if there are several.

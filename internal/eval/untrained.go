@@ -1,6 +1,9 @@
 package eval
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Training is how an encoder came to be, as far as that is known; 0 is not.
 type Training struct {
@@ -25,20 +28,42 @@ const (
 )
 
 // BelowUntrained says in a sentence that a trained encoder scores below the same
-// one untrained, and what the likely reason is; empty if it does not.
+// one untrained, or not above it in any score, and what the likely reason is; empty if
+// neither is so. It goes by trained.Test, the number of images that both are scored on:
+// what they can tell by chance is no difference. 0: it is not known, and every
+// difference counts.
 func BelowUntrained(trained, untrained Scores, t Training) string {
+	n := trained.Test
 	what, is := "", "is"
-	switch knn, linear := trained.KNN < untrained.KNN, trained.Linear < untrained.Linear; {
+	switch knn, linear := below(trained.KNN, untrained.KNN, n), below(trained.Linear, untrained.Linear, n); {
 	case knn && linear:
 		what, is = "kNN and linear probe", "are"
 	case knn:
 		what = "kNN"
 	case linear:
 		what = "the linear probe"
+	case n > 0 && trained.KNN <= untrained.KNN && trained.Linear <= untrained.Linear && min(untrained.KNN, untrained.Linear) < 1:
+		return fmt.Sprintf("kNN and linear probe are no better than the untrained encoder's, as far as %s can tell: %s", plural(n, "image"), t.reason())
 	default:
 		return ""
 	}
 	return fmt.Sprintf("%s %s below the untrained encoder's: %s", what, is, t.reason())
+}
+
+// below reports whether a share p of n images that are right is below another, q, by
+// more than two standard errors of the difference, each share taken as binomial and
+// independent of the other:
+//
+//	q − p > 2·√(p(1−p)/n + q(1−q)/n)
+//
+// Both shares are of the same images, so the error is less than that, if anything, and
+// what passes the bound is no chance. Without n the error is 0.
+func below(p, q float64, n int) bool {
+	err := 0.0
+	if n > 0 {
+		err = 2 * math.Sqrt((p*(1-p)+q*(1-q))/float64(n))
+	}
+	return q-p > err
 }
 
 // reason is the likely one, and what to do.

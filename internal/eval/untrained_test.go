@@ -39,3 +39,29 @@ func TestBelowUntrained(t *testing.T) {
 		}
 	}
 }
+
+// Two standard errors of 0.4 and 0.5 on n images are 2·√(0.49/n): 0.0998 on 197 and
+// 0.1003 on 195.
+func TestBelowUntrainedByMoreThanChance(t *testing.T) {
+	for _, c := range []struct {
+		trained, untrained [2]float64 // kNN, linear
+		n                  int
+		want               string
+	}{
+		{[2]float64{0.4, 0.9}, [2]float64{0.5, 0.8}, 197, "kNN is below"},
+		{[2]float64{0.4, 0.9}, [2]float64{0.5, 0.8}, 195, ""},
+		{[2]float64{0.4, 0.4}, [2]float64{0.5, 0.5}, 197, "kNN and linear probe are below"},
+		{[2]float64{0.4, 0.4}, [2]float64{0.5, 0.5}, 195, "kNN and linear probe are no better than the untrained encoder's, as far as 195 images can tell: "},
+		{[2]float64{0.5, 0.5}, [2]float64{0.5, 0.5}, 195, "no better"},
+		{[2]float64{0.51, 0.5}, [2]float64{0.5, 0.5}, 195, ""},
+		{[2]float64{0.9, 0.4}, [2]float64{0.5, 0.5}, 197, "the linear probe is below"},
+		{[2]float64{1, 1}, [2]float64{1, 1}, 195, ""},
+		{[2]float64{0, 0}, [2]float64{0, 0}, 1, "as far as 1 image can tell"},
+		{[2]float64{0.4999, 0.5}, [2]float64{0.5, 0.5}, 0, "kNN is below"},
+	} {
+		got := BelowUntrained(Scores{KNN: c.trained[0], Linear: c.trained[1], Test: c.n}, Scores{KNN: c.untrained[0], Linear: c.untrained[1], Test: c.n}, Training{})
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%v beside %v on %d: %q, want %q", c.trained, c.untrained, c.n, got, c.want)
+		}
+	}
+}

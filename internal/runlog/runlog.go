@@ -108,6 +108,7 @@ type Scores struct {
 	Linear           *float64 `json:"linear"`
 	RandomInitKNN    *float64 `json:"random_init_knn"`
 	RandomInitLinear *float64 `json:"random_init_linear"`
+	Scored           int      `json:"scored,omitempty"` // images that these are shares of; 0: not known
 }
 
 // Recall says how often the items of one side of the pairs held out have their

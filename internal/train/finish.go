@@ -167,7 +167,7 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 			s.BranchB = new(runlog.Scores)
 			scores = s.BranchB
 		}
-		scores.KNN, scores.Linear = &got.Trained.KNN, &got.Trained.Linear
+		scores.KNN, scores.Linear, scores.Scored = &got.Trained.KNN, &got.Trained.Linear, got.Trained.Test
 		scores.RandomInitKNN, scores.RandomInitLinear = &got.Untrained.KNN, &got.Untrained.Linear
 	}
 	return nil

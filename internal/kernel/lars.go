@@ -58,3 +58,14 @@ func (s LARS) trust(w, g float64) (ratio, decay float32) {
 	}
 	return float32(q), decay
 }
+
+// NesterovStep is a step of gradient descent with Nesterov's momentum, as PyTorch's:
+//
+//	m = momentum·m + (g + weightDecay·w)
+//	w = w − lr·(g + weightDecay·w + momentum·m)
+func NesterovStep(w, m, g []float32, lr, momentum, weightDecay float32) {
+	MomentumStep(w, m, g, 0, momentum, weightDecay, 1) // m alone
+	Scale(w, 1-lr*weightDecay)
+	Axpy(w, -lr, g)
+	Axpy(w, -lr*momentum, m)
+}

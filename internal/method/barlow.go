@@ -26,8 +26,8 @@ func barlowLoss(c recipe.Config) loss.BarlowTwins {
 
 func checkBarlowTwins(c recipe.Config, _ int) error { return barlowLoss(c).Check() }
 
-func newBarlowTwins(c recipe.Config, _ Data) (Method, error) {
-	m, err := newCore(c, false)
+func newBarlowTwins(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, data, false)
 	return &barlowTwins{core: m, loss: barlowLoss(c)}, err
 }
 

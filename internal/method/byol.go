@@ -15,8 +15,8 @@ type byol struct {
 	loss loss.BYOL
 }
 
-func newBYOL(c recipe.Config, _ Data) (Method, error) {
-	m, err := newSiamese(c, true)
+func newBYOL(c recipe.Config, data Data) (Method, error) {
+	m, err := newSiamese(c, data, true)
 	return &byol{siamese: m}, err
 }
 

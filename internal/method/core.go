@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -21,18 +22,29 @@ type core struct {
 	ws       loss.Workspace
 	reg      loss.Regularizer
 
+	// By view, n × d each: embeddings and predictions of the batch where the host
+	// reads them, and their gradients where it writes them. p is nil without a
+	// predictor.
 	n, d   int
-	z, p   [][]float32 // by view: embeddings and predictions of the batch, n × d; p nil without a predictor
-	dz, dp [][]float32 // their gradients
+	z, p   [][]float32
+	dz, dp [][]float32
+	cross  []crossing
 
 	unit    bool // the loss sees unit rows
 	units   loss.Units
 	watched copies
 }
 
+// crossing is the memory that the embeddings and predictions of a view take on
+// their way to the host, and their gradients on the way back; none on the CPU.
+type crossing struct {
+	z, p   []float32
+	dz, dp device.Array
+}
+
 // newCore builds the branches of a configuration. unit says that the loss sees only the
 // directions of embeddings.
-func newCore(c recipe.Config, unit bool) (core, error) {
+func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	m := core{unit: unit}
 	var err error
 	if m.branches, err = newBranches(c); err != nil {
@@ -48,10 +60,11 @@ func newCore(c recipe.Config, unit bool) (core, error) {
 	for i := range views {
 		views[i] = m.branches[min(i, 1)]
 	}
-	m.joint = model.NewJoint(views...)
+	m.joint = model.NewJoint(data.device(), views...)
 	m.joint.Defer()
 	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))
 	m.dz, m.dp = make([][]float32, len(views)), make([][]float32, len(views))
+	m.cross = make([]crossing, len(views))
 	return m, nil
 }
 
@@ -73,11 +86,11 @@ func (m *core) TargetStd() float64 {
 func (m *core) forward(b *batch.Batch) {
 	m.joint.ZeroGrad()
 	for i := range m.z {
-		v := m.joint.Forward(i, b.Views[i])
-		m.n, m.d = v.Z.Shape[0], v.Z.Shape[1]
-		m.z[i], m.dz[i] = v.Z.Data, tensor.Grow(m.dz[i], m.n*m.d)
-		if v.P != nil {
-			m.p[i], m.dp[i] = v.P.Data, tensor.Grow(m.dp[i], m.n*m.d)
+		v, x := m.joint.Forward(i, b.Views[i]), &m.cross[i]
+		m.n, m.d = v.Z.N, v.Z.C
+		m.z[i], m.dz[i] = m.joint.Read(v.Z, &x.z), tensor.Grow(m.dz[i], m.n*m.d)
+		if !v.P.X.None() {
+			m.p[i], m.dp[i] = m.joint.Read(v.P, &x.p), tensor.Grow(m.dp[i], m.n*m.d)
 		}
 	}
 	m.watch()
@@ -103,7 +116,8 @@ func (m *core) backward(total float64, terms runlog.Terms) (float64, runlog.Term
 		terms = append(terms, runlog.Term{Name: "added_variance", Value: t.Variance}, runlog.Term{Name: "added_covariance", Value: t.Covariance})
 	}
 	for i := len(m.z) - 1; i >= 0; i-- {
-		m.joint.Backward(i, m.dz[i], m.dp[i])
+		x, dev := &m.cross[i], m.joint.Device()
+		m.joint.Backward(i, device.Lift(dev, &x.dz, m.dz[i]), device.Lift(dev, &x.dp, m.dp[i]))
 		m.z[i], m.p[i] = nil, nil // given back
 	}
 	return total, terms, nil

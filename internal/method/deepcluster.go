@@ -5,6 +5,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/cluster"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/nn"
@@ -57,7 +58,7 @@ func checkDeepCluster(c recipe.Config, items int) error {
 }
 
 func newDeepCluster(c recipe.Config, data Data) (Method, error) {
-	m, err := newCore(c, true)
+	m, err := newCore(c, data, true)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +68,9 @@ func newDeepCluster(c recipe.Config, data Data) (Method, error) {
 		w := newPrototypes(fmt.Sprintf("prototypes.%d.weight", i), k, o.d, len(m.z))
 		nn.LinearUniform(stream(c.Seed, prototypeInit, i), w.weight, nil)
 		w.normalise()
-		w.weight.Grad = nil // they do not learn
+		w.weight.Freeze() // they do not learn
 		labels := nn.NewBuffer(fmt.Sprintf("labels.%d", i), o.items)
-		kernel.Fill(labels.Value, -1)
+		device.Local.Fill(labels.Value, -1)
 		o.clusters = append(o.clusters, clustering{w, labels})
 	}
 	o.heads = make([]loss.Head, len(o.clusters))
@@ -95,7 +96,7 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	if epoch == 0 {
 		return
 	}
-	m.seen = kernel.FilledRows(m.seen[:0], m.banks[0].Value, m.d)
+	m.seen = kernel.FilledRows(m.seen[:0], m.banks[0].Read(), m.d)
 	n := len(m.seen)
 	m.compact = tensor.Grow(m.compact, n*m.d)
 	if cap(m.found) < n {
@@ -103,12 +104,12 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	}
 	m.found = m.found[:n]
 	for h, c := range m.clusters {
-		kernel.GatherRows(m.compact, m.banks[h%2].Value, m.d, m.seen)
+		kernel.GatherRows(m.compact, m.banks[h%2].Read(), m.d, m.seen)
 		r := rng.New(m.seed, rng.Method, uint64(epoch), uint64(h))
-		if _, err := m.kmeans.Run(r, m.compact, n, m.d, c.weight.Value, m.found, m.rounds); err != nil {
+		if _, err := m.kmeans.Run(r, m.compact, n, m.d, c.weight.Value.Host(), m.found, m.rounds); err != nil {
 			panic("method: " + err.Error()) // the numbers have been checked
 		}
-		kernel.ScatterInts(c.labels.Value, m.seen, m.found)
+		kernel.ScatterInts(c.labels.Value.Host(), m.seen, m.found)
 	}
 }
 
@@ -119,9 +120,9 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	for h := range m.clusters {
 		c, head := &m.clusters[h], &m.heads[h]
-		c.score(m.z, m.n)
+		c.score(m.z, c.read(), m.n)
 		head.K, head.Scores, head.DScores = c.k, c.scores, c.scores
-		head.Labels = kernel.GatherInts(head.Labels[:0], c.labels.Value, b.Items)
+		head.Labels = kernel.GatherInts(head.Labels[:0], c.labels.Read(), b.Items)
 	}
 	for i := range m.fresh {
 		m.fresh[i] = append(m.fresh[i][:0], m.clusters[0].units[i].Data...)
@@ -129,14 +130,15 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.who = append(m.who[:0], b.Items...)
 	t := m.loss.Eval(&m.ws, m.heads, m.n)
 	for h := range m.clusters {
-		m.clusters[h].back(m.dz, nil, m.n, h > 0)
+		c := m.clusters[h]
+		c.back(m.dz, nil, c.read(), m.n, h > 0)
 	}
 	return m.backward(t.Total, runlog.Terms{{Name: "accuracy", Value: t.Accuracy}})
 }
 
 func (m *deepcluster) AfterStep(step, total int) {
 	for i, bank := range m.banks {
-		kernel.ScatterRows(bank.Value, m.fresh[i], m.d, m.who)
+		kernel.ScatterRows(bank.Value.Host(), m.fresh[i], m.d, m.who)
 	}
 }
 

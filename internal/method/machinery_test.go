@@ -14,7 +14,7 @@ import (
 // gradNorm2 is the square of the gradient's norm.
 func gradNorm2(m Method) (sum float64) {
 	for _, p := range m.Params() {
-		for _, g := range p.Grad {
+		for _, g := range p.Grad.Host() {
 			sum += float64(g) * float64(g)
 		}
 	}
@@ -100,17 +100,17 @@ func TestMomentumEncoder(t *testing.T) {
 	c.Momentum = recipe.Momentum{Use: true, Base: 0.9, Final: 1}
 	m := build(t, c).(*byol)
 	own, learns := m.target.own[0], m.target.learns[0]
-	if !slices.Equal(own.Value, learns.Value) {
+	if !slices.Equal(own.Value.Host(), learns.Value.Host()) {
 		t.Fatal("it is no copy")
 	}
 	for _, tt := range []struct {
 		step int
 		tau  float64
 	}{{1, 0.9}, {51, 0.95}, {101, 1}} {
-		own.Value[0], learns.Value[0] = 1, 2
+		own.Value.Host()[0], learns.Value.Host()[0] = 1, 2
 		m.AfterStep(tt.step, 100)
-		if want := 2 - tt.tau; math.Abs(float64(own.Value[0])-want) > 1e-6 {
-			t.Errorf("after step %d: %v, want %v", tt.step, own.Value[0], want)
+		if want := 2 - tt.tau; math.Abs(float64(own.Value.Host()[0])-want) > 1e-6 {
+			t.Errorf("after step %d: %v, want %v", tt.step, own.Value.Host()[0], want)
 		}
 	}
 }
@@ -123,8 +123,8 @@ func TestQueue(t *testing.T) {
 		}
 		q.push([]float32{float32(2 * i), float32(2*i + 1)})
 	}
-	if want := []float32{12, 13, 14, 15, 10, 11}; !slices.Equal(q.rows.Value, want) {
-		t.Errorf("it holds %v, want %v", q.rows.Value, want)
+	if want := []float32{12, 13, 14, 15, 10, 11}; !slices.Equal(q.rows.Value.Host(), want) {
+		t.Errorf("it holds %v, want %v", q.rows.Value.Host(), want)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestStaticAndFrozen(t *testing.T) {
 	}
 	for k := range last.Shape[0] {
 		sum := 0.0
-		for _, v := range last.Value[k*8:][:8] {
+		for _, v := range last.Value.Host()[k*8:][:8] {
 			sum += float64(v) * float64(v)
 		}
 		if math.Abs(sum-1) > 1e-5 {
@@ -175,7 +175,7 @@ func TestDeepClusterLabels(t *testing.T) {
 	m.StartEpoch(1)
 	for _, c := range m.clusters {
 		seen := map[float32]int{}
-		for _, l := range c.labels.Value {
+		for _, l := range c.labels.Value.Host() {
 			seen[l]++
 		}
 		if seen[-1] != 0 || len(seen) < 3 {
@@ -228,7 +228,7 @@ func TestDeepClusterWaitsForLabels(t *testing.T) {
 	}
 	weights := func() (all []float32) {
 		for _, p := range m.Params() {
-			all = append(all, p.Value...)
+			all = append(all, p.Value.Host()...)
 		}
 		return all
 	}

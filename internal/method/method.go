@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/optim"
@@ -56,12 +56,22 @@ type Method interface {
 	Branches() []*model.Branch
 }
 
-// Data is what a method may need to know of the data.
+// Data is what a method may need to know of the data, and where it computes.
 type Data struct {
 	Items   int   // to train on; 0: not known yet
 	Steps   int   // of an epoch
 	Labels  []int // of each item; -1: none
 	Classes int   // 0: there are no labels
+
+	Device device.Device // where the networks live; nil: the CPU
+}
+
+// device returns where the networks live.
+func (d Data) device() device.Device {
+	if d.Device == nil {
+		return device.Local
+	}
+	return d.Device
 }
 
 // builder makes a method. check says beforehand what is wrong with a configuration for
@@ -210,8 +220,8 @@ func distinct(b [2]*model.Branch) []*model.Branch {
 }
 
 // Precision returns the kind of numbers that a configuration multiplies.
-func Precision(c recipe.Config) kernel.Precision {
-	p, err := kernel.ParsePrecision(c.Precision)
+func Precision(c recipe.Config) device.Precision {
+	p, err := device.ParsePrecision(c.Precision)
 	if err != nil {
 		panic("method: " + err.Error()) // the configuration has been validated
 	}

@@ -102,8 +102,8 @@ func epoch(t testing.TB, m Method, number int) {
 	for i := range data.Steps {
 		step(t, m, views(number, i))
 		for _, p := range m.Params() {
-			for j, g := range p.Grad {
-				p.Value[j] -= 1e-3 * g
+			for j, g := range p.Grad.Host() {
+				p.Value.Host()[j] -= 1e-3 * g
 			}
 		}
 		m.AfterStep(number*data.Steps+i+1, 100)
@@ -138,7 +138,7 @@ func TestEveryMethod(t *testing.T) {
 			}
 			grads := map[string][]float32{}
 			for _, p := range m.Params() {
-				grads[p.Name] = slices.Clone(p.Grad)
+				grads[p.Name] = slices.Clone(p.Grad.Host())
 			}
 			again, _ := step(t, m, b)
 			if again != before {
@@ -146,10 +146,10 @@ func TestEveryMethod(t *testing.T) {
 			}
 			norm := 0.0
 			for _, p := range m.Params() {
-				if !slices.Equal(p.Grad, grads[p.Name]) {
+				if !slices.Equal(p.Grad.Host(), grads[p.Name]) {
 					t.Errorf("%s: the gradient of the same batch differs the second time", p.Name)
 				}
-				for _, g := range p.Grad {
+				for _, g := range p.Grad.Host() {
 					norm += float64(g) * float64(g)
 				}
 			}
@@ -167,13 +167,13 @@ func descends(t *testing.T, m Method, b *batch.Batch, norm float64) {
 	t.Helper()
 	var grads [][]float32
 	for _, p := range m.Params() {
-		grads = append(grads, slices.Clone(p.Grad))
+		grads = append(grads, slices.Clone(p.Grad.Host()))
 	}
 	value := valueOf(t, m, b)
 	move := func(by float64) {
 		for i, p := range m.Params() {
 			for j, g := range grads[i] {
-				p.Value[j] += float32(by * float64(g) / norm)
+				p.Value.Host()[j] += float32(by * float64(g) / norm)
 			}
 		}
 	}
@@ -211,13 +211,13 @@ func valueOf(t *testing.T, m Method, b *batch.Batch) func() float64 {
 		scores := func() (older [2][]float32) {
 			w := m.prototypes
 			m.forward(b)
-			w.score(m.z, m.n)
+			w.score(m.z, w.read(), m.n)
 			for i, q := range m.queues {
 				if !q.full() || b.Epoch < m.start {
 					t.Fatal("the queue is not in use")
 				}
 				older[i] = make([]float32, q.size*w.k)
-				loss.Score(older[i], q.rows.Value, w.weight.Value, q.size, m.d, w.k)
+				loss.Score(older[i], q.rows.Value.Host(), w.weight.Value.Host(), q.size, m.d, w.k)
 			}
 			return older
 		}
@@ -248,7 +248,7 @@ func TestWorkers(t *testing.T) {
 			epoch(t, m, 0)
 			epoch(t, m, 1)
 			for i, p := range all(m) {
-				if workers > 1 && !slices.Equal(p.Value, want[i].Value) {
+				if workers > 1 && !slices.Equal(p.Value.Host(), want[i].Value.Host()) {
 					t.Errorf("%s: %s differs with %d workers", name, p.Name, workers)
 				}
 			}
@@ -266,7 +266,7 @@ func TestStateIsWhole(t *testing.T) {
 		step(t, m, views(1, 0))
 		m.AfterStep(data.Steps+1, 100)
 		for i, p := range all(resumed) {
-			copy(p.Value, all(m)[i].Value)
+			copy(p.Value.Host(), all(m)[i].Value.Host())
 		}
 		a, _ := step(t, m, views(1, 1))
 		b, _ := step(t, resumed, views(1, 1))
@@ -276,7 +276,7 @@ func TestStateIsWhole(t *testing.T) {
 		m.AfterStep(data.Steps+2, 100)
 		resumed.AfterStep(data.Steps+2, 100)
 		for i, p := range all(resumed) {
-			if !slices.Equal(p.Value, all(m)[i].Value) {
+			if !slices.Equal(p.Value.Host(), all(m)[i].Value.Host()) {
 				t.Errorf("%s: %s differs", name, p.Name)
 			}
 		}
@@ -300,7 +300,7 @@ func TestVICRegTerms(t *testing.T) {
 			if !stop {
 				norm := 0.0
 				for _, p := range m.Params() {
-					for _, g := range p.Grad {
+					for _, g := range p.Grad.Host() {
 						norm += float64(g) * float64(g)
 					}
 				}

@@ -25,8 +25,8 @@ func checkMoCoV2(c recipe.Config, _ int) error {
 	return loss.MoCo{Temperature: c.Temperature}.Check(c.Queue.Size, c.Batch)
 }
 
-func newMoCoV2(c recipe.Config, _ Data) (Method, error) {
-	m, err := newSiamese(c, true)
+func newMoCoV2(c recipe.Config, data Data) (Method, error) {
+	m, err := newSiamese(c, data, true)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (m *mocoV2) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	for i := range m.fresh {
 		m.fresh[i].Forward(m.k[i], m.n, m.d)
 	}
-	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.queues[0].rows.Value, m.queues[1].rows.Value, m.n, m.d, m.dq[0], m.dq[1], m.dk[0], m.dk[1])
+	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.queues[0].rows.Read(), m.queues[1].rows.Read(), m.n, m.d, m.dq[0], m.dq[1], m.dk[0], m.dk[1])
 	return m.backward(t.Total, contrast(t))
 }
 
@@ -70,8 +70,8 @@ func checkMoCoV3(c recipe.Config, _ int) error {
 	return loss.MoCoV3{Temperature: c.Temperature}.Check()
 }
 
-func newMoCoV3(c recipe.Config, _ Data) (Method, error) {
-	m, err := newSiamese(c, true)
+func newMoCoV3(c recipe.Config, data Data) (Method, error) {
+	m, err := newSiamese(c, data, true)
 	return &mocoV3{m, loss.MoCoV3{Temperature: c.Temperature}}, err
 }
 

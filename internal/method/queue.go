@@ -9,7 +9,7 @@ import (
 )
 
 // queue holds the embeddings of the last steps, as unit rows. New ones overwrite the
-// oldest.
+// oldest. It is in the memory of the host, as the losses that read it are the host's.
 type queue struct {
 	size, d int
 	rows    *nn.Param // size × d
@@ -27,22 +27,20 @@ func (q *queue) state() []*nn.Param { return []*nn.Param{q.rows, q.at} }
 
 // random fills the queue with random directions.
 func (q *queue) random(r *rand.Rand) {
-	for i := range q.rows.Value {
-		q.rows.Value[i] = float32(r.NormFloat64())
-	}
+	q.rows.Draw(r.NormFloat64)
 	var u loss.Units
-	copy(q.rows.Value, u.Forward(q.rows.Value, q.size, q.d))
+	q.rows.Change(func(v []float32) { copy(v, u.Forward(v, q.size, q.d)) })
 }
 
 // push takes in n × d; n divides size.
 func (q *queue) push(rows []float32) {
-	at := int(q.at.Value[0])
-	kernel.RingRows(q.rows.Value, rows, q.d, at%q.size)
+	at := q.at.Number()
+	kernel.RingRows(q.rows.Value.Host(), rows, q.d, at%q.size)
 	if at += len(rows) / q.d; at == 2*q.size {
 		at = q.size
 	}
-	q.at.Value[0] = float32(at)
+	q.at.SetNumber(at)
 }
 
 // full says whether every row has been pushed.
-func (q *queue) full() bool { return int(q.at.Value[0]) >= q.size }
+func (q *queue) full() bool { return q.at.Number() >= q.size }

@@ -23,8 +23,8 @@ type siamese struct {
 	keys   [2][]float32 // memory of dk
 }
 
-func newSiamese(c recipe.Config, unit bool) (m siamese, err error) {
-	if m.core, err = newCore(c, unit); err != nil {
+func newSiamese(c recipe.Config, data Data, unit bool) (m siamese, err error) {
+	if m.core, err = newCore(c, data, unit); err != nil {
 		return m, err
 	}
 	m.stop = c.Heads.StopGradient

@@ -19,8 +19,8 @@ func checkSimCLR(c recipe.Config, _ int) error {
 	return loss.SimCLR{Temperature: c.Temperature}.Check()
 }
 
-func newSimCLR(c recipe.Config, _ Data) (Method, error) {
-	m, err := newCore(c, true)
+func newSimCLR(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, data, true)
 	return &simclr{m, loss.SimCLR{Temperature: c.Temperature}}, err
 }
 

@@ -18,8 +18,8 @@ type simsiam struct {
 	loss loss.SimSiam
 }
 
-func newSimSiam(c recipe.Config, _ Data) (Method, error) {
-	m, err := newSiamese(c, true)
+func newSimSiam(c recipe.Config, data Data) (Method, error) {
+	m, err := newSiamese(c, data, true)
 	if err != nil {
 		return nil, err
 	}

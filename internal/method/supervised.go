@@ -29,9 +29,9 @@ func completeSupervised(c *recipe.Config, d Data) {
 	c.Heads.Last = model.Bias
 }
 
-func newSupervised(c recipe.Config, d Data) (Method, error) {
-	m, err := newCore(c, false)
-	return &supervised{core: m, labels: slices.Clone(d.Labels)}, err
+func newSupervised(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, data, false)
+	return &supervised{core: m, labels: slices.Clone(data.Labels)}, err
 }
 
 // Step takes the mean of the views' losses.

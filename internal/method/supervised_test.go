@@ -33,8 +33,8 @@ func TestSupervised(t *testing.T) {
 	}
 	for range 20 {
 		for _, p := range m.Params() {
-			for j, g := range p.Grad {
-				p.Value[j] -= 0.1 * g
+			for j, g := range p.Grad.Host() {
+				p.Value.Host()[j] -= 0.1 * g
 			}
 		}
 		step(t, m, b)

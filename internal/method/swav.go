@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
@@ -47,8 +48,8 @@ func checkSwAV(c recipe.Config, items int) error {
 	return swavLoss(c).Check(k, c.Queue.Size, c.Batch)
 }
 
-func newSwAV(c recipe.Config, _ Data) (Method, error) {
-	m, err := newCore(c, true)
+func newSwAV(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, data, true)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +58,7 @@ func newSwAV(c recipe.Config, _ Data) (Method, error) {
 	s.prototypes = newPrototypes("prototypes.weight", c.Prototypes.Counts[0], d, len(m.z))
 	nn.LinearUniform(stream(c.Seed, prototypeInit, 0), s.prototypes.weight, nil)
 	s.prototypes.normalise()
+	s.prototypes.weight.To(data.device())
 	if c.Queue.Size > 0 {
 		for i, name := range queueNames {
 			s.queues[i] = newQueue(name, c.Queue.Size, d)
@@ -79,9 +81,11 @@ func (m *swav) State() []*nn.Param {
 func (m *swav) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	w := m.prototypes
 	w.weight.Frozen = b.Epoch < m.freeze
-	clear(w.weight.Grad)
 	m.forward(b)
-	w.score(m.z, m.n)
+	dev, weight := w.weight.Device(), w.read()
+	dw := device.Lower(dev, &w.dw, w.weight.Grad)
+	kernel.Fill(dw, 0)
+	w.score(m.z, weight, m.n)
 	var older [2][]float32
 	for i, q := range m.queues {
 		if q == nil {
@@ -90,12 +94,13 @@ func (m *swav) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 		m.fresh[i].Data = append(m.fresh[i].Data[:0], w.units[i].Data...)
 		if q.full() && b.Epoch >= m.start {
 			m.older[i] = tensor.Grow(m.older[i], q.size*w.k)
-			loss.Score(m.older[i], q.rows.Value, w.weight.Value, q.size, m.d, w.k)
+			loss.Score(m.older[i], q.rows.Read(), weight, q.size, m.d, w.k)
 			older[i] = m.older[i]
 		}
 	}
 	t := m.loss.Eval(&m.ws, w.scores, older, m.n, w.k, w.scores)
-	w.back(m.dz, w.weight.Grad, m.n, false)
+	w.back(m.dz, dw, weight, m.n, false)
+	dev.Up(w.weight.Grad, dw)
 	return m.backward(t.Total, runlog.Terms{{Name: "agreement", Value: t.Agreement}})
 }
 
@@ -116,6 +121,7 @@ type prototypes struct {
 	units  []loss.Units // of the embeddings, by view
 	scores [][]float32  // by view, n × k; then their gradients
 	du     []float32    // n × d
+	w, dw  []float32    // where weight and gradient cross to the host
 	own    loss.Units
 }
 
@@ -125,24 +131,27 @@ func newPrototypes(name string, k, d, views int) *prototypes {
 
 // normalise makes unit rows of the prototypes.
 func (w *prototypes) normalise() {
-	copy(w.weight.Value, w.own.Forward(w.weight.Value, w.k, w.d))
+	w.weight.Set(w.own.Forward(w.read(), w.k, w.d))
 }
 
+// read returns the prototypes for the host to read.
+func (w *prototypes) read() []float32 { return device.Lower(w.weight.Device(), &w.w, w.weight.Value) }
+
 // score compares the embeddings of all views, n × d each.
-func (w *prototypes) score(z [][]float32, n int) {
+func (w *prototypes) score(z [][]float32, weight []float32, n int) {
 	for v := range z {
 		w.scores[v] = tensor.Grow(w.scores[v], n*w.k)
-		loss.Score(w.scores[v], w.units[v].Forward(z[v], n, w.d), w.weight.Value, n, w.d, w.k)
+		loss.Score(w.scores[v], w.units[v].Forward(z[v], n, w.d), weight, n, w.d, w.k)
 	}
 }
 
 // back takes the gradients of the scores, which have replaced the scores, down to the
 // embeddings, whose gradients it sets or adds to. Unless dw is nil it adds those of the
 // prototypes to it.
-func (w *prototypes) back(dz [][]float32, dw []float32, n int, add bool) {
+func (w *prototypes) back(dz [][]float32, dw, weight []float32, n int, add bool) {
 	w.du = tensor.Grow(w.du, n*w.d)
 	for v := range dz {
-		loss.ScoreGrad(w.du, dw, w.scores[v], w.units[v].Data, w.weight.Value, n, w.d, w.k)
+		loss.ScoreGrad(w.du, dw, w.scores[v], w.units[v].Data, weight, n, w.d, w.k)
 		if !add {
 			w.units[v].Backward(dz[v], w.du)
 			continue

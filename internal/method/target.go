@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
@@ -20,6 +19,7 @@ type target struct {
 	base, final float64
 
 	keys [2][]float32 // embeddings of the batch by view, n × d
+	room []float32    // where these cross to the host
 }
 
 // newTarget builds a target that follows the network of a Joint and shares its memory.
@@ -34,8 +34,8 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)
 	t.own = append(b.Encoder.Params(), b.Expander.Params()...)
 	for i, p := range t.own {
-		kernel.Copy(p.Value, t.learns[i].Value)
-		p.Grad = nil
+		p.Device().Copy(p.Value, t.learns[i].Value)
+		p.Freeze()
 	}
 	params, buffers := b.Named("momentum.")
 	t.state = append(params, buffers...)
@@ -46,7 +46,7 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 func (t *target) forward(b *batch.Batch) {
 	for i := range t.keys {
 		v := t.joint.Forward(i, b.Views[i])
-		t.keys[i] = append(t.keys[i][:0], v.Z.Data...)
+		t.keys[i] = append(t.keys[i][:0], t.joint.Read(v.Z, &t.room)...)
 		t.joint.Release(i)
 	}
 }
@@ -59,6 +59,6 @@ func (t *target) follow(step, total int) {
 	tau := t.final - (t.final-t.base)*(1+math.Cos(math.Pi*float64(step-1)/float64(total)))/2
 	keep, take := float32(tau), float32(1-tau)
 	for i, p := range t.own {
-		kernel.Blend(p.Value, keep, take, t.learns[i].Value)
+		p.Device().Blend(p.Value, keep, take, t.learns[i].Value)
 	}
 }

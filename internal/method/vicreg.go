@@ -19,8 +19,8 @@ type vicreg struct {
 	dzs  [2][]float32 // gradients of variance and covariance, where the invariance is computed apart
 }
 
-func newVICReg(c recipe.Config, _ Data) (Method, error) {
-	m, err := newSiamese(c, false)
+func newVICReg(c recipe.Config, data Data) (Method, error) {
+	m, err := newSiamese(c, data, false)
 	if err != nil {
 		return nil, err
 	}

@@ -25,8 +25,8 @@ func wmseLoss(c recipe.Config) loss.WMSE {
 
 func checkWMSE(c recipe.Config, _ int) error { return wmseLoss(c).Check(c.Batch, width(c)) }
 
-func newWMSE(c recipe.Config, _ Data) (Method, error) {
-	m, err := newCore(c, false)
+func newWMSE(c recipe.Config, data Data) (Method, error) {
+	m, err := newCore(c, data, false)
 	return &wmse{m, wmseLoss(c), c.Seed}, err
 }
 

@@ -20,7 +20,7 @@ func listed(t *testing.T, got []Array, params []*nn.Param) {
 		g = append(g, fmt.Sprint(a.Name, a.Shape, a.Len()))
 	}
 	for _, p := range params {
-		w = append(w, fmt.Sprint(p.Name, p.Shape, len(p.Value)))
+		w = append(w, fmt.Sprint(p.Name, p.Shape, len(p.Value.Host())))
 	}
 	slices.Sort(g)
 	slices.Sort(w)

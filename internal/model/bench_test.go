@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -13,7 +14,7 @@ func BenchmarkJoint(b *testing.B) {
 	for _, c := range benchmarks {
 		b.Run(c.name, func(b *testing.B) {
 			branch := newBranch(b, c.config, c.expander, 1)
-			j := NewJoint(branch, branch)
+			j := NewJoint(device.Local, branch, branch)
 			x1, x2 := images(1, c.n, c.size, c.config.Channels), images(2, c.n, c.size, c.config.Channels)
 			dz := check.Random(3, c.n*branch.Expander.Dim())
 			flops := 6 * float64(branch.Encoder.Flops(x1.Shape...)+branch.Expander.Flops(c.n))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 )
@@ -40,7 +41,7 @@ func testResNetBF16(t *testing.T, name string) {
 	load(t, g, "state.", m.Params(), m.Buffers())
 	arena := new(nn.Arena)
 	m.SetPrecision(kernel.BF16)
-	got := m.Forward(nn.NewPass(arena, false), x).Data
+	got := m.Forward(nn.NewPass(arena, false), x).X.Host()
 	check.Close(t, "eval_out", got, g.F32("eval_out"), bf16Tol)
 	if distance(got, g.F32("eval_out")) < 1e-4 {
 		t.Error("the products are float32")
@@ -49,13 +50,13 @@ func testResNetBF16(t *testing.T, name string) {
 		return
 	}
 	train := nn.NewPass(arena, true)
-	check.Close(t, "train_out", m.Forward(train, x).Data, g.F32("train_out"), bf16Tol)
+	check.Close(t, "train_out", m.Forward(train, x).X.Host(), g.F32("train_out"), bf16Tol)
 
 	train.Reset()
 	m.SetPrecision(kernel.Float32)
 	m.Forward(train, x)
 	m.SetPrecision(kernel.BF16)
-	m.Backward(train, g.F32("dout"), nil)
+	m.Backward(train, device.Of(g.F32("dout")), device.Array{})
 	var grads, want []float32
 	for _, p := range m.Params() {
 		grads, want = append(grads, p.TorchGrad()...), append(want, g.F32("grad."+p.Name)...)

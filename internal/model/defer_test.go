@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/parallel"
 )
 
@@ -23,7 +24,7 @@ func TestDefer(t *testing.T) {
 	b := newBranch(t, tiny, "48-40-24", 1)
 	x1, x2 := images(1, n, 8, 1), images(2, n, 8, 1)
 	dz1, dz2 := check.Random(3, n*24), check.Random(4, n*24)
-	plain, deferred := NewJoint(b, b), NewJoint(b, b)
+	plain, deferred := NewJoint(device.Local, b, b), NewJoint(device.Local, b, b)
 	deferred.Defer()
 	if deferred.later == nil {
 		t.Fatal("nothing was put off")
@@ -35,13 +36,13 @@ func TestDefer(t *testing.T) {
 		},
 		"one after the other": func(j *Joint) {
 			j.Forward(0, x1)
-			j.Backward(0, dz1, nil)
+			j.Backward(0, device.Of(dz1), device.Array{})
 			j.Forward(1, x2)
-			j.Backward(1, dz2, nil)
+			j.Backward(1, device.Of(dz2), device.Array{})
 		},
 		"one released": func(j *Joint) {
 			forward(j, x1, x2)
-			j.Backward(1, dz2, nil)
+			j.Backward(1, device.Of(dz2), device.Array{})
 			j.Release(0)
 		},
 		"none": func(j *Joint) {
@@ -86,7 +87,7 @@ func TestDeferMemory(t *testing.T) {
 			backward(j, dz1, dz2)
 		})
 	}
-	plain, deferred := NewJoint(b, b), NewJoint(b, b)
+	plain, deferred := NewJoint(device.Local, b, b), NewJoint(device.Local, b, b)
 	deferred.Defer()
 	if with, without := allocations(deferred), allocations(plain); with > without {
 		t.Errorf("a step allocates %g times, without putting off %g times", with, without)

@@ -8,9 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
-	"vicreg/internal/tensor"
 )
 
 // Expander is a head: it maps representations to embeddings, or embeddings to
@@ -27,7 +26,7 @@ type headLayer interface {
 	Params() []*nn.Param
 	Buffers() []*nn.Param
 	Forward(p *nn.Pass, in nn.Act) nn.Act
-	Backward(p *nn.Pass, d, dx []float32, f kernel.Finish)
+	Backward(p *nn.Pass, d, dx device.Array, f device.Finish)
 	In(p *nn.Pass) nn.Act
 }
 
@@ -163,9 +162,7 @@ func (e *Expander) Buffers() []*nn.Param {
 }
 
 // Forward maps representations (n × in) to embeddings (n × Dim).
-func (e *Expander) Forward(p *nn.Pass, y *tensor.Tensor) *tensor.Tensor {
-	n := y.Shape[0]
-	a := nn.Input(y.Data, n, 1, 1, y.Len()/n)
+func (e *Expander) Forward(p *nn.Pass, a nn.Act) nn.Act {
 	for _, l := range e.layers {
 		next := l.Forward(p, a)
 		p.Drop(a)
@@ -174,13 +171,13 @@ func (e *Expander) Forward(p *nn.Pass, y *tensor.Tensor) *tensor.Tensor {
 	if e.whole != nil {
 		a = e.whole.Forward(p, a)
 	}
-	return tensor.From(a.X, n, a.C)
+	return a
 }
 
 // Backward takes dz, the gradient of the embeddings (n × Dim). It adds the gradients of
 // the parameters and returns the gradient of the representations, a buffer of the pass's
 // arena.
-func (e *Expander) Backward(p *nn.Pass, dz []float32) []float32 {
+func (e *Expander) Backward(p *nn.Pass, dz device.Array) device.Array {
 	d, owned := dz, false
 	if e.whole != nil {
 		d, owned = e.whole.Backward(p, dz), true
@@ -188,7 +185,7 @@ func (e *Expander) Backward(p *nn.Pass, dz []float32) []float32 {
 	for _, l := range slices.Backward(e.layers) {
 		in := l.In(p)
 		dx := p.Arena().Get(in.Len())
-		l.Backward(p, d, dx, in.Finish(nil))
+		l.Backward(p, d, dx, in.Finish(device.Array{}))
 		if owned {
 			p.Arena().Put(d)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
@@ -87,19 +88,19 @@ func testResNet(t *testing.T, name string, winograd bool) {
 
 	arena := new(nn.Arena)
 	eval := nn.NewPass(arena, false)
-	check.Close(t, "eval_out", m.Forward(eval, x).Data, g.F32("eval_out"), outTol)
+	check.Close(t, "eval_out", m.Forward(eval, x).X.Host(), g.F32("eval_out"), outTol)
 	eval.Reset()
 
 	train := nn.NewPass(arena, true)
-	check.Close(t, "train_out", m.Forward(train, x).Data, g.F32("train_out"), outTol)
+	check.Close(t, "train_out", m.Forward(train, x).X.Host(), g.F32("train_out"), outTol)
 	for _, p := range m.Buffers() {
 		if strings.HasSuffix(p.Name, "num_batches_tracked") {
-			if p.Value[0] != 1 {
-				t.Errorf("%s = %v after one batch", p.Name, p.Value[0])
+			if p.Value.Host()[0] != 1 {
+				t.Errorf("%s = %v after one batch", p.Name, p.Value.Host()[0])
 			}
 			continue
 		}
-		check.Close(t, "after."+p.Name, p.Value, g.F32("after."+p.Name), outTol)
+		check.Close(t, "after."+p.Name, p.Value.Host(), g.F32("after."+p.Name), outTol)
 	}
 
 	tol := gradTol
@@ -107,7 +108,7 @@ func testResNet(t *testing.T, name string, winograd bool) {
 		tol = winogradTol
 	}
 	dx := make([]float32, x.Len())
-	m.Backward(train, g.F32("dout"), dx)
+	m.Backward(train, device.Of(g.F32("dout")), device.Of(dx))
 	check.Close(t, "dx", dx, image(g, "dx").Data, tol)
 	for _, p := range m.Params() {
 		check.Close(t, p.Name, p.TorchGrad(), g.F32("grad."+p.Name), tol)
@@ -136,17 +137,17 @@ func TestExpanderGolden(t *testing.T) {
 	}
 	load(t, g, "state.", e.Params(), e.Buffers())
 	p := nn.NewPass(new(nn.Arena), true)
-	out := e.Forward(p, tensor.From(g.F32("x"), n, in))
-	check.Close(t, "out", out.Data, g.F32("out"), outTol)
-	dx := e.Backward(p, g.F32("dout"))
-	check.Close(t, "dx", dx, g.F32("dx"), gradTol)
+	out := e.Forward(p, p.Input(g.F32("x"), n, 1, 1, in))
+	check.Close(t, "out", out.X.Host(), g.F32("out"), outTol)
+	dx := e.Backward(p, device.Of(g.F32("dout")))
+	check.Close(t, "dx", dx.Host(), g.F32("dx"), gradTol)
 	for _, q := range e.Params() {
 		if strings.HasSuffix(q.Name, ".bias") && g.Has("state."+strings.TrimSuffix(q.Name, "bias")+"running_mean") {
-			check.Close(t, q.Name, q.Grad, g.F32("grad."+q.Name), gradTol) // β
+			check.Close(t, q.Name, q.Grad.Host(), g.F32("grad."+q.Name), gradTol) // β
 			continue
 		}
 		if strings.HasSuffix(q.Name, ".bias") { // before a normalisation: golden holds rounding
-			for _, v := range q.Grad {
+			for _, v := range q.Grad.Host() {
 				if v != 0 {
 					t.Errorf("the gradient of %s is %v, must be exactly 0", q.Name, v)
 				}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -44,10 +45,10 @@ func plainHead(h Head, x []float32, n, in int, params map[string]*nn.Param) (out
 		for r := range n {
 			for k := range width {
 				if bias != nil {
-					y[r*width+k] = float64(bias.Value[k])
+					y[r*width+k] = float64(bias.Value.Host()[k])
 				}
 				for c := range in {
-					y[r*width+k] += out[r*in+c] * float64(w.Value[c*width+k])
+					y[r*width+k] += out[r*in+c] * float64(w.Value.Host()[c*width+k])
 				}
 			}
 		}
@@ -65,7 +66,7 @@ func plainHead(h Head, x []float32, n, in int, params map[string]*nn.Param) (out
 				for r := range n {
 					v := (y[r*width+k] - mean) / math.Sqrt(square+1e-5)
 					if !last || h.Last == Affine {
-						v = v*float64(gamma.Value[k]) + float64(beta.Value[k])
+						v = v*float64(gamma.Value.Host()[k]) + float64(beta.Value.Host()[k])
 					}
 					y[r*width+k] = v
 				}
@@ -96,8 +97,8 @@ func TestHeads(t *testing.T) {
 			params := map[string]*nn.Param{}
 			for i, p := range e.Params() {
 				names, params[p.Name] = append(names, p.Name), p
-				for j, v := range check.Random(uint64(i), len(p.Value)) {
-					p.Value[j] += v / 3
+				for j, v := range check.Random(uint64(i), len(p.Value.Host())) {
+					p.Value.Host()[j] += v / 3
 				}
 			}
 			if !slices.Equal(names, tt.names) {
@@ -105,10 +106,10 @@ func TestHeads(t *testing.T) {
 			}
 			x := tensor.From(check.Random(3, n*in), n, in)
 			p := nn.NewPass(new(nn.Arena), true)
-			z := e.Forward(p, x)
+			z := e.Forward(p, p.Input(x.Data, n, 1, 1, in)).X.Host()
 			want, _ := plainHead(tt.head, x.Data, n, in, params)
-			got := make([]float64, len(z.Data))
-			for i, v := range z.Data {
+			got := make([]float64, len(z))
+			for i, v := range z {
 				got[i] = float64(v)
 			}
 			check.Close64(t, "output", got, want, 1e-5)
@@ -121,18 +122,18 @@ func TestHeads(t *testing.T) {
 				}
 				return sum, piece
 			}
-			dx := e.Backward(p, slices.Clone(w))
+			dx := e.Backward(p, device.Of(slices.Clone(w)))
 			const eps, tol = 1e-3, 1e-3
-			check.PiecewiseDerivative(t, "x", x.Data, slices.Clone(dx), f, eps, tol)
+			check.PiecewiseDerivative(t, "x", x.Data, slices.Clone(dx.Host()), f, eps, tol)
 			p.Arena().Put(dx)
 			if p.Arena().Lent() != 0 {
 				t.Errorf("%d floats still lent", p.Arena().Lent())
 			}
 			for _, q := range e.Params() {
-				if !slices.ContainsFunc(q.Grad, func(v float32) bool { return v != 0 }) {
+				if !slices.ContainsFunc(q.Grad.Host(), func(v float32) bool { return v != 0 }) {
 					continue // a bias before a normalisation: the difference is rounding
 				}
-				check.PiecewiseDerivative(t, q.Name, q.Value, q.Grad, f, eps, tol)
+				check.PiecewiseDerivative(t, q.Name, q.Value.Host(), q.Grad.Host(), f, eps, tol)
 			}
 		})
 	}
@@ -152,17 +153,17 @@ func TestHeadInference(t *testing.T) {
 		arena := new(nn.Arena)
 		for range 300 { // running statistics come near those of the batch
 			p := nn.NewTargetPass(arena)
-			e.Forward(p, x)
+			e.Forward(p, p.Input(x.Data, 200, 1, 1, 3))
 			p.Reset()
 		}
 		train := nn.NewPass(arena, true)
-		want := slices.Clone(e.Forward(train, x).Data)
+		want := slices.Clone(e.Forward(train, train.Input(x.Data, 200, 1, 1, 3)).X.Host())
 		train.Reset()
 		p := nn.NewPass(arena, false)
-		got := e.Forward(p, x)
-		check.CloseAbs(t, fmt.Sprintf("%+v", tt.head), got.Data, want, 0.01, 1e-4) // unbiased variance: 200/199
-		if all := arena.Lent(); all != len(got.Data) {
-			t.Errorf("%+v: %d floats lent for an output of %d", tt.head, all, len(got.Data))
+		got := e.Forward(p, p.Input(x.Data, 200, 1, 1, 3))
+		check.CloseAbs(t, fmt.Sprintf("%+v", tt.head), got.X.Host(), want, 0.01, 1e-4) // unbiased variance: 200/199
+		if all := arena.Lent(); all != got.X.Len() {
+			t.Errorf("%+v: %d floats lent for an output of %d", tt.head, all, got.X.Len())
 		}
 		p.Reset()
 	}

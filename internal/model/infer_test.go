@@ -19,8 +19,8 @@ func TestInferencePass(t *testing.T) {
 		for i, p := range append(b.Encoder.Buffers(), b.Encoder.Params()...) {
 			if len(p.Shape) == 1 { // statistics, γ and β that differ from channel to channel
 				r := rand.New(rand.NewPCG(9, uint64(i)))
-				for c := range p.Value {
-					p.Value[c] = 0.5 + r.Float32()
+				for c := range p.Value.Host() {
+					p.Value.Host()[c] = 0.5 + r.Float32()
 				}
 			}
 		}
@@ -30,9 +30,9 @@ func TestInferencePass(t *testing.T) {
 			slow.Reset()
 			fast.Reset()
 			want, got := b.Encoder.Forward(slow, x), b.Encoder.Forward(fast, x)
-			check.Close(t, config.Arch, got.Data, want.Data, 2e-6)
+			check.Close(t, config.Arch, got.X.Host(), want.X.Host(), 2e-6)
 			want, got = b.Expander.Forward(slow, want), b.Expander.Forward(fast, got)
-			check.Close(t, config.Arch+" and expander", got.Data, want.Data, 5e-6)
+			check.Close(t, config.Arch+" and expander", got.X.Host(), want.X.Host(), 5e-6)
 		}
 		if s, f := slow.Arena().Peak(), fast.Arena().Peak(); 4*f > 5*s {
 			t.Errorf("%s: it held %d floats at once, a pass that forgets %d", config.Arch, f, s)

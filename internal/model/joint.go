@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -14,6 +14,21 @@ type Branch struct {
 	Encoder   Encoder
 	Expander  *Expander
 	Predictor *Expander // of the methods that have one; else nil
+}
+
+// part is a network of a branch.
+type part interface {
+	Params() []*nn.Param
+	Buffers() []*nn.Param
+}
+
+// parts returns the networks that there are, in this order.
+func (b *Branch) parts() []part {
+	all := []part{b.Encoder, b.Expander}
+	if b.Predictor != nil {
+		all = append(all, b.Predictor)
+	}
+	return all
 }
 
 // Named returns the branch's parameters and buffers, named as in the released
@@ -27,19 +42,21 @@ func (b *Branch) Named(prefix string) (params, buffers []*nn.Param) {
 			*to = append(*to, &q)
 		}
 	}
-	for _, part := range []struct {
-		name string
-		net  interface {
-			Params() []*nn.Param
-			Buffers() []*nn.Param
-		}
-	}{{"backbone.", b.Encoder}, {"projector.", b.Expander}, {"predictor.", b.Predictor}} {
-		if part.net != (*Expander)(nil) {
-			named(&params, prefix+part.name, part.net.Params())
-			named(&buffers, prefix+part.name, part.net.Buffers())
-		}
+	for i, part := range b.parts() {
+		prefix := prefix + [...]string{"backbone.", "projector.", "predictor."}[i]
+		named(&params, prefix, part.Params())
+		named(&buffers, prefix, part.Buffers())
 	}
 	return params, buffers
+}
+
+// to takes the branch to a device.
+func (b *Branch) to(d device.Device) {
+	for _, part := range b.parts() {
+		for _, p := range slices.Concat(part.Params(), part.Buffers()) {
+			p.To(d)
+		}
+	}
 }
 
 // Joint takes views through branches, each view in a pass of its own, so that every view
@@ -56,15 +73,15 @@ type Joint struct {
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
 // the same view again or goes backward.
 type View struct {
-	Y *tensor.Tensor // representations, n × Encoder.Dim
-	Z *tensor.Tensor // embeddings, n × Expander.Dim
-	P *tensor.Tensor // predictions, n × Predictor.Dim; nil without a predictor
+	Y nn.Act // representations, n × Encoder.Dim
+	Z nn.Act // embeddings, n × Expander.Dim
+	P nn.Act // predictions, n × Predictor.Dim; of no array without a predictor
 }
 
-// NewJoint joins the branches of two or more views; pass the same one again to
-// share its weights.
-func NewJoint(branches ...*Branch) *Joint {
-	return newJoint(new(nn.Arena), branches, func(a *nn.Arena) *nn.Pass { return nn.NewPass(a, true) })
+// NewJoint joins the branches of two or more views on a device, to which it takes
+// them; pass the same one again to share its weights.
+func NewJoint(d device.Device, branches ...*Branch) *Joint {
+	return newJoint(nn.NewArena(d), branches, func(a *nn.Arena) *nn.Pass { return nn.NewPass(a, true) })
 }
 
 // NewTarget returns a Joint that takes views through other branches and never goes
@@ -83,6 +100,7 @@ func newJoint(arena *nn.Arena, branches []*Branch, pass func(*nn.Arena) *nn.Pass
 		}
 		if !slices.Contains(distinct, b) {
 			distinct = append(distinct, b)
+			b.to(arena.Device())
 		}
 		j.passes = append(j.passes, pass(arena))
 	}
@@ -107,6 +125,12 @@ func (j *Joint) Params() []*nn.Param { return j.params }
 // Buffers returns every running statistic once, named like Params.
 func (j *Joint) Buffers() []*nn.Param { return j.buffers }
 
+// Device returns where the branches are.
+func (j *Joint) Device() device.Device { return j.arena.Device() }
+
+// Read returns what Forward made for the host to read, as [nn.Pass.Read] does.
+func (j *Joint) Read(a nn.Act, room *[]float32) []float32 { return j.passes[0].Read(a, room) }
+
 // Arena returns where the passes take their buffers from; inference between
 // steps may use it too.
 func (j *Joint) Arena() *nn.Arena { return j.arena }
@@ -120,7 +144,7 @@ func (j *Joint) ZeroGrad() {
 		if j.later != nil && j.later.Has(p) {
 			continue
 		}
-		kernel.Fill(p.Grad, 0)
+		p.Device().Fill(p.Grad, 0)
 	}
 }
 
@@ -134,7 +158,7 @@ var DeferFrom = 1 << 20
 func (j *Joint) Defer() {
 	var weights []*nn.Param
 	for _, p := range j.params {
-		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && len(p.Grad) >= DeferFrom {
+		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && p.Grad.Len() >= DeferFrom {
 			weights = append(weights, p)
 		}
 	}
@@ -173,25 +197,25 @@ func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 }
 
 // Backward takes the gradient of view i's embeddings, dz (n × d), of its predictions,
-// dp, or of both, and adds the gradients of the parameters; what is not given is nil.
+// dp, or of both, and adds the gradients of the parameters; what is not given is none.
 // The last view that went forward should be the first to go backward, as its memory
 // serves the others.
-func (j *Joint) Backward(i int, dz, dp []float32) {
+func (j *Joint) Backward(i int, dz, dp device.Array) {
 	p, b := j.passes[i], j.branches[i]
-	var below []float32 // of the embeddings, through the predictor; the arena's
+	var below device.Array // of the embeddings, through the predictor; the arena's
 	if b.Predictor != nil {
-		if dp == nil {
+		if dp.None() {
 			panic("model: a branch with a predictor needs the gradient of its predictions")
 		}
 		below = b.Predictor.Backward(p, dp)
-		if dz != nil {
-			kernel.Axpy(below, 1, dz)
+		if !dz.None() {
+			p.Device().Axpy(below, 1, dz)
 		}
 		dz = below
 	}
 	dy := b.Expander.Backward(p, dz)
 	j.arena.Put(below)
-	b.Encoder.Backward(p, dy, nil)
+	b.Encoder.Backward(p, dy, device.Array{})
 	j.arena.Put(dy)
 	j.finish()
 }

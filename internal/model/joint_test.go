@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
@@ -30,8 +31,8 @@ func newBranch(t testing.TB, config ResNetConfig, spec string, seed uint64) *Bra
 func forward(j *Joint, x1, x2 *tensor.Tensor) (View, View) { return j.Forward(0, x1), j.Forward(1, x2) }
 
 func backward(j *Joint, dz1, dz2 []float32) {
-	j.Backward(1, dz2, nil)
-	j.Backward(0, dz1, nil)
+	j.Backward(1, device.Of(dz2), device.Array{})
+	j.Backward(0, device.Of(dz1), device.Array{})
 }
 
 var tiny = ResNetConfig{Arch: "resnet10", Width: 4, Stem: "small", Channels: 1}
@@ -43,7 +44,7 @@ func images(seed uint64, n, size, c int) *tensor.Tensor {
 // snapshot copies the gradients.
 func snapshot(ps []*nn.Param) (all []float32) {
 	for _, p := range ps {
-		all = append(all, p.Grad...)
+		all = append(all, p.Grad.Host()...)
 	}
 	return all
 }
@@ -56,12 +57,12 @@ func TestJointShared(t *testing.T) {
 	x1, x2 := images(1, n, 8, 1), images(2, n, 8, 1)
 	dz1, dz2 := check.Random(3, n*8), check.Random(4, n*8)
 
-	j := NewJoint(b, b)
+	j := NewJoint(device.Local, b, b)
 	alone := func(x *tensor.Tensor, dz []float32) []float32 {
 		j.ZeroGrad()
 		p := nn.NewPass(new(nn.Arena), true)
 		b.Expander.Forward(p, b.Encoder.Forward(p, x))
-		b.Encoder.Backward(p, b.Expander.Backward(p, dz), nil)
+		b.Encoder.Backward(p, b.Expander.Backward(p, device.Of(dz)), device.Array{})
 		return snapshot(j.Params())
 	}
 	want := alone(x1, dz1)
@@ -71,8 +72,8 @@ func TestJointShared(t *testing.T) {
 	for range 2 { // the second step finds the first one's memory
 		j.ZeroGrad()
 		v1, v2 := forward(j, x1, x2)
-		if v1.Z.Dim(0) != n || v1.Z.Dim(1) != 8 || v2.Y.Dim(1) != b.Encoder.Dim() {
-			t.Fatalf("shapes %v %v", v1.Z.Shape, v2.Y.Shape)
+		if v1.Z.N != n || v1.Z.C != 8 || v2.Y.C != b.Encoder.Dim() {
+			t.Fatalf("shapes %v %v", [2]int{v1.Z.N, v1.Z.C}, [2]int{v2.Y.N, v2.Y.C})
 		}
 		backward(j, dz1, dz2)
 		check.Close(t, "gradients", snapshot(j.Params()), want, 1e-6)
@@ -89,14 +90,14 @@ func TestJointSeparate(t *testing.T) {
 	wide := tiny
 	wide.Width, wide.Channels = 6, 3
 	a, b := newBranch(t, tiny, "8", 1), newBranch(t, wide, "12-8", 2)
-	j := NewJoint(a, b)
+	j := NewJoint(device.Local, a, b)
 	if len(j.Params()) != len(a.Encoder.Params())+len(a.Expander.Params())+len(b.Encoder.Params())+len(b.Expander.Params()) {
 		t.Errorf("%d parameters", len(j.Params()))
 	}
 	forward(j, images(1, n, 8, 1), images(2, n, 12, 3))
 	backward(j, check.Random(3, n*8), make([]float32, n*8))
 	for _, p := range j.Params() {
-		zero := !slices.ContainsFunc(p.Grad, func(v float32) bool { return v != 0 })
+		zero := !slices.ContainsFunc(p.Grad.Host(), func(v float32) bool { return v != 0 })
 		first := strings.HasPrefix(p.Name, "branch1.")
 		if first == zero {
 			t.Errorf("the gradient of %s is zero: %v", p.Name, zero)
@@ -106,7 +107,7 @@ func TestJointSeparate(t *testing.T) {
 
 func TestJointNames(t *testing.T) {
 	b := newBranch(t, tiny, "16-8", 1)
-	j := NewJoint(b, b)
+	j := NewJoint(device.Local, b, b)
 	names := map[string]bool{}
 	for _, p := range append(slices.Clone(j.Params()), j.Buffers()...) {
 		if names[p.Name] {
@@ -122,7 +123,7 @@ func TestJointNames(t *testing.T) {
 			golden++
 		}
 	}
-	k := NewJoint(c, c)
+	k := NewJoint(device.Local, c, c)
 	found := 0
 	for _, p := range append(slices.Clone(k.Params()), k.Buffers()...) {
 		if g.Has("init." + p.Name) {
@@ -144,11 +145,11 @@ func TestWorkers(t *testing.T) {
 	run := func(workers int, inference bool) (all []float32) {
 		parallel.SetWorkers(workers)
 		b := newBranch(t, ResNetConfig{Arch: "resnet50", Width: 4, Stem: "imagenet", Channels: 3}, "40-24", 1)
-		j := NewJoint(b, b)
+		j := NewJoint(device.Local, b, b)
 		for range 2 {
 			j.ZeroGrad()
 			v1, v2 := forward(j, images(1, n, 33, 3), images(2, n, 33, 3))
-			all = append(append(all, v1.Z.Data...), v2.Z.Data...)
+			all = append(append(all, v1.Z.X.Host()...), v2.Z.X.Host()...)
 			if inference {
 				p := nn.NewPass(j.Arena(), false)
 				b.Expander.Forward(p, b.Encoder.Forward(p, images(9, 3, 40, 3)))
@@ -158,7 +159,7 @@ func TestWorkers(t *testing.T) {
 			all = append(all, snapshot(j.Params())...)
 		}
 		for _, p := range j.Buffers() {
-			all = append(all, p.Value...)
+			all = append(all, p.Value.Host()...)
 		}
 		return all
 	}
@@ -177,7 +178,7 @@ func TestWorkers(t *testing.T) {
 func TestSteady(t *testing.T) {
 	const n = 2
 	b := newBranch(t, ResNetConfig{Arch: "resnet18", Width: 4, Stem: "small", Channels: 3}, "8-8", 1)
-	j := NewJoint(b, b)
+	j := NewJoint(device.Local, b, b)
 	x1, x2 := images(1, n, 16, 3), images(2, n, 16, 3)
 	dz := check.Random(3, n*8)
 	step := func() {

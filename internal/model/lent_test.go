@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -80,7 +81,7 @@ func compareLent(t *testing.T, c Config, e Encoder, h Head) {
 			dp = nil
 		}
 		want := LentBy(c, h, p, n)
-		j := NewJoint(b, b)
+		j := NewJoint(device.Local, b, b)
 		j.ZeroGrad()
 		name := fmt.Sprintf("%s %d %s, head %s, predictor %v", c.Arch, c.Width, c.Stem, h.Last, p != nil)
 		same := func(what string, got int, want float64) {
@@ -96,12 +97,12 @@ func compareLent(t *testing.T, c Config, e Encoder, h Head) {
 		same("kept by two views", j.Arena().Lent(), 2*want.Kept)
 		forward := j.Arena().Peak()
 		same("lent forward by two", forward, want.Kept+max(want.Kept, want.Forward))
-		j.Backward(1, dz, dp)
+		j.Backward(1, device.Of(dz), device.Of(dp))
 		if back := j.Arena().Peak(); back > forward || want.Kept+want.Backward > float64(forward) {
 			same("lent backward", back, want.Kept+want.Backward)
 		}
 		same("kept by one view", j.Arena().Lent(), want.Kept)
-		j.Backward(0, dz, dp)
+		j.Backward(0, device.Of(dz), device.Of(dp))
 		same("kept at the end", j.Arena().Lent(), 0)
 		if p == nil {
 			j := newJoint(new(nn.Arena), []*Branch{b}, nn.NewTargetPass)

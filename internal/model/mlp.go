@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -84,39 +84,38 @@ func (m *MLPEncoder) Buffers() []*nn.Param {
 }
 
 // SetPrecision says what numbers the products multiply.
-func (m *MLPEncoder) SetPrecision(p kernel.Precision) {
+func (m *MLPEncoder) SetPrecision(p device.Precision) {
 	for _, u := range m.layers {
 		u.Precision = p
 	}
 }
 
 // Forward maps rows of numbers, n × f, to representations n × Dim.
-func (m *MLPEncoder) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+func (m *MLPEncoder) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 2 || x.Shape[1] != m.config.Features {
 		panic(fmt.Sprintf("model: an MLPEncoder reads n × %d, got %v", m.config.Features, x.Shape))
 	}
-	a := nn.Input(x.Data, x.Shape[0], 1, 1, x.Shape[1])
+	a := p.Input(x.Data, x.Shape[0], 1, 1, x.Shape[1])
 	for _, u := range m.layers {
 		next := u.Forward(p, a)
 		p.Drop(a)
 		a = next
 	}
-	a = m.whole.Forward(p, a)
-	return tensor.From(a.X, a.N, a.C)
+	return m.whole.Forward(p, a)
 }
 
 // Backward takes dy, the gradient of the representations (n × Dim), and adds the
-// gradients of the parameters. Unless dx is nil it gets the gradient of the rows.
-func (m *MLPEncoder) Backward(p *nn.Pass, dy, dx []float32) {
+// gradients of the parameters. Unless dx is none it gets the gradient of the rows.
+func (m *MLPEncoder) Backward(p *nn.Pass, dy, dx device.Array) {
 	d := m.whole.Backward(p, dy)
 	for i := len(m.layers) - 1; i > 0; i-- {
 		in := m.layers[i].In(p)
 		below := p.Arena().Get(in.Len())
-		m.layers[i].Backward(p, d, below, in.Finish(nil))
+		m.layers[i].Backward(p, d, below, in.Finish(device.Array{}))
 		p.Arena().Put(d)
 		d = below
 	}
-	m.layers[0].Backward(p, d, dx, kernel.Finish{})
+	m.layers[0].Backward(p, d, dx, device.Finish{})
 	p.Arena().Put(d)
 }
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -16,20 +16,20 @@ import (
 // Encoder turns a batch into representations. What backward needs is kept in
 // the pass, so one encoder serves several passes.
 type Encoder interface {
-	// Forward returns n × Dim. It belongs to the pass, until that is reset or
-	// goes backward.
-	Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor
+	// Forward brings x to the pass's device and returns n × Dim. It belongs to the
+	// pass, until that is reset or goes backward.
+	Forward(p *nn.Pass, x *tensor.Tensor) nn.Act
 
 	// Backward takes dy, the gradient of Forward's result, and adds the gradients of the
-	// parameters. Unless dx is nil it gets the gradient of the input.
-	Backward(p *nn.Pass, dy, dx []float32)
+	// parameters. Unless dx is none it gets the gradient of the input.
+	Backward(p *nn.Pass, dy, dx device.Array)
 
 	Dim() int
 	Params() []*nn.Param  // trainable, in a fixed order
 	Buffers() []*nn.Param // running statistics
 
 	// SetPrecision says what numbers the products multiply.
-	SetPrecision(p kernel.Precision)
+	SetPrecision(p device.Precision)
 
 	// Flops counts the operations of a forward on an input of this shape; a
 	// multiply-add is two.
@@ -155,7 +155,7 @@ func New(c Config, rng *rand.Rand) (Encoder, error) {
 func Count(params []*nn.Param) int {
 	n := 0
 	for _, p := range params {
-		n += len(p.Value)
+		n += p.Value.Len()
 	}
 	return n
 }

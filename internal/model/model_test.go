@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -40,18 +41,18 @@ func TestEveryEncoder(t *testing.T) {
 							x.Data[j] = float32(1 + (i+j*7)%256)
 						}
 					}
-					if y := e.Forward(passes[i], x); y.Shape[0] != n || y.Shape[1] != e.Dim() {
-						t.Fatalf("representations are %v, want %d × %d", y.Shape, n, e.Dim())
+					if y := e.Forward(passes[i], x); y.N != n || y.C != e.Dim() {
+						t.Fatalf("representations are %d × %d, want %d × %d", y.N, y.C, n, e.Dim())
 					}
 				}
 				for i := len(passes) - 1; i >= 0; i-- {
-					e.Backward(passes[i], check.Random(9, n*e.Dim()), nil)
+					e.Backward(passes[i], device.Of(check.Random(9, n*e.Dim())), device.Array{})
 				}
 				if arena.Lent() != 0 {
 					t.Errorf("%d floats still lent", arena.Lent())
 				}
 				for _, p := range e.Params() {
-					for _, g := range p.Grad {
+					for _, g := range p.Grad.Host() {
 						if g != g {
 							t.Fatalf("the gradient of %s is not finite", p.Name)
 						}

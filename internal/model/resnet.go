@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -146,13 +146,14 @@ func (m *ResNet) init(rng *rand.Rand) {
 	}
 	if m.config.ZeroInitResidual {
 		for _, b := range m.blocks {
-			kernel.Fill(b.Convs[len(b.Convs)-1].Gamma.Value, 0)
+			g := b.Convs[len(b.Convs)-1].Gamma
+			g.Device().Fill(g.Value, 0)
 		}
 	}
 }
 
 // SetPrecision says what numbers the convolutions multiply.
-func (m *ResNet) SetPrecision(p kernel.Precision) {
+func (m *ResNet) SetPrecision(p device.Precision) {
 	m.stem.Precision = p
 	for _, b := range m.blocks {
 		for _, u := range b.Convs {
@@ -189,24 +190,23 @@ func (m *ResNet) Buffers() []*nn.Param {
 }
 
 // Forward maps images n × h × w × c to representations n × Dim.
-func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 4 || x.Shape[3] != m.config.Channels {
 		panic(fmt.Sprintf("model: a ResNet reads n × h × w × %d, got %v", m.config.Channels, x.Shape))
 	}
-	a := m.stem.Forward(p, nn.Input(x.Data, x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]))
+	a := m.stem.Forward(p, p.Input(x.Data, x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]))
 	if m.pool != nil {
 		a = m.pool.Forward(p, a)
 	}
 	for _, b := range m.blocks {
 		a = b.Forward(p, a)
 	}
-	a = m.mean.Forward(p, a)
-	return tensor.From(a.X, a.N, a.C)
+	return m.mean.Forward(p, a)
 }
 
 // Backward takes dy, the gradient of the representations (n × Dim), and adds the
-// gradients of the parameters. Unless dx is nil it gets the gradient of the images.
-func (m *ResNet) Backward(p *nn.Pass, dy, dx []float32) {
+// gradients of the parameters. Unless dx is none it gets the gradient of the images.
+func (m *ResNet) Backward(p *nn.Pass, dy, dx device.Array) {
 	d := m.mean.Backward(p, dy)
 	for _, b := range slices.Backward(m.blocks) {
 		d = b.Backward(p, d)
@@ -214,14 +214,14 @@ func (m *ResNet) Backward(p *nn.Pass, dy, dx []float32) {
 	if m.pool != nil {
 		d = m.pool.Backward(p, d)
 	}
-	m.stem.Backward(p, d, dx, kernel.Finish{})
+	m.stem.Backward(p, d, dx, device.Finish{})
 	p.Arena().Put(d)
 }
 
 // Convs lists the convolutions of a forward over n images of h × w, in order.
-func (m *ResNet) Convs(n, h, w int) []kernel.Conv {
+func (m *ResNet) Convs(n, h, w int) []device.Conv {
 	s := m.stem.Conv(n, h, w)
-	all := []kernel.Conv{s}
+	all := []device.Conv{s}
 	if m.pool != nil {
 		s = m.pool.Shape(n, s.OutH(), s.OutW(), s.K)
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -173,10 +173,10 @@ func (m *ResNet1D) Params() []*nn.Param { return m.net.Params() }
 func (m *ResNet1D) Buffers() []*nn.Param { return m.net.Buffers() }
 
 // SetPrecision says what numbers the convolutions multiply.
-func (m *ResNet1D) SetPrecision(p kernel.Precision) { m.net.SetPrecision(p) }
+func (m *ResNet1D) SetPrecision(p device.Precision) { m.net.SetPrecision(p) }
 
 // Forward maps sequences n × t × c to representations n × Dim.
-func (m *ResNet1D) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+func (m *ResNet1D) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 3 || x.Shape[1] < m.MinLength() || x.Shape[2] != m.config.Channels {
 		panic(fmt.Sprintf("model: a ResNet1D reads n × t × %d, t at least %d; got %v", m.config.Channels, m.MinLength(), x.Shape))
 	}
@@ -184,8 +184,8 @@ func (m *ResNet1D) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 }
 
 // Backward takes dy, the gradient of the representations (n × Dim), and adds the
-// gradients of the parameters. Unless dx is nil it gets the gradient of the sequences.
-func (m *ResNet1D) Backward(p *nn.Pass, dy, dx []float32) { m.net.Backward(p, dy, dx) }
+// gradients of the parameters. Unless dx is none it gets the gradient of the sequences.
+func (m *ResNet1D) Backward(p *nn.Pass, dy, dx device.Array) { m.net.Backward(p, dy, dx) }
 
 // Flops counts the operations of the convolutions for sequences n × t × c.
 func (m *ResNet1D) Flops(shape ...int) int { return m.net.Flops(shape[0], shape[1], 1) }

@@ -45,11 +45,11 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range m.Params() {
-		mean, std := moments(p.Value)
+		mean, std := moments(p.Value.Host())
 		switch {
 		case len(p.Shape) == 4:
 			want := math.Sqrt(2 / float64(p.Shape[0]*p.Shape[2]*p.Shape[3]))
-			few := 5 / math.Sqrt(float64(len(p.Value)))
+			few := 5 / math.Sqrt(float64(len(p.Value.Host())))
 			if math.Abs(std/want-1) > few || math.Abs(mean/want) > few {
 				t.Errorf("%s: mean %.3g, std %.3g; want 0, %.3g", p.Name, mean, std, want)
 			}
@@ -75,8 +75,8 @@ func TestInit(t *testing.T) {
 		if p.Name == "3.weight" {
 			bound = 1 / math.Sqrt(128)
 		}
-		mean, std := moments(p.Value)
-		if few := 5 / math.Sqrt(float64(len(p.Value))); math.Abs(std*math.Sqrt(3)/bound-1) > few || math.Abs(mean)/bound > few {
+		mean, std := moments(p.Value.Host())
+		if few := 5 / math.Sqrt(float64(len(p.Value.Host()))); math.Abs(std*math.Sqrt(3)/bound-1) > few || math.Abs(mean)/bound > few {
 			t.Errorf("%s: mean %.3g, std %.3g; want uniform up to %.3g", p.Name, mean, std, bound)
 		}
 	}

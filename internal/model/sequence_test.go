@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -26,22 +27,22 @@ func testEncoder(t *testing.T, m Encoder, g *check.GoldenFile) {
 	x := tensor.From(g.F32("x"), g.Shape("x")...)
 	arena := new(nn.Arena)
 	eval := nn.NewPass(arena, false)
-	check.Close(t, "eval_out", m.Forward(eval, x).Data, g.F32("eval_out"), outTol)
+	check.Close(t, "eval_out", m.Forward(eval, x).X.Host(), g.F32("eval_out"), outTol)
 	eval.Reset()
 
 	train := nn.NewPass(arena, true)
 	out := m.Forward(train, x)
-	if out.Shape[0] != x.Shape[0] || out.Shape[1] != m.Dim() {
-		t.Fatalf("representations are %v, want %d × %d", out.Shape, x.Shape[0], m.Dim())
+	if out.N != x.Shape[0] || out.C != m.Dim() {
+		t.Fatalf("representations are %d × %d, want %d × %d", out.N, out.C, x.Shape[0], m.Dim())
 	}
-	check.Close(t, "train_out", out.Data, g.F32("train_out"), outTol)
+	check.Close(t, "train_out", out.X.Host(), g.F32("train_out"), outTol)
 	for _, p := range m.Buffers() {
 		if !strings.HasSuffix(p.Name, "num_batches_tracked") {
-			check.Close(t, "after."+p.Name, p.Value, g.F32("after."+p.Name), outTol)
+			check.Close(t, "after."+p.Name, p.Value.Host(), g.F32("after."+p.Name), outTol)
 		}
 	}
 	dx := make([]float32, x.Len())
-	m.Backward(train, g.F32("dout"), dx)
+	m.Backward(train, device.Of(g.F32("dout")), device.Of(dx))
 	check.Close(t, "dx", dx, g.F32("dx"), gradTol)
 	for _, p := range m.Params() {
 		want := g.F32("grad." + p.Name)
@@ -99,8 +100,8 @@ func TestSequenceSteps(t *testing.T) {
 		p := nn.NewPass(arena, true)
 		step := func() []float32 {
 			p.Reset()
-			out := append([]float32(nil), c.m.Forward(p, c.x).Data...)
-			c.m.Backward(p, dy, nil)
+			out := append([]float32(nil), c.m.Forward(p, c.x).X.Host()...)
+			c.m.Backward(p, device.Of(dy), device.Array{})
 			return out
 		}
 		first := step()
@@ -166,7 +167,7 @@ func TestSequenceLength(t *testing.T) {
 		n := m.MinLength()
 		p := nn.NewPass(new(nn.Arena), true)
 		m.Forward(p, tensor.From(check.Random(1, 2*n), 2, n, 1))
-		m.Backward(p, make([]float32, 2*m.Dim()), nil)
+		m.Backward(p, device.Of(make([]float32, 2*m.Dim())), device.Array{})
 		func() {
 			defer func() {
 				if r, ok := recover().(string); !ok || !strings.Contains(r, "model: a ResNet1D reads") {

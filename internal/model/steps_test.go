@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/loss"
 	"vicreg/internal/optim"
 )
@@ -21,7 +22,7 @@ func testTenSteps(t *testing.T, winograd bool) {
 	}
 	g := check.Golden(t, "testdata/ten_steps.safetensors")
 	b := newBranch(t, tiny, g.Meta["expander"], 1)
-	j := NewJoint(b, b)
+	j := NewJoint(device.Local, b, b)
 	load(t, g, "init.", j.Params(), j.Buffers())
 	o := optim.NewLARS(j.Params(), optim.LARS{
 		Momentum: g.Float("momentum"), WeightDecay: g.Float("weight_decay"), Eta: g.Float("eta"),
@@ -32,7 +33,7 @@ func testTenSteps(t *testing.T, winograd bool) {
 	for step, want := range g.F64("loss") {
 		j.ZeroGrad()
 		a, b := forward(j, image(g, fmt.Sprintf("x%d", step)), image(g, fmt.Sprintf("y%d", step)))
-		terms := v.Eval(ws, a.Z.Data, b.Z.Data, n, d, dz1, dz2)
+		terms := v.Eval(ws, a.Z.X.Host(), b.Z.X.Host(), n, d, dz1, dz2)
 		check.Scalar(t, fmt.Sprintf("the loss of step %d", step), terms.Total, want, tol)
 		backward(j, dz1, dz2)
 		o.Step(0.3 * float64(step+1) / 10)
@@ -45,6 +46,6 @@ func testTenSteps(t *testing.T, winograd bool) {
 		if !strings.HasSuffix(p.Name, "num_batches_tracked") {
 			want = g.F32("final." + p.Name)
 		}
-		check.Close(t, p.Name, p.Value, want, tol)
+		check.Close(t, p.Name, p.Value.Host(), want, tol)
 	}
 }

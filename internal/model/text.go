@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -102,21 +102,21 @@ func (m *Text) Params() []*nn.Param {
 func (m *Text) Buffers() []*nn.Param { return nil }
 
 // SetPrecision says what numbers the products multiply.
-func (m *Text) SetPrecision(p kernel.Precision) { m.blocks.SetPrecision(p) }
+func (m *Text) SetPrecision(p device.Precision) { m.blocks.SetPrecision(p) }
 
 // Forward maps texts, n × t numbers, to representations n × Dim.
-func (m *Text) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+func (m *Text) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 2 || x.Shape[1] > m.config.Context {
 		panic(fmt.Sprintf("model: a text encoder reads n × at most %d, got %v", m.config.Context, x.Shape))
 	}
 	t := m.blocks.Forward(p, m.lookup.Forward(p, x.Data, x.Shape[0], x.Shape[1]))
-	return tensor.From(m.mean.Forward(p, m.norm.Forward(p, t)).X, x.Shape[0], m.config.Dim)
+	return m.mean.Forward(p, m.norm.Forward(p, t))
 }
 
 // Backward takes dy, the gradient of the representations (n × Dim), and adds the
-// gradients of the parameters. Numbers have no gradient: dx must be nil.
-func (m *Text) Backward(p *nn.Pass, dy, dx []float32) {
-	if dx != nil {
+// gradients of the parameters. Numbers have no gradient: dx must be none.
+func (m *Text) Backward(p *nn.Pass, dy, dx device.Array) {
+	if !dx.None() {
 		panic("model: the numbers of a text have no gradient")
 	}
 	m.lookup.Backward(p, m.blocks.Backward(p, m.norm.Backward(p, m.mean.Backward(p, dy))))

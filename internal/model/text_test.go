@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -33,8 +34,8 @@ func TestTextPadding(t *testing.T) {
 			all = append(all, r...)
 		}
 		p := nn.NewPass(new(nn.Arena), true)
-		y := append([]float32(nil), m.Forward(p, tensor.From(all, len(rows), len(rows[0]))).Data...)
-		m.Backward(p, y, nil)
+		y := append([]float32(nil), m.Forward(p, tensor.From(all, len(rows), len(rows[0]))).X.Host()...)
+		m.Backward(p, device.Of(y), device.Array{})
 		return y
 	}
 	short := embed([]float32{66, 67, 257})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
@@ -52,14 +53,14 @@ func BenchmarkTransformer(b *testing.B) {
 				params := c.m.Params()
 				step := func() {
 					for _, p := range params {
-						clear(p.Grad)
+						clear(p.Grad.Host())
 					}
 					p.Reset()
 					q.Reset()
 					c.m.Forward(p, c.x)
 					c.m.Forward(q, c.x)
-					c.m.Backward(q, dy, nil)
-					c.m.Backward(p, dy, nil)
+					c.m.Backward(q, device.Of(dy), device.Array{})
+					c.m.Backward(p, device.Of(dy), device.Array{})
 				}
 				step()
 				var times []time.Duration

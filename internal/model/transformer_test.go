@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
@@ -56,7 +57,7 @@ func TestTransformerPasses(t *testing.T) {
 			var result []float32
 			clearAll := func() {
 				for _, p := range params {
-					clear(p.Grad)
+					clear(p.Grad.Host())
 				}
 			}
 			step := func() {
@@ -64,11 +65,11 @@ func TestTransformerPasses(t *testing.T) {
 				p.Reset()
 				q.Reset()
 				y1, y2 := m.Forward(p, test.x1), m.Forward(q, test.x2)
-				result = append(append(result[:0], y1.Data...), y2.Data...)
-				m.Backward(q, dy2, nil)
-				m.Backward(p, dy1, nil)
+				result = append(append(result[:0], y1.X.Host()...), y2.X.Host()...)
+				m.Backward(q, device.Of(dy2), device.Array{})
+				m.Backward(p, device.Of(dy1), device.Array{})
 				for _, p := range params {
-					result = append(result, p.Grad...)
+					result = append(result, p.Grad.Host()...)
 				}
 			}
 			var want []float32
@@ -96,10 +97,10 @@ func TestTransformerPasses(t *testing.T) {
 				clearAll()
 				p.Reset()
 				m.Forward(p, v.x)
-				m.Backward(p, v.dy, nil)
+				m.Backward(p, device.Of(v.dy), device.Array{})
 				i := 0
 				for _, p := range params {
-					for _, g := range p.Grad {
+					for _, g := range p.Grad.Host() {
 						if len(alone) == i {
 							alone = append(alone, 0)
 						}
@@ -112,8 +113,8 @@ func TestTransformerPasses(t *testing.T) {
 
 			e := nn.NewPass(arena, false)
 			y := m.Forward(e, test.x1)
-			check.Close(t, "inference", y.Data, want[:len(y.Data)], 0)
-			if arena.Lent() > 2*len(y.Data)+64 {
+			check.Close(t, "inference", y.X.Host(), want[:y.X.Len()], 0)
+			if arena.Lent() > 2*y.X.Len()+64 {
 				t.Errorf("inference keeps %d floats", arena.Lent())
 			}
 			e.Reset()

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -120,8 +120,8 @@ func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
 	}
 	m.patches.Position = nn.NewTable("pos_embed", 1, tokens, dim)
 	if c.Positions == "sincos" {
-		m.patches.Position.Grad = nil
-		sincos(m.patches.Position.Value[(tokens-h*w)*dim:], h, w, dim)
+		m.patches.Position.Freeze()
+		m.patches.Position.Change(func(v []float32) { sincos(v[(tokens-h*w)*dim:], h, w, dim) })
 	}
 	if rng != nil {
 		nn.LinearUniform(rng, m.patches.Weight, m.patches.Bias) // as torch.nn.Conv2d
@@ -129,9 +129,7 @@ func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
 			nn.TruncatedNormal(rng, m.patches.Position)
 		}
 		if m.patches.Class != nil {
-			for i := range m.patches.Class.Value {
-				m.patches.Class.Value[i] = float32(rng.NormFloat64() * 1e-6)
-			}
+			m.patches.Class.Draw(func() float64 { return rng.NormFloat64() * 1e-6 })
 		}
 		m.blocks.Init(rng)
 	}
@@ -170,7 +168,7 @@ func (m *ViT) Params() []*nn.Param {
 	if m.patches.Class != nil {
 		ps = append(ps, m.patches.Class)
 	}
-	if m.patches.Position.Grad != nil {
+	if !m.patches.Position.Grad.None() {
 		ps = append(ps, m.patches.Position)
 	}
 	ps = append(ps, m.patches.Weight, m.patches.Bias)
@@ -179,38 +177,38 @@ func (m *ViT) Params() []*nn.Param {
 
 // Buffers returns the position embedding if it is fixed.
 func (m *ViT) Buffers() []*nn.Param {
-	if m.patches.Position.Grad == nil {
+	if m.patches.Position.Grad.None() {
 		return []*nn.Param{m.patches.Position}
 	}
 	return nil
 }
 
 // SetPrecision says what numbers the products multiply.
-func (m *ViT) SetPrecision(p kernel.Precision) {
+func (m *ViT) SetPrecision(p device.Precision) {
 	m.patches.Precision = p
 	m.blocks.SetPrecision(p)
 }
 
 // Forward maps images n × h × w × c to representations n × Dim.
-func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
+func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	c := m.config
 	if len(x.Shape) != 4 || x.Shape[1] != c.Height || x.Shape[2] != c.Width || x.Shape[3] != c.Channels {
 		panic(fmt.Sprintf("model: this vision transformer reads n × %d × %d × %d, got %v", c.Height, c.Width, c.Channels, x.Shape))
 	}
-	t := m.blocks.Forward(p, m.patches.Forward(p, nn.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels)))
+	t := m.blocks.Forward(p, m.patches.Forward(p, p.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels)))
 	if m.patches.Class != nil {
-		return tensor.From(m.norm.Forward(p, m.first.Forward(p, t)).X, x.Shape[0], m.dim)
+		return nn.Whole(m.norm.Forward(p, m.first.Forward(p, t)).X, x.Shape[0], 1, 1, m.dim)
 	}
-	return tensor.From(m.mean.Forward(p, m.norm.Forward(p, t)).X, x.Shape[0], m.dim)
+	return m.mean.Forward(p, m.norm.Forward(p, t))
 }
 
 // Backward takes dy, the gradient of the representations (n × Dim), and adds the
-// gradients of the parameters. Unless dx is nil it gets the gradient of the images.
-func (m *ViT) Backward(p *nn.Pass, dy, dx []float32) {
-	var d []float32
+// gradients of the parameters. Unless dx is none it gets the gradient of the images.
+func (m *ViT) Backward(p *nn.Pass, dy, dx device.Array) {
+	var d device.Array
 	if m.patches.Class != nil {
-		own := p.Arena().Get(len(dy))
-		kernel.Copy(own, dy)
+		own := p.Arena().Get(dy.Len())
+		p.Device().Copy(own, dy)
 		own = m.norm.Backward(p, own)
 		d = m.first.Backward(p, own)
 		p.Arena().Put(own)
@@ -224,5 +222,5 @@ func (m *ViT) Backward(p *nn.Pass, dy, dx []float32) {
 func (m *ViT) Flops(shape ...int) int {
 	n, tokens := shape[0], m.patches.Position.Shape[1]
 	patches := m.config.Height / m.config.Patch * (m.config.Width / m.config.Patch)
-	return 2*n*patches*len(m.patches.Weight.Value) + m.blocks.Flops(n, tokens)
+	return 2*n*patches*m.patches.Weight.Value.Len() + m.blocks.Flops(n, tokens)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
@@ -40,16 +41,16 @@ func compare(t *testing.T, g *check.GoldenFile, m Encoder, x *tensor.Tensor) {
 	t.Helper()
 	arena := new(nn.Arena)
 	eval := nn.NewPass(arena, false)
-	check.Close(t, "inference", m.Forward(eval, x).Data, g.F32("out"), outTol)
+	check.Close(t, "inference", m.Forward(eval, x).X.Host(), g.F32("out"), outTol)
 	eval.Reset()
 	p := nn.NewPass(arena, true)
-	check.Close(t, "out", m.Forward(p, x).Data, g.F32("out"), outTol)
+	check.Close(t, "out", m.Forward(p, x).X.Host(), g.F32("out"), outTol)
 	if g.Has("dx") {
 		dx := make([]float32, x.Len())
-		m.Backward(p, g.F32("dout"), dx)
+		m.Backward(p, device.Of(g.F32("dout")), device.Of(dx))
 		check.Close(t, "dx", dx, image(g, "dx").Data, gradTol)
 	} else {
-		m.Backward(p, g.F32("dout"), nil)
+		m.Backward(p, device.Of(g.F32("dout")), device.Array{})
 	}
 	states := 0
 	for _, name := range g.Names() {
@@ -84,12 +85,12 @@ func TestViTBF16(t *testing.T) {
 	g, m, x := goldenViT(t, "vit_class")
 	m.SetPrecision(kernel.BF16)
 	p := nn.NewPass(new(nn.Arena), true)
-	out := m.Forward(p, x).Data
+	out := m.Forward(p, x).X.Host()
 	check.Close(t, "out", out, g.F32("out"), bf16Tol)
 	if distance(out, g.F32("out")) < 1e-4 {
 		t.Error("the products are float32")
 	}
-	m.Backward(p, g.F32("dout"), nil)
+	m.Backward(p, device.Of(g.F32("dout")), device.Array{})
 	var grads, want []float32
 	for _, q := range m.Params() {
 		grads, want = append(grads, q.TorchGrad()...), append(want, g.F32("grad."+q.Name)...)
@@ -141,7 +142,7 @@ func TestViTPositions(t *testing.T) {
 		[]float32{0.90929743, -0.41614684, 0.14112001, -0.98999250}, 1e-6) // sin 2, cos 2, sin 3, cos 3
 	x := images(1, 2, 28, 1)
 	p := nn.NewPass(new(nn.Arena), true)
-	m.Backward(p, m.Forward(p, x).Data, nil)
+	m.Backward(p, m.Forward(p, x).X, device.Array{})
 }
 
 func TestViTErrors(t *testing.T) {

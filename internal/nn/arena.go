@@ -3,8 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/pages"
-	"vicreg/internal/tensor"
+	"vicreg/internal/device"
 )
 
 // Arena lends the large buffers of passes. Activations are given back in the reverse of
@@ -12,7 +11,11 @@ import (
 // memory it ever got. It lends in an order that depends on nothing but the sequence of
 // calls, so that the same step finds the same buffers again. Views and inference share
 // one arena. It is not safe for concurrent use.
+//
+// The arena says which device its passes compute on. The zero Arena is ready for the
+// CPU.
 type Arena struct {
+	dev    device.Device
 	chunks []*chunk
 	total  int // floats in all chunks
 	lent   int
@@ -21,7 +24,7 @@ type Arena struct {
 
 // chunk is a run of memory cut into spans, in order and without gaps.
 type chunk struct {
-	mem   []float32
+	mem   device.Array
 	spans []span
 	away  bool // its owner has it back
 }
@@ -37,10 +40,21 @@ const (
 	minChunk  = 1 << 16
 )
 
+// NewArena returns an arena on a device.
+func NewArena(d device.Device) *Arena { return &Arena{dev: d} }
+
+// Device returns where the arena's memory is.
+func (a *Arena) Device() device.Device {
+	if a.dev == nil {
+		a.dev = device.Local
+	}
+	return a.dev
+}
+
 // Get lends a buffer of n floats, which hold any values.
-func (a *Arena) Get(n int) []float32 {
+func (a *Arena) Get(n int) device.Array {
 	if n == 0 {
-		return nil
+		return device.Array{}
 	}
 	size := (n + alignment - 1) / alignment * alignment
 	a.lent += size
@@ -49,13 +63,13 @@ func (a *Arena) Get(n int) []float32 {
 		if c.away {
 			continue
 		}
-		if b := c.get(size, n); b != nil {
+		if b := c.get(size, n); !b.None() {
 			return b
 		}
 	}
 	// Memory that is never touched costs nothing, so a chunk may be generous.
 	grow := max(size, min(bigChunk, max(minChunk, a.total)))
-	c := &chunk{mem: pages.Floats(grow), spans: []span{{0, grow, false}}}
+	c := &chunk{mem: a.Device().Alloc(device.Float32, grow), spans: []span{{0, grow, false}}}
 	a.chunks = append(a.chunks, c)
 	a.total += grow
 	return c.get(size, n)
@@ -63,41 +77,36 @@ func (a *Arena) Get(n int) []float32 {
 
 // adopt adds memory that its owner lends to the arena from time to time. At first it is
 // away.
-func (a *Arena) adopt(mem []float32) *chunk {
-	c := &chunk{mem: mem, spans: []span{{0, len(mem) / alignment * alignment, false}}, away: true}
+func (a *Arena) adopt(mem device.Array) *chunk {
+	c := &chunk{mem: mem, spans: []span{{0, mem.Len() / alignment * alignment, false}}, away: true}
 	a.chunks = append(a.chunks, c)
 	return c
 }
 
 // Put takes a buffer back. It may have been shortened, but must start where it
 // started when lent.
-func (a *Arena) Put(b []float32) {
-	if b == nil {
+func (a *Arena) Put(b device.Array) {
+	if b.None() {
 		return
 	}
 	for _, c := range a.chunks {
 		for i := range c.spans {
-			if s := &c.spans[i]; s.used && &c.mem[s.off] == &b[0] {
+			if s := &c.spans[i]; s.used && c.mem.Slice(s.off, s.off+1).Same(b) {
 				a.lent -= s.n
 				c.free(i)
 				return
 			}
 		}
 	}
-	panic(fmt.Sprintf("nn: a buffer of %d floats was not lent by this arena", len(b)))
-}
-
-// Tensor lends a tensor.
-func (a *Arena) Tensor(shape ...int) *tensor.Tensor {
-	return &tensor.Tensor{Shape: shape, Data: a.Get(tensor.Count(shape))}
+	panic(fmt.Sprintf("nn: a buffer of %d floats was not lent by this arena", b.Len()))
 }
 
 // Lent and Peak return the floats lent now, and the most there ever were.
 func (a *Arena) Lent() int { return a.lent }
 func (a *Arena) Peak() int { return a.peak }
 
-// get takes the first free span that holds size floats, or returns nil.
-func (c *chunk) get(size, n int) []float32 {
+// get takes the first free span that holds size floats, or returns none.
+func (c *chunk) get(size, n int) device.Array {
 	for i := range c.spans {
 		s := c.spans[i]
 		if s.used || s.n < size {
@@ -109,9 +118,9 @@ func (c *chunk) get(size, n int) []float32 {
 			c.spans[i+1] = span{s.off + size, s.n - size, false}
 		}
 		c.spans[i] = span{s.off, size, true}
-		return c.mem[s.off : s.off+n : s.off+size]
+		return c.mem.Slice(s.off, s.off+n)
 	}
-	return nil
+	return device.Array{}
 }
 
 // empty reports whether nothing of the chunk is lent.

@@ -3,6 +3,8 @@ package nn
 import (
 	"math/rand/v2"
 	"testing"
+
+	"vicreg/internal/device"
 )
 
 // TestArena lends and takes back at random: no two lent buffers may overlap.
@@ -10,14 +12,14 @@ func TestArena(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	a := new(Arena)
 	type loan struct {
-		b    []float32
+		b    device.Array
 		mark float32
 	}
 	var lent []loan
 	for i := range 3000 {
 		if len(lent) > 0 && rng.IntN(3) == 0 {
 			j := rng.IntN(len(lent))
-			for _, v := range lent[j].b {
+			for _, v := range lent[j].b.Host() {
 				if v != lent[j].mark {
 					t.Fatalf("loan %v was overwritten by %v", lent[j].mark, v)
 				}
@@ -29,11 +31,11 @@ func TestArena(t *testing.T) {
 		}
 		n := 1 + rng.IntN(5000)
 		l := loan{a.Get(n), float32(i)}
-		if len(l.b) != n || cap(l.b) > n+alignment {
-			t.Fatalf("asked for %d, got %d with room for %d", n, len(l.b), cap(l.b))
+		if l.b.Len() != n {
+			t.Fatalf("asked for %d, got %d", n, l.b.Len())
 		}
-		for k := range l.b {
-			l.b[k] = l.mark
+		for k := range l.b.Host() {
+			l.b.Host()[k] = l.mark
 		}
 		lent = append(lent, l)
 	}
@@ -44,7 +46,7 @@ func TestArena(t *testing.T) {
 		t.Errorf("%d lent after all came back", a.Lent())
 	}
 	for i, c := range a.chunks {
-		if len(c.spans) != 1 || c.spans[0].n != len(c.mem) {
+		if len(c.spans) != 1 || c.spans[0].n != c.mem.Len() {
 			t.Errorf("chunk %d did not join again: %v", i, c.spans)
 		}
 	}
@@ -56,17 +58,17 @@ func TestArena(t *testing.T) {
 			t.Error("a foreign buffer was taken")
 		}
 	}()
-	a.Put(make([]float32, 3))
+	a.Put(device.Of(make([]float32, 3)))
 }
 
 // TestArenaRepeats: the same calls find the same buffers.
 func TestArenaRepeats(t *testing.T) {
 	a := new(Arena)
 	step := func() (at []*float32) {
-		var lent [][]float32
+		var lent []device.Array
 		for i := range 40 {
 			lent = append(lent, a.Get(1000*(i%7+1)))
-			at = append(at, &lent[i][0])
+			at = append(at, &lent[i].Host()[0])
 			if i%3 == 2 {
 				a.Put(lent[i-1])
 			}

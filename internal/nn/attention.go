@@ -3,7 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Attention is multi-head self-attention (Vaswani et al. 2017, section 3.2):
@@ -45,18 +45,18 @@ func (l *Attention) Params() []*Param {
 }
 
 // kept is what a record's buffer holds: the output first.
-func (l *Attention) kept(y []float32, rows int) (out, qkv, o, lse, stats []float32) {
+func (l *Attention) kept(y device.Array, rows int) (out, qkv, o, lse, stats device.Array) {
 	c := l.Proj.Weight.Shape[0]
-	cuts := []int{rows * c, rows * 3 * c, rows * c, rows * l.Heads, 2 * rows}
-	out, y = y[:cuts[0]], y[cuts[0]:]
-	qkv, y = y[:cuts[1]], y[cuts[1]:]
-	o, y = y[:cuts[2]], y[cuts[2]:]
-	lse, y = y[:cuts[3]], y[cuts[3]:]
-	return out, qkv, o, lse, y[:cuts[4]]
+	at := 0
+	next := func(n int) device.Array {
+		at += n
+		return y.Slice(at-n, at)
+	}
+	return next(rows * c), next(rows * 3 * c), next(rows * c), next(rows * l.Heads), next(2 * rows)
 }
 
-func (l *Attention) shape(starts []int32) kernel.Attention {
-	return kernel.Attention{Starts: starts, C: l.Proj.Weight.Shape[0], Heads: l.Heads, Precision: l.QKV.Precision}
+func (l *Attention) shape(r *record) device.Attention {
+	return device.Attention{Starts: r.starts, At: r.onDevice, C: l.Proj.Weight.Shape[0], Heads: l.Heads, Precision: l.QKV.Precision}
 }
 
 // Forward returns tokens of the same shape.
@@ -64,33 +64,33 @@ func (l *Attention) Forward(p *Pass, in Tokens) Tokens {
 	rows, c := in.Rows(), in.C
 	r := p.pushTokens(l, in, rows*(5*c+l.Heads+2))
 	out, qkv, o, lse, stats := l.kept(r.y, rows)
-	src, add := kernel.RowSource{X: in.X}, []float32(nil)
+	src, add := device.RowSource{X: in.X}, device.Array{}
 	if l.Norm != nil {
 		src.Norm, add = l.Norm.row(stats), in.X
 	}
-	l.QKV.forward(qkv, rows, src, nil)
-	kernel.AttentionForward(o, lse, l.shape(r.starts), qkv)
-	l.Proj.forward(out, rows, kernel.RowSource{X: o}, add)
+	l.QKV.forward(p, qkv, rows, src, device.Array{})
+	p.dev.AttentionForward(o, lse, l.shape(r), qkv)
+	l.Proj.forward(p, out, rows, device.RowSource{X: o}, add)
 	p.dropTokens(r.in)
-	return Tokens{out, c, r.starts}
+	return r.tokens(out, c)
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns it.
-func (l *Attention) Backward(p *Pass, d []float32) []float32 {
+func (l *Attention) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
 	rows, x := r.in.N, r.in.X
 	_, qkv, o, lse, stats := l.kept(r.y, rows)
-	do, dqkv := p.arena.Get(len(o)), p.arena.Get(len(qkv))
-	l.Proj.inputGrad(do, d, rows, kernel.RowFinish{})
-	l.Proj.weightGrad(o, d, rows)
-	kernel.AttentionGrad(dqkv, l.shape(r.starts), qkv, o, do, lse)
-	var f kernel.RowFinish
+	do, dqkv := p.arena.Get(o.Len()), p.arena.Get(qkv.Len())
+	l.Proj.inputGrad(p, do, d, rows, device.RowFinish{})
+	l.Proj.weightGrad(p, o, d, rows)
+	p.dev.AttentionGrad(dqkv, l.shape(r), qkv, o, do, lse)
+	var f device.RowFinish
 	if l.Norm != nil {
 		f = l.Norm.finish(x, stats, d)
 	}
-	l.QKV.inputGrad(d, dqkv, rows, f) // x becomes what the layer read
-	l.QKV.weightGrad(x, dqkv, rows)
+	l.QKV.inputGrad(p, d, dqkv, rows, f) // x becomes what the layer read
+	l.QKV.weightGrad(p, x, dqkv, rows)
 	p.arena.Put(dqkv)
 	p.arena.Put(do)
 	p.done(r)

@@ -3,7 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Batch normalisation as PyTorch does it by default.
@@ -23,7 +23,7 @@ type ConvNorm struct {
 	Batches         *Param // (), number of training batches seen
 	ReLU            bool
 	Fixed           bool             // γ stays 1 and β 0: they are no parameters
-	Precision       kernel.Precision // of products
+	Precision       device.Precision // of products
 
 	size, stride, pad int
 	sequence          bool
@@ -68,8 +68,8 @@ func (u *ConvNorm) norm(name string, k int) {
 	u.Gamma, u.Beta = NewParam(name+".weight", k), NewParam(name+".bias", k)
 	u.RunMean, u.RunVar = NewBuffer(name+".running_mean", k), NewBuffer(name+".running_var", k)
 	u.Batches = NewBuffer(name + ".num_batches_tracked")
-	kernel.Fill(u.Gamma.Value, 1)
-	kernel.Fill(u.RunVar.Value, 1)
+	device.Local.Fill(u.Gamma.Value, 1)
+	device.Local.Fill(u.RunVar.Value, 1)
 }
 
 // Params and Buffers return them in the order of PyTorch's modules.
@@ -87,8 +87,8 @@ func (u *ConvNorm) Params() []*Param {
 func (u *ConvNorm) Buffers() []*Param { return []*Param{u.RunMean, u.RunVar, u.Batches} }
 
 // Conv returns the shape of the convolution on n × h × w images.
-func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
-	s := kernel.Conv{
+func (u *ConvNorm) Conv(n, h, w int) device.Conv {
+	s := device.Conv{
 		N: n, H: h, W: w, C: u.Weight.Shape[1],
 		K: u.Weight.Shape[0], R: u.size, S: u.size,
 		Stride: u.stride, Pad: u.pad, Precision: u.Precision,
@@ -102,48 +102,48 @@ func (u *ConvNorm) Conv(n, h, w int) kernel.Conv {
 // Forward returns relu(norm(conv(in))); its readers have still to normalise it. In a
 // pass of training or of a target it uses the batch's statistics and updates the running
 // ones.
-func (u *ConvNorm) Forward(p *Pass, in Act) Act { return u.forward(p, in, nil, u.ReLU) }
+func (u *ConvNorm) Forward(p *Pass, in Act) Act { return u.forward(p, in, device.Array{}, u.ReLU) }
 
 // forward is Forward with an addition: in a pass of inference for many batches it adds
-// add, unless that is nil, before the ReLU, and returns an activation that is normalised
+// add, unless that is none, before the ReLU, and returns an activation that is normalised
 // already.
-func (u *ConvNorm) forward(p *Pass, in Act, add []float32, relu bool) Act {
+func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 	s := u.Conv(in.N, in.H, in.W)
 	if in.C != s.C {
 		panic(fmt.Sprintf("nn: %s reads %d channels, got %d", u.Weight.Name, s.C, in.C))
 	}
 	r := p.push(u, in, s.OutLen())
-	r.channels(s.K)
+	r.channels(p.dev, s.K)
 	switch {
 	case p.byBatch:
 		m := s.N * s.OutH() * s.OutW()
 		if m < 2 {
 			panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
 		}
-		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
-		kernel.BatchStatistics(u.batchNorm(r), r.sums, m)
+		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
+		p.dev.BatchStatistics(u.batchNorm(r), r.sums, m)
 	case p.ready:
-		kernel.RunningStatistics(u.batchNorm(r))
+		p.dev.RunningStatistics(u.batchNorm(r))
 	default:
-		kernel.ConvForward(r.y, s, in.Source, u.Weight.Value, nil)
-		kernel.RunningStatistics(u.batchNorm(r))
+		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, device.Sums{})
+		p.dev.RunningStatistics(u.batchNorm(r))
 	}
 	if p.ready {
-		kernel.ConvInfer(r.y, s, in.Source, u.Weight.Value, kernel.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
-		r.out = Input(r.y, s.N, s.OutH(), s.OutW(), s.K)
+		p.dev.ConvInfer(r.y, s, in.Source, u.Weight.Value, device.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
+		r.out = Whole(r.y, s.N, s.OutH(), s.OutW(), s.K)
 		return r.out
 	}
 	r.out = Act{
 		N: s.N, H: s.OutH(), W: s.OutW(), C: s.K,
-		Source: kernel.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: u.ReLU},
+		Source: device.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: u.ReLU},
 		Dot:    r.y, Sums: r.sums,
 	}
 	return r.out
 }
 
 // batchNorm is the normalisation for the kernels, with the arrays that a record keeps.
-func (u *ConvNorm) batchNorm(r *record) kernel.BatchNorm {
-	n := kernel.BatchNorm{
+func (u *ConvNorm) batchNorm(r *record) device.BatchNorm {
+	n := device.BatchNorm{
 		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value, Batches: u.Batches.Value,
 		Eps: normEps, Momentum: normMomentum,
 		Mean: r.mean, Rstd: r.rstd, Scale: r.scale, Shift: r.shift,
@@ -156,26 +156,26 @@ func (u *ConvNorm) batchNorm(r *record) kernel.BatchNorm {
 
 // Backward adds the gradients of the parameters. d is the gradient of the normalised
 // output where the ReLU let it through; it stays the caller's, who has left its sums as
-// [Act] says. Unless dx is nil it gets the gradient of the input, finished as f says.
+// [Act] says. Unless dx is none it gets the gradient of the input, finished as f says.
 //
 // [kernel.BatchNormBackward] has the formulas. The gradient of a bias before the
 // normalisation is exactly zero.
-func (u *ConvNorm) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+func (u *ConvNorm) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	in := u.In(p)
 	r := p.pop(u)
 	s := u.Conv(in.N, in.H, in.W)
-	n := kernel.BatchNormGrad{A: r.a, B: r.b, K: r.k}
+	n := device.BatchNormGrad{A: r.a, B: r.b, K: r.k}
 	if !u.Fixed {
 		n.DGamma, n.DBeta = u.Gamma.Grad, u.Beta.Grad
 	}
-	kernel.BatchNormBackward(n, u.batchNorm(r), r.sums, s.N*s.OutH()*s.OutW())
-	g := kernel.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
+	p.dev.BatchNormBackward(n, u.batchNorm(r), r.sums, s.N*s.OutH()*s.OutW())
+	g := device.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
 	if len(u.Weight.Shape) == 2 {
 		p.linearGrads(u.Weight, dx, s, g, in.Source, f)
-	} else if dx != nil {
-		kernel.ConvGrads(dx, u.Weight.Grad, s, g, in.Source, u.Weight.Value, f)
+	} else if !dx.None() {
+		p.dev.ConvGrads(dx, u.Weight.Grad, s, g, in.Source, u.Weight.Value, f)
 	} else {
-		kernel.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)
+		p.dev.ConvWeightGrad(u.Weight.Grad, s, g, in.Source)
 	}
 	p.done(r)
 }
@@ -185,7 +185,7 @@ func (u *ConvNorm) In(p *Pass) Act { return p.live(p.top(u).in) }
 
 // sumGrad leaves the sums of d that Backward needs. It is for a layer that is the next
 // to go backward and whose gradient was made for another layer too.
-func (u *ConvNorm) sumGrad(p *Pass, d []float32) {
+func (u *ConvNorm) sumGrad(p *Pass, d device.Array) {
 	r := p.top(u)
-	kernel.FinishGrad(d, r.out.C, kernel.Finish{Dot: r.y, Sums: r.sums})
+	p.dev.FinishGrad(d, r.out.C, device.Finish{Dot: r.y, Sums: r.sums})
 }

@@ -3,7 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Patches turns images into tokens: the patches of an image, left to right and
@@ -14,12 +14,12 @@ type Patches struct {
 	Class        *Param // (1, 1, d) or nil
 	Position     *Param // (1, tokens, d); a buffer if its Grad is nil
 	Size         int
-	Precision    kernel.Precision
+	Precision    device.Precision
 }
 
 // conv returns the layer as a convolution.
-func (l *Patches) conv(n, h, w int) kernel.Conv {
-	return kernel.Conv{
+func (l *Patches) conv(n, h, w int) device.Conv {
+	return device.Conv{
 		N: n, H: h, W: w, C: l.Weight.Shape[1], K: l.Weight.Shape[0],
 		R: l.Size, S: l.Size, Stride: l.Size, Precision: l.Precision,
 	}
@@ -33,7 +33,7 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 	if l.Class != nil {
 		tokens++
 	}
-	if in.C != s.C || in.H%l.Size != 0 || in.W%l.Size != 0 || tokens*d != len(l.Position.Value) {
+	if in.C != s.C || in.H%l.Size != 0 || in.W%l.Size != 0 || tokens*d != l.Position.Value.Len() {
 		panic(fmt.Sprintf("nn: images of %d × %d × %d do not make the %d tokens that %s has places for", in.H, in.W, in.C, l.Position.Shape[1], l.Position.Name))
 	}
 	r := p.push(l, in, in.N*tokens*d)
@@ -41,45 +41,46 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 	for i := range in.N + 1 {
 		r.starts = append(r.starts, int32(i*tokens))
 	}
+	r.lift(p)
 	y := p.arena.Get(s.OutLen())
-	kernel.ConvForward(y, s, in.Source, l.Weight.Value, nil)
-	kernel.PatchTokens(r.y, l.tokens(s), y, l.Position.Value, valueOf(l.Class), l.Bias.Value)
+	p.dev.ConvForward(y, s, in.Source, l.Weight.Value, device.Sums{})
+	p.dev.PatchTokens(r.y, l.tokens(s), y, l.Position.Value, valueOf(l.Class), l.Bias.Value)
 	p.arena.Put(y)
-	return Tokens{r.y, d, r.starts}
+	return r.tokens(r.y, d)
 }
 
 // Backward takes dy, the gradient of the tokens, a buffer of the arena that becomes its
-// own, and adds the gradients of the parameters. Unless dx is nil it gets the gradient
+// own, and adds the gradients of the parameters. Unless dx is none it gets the gradient
 // of the images.
-func (l *Patches) Backward(p *Pass, dy, dx []float32) {
+func (l *Patches) Backward(p *Pass, dy, dx device.Array) {
 	r := p.pop(l)
 	s := l.conv(r.in.N, r.in.H, r.in.W)
-	kernel.PatchTokensGrad(dy, l.tokens(s), l.Position.Grad, gradOf(l.Class), l.Bias.Grad)
-	g := kernel.Grad{D: dy[:s.OutLen()]}
-	kernel.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
-	if dx != nil {
-		kernel.ConvInputGrad(dx, s, g, l.Weight.Value, kernel.Finish{})
+	p.dev.PatchTokensGrad(dy, l.tokens(s), l.Position.Grad, gradOf(l.Class), l.Bias.Grad)
+	g := device.Grad{D: dy.Slice(0, s.OutLen())}
+	p.dev.ConvWeightGrad(l.Weight.Grad, s, g, r.in.Source)
+	if !dx.None() {
+		p.dev.ConvInputGrad(dx, s, g, l.Weight.Value, device.Finish{})
 	}
 	p.arena.Put(dy)
 	p.done(r)
 }
 
 // tokens returns the shape of the patches that s makes.
-func (l *Patches) tokens(s kernel.Conv) kernel.Patches {
-	return kernel.Patches{N: s.N, Patches: s.OutH() * s.OutW(), C: s.K, Class: l.Class != nil}
+func (l *Patches) tokens(s device.Conv) device.Patches {
+	return device.Patches{N: s.N, Patches: s.OutH() * s.OutW(), C: s.K, Class: l.Class != nil}
 }
 
-// valueOf and gradOf return the arrays of a parameter, or nil if there is no parameter.
-func valueOf(p *Param) []float32 {
+// valueOf and gradOf return the arrays of a parameter, or none if there is no parameter.
+func valueOf(p *Param) device.Array {
 	if p == nil {
-		return nil
+		return device.Array{}
 	}
 	return p.Value
 }
 
-func gradOf(p *Param) []float32 {
+func gradOf(p *Param) device.Array {
 	if p == nil {
-		return nil
+		return device.Array{}
 	}
 	return p.Grad
 }
@@ -117,15 +118,17 @@ func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
 		}
 	}
 	r.starts = append(r.starts, int32(rows))
-	kernel.Lookup(r.y, d, r.ids, l.Table.Value, l.Position.Value)
-	return Tokens{r.y, d, r.starts}
+	r.lift(p)
+	r.idsOn = device.LiftInts(p.dev, &r.idsRoom, r.ids)
+	p.dev.Lookup(r.y, d, r.idsOn, l.Table.Value, l.Position.Value)
+	return r.tokens(r.y, d)
 }
 
 // Backward takes dy, the gradient of the tokens, a buffer of the arena that becomes its
 // own, and adds the gradients of the tables.
-func (l *Lookup) Backward(p *Pass, dy []float32) {
+func (l *Lookup) Backward(p *Pass, dy device.Array) {
 	r := p.pop(l)
-	kernel.LookupGrad(dy, l.Table.Shape[1], r.ids, l.Table.Grad, l.Position.Grad)
+	p.dev.LookupGrad(dy, l.Table.Shape[1], r.idsOn, l.Table.Grad, l.Position.Grad)
 	p.arena.Put(dy)
 	p.done(r)
 }
@@ -136,17 +139,17 @@ type TokenMean struct{}
 // Forward returns n × c.
 func (m *TokenMean) Forward(p *Pass, in Tokens) Act {
 	r := p.pushTokens(m, in, in.N()*in.C)
-	kernel.TokenMean(r.y, in.C, r.starts, in.X)
+	p.dev.TokenMean(r.y, in.C, r.onDevice, in.X)
 	p.dropTokens(r.in)
-	return Input(r.y, in.N(), 1, 1, in.C)
+	return Whole(r.y, in.N(), 1, 1, in.C)
 }
 
 // Backward turns dy (n × c) into a gradient of the tokens, a buffer of the arena.
-func (m *TokenMean) Backward(p *Pass, dy []float32) []float32 {
+func (m *TokenMean) Backward(p *Pass, dy device.Array) device.Array {
 	r := p.pop(m)
 	c := r.in.C
 	dx := p.arena.Get(r.in.N * c)
-	kernel.TokenMeanGrad(dx, c, r.starts, dy)
+	p.dev.TokenMeanGrad(dx, c, r.onDevice, dy)
 	p.done(r)
 	return dx
 }
@@ -157,18 +160,18 @@ type FirstToken struct{}
 // Forward returns sequences of one token.
 func (f *FirstToken) Forward(p *Pass, in Tokens) Tokens {
 	r := p.pushTokens(f, in, in.N()*in.C)
-	kernel.FirstToken(r.y, in.C, r.starts, in.X)
+	p.dev.FirstToken(r.y, in.C, r.onDevice, in.X)
 	p.dropTokens(r.in)
-	return Tokens{r.y, in.C, nil}
+	return Tokens{X: r.y, C: in.C}
 }
 
 // Backward turns dy (n × c), which stays the caller's, into a gradient of all
 // tokens, a buffer of the arena.
-func (f *FirstToken) Backward(p *Pass, dy []float32) []float32 {
+func (f *FirstToken) Backward(p *Pass, dy device.Array) device.Array {
 	r := p.pop(f)
 	c := r.in.C
 	dx := p.arena.Get(r.in.N * c)
-	kernel.FirstTokenGrad(dx, c, r.starts, dy)
+	p.dev.FirstTokenGrad(dx, c, r.onDevice, dy)
 	p.done(r)
 	return dx
 }

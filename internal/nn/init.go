@@ -10,9 +10,7 @@ import (
 func KaimingNormal(rng *rand.Rand, w *Param) {
 	fan := w.Shape[0] * count(w.Shape[2:])
 	std := math.Sqrt(2 / float64(fan))
-	for i := range w.Value {
-		w.Value[i] = float32(rng.NormFloat64() * std)
-	}
+	w.Draw(func() float64 { return rng.NormFloat64() * std })
 }
 
 // LinearUniform fills a linear layer's weight, and its bias if it has one, from
@@ -20,13 +18,9 @@ func KaimingNormal(rng *rand.Rand, w *Param) {
 // with in = c·r·s.
 func LinearUniform(rng *rand.Rand, w, bias *Param) {
 	bound := 1 / math.Sqrt(float64(count(w.Shape[1:])))
-	uniform := func(x []float32) {
-		for i := range x {
-			x[i] = float32((2*rng.Float64() - 1) * bound)
-		}
-	}
-	uniform(w.Value)
+	uniform := func() float64 { return (2*rng.Float64() - 1) * bound }
+	w.Draw(uniform)
 	if bias != nil {
-		uniform(bias.Value)
+		bias.Draw(uniform)
 	}
 }

@@ -3,8 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
-	"vicreg/internal/pages"
+	"vicreg/internal/device"
 )
 
 // Later puts off the gradients of large linear weights until backward has been through
@@ -26,7 +25,7 @@ type product struct {
 
 // operand is a matrix that gets its rows one view after the other.
 type operand struct {
-	data []float32
+	data device.Array
 	rows int
 }
 
@@ -47,7 +46,7 @@ func (l *Later) Has(w *Param) bool { return l.of(w) != nil }
 
 func (l *Later) of(w *Param) *product {
 	for _, q := range l.products {
-		if &q.weight.Grad[0] == &w.Grad[0] {
+		if q.weight.Grad.Same(w.Grad) {
 			return q
 		}
 	}
@@ -71,30 +70,31 @@ func (l *Later) Finish() {
 			panic(fmt.Sprintf("nn: the memory of the gradient of %s is still in use", q.weight.Name))
 		}
 		k, c := q.weight.Shape[0], q.weight.Shape[1]
-		dw := kernel.Mat{Data: q.weight.Grad, Rows: c, Cols: k}
-		x, d := kernel.Mat{Data: q.x.data, Rows: q.x.rows, Cols: c}, kernel.Mat{Data: q.d.data, Rows: q.x.rows, Cols: k}
-		kernel.Gemm(dw, x.T(), d, !l.pending)
+		dw := device.Mat{Data: q.weight.Grad, Rows: c, Cols: k}
+		x, d := device.Mat{Data: q.x.data, Rows: q.x.rows, Cols: c}, device.Mat{Data: q.d.data, Rows: q.x.rows, Cols: k}
+		l.arena.Device().Gemm(dw, x.T(), d, !l.pending)
 		q.x.rows, q.d.rows = 0, 0
 	}
 	l.pending = false
 }
 
 // add keeps what a view of n rows will add to a gradient.
-func (q *product) add(n int, src kernel.Source, g kernel.Grad) {
+func (q *product) add(dev device.Device, n int, src device.Source, g device.Grad) {
 	k, c := q.weight.Shape[0], q.weight.Shape[1]
-	kernel.Apply(q.x.more(n, c), src, c)
-	kernel.ApplyGrad(q.d.more(n, k), g, k)
+	dev.Apply(q.x.more(dev, n, c), src, c)
+	dev.ApplyGrad(q.d.more(dev, n, k), g, k)
 }
 
 // more returns n more rows of c.
-func (o *operand) more(n, c int) []float32 {
-	if need := (o.rows + n) * c; len(o.data) < need {
-		grown := pages.Floats(need)
-		kernel.Copy(grown[:o.rows*c], o.data[:o.rows*c])
+func (o *operand) more(dev device.Device, n, c int) device.Array {
+	if need := (o.rows + n) * c; o.data.Len() < need {
+		grown := dev.Alloc(device.Float32, need)
+		dev.Copy(grown.Slice(0, o.rows*c), o.data.Slice(0, o.rows*c))
+		dev.Free(o.data)
 		o.data = grown
 	}
 	o.rows += n
-	return o.data[(o.rows-n)*c : o.rows*c]
+	return o.data.Slice((o.rows-n)*c, o.rows*c)
 }
 
 // Defer has the pass leave gradients to l. It is for passes of training.
@@ -103,19 +103,19 @@ func (p *Pass) Defer(l *Later) { p.later = l }
 // Idle reports whether the pass holds nothing that backward would need.
 func (p *Pass) Idle() bool { return p.n == 0 }
 
-// linearGrads makes the gradients of a linear layer. It is like [kernel.ConvGrads], but
-// dx may be nil and the gradient of the weight may be put off.
-func (p *Pass) linearGrads(w *Param, dx []float32, s kernel.Conv, g kernel.Grad, src kernel.Source, f kernel.Finish) {
+// linearGrads makes the gradients of a linear layer. It is like ConvGrads of a device, but
+// dx may be none and the gradient of the weight may be put off.
+func (p *Pass) linearGrads(w *Param, dx device.Array, s device.Conv, g device.Grad, src device.Source, f device.Finish) {
 	var q *product
 	if p.later != nil {
 		q = p.later.of(w)
 	}
 	if q != nil {
-		q.add(s.OutLen()/s.K, src, g)
+		q.add(p.dev, s.OutLen()/s.K, src, g)
 	} else {
-		kernel.ConvWeightGrad(w.Grad, s, g, src)
+		p.dev.ConvWeightGrad(w.Grad, s, g, src)
 	}
-	if dx != nil {
-		kernel.ConvInputGrad(dx, s, g, w.Value, f)
+	if !dx.None() {
+		p.dev.ConvInputGrad(dx, s, g, w.Value, f)
 	}
 }

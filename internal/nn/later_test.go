@@ -1,6 +1,10 @@
 package nn
 
-import "testing"
+import (
+	"testing"
+
+	"vicreg/internal/device"
+)
 
 // The arena has the memory of the gradients from Zero to Finish, and nothing
 // that is lent then may outlive that.
@@ -8,9 +12,9 @@ func TestLaterLends(t *testing.T) {
 	w := NewParam("w", 64, 32)
 	a := new(Arena)
 	l := NewLater(a, []*Param{w})
-	within := func(b []float32) bool {
-		for i := range w.Grad {
-			if &w.Grad[i] == &b[0] {
+	within := func(b device.Array) bool {
+		for i := range w.Grad.Host() {
+			if w.Grad.Slice(i, i+1).Same(b) {
 				return true
 			}
 		}
@@ -25,11 +29,11 @@ func TestLaterLends(t *testing.T) {
 		t.Error("the memory of a gradient is not lent after Zero")
 	}
 	a.Put(b)
-	for i := range w.Grad {
-		w.Grad[i] = 7 // as activations do
+	for i := range w.Grad.Host() {
+		w.Grad.Host()[i] = 7 // as activations do
 	}
 	l.Finish()
-	for _, v := range w.Grad {
+	for _, v := range w.Grad.Host() {
 		if v != 0 {
 			t.Fatalf("a gradient that nothing was added to is %g", v)
 		}

@@ -3,7 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // layerNormEps is timm's (vision_transformer.py: partial(nn.LayerNorm, eps=1e-6)).
@@ -15,21 +15,32 @@ const layerNormEps = 1e-6
 //
 // Layers of tokens take over their input: backward overwrites it.
 type Tokens struct {
-	X      []float32 // rows × c
+	X      device.Array // rows × c
 	C      int
 	Starts []int32
+
+	onDevice device.Array // Starts, where the device reads them; none: not yet
 }
 
 // Rows returns the number of tokens, N that of sequences.
-func (t Tokens) Rows() int { return len(t.X) / t.C }
+func (t Tokens) Rows() int { return t.X.Len() / t.C }
 func (t Tokens) N() int    { return len(t.Starts) - 1 }
 
 // pushTokens appends the record of a layer that reads in and writes size floats.
 func (p *Pass) pushTokens(layer any, in Tokens, size int) *record {
-	r := p.push(layer, Act{N: in.Rows(), H: 1, W: 1, C: in.C, Source: kernel.Source{X: in.X}}, size)
+	r := p.push(layer, Act{N: in.Rows(), H: 1, W: 1, C: in.C, Source: device.Source{X: in.X}}, size)
 	r.starts = append(r.starts[:0], in.Starts...)
+	if r.onDevice = in.onDevice; r.onDevice.None() {
+		r.lift(p)
+	}
 	return r
 }
+
+// lift brings where sequences start to the device.
+func (r *record) lift(p *Pass) { r.onDevice = device.LiftInts(p.dev, &r.startsRoom, r.starts) }
+
+// tokens returns x as tokens of the record's sequences.
+func (r *record) tokens(x device.Array, c int) Tokens { return Tokens{x, c, r.starts, r.onDevice} }
 
 // dropTokens is Drop for an activation that may have no rows.
 func (p *Pass) dropTokens(a Act) {
@@ -47,7 +58,7 @@ type LayerNorm struct {
 // NewLayerNorm returns a normalisation with γ = 1 and β = 0.
 func NewLayerNorm(name string, c int) *LayerNorm {
 	l := &LayerNorm{NewParam(name+".weight", c), NewParam(name+".bias", c)}
-	kernel.Fill(l.Gamma.Value, 1)
+	device.Local.Fill(l.Gamma.Value, 1)
 	return l
 }
 
@@ -56,34 +67,35 @@ func (l *LayerNorm) Params() []*Param { return []*Param{l.Gamma, l.Beta} }
 
 // row returns the normalisation for the kernels; stats has room for two values
 // a row.
-func (l *LayerNorm) row(stats []float32) kernel.RowNorm {
-	n := len(stats) / 2
-	return kernel.RowNorm{Gamma: l.Gamma.Value, Beta: l.Beta.Value, Eps: layerNormEps, Mean: stats[:n], Rstd: stats[n:]}
+func (l *LayerNorm) row(stats device.Array) device.RowNorm {
+	n := stats.Len() / 2
+	return device.RowNorm{Gamma: l.Gamma.Value, Beta: l.Beta.Value, Eps: layerNormEps, Mean: stats.Slice(0, n), Rstd: stats.Slice(n, 2*n)}
 }
 
 // finish returns how to take a gradient back through the normalisation of x and add add
 // to it.
-func (l *LayerNorm) finish(x, stats, add []float32) kernel.RowFinish {
-	return kernel.RowFinish{X: x, Norm: l.row(stats), DGamma: l.Gamma.Grad, DBeta: l.Beta.Grad, Add: add}
+func (l *LayerNorm) finish(x, stats, add device.Array) device.RowFinish {
+	return device.RowFinish{X: x, Norm: l.row(stats), DGamma: l.Gamma.Grad, DBeta: l.Beta.Grad, Add: add}
 }
 
 // Forward returns the normalised rows.
 func (l *LayerNorm) Forward(p *Pass, in Tokens) Tokens {
-	if in.C != len(l.Gamma.Value) {
-		panic(fmt.Sprintf("nn: %s normalises rows of %d, got %d", l.Gamma.Name, len(l.Gamma.Value), in.C))
+	if in.C != l.Gamma.Value.Len() {
+		panic(fmt.Sprintf("nn: %s normalises rows of %d, got %d", l.Gamma.Name, l.Gamma.Value.Len(), in.C))
 	}
-	n := len(in.X)
+	n := in.X.Len()
 	r := p.pushTokens(l, in, n+2*in.Rows())
-	kernel.LayerNorm(r.y[:n], in.X, l.row(r.y[n:]))
+	y := r.y.Slice(0, n)
+	p.dev.LayerNorm(y, in.X, l.row(r.y.Slice(n, r.y.Len())))
 	p.dropTokens(r.in)
-	return Tokens{r.y[:n], in.C, r.starts}
+	return r.tokens(y, in.C)
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input, in
 // place.
-func (l *LayerNorm) Backward(p *Pass, d []float32) []float32 {
+func (l *LayerNorm) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
-	kernel.LayerNormGrad(d, d, l.finish(r.in.X, r.y[len(d):], nil))
+	p.dev.LayerNormGrad(d, d, l.finish(r.in.X, r.y.Slice(d.Len(), r.y.Len()), device.Array{}))
 	p.done(r)
 	return d
 }

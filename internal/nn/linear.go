@@ -3,7 +3,7 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Linear is a linear layer without bias, from n × c to n × k.
@@ -21,8 +21,8 @@ func (l *Linear) Params() []*Param  { return []*Param{l.Weight} }
 func (l *Linear) Buffers() []*Param { return nil }
 
 // Conv returns the layer as a convolution on n rows.
-func (l *Linear) Conv(n int) kernel.Conv {
-	return kernel.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
+func (l *Linear) Conv(n int) device.Conv {
+	return device.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
 }
 
 // Forward returns in·W.
@@ -32,15 +32,15 @@ func (l *Linear) Forward(p *Pass, in Act) Act {
 		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
 	}
 	r := p.push(l, in, s.OutLen())
-	kernel.ConvForward(r.y, s, in.Source, l.Weight.Value, nil)
-	return Input(r.y, in.N, 1, 1, s.K)
+	p.dev.ConvForward(r.y, s, in.Source, l.Weight.Value, device.Sums{})
+	return Whole(r.y, in.N, 1, 1, s.K)
 }
 
-// Backward adds dW = inᵀ·d. Unless dx is nil it gets d·Wᵀ, finished as f says.
-func (l *Linear) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+// Backward adds dW = inᵀ·d. Unless dx is none it gets d·Wᵀ, finished as f says.
+func (l *Linear) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
-	s, g := l.Conv(in.N), kernel.Grad{D: d}
+	s, g := l.Conv(in.N), device.Grad{D: d}
 	p.linearGrads(l.Weight, dx, s, g, in.Source, f)
 	p.done(r)
 }
@@ -66,8 +66,8 @@ func NewLinearBias(name string, c, k int, relu bool) *LinearBias {
 func (l *LinearBias) Params() []*Param  { return []*Param{l.Weight, l.Bias} }
 func (l *LinearBias) Buffers() []*Param { return nil }
 
-func (l *LinearBias) conv(n int) kernel.Conv {
-	return kernel.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
+func (l *LinearBias) conv(n int) device.Conv {
+	return device.Conv{N: n, H: 1, W: 1, C: l.Weight.Shape[1], K: l.Weight.Shape[0], R: 1, S: 1, Stride: 1}
 }
 
 // Forward returns relu(in·W + bias); its readers have still to add the bias and do the
@@ -78,26 +78,26 @@ func (l *LinearBias) Forward(p *Pass, in Act) Act {
 		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
 	}
 	r := p.push(l, in, s.OutLen())
-	r.channels(s.K)
-	kernel.ConvForward(r.y, s, in.Source, l.Weight.Value, nil)
-	kernel.Fill(r.scale, 1)
-	kernel.Copy(r.shift, l.Bias.Value)
+	r.channels(p.dev, s.K)
+	p.dev.ConvForward(r.y, s, in.Source, l.Weight.Value, device.Sums{})
+	p.dev.Fill(r.scale, 1)
+	p.dev.Copy(r.shift, l.Bias.Value)
 	r.out = Act{
 		N: s.N, H: 1, W: 1, C: s.K,
-		Source: kernel.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: l.ReLU},
+		Source: device.Source{X: r.y, Scale: r.scale, Shift: r.shift, ReLU: l.ReLU},
 		Dot:    r.y, Sums: r.sums,
 	}
 	return r.out
 }
 
 // Backward adds dW = inᵀ·d and the bias's Σ d. d is the gradient of the output where the
-// ReLU let it through; the caller has left its sums as [Act] says. Unless dx is nil it
+// ReLU let it through; the caller has left its sums as [Act] says. Unless dx is none it
 // gets the gradient of the input, d·Wᵀ finished as f says.
-func (l *LinearBias) Backward(p *Pass, d, dx []float32, f kernel.Finish) {
+func (l *LinearBias) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	in := l.In(p)
 	r := p.pop(l)
-	s, g := l.conv(in.N), kernel.Grad{D: d}
-	kernel.AddSums(l.Bias.Grad, r.sums.A)
+	s, g := l.conv(in.N), device.Grad{D: d}
+	p.dev.AddSums(l.Bias.Grad, r.sums.A)
 	p.linearGrads(l.Weight, dx, s, g, in.Source, f)
 	p.done(r)
 }

@@ -1,6 +1,6 @@
 package nn
 
-import "vicreg/internal/kernel"
+import "vicreg/internal/device"
 
 // MLP is the second half of a pre-norm transformer block:
 //
@@ -30,26 +30,26 @@ func (l *MLP) Params() []*Param {
 // Forward returns tokens of the same shape. The hidden activation is kept as it
 // is before GELU.
 func (l *MLP) Forward(p *Pass, in Tokens) Tokens {
-	rows, n, hidden := in.Rows(), len(in.X), l.FC1.Weight.Shape[0]
+	rows, n, hidden := in.Rows(), in.X.Len(), l.FC1.Weight.Shape[0]
 	r := p.pushTokens(l, in, n+rows*(hidden+2))
-	out, u, stats := r.y[:n], r.y[n:n+rows*hidden], r.y[n+rows*hidden:]
-	l.FC1.forward(u, rows, kernel.RowSource{X: in.X, Norm: l.Norm.row(stats)}, nil)
-	l.FC2.forward(out, rows, kernel.RowSource{X: u, GELU: true}, in.X)
+	out, u, stats := r.y.Slice(0, n), r.y.Slice(n, n+rows*hidden), r.y.Slice(n+rows*hidden, r.y.Len())
+	l.FC1.forward(p, u, rows, device.RowSource{X: in.X, Norm: l.Norm.row(stats)}, device.Array{})
+	l.FC2.forward(p, out, rows, device.RowSource{X: u, GELU: true}, in.X)
 	p.dropTokens(r.in)
-	return Tokens{out, in.C, r.starts}
+	return r.tokens(out, in.C)
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns it.
-func (l *MLP) Backward(p *Pass, d []float32) []float32 {
+func (l *MLP) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
-	rows, n, hidden := r.in.N, len(d), l.FC1.Weight.Shape[0]
-	x, u, stats := r.in.X, r.y[n:n+rows*hidden], r.y[n+rows*hidden:]
-	du := p.arena.Get(len(u))
-	l.FC2.inputGrad(du, d, rows, kernel.RowFinish{U: u}) // u becomes gelu(u)
-	l.FC2.weightGrad(u, d, rows)
-	l.FC1.inputGrad(d, du, rows, l.Norm.finish(x, stats, d)) // x becomes norm(x)
-	l.FC1.weightGrad(x, du, rows)
+	rows, n, hidden := r.in.N, d.Len(), l.FC1.Weight.Shape[0]
+	x, u, stats := r.in.X, r.y.Slice(n, n+rows*hidden), r.y.Slice(n+rows*hidden, r.y.Len())
+	du := p.arena.Get(u.Len())
+	l.FC2.inputGrad(p, du, d, rows, device.RowFinish{U: u}) // u becomes gelu(u)
+	l.FC2.weightGrad(p, u, d, rows)
+	l.FC1.inputGrad(p, d, du, rows, l.Norm.finish(x, stats, d)) // x becomes norm(x)
+	l.FC1.weightGrad(p, x, du, rows)
 	p.arena.Put(du)
 	p.done(r)
 	return d

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // layer is a network of one or a few layers, for tests. Backward owns d and
@@ -15,14 +15,14 @@ import (
 type layer struct {
 	params   []*Param
 	forward  func(p *Pass, x Act) Act
-	backward func(p *Pass, d []float32) []float32
+	backward func(p *Pass, d device.Array) device.Array
 }
 
 func unit(u *ConvNorm) layer {
-	return layer{u.Params(), u.Forward, func(p *Pass, d []float32) []float32 {
+	return layer{u.Params(), u.Forward, func(p *Pass, d device.Array) device.Array {
 		in := u.In(p)
 		dx := p.arena.Get(in.Len())
-		u.Backward(p, d, dx, in.Finish(nil))
+		u.Backward(p, d, dx, in.Finish(device.Array{}))
 		p.arena.Put(d)
 		return dx
 	}}
@@ -41,7 +41,7 @@ func chain(layers ...layer) layer {
 		}
 		return x
 	}
-	all.backward = func(p *Pass, d []float32) []float32 {
+	all.backward = func(p *Pass, d device.Array) device.Array {
 		for i := len(layers) - 1; i >= 0; i-- {
 			d = layers[i].backward(p, d)
 		}
@@ -55,7 +55,7 @@ func piece(p *Pass) uint64 {
 	h := fnv.New64a()
 	for _, r := range p.tape[:p.n] {
 		if out := p.live(r.out); out.ReLU {
-			for i := range out.X {
+			for i := range out.X.Host() {
 				if out.At(i, i%out.C) > 0 {
 					h.Write([]byte{1})
 				} else {
@@ -63,8 +63,8 @@ func piece(p *Pass) uint64 {
 				}
 			}
 		}
-		if r.argmax != nil {
-			h.Write(r.argmax)
+		if !r.argmax.None() {
+			h.Write(device.Bytes(r.argmax))
 		}
 	}
 	return h.Sum64()
@@ -72,10 +72,10 @@ func piece(p *Pass) uint64 {
 
 func randomize(params []*Param) {
 	for i, p := range params {
-		copy(p.Value, check.Random(uint64(100+i), len(p.Value)))
+		copy(p.Value.Host(), check.Random(uint64(100+i), len(p.Value.Host())))
 		if len(p.Shape) == 1 && !strings.HasSuffix(p.Name, "bias") {
-			for j := range p.Value { // γ
-				p.Value[j] = 1 + p.Value[j]/4
+			for j := range p.Value.Host() { // γ
+				p.Value.Host()[j] = 1 + p.Value.Host()[j]/4
 			}
 		}
 	}
@@ -109,10 +109,10 @@ func TestDerivatives(t *testing.T) {
 		{"sequence: stem, pool, block", chain(unit(conv1D(2, 3, 7, 2, true)), poolLayer1D,
 			block(&Residual{Convs: []*ConvNorm{conv1D(3, 4, 3, 2, true), conv1D(4, 4, 3, 1, false)}, Down: conv1D(3, 4, 1, 2, false)})), 2, 41, 1, 2},
 		{"linear", unit(NewLinearNorm("0", "1", 6, 5)), 7, 1, 1, 6},
-		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)), layer{linear.Params(), linear.Forward, func(p *Pass, d []float32) []float32 {
+		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)), layer{linear.Params(), linear.Forward, func(p *Pass, d device.Array) device.Array {
 			in := linear.In(p)
 			dx := p.arena.Get(in.Len())
-			linear.Backward(p, d, dx, in.Finish(nil))
+			linear.Backward(p, d, dx, in.Finish(device.Array{}))
 			p.arena.Put(d)
 			return dx
 		}}), 7, 1, 1, 6},
@@ -125,7 +125,7 @@ func TestDerivatives(t *testing.T) {
 		{"two blocks, mean", chain(
 			block(&Residual{Convs: []*ConvNorm{conv(2, 3, 3, 1, true), conv(3, 3, 3, 1, false)}, Down: conv(2, 3, 1, 1, false)}),
 			block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}}),
-			layer{nil, mean.Forward, func(p *Pass, d []float32) []float32 {
+			layer{nil, mean.Forward, func(p *Pass, d device.Array) device.Array {
 				dx := mean.Backward(p, d)
 				p.arena.Put(d)
 				return dx
@@ -138,7 +138,7 @@ func TestDerivatives(t *testing.T) {
 			var w []float32
 			f := func() (float64, uint64) {
 				p.Reset()
-				out := test.l.forward(p, Input(x, test.n, test.h, test.w, test.c))
+				out := test.l.forward(p, p.Input(x, test.n, test.h, test.w, test.c))
 				if w == nil {
 					w = check.Random(2, out.Len())
 				}
@@ -150,20 +150,20 @@ func TestDerivatives(t *testing.T) {
 			}
 			f()
 			p.Reset()
-			out := test.l.forward(p, Input(x, test.n, test.h, test.w, test.c))
+			out := test.l.forward(p, p.Input(x, test.n, test.h, test.w, test.c))
 			d := p.arena.Get(out.Len())
-			copy(d, w)
-			kernel.FinishGrad(d, out.C, out.Finish(nil))
-			dx := append([]float32(nil), test.l.backward(p, d)...)
+			copy(d.Host(), w)
+			p.dev.FinishGrad(d, out.C, out.Finish(device.Array{}))
+			dx := append([]float32(nil), test.l.backward(p, d).Host()...)
 
 			const eps, tol = 2e-3, 1e-2
 			check.PiecewiseDerivative(t, "x", x, dx, f, eps, tol)
 			for _, q := range test.l.params {
 				if q.Name == "0.bias" { // before a normalisation
-					check.Close(t, q.Name, q.Grad, make([]float32, len(q.Grad)), 0)
+					check.Close(t, q.Name, q.Grad.Host(), make([]float32, len(q.Grad.Host())), 0)
 					continue
 				}
-				check.PiecewiseDerivative(t, q.Name, q.Value, q.Grad, f, eps, tol)
+				check.PiecewiseDerivative(t, q.Name, q.Value.Host(), q.Grad.Host(), f, eps, tol)
 			}
 		})
 	}
@@ -175,66 +175,66 @@ func TestRunningStatistics(t *testing.T) {
 	randomize(u.Params())
 	x := check.Random(3, n*c)
 	p := NewPass(new(Arena), true)
-	u.Forward(p, Input(x, n, 1, 1, c))
+	u.Forward(p, p.Input(x, n, 1, 1, c))
 	for j := range k {
 		// In float64, with the bias where PyTorch has it.
 		var sum, sum2 float64
 		for i := range n {
-			v := float64(u.Bias.Value[j])
+			v := float64(u.Bias.Value.Host()[j])
 			for a := range c {
-				v += float64(x[i*c+a]) * float64(u.Weight.Value[a*k+j])
+				v += float64(x[i*c+a]) * float64(u.Weight.Value.Host()[a*k+j])
 			}
 			sum, sum2 = sum+v, sum2+v*v
 		}
 		mean := sum / n
 		variance := (sum2 - n*mean*mean) / (n - 1)
-		check.Scalar(t, "running mean", float64(u.RunMean.Value[j]), 0.1*mean, 1e-5)
-		check.Scalar(t, "running variance", float64(u.RunVar.Value[j]), 0.9+0.1*variance, 1e-6)
+		check.Scalar(t, "running mean", float64(u.RunMean.Value.Host()[j]), 0.1*mean, 1e-5)
+		check.Scalar(t, "running variance", float64(u.RunVar.Value.Host()[j]), 0.9+0.1*variance, 1e-6)
 	}
-	if u.Batches.Value[0] != 1 {
-		t.Errorf("%v batches", u.Batches.Value[0])
+	if u.Batches.Value.Host()[0] != 1 {
+		t.Errorf("%v batches", u.Batches.Value.Host()[0])
 	}
 
 	// Inference: γ·(x·W + b − mean)/√(var + ε) + β, and nothing changes.
 	e := NewPass(p.Arena(), false)
-	before := append([]float32(nil), u.RunMean.Value...)
-	out := u.Forward(e, Input(x, n, 1, 1, c))
+	before := append([]float32(nil), u.RunMean.Value.Host()...)
+	out := u.Forward(e, e.Input(x, n, 1, 1, c))
 	for i := range n * k {
 		j := i % k
-		v := float64(u.Bias.Value[j]) - float64(u.RunMean.Value[j])
+		v := float64(u.Bias.Value.Host()[j]) - float64(u.RunMean.Value.Host()[j])
 		for a := range c {
-			v += float64(x[i/k*c+a]) * float64(u.Weight.Value[a*k+j])
+			v += float64(x[i/k*c+a]) * float64(u.Weight.Value.Host()[a*k+j])
 		}
-		v = float64(u.Gamma.Value[j])*v/math.Sqrt(float64(u.RunVar.Value[j])+1e-5) + float64(u.Beta.Value[j])
+		v = float64(u.Gamma.Value.Host()[j])*v/math.Sqrt(float64(u.RunVar.Value.Host()[j])+1e-5) + float64(u.Beta.Value.Host()[j])
 		if got := float64(out.At(i, j)); math.Abs(got-max(0, v)) > 1e-5 {
 			t.Errorf("inference gives %v, want %v", got, max(0, v))
 		}
 	}
-	check.Close(t, "running mean after inference", u.RunMean.Value, before, 0)
+	check.Close(t, "running mean after inference", u.RunMean.Value.Host(), before, 0)
 }
 
 // One value per channel has no variance: an error, as in PyTorch.
 func TestOneValuePerChannel(t *testing.T) {
 	u := NewConvNorm("conv", "bn1", 1, 1, 3, 1, 1, true)
-	u.Forward(NewPass(new(Arena), false), Input([]float32{1}, 1, 1, 1, 1))
+	u.Forward(NewPass(new(Arena), false), Whole(device.Of([]float32{1}), 1, 1, 1, 1))
 	defer func() {
 		if r, ok := recover().(string); !ok || !strings.Contains(r, "bn1.weight: batch normalisation needs more than one value") {
 			t.Errorf("panic %v", r)
 		}
 	}()
-	u.Forward(NewPass(new(Arena), true), Input([]float32{1}, 1, 1, 1, 1))
+	u.Forward(NewPass(new(Arena), true), Whole(device.Of([]float32{1}), 1, 1, 1, 1))
 }
 
 func TestPassOrder(t *testing.T) {
 	a, b := NewLinear("a", 2, 2), NewLinear("b", 2, 2)
 	p := NewPass(new(Arena), true)
-	b.Forward(p, a.Forward(p, Input(make([]float32, 4), 2, 1, 1, 2)))
+	b.Forward(p, a.Forward(p, p.Input(make([]float32, 4), 2, 1, 1, 2)))
 	defer func() {
 		if recover() == nil {
 			t.Error("a backward in the order of forward passed")
 		}
 	}()
-	a.Backward(p, make([]float32, 4), nil, kernel.Finish{})
+	a.Backward(p, device.Of(make([]float32, 4)), device.Array{}, device.Finish{})
 }
 
 func TestTorchOrder(t *testing.T) {
@@ -244,7 +244,7 @@ func TestTorchOrder(t *testing.T) {
 		theirs[i] = float32(i)
 	}
 	p.SetTorch(theirs)
-	for i, v := range p.Value { // r × s × c × k
+	for i, v := range p.Value.Host() { // r × s × c × k
 		s, c, k := i/6, i/2%3, i%2
 		if want := float32(k*6 + c*2 + s); v != want {
 			t.Errorf("value %d is %v, want %v", i, v, want)

@@ -6,17 +6,18 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/pages"
+	"vicreg/internal/device"
 )
 
-// Param is a trainable array, or, with a nil Grad, a running statistic.
+// Param is a trainable array, or, without a Grad, a running statistic. It begins in
+// the host's memory; [Param.To] takes it to a device.
 type Param struct {
 	Name  string // as in torchvision's state dict, e.g. layer1.0.conv1.weight
 	Shape []int  // as in torchvision: (k, c, r, s), (out, in) or (c)
 
 	// Value and Grad are stored in our order: r × s × c × k for convolutions,
 	// in × out for linear layers. Use Torch and SetTorch at the border.
-	Value, Grad []float32
+	Value, Grad device.Array
 
 	// Static: the optimizer always uses the schedule's highest learning rate for it
 	// (SimSiam's predictor). Frozen: the optimizer leaves it alone for now (SwAV's
@@ -25,12 +26,14 @@ type Param struct {
 
 	// Table: rows are looked up in it, and our order is PyTorch's.
 	Table bool
+
+	dev device.Device // nil: the CPU
 }
 
 // NewParam returns a zero parameter with a gradient.
 func NewParam(name string, shape ...int) *Param {
 	n := count(shape)
-	return &Param{Name: name, Shape: shape, Value: pages.Floats(n), Grad: pages.Floats(n)}
+	return &Param{Name: name, Shape: shape, Value: device.Local.Alloc(device.Float32, n), Grad: device.Local.Alloc(device.Float32, n)}
 }
 
 // NewTable returns a zero parameter whose rows are looked up: an embedding.
@@ -42,7 +45,72 @@ func NewTable(name string, shape ...int) *Param {
 
 // NewBuffer returns a running statistic, which has no gradient.
 func NewBuffer(name string, shape ...int) *Param {
-	return &Param{Name: name, Shape: shape, Value: pages.Floats(count(shape))}
+	return &Param{Name: name, Shape: shape, Value: device.Local.Alloc(device.Float32, count(shape))}
+}
+
+// Device returns where the parameter lives.
+func (p *Param) Device() device.Device {
+	if p.dev == nil {
+		return device.Local
+	}
+	return p.dev
+}
+
+// To takes a parameter from the host to a device, where it stays.
+func (p *Param) To(d device.Device) {
+	if p.dev == d || d.Shared() && p.Device().Shared() {
+		return
+	}
+	move := func(a device.Array) device.Array {
+		if a.None() {
+			return a
+		}
+		to := d.Alloc(device.Float32, a.Len())
+		d.Up(to, a.Host())
+		return to
+	}
+	p.Value, p.Grad, p.dev = move(p.Value), move(p.Grad), d
+}
+
+// Freeze leaves a parameter without a gradient for good.
+func (p *Param) Freeze() {
+	p.Device().Free(p.Grad)
+	p.Grad = device.Array{}
+}
+
+// Read returns the values for the host to read: on the CPU, themselves.
+func (p *Param) Read() []float32 { return lower(p.Device(), p.Value) }
+
+// ReadGrad is Read for the gradient.
+func (p *Param) ReadGrad() []float32 { return lower(p.Device(), p.Grad) }
+
+func lower(d device.Device, a device.Array) []float32 {
+	var room []float32
+	return device.Lower(d, &room, a)
+}
+
+// Set stores values as they lie in memory.
+func (p *Param) Set(v []float32) { p.Device().Up(p.Value, v) }
+
+// Number and SetNumber are for parameters of one value, a whole number, exact to 2²⁴.
+func (p *Param) Number() int { return int(p.Read()[0]) }
+
+func (p *Param) SetNumber(n int) { p.Device().Fill(p.Value, float32(n)) }
+
+// Draw fills the values with what next returns, one after the other.
+func (p *Param) Draw(next func() float64) {
+	p.Change(func(v []float32) {
+		for i := range v {
+			v[i] = float32(next())
+		}
+	})
+}
+
+// Change has the host work on the values.
+func (p *Param) Change(f func(v []float32)) {
+	v := p.Read()
+	f(v)
+	p.Set(v)
 }
 
 func count(shape []int) int {
@@ -54,22 +122,22 @@ func count(shape []int) int {
 }
 
 // Torch returns the values in PyTorch's order (k, c, r, s or out, in).
-func (p *Param) Torch() []float32 { return p.reorder(p.Value, true) }
+func (p *Param) Torch() []float32 { return p.reorder(p.Read(), true) }
 
 // TorchInto is Torch into the start of dst, which is as long at least.
 func (p *Param) TorchInto(dst []float32) []float32 {
-	return p.reorderInto(dst[:len(p.Value)], p.Value, true)
+	return p.reorderInto(dst[:p.Value.Len()], p.Read(), true)
 }
 
 // TorchGrad returns the gradient in PyTorch's order.
-func (p *Param) TorchGrad() []float32 { return p.reorder(p.Grad, true) }
+func (p *Param) TorchGrad() []float32 { return p.reorder(p.ReadGrad(), true) }
 
 // SetTorch stores values given in PyTorch's order.
 func (p *Param) SetTorch(v []float32) {
-	if len(v) != len(p.Value) {
-		panic(fmt.Sprintf("nn: %s has %d values, got %d", p.Name, len(p.Value), len(v)))
+	if len(v) != p.Value.Len() {
+		panic(fmt.Sprintf("nn: %s has %d values, got %d", p.Name, p.Value.Len(), len(v)))
 	}
-	copy(p.Value, p.reorder(v, false))
+	p.Set(p.reorder(v, false))
 }
 
 // reorder copies v from our order to PyTorch's or back: the output dimension

@@ -3,20 +3,20 @@ package nn
 import (
 	"fmt"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Act is an activation on its way, n × h × w × c: a raw tensor, and the normalisation
 // and ReLU that its readers have still to do.
 type Act struct {
 	N, H, W, C int
-	kernel.Source
+	device.Source
 
 	// Dot is the raw tensor that the last normalisation normalised. Whoever computes
 	// this activation's gradient d leaves Σ d and Σ d·Dot in Sums: all that the backward
-	// of that normalisation needs. Both are nil where no normalisation comes before.
-	Dot  []float32
-	Sums *kernel.Sums
+	// of that normalisation needs. There are neither where no normalisation comes before.
+	Dot  device.Array
+	Sums device.Sums
 
 	// join is the record of the residual block that made this activation, or
 	// nil: X may have been given back since, see [Pass.live].
@@ -26,18 +26,27 @@ type Act struct {
 // Len returns the number of elements.
 func (a Act) Len() int { return a.N * a.H * a.W * a.C }
 
-// Input returns raw data as an activation.
-func Input(x []float32, n, h, w, c int) Act {
-	if len(x) != n*h*w*c {
-		panic(fmt.Sprintf("nn: %d values do not fill %d × %d × %d × %d", len(x), n, h, w, c))
+// Whole returns an activation that is read as it is stored.
+func Whole(x device.Array, n, h, w, c int) Act {
+	if x.Len() != n*h*w*c {
+		panic(fmt.Sprintf("nn: %d values do not fill %d × %d × %d × %d", x.Len(), n, h, w, c))
 	}
-	return Act{N: n, H: h, W: w, C: c, Source: kernel.Source{X: x}}
+	return Act{N: n, H: h, W: w, C: c, Source: device.Source{X: x}}
 }
 
+// Input brings a view's values to the pass's device.
+func (p *Pass) Input(x []float32, n, h, w, c int) Act {
+	return Whole(device.Lift(p.dev, &p.input, x), n, h, w, c)
+}
+
+// Read returns the values of an activation that is read as it is stored, for the
+// host: on the CPU themselves, of another device a copy in room.
+func (p *Pass) Read(a Act, room *[]float32) []float32 { return device.Lower(p.dev, room, a.X) }
+
 // Finish says how to complete a gradient of this activation: add is added unless it is
-// nil, it is kept where the activation's ReLU let it through, and its sums are left.
-func (a Act) Finish(add []float32) kernel.Finish {
-	f := kernel.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
+// none, it is kept where the activation's ReLU let it through, and its sums are left.
+func (a Act) Finish(add device.Array) device.Finish {
+	f := device.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
 	if a.ReLU {
 		f.Mask = a.Source
 	}
@@ -53,11 +62,13 @@ func (a Act) Finish(add []float32) kernel.Finish {
 // Layers push a record each in Forward and pop it in Backward, so backward must visit
 // the layers in the reverse order.
 type Pass struct {
+	dev     device.Device // the arena's
 	arena   *Arena
-	train   bool      // keeps what backward needs
-	byBatch bool      // normalises by the batch, not by running statistics
-	ready   bool      // stores activations as they are read, and keeps packed weights
-	tape    []*record // records past n are kept for their memory
+	input   device.Array // room for a view, where it has to be brought
+	train   bool         // keeps what backward needs
+	byBatch bool         // normalises by the batch, not by running statistics
+	ready   bool         // stores activations as they are read, and keeps packed weights
+	tape    []*record    // records past n are kept for their memory
 	n       int
 	later   *Later // or nil
 }
@@ -66,40 +77,51 @@ type Pass struct {
 type record struct {
 	layer   any
 	in, out Act
-	id      Act       // what a residual block adds to in
-	y       []float32 // the raw tensor the layer wrote, the arena's; nil once given back
+	id      Act          // what a residual block adds to in
+	y       device.Array // the raw tensor the layer wrote, the arena's; none once given back
 
-	mean, rstd   []float64 // c each, of batch normalisation
-	scale, shift []float32 // c each: γ·rstd, β − mean·γ·rstd
-	a, b, k      []float32 // c each: see [kernel.Grad]
-	sums         *kernel.Sums
-	argmax       []uint8
+	room         int          // channels there is room for below
+	mean, rstd   device.Array // c each, of batch normalisation, float64
+	scale, shift device.Array // c each: γ·rstd, β − mean·γ·rstd
+	a, b, k      device.Array // c each: see [device.Grad]
+	sums         device.Sums
+	argmax       device.Array
 
-	packed kernel.Packed // weights, of a pass for many batches
+	packed device.Packed // weights, of a pass for many batches
 
-	starts, ids []int32 // of tokens: where sequences start; what they are
+	starts, ids     []int32      // of tokens: where sequences start; what they are
+	onDevice, idsOn device.Array // both, where the device reads them
+	startsRoom      device.Array // memory of these
+	idsRoom         device.Array
 }
 
 // NewPass returns a pass that takes its buffers from an arena.
 func NewPass(arena *Arena, train bool) *Pass {
-	return &Pass{arena: arena, train: train, byBatch: train}
+	return &Pass{dev: arena.Device(), arena: arena, train: train, byBatch: train}
 }
 
 // NewTargetPass returns the pass of a network that learns in another way than by
 // gradients, as momentum encoders do. It normalises by the batch and updates running
 // statistics, but keeps nothing for a backward.
-func NewTargetPass(arena *Arena) *Pass { return &Pass{arena: arena, byBatch: true} }
+func NewTargetPass(arena *Arena) *Pass {
+	return &Pass{dev: arena.Device(), arena: arena, byBatch: true}
+}
 
 // NewInferencePass returns a pass for many batches through a network whose weights do
 // not change meanwhile. It keeps weights in the layout that products read, and finishes
 // every activation where it is made.
-func NewInferencePass(arena *Arena) *Pass { return &Pass{arena: arena, ready: true} }
+func NewInferencePass(arena *Arena) *Pass {
+	return &Pass{dev: arena.Device(), arena: arena, ready: true}
+}
 
 // Train reports whether the pass is one for training.
 func (p *Pass) Train() bool { return p.train }
 
 // Arena returns where the pass takes its buffers from.
 func (p *Pass) Arena() *Arena { return p.arena }
+
+// Device returns what the pass computes on.
+func (p *Pass) Device() device.Device { return p.dev }
 
 // Reset makes the pass ready for a new forward. What it still holds goes back
 // to the arena, and with it the results of the last forward.
@@ -142,7 +164,7 @@ func (p *Pass) pop(layer any) *record {
 // done gives the tensor of a popped record back to the arena.
 func (p *Pass) done(r *record) {
 	p.arena.Put(r.y)
-	r.y = nil
+	r.y = device.Array{}
 }
 
 // live returns an activation that backward is about to read. If it is the sum of a
@@ -150,10 +172,10 @@ func (p *Pass) done(r *record) {
 // up to the first of its stage; backward will read them all soon.
 func (p *Pass) live(a Act) Act {
 	if r := a.join; r != nil {
-		if r.y == nil {
+		if r.y.None() {
 			id := p.live(r.id)
 			r.y = p.arena.Get(a.Len())
-			kernel.AddReLU(r.y, r.in.Source, id.Source, a.C, true)
+			p.dev.AddReLU(r.y, r.in.Source, id.Source, a.C, true)
 		}
 		a.X = r.y
 	}
@@ -167,23 +189,24 @@ func (p *Pass) Drop(a Act) {
 		return
 	}
 	for _, r := range p.tape[:p.n] {
-		if len(r.y) > 0 && &r.y[0] == &a.X[0] {
+		if !r.y.None() && r.y.Same(a.X) {
 			p.done(r)
 			return
 		}
 	}
 }
 
-// channels makes room for c values in each of the record's slices.
-func (r *record) channels(c int) {
-	if r.sums == nil || cap(r.mean) < c {
-		r.mean, r.rstd = make([]float64, c), make([]float64, c)
-		f := make([]float32, 5*c)
-		r.scale, r.shift = f[:c:c], f[c:2*c:2*c]
-		r.a, r.b, r.k = f[2*c:3*c:3*c], f[3*c:4*c:4*c], f[4*c:]
-		r.sums = kernel.NewSums(c)
+// channels makes room for c values in each of the record's arrays of channels.
+func (r *record) channels(d device.Device, c int) {
+	if r.room != c {
+		for _, a := range []device.Array{r.mean, r.rstd, r.scale, r.shift, r.a, r.b, r.k, r.sums.A, r.sums.B} {
+			d.Free(a)
+		}
+		r.mean, r.rstd = d.Alloc(device.Float64, c), d.Alloc(device.Float64, c)
+		for _, to := range []*device.Array{&r.scale, &r.shift, &r.a, &r.b, &r.k} {
+			*to = d.Alloc(device.Float32, c)
+		}
+		r.sums = device.NewSums(d, c)
+		r.room = c
 	}
-	r.mean, r.rstd, r.scale, r.shift = r.mean[:c], r.rstd[:c], r.scale[:c], r.shift[:c]
-	r.a, r.b, r.k = r.a[:c], r.b[:c], r.k[:c]
-	r.sums.A, r.sums.B = r.sums.A[:c], r.sums.B[:c]
 }

@@ -1,7 +1,7 @@
 package nn
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // MaxPool takes the largest value of each window: of 3 × 3 pixels at every second pixel,
@@ -13,8 +13,8 @@ type MaxPool struct {
 }
 
 // Shape returns the windows as those of a convolution.
-func (m *MaxPool) Shape(n, h, w, c int) kernel.Conv {
-	s := kernel.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+func (m *MaxPool) Shape(n, h, w, c int) device.Conv {
+	s := device.Conv{N: n, H: h, W: w, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
 	if m.Size > 0 {
 		s.R, s.S, s.Stride, s.Pad = m.Size, m.Size, m.Size, 0
 	}
@@ -29,22 +29,23 @@ func (m *MaxPool) Forward(p *Pass, in Act) Act {
 	s := m.Shape(in.N, in.H, in.W, in.C)
 	n := s.OutLen()
 	r := p.push(m, in, n)
-	if cap(r.argmax) < n {
-		r.argmax = make([]uint8, n)
+	if r.argmax.Len() < n {
+		p.dev.Free(r.argmax)
+		r.argmax = p.dev.Alloc(device.Uint8, n)
 	}
-	kernel.MaxPool(r.y, r.argmax[:n], s, in.Source)
+	p.dev.MaxPool(r.y, r.argmax.Slice(0, n), s, in.Source)
 	p.Drop(in)
-	return Input(r.y, s.N, s.OutH(), s.OutW(), s.C)
+	return Whole(r.y, s.N, s.OutH(), s.OutW(), s.C)
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns another.
-func (m *MaxPool) Backward(p *Pass, d []float32) []float32 {
+func (m *MaxPool) Backward(p *Pass, d device.Array) device.Array {
 	in := p.live(p.top(m).in)
 	r := p.pop(m)
 	s := m.Shape(in.N, in.H, in.W, in.C)
 	dx := p.arena.Get(s.InLen())
-	kernel.MaxPoolGrad(dx, d, r.argmax[:s.OutLen()], s, in.Finish(nil))
+	p.dev.MaxPoolGrad(dx, d, r.argmax.Slice(0, s.OutLen()), s, in.Finish(device.Array{}))
 	p.arena.Put(d)
 	p.done(r)
 	return dx
@@ -56,17 +57,17 @@ type GlobalPool struct{}
 // Forward returns n × c.
 func (g *GlobalPool) Forward(p *Pass, in Act) Act {
 	r := p.push(g, in, in.N*in.C)
-	kernel.AvgPool(r.y, in.N, in.H*in.W, in.C, in.Source)
+	p.dev.AvgPool(r.y, in.N, in.H*in.W, in.C, in.Source)
 	p.Drop(in)
-	return Input(r.y, in.N, 1, 1, in.C)
+	return Whole(r.y, in.N, 1, 1, in.C)
 }
 
 // Backward turns dy (n × c) into a gradient of the input, a buffer of the arena.
-func (g *GlobalPool) Backward(p *Pass, dy []float32) []float32 {
+func (g *GlobalPool) Backward(p *Pass, dy device.Array) device.Array {
 	in := p.live(p.top(g).in)
 	r := p.pop(g)
 	dx := p.arena.Get(in.Len())
-	kernel.AvgPoolGrad(dx, dy, in.N, in.H*in.W, in.C, in.Finish(nil))
+	p.dev.AvgPoolGrad(dx, dy, in.N, in.H*in.W, in.C, in.Finish(device.Array{}))
 	p.done(r)
 	return dx
 }

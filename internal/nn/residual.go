@@ -1,6 +1,6 @@
 package nn
 
-import "vicreg/internal/kernel"
+import "vicreg/internal/device"
 
 // Residual is a block relu(convs(x) + x), or relu(convs(x) + down(x)).
 type Residual struct {
@@ -39,7 +39,7 @@ var KeptJoin = 1 << 22
 // itself or what Down makes of it. The sum is stored as it is read: its own sign is the
 // mask of the ReLU. The sums of its gradient serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
-	if p.ready && x.Scale == nil && !x.ReLU {
+	if p.ready && x.Scale.None() && !x.ReLU {
 		return b.infer(p, x)
 	}
 	a := x
@@ -58,12 +58,12 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	if p.train {
 		r := p.push(b, a, a.Len())
 		r.id = id
-		out.Source, out.join = kernel.Source{X: r.y, ReLU: true}, r
+		out.Source, out.join = device.Source{X: r.y, ReLU: true}, r
 		r.out = out
 	} else {
-		out.Source = kernel.Source{X: a.X, ReLU: true} // in place
+		out.Source = device.Source{X: a.X, ReLU: true} // in place
 	}
-	kernel.AddReLU(out.X, a.Source, id.Source, a.C, true)
+	p.dev.AddReLU(out.X, a.Source, id.Source, a.C, true)
 	if x.join != nil && x.Len() > KeptJoin {
 		p.done(x.join)
 	}
@@ -77,10 +77,10 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 func (b *Residual) infer(p *Pass, x Act) Act {
 	id, a := x, x
 	for i, u := range b.Convs {
-		add, relu := []float32(nil), u.ReLU
+		add, relu := device.Array{}, u.ReLU
 		if i == len(b.Convs)-1 {
 			if b.Down != nil {
-				id = b.Down.forward(p, x, nil, false)
+				id = b.Down.forward(p, x, device.Array{}, false)
 				p.Drop(x)
 			}
 			add, relu = id.X, true
@@ -98,13 +98,13 @@ func (b *Residual) infer(p *Pass, x Act) Act {
 // Backward takes d, the gradient of the block's output where its ReLU let it through,
 // and returns the gradient of its input. d is a buffer of the arena; Backward takes it
 // over and returns it or another.
-func (b *Residual) Backward(p *Pass, d []float32) []float32 {
+func (b *Residual) Backward(p *Pass, d device.Array) device.Array {
 	p.done(p.pop(b)) // the gradient of the sum is that of what was added
 	id := d
 	if b.Down != nil {
 		id = p.arena.Get(b.Down.In(p).Len())
 		b.Down.sumGrad(p, d)
-		b.Down.Backward(p, d, id, kernel.Finish{})
+		b.Down.Backward(p, d, id, device.Finish{})
 	}
 	// The identity's gradient is added to that of the first convolution's input,
 	// in place.
@@ -115,7 +115,7 @@ func (b *Residual) Backward(p *Pass, d []float32) []float32 {
 			u.Backward(p, d, id, in.Finish(id))
 		} else {
 			dx := p.arena.Get(in.Len())
-			u.Backward(p, d, dx, in.Finish(nil))
+			u.Backward(p, d, dx, in.Finish(device.Array{}))
 			if i < len(b.Convs)-1 || b.Down != nil {
 				p.arena.Put(d)
 			}

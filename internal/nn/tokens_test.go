@@ -6,6 +6,7 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/cpu"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel"
 	"vicreg/internal/parallel"
 )
@@ -14,7 +15,7 @@ import (
 type tokenLayer interface {
 	Params() []*Param
 	Forward(p *Pass, x Tokens) Tokens
-	Backward(p *Pass, d []float32) []float32
+	Backward(p *Pass, d device.Array) device.Array
 }
 
 // starts returns where sequences of these lengths start.
@@ -28,7 +29,7 @@ func starts(lengths ...int32) []int32 {
 
 // tokens returns a copy of x: backward overwrites it.
 func tokens(x []float32, c int, starts []int32) Tokens {
-	return Tokens{append([]float32(nil), x...), c, starts}
+	return Tokens{X: device.Of(append([]float32(nil), x...)), C: c, Starts: starts}
 }
 
 func eachVariant(t *testing.T, f func(t *testing.T)) {
@@ -62,14 +63,14 @@ func TestTokenDerivatives(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			eachVariant(t, func(t *testing.T) {
 				for i, p := range test.l.Params() {
-					copy(p.Value, check.Random(uint64(100+i), len(p.Value)))
-					for j := range p.Value {
-						p.Value[j] *= 0.3
+					copy(p.Value.Host(), check.Random(uint64(100+i), len(p.Value.Host())))
+					for j := range p.Value.Host() {
+						p.Value.Host()[j] *= 0.3
 						if strings.Contains(p.Name, "norm") && strings.HasSuffix(p.Name, "weight") {
-							p.Value[j]++
+							p.Value.Host()[j]++
 						}
 					}
-					clear(p.Grad)
+					clear(p.Grad.Host())
 				}
 				rows := int(test.starts[len(test.starts)-1])
 				x := check.Random(1, rows*test.c)
@@ -78,16 +79,16 @@ func TestTokenDerivatives(t *testing.T) {
 				f := func() float64 {
 					p.Reset()
 					sum := 0.0
-					for i, v := range test.l.Forward(p, tokens(x, test.c, test.starts)).X {
+					for i, v := range test.l.Forward(p, tokens(x, test.c, test.starts)).X.Host() {
 						sum += float64(w[i]) * float64(v)
 					}
 					return sum
 				}
 				f()
 				d := p.arena.Get(len(w))
-				copy(d, w)
+				copy(d.Host(), w)
 				d = test.l.Backward(p, d)
-				dx := append([]float32(nil), d...)
+				dx := append([]float32(nil), d.Host()...)
 				p.arena.Put(d)
 				if p.arena.Lent() != 0 {
 					t.Errorf("%d floats still lent", p.arena.Lent())
@@ -98,7 +99,7 @@ func TestTokenDerivatives(t *testing.T) {
 					if strings.HasSuffix(q.Name, "qkv.bias") {
 						continue // that of k is zero but for rounding; the golden files hold the others
 					}
-					check.Derivative(t, q.Name, q.Value, q.Grad, f, eps, tol)
+					check.Derivative(t, q.Name, q.Value.Host(), q.Grad.Host(), f, eps, tol)
 				}
 			})
 		})
@@ -132,7 +133,7 @@ func TestTokenGolden(t *testing.T) {
 				}
 				for _, p := range test.l.Params() {
 					p.SetTorch(g.F32("state." + name(p)))
-					clear(p.Grad)
+					clear(p.Grad.Host())
 				}
 				shape := g.Shape("x")
 				n, each := shape[0], 1
@@ -164,10 +165,10 @@ func TestTokenGolden(t *testing.T) {
 				const tol = 1e-5
 				p := NewPass(new(Arena), true)
 				out := test.l.Forward(p, tokens(rows("x"), test.c, first))
-				check.Close(t, "out", out.X, rows("out"), tol)
-				d := p.arena.Get(len(out.X))
-				copy(d, rows("dout"))
-				check.Close(t, "dx", test.l.Backward(p, d), rows("dx"), tol)
+				check.Close(t, "out", out.X.Host(), rows("out"), tol)
+				d := p.arena.Get(out.X.Len())
+				copy(d.Host(), rows("dout"))
+				check.Close(t, "dx", test.l.Backward(p, d).Host(), rows("dx"), tol)
 				for _, p := range test.l.Params() {
 					check.Close(t, p.Name, p.TorchGrad(), g.F32("grad."+name(p)), tol)
 				}
@@ -184,8 +185,8 @@ func TestTokenPasses(t *testing.T) {
 	l := NewTransformer(2, c, 2)
 	params := l.Params()
 	for i, p := range params {
-		copy(p.Value, check.Random(uint64(i), len(p.Value)))
-		kernel.Scale(p.Value, 0.2)
+		copy(p.Value.Host(), check.Random(uint64(i), len(p.Value.Host())))
+		kernel.Scale(p.Value.Host(), 0.2)
 	}
 	arena := new(Arena)
 	a, b := NewPass(arena, true), NewPass(arena, true)
@@ -198,22 +199,22 @@ func TestTokenPasses(t *testing.T) {
 		a.Reset()
 		b.Reset()
 		for _, p := range params {
-			clear(p.Grad)
+			clear(p.Grad.Host())
 		}
 		copy(ta, xa)
 		copy(tb, xb)
-		outA := l.Forward(a, Tokens{ta, c, first})
-		outB := l.Forward(b, Tokens{tb, c, first})
-		result = append(append(result[:0], outA.X...), outB.X...)
+		outA := l.Forward(a, Tokens{X: device.Of(ta), C: c, Starts: first})
+		outB := l.Forward(b, Tokens{X: device.Of(tb), C: c, Starts: first})
+		result = append(append(result[:0], outA.X.Host()...), outB.X.Host()...)
 		for _, p := range []*Pass{b, a} {
 			d := arena.Get(len(w))
-			copy(d, w)
+			copy(d.Host(), w)
 			d = l.Backward(p, d)
-			result = append(result, d...)
+			result = append(result, d.Host()...)
 			arena.Put(d)
 		}
 		for _, p := range params {
-			result = append(result, p.Grad...)
+			result = append(result, p.Grad.Host()...)
 		}
 	}
 	defer parallel.SetWorkers(0)
@@ -231,10 +232,10 @@ func TestTokenPasses(t *testing.T) {
 	}
 	e := NewPass(arena, false)
 	copy(ta, xa)
-	out := l.Forward(e, Tokens{ta, c, first})
-	check.Close(t, "inference", out.X, want[:rows*c], 0)
+	out := l.Forward(e, Tokens{X: device.Of(ta), C: c, Starts: first})
+	check.Close(t, "inference", out.X.Host(), want[:rows*c], 0)
 	check.Close(t, "input after inference", ta, xa, 0)
-	if most := 2 * len(out.X) * 6; arena.Lent() > most {
+	if most := 2 * out.X.Len() * 6; arena.Lent() > most {
 		t.Errorf("inference keeps %d floats", arena.Lent())
 	}
 	e.Reset()
@@ -249,14 +250,14 @@ func TestKeyBias(t *testing.T) {
 	const c = 12
 	l := NewAttention("", c, 3, false)
 	for i, p := range l.Params() {
-		copy(p.Value, check.Random(uint64(i), len(p.Value)))
+		copy(p.Value.Host(), check.Random(uint64(i), len(p.Value.Host())))
 	}
 	p := NewPass(new(Arena), true)
 	l.Forward(p, tokens(check.Random(5, 9*c), c, starts(4, 5)))
 	d := p.arena.Get(9 * c)
-	copy(d, check.Random(6, 9*c))
+	copy(d.Host(), check.Random(6, 9*c))
 	l.Backward(p, d)
-	bias := l.QKV.Bias.Grad
+	bias := l.QKV.Bias.Grad.Host()
 	check.CloseAbs(t, "key bias", bias[c:2*c], make([]float32, c), 0, 1e-4)
 	for _, v := range append(bias[:c:c], bias[2*c:]...) {
 		if v == 0 {

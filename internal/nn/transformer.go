@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 )
 
 // Transformer is a stack of pre-norm blocks like those of timm's vision_transformer.py:
@@ -55,7 +55,7 @@ func (t *Transformer) Init(rng *rand.Rand) {
 }
 
 // SetPrecision says what numbers the products multiply.
-func (t *Transformer) SetPrecision(p kernel.Precision) {
+func (t *Transformer) SetPrecision(p device.Precision) {
 	for _, l := range t.dense() {
 		l.Precision = p
 	}
@@ -71,7 +71,7 @@ func (t *Transformer) Forward(p *Pass, x Tokens) Tokens {
 
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns it.
-func (t *Transformer) Backward(p *Pass, d []float32) []float32 {
+func (t *Transformer) Backward(p *Pass, d device.Array) device.Array {
 	for i, a := range slices.Backward(t.Attention) {
 		d = a.Backward(p, t.MLP[i].Backward(p, d))
 	}
@@ -85,7 +85,7 @@ func (t *Transformer) Flops(n, tokens int) int {
 		total += l.shape(n * tokens).Flops()
 	}
 	for _, a := range t.Attention {
-		one := kernel.Attention{Starts: []int32{0, int32(tokens)}, C: a.Proj.Weight.Shape[0], Heads: a.Heads}
+		one := device.Attention{Starts: []int32{0, int32(tokens)}, C: a.Proj.Weight.Shape[0], Heads: a.Heads}
 		total += n * one.Flops()
 	}
 	return total

@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 )
 
@@ -42,7 +41,8 @@ func (o *AdamW) State() []*nn.Param {
 }
 
 func (o *AdamW) Step(lr float64) {
-	o.steps.Value[0]++ // exact to 2²⁴, when both corrections have long been 1
+	step := o.steps.Number() + 1
+	o.steps.SetNumber(step) // exact to 2²⁴, when both corrections have long been 1
 	for i, p := range o.params {
 		lr, ok := due(p, lr, o.Peak)
 		if !ok {
@@ -52,7 +52,7 @@ func (o *AdamW) Step(lr float64) {
 		if flat(p) && !o.DecayAll {
 			decay = 0
 		}
-		kernel.AdamStep(p.Value, o.mean[i].Value, o.square[i].Value, p.Grad,
-			int(o.steps.Value[0]), lr, o.Betas[0], o.Betas[1], o.Eps, decay)
+		p.Device().AdamStep(p.Value, o.mean[i].Value, o.square[i].Value, p.Grad,
+			step, lr, o.Betas[0], o.Betas[1], o.Eps, decay)
 	}
 }

@@ -1,7 +1,7 @@
 package optim
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -45,9 +45,9 @@ func (o *LARS) Step(lr float64) {
 			continue
 		}
 		if flat(p) {
-			kernel.MomentumStep(p.Value, o.momentum[i].Value, p.Grad, float32(lr), float32(o.Momentum), 0, 1)
+			p.Device().MomentumStep(p.Value, o.momentum[i].Value, p.Grad, float32(lr), float32(o.Momentum), 0, 1)
 			continue
 		}
-		kernel.LARSStep(p.Value, o.momentum[i].Value, p.Grad, kernel.LARS{LR: lr, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Eta: o.Eta, Eps: o.Eps, Clip: o.Clip})
+		p.Device().LARSStep(p.Value, o.momentum[i].Value, p.Grad, device.LARS{LR: lr, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Eta: o.Eta, Eps: o.Eps, Clip: o.Clip})
 	}
 }

@@ -62,22 +62,23 @@ func New(params []*nn.Param, c Config) (Optimizer, error) {
 func trainable(params []*nn.Param) []*nn.Param {
 	var out []*nn.Param
 	for _, p := range params {
-		if p.Grad == nil {
+		if p.Grad.None() {
 			continue
 		}
-		if len(p.Grad) != len(p.Value) {
-			panic(fmt.Sprintf("optim: %s has %d values and a gradient of %d", p.Name, len(p.Value), len(p.Grad)))
+		if p.Grad.Len() != p.Value.Len() {
+			panic(fmt.Sprintf("optim: %s has %d values and a gradient of %d", p.Name, p.Value.Len(), p.Grad.Len()))
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
-// buffers returns a zero array for each parameter, named after it.
+// buffers returns a zero array for each parameter, named after it, where it lives.
 func buffers(params []*nn.Param, what string) []*nn.Param {
 	out := make([]*nn.Param, len(params))
 	for i, p := range params {
 		out[i] = nn.NewBuffer(p.Name+"."+what, p.Shape...)
+		out[i].To(p.Device())
 	}
 	return out
 }

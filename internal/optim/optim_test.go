@@ -40,7 +40,7 @@ func TestLARSGolden(t *testing.T) {
 func setTorchGrad(p *nn.Param, v []float32) {
 	q := nn.NewParam(p.Name, p.Shape...)
 	q.SetTorch(v)
-	copy(p.Grad, q.Value)
+	copy(p.Grad.Host(), q.Value.Host())
 }
 
 func TestScheduleGolden(t *testing.T) {
@@ -69,7 +69,7 @@ func TestScheduleEnds(t *testing.T) {
 // one returns a parameter of a single element.
 func one(w, g float32, shape ...int) *nn.Param {
 	p := nn.NewParam("w", shape...)
-	p.Value[0], p.Grad[0] = w, g
+	p.Value.Host()[0], p.Grad.Host()[0] = w, g
 	return p
 }
 
@@ -86,16 +86,16 @@ func TestLARSClip(t *testing.T) {
 	for _, lr := range []float64{0.3, 0.01, 0} {
 		p := one(3, -0.5, 1, 1)
 		NewLARS([]*nn.Param{p}, LARS{Momentum: 0.9, WeightDecay: 0.1, Eta: 0.02, Clip: true, Eps: 1e-8}).Step(lr)
-		near(t, fmt.Sprintf("lr %g", lr), p.Value[0], 3-lr*min(q/lr, 1)*(-0.5+0.1*3))
+		near(t, fmt.Sprintf("lr %g", lr), p.Value.Host()[0], 3-lr*min(q/lr, 1)*(-0.5+0.1*3))
 	}
 	// A zero gradient: no decay either.
 	p := one(3, 0, 1, 1)
 	NewLARS([]*nn.Param{p}, LARS{WeightDecay: 0.1, Eta: 0.02, Clip: true, Eps: 1e-8}).Step(1)
-	near(t, "zero gradient", p.Value[0], 3)
+	near(t, "zero gradient", p.Value.Host()[0], 3)
 	// Clip with the released norms.
 	p = one(3, 1, 1, 1)
 	NewLARS([]*nn.Param{p}, LARS{Eta: 100, Clip: true}).Step(0.5)
-	near(t, "released norms", p.Value[0], 3-0.5)
+	near(t, "released norms", p.Value.Host()[0], 3-0.5)
 }
 
 func TestSGD(t *testing.T) {
@@ -118,7 +118,7 @@ func TestSGD(t *testing.T) {
 					d = m
 				}
 				w -= lr * d
-				near(t, fmt.Sprintf("nesterov %v, %v, step %d", nesterov, shape, step), p.Value[0], w)
+				near(t, fmt.Sprintf("nesterov %v, %v, step %d", nesterov, shape, step), p.Value.Host()[0], w)
 			}
 		}
 	}
@@ -134,12 +134,12 @@ func TestAdamW(t *testing.T) {
 		}
 		for step := 1; step <= 4; step++ {
 			lr, g := 0.1*float64(step), 0.3*float64(step)-0.5
-			p.Grad[0] = float32(g)
+			p.Grad.Host()[0] = float32(g)
 			o.Step(lr)
 			m, v = 0.9*m+0.1*g, 0.99*v+0.01*g*g
 			w -= lr * decay * w
 			w -= lr * m / (1 - math.Pow(0.9, float64(step))) / (math.Sqrt(v/(1-math.Pow(0.99, float64(step)))) + 1e-3)
-			near(t, fmt.Sprintf("%v, step %d", shape, step), p.Value[0], w)
+			near(t, fmt.Sprintf("%v, step %d", shape, step), p.Value.Host()[0], w)
 		}
 	}
 }
@@ -158,8 +158,8 @@ func network() []*nn.Param {
 	params := []*nn.Param{nn.NewParam("a.weight", 300, 400), nn.NewParam("a.bias", 300), nn.NewParam("b.weight", 2, 3, 3, 3),
 		nn.NewBuffer("b.running_mean", 5)}
 	for _, p := range params {
-		for i := range p.Value {
-			p.Value[i] = float32(r.NormFloat64())
+		for i := range p.Value.Host() {
+			p.Value.Host()[i] = float32(r.NormFloat64())
 		}
 	}
 	return params
@@ -168,8 +168,8 @@ func network() []*nn.Param {
 func gradients(params []*nn.Param, step int) {
 	r := rng.New(8, uint64(step))
 	for _, p := range params {
-		for i := range p.Grad {
-			p.Grad[i] = float32(r.NormFloat64())
+		for i := range p.Grad.Host() {
+			p.Grad.Host()[i] = float32(r.NormFloat64())
 		}
 	}
 }
@@ -182,7 +182,7 @@ func train(t *testing.T, c Config, params []*nn.Param, from, to int, state [][]f
 	}
 	for i, s := range o.State() {
 		if state != nil {
-			copy(s.Value, state[i])
+			copy(s.Value.Host(), state[i])
 		}
 	}
 	for step := from; step < to; step++ {
@@ -191,7 +191,7 @@ func train(t *testing.T, c Config, params []*nn.Param, from, to int, state [][]f
 	}
 	var out [][]float32
 	for _, s := range o.State() {
-		out = append(out, slices.Clone(s.Value))
+		out = append(out, slices.Clone(s.Value.Host()))
 	}
 	return out
 }
@@ -208,7 +208,7 @@ func TestRestoreAndWorkers(t *testing.T) {
 			state := train(t, c, got, 0, 2, nil)
 			train(t, c, got, 2, 4, state)
 			for i := range got {
-				if !slices.Equal(got[i].Value, want[i].Value) {
+				if !slices.Equal(got[i].Value.Host(), want[i].Value.Host()) {
 					t.Errorf("%+v: %s differs with %d workers and a stop in between", c, got[i].Name, workers)
 				}
 			}
@@ -256,7 +256,7 @@ func BenchmarkStep(b *testing.B) {
 			}
 			gradients(params, 0)
 			o, _ := New(params, c)
-			n := 9 * len(params[0].Value)
+			n := 9 * len(params[0].Value.Host())
 			for b.Loop() {
 				o.Step(1e-3)
 			}

@@ -1,7 +1,6 @@
 package optim
 
 import (
-	"vicreg/internal/kernel"
 	"vicreg/internal/nn"
 )
 
@@ -45,12 +44,9 @@ func (o *SGD) Step(lr float64) {
 			decay = float32(o.WeightDecay)
 		}
 		if !o.Nesterov {
-			kernel.MomentumStep(p.Value, m, p.Grad, rate, momentum, decay, 1)
+			p.Device().MomentumStep(p.Value, m, p.Grad, rate, momentum, decay, 1)
 			continue
 		}
-		kernel.MomentumStep(p.Value, m, p.Grad, 0, momentum, decay, 1) // m alone
-		kernel.Scale(p.Value, 1-rate*decay)
-		kernel.Axpy(p.Value, -rate, p.Grad)
-		kernel.Axpy(p.Value, -rate*momentum, m)
+		p.Device().NesterovStep(p.Value, m, p.Grad, rate, momentum, decay)
 	}
 }

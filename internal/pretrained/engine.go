@@ -14,6 +14,7 @@ import (
 type engine struct {
 	turn chan struct{} // full while a batch is under way
 	pass *nn.Pass
+	room []float32    // where features cross to the host
 	most atomic.Int64 // items of the largest batch so far
 }
 
@@ -52,5 +53,5 @@ func (g *engine) features(ctx context.Context, e *Embedder, dst []float32, x *te
 		y = e.Expander.Forward(g.pass, y)
 	}
 	g.most.Store(max(g.most.Load(), int64(x.Shape[0])))
-	return append(dst, y.Data...), nil
+	return append(dst, g.pass.Read(y, &g.room)...), nil
 }

@@ -40,7 +40,7 @@ func TestScoreTellsTrainedFromUntrained(t *testing.T) {
 		}
 	}
 	for _, p := range encoders[0].Params() {
-		clear(p.Value)
+		clear(p.Value.Host())
 	}
 	e := &Embedder{Encoder: encoders[0], Size: 12, Mean: []float64{0.5}, Std: []float64{0.5}, Batch: 16}
 	train, test := source(60), source(40)

@@ -70,12 +70,12 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 		for _, p := range ps {
 			t := safetensors.Tensor{Name: prefix + p.Name, Shape: p.Shape}
 			if strings.HasSuffix(p.Name, tracked) {
-				t.Data = []int64{int64(p.Value[0])}
+				t.Data = []int64{int64(p.Number())}
 			} else {
-				if len(scratch) < len(p.Value) {
-					scratch = make([]float32, len(p.Value))
+				if len(scratch) < p.Value.Len() {
+					scratch = make([]float32, p.Value.Len())
 				}
-				t.Data = safetensors.Made{Len: len(p.Value), Make: func() []float32 { return p.TorchInto(scratch) }}
+				t.Data = safetensors.Made{Len: p.Value.Len(), Make: func() []float32 { return p.TorchInto(scratch) }}
 			}
 			tensors = append(tensors, t)
 		}

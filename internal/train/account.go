@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 	"vicreg/internal/runlog"
 )
@@ -90,17 +90,20 @@ func per(x, y float64) float64 {
 }
 
 // gradNorm computes the norm of all gradients.
-type gradNorm [][]float32
+type gradNorm struct {
+	dev   device.Device
+	grads []device.Array
+}
 
 func newGradNorm(params []*nn.Param) (g gradNorm) {
 	for _, p := range params {
-		g = append(g, p.Grad)
+		g.dev, g.grads = p.Device(), append(g.grads, p.Grad)
 	}
 	return g
 }
 
 // norm returns √Σ g².
-func (g gradNorm) norm() float64 { return kernel.Length(g...) }
+func (g gradNorm) norm() float64 { return g.dev.Length(g.grads) }
 
 // warn writes a warning to the log and shows it to people.
 func (r *run) warn(format string, args ...any) error {

@@ -12,9 +12,9 @@ func TestGradNorm(t *testing.T) {
 	sum := 0.0
 	for i, n := range []int{1, 7, 100_003} { // the last is more than a piece
 		p := nn.NewParam("w", n)
-		for j := range p.Grad {
-			p.Grad[j] = float32(i+j%5) / 4
-			sum += float64(p.Grad[j]) * float64(p.Grad[j])
+		for j := range p.Grad.Host() {
+			p.Grad.Host()[j] = float32(i+j%5) / 4
+			sum += float64(p.Grad.Host()[j]) * float64(p.Grad.Host()[j])
 		}
 		params = append(params, p)
 	}

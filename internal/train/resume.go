@@ -110,10 +110,12 @@ func (r *run) without() error {
 // restore reads the checkpoint into the run that was built, and opens the log at the
 // place that it had then.
 func (r *run) restore() error {
-	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), r.arrays())
+	arrays := r.arrays()
+	at, err := checkpoint.Load(r.file(runlog.CheckpointFile), arrays)
 	if err != nil {
 		return err
 	}
+	r.store(arrays)
 	c := r.config
 	switch {
 	case at.Epoch > c.Epochs:

@@ -15,22 +15,42 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// arrays are all arrays of the run, under the names of the checkpoint.
+// arrays are all arrays of the run as they are now, under the names of the
+// checkpoint. Where the network is the host's they are its memory.
 func (r *run) arrays() []checkpoint.Array {
 	var all []checkpoint.Array
-	add := func(prefix string, ps []*nn.Param) {
-		for _, p := range ps {
-			all = append(all, checkpoint.Array{Name: prefix + p.Name, Shape: stored(p), Data: p.Value})
-		}
-	}
-	add("", r.method.Params())
-	add("", r.method.Buffers())
-	add(methodPrefix, r.method.State())
-	add(optimizerPrefix, r.optimizer.State())
+	r.each(func(prefix string, p *nn.Param) {
+		all = append(all, checkpoint.Array{Name: prefix + p.Name, Shape: stored(p), Data: p.Read()})
+	})
 	for i, recent := range r.recent {
 		all = append(all, checkpoint.Array{Name: recentName + recentSuffix[i], Shape: []int{recent.rows, recent.d}, Data: recent.data})
 	}
 	return all
+}
+
+// store puts back what was read into arrays.
+func (r *run) store(arrays []checkpoint.Array) {
+	i := 0
+	r.each(func(_ string, p *nn.Param) {
+		p.Set(arrays[i].Data)
+		i++
+	})
+}
+
+// each calls f with every parameter of the run and what its name begins with in the
+// checkpoint.
+func (r *run) each(f func(prefix string, p *nn.Param)) {
+	for _, part := range []struct {
+		prefix string
+		params []*nn.Param
+	}{
+		{"", r.method.Params()}, {"", r.method.Buffers()},
+		{methodPrefix, r.method.State()}, {optimizerPrefix, r.optimizer.State()},
+	} {
+		for _, p := range part.params {
+			f(part.prefix, p)
+		}
+	}
 }
 
 // Names in the checkpoint of what is not the network.

@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
+	"vicreg/internal/kernel"
 	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
@@ -68,7 +69,7 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	const written = 500e6 // bytes of a checkpoint in a second
 	values := 0
 	for _, p := range timed.method.Params() {
-		values += len(p.Value)
+		values += p.Value.Len()
 	}
 	speed.Save = 0.02 + float64(values)*8/written
 	speed.Before = r.clock.elapsed()
@@ -152,10 +153,8 @@ func (r *run) epochSeconds() float64 {
 	// What a method keeps of items is empty at first.
 	random := rng.New(r.config.Seed, rng.Bench)
 	for _, p := range r.method.State() {
-		if !slices.ContainsFunc(p.Value, func(v float32) bool { return v != 0 }) {
-			for i := range p.Value {
-				p.Value[i] = float32(random.NormFloat64())
-			}
+		if kernel.Length(p.Read()) == 0 {
+			p.Draw(random.NormFloat64)
 		}
 	}
 	var began time.Time

@@ -1,0 +1,151 @@
+package device
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"vicreg/internal/kernel"
+	"vicreg/internal/pages"
+)
+
+// CPU is the device that package kernel computes for: it only unwraps arrays. The
+// zero CPU has the memory of the host. It keeps no bfloat16.
+type CPU struct {
+	mem *memory // nil: the host's
+}
+
+// memory is one that is not the host's, though the CPU can reach it.
+type memory struct {
+	reach func(Array) unsafe.Pointer
+}
+
+// Local is the device of the host.
+var Local Device = CPU{}
+
+// Reaching returns a CPU for arrays of a memory that is not the host's: reach
+// returns the first element of one.
+func Reaching(reach func(Array) unsafe.Pointer) CPU { return CPU{&memory{reach}} }
+
+func (c CPU) Name() string { return "cpu" }
+func (c CPU) Shared() bool { return c.mem == nil }
+
+func (c CPU) Alloc(t Type, n int) Array {
+	switch t {
+	case Float32:
+		return Of(pages.Floats(n))
+	case Float64:
+		return of(make([]float64, n), t)
+	case Int32:
+		return of(make([]int32, n), t)
+	case Uint8:
+		return of(make([]uint8, n), t)
+	}
+	panic(fmt.Sprintf("device: the CPU keeps no arrays of %s yet", t))
+}
+
+// Free leaves the memory to Go.
+func (c CPU) Free(Array) {}
+
+func (c CPU) Up(a Array, x []float32) {
+	if to := c.f32(a); len(to) != len(x) {
+		panic(fmt.Sprintf("device: %d values for an array of %d", len(x), len(to)))
+	} else if len(x) > 0 && &to[0] != &x[0] {
+		kernel.Copy(to, x)
+	}
+}
+
+func (c CPU) UpInts(a Array, x []int32) { copy(c.i32(a), x) }
+
+func (c CPU) Down(x []float32, a Array) { kernel.Copy(x, c.f32(a)) }
+
+func (c CPU) Copy(to, from Array)     { kernel.Copy(c.f32(to), c.f32(from)) }
+func (c CPU) Fill(a Array, v float32) { kernel.Fill(c.f32(a), v) }
+
+// pointer returns the first element of an array that must be of type t.
+func (c CPU) pointer(a Array, t Type) unsafe.Pointer {
+	switch {
+	case a.t != t:
+		panic(fmt.Sprintf("device: an array of %s where one of %s belongs", a.t, t))
+	case c.mem != nil:
+		return c.mem.reach(a)
+	case a.host == nil:
+		panic("device: the host was given an array that lives elsewhere")
+	}
+	return a.host
+}
+
+func slice[T any](c CPU, a Array, t Type) []T {
+	if a.n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(c.pointer(a, t)), a.n)
+}
+
+func (c CPU) f32(a Array) []float32 { return slice[float32](c, a, Float32) }
+func (c CPU) f64(a Array) []float64 { return slice[float64](c, a, Float64) }
+func (c CPU) i32(a Array) []int32   { return slice[int32](c, a, Int32) }
+func (c CPU) u8(a Array) []uint8    { return slice[uint8](c, a, Uint8) }
+
+func (c CPU) source(s Source) kernel.Source {
+	return kernel.Source{X: c.f32(s.X), Scale: c.f32(s.Scale), Shift: c.f32(s.Shift), ReLU: s.ReLU}
+}
+
+func (c CPU) grad(g Grad) kernel.Grad {
+	return kernel.Grad{D: c.f32(g.D), Y: c.f32(g.Y), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
+}
+
+func (c CPU) sums(s Sums) *kernel.Sums {
+	if s.host != nil || s.A.None() {
+		return s.host
+	}
+	return &kernel.Sums{A: c.f64(s.A), B: c.f64(s.B)}
+}
+
+func (c CPU) finish(f Finish) kernel.Finish {
+	return kernel.Finish{Add: c.f32(f.Add), Mask: c.source(f.Mask), Dot: c.f32(f.Dot), Sums: c.sums(f.Sums)}
+}
+
+func (c CPU) norm(n RowNorm) kernel.RowNorm {
+	return kernel.RowNorm{Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), Eps: n.Eps, Mean: c.f32(n.Mean), Rstd: c.f32(n.Rstd)}
+}
+
+func (c CPU) rowFinish(f RowFinish) kernel.RowFinish {
+	return kernel.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma), DBeta: c.f32(f.DBeta), Add: c.f32(f.Add)}
+}
+
+func (c CPU) batchNorm(n BatchNorm) kernel.BatchNorm {
+	return kernel.BatchNorm{
+		Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), RunMean: c.f32(n.RunMean), RunVar: c.f32(n.RunVar),
+		Batches: c.f32(n.Batches), Bias: c.f32(n.Bias), Eps: n.Eps, Momentum: n.Momentum,
+		Mean: c.f64(n.Mean), Rstd: c.f64(n.Rstd), Scale: c.f32(n.Scale), Shift: c.f32(n.Shift),
+	}
+}
+
+func (c CPU) mat(m Mat) kernel.Mat {
+	return kernel.Mat{Data: c.f32(m.Data), Rows: m.Rows, Cols: m.Cols, Trans: m.Trans}
+}
+
+// At returns element i, in channel c, of an activation in the host's memory.
+func (s Source) At(i, c int) float32 { return CPU{}.source(s).At(i, c) }
+
+// measured are the arrays of the Length under way.
+var measured struct {
+	sync.Mutex
+	arrays [][]float32
+}
+
+func (c CPU) Length(arrays []Array) float64 {
+	m := &measured
+	m.Lock()
+	defer m.Unlock()
+	m.arrays = m.arrays[:0]
+	for _, a := range arrays {
+		m.arrays = append(m.arrays, c.f32(a))
+	}
+	defer clear(m.arrays)
+	return kernel.Length(m.arrays...)
+}
+
+// Bytes returns those of an array of bytes in the host's memory.
+func Bytes(a Array) []byte { return CPU{}.u8(a) }

@@ -1,0 +1,104 @@
+package device
+
+// Device computes on arrays of its own memory. Operations may return before they
+// are done, as long as they take effect in the order of the calls: only Down and
+// Length wait. None returns a number but Length.
+//
+// Shapes are those of package kernel, whose functions of the same names say what
+// each operation does.
+type Device interface {
+	Memory
+	Convolutions
+	Norms
+	Passes
+	Pools
+	Tokens
+	Updates
+}
+
+// Memory is where arrays come from, and where values cross.
+type Memory interface {
+	// Name is what people call the device.
+	Name() string
+
+	// Shared says that the device's memory is the host's.
+	Shared() bool
+
+	// Alloc returns n zeros, Free takes them back.
+	Alloc(t Type, n int) Array
+	Free(a Array)
+
+	Up(a Array, x []float32) // a = x
+	UpInts(a Array, x []int32)
+	Down(x []float32, a Array) // x = a, when all before is done
+
+	Copy(to, from Array)
+	Fill(a Array, v float32)
+}
+
+// Convolutions are those of images and sequences, and linear layers of few rows,
+// which are convolutions of one pixel.
+type Convolutions interface {
+	ConvForward(y Array, s Conv, src Source, w Array, sums Sums)
+	ConvInfer(y Array, s Conv, src Source, w Array, t Tail)
+	ConvInputGrad(dx Array, s Conv, g Grad, w Array, f Finish)
+	ConvWeightGrad(dw Array, s Conv, g Grad, src Source)
+	ConvGrads(dx, dw Array, s Conv, g Grad, src Source, w Array, f Finish)
+	Gemm(c, a, b Mat, accumulate bool)
+}
+
+// Norms are normalisations: of channels by the batch, of rows by themselves.
+type Norms interface {
+	BatchStatistics(n BatchNorm, s Sums, m int)
+	RunningStatistics(n BatchNorm)
+	BatchNormBackward(g BatchNormGrad, n BatchNorm, s Sums, m int)
+	LayerNorm(y, x Array, n RowNorm)
+	LayerNormGrad(dx, d Array, f RowFinish)
+}
+
+// Passes go once over activations of rows of c channels.
+type Passes interface {
+	Apply(y Array, src Source, c int)
+	ApplyGrad(y Array, g Grad, c int)
+	AddReLU(y Array, a, b Source, c int, relu bool)
+	FinishGrad(d Array, c int, f Finish)
+	AddSums(x, sums Array)            // x += sums, of float64
+	Axpy(y Array, a float32, x Array) // y += a·x
+}
+
+// Pools are means and maxima over pixels.
+type Pools interface {
+	MaxPool(y, argmax Array, s Conv, src Source)
+	MaxPoolGrad(dx, d, argmax Array, s Conv, f Finish)
+	AvgPool(y Array, n, pixels, c int, src Source)
+	AvgPoolGrad(dx, d Array, n, pixels, c int, f Finish)
+}
+
+// Tokens are the parts of transformers, on rows of c channels.
+type Tokens interface {
+	DenseForward(y Array, s Dense, src RowSource, w, bias, add Array)
+	DenseInputGrad(dx Array, s Dense, d, w, dBias Array, f RowFinish)
+	DenseWeightGrad(dw Array, s Dense, x, d Array)
+	AttentionForward(o, lse Array, s Attention, qkv Array)
+	AttentionGrad(dqkv Array, s Attention, qkv, o, do, lse Array)
+	PatchTokens(y Array, s Patches, x, position, class, bias Array)
+	PatchTokensGrad(d Array, s Patches, dPosition, dClass, dBias Array)
+	Lookup(y Array, c int, ids, table, position Array)
+	LookupGrad(d Array, c int, ids, dTable, dPosition Array)
+	TokenMean(y Array, c int, starts, x Array)
+	TokenMeanGrad(dx Array, c int, starts, d Array)
+	FirstToken(y Array, c int, starts, x Array)
+	FirstTokenGrad(dx Array, c int, starts, d Array)
+}
+
+// Updates change parameters from their gradients.
+type Updates interface {
+	MomentumStep(w, m, g Array, lr, momentum, weightDecay, scale float32)
+	NesterovStep(w, m, g Array, lr, momentum, weightDecay float32)
+	LARSStep(w, m, g Array, s LARS)
+	AdamStep(w, m, v, g Array, step int, lr, beta1, beta2, eps, weightDecay float64)
+	Blend(w Array, keep, take float32, x Array) // w = keep·w + take·x
+
+	// Length returns the length of all arrays as one vector.
+	Length(arrays []Array) float64
+}

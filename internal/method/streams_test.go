@@ -25,7 +25,7 @@ func TestWhiteningStreams(t *testing.T) {
 	m = build(t, c)
 	for i, p := range build(t, config(t, "wmse")).Params() {
 		if own := m.Params()[i]; slices.Equal(own.Shape, p.Shape) {
-			copy(own.Value, p.Value) // the same network but for the last layer
+			copy(own.Value.Host(), p.Value.Host()) // the same network but for the last layer
 		}
 	}
 	seen = append(seen, loss(0, 0))
@@ -45,7 +45,7 @@ func TestClusteringStreams(t *testing.T) {
 	centres := func(epoch int) (all [4][]float32) {
 		m.StartEpoch(epoch)
 		for i, c := range m.clusters {
-			all[i] = slices.Clone(c.weight.Value)
+			all[i] = slices.Clone(c.weight.Value.Host())
 		}
 		return all
 	}
@@ -58,13 +58,13 @@ func TestClusteringStreams(t *testing.T) {
 			t.Errorf("clustering %d of one epoch is another the second time", i)
 		}
 	}
-	slices.Reverse(m.banks[1].Value)
+	slices.Reverse(m.banks[1].Value.Host())
 	for i, other := range centres(1) {
 		if same := slices.Equal(one[i], other); same != (i%2 == 0) {
 			t.Errorf("another bank of the second view leaves clustering %d as it is: %v", i, same)
 		}
 	}
-	copy(m.banks[1].Value, m.banks[0].Value)
+	copy(m.banks[1].Value.Host(), m.banks[0].Value.Host())
 	all := centres(1)
 	for i := range all {
 		for k := range i {

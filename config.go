@@ -106,6 +106,10 @@ type Config struct {
 	// Regularize adds VICReg's variance and covariance to another method.
 	Regularize Regularize
 
+	// Init names the weights that the run starts from, as From fills it in; nil: random
+	// ones. Default: none
+	Init *Init
+
 	// Minutes is how long to train. Where it is above 0, a Size, Batch or Epochs of 0, an
 	// empty Encoder.Stem, and a Warmup or Eval.Every of -1 are open: what suits the images
 	// and the machine is chosen before the run begins, as Preview tells. Not for pairs.

@@ -76,6 +76,19 @@ type Optimizer struct {
 	DecayAll bool
 }
 
+// Init says whose weights a run starts from.
+type Init struct {
+	// Path is a run's folder or a model's file.
+	Path string
+
+	// Sum is the checksum of the model's file, a CRC-32C in hexadecimal digits: another
+	// file is refused. Empty: found when the run begins.
+	Sum string
+
+	// SumB is that of the second branch's.
+	SumB string
+}
+
 // Replan is a change of the number of epochs in a run that had begun.
 type Replan struct {
 	Epochs  int     // that were planned till then

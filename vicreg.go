@@ -78,6 +78,13 @@ func collect(options []Option) train.Options {
 	return o
 }
 
+// From returns c as a run that starts from the weights of another one, running,
+// stopped or ended, or of a model's file: with its networks, and with the size, the
+// channels and the normalisation of what they read; the expander only if the method is
+// the same. What is changed in it afterwards must leave the encoder as it is. The
+// optimizer and the schedule start anew, and scores are compared with random weights.
+func From(c Config, run string) (Config, error) { return configOf(train.From(c.inner(), run)) }
+
 // Pretrain trains an encoder as c says and scores it, and leaves a folder behind with the
 // model, the configuration and the log. An empty c.Out means a new folder under runs. A
 // mistake in c, data that cannot be read, too little memory and a loss that is no number

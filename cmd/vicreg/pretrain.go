@@ -22,9 +22,9 @@ import (
 
 // pretrainFlags are the flags of pretrain that are no part of a configuration.
 type pretrainFlags struct {
-	recipe, config, out, resume string
-	json, quiet, plan           bool
-	profile                     string
+	recipe, config, out, resume, init string
+	json, quiet, plan                 bool
+	profile                           string
 
 	flags *pflag.FlagSet
 }
@@ -76,7 +76,8 @@ folder of its own within, such as runs/photos/epochs-100.`,
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
   vicreg pretrain --resume runs/photos
-  vicreg pretrain --resume runs/photos --epochs 300`,
+  vicreg pretrain --resume runs/photos --epochs 300
+  vicreg pretrain --init runs/photos --data ~/more-photos`,
 		Args: noArgs,
 	}
 	f := new(pretrainFlags)
@@ -90,6 +91,7 @@ folder of its own within, such as runs/photos/epochs-100.`,
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`; with --epochs to so many in all, with --time for about so long")
+	flags.StringVar(&f.init, "init", "", "start from the weights of the run in this `folder`, or of a model.safetensors, with a fresh optimizer and schedule; the network is that one's")
 	config.method()
 	config.encoder()
 	config.expander()
@@ -113,7 +115,7 @@ folder of its own within, such as runs/photos/epochs-100.`,
 }
 
 func pretrain(f *pretrainFlags, config *configFlags) (err error) {
-	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "resume": f.resume} {
+	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "resume": f.resume, "init": f.init} {
 		if f.flags.Changed(name) && value == "" { // as from an unset variable of a script
 			return usagef("--%s is empty; give it a name or leave it out", name)
 		}
@@ -188,7 +190,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		}, err
 	}
 	given := config.given()
-	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out} {
+	for name, value := range map[string]string{"recipe": f.recipe, "config": f.config, "out": f.out, "init": f.init} {
 		if value != "" {
 			given = append(given, name)
 		}
@@ -254,6 +256,11 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 	if f.out != "" {
 		c.Out = f.out
 	}
+	if f.init != "" {
+		if c, err = f.from(c, config); err != nil {
+			return c, err
+		}
+	}
 	if err := cmp.Or(contradiction(config.given(), &c), ofImages(config.given(), &c)); err != nil {
 		return c, err
 	}
@@ -283,6 +290,43 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 		if err != nil {
 			return c, usageError{err}
 		}
+	}
+	return c, nil
+}
+
+// from has c start from the weights that --init names. Flags must not ask for another
+// network; size and expanders may be others.
+func (f *pretrainFlags) from(c recipe.Config, config *configFlags) (recipe.Config, error) {
+	asked := c
+	c, err := train.From(c, f.init)
+	if err != nil {
+		return c, err
+	}
+	for _, part := range []struct {
+		flag       string
+		asked, has any
+	}{
+		{"branches", asked.Branches, c.Branches},
+		{"encoder", asked.Encoder.Arch, c.Encoder.Arch},
+		{"encoder-a", asked.Encoder.Arch, c.Encoder.Arch},
+		{"width", asked.Encoder.Width, c.Encoder.Width},
+		{"stem", asked.Encoder.Stem, c.Encoder.Stem},
+		{"channels", asked.Channels, c.Channels},
+		{"encoder-b", asked.EncoderOf(1).Arch, c.EncoderOf(1).Arch},
+		{"width-b", asked.EncoderOf(1).Width, c.EncoderOf(1).Width},
+	} {
+		if config.flags.Changed(part.flag) && part.asked != part.has {
+			return c, usagef("--%s is %v, but the weights of %s are of %v; leave --%[1]s out, or --init", part.flag, part.asked, show.Name(f.init), part.has)
+		}
+	}
+	if config.flags.Changed("size") {
+		c.Size = asked.Size
+	}
+	if config.flags.Changed("expander") {
+		c.Expander, c.ExpanderB = asked.Expander, asked.ExpanderB
+	}
+	if config.flags.Changed("expander-b") {
+		c.ExpanderB = asked.ExpanderB
 	}
 	return c, nil
 }

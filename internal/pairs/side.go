@@ -1,6 +1,7 @@
 package pairs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,6 +84,25 @@ func ParseSide(spec string) (Side, error) {
 		s.File, s.Columns = s.Columns[0], nil
 	}
 	return s, s.Check()
+}
+
+// ReadAs takes from a side, which was resolved, how its items are read: whatever s
+// leaves open.
+func (s *Side) ReadAs(r Side) {
+	if s.Type != r.Type {
+		return
+	}
+	s.Size, s.Channels, s.Rate = cmp.Or(s.Size, r.Size), cmp.Or(s.Channels, r.Channels), cmp.Or(s.Rate, r.Rate)
+	s.Length, s.Width, s.Mel = cmp.Or(s.Length, r.Length), cmp.Or(s.Width, r.Width), cmp.Or(s.Mel, r.Mel)
+	if s.Mean == nil && s.Std == nil && (s.Type != "numeric" || slices.Equal(s.Columns, r.Columns)) {
+		s.Mean, s.Std = r.Mean, r.Std
+		if s.Type == "numeric" {
+			s.Incomplete = r.Incomplete
+		}
+	}
+	if len(s.Names) == 0 && s.Channels == len(r.Names) {
+		s.Names = r.Names
+	}
 }
 
 // Check returns what is wrong with the numbers and names of s, whatever the

@@ -39,6 +39,7 @@ type Meta struct {
 	Step      int // done when it was saved; 0 of 0 where that is not known
 	Steps     int // of the whole run
 	Seed      uint64
+	Init      string // the checksum of the model whose weights it started from; empty: random ones
 }
 
 // Model is an encoder and its expander, ready for inference. Any number of goroutines
@@ -110,24 +111,44 @@ func (m *Meta) Replaces(path string) error {
 	return nil
 }
 
+// FileOf is the file of the model of branch 0 or 1 at a path that [Open] reads.
+func FileOf(path string, branch int) string {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return filepath.Join(path, runlog.ModelFiles[branch])
+	}
+	return path
+}
+
+// Describe is Open without the arrays. The error of a second branch where there is
+// but one is fs.ErrNotExist.
+func Describe(path string, branch int) (*Meta, error) {
+	file, err := located(path, branch)
+	if branch == 1 && (err != nil || file == path) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := safetensors.Open(file)
+	if err != nil {
+		return nil, advised(err)
+	}
+	defer f.Close()
+	if name := f.Metadata["format"]; !slices.Contains([]string{format, bareFormat, firstFormat}, name) {
+		return nil, fmt.Errorf("%s is not a model that vicreg wrote: its metadata has format %s, not %q", file, quote(name), format)
+	}
+	m := new(Meta)
+	if err := m.decode(f.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w; %s", file, err, advice)
+	}
+	return m, nil
+}
+
 // Open reads the model of branch 0 or 1 of a run's folder, or that of a file.
 func Open(path string, branch int) (*Model, error) {
-	st, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no run folder or model %s", path)
-	case err != nil:
-		return nil, fmt.Errorf("%s cannot be read: %w", path, durable.Reason(err))
-	}
-	if st.IsDir() {
-		file := filepath.Join(path, runlog.ModelFiles[branch])
-		if _, err := os.Stat(file); err != nil {
-			if _, first := os.Stat(filepath.Join(path, runlog.ModelFile)); first == nil {
-				return nil, fmt.Errorf("%s has no branch b: its views went through the same weights, those of branch a", path)
-			}
-			return nil, fmt.Errorf("%s has no %s: either it is no run folder, or its run has not come to its first checkpoint (--resume %s goes on with it)", path, runlog.ModelFile, path)
-		}
-		path = file
+	path, err := located(path, branch)
+	if err != nil {
+		return nil, err
 	}
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -139,6 +160,25 @@ func Open(path string, branch int) (*Model, error) {
 		m.Notes = append(m.Notes, m.strange()...)
 	}
 	return m, err
+}
+
+// located is FileOf of what is there.
+func located(path string, branch int) (string, error) {
+	_, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("there is no run folder or model %s", path)
+	case err != nil:
+		return "", fmt.Errorf("%s cannot be read: %w", path, durable.Reason(err))
+	}
+	file := FileOf(path, branch)
+	if _, err := os.Stat(file); err != nil {
+		if _, first := os.Stat(filepath.Join(path, runlog.ModelFile)); first == nil {
+			return "", fmt.Errorf("%s has no branch b: its views went through the same weights, those of branch a", path)
+		}
+		return "", fmt.Errorf("%s has no %s: either it is no run folder, or its run has not come to its first checkpoint (--resume %s goes on with it)", path, runlog.ModelFile, path)
+	}
+	return file, nil
 }
 
 // read takes a model out of a file.

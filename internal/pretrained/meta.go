@@ -33,7 +33,7 @@ func (m *Meta) encode() map[string]string {
 		}
 		side = string(raw)
 	}
-	return map[string]string{
+	all := map[string]string{
 		"side":   side, // YAML, as in a run's configuration; empty of images
 		"format": format, "method": m.Method,
 		"arch": e.Arch, "width": strconv.Itoa(e.Width), "stem": e.Stem, "patch": strconv.Itoa(e.Patch), "input": list(e.Input),
@@ -44,6 +44,10 @@ func (m *Meta) encode() map[string]string {
 		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs), "step": strconv.Itoa(m.Step), "steps": strconv.Itoa(m.Steps),
 		"seed": strconv.FormatUint(m.Seed, 10),
 	}
+	if m.Init != "" {
+		all["init"] = m.Init
+	}
+	return all
 }
 
 func (m *Meta) decode(meta map[string]string) (err error) {
@@ -87,7 +91,7 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	if meta["expander_norm"] == "" { // when there was one kind of expanders
 		meta["expander_norm"], meta["expander_last"] = "true", model.Plain
 	}
-	m.Method, m.Dataset = meta["method"], meta["dataset"]
+	m.Method, m.Dataset, m.Init = meta["method"], meta["dataset"], meta["init"]
 	m.Expander.Widths, m.Expander.Last = meta["expander"], meta["expander_last"]
 	parse("expander_norm", func(s string) error {
 		norm, e := strconv.ParseBool(s)

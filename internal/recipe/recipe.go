@@ -51,6 +51,8 @@ type Config struct {
 	Whitening   Whitening  `yaml:"whitening,omitempty"`
 	Regularize  Regularize `yaml:"regularize,omitempty"`
 
+	Init *Init `yaml:"init,omitempty"` // the weights that the run starts from; none: random ones
+
 	// Minutes of training for which the number of epochs is chosen. If it is above 0,
 	// these are open: a size, batch or number of epochs of 0, an empty stem, and a
 	// warm-up or an eval.every of -1. What suits the data and the machine is chosen
@@ -91,6 +93,13 @@ func (d Data) Pixels() int64 { return int64(d.MaxPixels * 1e6) }
 type Normalize struct {
 	Mean []float64 `yaml:"mean,flow"`
 	Std  []float64 `yaml:"std,flow"`
+}
+
+// Init says whose weights a run starts from.
+type Init struct {
+	Path string `yaml:"path"`               // of a run's folder or a model's file
+	Sum  string `yaml:"crc32c,omitempty"`   // of the model's file, found when the run begins
+	SumB string `yaml:"crc32c_b,omitempty"` // of the second branch's
 }
 
 // Encoder is the network that is kept. See package model.

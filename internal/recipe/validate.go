@@ -262,6 +262,8 @@ func wide(e Encoder) bool {
 func (c *Config) validateData() error {
 	d, n := c.Data, c.Normalize
 	switch {
+	case c.Init != nil && c.Init.Path == "":
+		return fmt.Errorf("init has no path; name the run or the model whose weights the run starts from")
 	case d.Source == "":
 		return fmt.Errorf("no data: name a folder of images, a file, or a known data set")
 	case d.Limit < 0:

@@ -99,6 +99,9 @@ func digest(c recipe.Config) (string, error) {
 	if dataset.LabelFile(c.Data.Labels) != "" {
 		c.Data.Labels = "a file"
 	}
+	if c.Init != nil {
+		c.Init = &recipe.Init{Sum: c.Init.Sum, SumB: c.Init.SumB}
+	}
 	c.Threads, c.Workers, c.LogEvery, c.CheckpointMinutes = 0, 0, 0, 0
 	c.Eval = recipe.Eval{}
 	raw, err := c.YAML()

@@ -59,6 +59,9 @@ func prepare(ctx context.Context, c recipe.Config, o Options) (*run, error) {
 	if err := r.list(); err != nil {
 		return nil, err
 	}
+	if err := r.origin(); err != nil {
+		return nil, err
+	}
 	return r, r.choose(ctx)
 }
 

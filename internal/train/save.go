@@ -165,7 +165,11 @@ func (r *run) saveModel() error {
 // meta is what the model of a branch says of itself.
 func (r *run) meta(i int) pretrained.Meta {
 	c := r.config
-	return pretrained.Meta{Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
+	init := ""
+	if c.Init != nil {
+		init = "crc32c " + []string{c.Init.Sum, c.Init.SumB}[i]
+	}
+	return pretrained.Meta{Init: init, Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
 		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs,
 		Step: r.at.Steps, Steps: c.Epochs * r.steps, Seed: c.Seed}
 }

@@ -57,6 +57,7 @@ type run struct {
 	viewers   []*pretrained.Embedder // by branch, to judge them without labels
 
 	at         checkpoint.State // where the run stands
+	beginning  string           // what a new run starts from, a sentence; empty: random weights
 	known      int              // changes of plan that the checkpoint knows of
 	changes    []string         // what is not as it was when the run was stopped, a sentence each
 	clock      clock
@@ -193,6 +194,8 @@ func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
 		if err = r.noOtherModel(); err == nil {
 			err = r.restore()
 		}
+	} else {
+		err = r.adopt(ctx)
 	}
 	if err == nil {
 		err = r.openLog()
@@ -331,6 +334,9 @@ func (r *run) start(warning string) (err error) {
 			return err
 		}
 	}
+	if r.beginning != "" { // the plan tells it
+		r.at.Notes = append(r.at.Notes, r.beginning)
+	}
 	if missing := method.Precision(r.config).Missing(); missing != "" {
 		if err := r.warn("%s", missing); err != nil {
 			return err
@@ -372,6 +378,9 @@ func (r *run) plan() Plan {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()
 	} else {
 		unwise = r.advise()
+	}
+	if r.beginning != "" {
+		about += "\ninit     " + r.beginning
 	}
 	replans := r.replans(r.known)
 	for _, e := range replans {

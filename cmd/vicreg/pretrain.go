@@ -64,9 +64,8 @@ and ends with code 1. --resume goes on with a run that was stopped in any way, t
 same result.
 
 With --resume and --epochs a run goes on to so many epochs in all, one that has
-ended as well: the learning rate comes back in a tenth of the epochs that are left
-to where a run of the new length would be. What the run came to before stays in a
-folder of its own within, such as runs/photos/epochs-100.`,
+ended as well: the learning rate returns to where a run of that length would be.
+What it had come to stays within its folder, as epochs-100.`,
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos
   vicreg pretrain --data ~/photos --time 1h --plan
@@ -75,7 +74,6 @@ folder of its own within, such as runs/photos/epochs-100.`,
   vicreg pretrain --method simsiam --predictor none --add-variance 1
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
-  vicreg pretrain --resume runs/photos
   vicreg pretrain --resume runs/photos --epochs 300
   vicreg pretrain --init runs/photos --data ~/more-photos`,
 		Args: noArgs,
@@ -90,8 +88,8 @@ folder of its own within, such as runs/photos/epochs-100.`,
 	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+recipe.Photos+" for images of your own, else "+recipe.Default+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
-	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`; with --epochs to so many in all, with --time for about so long")
-	flags.StringVar(&f.init, "init", "", "start from the weights of the run in this `folder`, or of a model.safetensors, with a fresh optimizer and schedule; the network is that one's")
+	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`, to --epochs in all or for --time")
+	flags.StringVar(&f.init, "init", "", "start from the weights of the run in this `folder`, or of a model")
 	config.method()
 	config.encoder()
 	config.expander()

@@ -105,7 +105,8 @@ case "$*" in
 "`+peer+` step --precision bf16 --threads 2 --warmup 1 --steps 1 --layout channels_last") echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}' ;;
 *) exit 1 ;;
 esac`)
-	r, err := b.measure(context.Background(), workload{name: "w", args: words("step --precision bf16"), ways: layouts, steps: 3, theirs: 1, goal: 4, memory: 0.6})
+	r, err := b.measure(context.Background(),
+		workload{name: "w", args: words("step --precision bf16"), ways: layouts, steps: 3, theirs: 1, goal: 4, memory: 0.6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,8 @@ esac`)
 	}
 
 	b.peer = ""
-	if r, err = b.measure(context.Background(), workload{name: "w", args: words("step --precision bf16"), ways: layouts, steps: 3, goal: 4}); err != nil {
+	if r, err = b.measure(context.Background(),
+		workload{name: "w", args: words("step --precision bf16"), ways: layouts, steps: 3, goal: 4}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := r.String(), "| w | 2.00 (1.00–3.00) | | | ≥ 4× | 25% | 50 | | |\n"; got != want {
@@ -164,7 +166,8 @@ func TestTable(t *testing.T) {
 		t.Error("what is usable is told wrongly")
 	}
 	columns := strings.Count(strings.SplitN(head, "\n", 2)[0], "|")
-	for _, r := range []*row{tb.rows[0], {name: "x", us: side{times: []float64{1}, rss: 1}, them: &side{times: []float64{2}, rss: 1}}} {
+	for _, r := range []*row{tb.rows[0], {name: "x", us: side{times: []float64{1}, rss: 1},
+		them: &side{times: []float64{2}, rss: 1}}} {
 		if n := strings.Count(r.String(), "|"); n != columns {
 			t.Errorf("%d bars in a row, %d in the head: %s", n, columns, r)
 		}
@@ -216,7 +219,8 @@ func TestPageHasMarks(t *testing.T) {
 
 func TestOverSeeds(t *testing.T) {
 	s, err := overSeeds(2, 10, func(seed int) (scored, error) {
-		return scored{Seconds: 100 * float64(seed), KNN: 0.8 + 0.02*float64(seed), Linear: 0.87, RSS: 900 / float64(seed), How: "nchw"}, nil
+		return scored{Seconds: 100 * float64(seed), KNN: 0.8 + 0.02*float64(seed), Linear: 0.87,
+			RSS: 900 / float64(seed), How: "nchw"}, nil
 	})
 	if want := "10 epochs: 150 s, kNN 83.00% (82.00, 84.00), linear probe 87.00%, 900 MiB"; err != nil || s.String() != want || s.How != "nchw" {
 		t.Errorf("%s, %q, %v, want %s", s, s.How, err, want)

@@ -311,7 +311,8 @@ func sniff(data []byte) (*format, error) {
 		return formatMP3, nil
 	case len(data) > 3 && data[0] == 0xff && data[1]&0xf6 == 0xf0: // ADTS
 		what = "an AAC sound"
-	case len(data) > 3 && data[0] == 0xff && data[1]&0xe0 == 0xe0 && data[1]&6 != 0 && data[1] != 0xfe: // that is text in UTF-16
+	case len(data) > 3 && data[0] == 0xff && data[1]&0xe0 == 0xe0 && data[1]&6 != 0 &&
+		data[1] != 0xfe: // that is text in UTF-16
 		what = "an MPEG sound of layer I or II (MP1, MP2)"
 	case len(data) == 0:
 		return nil, errors.New("the file is empty")

@@ -99,12 +99,14 @@ func TestWAV(t *testing.T) {
 				if c.float {
 					tag = waveFloat
 				}
-				file := wave(fmtChunk(tag, channels, 8000, c.bits, extensible), encode(x, c.bits, c.float), chunk("LIST", []byte("odd")))
+				file := wave(fmtChunk(tag, channels, 8000, c.bits, extensible), encode(x, c.bits, c.float),
+					chunk("LIST", []byte("odd")))
 				s, err := Decode(file, Limits{})
 				if err != nil {
 					t.Fatalf("%+v, %d channels: %v", c, channels, err)
 				}
-				if s.Channels != channels || s.Rate != 8000 || s.Frames() != 6/channels || s.Seconds() != float64(6/channels)/8000 {
+				if s.Channels != channels || s.Rate != 8000 || s.Frames() != 6/channels ||
+					s.Seconds() != float64(6/channels)/8000 {
 					t.Errorf("%+v: %d channels, rate %d, %d frames", c, s.Channels, s.Rate, s.Frames())
 				}
 				for i, v := range s.Samples {
@@ -305,7 +307,8 @@ func encodeFLAC(t testing.TB, channels [][]int32, bits, n int) []byte {
 			part := x[at:min(at+256, len(x))]
 			f.BlockSize = uint16(len(part))
 			f.Subframes = append(f.Subframes, &frame.Subframe{
-				SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, Samples: append([]int32(nil), part...), NSamples: len(part),
+				SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, Samples: append([]int32(nil), part...),
+				NSamples: len(part),
 			})
 		}
 		if err := enc.WriteFrame(f); err != nil {
@@ -361,7 +364,8 @@ func TestOgg(t *testing.T) {
 	if s.Channels != 1 || s.Rate != 44100 || s.Frames() != 44100 {
 		t.Fatalf("%d channels, rate %d, %d frames", s.Channels, s.Rate, s.Frames())
 	}
-	for at, want := range map[int]float64{0: 0.005767822, 1000: 0.730163574, 10000: 0.114440918, 20000: -0.126525879, 30000: 0, 44000: 0.168914795} {
+	for at, want := range map[int]float64{0: 0.005767822, 1000: 0.730163574, 10000: 0.114440918, 20000: -0.126525879,
+		30000: 0, 44000: 0.168914795} {
 		if got := float64(s.Samples[at]); math.Abs(got-want) > 5e-5 {
 			t.Errorf("sample %d is %v, want %v", at, got, want)
 		}
@@ -388,7 +392,8 @@ func TestMP3(t *testing.T) {
 
 // A sine comes out as the sine that would have been sampled at the other rate.
 func TestResampleSine(t *testing.T) {
-	for _, c := range []struct{ from, to int }{{8000, 16000}, {16000, 8000}, {44100, 16000}, {22050, 8000}, {8000, 11025}, {48000, 44100}} {
+	for _, c := range []struct{ from, to int }{{8000, 16000}, {16000, 8000}, {44100, 16000}, {22050, 8000},
+		{8000, 11025}, {48000, 44100}} {
 		nyquist := float64(min(c.from, c.to)) / 2
 		for _, share := range []float64{0.01, 0.3, 0.88} {
 			hz := share * nyquist

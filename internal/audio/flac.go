@@ -194,8 +194,10 @@ func moreFrames(rest []byte, info *meta.StreamInfo) bool {
 		}
 		if rest = rest[at:]; rest[1]&^1 == 0xf8 {
 			// of a frame's first bytes 22 bits are known, and 8 are a checksum
-			if f, err := frame.New(bytes.NewReader(rest[:min(len(rest), 16)])); err == nil && f.Channels.Count() == int(info.NChannels) &&
-				(f.BitsPerSample == 0 || f.BitsPerSample == info.BitsPerSample) && (f.SampleRate == 0 || f.SampleRate == info.SampleRate) {
+			if f, err := frame.New(bytes.NewReader(rest[:min(len(rest), 16)])); err == nil &&
+				f.Channels.Count() == int(info.NChannels) &&
+				(f.BitsPerSample == 0 || f.BitsPerSample == info.BitsPerSample) &&
+				(f.SampleRate == 0 || f.SampleRate == info.SampleRate) {
 				return true
 			}
 		}

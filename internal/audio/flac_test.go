@@ -18,14 +18,17 @@ import (
 func constantFLAC(t testing.TB, frames int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	enc, err := flac.NewEncoder(&out, &meta.StreamInfo{BlockSizeMin: 16, BlockSizeMax: 65535, SampleRate: 16000, NChannels: 1, BitsPerSample: 16})
+	enc, err := flac.NewEncoder(&out, &meta.StreamInfo{BlockSizeMin: 16, BlockSizeMax: 65535, SampleRate: 16000,
+		NChannels: 1, BitsPerSample: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
 	samples := make([]int32, 65535)
 	for i := range frames {
-		f := &frame.Frame{Header: frame.Header{BlockSize: 65535, SampleRate: 16000, BitsPerSample: 16, Num: uint64(i) * 65535}}
-		f.Subframes = []*frame.Subframe{{SubHeader: frame.SubHeader{Pred: frame.PredConstant}, Samples: samples, NSamples: len(samples)}}
+		f := &frame.Frame{Header: frame.Header{BlockSize: 65535, SampleRate: 16000, BitsPerSample: 16,
+			Num: uint64(i) * 65535}}
+		f.Subframes = []*frame.Subframe{{SubHeader: frame.SubHeader{Pred: frame.PredConstant}, Samples: samples,
+			NSamples: len(samples)}}
 		if err := enc.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}

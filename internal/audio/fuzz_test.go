@@ -49,7 +49,8 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("error %q", err)
 			case err != nil && strings.Contains(err.Error(), "breaks its decoder") && !strings.Contains(err.Error(), "FLAC"):
 				t.Error(err)
-			case err == nil && (s.Frames() < 1 || s.Rate < 1 || len(s.Samples)%s.Channels != 0 || len(s.Samples) > 1<<20):
+			case err == nil && (s.Frames() < 1 || s.Rate < 1 || len(s.Samples)%s.Channels != 0 ||
+				len(s.Samples) > 1<<20):
 				t.Errorf("%d samples, %d channels, rate %d", len(s.Samples), s.Channels, s.Rate)
 			}
 			for i, v := range s.Samples {

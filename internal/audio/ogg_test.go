@@ -245,7 +245,8 @@ func TestOggBounds(t *testing.T) {
 		{"a cut setup header", vorbisFile(headers[0], comments, setup[:len(setup)-20]), "setup header is wrong"},
 	} {
 		check.Bounded(t, 300, 2*time.Second, func() {
-			if s, err := Decode(c.data, Limits{}); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			if s, err := Decode(c.data, Limits{}); (err == nil) != (c.want == "") ||
+				err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %d samples, error %v, want %q", c.name, len(s.Samples), err, c.want)
 			}
 		})

@@ -13,7 +13,8 @@ import (
 
 // Rates of no common divisor, which are between two positions: as good as others.
 func TestResampleOdd(t *testing.T) {
-	for _, c := range []struct{ from, to int }{{44101, 16000}, {8001, 16000}, {15999, 16000}, {383999, 1000}, {1001, 15999}} {
+	for _, c := range []struct{ from, to int }{{44101, 16000}, {8001, 16000}, {15999, 16000}, {383999, 1000},
+		{1001, 15999}} {
 		if r := NewResampler(c.from, c.to); r.fine == 0 {
 			t.Fatalf("%d → %d has an exact table of %d taps", c.from, c.to, len(r.taps))
 		}
@@ -97,7 +98,8 @@ func TestCanResample(t *testing.T) {
 		{MaxSamples, 8000, 8000, ""},
 		{MaxSamples, 8000, 8001, "it would have 100012500 samples at 8001 Hz"},
 	} {
-		if err := CanResample(c.n, c.from, c.to); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+		if err := CanResample(c.n, c.from, c.to); (err == nil) != (c.want == "") ||
+			err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v", c, err)
 		}
 	}

@@ -29,7 +29,8 @@ func TestWAVPipe(t *testing.T) {
 		{"only RIFF filled in", 0, 0},
 	} {
 		for _, before := range [][][]byte{nil, {chunk("LIST", []byte("INFOISFT\x02\x00\x00\x00ab"))}} {
-			file := wave(fmtChunk(wavePCM, 1, 8000, 16, false), encode([]float64{0.5, 0, 0, 0.25}, 16, false), before...)
+			file := wave(fmtChunk(wavePCM, 1, 8000, 16, false), encode([]float64{0.5, 0, 0, 0.25}, 16, false),
+				before...)
 			at := len(file) - 12
 			le.PutUint32(file[4:], c.riff)
 			if c.name == "only RIFF filled in" {
@@ -88,7 +89,8 @@ func TestRF64(t *testing.T) {
 			if err != nil || s.Channels != 2 || !slices.Equal(s.Samples, []float32{0.5, 0.25, -0.5, -0.25}) {
 				t.Errorf("%s, %d: %v, %v", id, size, s.Samples, err)
 			}
-			if _, err := Decode(file[:len(file)-1], Limits{}); size == 8 && (err == nil || !strings.Contains(err.Error(), "promises 8 bytes of samples, 7 are there")) {
+			if _, err := Decode(file[:len(file)-1], Limits{}); size == 8 &&
+				(err == nil || !strings.Contains(err.Error(), "promises 8 bytes of samples, 7 are there")) {
 				t.Errorf("%s cut short: %v", id, err)
 			}
 		}

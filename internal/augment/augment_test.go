@@ -152,7 +152,8 @@ func TestTenTries(t *testing.T) {
 func TestFlippedView(t *testing.T) {
 	img := noise(50, 40, 3)
 	n := NewNorm(make([]float64, 3), []float64{1, 1, 1})
-	v := View{CropMin: 1, CropMax: 1, Ratio: [2]float64{1.25, 1.25}, Jitter: Jitter{P: 1, Brightness: 0.4, Contrast: 0.4}, Solarize: Solarize{P: 1, Threshold: 128}}
+	v := View{CropMin: 1, CropMax: 1, Ratio: [2]float64{1.25, 1.25},
+		Jitter: Jitter{P: 1, Brightness: 0.4, Contrast: 0.4}, Solarize: Solarize{P: 1, Threshold: 128}}
 	const size = 32
 	var views [2][]float32
 	for flip := range views {
@@ -257,9 +258,11 @@ func TestSmallImages(t *testing.T) {
 				for i := range w * h * c {
 					img.Pix = append(img.Pix, uint8(i*i*37+i*91+29*w+53*h))
 				}
-				a := Draw{Crop: Rect{0, 0, w, h}, Flip: true, Jitter: [4]Step{{Contrast, 1.3}, {Brightness, 0.8}}, Jitters: 2,
-					Blur: true, Sigma: 5}
-				b := Draw{Crop: Rect{w / 3, h / 4, w - w/3, h - h/4}, Jitter: [4]Step{{Brightness, 1.2}}, Jitters: 1, Grey: c == 3,
+				a := Draw{Crop: Rect{0, 0, w, h}, Flip: true, Jitter: [4]Step{{Contrast, 1.3}, {Brightness, 0.8}},
+					Jitters: 2,
+					Blur:    true, Sigma: 5}
+				b := Draw{Crop: Rect{w / 3, h / 4, w - w/3, h - h/4}, Jitter: [4]Step{{Brightness, 1.2}}, Jitters: 1,
+					Grey: c == 3,
 					Blur: true, Sigma: 0.4, Solarize: true, Threshold: 128}
 				if c == 3 {
 					a.Jitter[2], a.Jitter[3], a.Jitters = Step{Saturation, 1.2}, Step{Hue, 0.05}, 4

@@ -104,7 +104,8 @@ type Rect struct{ X, Y, W, H int }
 // enough; it must not share img's.
 func (s *Scratch) ResizedCrop(dst *imagefile.Image, img imagefile.Image, crop Rect, w, h int, f Filter, flip bool) {
 	checkImage(img)
-	if crop.X < 0 || crop.Y < 0 || crop.W < 1 || crop.H < 1 || crop.X+crop.W > img.W || crop.Y+crop.H > img.H || w < 1 || h < 1 {
+	if crop.X < 0 || crop.Y < 0 || crop.W < 1 || crop.H < 1 || crop.X+crop.W > img.W || crop.Y+crop.H > img.H ||
+		w < 1 || h < 1 {
 		panic("augment: crop outside of the image, or nothing left of it")
 	}
 	c := img.C

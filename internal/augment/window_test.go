@@ -482,7 +482,8 @@ func TestModalityCheck(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []interface{ Check() error }{DefaultWaveform(), DefaultSpectrogram(), DefaultSeries(), DefaultNumeric(), DefaultText()} {
+	for _, v := range []interface{ Check() error }{DefaultWaveform(), DefaultSpectrogram(), DefaultSeries(),
+		DefaultNumeric(), DefaultText()} {
 		if err := v.Check(); err != nil {
 			t.Errorf("%T: %v", v, err)
 		}

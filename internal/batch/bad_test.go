@@ -48,7 +48,8 @@ func TestTenthIsOfAllParts(t *testing.T) {
 
 		train, test = parts(t, 40, 32, c.broken...)
 		_, err = Pack(context.Background(), filepath.Join(t.TempDir(), "a.pack"), train, test, PackOptions{})
-		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), strings.TrimPrefix(c.want, "at least ")) {
+		if (err != nil) != (c.want != "") || err != nil &&
+			!strings.Contains(err.Error(), strings.TrimPrefix(c.want, "at least ")) {
 			t.Errorf("%s: packing: %v", c.name, err)
 		}
 	}
@@ -69,11 +70,13 @@ func TestNoPartIsLost(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "a.pack")
 	train, test = parts(t, 40, 38, broken...)
-	if _, err := Pack(context.Background(), path, train, test, PackOptions{}); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if _, err := Pack(context.Background(), path, train, test, PackOptions{}); err == nil ||
+		!strings.HasPrefix(err.Error(), want) {
 		t.Error(err)
 	}
 	train, test = parts(t, 40, 2, 0, 1)
-	if _, err := Pack(context.Background(), path, train, test, PackOptions{}); err == nil || !strings.HasPrefix(err.Error(), "none of the 2 images to train on can be read: ") {
+	if _, err := Pack(context.Background(), path, train, test, PackOptions{}); err == nil ||
+		!strings.HasPrefix(err.Error(), "none of the 2 images to train on can be read: ") {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); err == nil {

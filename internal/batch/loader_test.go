@@ -35,7 +35,8 @@ func noise(n, w, h, c int) *dataset.Dataset {
 			x = x*1664525 + 1013904223
 			pix[j] = uint8(x >> 24)
 		}
-		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprintf("noise[%d]", i), Label: -1, Image: imagefile.Image{W: w, H: h, C: c, Pix: pix}})
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprintf("noise[%d]", i), Label: -1,
+			Image: imagefile.Image{W: w, H: h, C: c, Pix: pix}})
 	}
 	return d
 }
@@ -186,7 +187,8 @@ func TestStreams(t *testing.T) {
 		for row, item := range b.Items {
 			for v := range b.Views {
 				got := b.Views[v].Data[row*len(want) : (row+1)*len(want)]
-				scratch.View(want, rng.New(3, rng.Augment, uint64(epoch), uint64(item), uint64(v)), d.Items[item].Image, &c.Views[v].View, 8, norm)
+				scratch.View(want, rng.New(3, rng.Augment, uint64(epoch), uint64(item), uint64(v)),
+					d.Items[item].Image, &c.Views[v].View, 8, norm)
 				if !slices.Equal(got, want) {
 					t.Errorf("epoch %d item %d view %d is of another stream", epoch, item, v)
 				}
@@ -286,7 +288,8 @@ func TestPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(b.Items, want) || b.Step != step || len(b.Views) != 1 || b.Views[0].Shape[0] != len(want) || len(b.Views[0].Data) != 64*len(want) {
+		if !slices.Equal(b.Items, want) || b.Step != step || len(b.Views) != 1 || b.Views[0].Shape[0] != len(want) ||
+			len(b.Views[0].Data) != 64*len(want) {
 			t.Fatalf("step %d: items %v, shape %v", b.Step, b.Items, b.Views[0].Shape)
 		}
 		for row, item := range b.Items {
@@ -350,7 +353,8 @@ func TestTurnsBad(t *testing.T) {
 	var want []string
 	for workers := 1; workers <= 4; workers++ {
 		s := NewSource(d, SourceOptions{Channels: 3})
-		l := train(t, s, Config{Order: Order{Epochs: 2}, Views: pair(8), Batch: 40, Mean: colour, Std: colour, Workers: workers})
+		l := train(t, s, Config{Order: Order{Epochs: 2}, Views: pair(8), Batch: 40, Mean: colour, Std: colour,
+			Workers: workers})
 		b, err := l.Next()
 		if err != nil {
 			t.Fatal(err)
@@ -450,7 +454,8 @@ func BenchmarkTwoViews(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("%d×%d×%d", size, size, c), func(b *testing.B) {
 			s := NewSource(noise(2000, size, size, c), SourceOptions{Channels: c})
-			l, err := s.Train(Config{Order: Order{Epochs: 1 << 30}, Views: pair(size), Batch: 250, Mean: mean, Std: mean, Workers: 1})
+			l, err := s.Train(Config{Order: Order{Epochs: 1 << 30}, Views: pair(size), Batch: 250, Mean: mean,
+				Std: mean, Workers: 1})
 			if err != nil {
 				b.Fatal(err)
 			}

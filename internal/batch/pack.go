@@ -73,7 +73,8 @@ func (p *Packed) whole(train, test *dataset.Dataset) error {
 
 // packAll adds the items, as many at a time as fit into a window. The first train of
 // them are those to train on.
-func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, depths *imagefile.Depths, o PackOptions) (*Packed, error) {
+func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train int, depths *imagefile.Depths,
+	o PackOptions) (*Packed, error) {
 	workers := workersOr(o.Workers)
 	window := make([]struct {
 		image imagefile.Image

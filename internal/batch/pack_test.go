@@ -31,11 +31,12 @@ func TestPack(t *testing.T) {
 		}
 		path := filepath.Join(dir, "a.pack")
 		calls := 0
-		p, err := Pack(context.Background(), path, train, test, PackOptions{Workers: workers, Progress: func(done, total int) {
-			if calls++; total != 69 {
-				t.Errorf("%d of %d", done, total)
-			}
-		}})
+		p, err := Pack(context.Background(), path, train, test,
+			PackOptions{Workers: workers, Progress: func(done, total int) {
+				if calls++; total != 69 {
+					t.Errorf("%d of %d", done, total)
+				}
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,12 +62,14 @@ func TestPack(t *testing.T) {
 		for i, got := range gotTrain.Items {
 			want, err := source.Image(i)
 			m, badly := got.Read(imagefile.Limits{}, nil)
-			if err != nil || badly != nil || got.Name != train.Items[i].Name || got.Label != train.Items[i].Label || got.Image.W != want.W || m.W != want.W || !bytes.Equal(m.Pix, want.Pix) {
+			if err != nil || badly != nil || got.Name != train.Items[i].Name || got.Label != train.Items[i].Label ||
+				got.Image.W != want.W || m.W != want.W || !bytes.Equal(m.Pix, want.Pix) {
 				t.Fatalf("%s comes back otherwise (%v, %v)", train.Items[i].Name, err, badly)
 			}
 		}
 		for i, got := range gotTest.Items {
-			if m, err := got.Read(imagefile.Limits{}, nil); err != nil || !bytes.Equal(m.Pix, test.Items[i].Image.Pix) || got.Label != 1 {
+			if m, err := got.Read(imagefile.Limits{}, nil); err != nil ||
+				!bytes.Equal(m.Pix, test.Items[i].Image.Pix) || got.Label != 1 {
 				t.Fatalf("%s comes back otherwise (%v)", got.Name, err)
 			}
 		}
@@ -86,7 +89,8 @@ func TestPack(t *testing.T) {
 			t.Errorf("a copy, %v", err)
 		}
 		// A large one is measured in part.
-		if b, err = packed.Scan(context.Background(), ScanOptions{Decode: 10}); err != nil || b.Decoded != 10 || b.Images != 58 || b.MaxW != a.MaxW {
+		if b, err = packed.Scan(context.Background(), ScanOptions{Decode: 10}); err != nil || b.Decoded != 10 ||
+			b.Images != 58 || b.MaxW != a.MaxW {
 			t.Errorf("%+v, %v", b, err)
 		}
 	}
@@ -105,7 +109,8 @@ func TestPackResizes(t *testing.T) {
 	}
 	var want imagefile.Image
 	new(augment.Scratch).Resize(&want, d.Items[1].Image, 15, 10)
-	if m, err := got.Items[1].Read(imagefile.Limits{}, nil); err != nil || m.W != 15 || m.H != 10 || !bytes.Equal(m.Pix, want.Pix) {
+	if m, err := got.Items[1].Read(imagefile.Limits{}, nil); err != nil || m.W != 15 || m.H != 10 ||
+		!bytes.Equal(m.Pix, want.Pix) {
 		t.Errorf("%d × %d, %v", m.W, m.H, err)
 	}
 	if m := got.Items[2].Image; m.W != 9 || m.H != 30 {
@@ -138,7 +143,8 @@ func TestPackedWithoutCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := NewSource(d, SourceOptions{Channels: 3, Cache: cache})
-		l, err := s.Train(Config{Order: Order{Seed: 1, Epochs: 2}, Views: []View{{View: augment.Released()[0], Size: 16}}, Batch: 8,
+		l, err := s.Train(Config{Order: Order{Seed: 1, Epochs: 2},
+			Views: []View{{View: augment.Released()[0], Size: 16}}, Batch: 8,
 			Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{1, 1, 1}, Workers: 3})
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +201,8 @@ func TestPackErrors(t *testing.T) {
 	if _, err := Pack(ctx, path, photos(t, 5), nil, PackOptions{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if _, err := Pack(context.Background(), path, &dataset.Dataset{Name: "void"}, nil, PackOptions{}); err == nil || !strings.Contains(err.Error(), "no images") {
+	if _, err := Pack(context.Background(), path, &dataset.Dataset{Name: "void"}, nil, PackOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "no images") {
 		t.Error(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -10,8 +10,10 @@ import (
 
 // ScanOptions say how thoroughly to look.
 type ScanOptions struct {
-	Workers  int                   // 0: one for each processor
-	Decode   int                   // decode this many files, or look at the pixels of as many packed images, spread evenly, and at the size of the others; 0: 50,000, -1: all
+	Workers int // 0: one for each processor
+	// Decode is how many files to decode, or how many packed images to look at the pixels
+	// of, spread evenly; of the others only the size is read. 0: 50,000, -1: all.
+	Decode   int
 	Progress func(done, total int) // called now and then, done growing; may be nil
 	Tally    *Tally                // of all parts, if these images are a part; nil: they are all
 	Part     string                // what these are, if they are a part: "images to score on"

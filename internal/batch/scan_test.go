@@ -49,7 +49,8 @@ func TestScanMeasures(t *testing.T) {
 		if calls == 0 || last != 40 {
 			t.Errorf("%d calls of progress, the last with %d", calls, last)
 		}
-		if r.Images != 40 || r.Grey != 10 || r.Channels != 3 || s.channels != 3 || r.MinW != 9 || r.MaxW != 40 || r.MinH != 3 || r.MaxH != 7 {
+		if r.Images != 40 || r.Grey != 10 || r.Channels != 3 || s.channels != 3 || r.MinW != 9 || r.MaxW != 40 ||
+			r.MinH != 3 || r.MaxH != 7 {
 			t.Errorf("%+v", r)
 		}
 		for c := range 3 {
@@ -81,7 +82,8 @@ func TestScanMeasures(t *testing.T) {
 	for i := range flat.Items {
 		flat.Items[i].Image.Pix = make([]uint8, 25)
 	}
-	if r, err := NewSource(flat, SourceOptions{}).Scan(context.Background(), ScanOptions{}); err != nil || r.Std[0] != 1 {
+	if r, err := NewSource(flat, SourceOptions{}).Scan(context.Background(), ScanOptions{}); err != nil ||
+		r.Std[0] != 1 {
 		t.Errorf("black images: %+v, %v", r, err)
 	}
 }
@@ -176,7 +178,8 @@ func TestScanErrors(t *testing.T) {
 	if _, err := NewSource(photos(t, 10), SourceOptions{}).Scan(ctx, ScanOptions{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if _, err := NewSource(&dataset.Dataset{Name: "void"}, SourceOptions{}).Scan(context.Background(), ScanOptions{}); err == nil {
+	if _, err := NewSource(&dataset.Dataset{Name: "void"}, SourceOptions{}).Scan(context.Background(),
+		ScanOptions{}); err == nil {
 		t.Error("a scan of nothing is fine")
 	}
 }

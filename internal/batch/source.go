@@ -50,7 +50,8 @@ func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
 	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
 		panic(fmt.Sprintf("batch: %d channels", o.Channels))
 	}
-	s := &Source{data: d, channels: o.Channels, limits: o.Limits, most: o.Most, cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
+	s := &Source{data: d, channels: o.Channels, limits: o.Limits, most: o.Most,
+		cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
 	switch {
 	case o.Cache == 0:
 		s.room.Store(DefaultCache)

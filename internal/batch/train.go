@@ -134,7 +134,8 @@ func (s *Source) Train(c Config) (*Loader, error) {
 
 // rows are the source's rows, without shapes and what makes them.
 func (s *Source) rows(batch, workers, ahead int) Rows {
-	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items), Name: func(i int) string { return s.data.Items[i].Name },
+	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items),
+		Name:  func(i int) string { return s.data.Items[i].Name },
 		Batch: batch, Workers: workers, Ahead: ahead, Most: s.most}
 }
 

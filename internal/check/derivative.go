@@ -21,7 +21,8 @@ func Derivative(t testing.TB, what string, x, grad []float32, f func() float64, 
 // PiecewiseDerivative is [Derivative] for a function with kinks, such as those of ReLUs.
 // f also names the smooth piece it is on, by a hash of all signs. A step that leaves the
 // piece is shortened, and given up if that does not help; most steps must remain.
-func PiecewiseDerivative(t testing.TB, what string, x, grad []float32, f func() (value float64, piece uint64), eps, tol float64) {
+func PiecewiseDerivative(t testing.TB, what string, x, grad []float32, f func() (value float64, piece uint64), eps,
+	tol float64) {
 	t.Helper()
 	if len(x) != len(grad) {
 		t.Fatalf("%s: %d values, but a gradient of %d", what, len(x), len(grad))

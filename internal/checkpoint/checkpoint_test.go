@@ -38,8 +38,10 @@ func save2(t *testing.T) string {
 func TestRoundTripKeepsEveryBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "checkpoint")
 	want := arrays(1)
-	copy(want[0].Data, []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, float32(math.Inf(1)), math.MaxFloat32})
-	s := State{Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Loss: 1.0 / 3, Terms: runlog.Terms{{Name: "variance", Value: 0.1}}}
+	copy(want[0].Data, []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, float32(math.Inf(1)),
+		math.MaxFloat32})
+	s := State{Config: "x", Epoch: 3, Step: 4, Steps: 100, MetricsSize: 12, Seconds: 0.1, Loss: 1.0 / 3,
+		Terms: runlog.Terms{{Name: "variance", Value: 0.1}}}
 	if err := Save(path, s, want); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +239,8 @@ func TestImpossibleStates(t *testing.T) {
 		`{"steps":99999999999999999999}`: "is a checkpoint whose state cannot be read",
 	} {
 		write(t, path, map[string]string{"format": format, stateKey: state}, true)
-		if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+		if _, err := Load(path, arrays(0)); err == nil || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", state, err, want)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, "checkpoint")
-	state := State{Config: "x", Epoch: 1, Step: 1, Steps: 3, Loss: 2, Terms: runlog.Terms{{Name: "cosine", Value: 1}}, Last: &runlog.Epoch{Epoch: 1, Step: 2},
+	state := State{Config: "x", Epoch: 1, Step: 1, Steps: 3, Loss: 2, Terms: runlog.Terms{{Name: "cosine", Value: 1}},
+		Last:  &runlog.Epoch{Epoch: 1, Step: 2},
 		Notes: []string{"n"}, BadTrain: []Bad{{"a", "b"}}, MetricsSize: 7, MetricsSum: "00000000"}
 	if err := Save(path, state, arrays(1)); err != nil {
 		f.Fatal(err)

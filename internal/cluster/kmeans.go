@@ -53,8 +53,10 @@ func Check(k, n int) error {
 // It does what facebookresearch/swav main_deepclusterv2.py, cluster_memory, does (10
 // iterations there). Same bits for any number of workers; it allocates only while it
 // grows.
-func (m *KMeans) Run(r *rand.Rand, bank []float32, n, d int, centroids []float32, labels []int32, iterations int) (cosine float64, err error) {
-	if n < 1 || d < 1 || len(bank) != n*d || len(labels) != n || len(centroids) == 0 || len(centroids)%d != 0 || iterations < 0 {
+func (m *KMeans) Run(r *rand.Rand, bank []float32, n, d int, centroids []float32, labels []int32,
+	iterations int) (cosine float64, err error) {
+	if n < 1 || d < 1 || len(bank) != n*d || len(labels) != n || len(centroids) == 0 || len(centroids)%d != 0 ||
+		iterations < 0 {
 		panic(fmt.Sprintf("cluster: a bank of %d × %d with %d values, %d labels, %d values of centroids, %d iterations",
 			n, d, len(bank), len(labels), len(centroids), iterations))
 	}

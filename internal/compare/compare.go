@@ -53,7 +53,8 @@ func Read(name, folder string) (Run, error) {
 	default:
 		e := m.Epochs[len(m.Epochs)-1]
 		r.Name = fmt.Sprintf("%s, epoch %d", name, e.Epoch)
-		r.Summary = runlog.Summary{Loss: e.Loss, Terms: e.Terms, EmbeddingStd: e.EmbeddingStd, Correlation: e.Correlation, Rank: e.Rank, Collapsed: e.Collapsed,
+		r.Summary = runlog.Summary{Loss: e.Loss, Terms: e.Terms, EmbeddingStd: e.EmbeddingStd,
+			Correlation: e.Correlation, Rank: e.Rank, Collapsed: e.Collapsed,
 			Scores: runlog.Scores{KNN: e.KNN}, TrainSeconds: e.Seconds, ImagesPerSecond: e.Images}
 	}
 	return r, nil
@@ -101,9 +102,12 @@ func Markdown(w io.Writer, runs []Run) error {
 			uses = "nothing"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |\n", name, g.KNN, g.Linear,
-			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }), mean(func(s runlog.Summary) float64 { return s.Correlation }),
-			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed, mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
-			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }), mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses)
+			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
+			mean(func(s runlog.Summary) float64 { return s.Correlation }),
+			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed,
+			mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
+			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }),
+			mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses)
 	}
 	for _, g := range groups {
 		if below := g.below(); below != "" {

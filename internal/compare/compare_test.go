@@ -14,10 +14,12 @@ import (
 func share(v float64) *float64 { return &v }
 
 func example() []Run {
-	scores := runlog.Scores{KNN: share(0.78), Linear: share(0.835), RandomInitKNN: share(0.741), RandomInitLinear: share(0.7405)}
+	scores := runlog.Scores{KNN: share(0.78), Linear: share(0.835), RandomInitKNN: share(0.741),
+		RandomInitLinear: share(0.7405)}
 	var runs []Run
 	for i, name := range []string{"vicreg", "byol", "simsiam"} {
-		r := Run{Name: name, Summary: runlog.Summary{Scores: scores, TrainSeconds: 60, ImagesPerSecond: 900, PeakRSSMiB: 300, EmbeddingStd: 0.4, Rank: 71.3}}
+		r := Run{Name: name, Summary: runlog.Summary{Scores: scores, TrainSeconds: 60, ImagesPerSecond: 900,
+			PeakRSSMiB: 300, EmbeddingStd: 0.4, Rank: 71.3}}
 		if name == "simsiam" {
 			r.Summary.Collapsed, r.Uses = true, []string{"stop-gradient", "predictor"}
 		}
@@ -60,7 +62,8 @@ func TestMarkdown(t *testing.T) {
 
 func TestPlot(t *testing.T) {
 	dir := t.TempDir()
-	for _, runs := range [][]Run{example(), example()[:1], append(append(append(append(example(), example()...), example()...), example()...), example()...)} {
+	for _, runs := range [][]Run{example(), example()[:1],
+		append(append(append(append(example(), example()...), example()...), example()...), example()...)} {
 		path := filepath.Join(dir, "a.png")
 		if err := Plot(path, runs); err != nil {
 			t.Fatal(err)
@@ -104,7 +107,8 @@ func TestReadUnfinished(t *testing.T) {
 		t.Errorf("before the first epoch: %v", err)
 	}
 	for epoch := range 2 {
-		if err := log.Write(runlog.Epoch{Event: "epoch", Epoch: epoch + 1, Rank: 3 + float64(epoch), KNN: share(0.5)}); err != nil {
+		if err := log.Write(runlog.Epoch{Event: "epoch", Epoch: epoch + 1, Rank: 3 + float64(epoch),
+			KNN: share(0.5)}); err != nil {
 			t.Fatal(err)
 		}
 	}

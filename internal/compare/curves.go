@@ -36,7 +36,8 @@ func Curves(path string, r Run) error {
 	collapsed := func(p *plot.Plot) {
 		for _, e := range r.Epochs {
 			if e.Collapsed {
-				p.Add(&plotter.Line{XYs: plotter.XYs{{X: float64(e.Epoch), Y: p.Y.Min}, {X: float64(e.Epoch), Y: p.Y.Max}},
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: float64(e.Epoch), Y: p.Y.Min},
+					{X: float64(e.Epoch), Y: p.Y.Max}},
 					LineStyle: draw.LineStyle{Color: palette[1], Width: vg.Points(1.2)}})
 				p.Add(words(p, float64(e.Epoch), p.Y.Max, " collapsed", palette[1], draw.XLeft))
 				return
@@ -45,7 +46,8 @@ func Curves(path string, r Run) error {
 	}
 
 	// Means of an epoch stand at its middle.
-	panels := []*plot.Plot{panel("loss", byStep(func(s runlog.Step) float64 { return s.Loss }), byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Loss }))}
+	panels := []*plot.Plot{panel("loss", byStep(func(s runlog.Step) float64 { return s.Loss }),
+		byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Loss }))}
 	for _, t := range last.Terms {
 		panels = append(panels, panel(t.Name, byStep(func(s runlog.Step) float64 { return s.Terms.Get(t.Name) }),
 			byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Terms.Get(t.Name) })))
@@ -71,7 +73,8 @@ func Curves(path string, r Run) error {
 	}
 	columns := min(4, (len(panels)+1)/2)
 	rows := (len(panels) + columns - 1) / columns
-	return write(path, vg.Length(8*columns)*vg.Centimeter, vg.Length(7*float64(rows))*vg.Centimeter, rows, columns, panels)
+	return write(path, vg.Length(8*columns)*vg.Centimeter, vg.Length(7*float64(rows))*vg.Centimeter, rows, columns,
+		panels)
 }
 
 // views is how many views found the other one of their image, in percent by epoch.
@@ -91,7 +94,8 @@ func untrained(p *plot.Plot, share *float64) {
 	}
 	y, right := 100**share, p.X.Max
 	p.Add(&plotter.Line{XYs: plotter.XYs{{X: 0, Y: y}, {X: right, Y: y}},
-		LineStyle: draw.LineStyle{Color: quiet, Width: vg.Points(0.8), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}},
+		LineStyle: draw.LineStyle{Color: quiet, Width: vg.Points(0.8),
+			Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}},
 		words(p, right, y, "untrained", quiet, draw.XRight))
 }
 
@@ -106,7 +110,8 @@ func panel(title string, steps, epochs plotter.XYs) *plot.Plot {
 	}
 	p.Add(&plotter.Line{XYs: epochs, LineStyle: stroke(0)})
 	if len(epochs) < 40 {
-		p.Add(&plotter.Scatter{XYs: epochs, GlyphStyle: draw.GlyphStyle{Color: palette[0], Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
+		p.Add(&plotter.Scatter{XYs: epochs, GlyphStyle: draw.GlyphStyle{Color: palette[0], Radius: vg.Points(2),
+			Shape: draw.CircleGlyph{}}})
 	}
 	p.X.Min = 0
 	p.X.Tick.Marker = plot.TickerFunc(whole)

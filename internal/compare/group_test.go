@@ -16,7 +16,8 @@ import (
 func TestSeedsAreOneGroup(t *testing.T) {
 	var runs []Run
 	for i, knn := range []float64{0.70, 0.72, 0.74} {
-		r := Run{Name: "vicreg", Summary: runlog.Summary{Scores: runlog.Scores{KNN: share(knn), RandomInitKNN: share(0.6)}, Collapsed: i == 2}}
+		r := Run{Name: "vicreg", Summary: runlog.Summary{Scores: runlog.Scores{KNN: share(knn),
+			RandomInitKNN: share(0.6)}, Collapsed: i == 2}}
 		for epoch := range 2 {
 			r.Epochs = append(r.Epochs, runlog.Epoch{Epoch: epoch + 1, KNN: share(knn - 0.1*float64(1-epoch))})
 		}
@@ -34,7 +35,8 @@ func TestSeedsAreOneGroup(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	curve, spread := groups[0].knn()
-	if len(curve) != 3 || curve[0].Y != 60 || math.Abs(curve[1].Y-62) > 1e-9 || math.Abs(spread[1]-2) > 1e-9 || math.Abs(curve[2].Y-72) > 1e-9 {
+	if len(curve) != 3 || curve[0].Y != 60 || math.Abs(curve[1].Y-62) > 1e-9 || math.Abs(spread[1]-2) > 1e-9 ||
+		math.Abs(curve[2].Y-72) > 1e-9 {
 		t.Errorf("%v %v", curve, spread)
 	}
 	var b bytes.Buffer
@@ -74,7 +76,8 @@ func TestCurves(t *testing.T) {
 	}
 	for i := range r.Epochs {
 		e := &r.Epochs[i]
-		e.Step, e.Loss, e.Terms, e.Collapsed = 10*(i+1), 20-float64(i), runlog.Terms{{Name: "invariance", Value: 0.3}, {Name: "variance", Value: 0.5 / float64(i+1)}}, i == 3
+		e.Step, e.Loss, e.Terms, e.Collapsed = 10*(i+1), 20-float64(i),
+			runlog.Terms{{Name: "invariance", Value: 0.3}, {Name: "variance", Value: 0.5 / float64(i+1)}}, i == 3
 		r.Steps = append(r.Steps, runlog.Step{Step: 10 * (i + 1), Loss: e.Loss, Terms: e.Terms})
 	}
 	path := filepath.Join(dir, "curves.svg")
@@ -90,10 +93,12 @@ func TestCurves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(other, bytes.ReplaceAll(raw, []byte("vicreg"), []byte("lenses")), 0o644); err != nil || IsPicture(other) {
+		if err := os.WriteFile(other, bytes.ReplaceAll(raw, []byte("vicreg"), []byte("lenses")), 0o644); err != nil ||
+			IsPicture(other) {
 			t.Errorf("another's %s is taken for one of vicreg: %v", name, err)
 		}
-		if m, err := png.Decode(bytes.NewReader(raw)); strings.HasSuffix(name, ".png") && (err != nil || m.Bounds().Dx() < 500) {
+		if m, err := png.Decode(bytes.NewReader(raw)); strings.HasSuffix(name, ".png") &&
+			(err != nil || m.Bounds().Dx() < 500) {
 			t.Error(err)
 		}
 	}

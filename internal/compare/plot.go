@@ -50,7 +50,8 @@ func write(path string, width, height vg.Length, rows, columns int, panels []*pl
 		}
 	}
 	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 8 * vg.Millimeter, PadY: 6 * vg.Millimeter,
-		PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter, PadRight: 3 * vg.Millimeter}
+		PadTop: 2 * vg.Millimeter, PadBottom: 2 * vg.Millimeter, PadLeft: 2 * vg.Millimeter,
+		PadRight: 3 * vg.Millimeter}
 	canvas := draw.New(c)
 	for i, p := range panels {
 		if p != nil {
@@ -84,7 +85,8 @@ func learning(groups []Group) *plot.Plot {
 		style := stroke(i)
 		for k, at := range curve {
 			if s := spread[k]; s > 0 {
-				bar := &plotter.Line{XYs: plotter.XYs{{X: at.X, Y: at.Y - s}, {X: at.X, Y: at.Y + s}}, LineStyle: draw.LineStyle{Color: style.Color, Width: vg.Points(0.7)}}
+				bar := &plotter.Line{XYs: plotter.XYs{{X: at.X, Y: at.Y - s}, {X: at.X, Y: at.Y + s}},
+					LineStyle: draw.LineStyle{Color: style.Color, Width: vg.Points(0.7)}}
 				p.Add(bar)
 			}
 		}
@@ -132,7 +134,8 @@ func scores(groups []Group) *plot.Plot {
 			}
 			at = append(at, plotter.XY{X: s.Mean, Y: float64(row)})
 			if s.Deviation > 0 {
-				p.Add(&plotter.Line{XYs: plotter.XYs{{X: s.Mean - s.Deviation, Y: float64(row)}, {X: s.Mean + s.Deviation, Y: float64(row)}},
+				p.Add(&plotter.Line{XYs: plotter.XYs{{X: s.Mean - s.Deviation, Y: float64(row)},
+					{X: s.Mean + s.Deviation, Y: float64(row)}},
 					LineStyle: draw.LineStyle{Color: ink, Width: vg.Points(1)}})
 			}
 		}
@@ -141,10 +144,12 @@ func scores(groups []Group) *plot.Plot {
 				p.Add(words(p, before.Mean, -0.75, "untrained", quiet, draw.XLeft))
 			}
 			p.Add(&plotter.Line{XYs: plotter.XYs{{X: before.Mean, Y: -0.5}, {X: before.Mean, Y: top}},
-				LineStyle: draw.LineStyle{Color: ink, Width: vg.Points(0.8), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}})
+				LineStyle: draw.LineStyle{Color: ink, Width: vg.Points(0.8),
+					Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}})
 		}
 		if len(at) > 0 {
-			p.Add(&plotter.Scatter{XYs: at, GlyphStyle: draw.GlyphStyle{Color: ink, Radius: vg.Points(3.2), Shape: kind.shape}})
+			p.Add(&plotter.Scatter{XYs: at, GlyphStyle: draw.GlyphStyle{Color: ink, Radius: vg.Points(3.2),
+				Shape: kind.shape}})
 			align := draw.XRight // the lower of the two ends where the other begins
 			if kind.of(best).Mean > min(best.KNN.Mean, best.Linear.Mean) || kind.of(best).N == 0 {
 				align = draw.XLeft

@@ -45,8 +45,10 @@ func TestDiffer(t *testing.T) {
 		{"one gone", func() { os.Remove(path(9)) }, func() { write(9, "9"+long) }, 9},
 		{"the last gone", func() { os.Remove(path(29)) }, func() { write(29, "29"+long) }, 29},
 		{"one more", func() { write(30, "x") }, func() { os.Remove(path(30)) }, 30},
-		{"one more between", func() { os.WriteFile(filepath.Join(root, "0004b.bmp"), nil, 0o666) }, func() { os.Remove(filepath.Join(root, "0004b.bmp")) }, 5},
-		{"unreadable", func() { os.Remove(path(5)); os.Symlink("nowhere", path(5)) }, func() { os.Remove(path(5)); write(5, "5"+long) }, 5},
+		{"one more between", func() { os.WriteFile(filepath.Join(root, "0004b.bmp"), nil, 0o666) },
+			func() { os.Remove(filepath.Join(root, "0004b.bmp")) }, 5},
+		{"unreadable", func() { os.Remove(path(5)); os.Symlink("nowhere", path(5)) },
+			func() { os.Remove(path(5)); write(5, "5"+long) }, 5},
 	} {
 		c.change()
 		if got := first(Differ(then, sums())); got != c.want {
@@ -111,7 +113,8 @@ func TestChanges(t *testing.T) {
 		}
 	}
 	many := make([]string, 2*sumSampled)
-	if got, ok := Changes(sums(many...), sums(many[1:]...)); !ok || !reflect.DeepEqual(got, Change{len(many), len(many) - 1, nil, 0}) {
+	if got, ok := Changes(sums(many...), sums(many[1:]...)); !ok ||
+		!reflect.DeepEqual(got, Change{len(many), len(many) - 1, nil, 0}) {
 		t.Errorf("many: %+v", got)
 	}
 	if _, ok := Changes("", then); ok {

@@ -158,7 +158,8 @@ func TestWaysToAFolder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, want := list(train), "a/1.jpg=a a/2.jpg=a b/3.jpg=b b/4.jpg=b"; got != want || test != nil || len(train.Notes) != 1 || !strings.Contains(train.Notes[0], "3 links not followed") {
+			if got, want := list(train), "a/1.jpg=a a/2.jpg=a b/3.jpg=b b/4.jpg=b"; got != want || test != nil ||
+				len(train.Notes) != 1 || !strings.Contains(train.Notes[0], "3 links not followed") {
 				t.Errorf("got %s, want %s; notes %q", got, want, train.Notes)
 			}
 			for _, item := range train.Items {
@@ -207,7 +208,8 @@ func TestErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want ... %s", c.spec, err, c.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), c.spec) > 1 && c.spec == empty) {
+		if err != nil && (strings.Contains(err.Error(), "\n") ||
+			strings.Count(err.Error(), c.spec) > 1 && c.spec == empty) {
 			t.Errorf("not one sentence: %v", err)
 		}
 	}
@@ -232,7 +234,8 @@ func TestSample(t *testing.T) {
 					t.Errorf("%d images of %s, want %d", n, d.set.Classes[c], d.per)
 				}
 			}
-			if m := d.set.Items[0].Image; m.W != 28 || m.H != 28 || m.C != 1 || len(m.Pix) != 784 || d.set.Channels != 1 {
+			if m := d.set.Items[0].Image; m.W != 28 || m.H != 28 || m.C != 1 || len(m.Pix) != 784 ||
+				d.set.Channels != 1 {
 				t.Errorf("image %d × %d × %d, %d bytes", m.W, m.H, m.C, len(m.Pix))
 			}
 		}

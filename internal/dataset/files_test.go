@@ -162,7 +162,8 @@ func TestCIFAR(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		m := train.Items[0].Image
-		if m.W != 32 || m.H != 32 || m.C != 3 || !bytes.Equal(m.Pix[:6], []byte{3, 13, 23, 3, 13, 23}) || m.Pix[3071] != 77 {
+		if m.W != 32 || m.H != 32 || m.C != 3 || !bytes.Equal(m.Pix[:6], []byte{3, 13, 23, 3, 13, 23}) ||
+			m.Pix[3071] != 77 {
 			t.Errorf("image %d × %d × %d: %v", m.W, m.H, m.C, m.Pix[:6])
 		}
 	}
@@ -237,21 +238,29 @@ func TestFilesNotes(t *testing.T) {
 		want        string // the only note; empty: none
 		err         string
 	}{
-		{"all", map[string][]byte{images: three, labels: threeLabels, testImages: two, testLabels: twoLabels}, Options{}, 3, 2, "", ""},
-		{"both forms", map[string][]byte{images: three, images + ".gz": gz(three), labels: threeLabels, labels + ".gz": gz(threeLabels), ".hidden": nil}, Options{}, 3, -1, "", ""},
+		{"all", map[string][]byte{images: three, labels: threeLabels, testImages: two, testLabels: twoLabels},
+			Options{}, 3, 2, "", ""},
+		{"both forms", map[string][]byte{images: three, images + ".gz": gz(three), labels: threeLabels,
+			labels + ".gz": gz(threeLabels), ".hidden": nil}, Options{}, 3, -1, "", ""},
 		{"others", map[string][]byte{images: three, "notes.txt": nil, "a.jpg": nil}, Options{}, 3, -1, "2 other files and folders in ROOT are not read: a.jpg, notes.txt", ""},
-		{"labels not taken", map[string][]byte{images: three, labels: threeLabels, testImages: two, testLabels: twoLabels}, Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used, as labels are not taken", ""},
+		{"labels not taken", map[string][]byte{images: three, labels: threeLabels, testImages: two,
+			testLabels: twoLabels}, Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used, as labels are not taken", ""},
 		{"no labels", map[string][]byte{images: three, testImages: two}, Options{}, 3, -1, testImages + " (2 images) is not used, as there are no labels to score with", ""},
 		{"no labels of the test part", map[string][]byte{images: three, labels: threeLabels, testImages: two}, Options{Holdout: 0.3}, 0, 0, "",
 			testImages + ": it has no labels file (" + testLabels + ") beside it, as " + images + " has, so nothing can be scored; put it there, or give --labels none"},
-		{"no labels of the training part", map[string][]byte{images: three, testImages: two, testLabels: twoLabels}, Options{}, 0, 0, "", images + ": it has no labels file (" + labels + ")"},
-		{"no labels, none wanted", map[string][]byte{images: three, labels: threeLabels, testImages: two}, Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used", ""},
+		{"no labels of the training part", map[string][]byte{images: three, testImages: two, testLabels: twoLabels},
+			Options{}, 0, 0, "", images + ": it has no labels file (" + labels + ")"},
+		{"no labels, none wanted", map[string][]byte{images: three, labels: threeLabels, testImages: two},
+			Options{Labels: "none"}, 3, -1, testImages + " (2 images) is not used", ""},
 		{"test part alone", map[string][]byte{testImages: two, testLabels: twoLabels}, Options{}, 2, -1, testImages + " is all there is of ROOT, so it trains", ""},
-		{"longer", map[string][]byte{images: append(three[:len(three):len(three)], 1, 2, 3)}, Options{}, 3, -1, "ROOT/" + images + " goes on after its 3 images; the rest is not read", ""},
-		{"longer, gzipped", map[string][]byte{images + ".gz": gz(append(three[:len(three):len(three)], make([]byte, 1<<20)...))}, Options{}, 3, -1, "goes on after its 3 images", ""},
+		{"longer", map[string][]byte{images: append(three[:len(three):len(three)], 1, 2, 3)}, Options{}, 3, -1,
+			"ROOT/" + images + " goes on after its 3 images; the rest is not read", ""},
+		{"longer, gzipped", map[string][]byte{images + ".gz": gz(append(three[:len(three):len(three)],
+			make([]byte, 1<<20)...))}, Options{}, 3, -1, "goes on after its 3 images", ""},
 		{"followed by something", map[string][]byte{images + ".gz": append(gz(three), "garbage that is no gzip"...)}, Options{}, 3, -1, "goes on after its 3 images", ""},
 		{"two members", map[string][]byte{images + ".gz": append(gz(three[:20]), gz(three[20:])...)}, Options{}, 3, -1, "", ""},
-		{"longer labels", map[string][]byte{images: three, labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1, "ROOT/" + labels + " goes on after its 3 labels", ""},
+		{"longer labels", map[string][]byte{images: three,
+			labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1, "ROOT/" + labels + " goes on after its 3 labels", ""},
 
 		{"CIFAR", ten(map[string][]byte{"batches.meta.txt": names, "readme.html": nil}), Options{}, 10, 2, "", ""},
 		{"CIFAR without a batch", ten(nil, "data_batch_3.bin"), Options{}, 8, 2, "ROOT is not the whole of CIFAR-10: data_batch_3.bin is not here", ""},
@@ -282,7 +291,8 @@ func TestFilesNotes(t *testing.T) {
 			n = len(test.Items)
 		}
 		note := strings.Join(train.Notes, "|")
-		if len(train.Items) != c.train || n != c.test || c.want == "" && note != "" || !strings.Contains(note, strings.ReplaceAll(c.want, "ROOT", root)) || len(train.Notes) > 1 {
+		if len(train.Items) != c.train || n != c.test || c.want == "" && note != "" ||
+			!strings.Contains(note, strings.ReplaceAll(c.want, "ROOT", root)) || len(train.Notes) > 1 {
 			t.Errorf("%s: %d train, %d score, notes %q", c.name, len(train.Items), n, train.Notes)
 		}
 		total := 0
@@ -314,7 +324,8 @@ func TestForeignIDX(t *testing.T) {
 	}
 	for _, data := range [][]byte{idx([]int{1, 2, 2}, count(4)), idx([]int{1, 2, 2}, nil)} { // whole, and cut short
 		os.WriteFile(filepath.Join(root, "images.idx"), data, 0o666)
-		if train, _, err := Open(root, Options{}); err == nil && len(train.Items) != 1 || err != nil && !strings.Contains(err.Error(), "images.idx: the file is cut short") {
+		if train, _, err := Open(root, Options{}); err == nil && len(train.Items) != 1 ||
+			err != nil && !strings.Contains(err.Error(), "images.idx: the file is cut short") {
 			t.Error(list(train), err)
 		}
 	}
@@ -365,8 +376,10 @@ func TestIDXBounds(t *testing.T) {
 	}
 
 	t.Setenv(host.MemoryVariable, "1MB")
-	for file, data := range map[string][]byte{name: idx([]int{2, 1000, 1000}, make([]byte, 2e6)), "data_batch_1.bin": make([]byte, 1000*3073)} {
-		if _, _, err := Open(folder(t, "x", map[string][]byte{file: data}), Options{}); err == nil || !strings.Contains(err.Error(), "MB of memory, and VICREG_MEMORY allows 1.0 MB; take a part of them") {
+	for file, data := range map[string][]byte{name: idx([]int{2, 1000, 1000}, make([]byte, 2e6)),
+		"data_batch_1.bin": make([]byte, 1000*3073)} {
+		if _, _, err := Open(folder(t, "x", map[string][]byte{file: data}), Options{}); err == nil ||
+			!strings.Contains(err.Error(), "MB of memory, and VICREG_MEMORY allows 1.0 MB; take a part of them") {
 			t.Error(err)
 		}
 	}

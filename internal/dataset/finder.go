@@ -96,7 +96,8 @@ func (f *finder) below(name string) []string {
 	var out []string
 	add := func(place string) {
 		for _, root := range f.roots {
-			if rel, err := filepath.Rel(root, place); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") && rel != "." {
+			if rel, err := filepath.Rel(root, place); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") &&
+				rel != "." {
 				out = append(out, filepath.ToSlash(rel))
 				return
 			}
@@ -144,7 +145,8 @@ func (f *finder) sharers(name string) []string {
 	var names []string
 	for _, item := range f.items {
 		own := path.Base(item.Name)
-		if own == last || strings.TrimSuffix(own, path.Ext(own)) == last || strings.EqualFold(own, last) || strings.EqualFold(strings.TrimSuffix(own, path.Ext(own)), last) {
+		if own == last || strings.TrimSuffix(own, path.Ext(own)) == last || strings.EqualFold(own, last) ||
+			strings.EqualFold(strings.TrimSuffix(own, path.Ext(own)), last) {
 			names = append(names, item.Name)
 		}
 	}

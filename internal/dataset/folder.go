@@ -211,7 +211,8 @@ func (f *sorter) score(t subtree, tests []subtree, labels string) error {
 		if n := len(test.strays); n > 0 {
 			f.unuse("%s directly in %s and %s left out: %s", counted(n, "image lies", "images lie"), show.Name(f.part), is(n), show.Some(test.strays, 3))
 		}
-		test.files = slices.DeleteFunc(slices.Clone(test.files), func(s string) bool { return !strings.Contains(s, "/") })
+		test.files = slices.DeleteFunc(slices.Clone(test.files),
+			func(s string) bool { return !strings.Contains(s, "/") })
 		if err := f.add(f.test, test, true, false); err != nil {
 			return err
 		}

@@ -19,10 +19,14 @@ func FuzzIDX(f *testing.F) {
 	images, labels := idx([]int{3, 2, 5}, count(30)), idx([]int{3}, []byte{0, 2, 1})
 	colour := idx([]int{2, 2, 2, 3}, count(24))
 	for _, seed := range [][2][]byte{
-		{images, labels}, {gz(images), gz(labels)}, {colour, nil}, {images[:20], labels[:6]}, {append(gz(images[:20]), gz(images[20:])...), labels},
-		{append(images[:len(images):len(images)], 7), append(labels[:len(labels):len(labels)], 7)}, {append(gz(images), "garbage that is no gzip"...), nil},
-		{idx([]int{1 << 30, 1 << 2, 1 << 2}, count(9)), nil}, {gz(idx([]int{1 << 20, 1, 1}, count(9))), nil}, {gz(idx([]int{1 << 12, 1 << 10, 1 << 10}, make([]byte, 1<<16))), nil},
-		{idx([]int{1<<31 - 1, 1<<31 - 1, 2}, nil), idx([]int{1<<31 - 1}, nil)}, {idx([]int{0, 2, 5}, nil), nil}, {idx([]int{3, 2, 5, 2}, count(60)), idx([]int{3, 1}, count(3))},
+		{images, labels}, {gz(images), gz(labels)}, {colour, nil}, {images[:20], labels[:6]},
+		{append(gz(images[:20]), gz(images[20:])...), labels},
+		{append(images[:len(images):len(images)], 7), append(labels[:len(labels):len(labels)], 7)},
+		{append(gz(images), "garbage that is no gzip"...), nil},
+		{idx([]int{1 << 30, 1 << 2, 1 << 2}, count(9)), nil}, {gz(idx([]int{1 << 20, 1, 1}, count(9))), nil},
+		{gz(idx([]int{1 << 12, 1 << 10, 1 << 10}, make([]byte, 1<<16))), nil},
+		{idx([]int{1<<31 - 1, 1<<31 - 1, 2}, nil), idx([]int{1<<31 - 1}, nil)}, {idx([]int{0, 2, 5}, nil), nil},
+		{idx([]int{3, 2, 5, 2}, count(60)), idx([]int{3, 1}, count(3))},
 		{[]byte{0, 0, 13, 3}, nil}, {[]byte{0x1f, 0x8b}, nil}, {nil, nil},
 	} {
 		f.Add(seed[0], seed[1])
@@ -69,7 +73,8 @@ func FuzzIDX(f *testing.F) {
 // Any bytes are refused, or are records that can be written and read again.
 func FuzzCIFAR(f *testing.F) {
 	f.Setenv(host.MemoryVariable, "8GB")
-	for _, seed := range [][]byte{cifar([]byte{3}, []byte{0}), cifar([]byte{4, 72}, []byte{5, 99}), cifar([]byte{200}), cifar([]byte{3})[:3000], nil} {
+	for _, seed := range [][]byte{cifar([]byte{3}, []byte{0}), cifar([]byte{4, 72}, []byte{5, 99}), cifar([]byte{200}),
+		cifar([]byte{3})[:3000], nil} {
 		f.Add(seed, true)
 		f.Add(seed, false)
 	}
@@ -128,7 +133,8 @@ func FuzzLabels(f *testing.F) {
 			root = "/data/photos"
 		}
 		read := func(name string, raw []byte) (l *labelFile, err error) {
-			check.Bounded(t, 64, 2*time.Second, func() { l, err = parseLabels(name, raw, newFinder(items, root, "", "/data"), "photos") })
+			check.Bounded(t, 64, 2*time.Second,
+				func() { l, err = parseLabels(name, raw, newFinder(items, root, "", "/data"), "photos") })
 			return l, err
 		}
 		l, err := read(name, raw)

@@ -32,7 +32,8 @@ const debianFolder = "/usr/share/datasets/fashion-mnist"
 // isIDXImages reports whether a file's name says that it holds images.
 func isIDXImages(name string) bool {
 	base := strings.TrimSuffix(strings.ToLower(filepath.Base(name)), ".gz")
-	return strings.Contains(base, "images") && (strings.HasSuffix(base, "ubyte") || strings.HasSuffix(base, ".idx") || strings.Contains(base, "idx3") || strings.Contains(base, "idx4"))
+	return strings.Contains(base, "images") && (strings.HasSuffix(base, "ubyte") || strings.HasSuffix(base, ".idx") ||
+		strings.Contains(base, "idx3") || strings.Contains(base, "idx4"))
 }
 
 func isIDX(names []string) bool { return slices.ContainsFunc(names, isIDXImages) }
@@ -61,7 +62,8 @@ func foreignIDX(path string) bool {
 	if err != nil && err != io.EOF {
 		return false
 	}
-	return len(head) < 4 || head[0] != 0 || head[1] != 0 || head[2] < 8 || head[2] > 14 || head[3] == 0 || head[3] > 4 || len(head) < 4+4*int(head[3])
+	return len(head) < 4 || head[0] != 0 || head[1] != 0 || head[2] < 8 || head[2] > 14 || head[3] == 0 ||
+		head[3] > 4 || len(head) < 4+4*int(head[3])
 }
 
 // A part of a data set's file names, and what the other part has there.
@@ -206,7 +208,8 @@ func (s *source) readIDXPart(dir, name string, names []string) (*Dataset, error)
 	if more {
 		s.note("%s goes on after its %s; the rest is not read", show.Name(path), counted(len(d.Items), "label", "labels"))
 	}
-	if squeezed := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(path)); strings.Contains(squeezed, "fashionmnist") && len(d.Classes) == 10 {
+	if squeezed := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(path)); strings.Contains(squeezed,
+		"fashionmnist") && len(d.Classes) == 10 {
 		d.Classes = fashionClasses
 	}
 	d.About += fmt.Sprintf("%d classes", len(d.Classes))
@@ -247,7 +250,8 @@ func readIDXImages(r io.Reader, size int64, path, name string) (d *Dataset, more
 	d = &Dataset{Name: dataName(path), Channels: channels, Items: make([]Item, n)}
 	for i := range d.Items {
 		pix := data.item(i)
-		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1, Image: imagefile.Image{W: w, H: h, C: channels, Pix: pix}}
+		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1,
+			Image: imagefile.Image{W: w, H: h, C: channels, Pix: pix}}
 	}
 	return d, more, nil
 }

@@ -21,7 +21,8 @@ func TestNoRegularFiles(t *testing.T) {
 		if err := syscall.Mkfifo(filepath.Join(root, name), 0o666); err != nil {
 			t.Skip(err)
 		}
-		if _, _, err := Open(filepath.Join(root, name), Options{}); err == nil || !strings.Contains(err.Error(), name+": this is a pipe; give a file or a folder") {
+		if _, _, err := Open(filepath.Join(root, name), Options{}); err == nil ||
+			!strings.Contains(err.Error(), name+": this is a pipe; give a file or a folder") {
 			t.Error(err)
 		}
 	}

@@ -109,7 +109,8 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 	}
 	paths, labels, splits := find(pathColumns), find(labelColumns), find(splitColumns)
 	if len(paths) == 0 || len(labels) == 0 {
-		if !t.json && slices.ContainsFunc(t.Columns[:min(mostLooked, len(t.Columns))], func(cell string) bool { return f.find(strings.TrimSpace(cell)) >= 0 }) {
+		if !t.json && slices.ContainsFunc(t.Columns[:min(mostLooked, len(t.Columns))],
+			func(cell string) bool { return f.find(strings.TrimSpace(cell)) >= 0 }) {
 			t.Rows = append([]table.Record{{Line: t.Header, Cells: t.Columns}}, t.Rows...)
 			paths, labels, splits, c.named = nil, nil, nil, false
 		}
@@ -136,7 +137,8 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 	if c.label < 0 {
 		var rest []int
 		for i, column := range t.Columns {
-			if i != c.path && i != c.split && (!c.named || simple(column) != "" && !strings.HasPrefix(simple(column), "unnamed:")) && !slices.Contains(pathColumns, simple(column)) {
+			if i != c.path && i != c.split && (!c.named || simple(column) != "" &&
+				!strings.HasPrefix(simple(column), "unnamed:")) && !slices.Contains(pathColumns, simple(column)) {
 				rest = append(rest, i)
 			}
 		}
@@ -195,7 +197,8 @@ func (t *labelRows) explain(c *columns) {
 			note += fmt.Sprintf(", the other %d %s not used", len(rest), is(len(rest)))
 		}
 		c.notes = append(c.notes, note)
-	case !slices.Contains(pathColumns, simple(t.Columns[c.path])) || !slices.Contains(labelColumns, simple(t.Columns[c.label])):
+	case !slices.Contains(pathColumns, simple(t.Columns[c.path])) ||
+		!slices.Contains(labelColumns, simple(t.Columns[c.label])):
 		c.notes = append(c.notes, fmt.Sprintf("%s: column %s is taken for paths and column %s for labels", t.Name, short(t.Columns[c.path]), short(t.Columns[c.label])))
 	}
 	if c.named && len(rest) > 0 {
@@ -218,7 +221,8 @@ func (t *labelRows) found(column int, f *finder) int {
 	const most = 1000
 	n := 0
 	for _, r := range t.Rows[:min(most, len(t.Rows))] {
-		if column < len(r.Cells) && strings.TrimSpace(r.Cells[column]) != "" && f.find(strings.TrimSpace(r.Cells[column])) != -2 {
+		if column < len(r.Cells) && strings.TrimSpace(r.Cells[column]) != "" &&
+			f.find(strings.TrimSpace(r.Cells[column])) != -2 {
 			n++
 		}
 	}

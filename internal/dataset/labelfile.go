@@ -48,7 +48,8 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 	if err != nil {
 		return nil, err
 	}
-	l := &labelFile{name: t.Name, rows: map[int32]labelled{}, splits: c.split >= 0, classes: map[string]int{}, notes: append(t.Notes, c.notes...)}
+	l := &labelFile{name: t.Name, rows: map[int32]labelled{}, splits: c.split >= 0, classes: map[string]int{},
+		notes: append(t.Notes, c.notes...)}
 	if l.column = "of labels"; c.named {
 		l.column = short(t.Columns[c.label])
 	}
@@ -102,7 +103,8 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 		return nil, fmt.Errorf("%s: no row of column %s names an image of %s (%s); write paths below that folder, below the folder of %[1]s, or names of files", t.Name, c.pathName(t), data, first)
 	}
 	if n := len(unknown); n > 0 {
-		l.notes = append(l.notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", t.Name, counted(n, "row", "rows"), len(t.Rows), names(n), data, someCells(unknown, 3)))
+		l.notes = append(l.notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", t.Name, counted(n, "row", "rows"),
+			len(t.Rows), names(n), data, someCells(unknown, 3)))
 	}
 	for _, n := range []struct {
 		table.Tally

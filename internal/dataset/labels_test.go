@@ -76,7 +76,8 @@ func TestLabelFiles(t *testing.T) {
 		{"l.csv", ",what,kind\n0,cat/1.jpg,a\n1,cat/02.JPG,a\n2,dog/3.png,b\n3,dog/4.jpg,b\n4,5.jpg,b\n", all + other + "; l.csv: column what is taken for paths and column kind for labels"},
 		{"l.csv", "id,filename,width,label,note\n7,1.jpg,640,a,\n8,02.JPG,640,a,\n9,3.png,640,b,\n10,4.jpg,640,b,\n11,5.jpg,640,b,\n", all + other + "; l.csv: 3 columns are not used: id, width, note"},
 
-		// Paths: below the data, the label file's folder, the folder above, absolute, other slashes, names alone, without ending.
+		// Paths: below the data, the label file's folder, the folder above, absolute, other
+		// slashes, names alone, without ending.
 		{"l.csv", "image,label\n./cat/1.jpg,a\ncat\\02.JPG,a\nphotos/dog/3.png,b\n4.jpg,b\n5,b\n", all + other},
 		{"dog/l.csv", "image,label\n../cat/1.jpg,a\nROOT/cat/02.JPG,a\n3.png,b\n4,b\nphotos\\5.jpg,b\n", all + other},
 		{"../l.csv", "image,label\nphotos/cat/1.jpg,a\n02,a\ndog/3,b\ndog\\4,b\nphotos/5,b\n", all + other},
@@ -233,7 +234,8 @@ func TestLabelFileBounds(t *testing.T) {
 	lines := "path,label\n" + strings.Repeat("nowhere/at/all,a\n", 60_000)
 	for _, text := range []string{wide, long, lines} {
 		check.Bounded(t, 250, 3*time.Second, func() {
-			if _, err := parseLabels("l.csv", []byte(text), newFinder(items, "/data/photos", "", "/data"), "photos"); err == nil || len(err.Error()) > 1000 {
+			if _, err := parseLabels("l.csv", []byte(text), newFinder(items, "/data/photos", "", "/data"),
+				"photos"); err == nil || len(err.Error()) > 1000 {
 				t.Errorf("%.40s: %.1000v", text, err)
 			}
 		})

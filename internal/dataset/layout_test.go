@@ -112,7 +112,8 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 				if labels == "none" && !strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
 					t.Errorf("%s: %v", describe(), err)
 				}
-				if about := labels == "leaf" || labels == file || strings.Contains(labels, "{"); strings.Count(err.Error(), "\n") > 0 || !about && !strings.HasPrefix(err.Error(), root) {
+				if about := labels == "leaf" || labels == file || strings.Contains(labels,
+					"{"); strings.Count(err.Error(), "\n") > 0 || !about && !strings.HasPrefix(err.Error(), root) {
 					t.Errorf("%s: %v", describe(), err)
 				}
 			default:
@@ -153,7 +154,8 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 			}
 			all, err := OpenAll(root, o)
 			if err != nil {
-				if (labels == "auto" || labels == "none") && !strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
+				if (labels == "auto" || labels == "none") &&
+					!strings.Contains(err.Error(), "images here, only other files") && !strings.Contains(err.Error(), "the folder is empty") {
 					t.Errorf("%s: %v", describe(), err)
 				}
 				continue

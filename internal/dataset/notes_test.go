@@ -51,7 +51,8 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 			[]string{"2 other files not read: 1 .icloud, 1 .part", "24 pictures are not here, as they were not downloaded or not to their end: 21 .icloud, 1 .crdownload, 1 .nextcloud, 1 .part"}, ""},
 		{"a test set of placeholders", slices.Concat(cat, many(3, "test/cat/.%d.jpg.icloud")), Options{}, 0, 0, nil, "ROOT/test: no JPEG, PNG, GIF, BMP, TIFF or WebP images here, only other files (3 .icloud (not downloaded)); so nothing"},
 		{"deleted", slices.Concat(classes, []string{"LOST.DIR/1.jpg", "@sharebin/1.jpg", "cat/$Recycle.Bin/1.jpg", "FOUND.000/1.jpg", ".trash/1.jpg", ".Trash-1/1.jpg"}), Options{Holdout: 0.34}, 4, 2, nil, ""},
-		{"deleted, or classes", slices.Concat(classes, many(3, "RECYCLER/%d.jpg"), many(2, "Recycled/S-1/%d.jpg"), many(3, "recycled/%d.jpg")), Options{Holdout: 0.34}, 6, 3, []string{"2 folders of deleted files are not read: RECYCLER, Recycled; images in a folder of another name are"}, ""},
+		{"deleted, or classes", slices.Concat(classes, many(3, "RECYCLER/%d.jpg"), many(2, "Recycled/S-1/%d.jpg"),
+			many(3, "recycled/%d.jpg")), Options{Holdout: 0.34}, 6, 3, []string{"2 folders of deleted files are not read: RECYCLER, Recycled; images in a folder of another name are"}, ""},
 		{"broken link", []string{"1.jpg", "more -> nowhere"}, Options{}, 1, -1, []string{"1 other file not read: 1 broken link"}, ""},
 		{"links", []string{"a/1.jpg", "a/self -> .", "a/up -> ../..", "b -> a"}, Options{}, 1, -1, []string{"3 links not followed, as the folder is listed already or lies above: a/self, a/up, b"}, ""},
 
@@ -137,7 +138,8 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 		{"VOC", slices.Concat(under("trainval/", classes), under("test/", classes)), Options{}, 6, 6, nil, ""},
 		{"classes with such words", slices.Concat(many(3, "bullet train/%d.jpg"), many(3, "test tube/%d.jpg"), many(3, "valley/%d.jpg"), many(3, "contest/%d.jpg")), Options{Holdout: 0.34}, 8, 4, nil, ""},
 
-		{"case of classes, val scores", slices.Concat(many(3, "train/a/%d.jpg"), many(3, "train/b/%d.jpg"), many(3, "test/A/%d.jpg"), many(3, "test/B/%d.jpg"), many(2, "val/a/%d.jpg"), many(2, "val/b/%d.jpg")), Options{}, 6, 4,
+		{"case of classes, val scores", slices.Concat(many(3, "train/a/%d.jpg"), many(3, "train/b/%d.jpg"),
+			many(3, "test/A/%d.jpg"), many(3, "test/B/%d.jpg"), many(2, "val/a/%d.jpg"), many(2, "val/b/%d.jpg")), Options{}, 6, 4,
 			[]string{"test/ (6 images) is not used, as val/ scores; test/ cannot, as there is no class A in train/, but a"}, ""},
 		{"other files in test, val scores", slices.Concat(cat, many(3, "test/cat/%d.heic"), many(2, "val/cat/%d.jpg"), many(2, "val/dog/%d.jpg")), Options{}, 6, 4, []string{"3 other files not read", "test/ holds only other files, so it does not score"}, ""},
 		{"test empty, val scores", slices.Concat(cat, []string{"test/"}, many(2, "val/cat/%d.jpg"), many(2, "val/dog/%d.jpg")), Options{}, 6, 4, []string{"test/ is empty, so it does not score"}, ""},
@@ -152,7 +154,8 @@ func TestNothingIsLeftOutInSilence(t *testing.T) {
 			root := tree(t, c.files...)
 			train, test, err := Open(root, c.options)
 			if c.err != "" {
-				if want := strings.ReplaceAll(c.err, "ROOT", root); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				if want := strings.ReplaceAll(c.err, "ROOT", root); err == nil ||
+					!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%v\nwant ... %s", err, want)
 				}
 				if all, err := OpenAll(root, c.options); err == nil {

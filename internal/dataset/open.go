@@ -260,7 +260,8 @@ func openFolder(path string, o Options) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		beside := slices.DeleteFunc(leftOver(path, inner, s.files), func(name string) bool { return sameFile(filepath.Join(path, name), o.labelFile) })
+		beside := slices.DeleteFunc(leftOver(path, inner, s.files),
+			func(name string) bool { return sameFile(filepath.Join(path, name), o.labelFile) })
 		if len(beside) > 0 {
 			s.note("%s in %s %s not read: %s", counted(len(beside), "other file or folder", "other files and folders"), show.Name(path), is(len(beside)), show.Some(beside, 5))
 		}

@@ -60,11 +60,13 @@ func TestOpenPacked(t *testing.T) {
 		if test != nil {
 			got = len(test.Items)
 		}
-		if len(train.Items) != c.train || got != c.test || (train.Classes != nil) != c.labels || train.Channels != 1 || train.Name != "photos" {
+		if len(train.Items) != c.train || got != c.test || (train.Classes != nil) != c.labels || train.Channels != 1 ||
+			train.Name != "photos" {
 			t.Errorf("%s: %d train, %d score, classes %v, %d channels, %q", c.name, len(train.Items), got, train.Classes, train.Channels, train.Name)
 		}
 		i := train.Items[0]
-		if m, err := i.Read(imagefile.Limits{}, nil); err != nil || i.Name != "0" || (i.Label >= 0) != c.labels || m.Pix[0] != 3 || i.Held() {
+		if m, err := i.Read(imagefile.Limits{}, nil); err != nil || i.Name != "0" || (i.Label >= 0) != c.labels ||
+			m.Pix[0] != 3 || i.Held() {
 			t.Errorf("%s: %+v, %v", c.name, i, err)
 		}
 	}

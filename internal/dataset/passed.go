@@ -17,7 +17,8 @@ var system = []string{
 func hidden(name string) bool {
 	lower := strings.ToLower(name)
 	found, ok := strings.CutPrefix(lower, "found.") // what Windows saves of broken disks
-	return strings.HasPrefix(name, ".") || slices.Contains(system, lower) || ok && len(found) == 3 && strings.Trim(found, "0123456789") == ""
+	return strings.HasPrefix(name, ".") || slices.Contains(system, lower) ||
+		ok && len(found) == 3 && strings.Trim(found, "0123456789") == ""
 }
 
 // bins are names of folders for deleted files. A class may have such a name too, so they

@@ -46,5 +46,6 @@ func OpenPaths(paths []string) (*Dataset, error) {
 // archive and no image.
 func holdsImages(path string) bool {
 	lower := strings.ToLower(path)
-	return isPacked(path) || isIDXImages(lower) || strings.HasSuffix(lower, ".bin") || slices.Contains(archives, filepath.Ext(lower))
+	return isPacked(path) || isIDXImages(lower) || strings.HasSuffix(lower, ".bin") ||
+		slices.Contains(archives, filepath.Ext(lower))
 }

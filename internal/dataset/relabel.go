@@ -51,7 +51,8 @@ func (s *source) relabel(by *labeller, root string) error {
 		}
 	default:
 		var err error
-		if file, err = readLabels(by.file, newFinder(items, root, s.inner, filepath.Dir(by.file)), s.people(root)); err != nil {
+		if file, err = readLabels(by.file, newFinder(items, root, s.inner, filepath.Dir(by.file)),
+			s.people(root)); err != nil {
 			return err
 		}
 		for i, row := range file.rows {

@@ -135,7 +135,8 @@ func (f *sorter) inside() {
 	if len(all) == 0 {
 		return
 	}
-	up, _, _ := strings.Cut(order[slices.IndexFunc(order, func(k string) bool { return at[k].trains != "" && at[k].scores != "" })], "\x00")
+	up, _, _ := strings.Cut(order[slices.IndexFunc(order,
+		func(k string) bool { return at[k].trains != "" && at[k].scores != "" })], "\x00")
 	f.note("%s look like what trains and what scores, but all of them train, as other images lie beside; --data %s takes only what is there, as parts",
 		show.Some(all, 3), show.Name(filepath.Join(f.root, filepath.FromSlash(up))))
 }

@@ -55,7 +55,8 @@ func TestTheOldContentsStandUntilCommit(t *testing.T) {
 
 func TestErrorsAreReasons(t *testing.T) {
 	dir := t.TempDir()
-	if err := WriteFile(filepath.Join(dir, "none", "x"), nil); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "none") {
+	if err := WriteFile(filepath.Join(dir, "none", "x"), nil); !errors.Is(err, fs.ErrNotExist) ||
+		strings.Contains(err.Error(), "none") {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	// A folder cannot be replaced by a file, and nothing is left of the attempt.

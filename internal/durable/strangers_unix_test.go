@@ -82,8 +82,10 @@ func TestOnlyFilesAreReplaced(t *testing.T) {
 		}
 	}
 	for name, kind := range map[string]string{"folder": "a folder", "pipe": "a named pipe", "out": "a device"} {
-		for what, err := range map[string]error{"written": WriteFile(at(name), []byte("x")), "kept": Keep(at("precious"), at(name)), "appended to": appended(at(name))} {
-			if err == nil || !strings.Contains(err.Error(), kind) && (what != "appended to" || !strings.Contains(err.Error(), "a link")) {
+		for what, err := range map[string]error{"written": WriteFile(at(name), []byte("x")),
+			"kept": Keep(at("precious"), at(name)), "appended to": appended(at(name))} {
+			if err == nil || !strings.Contains(err.Error(), kind) &&
+				(what != "appended to" || !strings.Contains(err.Error(), "a link")) {
 				t.Errorf("%s was %s: %v", name, what, err)
 			}
 		}

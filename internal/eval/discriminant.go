@@ -101,7 +101,8 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 	for lo := 0; lo < k && f.ctx.Err() == nil; lo += 4096 {
 		o.Progress("linear probe: classes", lo, k)
 		hi := min(lo+4096, k)
-		kernel.Gemm(kernel.Mat{Data: f.w[lo*d:], Rows: hi - lo, Cols: d}, kernel.Mat{Data: means[lo*d:], Rows: hi - lo, Cols: d},
+		kernel.Gemm(kernel.Mat{Data: f.w[lo*d:], Rows: hi - lo, Cols: d},
+			kernel.Mat{Data: means[lo*d:], Rows: hi - lo, Cols: d},
 			kernel.Mat{Data: part, Rows: d, Cols: d}, false)
 	}
 	for c := range k {

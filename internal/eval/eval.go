@@ -86,7 +86,8 @@ func Evaluate(ctx context.Context, train, test Set, o Options) (Scores, error) {
 	if err != nil {
 		return Scores{}, err
 	}
-	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged, Note: probe.Note}
+	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged,
+		Note: probe.Note}
 	s.Train, s.Classes = count(train.Labels)
 	s.Test, _ = count(test.Labels)
 	return s, nil

@@ -169,7 +169,8 @@ func knnOracle(train, test Set, options []Options) []float64 {
 
 func TestKNN(t *testing.T) {
 	train, test := made(2500, 7, 5, 3), made(300, 7, 5, 4) // more than a block each
-	options := []Options{{K: 1, Temperature: 0.07}, {K: 20, Temperature: 0.07}, {K: 200, Temperature: 1}, {K: 500, Temperature: 0.001}}
+	options := []Options{{K: 1, Temperature: 0.07}, {K: 20, Temperature: 0.07}, {K: 200, Temperature: 1},
+		{K: 500, Temperature: 0.001}}
 	for i, want := range knnOracle(train, test, options) {
 		got, err := KNN(t.Context(), train, test, options[i])
 		if err != nil {

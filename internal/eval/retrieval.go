@@ -46,7 +46,8 @@ func Retrieval(ctx context.Context, p Pairs) (ab, ba Recall, err error) {
 	if p.D > 0 {
 		n = len(p.A) / p.D
 	}
-	if p.D < 1 || len(p.A) != n*p.D || len(p.B) != n*p.D || p.ItemA != nil && len(p.ItemA) != n || p.ItemB != nil && len(p.ItemB) != n {
+	if p.D < 1 || len(p.A) != n*p.D || len(p.B) != n*p.D || p.ItemA != nil && len(p.ItemA) != n ||
+		p.ItemB != nil && len(p.ItemB) != n {
 		panic(fmt.Sprintf("eval: retrieval among %d and %d values of width %d, with %d and %d items", len(p.A), len(p.B), p.D, len(p.ItemA), len(p.ItemB)))
 	}
 	for _, s := range []struct {

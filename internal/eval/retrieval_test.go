@@ -194,7 +194,8 @@ func TestRetrievalKnown(t *testing.T) {
 	// Partners that are exact are found, and cannot be told from collapse by luck.
 	exact := noisy(40, 8, 0, 1)
 	ab, ba, err := Retrieval(t.Context(), exact)
-	if err != nil || ab.At != [3]float64{1, 1, 1} || ba.At != ab.At || ab.Median != 1 || math.Abs(ab.Chance[1]-5./40) > 1e-12 {
+	if err != nil || ab.At != [3]float64{1, 1, 1} || ba.At != ab.At || ab.Median != 1 ||
+		math.Abs(ab.Chance[1]-5./40) > 1e-12 {
 		t.Errorf("%+v %+v %v", ab, ba, err)
 	}
 	for _, v := range []float32{0, 1} {
@@ -216,7 +217,8 @@ func TestRetrievalKnown(t *testing.T) {
 	}
 	// The first image's third caption is nearest to it; three captions of it are
 	// nearer to the other image than that one's own.
-	if ab.At != [3]float64{0.5, 1, 1} || ba.At != [3]float64{2. / 5, 1, 1} || math.Abs(ab.Chance[0]-0.5) > 1e-12 || ba.Chance[0] != 0.5 {
+	if ab.At != [3]float64{0.5, 1, 1} || ba.At != [3]float64{2. / 5, 1, 1} || math.Abs(ab.Chance[0]-0.5) > 1e-12 ||
+		ba.Chance[0] != 0.5 {
 		t.Errorf("%+v %+v", ab, ba)
 	}
 
@@ -225,7 +227,8 @@ func TestRetrievalKnown(t *testing.T) {
 	if _, _, err := Retrieval(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "row 2 on the second side is not finite") {
 		t.Error(err)
 	}
-	if _, _, err := Retrieval(t.Context(), Pairs{A: []float32{1}, B: []float32{1}, D: 1}); err == nil || !strings.Contains(err.Error(), "at least 2") {
+	if _, _, err := Retrieval(t.Context(), Pairs{A: []float32{1}, B: []float32{1}, D: 1}); err == nil ||
+		!strings.Contains(err.Error(), "at least 2") {
 		t.Error(err)
 	}
 }

@@ -25,7 +25,8 @@ func TestProbeOfManyFeatures(t *testing.T) {
 	if err != nil || !got.Converged || got.Note != "" {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if math.Abs(got.Loss-want.Loss) > 1e-3*want.Loss || math.Abs(got.Accuracy-want.Accuracy) > 2.01/300 || math.Abs(got.Train-want.Train) > 1.01/180 {
+	if math.Abs(got.Loss-want.Loss) > 1e-3*want.Loss || math.Abs(got.Accuracy-want.Accuracy) > 2.01/300 ||
+		math.Abs(got.Train-want.Train) > 1.01/180 {
 		t.Errorf("in the span of the images %+v, else %+v", got, want)
 	}
 

@@ -69,7 +69,8 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 			}
 		}
 		w := make([]float32, k*d)
-		kernel.Gemm(kernel.Mat{Data: w, Rows: k, Cols: d}, kernel.Mat{Data: coefficients, Rows: n, Cols: k, Trans: true},
+		kernel.Gemm(kernel.Mat{Data: w, Rows: k, Cols: d},
+			kernel.Mat{Data: coefficients, Rows: n, Cols: k, Trans: true},
 			kernel.Mat{Data: x.X, Rows: n, Cols: d}, false)
 		return w
 	}

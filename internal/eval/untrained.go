@@ -42,7 +42,8 @@ func BelowUntrained(trained, untrained Scores, t Training) string {
 		what = "kNN"
 	case linear:
 		what = "the linear probe"
-	case n > 0 && trained.KNN <= untrained.KNN && trained.Linear <= untrained.Linear && min(untrained.KNN, untrained.Linear) < 1:
+	case n > 0 && trained.KNN <= untrained.KNN && trained.Linear <= untrained.Linear &&
+		min(untrained.KNN, untrained.Linear) < 1:
 		return fmt.Sprintf("kNN and linear probe are no better than the untrained encoder's, as far as %s can tell: %s", plural(n, "image"), t.reason())
 	default:
 		return ""

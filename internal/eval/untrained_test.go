@@ -59,7 +59,8 @@ func TestBelowUntrainedByMoreThanChance(t *testing.T) {
 		{[2]float64{0, 0}, [2]float64{0, 0}, 1, "as far as 1 image can tell"},
 		{[2]float64{0.4999, 0.5}, [2]float64{0.5, 0.5}, 0, "kNN is below"},
 	} {
-		got := BelowUntrained(Scores{KNN: c.trained[0], Linear: c.trained[1], Test: c.n}, Scores{KNN: c.untrained[0], Linear: c.untrained[1], Test: c.n}, Training{})
+		got := BelowUntrained(Scores{KNN: c.trained[0], Linear: c.trained[1], Test: c.n},
+			Scores{KNN: c.untrained[0], Linear: c.untrained[1], Test: c.n}, Training{})
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%v beside %v on %d: %q, want %q", c.trained, c.untrained, c.n, got, c.want)
 		}

@@ -56,7 +56,8 @@ const (
 
 // Judge says what came of a run and what to try next.
 func Judge(j Judgement) runlog.Verdict {
-	v := runlog.Verdict{Trained: j.Trained, Untrained: j.Untrained, Chance: j.Chance, Items: j.Items, HeldOut: j.HeldOut, Trend: j.Trend}
+	v := runlog.Verdict{Trained: j.Trained, Untrained: j.Untrained, Chance: j.Chance, Items: j.Items,
+		HeldOut: j.HeldOut, Trend: j.Trend}
 	v.Rising = j.rising()
 	clear := j.clear()
 	learned := clear

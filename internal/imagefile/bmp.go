@@ -185,7 +185,8 @@ func sizeBMP(r io.ReaderAt, bytes int64) (claim, error) {
 	if err != nil {
 		return claim{}, err
 	}
-	return claim{m.w, m.h, func() error { return m.check(bytes) }, func() int64 { return 4 * int64(m.w) * int64(m.h) }}, nil
+	return claim{m.w, m.h, func() error { return m.check(bytes) },
+		func() int64 { return 4 * int64(m.w) * int64(m.h) }}, nil
 }
 
 func (m *bitmap) check(size int64) error {

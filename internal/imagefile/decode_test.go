@@ -310,7 +310,8 @@ func TestConvert(t *testing.T) {
 	if want := []uint8{76, 150, 29, 255}; grey.C != 1 || !bytes.Equal(grey.Pix, want) { // Pillow's
 		t.Errorf("grey %v, want %v", grey, want)
 	}
-	if back := grey.Convert(3); back.C != 3 || !bytes.Equal(back.Pix[3:6], []uint8{150, 150, 150}) || len(back.Pix) != 12 {
+	if back := grey.Convert(3); back.C != 3 || !bytes.Equal(back.Pix[3:6], []uint8{150, 150, 150}) ||
+		len(back.Pix) != 12 {
 		t.Errorf("repeated %v", back)
 	}
 	if same := m.Convert(3); &same.Pix[0] != &m.Pix[0] {

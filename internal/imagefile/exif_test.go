@@ -122,7 +122,8 @@ func TestOrientation(t *testing.T) {
 	xmp := `<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="8"/></x:xmpmeta>`
 	element := `<tiff:Orientation>8</tiff:Orientation>`
 	const xap = "http://ns.adobe.com/xap/1.0/\x00"
-	profile := fmt.Appendf(nil, "\nexif\n%8d\n%s\n%s\n", len(prefix+e6), hex.EncodeToString([]byte(prefix + e6))[:72], hex.EncodeToString([]byte(prefix + e6))[72:])
+	profile := fmt.Appendf(nil, "\nexif\n%8d\n%s\n%s\n", len(prefix+e6), hex.EncodeToString([]byte(prefix + e6))[:72],
+		hex.EncodeToString([]byte(prefix + e6))[72:])
 	text := func(key string, body []byte) []byte { return append(append([]byte(key), 0), body...) }
 	raw := "Raw profile type exif"
 	type file struct {
@@ -167,13 +168,15 @@ func TestOrientation(t *testing.T) {
 						want = 1
 					}
 					name := fmt.Sprintf("%v type %d × %d: %d", order, kind, count, o)
-					files = append(files, file{name, jpegWith(t, segment(0xe1, prefix, string(exif(order, kind, count, o)))), want})
+					files = append(files, file{name,
+						jpegWith(t, segment(0xe1, prefix, string(exif(order, kind, count, o)))), want})
 				}
 			}
 		}
 		for kind, value := range map[int]int{8: -6, 9: -6, 3: 300, 4: 1 << 30, 2: '6', 7: 6, 99: 6} {
 			name := fmt.Sprintf("%v type %d: %d", order, kind, value)
-			files = append(files, file{name, jpegWith(t, segment(0xe1, prefix, string(exif(order, kind, 1, value)))), 1})
+			files = append(files, file{name, jpegWith(t, segment(0xe1, prefix, string(exif(order, kind, 1, value)))),
+				1})
 		}
 	}
 	for _, f := range files {

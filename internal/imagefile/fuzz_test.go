@@ -86,7 +86,8 @@ func FuzzOrientation(f *testing.F) {
 				formatJPEG: append([]byte("\xff\xd8"), segment(0xe1, exifPrefix, string(data))...),
 				formatWebP: webpWith(t, webpEXIF|webpXMP, "EXIF", data),
 				formatTIFF: data,
-				formatPNG: bytes.Join([][]byte{[]byte("\x89PNG\r\n\x1a\n"), pngChunk("eXIf", data), pngChunk("zTXt", append([]byte("Raw profile type exif\x00"), data...)),
+				formatPNG: bytes.Join([][]byte{[]byte("\x89PNG\r\n\x1a\n"), pngChunk("eXIf", data),
+					pngChunk("zTXt", append([]byte("Raw profile type exif\x00"), data...)),
 					pngChunk("iTXt", append([]byte("XML:com.adobe.xmp\x00"), data...))}, nil),
 			} {
 				if o := orientation(kind, file); o < 1 || o > 8 {

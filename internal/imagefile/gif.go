@@ -103,7 +103,8 @@ func sizeGIF(r io.ReaderAt, bytes int64) (claim, error) {
 	if f.w == 0 && f.h == 0 && err != nil {
 		return claim{}, err
 	}
-	return claim{w: f.w, h: f.h, check: func() error { return err }, memory: func() int64 { return 4 * int64(f.w) * int64(f.h) }}, nil
+	return claim{w: f.w, h: f.h, check: func() error { return err },
+		memory: func() int64 { return 4 * int64(f.w) * int64(f.h) }}, nil
 }
 
 // decodeGIF reads the first frame and puts it at its place on the screen. The ground

@@ -111,12 +111,14 @@ func isText(s string) bool {
 }
 
 func isPCX(head []byte) bool {
-	return head[0] == 10 && head[1] <= 5 && head[2] <= 1 && bytes.IndexByte([]byte{1, 2, 4, 8}, head[3]) >= 0 && len(head) >= 70 && head[64] == 0
+	return head[0] == 10 && head[1] <= 5 && head[2] <= 1 && bytes.IndexByte([]byte{1, 2, 4, 8}, head[3]) >= 0 &&
+		len(head) >= 70 && head[64] == 0
 }
 
 // isTGA tells by the few values that its header may have.
 func isTGA(head []byte) bool {
-	if len(head) < 18 || head[1] > 1 || bytes.IndexByte([]byte{1, 2, 3, 9, 10, 11}, head[2]) < 0 || bytes.IndexByte([]byte{8, 15, 16, 24, 32}, head[16]) < 0 {
+	if len(head) < 18 || head[1] > 1 || bytes.IndexByte([]byte{1, 2, 3, 9, 10, 11}, head[2]) < 0 ||
+		bytes.IndexByte([]byte{8, 15, 16, 24, 32}, head[16]) < 0 {
 		return false
 	}
 	u16 := binary.LittleEndian.Uint16

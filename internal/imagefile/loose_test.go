@@ -40,12 +40,15 @@ func loosePNGs() map[string]struct {
 	indexed, zp := []byte{5, 6, 7, 7, 6, 5}, deflated(four)
 	rgba := deflated([]byte{0, 1, 2, 3, 255, 4, 5, 6, 255, 7, 8, 9, 255, 0, 1, 2, 3, 255, 4, 5, 6, 255, 7, 8, 9, 255})
 	return map[string]c{
-		"long palette":           {join(ihdr(4, 3), chunk("PLTE", palette), chunk("IDAT", zp), end), indexed},
-		"transparency before it": {join(ihdr(4, 3), chunk("tRNS", []byte{255, 0}), chunk("PLTE", palette), chunk("IDAT", zp), end), []byte{255, 6, 7, 7, 6, 255}},
-		"long transparency":      {join(ihdr(4, 3), chunk("PLTE", palette[:12]), chunk("tRNS", bytes.Repeat([]byte{255}, 9)), chunk("IDAT", zp), end), indexed},
-		"short palette":          {join(ihdr(4, 3), chunk("PLTE", palette[:9]), chunk("IDAT", zp), end), []byte{5, 6, 3, 3, 6, 5}},
-		"palette of grey":        {join(ihdr(8, 0), chunk("PLTE", palette), chunk("IDAT", z), end), pixels},
-		"transparency of alpha":  {join(ihdr(8, 6), chunk("tRNS", []byte{0, 0}), chunk("IDAT", rgba), end), []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		"long palette": {join(ihdr(4, 3), chunk("PLTE", palette), chunk("IDAT", zp), end), indexed},
+		"transparency before it": {join(ihdr(4, 3), chunk("tRNS", []byte{255, 0}), chunk("PLTE", palette),
+			chunk("IDAT", zp), end), []byte{255, 6, 7, 7, 6, 255}},
+		"long transparency": {join(ihdr(4, 3), chunk("PLTE", palette[:12]),
+			chunk("tRNS", bytes.Repeat([]byte{255}, 9)), chunk("IDAT", zp), end), indexed},
+		"short palette":   {join(ihdr(4, 3), chunk("PLTE", palette[:9]), chunk("IDAT", zp), end), []byte{5, 6, 3, 3, 6, 5}},
+		"palette of grey": {join(ihdr(8, 0), chunk("PLTE", palette), chunk("IDAT", z), end), pixels},
+		"transparency of alpha": {join(ihdr(8, 6), chunk("tRNS", []byte{0, 0}), chunk("IDAT", rgba), end),
+			[]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
 		"more data":              {join(ihdr(8, 0), chunk("IDAT", deflated(append(grey[:8:8], 1, 2, 3))), end), pixels},
 		"no zlib checksum":       {join(ihdr(8, 0), chunk("IDAT", z[:len(z)-4]), end), pixels},
 		"wrong zlib checksum":    {join(ihdr(8, 0), chunk("IDAT", bad(bytes.Clone(z))), end), nil},

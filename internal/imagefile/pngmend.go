@@ -75,7 +75,8 @@ func (p *loosePNG) raw() int64 {
 		return pass(w, h)
 	}
 	n := int64(0)
-	for _, a := range [7]struct{ x, y, dx, dy int64 }{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
+	for _, a := range [7]struct{ x, y, dx, dy int64 }{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+		{0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
 		n += pass((w-a.x+a.dx-1)/a.dx, (h-a.y+a.dy-1)/a.dy)
 	}
 	return n

@@ -87,7 +87,8 @@ func (f *format) contain(work func() error) (err error) {
 		errors.As(err, &unsupportedTIFF):
 		return fmt.Errorf("a kind of %s that is not read (%s); save it anew as plain PNG or JPEG", f.name, reason)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		strings.Contains(reason, "EOF"), reason == errCut.Error(), strings.Contains(reason, "not enough"), strings.Contains(reason, "short "):
+		strings.Contains(reason, "EOF"), reason == errCut.Error(), strings.Contains(reason, "not enough"),
+		strings.Contains(reason, "short "):
 		return fmt.Errorf("broken %s: %w", f.name, errCut)
 	}
 	return fmt.Errorf("broken %s: %s", f.name, reason)

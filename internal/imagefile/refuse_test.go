@@ -167,7 +167,8 @@ func plainFiles() map[string][]byte {
 	}
 	tiff := func(w, h uint32, samples, compression, photometric uint16, tile uint32) []byte {
 		b := u16(u32([]byte("II*\x00"), 8), 11)
-		for _, e := range [][3]uint32{{256, 4, w}, {257, 4, h}, {258, 3, 8}, {259, 3, uint32(compression)}, {262, 3, uint32(photometric)},
+		for _, e := range [][3]uint32{{256, 4, w}, {257, 4, h}, {258, 3, 8}, {259, 3, uint32(compression)},
+			{262, 3, uint32(photometric)},
 			{273, 4, 160}, {277, 3, uint32(samples)}, {278, 4, h}, {279, 4, 60}, {322, 4, tile}, {323, 4, tile}} {
 			b = u32(u32(u16(u16(b, uint16(e[0])), uint16(e[1])), 1), e[2])
 		}

@@ -239,8 +239,9 @@ func (w *barlow) backPiece(_, piece int) {
 func init() {
 	b := NewBarlowTwins()
 	alone("barlow-twins", Alone{
-		Constants: []Constant{{Name: "lambda", Value: b.Lambda, Equal: true}, {Name: "scale", Value: b.Scale}, {Name: "eps", Value: b.Eps}},
-		Square:    Columns,
+		Constants: []Constant{{Name: "lambda", Value: b.Lambda, Equal: true}, {Name: "scale", Value: b.Scale},
+			{Name: "eps", Value: b.Eps}},
+		Square: Columns,
 		Eval: func(g *Given) error {
 			b := BarlowTwins{Lambda: g.Set["lambda"], Scale: g.Set["scale"], Eps: g.Set["eps"]}
 			t := b.Eval(&g.ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.DZ[1])

@@ -61,7 +61,8 @@ func (c DeepCluster) Eval(ws *Workspace, heads []Head, n int) DeepClusterTerms {
 	var t DeepClusterTerms
 	for h := range heads {
 		head := &heads[h]
-		if len(head.Labels) != n || len(head.Scores) == 0 || head.DScores != nil && len(head.DScores) != len(head.Scores) {
+		if len(head.Labels) != n || len(head.Scores) == 0 ||
+			head.DScores != nil && len(head.DScores) != len(head.Scores) {
 			panic(fmt.Sprintf("loss: head %d has %d views, %d gradients and %d labels for %d images", h, len(head.Scores), len(head.DScores), len(head.Labels), n))
 		}
 		counted := 0

@@ -136,7 +136,8 @@ func (ws *Workspace) reduceTile(worker, piece int) {
 		}
 		row := total[:to-from]
 		clear(row)
-		kernel.CopySums(dump, kernel.Mat{Data: f.partial[(x*n+i)*f.gs+from:], Rows: f.shares, Cols: to - from, Stride: 2 * n * f.gs}, row)
+		kernel.CopySums(dump, kernel.Mat{Data: f.partial[(x*n+i)*f.gs+from:], Rows: f.shares, Cols: to - from,
+			Stride: 2 * n * f.gs}, row)
 		for j, v := range row {
 			if j += from; j == i {
 				sum += v * v

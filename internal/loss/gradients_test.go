@@ -80,9 +80,11 @@ func rivalCases(n, d, k int) []rivalCase {
 		labels[0][i], labels[1][i] = int32(i%k), int32((i*3+1)%(k+3))
 	}
 	labels[0][0] = -100
-	add("DeepCluster of two heads", false, [][]float32{random(n, k), random(n, k), random(n, k+3), random(n, k+3)}, func(ws *Workspace, x, dx [][]float32) float64 {
-		return DeepCluster{0.3}.Eval(ws, []Head{{k, x[:2], labels[0], dx[:2]}, {k + 3, x[2:], labels[1], dx[2:]}}, n).Total
-	})
+	add("DeepCluster of two heads", false, [][]float32{random(n, k), random(n, k), random(n, k+3), random(n, k+3)},
+		func(ws *Workspace, x, dx [][]float32) float64 {
+			return DeepCluster{0.3}.Eval(ws, []Head{{k, x[:2], labels[0], dx[:2]}, {k + 3, x[2:], labels[1], dx[2:]}},
+				n).Total
+		})
 	if n%2 == 0 && n/2 > d {
 		add("W-MSE of three views", true, append(two(), random(n, d)), func(ws *Workspace, x, dx [][]float32) float64 {
 			t, err := WMSE{n / 2, 2, 0.01}.Eval(ws, rng.New(4), x, n, d, dx)
@@ -183,7 +185,8 @@ func TestRivalsAllocateNothing(t *testing.T) {
 		dx[i] = make([]float32, n*d)
 	}
 	queue := new(Units).Forward(check.Random(9, 128*d), 128, d)
-	scores, dscores := [][]float32{check.Random(1, n*k), check.Random(2, n*k), check.Random(3, n*k)}, [][]float32{make([]float32, n*k), make([]float32, n*k), make([]float32, n*k)}
+	scores, dscores := [][]float32{check.Random(1, n*k), check.Random(2, n*k), check.Random(3, n*k)},
+		[][]float32{make([]float32, n*k), make([]float32, n*k), make([]float32, n*k)}
 	older := [2][]float32{check.Random(4, 100*k), check.Random(5, 100*k)}
 	heads := []Head{{k, scores, make([]int32, n), dscores}}
 	r := rng.New(1)

@@ -45,7 +45,8 @@ func (m MoCo) Check(queue, batch int) error {
 // Eval is the mean of both directions, ℓ(q1, k2) against queue2 and ℓ(q2, k1) against
 // queue1. Queries and keys are n × d, and it normalises them; a queue holds keys of one
 // view, m × d in unit rows. It fills those gradients that are not nil.
-func (m MoCo) Eval(ws *Workspace, q1, q2, k1, k2, queue1, queue2 []float32, n, d int, dq1, dq2, dk1, dk2 []float32) ContrastTerms {
+func (m MoCo) Eval(ws *Workspace, q1, q2, k1, k2, queue1, queue2 []float32, n, d int, dq1, dq2, dk1,
+	dk2 []float32) ContrastTerms {
 	a := m.pair(ws, q1, k2, queue2, n, d, dq1, dk2, 0.5)
 	return mean(a, m.pair(ws, q2, k1, queue1, n, d, dq2, dk1, 0.5))
 }

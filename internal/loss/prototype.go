@@ -9,7 +9,8 @@ func Score(scores, u, w []float32, n, d, k int) {
 	checkLen("scores", n, k, len(scores))
 	checkLen("embeddings", n, d, len(u))
 	checkLen("prototypes", k, d, len(w))
-	kernel.Gemm(kernel.Mat{Data: scores, Rows: n, Cols: k}, kernel.Mat{Data: u, Rows: n, Cols: d}, kernel.Mat{Data: w, Rows: k, Cols: d}.T(), false)
+	kernel.Gemm(kernel.Mat{Data: scores, Rows: n, Cols: k}, kernel.Mat{Data: u, Rows: n, Cols: d},
+		kernel.Mat{Data: w, Rows: k, Cols: d}.T(), false)
 }
 
 // ScoreGrad sets du (n × d), the gradient of the unit embeddings, and adds to dw

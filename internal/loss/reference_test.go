@@ -51,7 +51,8 @@ func TestMoCoAgainstFormula(t *testing.T) {
 
 	// Queues of less and of more than a block, and one that holds a key itself.
 	for _, size := range []int{1, 100, queueBlock, 2*queueBlock + 7} {
-		queue := [2][]float32{slices.Clone(new(Units).Forward(check.Random(5, size*d), size, d)), slices.Clone(new(Units).Forward(check.Random(6, size*d), size, d))}
+		queue := [2][]float32{slices.Clone(new(Units).Forward(check.Random(5, size*d), size, d)),
+			slices.Clone(new(Units).Forward(check.Random(6, size*d), size, d))}
 		copy(queue[0], new(Units).Forward(q2[:d], 1, d))
 		v2 := func(q, k, queue []float32) (sum float64) {
 			own, old := cosines(q, k, d), cosines(q, queue, d)
@@ -69,7 +70,8 @@ func TestMoCoAgainstFormula(t *testing.T) {
 	for i := range one {
 		one[i] = 1
 	}
-	if got := NewMoCo().Pair(new(Workspace), one, one, new(Units).Forward(one, n, d), n, d, nil, nil); got.Accuracy != 0 || !(got.Positive > 0.999) {
+	if got := NewMoCo().Pair(new(Workspace), one, one, new(Units).Forward(one, n, d), n, d, nil,
+		nil); got.Accuracy != 0 || !(got.Positive > 0.999) {
 		t.Errorf("MoCo of collapsed embeddings: %+v", got)
 	}
 	// A tiny temperature: scores lie hundreds apart after it.
@@ -120,7 +122,8 @@ func sinkhornReference(scores []float32, k int, eps float64, iterations int) []f
 }
 
 func TestSinkhorn(t *testing.T) {
-	for _, s := range []struct{ n, older, k, iterations int }{{2, 0, 2, 1}, {24, 0, 40, 3}, {17, 51, 130, 5}, {40, 80, 3, 3}} {
+	for _, s := range []struct{ n, older, k, iterations int }{{2, 0, 2, 1}, {24, 0, 40, 3}, {17, 51, 130, 5},
+		{40, 80, 3, 3}} {
 		scores, older := check.Random(1, s.n*s.k), check.Random(2, s.older*s.k)
 		for i := range scores {
 			scores[i] = float32(math.Tanh(float64(scores[i])))
@@ -218,7 +221,8 @@ func TestBarlowRoutesAgree(t *testing.T) {
 	b := BarlowTwins{Lambda: 0.2, Scale: 1, Eps: 1e-5}
 	for _, s := range [][2]int{{2, 7}, {5, 4100}, {17, 65}, {64, 64}, {70, 130}, {300, 40}, {260, 300}} {
 		n, d := s[0], s[1]
-		for name, spread := range map[string]func(int) float64{"even": even, "some constant": func(j int) float64 { return float64(j % 2) }} {
+		for name, spread := range map[string]func(int) float64{"even": even,
+			"some constant": func(j int) float64 { return float64(j % 2) }} {
 			z1, z2 := embeddings(n, d, spread)
 			if n == 64 {
 				z2 = z1 // C is nearly the identity plus noise
@@ -359,8 +363,10 @@ func TestChecks(t *testing.T) {
 		}
 	}
 	for i, err := range []error{
-		NewMoCo().Check(65536, 256), NewWMSE().Check(256, 64), WMSE{0, 1, 0}.Check(200, 100), NewDeepCluster().Check([]int{300, 300}, 1000),
-		NewSimCLR().Check(), NewMoCoV3().Check(), NewSwAV().Check(3000, 3840, 256), NewSwAV().Check(3000, 0, 256), NewBarlowTwins().Check(),
+		NewMoCo().Check(65536, 256), NewWMSE().Check(256, 64), WMSE{0, 1, 0}.Check(200, 100),
+		NewDeepCluster().Check([]int{300, 300}, 1000),
+		NewSimCLR().Check(), NewMoCoV3().Check(), NewSwAV().Check(3000, 3840, 256), NewSwAV().Check(3000, 0, 256),
+		NewBarlowTwins().Check(),
 	} {
 		if err != nil {
 			t.Errorf("%d: %v", i, err)

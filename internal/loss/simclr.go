@@ -53,7 +53,8 @@ func (s SimCLR) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 		ws.du = tensor.Grow(ws.du, rows*d)
 		du = kernel.Mat{Data: ws.du, Rows: rows, Cols: d, Stride: d}
 	}
-	x := scored{a: u, b: u, da: du, db: du, self: true, labels: ws.labels, inverse: 1 / s.Temperature, weight: 1 / float64(rows)}
+	x := scored{a: u, b: u, da: du, db: du, self: true, labels: ws.labels, inverse: 1 / s.Temperature,
+		weight: 1 / float64(rows)}
 	loss, hits, positive := x.run(ws)
 	if grads {
 		ws.units[0].Backward(dz1, ws.du[:n*d])

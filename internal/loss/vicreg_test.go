@@ -158,7 +158,8 @@ func TestRoutesAgree(t *testing.T) {
 		"some constant": func(j int) float64 { return float64(j % 2) },
 	}
 	var ws Workspace
-	for _, s := range [][2]int{{2, 1}, {2, 300}, {3, 4100}, {17, 65}, {64, 64}, {70, 130}, {300, 40}, {260, 300}, {600, 9}, {1030, 20}} {
+	for _, s := range [][2]int{{2, 1}, {2, 300}, {3, 4100}, {17, 65}, {64, 64}, {70, 130}, {300, 40}, {260, 300},
+		{600, 9}, {1030, 20}} {
 		n, d := s[0], s[1]
 		for name, spread := range spreads {
 			z1, z2 := embeddings(n, d, spread)
@@ -171,7 +172,8 @@ func TestRoutesAgree(t *testing.T) {
 			}
 			what := fmt.Sprintf("%d × %d, %s: ", n, d, name)
 			for b := range 2 {
-				check.Close64(t, what+"c", []float64{terms[0].Branch[b].Covariance}, []float64{terms[1].Branch[b].Covariance}, 1e-5)
+				check.Close64(t, what+"c", []float64{terms[0].Branch[b].Covariance},
+					[]float64{terms[1].Branch[b].Covariance}, 1e-5)
 				check.Close(t, what+"dz", dz[0][b], dz[1][b], 1e-5)
 			}
 		}
@@ -356,7 +358,8 @@ func TestBranchCoefficients(t *testing.T) {
 		second.Mu, second.Nu = 3, 7
 		a, ga := eval(first)
 		b, gb := eval(second)
-		want := 25*a.Invariance + 25*a.Branch[0].Variance/2 + a.Branch[0].Covariance + 3*b.Branch[1].Variance/2 + 7*b.Branch[1].Covariance
+		want := 25*a.Invariance + 25*a.Branch[0].Variance/2 + a.Branch[0].Covariance +
+			3*b.Branch[1].Variance/2 + 7*b.Branch[1].Covariance
 		check.Close(t, "gradients", grad, append(ga[:n*d:n*d], gb[n*d:]...), 1e-6)
 		if math.Abs(got.Total-want) > 1e-9*want {
 			t.Errorf("%d × %d: total %v, want %v", n, d, got.Total, want)

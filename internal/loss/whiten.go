@@ -63,7 +63,8 @@ func (x *whiten) start(z [][]float32, n, d, size int, eps float64) {
 	x.square = grow(x.square, count*3*d*d)
 	for i := range x.batch {
 		m := x.square[i*3*d*d:]
-		x.batch[i] = subBatch{view: i % len(z), first: i / len(z) * size, l: m[:d*d], a: m[d*d : 2*d*d], b: m[2*d*d : 3*d*d], failed: -1}
+		x.batch[i] = subBatch{view: i % len(z), first: i / len(z) * size, l: m[:d*d], a: m[d*d : 2*d*d],
+			b: m[2*d*d : 3*d*d], failed: -1}
 	}
 	x.length = grow(x.length, len(z))
 }

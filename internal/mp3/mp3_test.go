@@ -55,7 +55,8 @@ func TestTransforms(t *testing.T) {
 			for w := range 3 {
 				for i := range 12 {
 					for k := range 6 {
-						want[6+6*w+i] += x[3*k+w] * windows[2][i] * float32(math.Cos(math.Pi/24*float64(2*i+7)*float64(2*k+1)))
+						want[6+6*w+i] += x[3*k+w] * windows[2][i] *
+							float32(math.Cos(math.Pi/24*float64(2*i+7)*float64(2*k+1)))
 					}
 				}
 			}

@@ -16,7 +16,8 @@ var partitions = [7][3][4]int{
 }
 
 // lengths1 are the bits of the first two partitions and of the last two, of version 1.
-var lengths1 = [16][2]int{{0, 0}, {0, 1}, {0, 2}, {0, 3}, {3, 0}, {1, 1}, {1, 2}, {1, 3}, {2, 1}, {2, 2}, {2, 3}, {3, 1}, {3, 2}, {3, 3}, {4, 2}, {4, 3}}
+var lengths1 = [16][2]int{{0, 0}, {0, 1}, {0, 2}, {0, 3}, {3, 0}, {1, 1}, {1, 2}, {1, 3}, {2, 1}, {2, 2}, {2, 3},
+	{3, 1}, {3, 2}, {3, 3}, {4, 2}, {4, 3}}
 
 var preemphasis = [22]int{11: 1, 1, 1, 1, 2, 2, 3, 3, 3, 2}
 

@@ -28,7 +28,8 @@ func FuzzRead(f *testing.F) {
 		check.Bounded(t, 4+len(b)>>16, time.Second, func() {
 			a, err := decode(bytes.NewReader(b), int64(len(b)))
 			if err != nil {
-				if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) || len(err.Error()) > 4000 {
+				if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) ||
+					len(err.Error()) > 4000 {
 					t.Errorf("error %q", err)
 				}
 				return

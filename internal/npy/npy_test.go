@@ -118,7 +118,8 @@ func TestReadsOddities(t *testing.T) {
 	}{{"4L,", []int{4}}, {"2L, 2L", []int{2, 2}}, {"2, 2L", []int{2, 2}}, {"4L", []int{4}}} {
 		b := file(1, "{'descr': '<f8', 'fortran_order': False, 'shape': ("+c.shape+"), }\n", doubles(1e-50, 0.1, math.Inf(1), 3e38))
 		a, err := decode(bytes.NewReader(b), int64(len(b)))
-		if err != nil || !reflect.DeepEqual(a.Shape, c.want) || !reflect.DeepEqual(a.Values, []float32{0, 0.1, float32(math.Inf(1)), 3e38}) {
+		if err != nil || !reflect.DeepEqual(a.Shape, c.want) ||
+			!reflect.DeepEqual(a.Values, []float32{0, 0.1, float32(math.Inf(1)), 3e38}) {
 			t.Errorf("%s: %v, %v", c.shape, a, err)
 		}
 	}
@@ -186,7 +187,8 @@ func TestStat(t *testing.T) {
 		}
 		_, err := Stat(path)
 		_, err2 := Read(path)
-		if err == nil || err2 == nil || err.Error() != err2.Error() || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+		if err == nil || err2 == nil || err.Error() != err2.Error() || !strings.Contains(err.Error(), path) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; %v", path, err, err2)
 		}
 	}
@@ -225,9 +227,10 @@ func TestWritten(t *testing.T) {
 		raw  []byte
 		ours bool
 	}{
-		"ours":            {b.Bytes(), true},
-		"NumPy's":         {file(1, dict+strings.Repeat(" ", 128-10-len(dict)-1)+"\n", make([]byte, 24)), false},
-		"as long":         {file(1, strings.Replace(dict, "'<f4'", `"<f4"`, 1)+strings.Repeat(" ", headSize-10-len(dict)-1)+"\n", make([]byte, 24)), false},
+		"ours":    {b.Bytes(), true},
+		"NumPy's": {file(1, dict+strings.Repeat(" ", 128-10-len(dict)-1)+"\n", make([]byte, 24)), false},
+		"as long": {file(1, strings.Replace(dict, "'<f4'", `"<f4"`, 1)+strings.Repeat(" ",
+			headSize-10-len(dict)-1)+"\n", make([]byte, 24)), false},
 		"its header only": {b.Bytes()[:headSize], true},
 		"cut":             {b.Bytes()[:headSize-1], false},
 		"nothing":         {nil, false},

@@ -31,7 +31,8 @@ func FuzzPack(f *testing.F) {
 	}
 	sum := func(n int) uint32 { return crc32.Checksum(make([]byte, n), castagnoli) }
 	meta := File{Name: "x", Classes: []string{"a", "b"}, version: 2}
-	f.Add(byte(2), 192, meta.index([]placed{{"1", 0, 5, 4, 3, 1, sum(64)}, {"2", -1, 1, 1, 1, 3, sum(64)}}, []placed{{"3", 1, 64, 1, 1, 2, sum(64)}}))
+	f.Add(byte(2), 192, meta.index([]placed{{"1", 0, 5, 4, 3, 1, sum(64)}, {"2", -1, 1, 1, 1, 3, sum(64)}},
+		[]placed{{"3", 1, 64, 1, 1, 2, sum(64)}}))
 	f.Add(byte(2), 0, meta.index(nil, nil))
 	f.Add(byte(2), 64, meta.index([]placed{{"1", 0, 1 << 24, 1 << 24, 3, 1, 0}}, nil))
 	f.Add(byte(2), 64, meta.index([]placed{{"1", 2, 64, 1, 1, 1, 0}}, nil))
@@ -52,7 +53,8 @@ func FuzzPack(f *testing.F) {
 			for i, part := range [][]Stored{x.Train, x.Test} {
 				for _, s := range part {
 					m, err := s.Read(buf)
-					if err == nil && (s.W < 1 || s.H < 1 || len(m.Pix) != s.W*s.H*s.C || s.Label < -1 || s.Label >= len(x.Classes)) {
+					if err == nil && (s.W < 1 || s.H < 1 || len(m.Pix) != s.W*s.H*s.C || s.Label < -1 ||
+						s.Label >= len(x.Classes)) {
 						t.Fatalf("image of %d × %d × %d with %d bytes, label %d", s.W, s.H, s.C, len(m.Pix), s.Label)
 					}
 					buf = m.Pix
@@ -60,7 +62,8 @@ func FuzzPack(f *testing.F) {
 				}
 			}
 			y := &File{version: x.version}
-			if !y.parse(x.index(parts[0], parts[1]), int64(headerSize+pixels)) || y.Name != x.Name || !slices.Equal(y.Classes, x.Classes) {
+			if !y.parse(x.index(parts[0], parts[1]), int64(headerSize+pixels)) || y.Name != x.Name ||
+				!slices.Equal(y.Classes, x.Classes) {
 				t.Fatalf("%q is not read again", index)
 			}
 			for i := range x.Train {

@@ -48,7 +48,8 @@ func (f *File) items(r *reader, most int64) []Stored {
 			sum = r.number()
 		}
 		const most = 1 << 24 // of a side: no product overflows
-		if r.bad || label > int64(len(f.Classes)) || w < 1 || h < 1 || w > most || h > most || c != 1 && c != 3 || w*h*c > math.MaxInt-align || sum > math.MaxUint32 {
+		if r.bad || label > int64(len(f.Classes)) || w < 1 || h < 1 || w > most || h > most || c != 1 && c != 3 ||
+			w*h*c > math.MaxInt-align || sum > math.MaxUint32 {
 			r.bad = true
 			return nil
 		}

@@ -131,7 +131,8 @@ func newFile(r io.ReaderAt, length int64, path string) (*File, error) {
 		return nil, errors.New("the header of this packed data set is damaged; pack the images anew")
 	}
 	// The version counts from here on alone: every version begins like this.
-	f := &File{Path: path, r: r, version: binary.LittleEndian.Uint32(header[8:]), Sum: binary.LittleEndian.Uint64(header[56:])}
+	f := &File{Path: path, r: r, version: binary.LittleEndian.Uint32(header[8:]),
+		Sum: binary.LittleEndian.Uint64(header[56:])}
 	if f.version < 1 || f.version > version {
 		return nil, fmt.Errorf("this packed data set is of version %d, and versions up to %d are read here; pack the images anew", f.version, version)
 	}

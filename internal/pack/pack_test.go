@@ -153,7 +153,8 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path) {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), path) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
@@ -228,7 +229,8 @@ func TestDamageWhileOpen(t *testing.T) {
 		for i := range f.Train {
 			m, err := f.Train[i].Read(nil)
 			switch {
-			case i == 2 && (err == nil || !strings.HasPrefix(err.Error(), path+": "+want) || !strings.HasSuffix(err.Error(), "; pack the images anew")):
+			case i == 2 && (err == nil || !strings.HasPrefix(err.Error(), path+": "+want) ||
+				!strings.HasSuffix(err.Error(), "; pack the images anew")):
 				t.Errorf("want %s, got %v", want, err)
 			case i < 2 && (err != nil || !bytes.Equal(m.Pix, train[i].Image.Pix)):
 				t.Errorf("image %d: %v", i, err)

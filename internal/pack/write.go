@@ -43,7 +43,8 @@ func Create(path, name string, classes []string) (*Writer, error) {
 	if err != nil {
 		return nil, failed(path, err)
 	}
-	w := &Writer{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20), meta: File{Name: name, Classes: classes, version: version}}
+	w := &Writer{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20),
+		meta: File{Name: name, Classes: classes, version: version}}
 	if err := w.write(make([]byte, headerSize)); err != nil {
 		w.Abort()
 		return nil, err

@@ -18,7 +18,8 @@ func writeWAV(t testing.TB, path string, rate int, samples []float64) {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString("RIFF")
-	for _, v := range []any{uint32(36 + 2*len(samples)), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(rate), uint32(2 * rate), uint16(2), uint16(16),
+	for _, v := range []any{uint32(36 + 2*len(samples)), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1),
+		uint32(rate), uint32(2 * rate), uint16(2), uint16(16),
 		[]byte("data"), uint32(2 * len(samples))} {
 		binary.Write(&b, binary.LittleEndian, v)
 	}
@@ -72,10 +73,12 @@ func TestAudio(t *testing.T) {
 	s, r := open(t, path, "waveform=wav", "spectrogram=wav")
 	a, b := s.Sides()[0], s.Sides()[1]
 	// 95% of 18 sounds are 18: the longest has 0.29 s, 2320 samples, 30 frames.
-	if a.Rate != 8000 || a.Length != 2368 || !slices.Equal(a.Shape(), []int{2368, 1}) || b.Rate != 8000 || !slices.Equal(b.Shape(), []int{64, 32, 1}) {
+	if a.Rate != 8000 || a.Length != 2368 || !slices.Equal(a.Shape(), []int{2368, 1}) || b.Rate != 8000 ||
+		!slices.Equal(b.Shape(), []int{64, 32, 1}) {
 		t.Errorf("%+v\n%+v", a, b)
 	}
-	if len(r.Bad) != 2 || !strings.HasPrefix(r.Bad[0].Err.Error(), "calls.csv: row 7: wav: ") || !strings.HasSuffix(r.Bad[0].Err.Error(), "5.wav: the sound is silent") ||
+	if len(r.Bad) != 2 || !strings.HasPrefix(r.Bad[0].Err.Error(), "calls.csv: row 7: wav: ") ||
+		!strings.HasSuffix(r.Bad[0].Err.Error(), "5.wav: the sound is silent") ||
 		!strings.HasPrefix(r.Bad[1].Err.Error(), "calls.csv: row 8: wav: ") || !strings.Contains(r.Bad[1].Err.Error(), "6.wav: ") {
 		t.Errorf("%v", r.Bad)
 	}
@@ -91,11 +94,13 @@ func TestAudio(t *testing.T) {
 	}
 	// The sound stands in the middle; what is around it is nothing.
 	x := wave[0] // 800 samples in 2368
-	if x[783] != 0 || x[784+800] != 0 || math.Abs(float64(x[784+20])-0.5*math.Sin(2*math.Pi*300*20/8000)/a.Std[0]) > 0.01 {
+	if x[783] != 0 || x[784+800] != 0 ||
+		math.Abs(float64(x[784+20])-0.5*math.Sin(2*math.Pi*300*20/8000)/a.Std[0]) > 0.01 {
 		t.Errorf("%v", x[780:810])
 	}
 	// 16 kHz became 8 kHz: 0.13 s are 1040 samples.
-	if m, err := s.Sample(3, 0); err != nil || len(m.Values) != 1040 || math.Abs(float64(m.Values[500])-0.5*math.Sin(2*math.Pi*600*500/8000)/a.Std[0]) > 0.03 {
+	if m, err := s.Sample(3, 0); err != nil || len(m.Values) != 1040 ||
+		math.Abs(float64(m.Values[500])-0.5*math.Sin(2*math.Pi*600*500/8000)/a.Std[0]) > 0.03 {
 		t.Errorf("%d samples, %v", len(m.Values), err)
 	}
 	// A tone is loudest in its own band, the same in each of its frames.

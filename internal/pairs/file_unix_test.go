@@ -53,7 +53,8 @@ func TestNoFiles(t *testing.T) {
 		if strings.HasSuffix(path, ".csv") {
 			array := strings.TrimSuffix(path, ".csv") + ".npy"
 			os.Rename(path, array)
-			if _, _, err := Open(filepath.Join(dir, "m.csv"), sides(t, "embedding="+array), Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			if _, _, err := Open(filepath.Join(dir, "m.csv"), sides(t, "embedding="+array), Options{}); err == nil ||
+				!strings.Contains(err.Error(), want) {
 				t.Error(err)
 			}
 		}

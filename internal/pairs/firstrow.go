@@ -31,7 +31,8 @@ func (f *firstRow) begin(cells []string) {
 		f.counts = f.counts && cell == strconv.Itoa(i)
 		cells[i] = cell
 	}
-	if sorted := slices.Sorted(slices.Values(cells)); len(slices.Compact(sorted)) < len(cells) || len(cells) == 1 && cells[0] != "0" || len(cells) > maxChannels {
+	if sorted := slices.Sorted(slices.Values(cells)); len(slices.Compact(sorted)) < len(cells) ||
+		len(cells) == 1 && cells[0] != "0" || len(cells) > maxChannels {
 		return
 	}
 	f.n, f.cells, f.decimals = len(cells), strings.Join(cells[:min(len(cells), 5)], ", "), make([]int, len(cells))

@@ -52,7 +52,8 @@ func FuzzManifest(f *testing.F) {
 		}
 		list := []Side{{Type: "numeric", Columns: []string{"x"}}}
 		check.Bounded(t, 64, 2*time.Second, func() {
-			d := &Data{sides: list, manifest: tab.Name, Rows: make([]Row, len(tab.Rows)), matrix: make([]*npy.Array, 1), writings: make([][]writing, 1)}
+			d := &Data{sides: list, manifest: tab.Name, Rows: make([]Row, len(tab.Rows)),
+				matrix: make([]*npy.Array, 1), writings: make([][]writing, 1)}
 			for i, r := range tab.Rows {
 				d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, cells: make([][]string, 1), err: r.Err}
 			}
@@ -63,7 +64,8 @@ func FuzzManifest(f *testing.F) {
 				if d.Rows[i].err != nil {
 					continue
 				}
-				if m, err := d.numeric(0, d.Rows[i].cells[0]); err == nil && (math.IsNaN(float64(m.Values[0])) || math.IsInf(float64(m.Values[0]), 0)) {
+				if m, err := d.numeric(0, d.Rows[i].cells[0]); err == nil &&
+					(math.IsNaN(float64(m.Values[0])) || math.IsInf(float64(m.Values[0]), 0)) {
 					t.Errorf("%q is %v", d.Rows[i].cells[0], m.Values[0])
 				}
 			}
@@ -127,7 +129,8 @@ func FuzzSide(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if again, err := ParseSide(s.String()); err != nil || again.String() != s.String() || !slices.Equal(again.Columns, s.Columns) {
+			if again, err := ParseSide(s.String()); err != nil || again.String() != s.String() ||
+				!slices.Equal(again.Columns, s.Columns) {
 				t.Errorf("%q is %q, then %q: %v", spec, s.Columns, again.Columns, err)
 			}
 		})
@@ -144,7 +147,8 @@ func FuzzReadings(f *testing.F) {
 		for _, bare := range []bool{false, true} {
 			p, c := readings(cell, bare)
 			for _, text := range []string{p, c} {
-				if v, err := strconv.ParseFloat(text, 64); text != "" && (math.IsNaN(v) || err != nil && !math.IsInf(v, 0)) {
+				if v, err := strconv.ParseFloat(text, 64); text != "" &&
+					(math.IsNaN(v) || err != nil && !math.IsInf(v, 0)) {
 					t.Errorf("%q is read as %q: %v", cell, text, err)
 				}
 			}

@@ -22,8 +22,10 @@ func mixed(t testing.TB, n int) (*Source, string) {
 	for i := range n {
 		writePNG(t, filepath.Join(dir, fmt.Sprintf("%d.png", i)), 12, 10+i%3, rgb(i))
 		writeWAV(t, filepath.Join(dir, fmt.Sprintf("%d.wav", i)), 8000, tone(700+30*i, 8000, 200+50*float64(i), 0.4))
-		writeArray(t, filepath.Join(dir, fmt.Sprintf("s%d.npy", i)), 10+i%4, 2, func(a, b int) float32 { return float32(a*i%7 + b) })
-		writeArray(t, filepath.Join(dir, fmt.Sprintf("v%d.npy", i)), 1, 5, func(a, b int) float32 { return float32(i % (b + 2)) })
+		writeArray(t, filepath.Join(dir, fmt.Sprintf("s%d.npy", i)), 10+i%4, 2,
+			func(a, b int) float32 { return float32(a*i%7 + b) })
+		writeArray(t, filepath.Join(dir, fmt.Sprintf("v%d.npy", i)), 1, 5,
+			func(a, b int) float32 { return float32(i % (b + 2)) })
 		x := fmt.Sprint(i % 5)
 		if i%6 == 1 {
 			x = ""
@@ -122,7 +124,8 @@ func TestTurnsBad(t *testing.T) {
 		t.Fatal(err)
 	}
 	released := augment.Released()
-	l, err := NewSource(d, s.Sides(), 0).Train(Config{Order: batch.Order{Epochs: 1}, Batch: 20, Images: slices.Repeat(released[:1], 7)})
+	l, err := NewSource(d, s.Sides(), 0).Train(Config{Order: batch.Order{Epochs: 1}, Batch: 20,
+		Images: slices.Repeat(released[:1], 7)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +142,8 @@ func TestTurnsBad(t *testing.T) {
 		t.Errorf("%v", count)
 	}
 	bad := l.Bad()
-	if len(bad) != 1 || bad[0].Name != "all.csv: row 6" || !strings.HasPrefix(bad[0].Err.Error(), "all.csv: row 6: s: ") || !strings.HasSuffix(bad[0].Err.Error(), "s4.npy: there is no such file") {
+	if len(bad) != 1 || bad[0].Name != "all.csv: row 6" ||
+		!strings.HasPrefix(bad[0].Err.Error(), "all.csv: row 6: s: ") || !strings.HasSuffix(bad[0].Err.Error(), "s4.npy: there is no such file") {
 		t.Errorf("%v", bad)
 	}
 }

@@ -20,7 +20,8 @@ func TestRowsOnOneLine(t *testing.T) {
 		}
 		objects = append(objects, fmt.Sprintf(`{"cap": "caption %d", "x": %s, "l": "ab"}`, i, x))
 	}
-	for _, text := range []string{"[" + strings.Join(objects, ", ") + "]", strings.Join(objects, "\r"), strings.Join(objects, "")} {
+	for _, text := range []string{"[" + strings.Join(objects, ", ") + "]", strings.Join(objects, "\r"),
+		strings.Join(objects, "")} {
 		manifest := filepath.Join(t.TempDir(), "one.json")
 		if err := os.WriteFile(manifest, []byte(text), 0o666); err != nil {
 			t.Fatal(err)

@@ -137,7 +137,8 @@ func (s *Side) unit() string {
 // ofFiles says what was left out, filled in or guessed of the files of a series.
 func (s *Side) ofFiles(good []*found) (notes []string) {
 	dropped, counters, same := map[string]int{}, map[string]int{}, map[string]int{}
-	var numbered, doubtful, dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments, flat, counting int
+	var numbered, doubtful, dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments,
+		flat, counting int
 	other, line, point, header, row := "", "", "", "", ""
 	for _, f := range good {
 		if f.channels > f.length {

@@ -62,7 +62,8 @@ func readings(cell string, bare bool) (point, comma string) {
 	read := func(decimal, group byte) string {
 		whole, fraction, split := strings.Cut(body, string(decimal))
 		plain, grouped := ungroup(whole, group, bare)
-		if plain == "" && whole != "" || strings.TrimLeft(fraction, "0123456789") != "" || split && fraction == "" && decimal == ',' || grouped && exponent != "" {
+		if plain == "" && whole != "" || strings.TrimLeft(fraction, "0123456789") != "" ||
+			split && fraction == "" && decimal == ',' || grouped && exponent != "" {
 			return ""
 		}
 		if split {
@@ -274,7 +275,8 @@ func unitOf(cell string) string {
 			return before
 		}
 	}
-	if digits, ok := strings.CutPrefix(strings.ToLower(cell), "0x"); ok && digits != "" && strings.Trim(digits, "0123456789abcdef") == "" {
+	if digits, ok := strings.CutPrefix(strings.ToLower(cell), "0x"); ok && digits != "" &&
+		strings.Trim(digits, "0123456789abcdef") == "" {
 		return cell[:2]
 	}
 	start := strings.IndexFunc(cell, func(r rune) bool { return !unicode.Is(unicode.Sc, r) && r != ' ' })

@@ -91,9 +91,11 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 		return nil, nil, err
 	}
 	d := &Data{Name: strings.TrimSuffix(t.Name, filepath.Ext(t.Name)), manifest: t.Name, dir: t.Dir, Notes: t.Notes,
-		sides: sides, limits: o.Images, most: o.Most, matrix: make([]*npy.Array, len(sides)), writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
+		sides: sides, limits: o.Images, most: o.Most, matrix: make([]*npy.Array, len(sides)),
+		writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
 	for i, r := range t.Rows {
-		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, place: r.Place, cells: make([][]string, len(sides)), err: r.Err}
+		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, place: r.Place, cells: make([][]string, len(sides)),
+			err: r.Err}
 	}
 	for s := range sides {
 		if err := d.take(t, s); err != nil {

@@ -138,7 +138,8 @@ func TestOpen(t *testing.T) {
 	ab := sides(t, "image=photo", "text=caption")
 
 	all, test, err := Open(path, ab, Options{Label: "kind"})
-	if err != nil || test != nil || len(all.Rows) != 12 || all.Name != "pairs" || !slices.Equal(all.Classes, []string{"NA", "cat", "dog"}) {
+	if err != nil || test != nil || len(all.Rows) != 12 || all.Name != "pairs" ||
+		!slices.Equal(all.Classes, []string{"NA", "cat", "dog"}) {
 		t.Fatalf("%+v %+v %v", all, test, err)
 	}
 	if got := all.Labels(); !slices.Equal(got[:4], []int{2, 1, 0, 2}) {
@@ -155,7 +156,8 @@ func TestOpen(t *testing.T) {
 	}
 
 	train, test, err := Open(path, ab, Options{Split: "part"})
-	if err != nil || !slices.Equal(rowNumbers(train), []int{2, 3, 6, 7, 10, 11}) || !slices.Equal(rowNumbers(test), []int{5, 9, 13}) {
+	if err != nil || !slices.Equal(rowNumbers(train), []int{2, 3, 6, 7, 10, 11}) ||
+		!slices.Equal(rowNumbers(test), []int{5, 9, 13}) {
 		t.Errorf("%v %v %v", rowNumbers(train), rowNumbers(test), err)
 	}
 	if want := "6 rows of pairs.csv to train on, 3 (test) to score on; 3 (val) are left out"; train.About != want {

@@ -15,8 +15,10 @@ import (
 
 // ScanOptions say how thoroughly to look.
 type ScanOptions struct {
-	Workers  int                   // 0: one for each processor
-	Decode   int                   // decode the files of this many rows, spread evenly, and see only whether the others' are there; 0: 50,000, -1: all
+	Workers int // 0: one for each processor
+	// Decode is how many rows to decode the files of, spread evenly; of the others it is
+	// only checked that the files exist. 0: 50,000, -1: all.
+	Decode   int
 	Progress func(done, total int) // called now and then, done growing; may be nil
 	Parts    *Parts                // of which these rows are one; nil: they are all
 	Part     string                // what these are, if they are a part: "rows to score on"

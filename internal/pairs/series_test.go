@@ -204,7 +204,8 @@ func TestSeriesNotes(t *testing.T) {
 		t.Errorf("%v\n%v\n%v", x[0], x[4], y[1])
 	}
 	side := s.Sides()[0]
-	if err := side.Check(); err != nil || !slices.Equal(side.Names, []string{"t", "x", "y"}) || !near(side.Mean[2], 7-225./6) {
+	if err := side.Check(); err != nil || !slices.Equal(side.Names, []string{"t", "x", "y"}) ||
+		!near(side.Mean[2], 7-225./6) {
 		t.Errorf("%v %+v", err, side)
 	}
 }
@@ -216,12 +217,14 @@ func TestSeriesBounds(t *testing.T) {
 		"long":   strings.Repeat("1,2;3 4\t5\n", 60_000),
 		"quotes": strings.Repeat("\"\"\"\n", 150_000), "spaces": strings.Repeat(" ", 600_000),
 		"blanks": "a,b\n1,2\n3,4\n" + strings.Repeat(",", 2<<20) + "\n5,6\n", "points": "1 2\n" + strings.Repeat("1 ", 2<<20) + "\n",
-		"digits": strings.Repeat("1", 600_000), "commas": strings.Repeat(",", 600_000), "groups": strings.Repeat("1,000", 100_000), "returns": strings.Repeat("\r", 300_001) + strings.Repeat("\n", 300_000),
+		"digits": strings.Repeat("1", 600_000), "commas": strings.Repeat(",", 600_000),
+		"groups": strings.Repeat("1,000", 100_000), "returns": strings.Repeat("\r", 300_001) + strings.Repeat("\n", 300_000),
 	} {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{name: text})
 		check.Bounded(t, 250, 6*time.Second, func() {
-			if _, err := readSeries(filepath.Join(dir, name)); err == nil && name != "long" || err != nil && len(err.Error()) > 1000 {
+			if _, err := readSeries(filepath.Join(dir, name)); err == nil && name != "long" ||
+				err != nil && len(err.Error()) > 1000 {
 				t.Errorf("%s: %.1000v", name, err)
 			}
 		})

@@ -113,7 +113,8 @@ func layoutOf(text string, separators []byte) (*layout, error) {
 		}
 		l := &layout{separator: separator}
 		l.survey(text)
-		if found := l.score(); best == nil || found > score || score == 0 && best.broken == nil && (l.broken != nil || l.numbers > best.numbers) {
+		if found := l.score(); best == nil || found > score ||
+			score == 0 && best.broken == nil && (l.broken != nil || l.numbers > best.numbers) {
 			best, score = l, found
 		}
 	}
@@ -158,7 +159,8 @@ func (l *layout) survey(text string) {
 		if l.rows++; l.bare() && (l.rows == 1 || l.either.line > 0) {
 			whole := strings.Join(cells[:min(len(cells), 10)], string(l.separator))
 			p, c := readings(whole, false)
-			if len(cells) < 2 || len(cells) > 10 || p == "" && c == "" || l.separator == ' ' && !strings.ContainsAny(whole, ",.") {
+			if len(cells) < 2 || len(cells) > 10 || p == "" && c == "" ||
+				l.separator == ' ' && !strings.ContainsAny(whole, ",.") {
 				l.either = first{}
 			} else if l.rows == 1 {
 				l.either = first{strings.Clone(whole), line}
@@ -240,7 +242,8 @@ func (l *layout) add(i int, cell string, line int) {
 		col.grouped = col.grouped || grouped && strings.Contains(cell, ",")
 		col.fraction = col.fraction || strings.ContainsAny(cell, ".eE")
 		digits := strings.TrimLeft(cell, "+-")
-		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && digits[1]-'0' < 10 || digits == "0" && cell[0] == '-') {
+		if l.split.line == 0 && (i > 0 && len(digits) > 1 && digits[0] == '0' && digits[1]-'0' < 10 ||
+			digits == "0" && cell[0] == '-') {
 			l.split = first{strings.Clone(cell), line}
 		}
 	case table.Missing(cell):

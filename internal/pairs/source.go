@@ -19,8 +19,11 @@ const DefaultCache = 512 << 20
 
 // Sample is one side of a row, decoded.
 type Sample struct {
-	Image  imagefile.Image // of an image, with its side's channels if they are resolved
-	Values []float32       // samples t of a waveform; mels × frames of a spectrogram; points t × c of a series, these three normalised once the side is resolved; f numbers, NaN where missing; an embedding's d
+	Image imagefile.Image // of an image, with its side's channels if they are resolved
+	// Values are the samples t of a waveform, mels × frames of a spectrogram, or points
+	// t × c of a series, which are normalised once the side is resolved; f numbers, NaN
+	// where missing; or the d of an embedding.
+	Values []float32
 	Text   string
 
 	channels int          // of Values: a series' c

@@ -118,7 +118,8 @@ func TestNumeric(t *testing.T) {
 		t.Errorf("%q", r.Notes)
 	}
 	got := all(t, s, 0)
-	for i, want := range [][]float64{{-2 / math.Sqrt(3.5), -10 / math.Sqrt(200./3), 0, 0, 0}, {-1 / math.Sqrt(3.5), 0, 0, 0, 0},
+	for i, want := range [][]float64{{-2 / math.Sqrt(3.5), -10 / math.Sqrt(200./3), 0, 0, 0},
+		{-1 / math.Sqrt(3.5), 0, 0, 0, 0},
 		{0, 0, 0, 0, 1}, {3 / math.Sqrt(3.5), 0, 0, 0, 1}, {0, 10 / math.Sqrt(200./3), 0, 1, 0}} {
 		for c, v := range want {
 			if !near(float64(got[i][c]), v) {
@@ -192,7 +193,8 @@ func TestSeries(t *testing.T) {
 		"head.csv": "head.csv: there are no numbers in it", "point.csv": "point.csv: a series of 1 points; at least 2 are needed",
 		"zip.csv": "zip.csv: neither an .npy file nor a text table",
 	} {
-		if _, err := readSeries(filepath.Join(dir, name)); err == nil || !strings.HasSuffix(strings.Split(err.Error(), " of numbers")[0], want) {
+		if _, err := readSeries(filepath.Join(dir, name)); err == nil ||
+			!strings.HasSuffix(strings.Split(err.Error(), " of numbers")[0], want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -213,14 +215,16 @@ func TestSeries(t *testing.T) {
 	got := all(t, s, 0)
 	norm := func(v float64, c int) float64 { return (v - side.Mean[c]) / side.Std[c] }
 	// Three points stand in the middle of six: one before, two behind.
-	for i, want := range []float64{0, 0, norm(1, 0), norm(2, 1), norm(3, 0), norm(4, 1), norm(5, 0), norm(6, 1), 0, 0, 0, 0} {
+	for i, want := range []float64{0, 0, norm(1, 0), norm(2, 1), norm(3, 0), norm(4, 1), norm(5, 0), norm(6, 1), 0, 0,
+		0, 0} {
 		if !near(float64(got[0][i]), want) {
 			t.Errorf("%v", got[0])
 		}
 	}
 	side.Length = 3 // the middle of what is too long
 	d, _, _ := Open(filepath.Join(dir, "m.csv"), []Side{side}, Options{})
-	if got := all(t, NewSource(d, []Side{side}, 0), 0); !near(float64(got[3][0]), norm(10, 0)) || !near(float64(got[3][5]), norm(31, 1)) {
+	if got := all(t, NewSource(d, []Side{side}, 0), 0); !near(float64(got[3][0]), norm(10, 0)) ||
+		!near(float64(got[3][5]), norm(31, 1)) {
 		t.Errorf("%v", got[3])
 	}
 }
@@ -238,7 +242,8 @@ func TestEmbedding(t *testing.T) {
 	path := filepath.Join(dir, "m.csv")
 	s, _ := open(t, path, "embedding=vec", "embedding=all.npy", "text=name")
 	a, b := s.Sides()[0], s.Sides()[1]
-	if a.Width != 3 || !slices.Equal(a.Mean, b.Mean) || !slices.Equal(a.Std, b.Std) || !near(a.Mean[1], 3.5+3.5) || !near(a.Std[0], math.Sqrt((0+1+16+81)/4.-3.5*3.5)) {
+	if a.Width != 3 || !slices.Equal(a.Mean, b.Mean) || !slices.Equal(a.Std, b.Std) || !near(a.Mean[1], 3.5+3.5) ||
+		!near(a.Std[0], math.Sqrt((0+1+16+81)/4.-3.5*3.5)) {
 		t.Errorf("%+v %+v", a, b)
 	}
 	x, y := all(t, s, 0), all(t, s, 1)
@@ -282,7 +287,8 @@ func TestImage(t *testing.T) {
 	path := filepath.Join(dir, "m.csv")
 	s, r := open(t, path, "image=photo", "text=caption")
 	side := s.Sides()[0]
-	if side.Channels != 1 || r.Rows != 10 || !slices.Equal(side.Shape(), []int{8, 8, 1}) || len(side.Mean) != 1 || side.Mean[0] < 0.1 || side.Mean[0] > 0.4 {
+	if side.Channels != 1 || r.Rows != 10 || !slices.Equal(side.Shape(), []int{8, 8, 1}) || len(side.Mean) != 1 ||
+		side.Mean[0] < 0.1 || side.Mean[0] > 0.4 {
 		t.Errorf("%+v %+v", side, r)
 	}
 	if len(s.cache) != 5 { // both captions' rows share the picture
@@ -293,7 +299,8 @@ func TestImage(t *testing.T) {
 		t.Error("rows of one picture differ, or of two are alike")
 	}
 	writePNG(t, filepath.Join(dir, "p/2.png"), 10, 10, color.RGBA{200, 100, 50, 255})
-	if s, _ := open(t, path, "image=photo", "text=caption"); s.Sides()[0].Channels != 3 || len(s.Sides()[0].Mean) != 3 || s.Sides()[0].Mean[2] >= s.Sides()[0].Mean[0] {
+	if s, _ := open(t, path, "image=photo", "text=caption"); s.Sides()[0].Channels != 3 ||
+		len(s.Sides()[0].Mean) != 3 || s.Sides()[0].Mean[2] >= s.Sides()[0].Mean[0] {
 		t.Errorf("%+v", s.Sides()[0])
 	}
 }
@@ -450,7 +457,8 @@ func TestMostCommon(t *testing.T) {
 	os.Remove(filepath.Join(dir, "s1.npy"))
 	list := sides(t, "series=s", "embedding=e")
 	d, _, _ := Open(filepath.Join(dir, "m.csv"), list, Options{})
-	if r, err := NewSource(d, list, -1).Scan(context.Background(), ScanOptions{Decode: 5}); err != nil || r.Decoded > 5 || r.Rows < 18 || len(r.Bad) == 0 {
+	if r, err := NewSource(d, list, -1).Scan(context.Background(), ScanOptions{Decode: 5}); err != nil ||
+		r.Decoded > 5 || r.Rows < 18 || len(r.Bad) == 0 {
 		t.Errorf("%+v %v", r, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

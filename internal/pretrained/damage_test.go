@@ -210,7 +210,8 @@ func TestMetadataMustFitTheFile(t *testing.T) {
 		`number 8 of layer1.0.conv2.weight is NaN, so no features`:             weight(float32(math.NaN())),
 		`number 8 of layer1.0.conv2.weight is -Inf, so no features`:            weight(float32(math.Inf(-1))),
 		`it has head.weight, which the resnet10`: func() ([]safetensors.Tensor, map[string]string) {
-			return append(slices.Clone(tensors), safetensors.Tensor{Name: "head.weight", Shape: []int{1}, Data: []float32{1}}), meta
+			return append(slices.Clone(tensors),
+				safetensors.Tensor{Name: "head.weight", Shape: []int{1}, Data: []float32{1}}), meta
 		},
 	} {
 		// With checksums of its own, or in the format that had none.
@@ -228,7 +229,9 @@ func TestMetadataMustFitTheFile(t *testing.T) {
 			}
 			check.Bounded(t, 16, time.Second, func() {
 				_, err := Open(path, 0)
-				if err == nil || !strings.Contains(err.Error(), want) || !strings.HasSuffix(err.Error(), "; "+advice) && !strings.Contains(want, "has format") || !strings.HasPrefix(err.Error(), path) || len(err.Error()) > 1000 {
+				if err == nil || !strings.Contains(err.Error(), want) ||
+					!strings.HasSuffix(err.Error(), "; "+advice) && !strings.Contains(want, "has format") ||
+					!strings.HasPrefix(err.Error(), path) || len(err.Error()) > 1000 {
 					t.Errorf("want %s\n got %v", want, err)
 				}
 			})

@@ -63,7 +63,8 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 		return s.Data().Items[i].Name
 	}
 	in.Load = func() *batch.Loader {
-		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
+		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std,
+			Workers: e.Workers})
 	}
 	return in
 }
@@ -149,7 +150,8 @@ type Scores struct{ Trained, Untrained eval.Scores }
 
 // Score evaluates an encoder and the same one untrained, fitted on train and
 // scored on test. It calls phase before each part of the work.
-func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Input, o eval.Options, phase func(string)) (Scores, error) {
+func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Input, o eval.Options,
+	phase func(string)) (Scores, error) {
 	var s Scores
 	for _, part := range []struct {
 		what    string
@@ -206,7 +208,8 @@ var mostRaw = 1 << 27
 
 // values returns what is read, Items × values of one item. If those of most items are
 // too many to keep, they are projected, and a note says so.
-func (in Input) values(ctx context.Context, most int, progress func(what string, done, total int)) (set eval.Set, note string, err error) {
+func (in Input) values(ctx context.Context, most int, progress func(what string, done, total int)) (set eval.Set,
+	note string, err error) {
 	loader := in.Load()
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()

@@ -45,15 +45,18 @@ func TestScoreTellsTrainedFromUntrained(t *testing.T) {
 	e := &Embedder{Encoder: encoders[0], Size: 12, Mean: []float64{0.5}, Std: []float64{0.5}, Batch: 16}
 	train, test := source(60), source(40)
 	var phases int
-	s, err := e.Score(t.Context(), encoders[1], e.Images(train, nil), e.Images(test, nil), eval.Options{}, func(string) { phases++ })
+	s, err := e.Score(t.Context(), encoders[1], e.Images(train, nil), e.Images(test, nil), eval.Options{},
+		func(string) { phases++ })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Trained.Linear > 0.5 || s.Trained.KNN > 0.5 || s.Untrained.Linear < 0.9 || s.Untrained.KNN < 0.9 || phases != 4 {
+	if s.Trained.Linear > 0.5 || s.Trained.KNN > 0.5 || s.Untrained.Linear < 0.9 || s.Untrained.KNN < 0.9 ||
+		phases != 4 {
 		t.Errorf("scores %+v in %d phases", s, phases)
 	}
 	// Of the listed images alone.
-	s, err = e.Score(t.Context(), encoders[1], e.Images(train, []int{0, 1, 2, 3, 8}), e.Images(test, []int{1, 2}), eval.Options{}, func(string) {})
+	s, err = e.Score(t.Context(), encoders[1], e.Images(train, []int{0, 1, 2, 3, 8}), e.Images(test, []int{1, 2}),
+		eval.Options{}, func(string) {})
 	if err != nil || s.Trained.Train != 5 || s.Trained.Test != 2 || s.Untrained.Train != 5 {
 		t.Errorf("of a few images: %+v, %v", s, err)
 	}
@@ -120,7 +123,8 @@ func TestMemory(t *testing.T) {
 		t.Errorf("want %s…, got %v", want, err)
 	}
 	e = m.Embedder(3, 0)
-	if _, err := e.Embed(t.Context(), e.Images(source(3), nil)); err == nil || !strings.Contains(err.Error(), "embedding 3 of its images") || !strings.HasSuffix(err.Error(), "; take a smaller batch") {
+	if _, err := e.Embed(t.Context(), e.Images(source(3), nil)); err == nil ||
+		!strings.Contains(err.Error(), "embedding 3 of its images") || !strings.HasSuffix(err.Error(), "; take a smaller batch") {
 		t.Errorf("three: %v", err)
 	}
 }
@@ -140,7 +144,8 @@ func TestFeaturesMustBeFinite(t *testing.T) {
 		if want := "the features of " + first + " are not finite (number "; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("want %s…, got %v", want, err)
 		}
-		if _, err := Raw(t.Context(), e.Images(s, items), e.Images(s, items), eval.Options{}); err == nil || !strings.HasPrefix(err.Error(), "the values of "+first+" are not finite") {
+		if _, err := Raw(t.Context(), e.Images(s, items), e.Images(s, items), eval.Options{}); err == nil ||
+			!strings.HasPrefix(err.Error(), "the values of "+first+" are not finite") {
 			t.Errorf("raw: %v", err)
 		}
 	}

@@ -17,8 +17,10 @@ import (
 
 func saved(t *testing.T) (path string, meta Meta, encoder model.Encoder, expander *model.Expander) {
 	t.Helper()
-	meta = Meta{Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(20, 3), ZeroInitResidual: true},
-		Expander: model.Head{Widths: "16-8", Last: model.Plain}, Size: 20, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{1, 2, 1.0 / 3}, Dataset: "photos", Images: 12, Epochs: 3, Seed: 1 << 63}
+	meta = Meta{Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small",
+		Input: model.ImageInput(20, 3), ZeroInitResidual: true},
+		Expander: model.Head{Widths: "16-8", Last: model.Plain}, Size: 20, Mean: []float64{0.1, 0.2, 0.3},
+		Std: []float64{1, 2, 1.0 / 3}, Dataset: "photos", Images: 12, Epochs: 3, Seed: 1 << 63}
 	encoder, err := method.NewEncoder(meta.Encoder, meta.Seed, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +100,8 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	if _, err := Open(dir, 0); err == nil || !strings.Contains(err.Error(), "has no model.safetensors: either") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Open(filepath.Join(dir, "x"), 0); !os.IsNotExist(err) && (err == nil || !strings.Contains(err.Error(), "there is no run folder or model")) {
+	if _, err := Open(filepath.Join(dir, "x"), 0); !os.IsNotExist(err) &&
+		(err == nil || !strings.Contains(err.Error(), "there is no run folder or model")) {
 		t.Errorf("no file: %v", err)
 	}
 	path := filepath.Join(dir, "other.safetensors")

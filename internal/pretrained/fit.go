@@ -21,7 +21,8 @@ const (
 // Embedder returns the model at work on batches of n items, 0: as many as suit it
 // and fit into memory.
 func (m *Model) Embedder(n, workers int) *Embedder {
-	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers, engine: m.engine, model: m}
+	e := &Embedder{Encoder: m.Encoder, Size: m.Size, Mean: m.Mean, Std: m.Std, Batch: n, Workers: workers,
+		engine: m.engine, model: m}
 	if n <= 0 {
 		one := m.Size * m.Size
 		e.Batch = max(1, min(mostBatch, max(cachedPixels/one, min(fewBatch, mostPixels/one))))

@@ -40,8 +40,10 @@ func (m *Meta) encode() map[string]string {
 		"branch":             strconv.Itoa(m.Branch),
 		"zero_init_residual": strconv.FormatBool(e.ZeroInitResidual), "expander": m.Expander.Widths,
 		"expander_norm": strconv.FormatBool(!m.Expander.NoNorm), "expander_last": m.Expander.Last,
-		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)), // [] of pairs, not null
-		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs), "step": strconv.Itoa(m.Step), "steps": strconv.Itoa(m.Steps),
+		// [] of pairs, not null
+		"size": strconv.Itoa(m.Size), "mean": list(append([]float64{}, m.Mean...)), "std": list(append([]float64{}, m.Std...)),
+		"dataset": m.Dataset, "images": strconv.Itoa(m.Images), "epochs": strconv.Itoa(m.Epochs),
+		"step": strconv.Itoa(m.Step), "steps": strconv.Itoa(m.Steps),
 		"seed": strconv.FormatUint(m.Seed, 10),
 	}
 	if m.Init != "" {
@@ -121,7 +123,8 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	if meta["side"] != "" {
 		return m.decodeSide(meta["side"])
 	}
-	if in := m.Encoder.Input.Shape; m.Encoder.Input.Kind != model.Images || len(in) != 3 || in[0] != m.Size || in[1] != m.Size ||
+	if in := m.Encoder.Input.Shape; m.Encoder.Input.Kind != model.Images || len(in) != 3 || in[0] != m.Size ||
+		in[1] != m.Size ||
 		in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
 		return fmt.Errorf("its metadata is contradictory: input %s, mean %s, std %s, size %d", quote(meta["input"]), quote(meta["mean"]), quote(meta["std"]), m.Size)
 	}

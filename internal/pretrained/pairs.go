@@ -36,7 +36,8 @@ func Retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []
 }
 
 // retrieve is Retrieve, and returns the embeddings as well.
-func retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []int) (*runlog.Retrieval, eval.Pairs, error) {
+func retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []int) (*runlog.Retrieval, eval.Pairs,
+	error) {
 	p := eval.Pairs{D: sides[0].Dim()}
 	for i, e := range sides {
 		x, err := e.Embed(ctx, e.Pairs(s, i, items))
@@ -62,6 +63,7 @@ func retrieve(ctx context.Context, sides [2]*Embedder, s *pairs.Source, items []
 }
 
 func recall(r eval.Recall) runlog.Recall {
-	return runlog.Recall{R1: r.At[0], R5: r.At[1], R10: r.At[2], Chance1: r.Chance[0], Chance5: r.Chance[1], Chance10: r.Chance[2],
-		Median: r.Median, Queries: r.Queries, Gallery: r.Gallery}
+	return runlog.Recall{R1: r.At[0], R5: r.At[1], R10: r.At[2], Chance1: r.Chance[0], Chance5: r.Chance[1],
+		Chance10: r.Chance[2],
+		Median:   r.Median, Queries: r.Queries, Gallery: r.Gallery}
 }

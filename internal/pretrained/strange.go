@@ -64,7 +64,8 @@ func (m *Model) unlike(dir string) string {
 	if err != nil || m.Branch == 1 && !c.Separate() {
 		return ""
 	}
-	want := Meta{Method: c.Method, Encoder: method.EncoderConfig(c, m.Branch), Expander: c.Projector(m.Branch), Size: c.Size, Epochs: c.Epochs, Seed: c.Seed}
+	want := Meta{Method: c.Method, Encoder: method.EncoderConfig(c, m.Branch), Expander: c.Projector(m.Branch),
+		Size: c.Size, Epochs: c.Epochs, Seed: c.Seed}
 	for _, earlier := range c.Replanned {
 		if m.Epochs == earlier.Epochs {
 			want.Epochs = m.Epochs // the model of an earlier plan stands until there is a next

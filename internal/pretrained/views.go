@@ -103,7 +103,8 @@ func (s *Sighting) finite(ctx context.Context) error {
 func (e *Embedder) view(v Views, round, which int) Input {
 	in := e.Images(v.Source, v.Items)
 	in.Load = func() *batch.Loader {
-		return v.Source.Views(batch.ViewsConfig{Items: v.Items, View: v.Views[which], Which: which, Round: round, Seed: v.Seed,
+		return v.Source.Views(batch.ViewsConfig{Items: v.Items, View: v.Views[which], Which: which, Round: round,
+			Seed:  v.Seed,
 			Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
 	}
 	return in

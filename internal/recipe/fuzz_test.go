@@ -91,7 +91,8 @@ func FuzzYAML(f *testing.F) {
 		before := c
 		check.Bounded(t, 300, 2*time.Second, func() {
 			if err := c.merge(raw, "f.yaml"); err != nil {
-				if !strings.HasPrefix(err.Error(), "f.yaml") || strings.ContainsAny(err.Error(), "\n\r") || len(err.Error()) > 10_000 {
+				if !strings.HasPrefix(err.Error(), "f.yaml") || strings.ContainsAny(err.Error(), "\n\r") ||
+					len(err.Error()) > 10_000 {
 					t.Fatalf("the error is %q", err)
 				}
 				if !reflect.DeepEqual(c, before) {
@@ -136,7 +137,8 @@ func TestWhatIsAcceptedCanBeReadAgain(t *testing.T) {
 	mel := audio.DefaultMelConfig()
 	c.Pairs = &Pairs{Label: "null", Split: "1e3",
 		A: pairs.Side{Type: "spectrogram", Columns: []string{"~"}, Rate: 16000, Mel: &mel},
-		B: pairs.Side{Type: "numeric", Columns: []string{"yes", "1.0", "", " a", "a: b", "#", "\xff", "\u2028", "- x", "2001-12-14"}[:2], Mean: []float64{1e-300, -5}, Std: []float64{5e-324, math.MaxFloat64}}}
+		B: pairs.Side{Type: "numeric", Columns: []string{"yes", "1.0", "", " a", "a: b", "#", "\xff", "\u2028", "- x",
+			"2001-12-14"}[:2], Mean: []float64{1e-300, -5}, Std: []float64{5e-324, math.MaxFloat64}}}
 	c.EncoderB = &Encoder{Arch: "mlp"}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
@@ -179,7 +181,8 @@ func mutate(r *rand.Rand, v reflect.Value) {
 	case reflect.Uint64:
 		v.SetUint([]uint64{0, 1, 1 << 53, math.MaxUint64}[r.IntN(4)])
 	case reflect.Float64:
-		v.SetFloat([]float64{0, 0.5, 1, 2, 0.1, 1e-9, 1e300, -1, math.Copysign(0, -1), 1.0 / 3, math.NaN(), math.Inf(1)}[r.IntN(12)])
+		v.SetFloat([]float64{0, 0.5, 1, 2, 0.1, 1e-9, 1e300, -1, math.Copysign(0, -1), 1.0 / 3,
+			math.NaN(), math.Inf(1)}[r.IntN(12)])
 	case reflect.String:
 		v.SetString([]string{"", "no", "~", "\xff", "a b", "shared", "separate", "lars", "sgd", "adamw", "none", "512", "64-32", "small", "bf16", "\u0085\n", fmt.Sprint(r.Uint64())}[r.IntN(17)])
 	}

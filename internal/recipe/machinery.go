@@ -14,7 +14,9 @@ const None = "none"
 // Heads says how expander and predictor are built and how gradients flow. See
 // [model.Head].
 type Heads struct {
-	Norm          bool   `yaml:"norm"`           // batch normalisation in the expander; without it, the last layer has a bias where it had a normalisation
+	// Norm is batch normalisation in the expander. Without it the last layer has a bias
+	// in place of a normalisation.
+	Norm          bool   `yaml:"norm"`
 	Last          string `yaml:"last"`           // last layer of the expander: plain, bias, norm (without weights) or affine
 	Predictor     string `yaml:"predictor"`      // widths of its hidden layers, as 512 or 512-512, or none; it ends in the embedding's
 	PredictorNorm bool   `yaml:"predictor_norm"` // batch normalisation in its hidden layers

@@ -49,7 +49,8 @@ func TestRecipesAreThePublishedOnes(t *testing.T) {
 		blur, solarize                   [2]float64
 	}
 	lars := func(lr, end, eta, decay float64, clip bool) Optimizer {
-		return Optimizer{Name: "lars", BaseLR: lr, EndLRFactor: end, Momentum: 0.9, WeightDecay: decay, Eta: eta, Clip: clip,
+		return Optimizer{Name: "lars", BaseLR: lr, EndLRFactor: end, Momentum: 0.9, WeightDecay: decay, Eta: eta,
+			Clip:  clip,
 			Betas: [2]float64{0.9, 0.999}, Eps: 1e-8}
 	}
 	for name, want := range map[string]promise{
@@ -68,7 +69,8 @@ func TestRecipesAreThePublishedOnes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := promise{c.Encoder.Arch, c.Encoder.Stem, c.Expander, c.Loss.Convention, c.Encoder.Width, c.Size, c.Batch, c.Epochs,
+		got := promise{c.Encoder.Arch, c.Encoder.Stem, c.Expander, c.Loss.Convention, c.Encoder.Width, c.Size, c.Batch,
+			c.Epochs,
 			c.Warmup, c.Optimizer, c.Views[0].CropMin,
 			[2]float64{c.Views[0].Blur.P, c.Views[1].Blur.P}, [2]float64{c.Views[0].Solarize.P, c.Views[1].Solarize.P}}
 		if got != want {
@@ -123,7 +125,8 @@ func TestYAMLRepeatsTheRunOverAnyRecipe(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.Views = slices.Clone(c.Views)
-				c.Momentum, c.Temperature, c.Queue, c.Redundancy, c.Whitening = Momentum{}, 0, Queue{}, Redundancy{}, Whitening{}
+				c.Momentum, c.Temperature, c.Queue, c.Redundancy, c.Whitening = Momentum{}, 0, Queue{}, Redundancy{},
+					Whitening{}
 				c.Prototypes = Prototypes{}
 				for i := range c.Views {
 					c.Views[i].Size, c.Views[i].Count = 0, 0
@@ -305,7 +308,8 @@ func TestMethodsAreThePublishedOnes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Expander != want.expander || c.Optimizer.BaseLR != want.lr || c.Optimizer.WeightDecay != want.decay ||
-			c.Views[0].CropMin != want.crop || c.Views[0].Blur.P != want.blur || c.Temperature != want.temperature || c.Batch != 256 || c.Epochs != 1000 {
+			c.Views[0].CropMin != want.crop || c.Views[0].Blur.P != want.blur || c.Temperature != want.temperature ||
+			c.Batch != 256 || c.Epochs != 1000 {
 			t.Errorf("%s: %+v", method, c)
 		}
 	}

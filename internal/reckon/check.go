@@ -122,17 +122,21 @@ type knob struct {
 func knobs(c recipe.Config, d Data) []knob {
 	all := []knob{
 		{c.Batch, 8, func(c *recipe.Config, v int) { c.Batch = v }, func(v int) string { return fmt.Sprintf("a batch of %d", v) }},
-		{c.Queue.Size, c.Batch, func(c *recipe.Config, v int) { c.Queue.Size = v / c.Batch * c.Batch }, func(v int) string { return fmt.Sprintf("a queue of %d", v/c.Batch*c.Batch) }},
-		{c.Size, 16, func(c *recipe.Config, v int) { setSize(c, v) }, func(v int) string { return fmt.Sprintf("views of %d pixels", v/16*16) }},
+		{c.Queue.Size, c.Batch, func(c *recipe.Config, v int) { c.Queue.Size = v / c.Batch * c.Batch },
+			func(v int) string { return fmt.Sprintf("a queue of %d", v/c.Batch*c.Batch) }},
+		{c.Size, 16, func(c *recipe.Config, v int) { setSize(c, v) },
+			func(v int) string { return fmt.Sprintf("views of %d pixels", v/16*16) }},
 		{widest(c), 16, setExpander, func(v int) string {
 			n := c
 			setExpander(&n, v)
 			return "an expander of " + n.Expander
 		}},
-		{c.Encoder.Width, 2, func(c *recipe.Config, v int) { c.Encoder.Width = v }, func(v int) string { return fmt.Sprintf("an encoder of width %d", v) }},
+		{c.Encoder.Width, 2, func(c *recipe.Config, v int) { c.Encoder.Width = v },
+			func(v int) string { return fmt.Sprintf("an encoder of width %d", v) }},
 	}
 	if c.Method == "deepcluster" { // a bank of all images
-		all = slices.Insert(all, 1, knob{d.Items, c.Batch, func(c *recipe.Config, v int) { c.Data.Limit = v }, func(v int) string { return fmt.Sprintf("a limit of %d images", v) }})
+		all = slices.Insert(all, 1, knob{d.Items, c.Batch, func(c *recipe.Config, v int) { c.Data.Limit = v },
+			func(v int) string { return fmt.Sprintf("a limit of %d images", v) }})
 	}
 	for i, k := range c.Prototypes.Counts {
 		all = append(all, knob{k, 2, func(c *recipe.Config, v int) {
@@ -234,7 +238,8 @@ func fittingAlone(c recipe.Config, d Data, bytes float64) string {
 				hi = mid
 			}
 		}
-		for _, v := range []int{lo, divisor(c.Queue.Size, lo), lo / max(1, c.Whitening.Size) * max(1, c.Whitening.Size)} {
+		for _, v := range []int{lo, divisor(c.Queue.Size, lo),
+			lo / max(1, c.Whitening.Size) * max(1, c.Whitening.Size)} {
 			n := c
 			k.set(&n, v)
 			if n.Validate() == nil && method.Check(n, method.Data{Items: d.Items}) == nil {

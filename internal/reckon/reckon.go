@@ -55,7 +55,8 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	if l := c.Data.Limit; l > 0 && (d.Items == 0 || l < d.Items) {
 		d.Items = l
 	}
-	threads, workers := float64(cmp.Or(c.Threads, runtime.GOMAXPROCS(0))), float64(cmp.Or(c.Workers, runtime.GOMAXPROCS(0)))
+	threads, workers := float64(cmp.Or(c.Threads, runtime.GOMAXPROCS(0))),
+		float64(cmp.Or(c.Workers, runtime.GOMAXPROCS(0)))
 	// A tiny network keeps few of many threads busy.
 	need := Need{Program: 70e6 + 5e6*min(threads, 32) + 3e6*min(workers, 32) + 5e4*(threads+workers)}
 	if d.Scored > 0 {

@@ -99,7 +99,8 @@ func TestCheckSaysWhatWouldFit(t *testing.T) {
 		{load(t, "quick", "vicreg", func(c *recipe.Config) { c.Encoder.Arch, c.Size = "vit-tiny", 30 }), Data{}, "do not divide into patches"},
 		{load(t, "quick", "vicreg", func(c *recipe.Config) {
 			c.Branches = "separate"
-			c.Pairs = &recipe.Pairs{A: pairs.Side{Type: "text", Columns: []string{"a"}, Length: 50_000_000}, B: pairs.Side{Type: "numeric", Columns: []string{"b"}}}
+			c.Pairs = &recipe.Pairs{A: pairs.Side{Type: "text", Columns: []string{"a"}, Length: 50_000_000},
+				B: pairs.Side{Type: "numeric", Columns: []string{"b"}}}
 			c.Encoder, c.EncoderB = recipe.Encoder{Arch: "text", Stem: "small"}, &recipe.Encoder{Arch: "mlp"}
 		}), Data{}, "text beside mlp"},
 	} {

@@ -45,15 +45,16 @@ func TestSummaryBelongsToItsRun(t *testing.T) {
 		foreign         bool
 		changed         []string
 	}{
-		"as it was":                  {},
-		"another summary":            {replace: []string{SummaryFile}, foreign: true},
-		"another model":              {replace: []string{ModelFile}, changed: []string{ModelFile}},
-		"another checkpoint":         {replace: []string{CheckpointFile}, changed: []string{CheckpointFile}},
-		"other metrics":              {replace: []string{MetricsFile}, changed: []string{MetricsFile}},
-		"all others":                 {replace: []string{MetricsFile, ModelFile, CheckpointFile}, foreign: true},
-		"no metrics":                 {remove: []string{MetricsFile}},
-		"only the configuration":     {remove: []string{MetricsFile, ModelFile, CheckpointFile}},
-		"only another configuration": {remove: []string{MetricsFile, ModelFile, CheckpointFile}, edit: map[string]string{ConfigFile: "method: byol\n"}, foreign: true},
+		"as it was":              {},
+		"another summary":        {replace: []string{SummaryFile}, foreign: true},
+		"another model":          {replace: []string{ModelFile}, changed: []string{ModelFile}},
+		"another checkpoint":     {replace: []string{CheckpointFile}, changed: []string{CheckpointFile}},
+		"other metrics":          {replace: []string{MetricsFile}, changed: []string{MetricsFile}},
+		"all others":             {replace: []string{MetricsFile, ModelFile, CheckpointFile}, foreign: true},
+		"no metrics":             {remove: []string{MetricsFile}},
+		"only the configuration": {remove: []string{MetricsFile, ModelFile, CheckpointFile}},
+		"only another configuration": {remove: []string{MetricsFile, ModelFile, CheckpointFile},
+			edit: map[string]string{ConfigFile: "method: byol\n"}, foreign: true},
 		"an edited configuration":    {edit: map[string]string{ConfigFile: "method: vicreg\nepochs: 3\n"}, changed: []string{ConfigFile}},
 		"an emptied model":           {edit: map[string]string{ModelFile: ""}, changed: []string{ModelFile}},
 		"a model with a huge header": {edit: map[string]string{ModelFile: "\xff\xff\xff\xff\xff\xff\xff\xff"}, changed: []string{ModelFile}},
@@ -144,7 +145,8 @@ func TestMend(t *testing.T) {
 		"replaced": {func(path string) error {
 			return errors.Join(os.Remove(path), os.WriteFile(path, []byte("mine"), 0o644))
 		}, "was replaced, by what is now ", []int{1, 2, 3}, "mine"},
-		"a link":  {func(path string) error { return errors.Join(os.Remove(path), os.Symlink("nothing", path)) }, "was replaced", []int{1, 2, 3}, ""},
+		"a link": {func(path string) error { return errors.Join(os.Remove(path), os.Symlink("nothing", path)) },
+			"was replaced", []int{1, 2, 3}, ""},
 		"rotated": {func(path string) error { return os.Rename(path, path+".old") }, "was removed", []int{1, 2, 3}, ""},
 		"written to": {func(path string) error {
 			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)

@@ -141,12 +141,14 @@ func TestDamagedSummary(t *testing.T) {
 		"something else": "[1]",
 	} {
 		os.WriteFile(path, []byte(raw), 0o644)
-		if _, err := ReadSummary(dir); err == nil || !strings.Contains(err.Error(), path+" is damaged: ") || !strings.Contains(err.Error(), "pretrain --resume "+dir) {
+		if _, err := ReadSummary(dir); err == nil || !strings.Contains(err.Error(), path+" is damaged: ") ||
+			!strings.Contains(err.Error(), "pretrain --resume "+dir) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	// Laid out otherwise, or without a checksum, it is the same summary.
-	for _, raw := range []string{strings.ReplaceAll(string(good), "\n", ""), string(good[:bytes.LastIndexByte(good, ',')]) + "}"} {
+	for _, raw := range []string{strings.ReplaceAll(string(good), "\n", ""),
+		string(good[:bytes.LastIndexByte(good, ',')]) + "}"} {
 		os.WriteFile(path, []byte(raw), 0o644)
 		if got, err := ReadSummary(dir); err != nil || *got.KNN != knn {
 			t.Errorf("%s: %v", raw, err)

@@ -75,7 +75,8 @@ func FuzzMetrics(f *testing.F) {
 func FuzzSummary(f *testing.F) {
 	dir := f.TempDir()
 	knn := 0.5
-	if err := WriteSummary(dir, &Summary{Method: "vicreg", Loss: 1, Terms: terms, Scores: Scores{KNN: &knn}, Notes: []string{"n"}, Retrieval: &Retrieval{}}); err != nil {
+	if err := WriteSummary(dir, &Summary{Method: "vicreg", Loss: 1, Terms: terms, Scores: Scores{KNN: &knn},
+		Notes: []string{"n"}, Retrieval: &Retrieval{}}); err != nil {
 		f.Fatal(err)
 	}
 	good, err := os.ReadFile(filepath.Join(dir, SummaryFile))

@@ -22,7 +22,8 @@ func Lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for began := time.Now(); errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK); time.Sleep(patience / 20) {
+	for began := time.Now(); errors.Is(unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB),
+		unix.EWOULDBLOCK); time.Sleep(patience / 20) {
 		if time.Since(began) < patience {
 			continue
 		}

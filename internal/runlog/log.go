@@ -86,7 +86,8 @@ func verify(path string, at Mark) (uint32, error) {
 // verifyLines is verify for what r holds, which is at least at.Size bytes.
 func verifyLines(r io.Reader, at Mark) (uint32, error) {
 	sum := crc32.New(castagnoli)
-	whole, err := scan(io.TeeReader(io.LimitReader(r, at.Size), sum), func(line []byte) error { return new(Metrics).add(line) })
+	whole, err := scan(io.TeeReader(io.LimitReader(r, at.Size), sum),
+		func(line []byte) error { return new(Metrics).add(line) })
 	if err != nil {
 		return 0, err
 	}

@@ -26,7 +26,8 @@ func TestTermsAreKeysInTheirOrder(t *testing.T) {
 func TestMetricsAreCutAtTheCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	knn := 0.75
-	step := Step{Event: "step", Epoch: 1, Step: 1, Loss: 2.5, Terms: terms, LR: 0.1, GradNorm: 3, Images: 100, WaitShare: 0.01}
+	step := Step{Event: "step", Epoch: 1, Step: 1, Loss: 2.5, Terms: terms, LR: 0.1, GradNorm: 3, Images: 100,
+		WaitShare: 0.01}
 	epoch := Epoch{Event: "epoch", Epoch: 1, Step: 2, Loss: 2, Terms: terms, Rank: 30, KNN: &knn, Seconds: 1.5}
 	warning := Warning{Event: "warning", Epoch: 2, Step: 3, Message: "collapse"}
 

@@ -59,9 +59,11 @@ func TestHeaderBombs(t *testing.T) {
 // What is accepted can be read, written and read again.
 func FuzzNewFile(f *testing.F) {
 	var plain, sealed bytes.Buffer
-	tensors := []safetensors.Tensor{{Name: "a", Shape: []int{2}, Data: []float32{1, 2}}, {Name: "b", Shape: []int{1}, Data: []uint8{7}}}
+	tensors := []safetensors.Tensor{{Name: "a", Shape: []int{2}, Data: []float32{1, 2}},
+		{Name: "b", Shape: []int{1}, Data: []uint8{7}}}
 	meta := map[string]string{"k": "v \"é\""}
-	for _, err := range []error{safetensors.Write(&plain, tensors, meta), safetensors.WriteSealed(&sealed, tensors, meta)} {
+	for _, err := range []error{safetensors.Write(&plain, tensors, meta),
+		safetensors.WriteSealed(&sealed, tensors, meta)} {
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -14,10 +14,12 @@ func TestMadeData(t *testing.T) {
 	}
 	var got, want bytes.Buffer
 	meta := map[string]string{"k": "v"}
-	if err := WriteSealed(&got, []Tensor{{"a", []int{3}, made(1, 2, 3)}, {"n", []int{1}, []int64{7}}, {"b", []int{2, 1}, made(4, 5)}}, meta); err != nil {
+	if err := WriteSealed(&got, []Tensor{{"a", []int{3}, made(1, 2, 3)}, {"n", []int{1}, []int64{7}},
+		{"b", []int{2, 1}, made(4, 5)}}, meta); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSealed(&want, []Tensor{{"a", []int{3}, []float32{1, 2, 3}}, {"n", []int{1}, []int64{7}}, {"b", []int{2, 1}, []float32{4, 5}}}, meta); err != nil {
+	if err := WriteSealed(&want, []Tensor{{"a", []int{3}, []float32{1, 2, 3}}, {"n", []int{1}, []int64{7}},
+		{"b", []int{2, 1}, []float32{4, 5}}}, meta); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.Bytes(), want.Bytes()) {

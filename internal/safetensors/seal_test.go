@@ -15,7 +15,8 @@ import (
 func sealed(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	err := WriteSealed(&b, []Tensor{{"a", []int{2, 1}, []float32{1, -2}}, {"flag", nil, []bool{true}}, {"none", []int{0}, []float64{}}},
+	err := WriteSealed(&b, []Tensor{{"a", []int{2, 1}, []float32{1, -2}}, {"flag", nil, []bool{true}},
+		{"none", []int{0}, []float64{}}},
 		map[string]string{"format": "x", "note": `"` + HeaderKey + `":"12345678"`})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +53,8 @@ func TestSeal(t *testing.T) {
 	bare := maps.Clone(f.Metadata)
 	delete(bare, DataKey)
 	delete(bare, HeaderKey)
-	if err := Write(&plain, []Tensor{{"a", []int{2, 1}, []float32{1, -2}}, {"flag", nil, []bool{true}}, {"none", []int{0}, []float64{}}}, bare); err != nil {
+	if err := Write(&plain, []Tensor{{"a", []int{2, 1}, []float32{1, -2}}, {"flag", nil, []bool{true}},
+		{"none", []int{0}, []float64{}}}, bare); err != nil {
 		t.Fatal(err)
 	}
 	g, err := open(plain.Bytes())

@@ -87,7 +87,8 @@ func given(n *yaml.Node) string {
 
 // isText says that a value is written as a text: in quotes, or marked.
 func isText(n *yaml.Node) bool {
-	return n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle|yaml.TaggedStyle) != 0
+	const text = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	return n.Style&(text|yaml.TaggedStyle) != 0
 }
 
 func short(s string) string {
@@ -247,7 +248,8 @@ func (l *layer) merge(n *yaml.Node, to reflect.Value, path string) error {
 }
 
 func (l *layer) scalar(n *yaml.Node, to reflect.Value, path string) error {
-	kinds := map[reflect.Kind]string{reflect.Int: whole, reflect.Uint64: whole, reflect.Float64: number, reflect.Bool: "true or false", reflect.String: "a text"}
+	kinds := map[reflect.Kind]string{reflect.Int: whole, reflect.Uint64: whole, reflect.Float64: number,
+		reflect.Bool: "true or false", reflect.String: "a text"}
 	want, ok := kinds[to.Kind()]
 	if !ok {
 		panic(fmt.Sprintf("settings: %s is of type %s", path, to.Type()))

@@ -26,7 +26,8 @@ func TestTablesInAnyWriting(t *testing.T) {
 				}
 				s = strings.ReplaceAll(s, "\r", "")
 				switch {
-				case strings.TrimSpace(s) == "", kind == 3 && (strings.ContainsAny(s, "\t\n") || s[0] == '"' && s[len(s)-1] == '"'):
+				case strings.TrimSpace(s) == "",
+					kind == 3 && (strings.ContainsAny(s, "\t\n") || s[0] == '"' && s[len(s)-1] == '"'):
 				case kind == 2 && strings.ContainsAny(s, "\t\n"): // see TestTables
 				default:
 					return s

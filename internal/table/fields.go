@@ -107,7 +107,8 @@ func fault(line string) bool {
 	for _, f := range faults {
 		if rest, ok := strings.CutPrefix(start, f); ok {
 			rest = strings.TrimRight(rest, "\r")
-			return rest == "" || strings.Contains(",;\t", rest[:1]) || rest[0] == ' ' && len(rest) > 1 && strings.Contains("0123456789+-.#,;\t", rest[1:2])
+			return rest == "" || strings.Contains(",;\t", rest[:1]) ||
+				rest[0] == ' ' && len(rest) > 1 && strings.Contains("0123456789+-.#,;\t", rest[1:2])
 		}
 	}
 	return false

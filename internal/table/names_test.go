@@ -36,7 +36,8 @@ func TestRowNames(t *testing.T) {
 		{`[{"a": 1}, {"a": 2}, 3]`, "t.json: object 3: each row must be an object"},
 		{"[{\"a\": 1},\n{\"a\": NaN}]", "t.json: row 2: it is not JSON"},
 	} {
-		if _, err := Parse("t.json", "manifest", []byte(c.text), []string{"a"}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, err := Parse("t.json", "manifest", []byte(c.text), []string{"a"}); err == nil ||
+			!strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%q: %v, want %s", c.text, err, c.want)
 		}
 	}

@@ -81,7 +81,8 @@ func Load(path, what string) ([]byte, error) {
 
 // Parse is Read of the contents of a file.
 func Parse(path, what string, raw []byte, wanted []string) (*Table, error) {
-	t := &Table{what: what, Name: show.Name(filepath.Base(path)), Dir: filepath.Dir(path), kept: wanted, place: map[string]int{}, found: map[string]bool{}}
+	t := &Table{what: what, Name: show.Name(filepath.Base(path)), Dir: filepath.Dir(path), kept: wanted,
+		place: map[string]int{}, found: map[string]bool{}}
 	for k, name := range wanted {
 		t.place[name] = k
 	}
@@ -177,7 +178,8 @@ func (t *Table) readFields(text string, likely format, named bool) error {
 			empty.Add(line)
 			continue
 		}
-		if len(cells) > 1 && slices.EqualFunc(cells, t.Columns, func(cell, name string) bool { return strings.TrimSpace(cell) == name }) {
+		if len(cells) > 1 && slices.EqualFunc(cells, t.Columns,
+			func(cell, name string) bool { return strings.TrimSpace(cell) == name }) {
 			repeated.Add(line)
 			continue
 		}
@@ -256,7 +258,8 @@ func (c Tally) Note(name, one, more string) string {
 func (t *Table) separator(text string, likely format, named bool) (separator byte, rest string, line int) {
 	line = 1
 	first, after, _ := strings.Cut(text, "\n")
-	if name, ok := strings.CutPrefix(strings.ToLower(strings.Trim(first[:min(len(first), 10)], "\"\r ")), "sep="); ok && len(name) == 1 && strings.Contains(",;\t", name) {
+	if name, ok := strings.CutPrefix(strings.ToLower(strings.Trim(first[:min(len(first), 10)], "\"\r ")),
+		"sep="); ok && len(name) == 1 && strings.Contains(",;\t", name) {
 		return name[0], after, 2
 	}
 	separator = separators[likely]

@@ -148,7 +148,9 @@ func TestTableBounds(t *testing.T) {
 	for name, text := range map[string]string{
 		"keys.jsonl": keys.String(), "wide.csv": wide.String(), "quotes.tsv": quotes.String(),
 		"deep.jsonl": strings.Repeat(`{"a":`, 100_000), "lists.json": strings.Repeat("[", 500_000), "quotes.csv": "a,b\n" + strings.Repeat("\"", 600_001),
-		"commas.csv": "a,b\n" + strings.Repeat(",", 600_000), "lines.csv": "a,b" + strings.Repeat("\n", 600_000), "header.csv": "a,b" + strings.Repeat(",", 2<<20), "row.csv": "a,b\n" + strings.Repeat(",", 2<<20) + "\n1,2\n", "row.tsv": "a\tb\n" + strings.Repeat("\t", 2<<20) + "\n1\t2\n", "returns.csv": "a,b" + strings.Repeat("\n", 200_000) + strings.Repeat("\r", 200_001),
+		"commas.csv": "a,b\n" + strings.Repeat(",", 600_000), "lines.csv": "a,b" + strings.Repeat("\n", 600_000),
+		"header.csv": "a,b" + strings.Repeat(",", 2<<20), "row.csv": "a,b\n" + strings.Repeat(",", 2<<20) + "\n1,2\n",
+		"row.tsv": "a\tb\n" + strings.Repeat("\t", 2<<20) + "\n1\t2\n", "returns.csv": "a,b" + strings.Repeat("\n", 200_000) + strings.Repeat("\r", 200_001),
 	} {
 		dir := t.TempDir()
 		write(t, dir, map[string]string{name: text})
@@ -221,7 +223,8 @@ func TestReadTableErrors(t *testing.T) {
 		"list.jsonl": {"{\"a\": 1}\n[1, 2]\n", "list.jsonl: row 2: each row must be an object"},
 	} {
 		write(t, dir, map[string]string{name: c.text})
-		if _, err := Read(filepath.Join(dir, name), "manifest", []string{"a"}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Read(filepath.Join(dir, name), "manifest", []string{"a"}); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}

@@ -98,7 +98,8 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	for tag := range d.lost {
 		switch tag {
 		case tagWidth, tagHeight, tagBits, tagCompression, tagPhotometric, tagFillOrder, tagStripOffsets, tagSamples,
-			tagRowsPerStrip, tagStripBytes, tagPlanar, tagT4Options, tagPredictor, tagColorMap, tagTileWidth, tagTileHeight,
+			tagRowsPerStrip, tagStripBytes, tagPlanar, tagT4Options, tagPredictor, tagColorMap, tagTileWidth,
+			tagTileHeight,
 			tagTileOffsets, tagTileBytes, tagExtraSamples, tagSampleFormat, tagJPEGTables:
 			return nil, FormatError(fmt.Sprintf("the values of tag %d are not there, or %v", tag, errCut))
 		}

@@ -62,8 +62,10 @@ func build(order binary.AppendByteOrder, tags []tagOf, strips ...[]byte) []byte 
 }
 
 func basic(w, h, samples, bits, compression, photometric, rows int) []tagOf {
-	return []tagOf{{tagWidth, false, []int{w}}, {tagHeight, true, []int{h}}, {tagBits, false, []int{bits}}, {tagCompression, false, []int{compression}},
-		{tagPhotometric, false, []int{photometric}}, {tagSamples, false, []int{samples}}, {tagRowsPerStrip, true, []int{rows}}}
+	return []tagOf{{tagWidth, false, []int{w}}, {tagHeight, true, []int{h}}, {tagBits, false, []int{bits}},
+		{tagCompression, false, []int{compression}},
+		{tagPhotometric, false, []int{photometric}}, {tagSamples, false, []int{samples}},
+		{tagRowsPerStrip, true, []int{rows}}}
 }
 
 func decode(data []byte) (*Picture, error) {
@@ -107,7 +109,8 @@ func TestPlanes(t *testing.T) {
 					if samples == 1 {
 						photometric = 1
 					}
-					tags := append(basic(w, h, samples, bits, 1, photometric, rows), tagOf{tagPlanar, false, []int{2}}, tagOf{tagExtraSamples, false, []int{2}})
+					tags := append(basic(w, h, samples, bits, 1, photometric, rows), tagOf{tagPlanar, false, []int{2}},
+						tagOf{tagExtraSamples, false, []int{2}})
 					p, err := decode(build(order, tags, strips...))
 					name := fmt.Sprintf("%v, %d × %d bits, %d rows", order, samples, bits, rows)
 					if err != nil {
@@ -148,7 +151,8 @@ func TestManyStrips(t *testing.T) {
 	} {
 		const h = 100_000
 		places, lengths := make([]int, h), make([]int, h)
-		tags := append(basic(1, h, 1, 8, c.compression, 1, 1), tagOf{tagStripOffsets, true, places}, tagOf{tagStripBytes, true, lengths})
+		tags := append(basic(1, h, 1, 8, c.compression, 1, 1), tagOf{tagStripOffsets, true, places},
+			tagOf{tagStripBytes, true, lengths})
 		data := build(binary.LittleEndian, tags[:7])
 		at := len(data) + 24
 		var table []byte
@@ -171,7 +175,8 @@ func TestManyStrips(t *testing.T) {
 		data = append(append(append(head, make([]byte, 24)...), table...), append(c.strip, make([]byte, 64)...)...)
 		check.Bounded(t, 16, 2*time.Second, func() {
 			p, err := decode(data)
-			if c.want == "" && (err != nil || p.H != h || p.Pix[h-1] != 7) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			if c.want == "" && (err != nil || p.H != h || p.Pix[h-1] != 7) ||
+				c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -204,7 +209,8 @@ func TestJPEGLargerThanStrips(t *testing.T) {
 func TestSparse(t *testing.T) {
 	full := bytes.Repeat([]byte{7}, 16*16)
 	tiled := func(photometric int) []tagOf {
-		return []tagOf{{tagWidth, false, []int{32}}, {tagHeight, false, []int{16}}, {tagBits, false, []int{8}}, {tagPhotometric, false, []int{photometric}},
+		return []tagOf{{tagWidth, false, []int{32}}, {tagHeight, false, []int{16}}, {tagBits, false, []int{8}},
+			{tagPhotometric, false, []int{photometric}},
 			{tagTileWidth, false, []int{16}}, {tagTileHeight, false, []int{16}}}
 	}
 	zero := func(data []byte, strip int) []byte { // its place
@@ -252,7 +258,8 @@ func TestLooseTags(t *testing.T) {
 	if want := []byte{1, 3, 10, 2, 4, 255, 2, 2, 2, 255, 255, 255}; err != nil || !bytes.Equal(p.Pix, want) {
 		t.Errorf("%v, %v", p, err)
 	}
-	rgb := []tagOf{{tagWidth, false, []int{1}}, {tagHeight, false, []int{1}}, {tagBits, false, []int{8, 8, 8}}, {tagPhotometric, false, []int{2}}}
+	rgb := []tagOf{{tagWidth, false, []int{1}}, {tagHeight, false, []int{1}}, {tagBits, false, []int{8, 8, 8}},
+		{tagPhotometric, false, []int{2}}}
 	p, err = decode(build(binary.LittleEndian, rgb, []byte{1, 2, 3}))
 	if want := []byte{1, 2, 3}; err != nil || !bytes.Equal(p.Pix, want) {
 		t.Errorf("%v, %v", p, err)

@@ -56,7 +56,8 @@ func row(name, chroma string, pixels int) {
 		constant[i] = YMM()
 		VPBROADCASTD(Mem{Base: k, Disp: 4 * i}, constant[i])
 	}
-	scale, offset, half, r, g, h, b := constant[0], constant[1], constant[2], constant[3], constant[4], constant[5], constant[6]
+	scale, offset, half, r, g, h, b := constant[0], constant[1], constant[2], constant[3], constant[4], constant[5],
+		constant[6]
 	spread := YMM()
 	if pixels == 2 {
 		VMOVDQU(twice, spread)

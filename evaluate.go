@@ -180,8 +180,9 @@ func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder,
 		notes = append(notes, s.Trained.Note)
 	}
 	all := &Scores{Dataset: name, Train: s.Trained.Train, Test: s.Trained.Test, Classes: s.Trained.Classes,
-		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN, RandomInitLinear: s.Untrained.Linear,
-		Bad: bad, Notes: notes}
+		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN,
+		RandomInitLinear: s.Untrained.Linear,
+		Bad:              bad, Notes: notes}
 	if o.Raw {
 		o.Progress("scoring the input values")
 		raw, err := pretrained.Raw(ctx, fit, held, how)

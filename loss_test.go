@@ -36,7 +36,8 @@ func TestLossRefuses(t *testing.T) {
 		{negative, z, z, 3, 4, nil, nil, "nu is -1e-09"},
 		{odd, z, z, 3, 4, nil, nil, "convention"},
 	} {
-		if _, err := c.l.Eval(c.z1, c.z2, c.n, c.d, c.dz1, c.dz2); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := c.l.Eval(c.z1, c.z2, c.n, c.d, c.dz1, c.dz2); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%d × %d: error %v, want one with %q", c.n, c.d, err, c.want)
 		}
 	}

@@ -177,7 +177,8 @@ func TestRecipesRoundTrip(t *testing.T) {
 
 // Names and numbers that stand here once more are those below.
 func TestConstants(t *testing.T) {
-	if Learned != runlog.Learned || Longer != runlog.Longer || Little != runlog.Little || Collapsed != runlog.Collapsed {
+	if Learned != runlog.Learned || Longer != runlog.Longer || Little != runlog.Little ||
+		Collapsed != runlog.Collapsed {
 		t.Error("verdicts have other names here")
 	}
 	for name, c := range map[string]Convention{"released": Released, "formula": Formula, "pseudocode": Pseudocode} {

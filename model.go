@@ -67,7 +67,8 @@ func (m *Model) Info() Info {
 	f := m.file
 	e := f.Meta.Encoder
 	return Info{
-		Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(), Size: f.Size,
+		Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(),
+		Size:     f.Size,
 		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander.Widths,
 		Parameters: model.Count(f.Encoder.Params()), Mean: slices.Clone(f.Mean), Std: slices.Clone(f.Std),
 		Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed,

@@ -161,7 +161,8 @@ func (m *Model) EmbedPairs(ctx context.Context, d PairData, o EmbedOptions) (*Em
 		return nil, err
 	}
 	out := &Embeddings{
-		Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad, Notes: m.notes(r.notes),
+		Features: split(x, e.Dim()), Labels: in.Labels, Classes: r.train.Data().Classes, Bad: r.bad,
+		Notes: m.notes(r.notes),
 	}
 	for i := range in.Items {
 		out.Names = append(out.Names, r.train.Data().ItemName(i, r.side))

@@ -98,5 +98,6 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 			}
 		}
 	}
-	return &Judged{Verdict: outer[Verdict](eval.Judge(j)), Dataset: seen.Name, Bad: bad, Notes: m.notes(seen.Notes)}, nil
+	return &Judged{Verdict: outer[Verdict](eval.Judge(j)), Dataset: seen.Name, Bad: bad, Notes: m.notes(seen.Notes)},
+		nil
 }

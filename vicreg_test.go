@@ -28,7 +28,8 @@ func TestPretrainOpenEmbedEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i := m.Info(); i.Features != 32 || i.Embedding != 32 || i.Channels != 1 || i.Size != 16 || i.Images != 256 || i.Seed != c.Seed {
+	if i := m.Info(); i.Features != 32 || i.Embedding != 32 || i.Channels != 1 || i.Size != 16 || i.Images != 256 ||
+		i.Seed != c.Seed {
 		t.Errorf("info %+v", i)
 	}
 

@@ -170,9 +170,11 @@ type plannedRun struct {
 
 func planned(p *train.Forecast) plannedRun {
 	c := p.Config
-	out := plannedRun{Event: "plan", Recipe: c.Recipe, Dataset: p.Dataset, Images: p.Images, Scored: p.Scored, Chosen: []chosenValue{},
+	out := plannedRun{Event: "plan", Recipe: c.Recipe, Dataset: p.Dataset, Images: p.Images, Scored: p.Scored,
+		Chosen: []chosenValue{},
 		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem, Expander: c.Expander,
-		Size: c.Size, Batch: c.Batch, Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch, Steps: p.Steps,
+		Size: c.Size, Batch: c.Batch, Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch,
+		Steps:  p.Steps,
 		Memory: p.Bytes, Warnings: append([]string{}, p.Warnings...), Notes: append([]string{}, p.Notes...)}
 	for _, choice := range p.Choices {
 		out.Chosen = append(out.Chosen, chosenValue(choice))

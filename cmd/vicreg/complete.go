@@ -28,7 +28,8 @@ func completing(cmd *cobra.Command) {
 			case f.Name == "methods":
 				must(cmd.RegisterFlagCompletionFunc(f.Name, oneOfList(known)))
 			case f.Name == "labels" || f.Name == "data": // or a file
-				must(cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(known, cobra.ShellCompDirectiveDefault)))
+				must(cmd.RegisterFlagCompletionFunc(f.Name,
+					cobra.FixedCompletions(known, cobra.ShellCompDirectiveDefault)))
 			case f.Name == "predictor": // or widths
 				must(cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions))
 			case f.Name == "a" || f.Name == "b": // with columns
@@ -36,9 +37,11 @@ func completing(cmd *cobra.Command) {
 				for _, side := range known {
 					begun = append(begun, side+"=")
 				}
-				must(cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(begun, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
+				must(cmd.RegisterFlagCompletionFunc(f.Name,
+					cobra.FixedCompletions(begun, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
 			case known != nil:
-				must(cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp)))
+				must(cmd.RegisterFlagCompletionFunc(f.Name,
+					cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp)))
 			case endings[f.Name] != nil:
 				must(cmd.MarkFlagFilename(f.Name, endings[f.Name]...))
 			case f.Name == "resume" || f.Name == "init":

@@ -118,8 +118,9 @@ func evalViews(m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON b
 
 // recorded is a verdict as a run's folder has it.
 func recorded(v *vicreg.Verdict) *runlog.Verdict {
-	r := &runlog.Verdict{Is: v.Is, Text: v.Text, Next: v.Next, Trained: runlog.Sight(v.Trained), Untrained: new(runlog.Sight(*v.Untrained)),
-		Chance: v.Chance, Items: v.Items, HeldOut: v.HeldOut, Rising: v.Rising}
+	r := &runlog.Verdict{Is: v.Is, Text: v.Text, Next: v.Next, Trained: runlog.Sight(v.Trained),
+		Untrained: new(runlog.Sight(*v.Untrained)),
+		Chance:    v.Chance, Items: v.Items, HeldOut: v.HeldOut, Rising: v.Rising}
 	for _, t := range v.Trend {
 		r.Trend = append(r.Trend, runlog.Seen{Epoch: t.Epoch, Step: t.Step, Sight: runlog.Sight(t.Sight)})
 	}
@@ -128,7 +129,8 @@ func recorded(v *vicreg.Verdict) *runlog.Verdict {
 
 // evalClasses prints the scores of an encoder on labelled data, which evaluate
 // takes.
-func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*vicreg.Scores, error), data D, what string, o vicreg.EvalOptions, asJSON bool) error {
+func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*vicreg.Scores, error), data D,
+	what string, o vicreg.EvalOptions, asJSON bool) error {
 	s, err := counting(func(ctx context.Context, c *counter) (*vicreg.Scores, error) {
 		o.Progress = c.describe
 		return evaluate(ctx, data, o)
@@ -179,7 +181,8 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 	writeBad(stdout, what == "pairs", s.Bad)
 	fmt.Fprintf(stdout, "%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
 	fmt.Fprintf(stdout, "%s\n", describeClasses(s.ByClass))
-	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear, RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
+	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear,
+		RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
 	if s.Raw != nil {
 		fmt.Fprintf(stdout, "The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
 	}

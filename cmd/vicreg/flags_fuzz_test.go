@@ -36,7 +36,8 @@ func FuzzPretrainFlags(f *testing.F) {
 		t.Setenv("VICREG_MEMORY", "4GB")
 		cmd, flags, config := pretrainCommand()
 		check.Bounded(t, 300, 2*time.Second, func() {
-			err := cmd.ParseFlags([]string{"--" + names[int(i)%len(names)] + "=" + a, "--" + names[int(j)%len(names)] + "=" + b})
+			err := cmd.ParseFlags([]string{"--" + names[int(i)%len(names)] + "=" + a,
+				"--" + names[int(j)%len(names)] + "=" + b})
 			if err != nil {
 				plainLine(t, flagMessage(err), a+b)
 				return

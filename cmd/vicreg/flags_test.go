@@ -112,7 +112,8 @@ func tryFlag(t *testing.T, args []string, kind, value string) {
 		}
 	}
 	number := kind == "int" || kind == "uint64" || kind == "float64" || kind == "intSlice"
-	if bad := strings.Trim(value, "0123456789.+-e_x,") != "" || value == "" || value == "8--8" || value == "x"; number && bad && code != exitUsage {
+	if bad := strings.Trim(value, "0123456789.+-e_x,") != "" || value == "" || value == "8--8" ||
+		value == "x"; number && bad && code != exitUsage {
 		t.Errorf("%q ends with code %d: %s", shown, code, message)
 	}
 }

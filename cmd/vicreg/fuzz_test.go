@@ -27,7 +27,8 @@ func FuzzLoss(f *testing.F) {
 	}
 	z := func(values ...float32) []byte {
 		shape := []int{len(values) / 2, 2}
-		return small(safetensors.Tensor{Name: "z1", Shape: shape, Data: values}, safetensors.Tensor{Name: "z2", Shape: shape, Data: append(values[1:len(values):len(values)], values[0])})
+		return small(safetensors.Tensor{Name: "z1", Shape: shape, Data: values},
+			safetensors.Tensor{Name: "z2", Shape: shape, Data: append(values[1:len(values):len(values)], values[0])})
 	}
 	plain := z(1, 2, 4, 8, -1, 3, 2, 2)
 	f.Add(plain, "vicreg", "mu=3", "1", true)
@@ -51,8 +52,10 @@ func FuzzLoss(f *testing.F) {
 	}
 	columns := safetensors.Tensor{Name: "queue", Shape: []int{2, 3}, Data: []float32{1, 0, 1, 0, 1, 0}}
 	four := []float32{1, 2, 3, 4}
-	f.Add(small(safetensors.Tensor{Name: "z1", Shape: []int{2, 2}, Data: four}, safetensors.Tensor{Name: "z2", Shape: []int{2, 2}, Data: four}, columns), "moco-v2", "", "", true)
-	f.Add(small(safetensors.Tensor{Name: "z1", Shape: []int{2, 2}, Data: four}, safetensors.Tensor{Name: "z2", Shape: []int{2, 2}, Data: four},
+	f.Add(small(safetensors.Tensor{Name: "z1", Shape: []int{2, 2}, Data: four},
+		safetensors.Tensor{Name: "z2", Shape: []int{2, 2}, Data: four}, columns), "moco-v2", "", "", true)
+	f.Add(small(safetensors.Tensor{Name: "z1", Shape: []int{2, 2}, Data: four},
+		safetensors.Tensor{Name: "z2", Shape: []int{2, 2}, Data: four},
 		safetensors.Tensor{Name: "assignment", Shape: []int{2}, Data: []int64{1, -1}}), "deepcluster", "", "", true)
 	f.Add([]byte("{}"), "vicreg", "", "", false)
 

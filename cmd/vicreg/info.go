@@ -213,7 +213,8 @@ func (r *runInfo) print() error {
 		fmt.Fprintf(stdout, "%s %s\n", painted(stdout, yellow, "warning:"), show.Line(strange))
 	}
 	if s := r.Summary; s != nil {
-		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images, time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images,
+			time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
 		writeScores(stdout, *s)
 		writeVerdict(stdout, s.Verdict)
 		writeBad(stdout, c.Pairs != nil, s.Bad)

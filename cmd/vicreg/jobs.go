@@ -152,7 +152,8 @@ func (j job) seeds(n int, first uint64) ([]job, error) {
 	all := []job{j}
 	for i := 1; i < n; i++ {
 		again := j
-		again.name, again.args = fmt.Sprintf("%s-seed%d", j.name, i+1), append(slices.Clone(j.args), fmt.Sprintf("--seed=%d", first+uint64(i)))
+		again.name, again.args = fmt.Sprintf("%s-seed%d", j.name, i+1),
+			append(slices.Clone(j.args), fmt.Sprintf("--seed=%d", first+uint64(i)))
 		if what := wrongName(again.name); what != "" {
 			return nil, usagef("the folder of %s cannot have the name %q, %s; take another", j.name, again.name, what)
 		}

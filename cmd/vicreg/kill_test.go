@@ -154,7 +154,8 @@ func (r *killer) run(out string, lines int, args ...string) bool {
 			continue
 		}
 		go func() {
-			for deadline := time.Now().Add(time.Second); writing && time.Now().Before(deadline) && len(halfWritten(filepath.Join(r.dir, out))) == 0; time.Sleep(50 * time.Microsecond) {
+			for deadline := time.Now().Add(time.Second); writing && time.Now().Before(deadline) &&
+				len(halfWritten(filepath.Join(r.dir, out))) == 0; time.Sleep(50 * time.Microsecond) {
 			}
 			time.Sleep(moment)
 			cmd.Process.Kill()
@@ -209,7 +210,8 @@ func begin(t *testing.T, dir string, args ...string) (cmd *exec.Cmd, lines *bufi
 }
 
 // beginOther is begin of another program.
-func beginOther(t *testing.T, dir, program string, args ...string) (cmd *exec.Cmd, lines *bufio.Scanner, stderr *bytes.Buffer) {
+func beginOther(t *testing.T, dir, program string, args ...string) (cmd *exec.Cmd, lines *bufio.Scanner,
+	stderr *bytes.Buffer) {
 	t.Helper()
 	cmd, stderr = exec.Command(program, args...), new(bytes.Buffer)
 	cmd.Dir, cmd.Stderr = dir, stderr

@@ -100,7 +100,8 @@ says about them is not read.`,
 			return err
 		}
 		v := loss.NewVICReg()
-		c.Loss = recipe.Loss{Convention: v.Convention.String(), Lambda: v.Lambda, Mu: v.Mu, Nu: v.Nu, Gamma: v.Gamma, Eps: v.Eps}
+		c.Loss = recipe.Loss{Convention: v.Convention.String(), Lambda: v.Lambda, Mu: v.Mu, Nu: v.Nu, Gamma: v.Gamma,
+			Eps: v.Eps}
 		config.apply(&c)
 		c.Threads = threads
 		if err := c.Validate(); err != nil {

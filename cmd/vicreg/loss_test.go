@@ -114,7 +114,8 @@ func TestLossOfArrays(t *testing.T) {
 			t.Errorf("%s: %s was written over", method, args[len(args)-1])
 		}
 	}
-	if out, err := exec.Command("vicreg", "loss", "--method", "deepcluster", filepath.Join(dir, "z1.npy"), filepath.Join(dir, "z2.npy")).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("no tensor assignment")) {
+	if out, err := exec.Command("vicreg", "loss", "--method", "deepcluster", filepath.Join(dir, "z1.npy"),
+		filepath.Join(dir, "z2.npy")).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("no tensor assignment")) {
 		t.Errorf("deepcluster: %v, %s", err, out)
 	}
 }

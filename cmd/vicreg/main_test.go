@@ -144,7 +144,8 @@ func writeImages(dir string, count int) error {
 		for y := range h {
 			for x := range w {
 				d := (x-cx)*(x-cx) + (y-cy)*(y-cy)
-				img.SetRGBA(x, y, color.RGBA{uint8(tint[0] + rng.IntN(56)), uint8(tint[1] + d%50), uint8(tint[2] + rng.IntN(30)), 255})
+				img.SetRGBA(x, y, color.RGBA{uint8(tint[0] + rng.IntN(56)), uint8(tint[1] + d%50),
+					uint8(tint[2] + rng.IntN(30)), 255})
 			}
 		}
 		var b bytes.Buffer

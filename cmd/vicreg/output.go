@@ -234,7 +234,8 @@ func runOf(path string, is fs.FileInfo) string {
 }
 
 // runFiles are the names of what a run writes into its folder.
-var runFiles = []string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile, runlog.ModelFiles[0], runlog.ModelFiles[1],
+var runFiles = []string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile, runlog.ModelFiles[0],
+	runlog.ModelFiles[1],
 	runlog.CheckpointFile, runlog.CheckpointFile + checkpoint.Suffix}
 
 // inData says what a path is in a data set, "" if nothing. Results may be written into a
@@ -284,7 +285,8 @@ func (g *guard) inData(source, path string, is fs.FileInfo, k kind) string {
 // family, which lie in one folder.
 func beside(name string) bool {
 	name = strings.ToLower(name)
-	return strings.Contains(name, "ubyte") || strings.HasSuffix(name, ".bin") || strings.HasSuffix(name, ".meta.txt") || strings.HasSuffix(name, "_label_names.txt")
+	return strings.Contains(name, "ubyte") || strings.HasSuffix(name, ".bin") ||
+		strings.HasSuffix(name, ".meta.txt") || strings.HasSuffix(name, "_label_names.txt")
 }
 
 // below reports whether a path lies in a folder or further down.

@@ -72,8 +72,9 @@ says otherwise.`,
 			return err
 		}
 		p, err := counting(func(ctx context.Context, c *counter) (*batch.Packed, error) {
-			return batch.Pack(ctx, out, train, test, batch.PackOptions{Short: size, Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad,
-				Workers: workers, Progress: c.count})
+			return batch.Pack(ctx, out, train, test,
+				batch.PackOptions{Short: size, Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad,
+					Workers: workers, Progress: c.count})
 		})
 		if err != nil {
 			return err

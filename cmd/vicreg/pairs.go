@@ -217,7 +217,8 @@ func (f *modelFlags) given(m *vicreg.Model, config *configFlags) (vicreg.PairDat
 
 // anyImages reports whether a side of the pairs that a model is of is an image.
 func anyImages(m *vicreg.Model) bool {
-	if c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.Info().Path), runlog.ConfigFile)); err == nil && c.Pairs != nil {
+	if c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.Info().Path), runlog.ConfigFile)); err == nil &&
+		c.Pairs != nil {
 		return c.Pairs.Images()
 	}
 	side, _ := m.Paired()

@@ -76,7 +76,8 @@ func writePair(dir string, i int) error {
 	}
 	const rate = 4000
 	n := 800 + 10*i
-	for _, v := range []any{[]byte("RIFF"), uint32(36 + 2*n), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(rate), uint32(2 * rate), uint16(2), uint16(16),
+	for _, v := range []any{[]byte("RIFF"), uint32(36 + 2*n), []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1),
+		uint32(rate), uint32(2 * rate), uint16(2), uint16(16),
 		[]byte("data"), uint32(2 * n)} {
 		binary.Write(&sound, binary.LittleEndian, v)
 	}
@@ -87,7 +88,8 @@ func writePair(dir string, i int) error {
 	for k := range 20 + i%5 {
 		series += fmt.Sprintf("%d:00,%d,%d\n", k, k*i%11, i%4)
 	}
-	for name, data := range map[string][]byte{file(".png"): picture.Bytes(), file(".wav"): sound.Bytes(), file(".csv"): []byte(series)} {
+	for name, data := range map[string][]byte{file(".png"): picture.Bytes(), file(".wav"): sound.Bytes(),
+		file(".csv"): []byte(series)} {
 		if err := os.WriteFile(name, data, 0o644); err != nil {
 			return err
 		}

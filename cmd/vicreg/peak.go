@@ -40,7 +40,8 @@ does it and computed by Winograd's algorithm.`,
 				return err
 			}
 			parallel.SetWorkers(f.threads)
-			c := ceiling{Precision: precision, Usable: p.Missing() == "", Variant: cpu.Variant(), Threads: parallel.Workers()}
+			c := ceiling{Precision: precision, Usable: p.Missing() == "", Variant: cpu.Variant(),
+				Threads: parallel.Workers()}
 			if c.Usable {
 				c.Gflops = f.peak(p)
 			}

@@ -29,7 +29,8 @@ func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 	case quiet:
 		return &silent{out: newPrinter(os.Stderr)}
 	}
-	c := &console{out: stdout, live: stdout.canKeep(), now: time.Now, spoken: time.Now(), plan: train.Plan{Folder: folder}}
+	c := &console{out: stdout, live: stdout.canKeep(), now: time.Now, spoken: time.Now(),
+		plan: train.Plan{Folder: folder}}
 	if c.live {
 		followWidth(stdout)
 		c.Phase("reading the data")
@@ -327,7 +328,8 @@ func counted(n int, what string) string {
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found
-		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages, badKind(c.plan.Kind == "pairs")), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
+		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages,
+			badKind(c.plan.Kind == "pairs")), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
 	}
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")

@@ -17,8 +17,10 @@ var (
 		Terms: runlog.Terms{{Name: "invariance", Value: 0.125}, {Name: "variance", Value: 0.5}, {Name: "covariance", Value: 3.25}}}
 	anEpoch = runlog.Epoch{Event: "epoch", Epoch: 2, Step: 20, Loss: 12.5, Terms: aStep.Terms, Images: 260,
 		EmbeddingStd: 0.9, Correlation: 0.05, Rank: 31.5, KNN: share(0.755)}
-	aSummary = runlog.Summary{Method: "vicreg", Images: 80, Epochs: 10, Loss: 12.5, Terms: aStep.Terms, Seconds: 62, ImagesPerSecond: 260,
-		Scores:    runlog.Scores{KNN: share(0.844), Linear: share(0.87), RandomInitKNN: share(0.755), RandomInitLinear: share(0.767)},
+	aSummary = runlog.Summary{Method: "vicreg", Images: 80, Epochs: 10, Loss: 12.5, Terms: aStep.Terms, Seconds: 62,
+		ImagesPerSecond: 260,
+		Scores: runlog.Scores{KNN: share(0.844), Linear: share(0.87), RandomInitKNN: share(0.755),
+			RandomInitLinear: share(0.767)},
 		BadImages: 25, Bad: strings.Split(strings.TrimSpace(strings.Repeat("a.jpg:_empty ", 25)), " ")}
 )
 

@@ -136,7 +136,8 @@ func TestReaderLeaves(t *testing.T) {
 		t.Errorf("pretrain: exit code %d, %q", end.ExitCode(), stderr)
 	}
 	end, stderr = cut("info", "run")
-	if status := end.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() != syscall.SIGPIPE || stderr != "" {
+	if status := end.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() != syscall.SIGPIPE ||
+		stderr != "" {
 		t.Errorf("info: %v, %q", end, stderr)
 	}
 }
@@ -198,7 +199,8 @@ func TestComparisonTakesItsRunAlong(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != x.code {
 				t.Errorf("exit code %d, want %d", code, x.code)
 			}
-			if !eventually(func() bool { return syscall.Kill(-cmd.Process.Pid, 0) != nil }) { // none is left of the group
+			// none is left of the group
+			if !eventually(func() bool { return syscall.Kill(-cmd.Process.Pid, 0) != nil }) {
 				t.Error("the run goes on")
 				syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			}

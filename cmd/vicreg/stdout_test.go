@@ -62,7 +62,8 @@ func TestFullOutput(t *testing.T) {
 	}
 	defer full.Close()
 	dir := t.TempDir()
-	if err := errors.Join(writeImages(filepath.Join(dir, "data", "a"), 10), writeImages(filepath.Join(dir, "data", "b"), 10)); err != nil {
+	if err := errors.Join(writeImages(filepath.Join(dir, "data", "a"), 10),
+		writeImages(filepath.Join(dir, "data", "b"), 10)); err != nil {
 		t.Fatal(err)
 	}
 	golden, err := filepath.Abs("../../internal/loss/testdata/vicreg/n16_d8.safetensors")

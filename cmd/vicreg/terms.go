@@ -15,7 +15,8 @@ import (
 // computeLoss computes the loss of a method for what files hold, writes its gradients
 // to grad unless that is empty, and prints the rest: the method, how it was computed,
 // the sizes, the terms and figures of both branches.
-func computeLoss(method string, a loss.Alone, how []loss.Term, set map[string]float64, files []string, grad string) error {
+func computeLoss(method string, a loss.Alone, how []loss.Term, set map[string]float64, files []string,
+	grad string) error {
 	f, path, err := openTensors(files)
 	if err != nil {
 		return err
@@ -69,7 +70,8 @@ func computeLoss(method string, a loss.Alone, how []loss.Term, set map[string]fl
 	}
 	if grad != "" {
 		shape := []int{g.N, g.D}
-		tensors := []safetensors.Tensor{{Name: "dz1", Shape: shape, Data: g.DZ[0]}, {Name: "dz2", Shape: shape, Data: g.DZ[1]}}
+		tensors := []safetensors.Tensor{{Name: "dz1", Shape: shape, Data: g.DZ[0]},
+			{Name: "dz2", Shape: shape, Data: g.DZ[1]}}
 		for _, m := range g.More {
 			tensors = append(tensors, safetensors.Tensor{Name: m.Name, Shape: shape, Data: m.Values})
 		}

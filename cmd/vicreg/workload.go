@@ -40,7 +40,8 @@ forward and backward, whatever way they are computed.`,
 		if _, err := reckon.Check(c, reckon.Data{Items: benchItems}); err != nil {
 			return usageError{err}
 		}
-		return f.measure(c.Method+", "+describe(c)+", expander "+c.Expander, func() (func() error, int, int, error) { return stepWork(c) })
+		return f.measure(c.Method+", "+describe(c)+", expander "+c.Expander,
+			func() (func() error, int, int, error) { return stepWork(c) })
 	}
 	return cmd
 }

@@ -14,7 +14,8 @@ func TestNeverAndAlways(t *testing.T) {
 		r := rng.New(4)
 		for range 200 {
 			d := v.Draw(r, 50, 40, 3)
-			for what, done := range map[string]bool{"flip": d.Flip, "jitter": d.Jitters > 0, "grey": d.Grey, "blur": d.Blur, "solarize": d.Solarize} {
+			for what, done := range map[string]bool{"flip": d.Flip, "jitter": d.Jitters > 0, "grey": d.Grey,
+				"blur": d.Blur, "solarize": d.Solarize} {
 				if done != (p == 1) {
 					t.Fatalf("%s of probability %v: %v", what, p, done)
 				}

@@ -16,7 +16,8 @@ func TestShareThatMayBeBad(t *testing.T) {
 		share      float64
 		items, bad int
 		fails      bool
-	}{{0.25, 16, 4, false}, {0.25, 16, 5, true}, {0, 16, 1, true}, {0.5, 5, 2, false}, {0.5, 5, 3, true}, {0.03125, 64, 2, false}, {0.03125, 64, 3, true}} {
+	}{{0.25, 16, 4, false}, {0.25, 16, 5, true}, {0, 16, 1, true}, {0.5, 5, 2, false}, {0.5, 5, 3, true},
+		{0.03125, 64, 2, false}, {0.03125, 64, 3, true}} {
 		tally := Tally{Total: c.items, Most: &c.share}
 		if err := tally.Add(c.items, make([]Bad, c.bad)); (err != nil) != c.fails {
 			t.Errorf("%d of %d bad, and %v may be: %v", c.bad, c.items, c.share, err)

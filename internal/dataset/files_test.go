@@ -260,7 +260,8 @@ func TestFilesNotes(t *testing.T) {
 		{"followed by something", map[string][]byte{images + ".gz": append(gz(three), "garbage that is no gzip"...)}, Options{}, 3, -1, "goes on after its 3 images", ""},
 		{"two members", map[string][]byte{images + ".gz": append(gz(three[:20]), gz(three[20:])...)}, Options{}, 3, -1, "", ""},
 		{"longer labels", map[string][]byte{images: three,
-			labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1, "ROOT/" + labels + " goes on after its 3 labels", ""},
+			labels: append(threeLabels[:len(threeLabels):len(threeLabels)], 9)}, Options{}, 3, -1,
+			"ROOT/" + labels + " goes on after its 3 labels", ""},
 
 		{"CIFAR", ten(map[string][]byte{"batches.meta.txt": names, "readme.html": nil}), Options{}, 10, 2, "", ""},
 		{"CIFAR without a batch", ten(nil, "data_batch_3.bin"), Options{}, 8, 2, "ROOT is not the whole of CIFAR-10: data_batch_3.bin is not here", ""},

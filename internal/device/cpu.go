@@ -107,11 +107,13 @@ func (c CPU) finish(f Finish) kernel.Finish {
 }
 
 func (c CPU) norm(n RowNorm) kernel.RowNorm {
-	return kernel.RowNorm{Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), Eps: n.Eps, Mean: c.f32(n.Mean), Rstd: c.f32(n.Rstd)}
+	return kernel.RowNorm{Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), Eps: n.Eps, Mean: c.f32(n.Mean),
+		Rstd: c.f32(n.Rstd)}
 }
 
 func (c CPU) rowFinish(f RowFinish) kernel.RowFinish {
-	return kernel.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma), DBeta: c.f32(f.DBeta), Add: c.f32(f.Add)}
+	return kernel.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma),
+		DBeta: c.f32(f.DBeta), Add: c.f32(f.Add)}
 }
 
 func (c CPU) batchNorm(n BatchNorm) kernel.BatchNorm {

@@ -37,7 +37,8 @@ func (c CPU) BatchStatistics(n BatchNorm, s Sums, m int) {
 func (c CPU) RunningStatistics(n BatchNorm) { kernel.RunningStatistics(c.batchNorm(n)) }
 
 func (c CPU) BatchNormBackward(g BatchNormGrad, n BatchNorm, s Sums, m int) {
-	grad := kernel.BatchNormGrad{DGamma: c.f32(g.DGamma), DBeta: c.f32(g.DBeta), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
+	grad := kernel.BatchNormGrad{DGamma: c.f32(g.DGamma), DBeta: c.f32(g.DBeta), A: c.f32(g.A), B: c.f32(g.B),
+		K: c.f32(g.K)}
 	kernel.BatchNormBackward(grad, c.batchNorm(n), c.sums(s), m)
 }
 

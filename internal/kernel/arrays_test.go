@@ -28,7 +28,8 @@ func TestArrays(t *testing.T) {
 			run("Fill with zeros", func(x []float32) { Fill(x, 0) }, func(int) float32 { return 0 })
 			run("Copy", func(x []float32) { Copy(x, y) }, func(i int) float32 { return y[i] })
 			run("Divide", func(x []float32) { Divide(x, 3) }, func(i int) float32 { return x[i] / 3 })
-			run("Blend", func(x []float32) { Blend(x, 0.9, 0.1, y) }, func(i int) float32 { return float32(0.9)*x[i] + float32(0.1)*y[i] })
+			run("Blend", func(x []float32) { Blend(x, 0.9, 0.1, y) },
+				func(i int) float32 { return float32(0.9)*x[i] + float32(0.1)*y[i] })
 			sums := make([]float64, n)
 			for i := range sums {
 				sums[i] = float64(y[i]) * 1.25

@@ -41,7 +41,8 @@ var norming struct {
 
 func (n *BatchNorm) check() {
 	c := len(n.Gamma)
-	for _, m := range []int{len(n.Beta), len(n.RunMean), len(n.RunVar), len(n.Mean), len(n.Rstd), len(n.Scale), len(n.Shift)} {
+	for _, m := range []int{len(n.Beta), len(n.RunMean), len(n.RunVar), len(n.Mean), len(n.Rstd), len(n.Scale),
+		len(n.Shift)} {
 		if m != c {
 			panic(fmt.Sprintf("kernel: batch normalisation of %d channels meets %d", c, m))
 		}

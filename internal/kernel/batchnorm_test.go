@@ -53,7 +53,8 @@ func TestBatchNorm(t *testing.T) {
 				backward.B[i%c] += g * v
 			}
 			BatchStatistics(n, forward, m)
-			g := BatchNormGrad{DGamma: make([]float32, c), DBeta: make([]float32, c), A: make([]float32, c), B: make([]float32, c), K: make([]float32, c)}
+			g := BatchNormGrad{DGamma: make([]float32, c), DBeta: make([]float32, c), A: make([]float32, c),
+				B: make([]float32, c), K: make([]float32, c)}
 			BatchNormBackward(g, n, backward, m)
 			if n.Batches[0] != 4 {
 				t.Fatalf("%v batches", n.Batches[0])
@@ -83,7 +84,8 @@ func TestBatchNorm(t *testing.T) {
 					at := float64(y[i*c+j])*float64(n.Scale[j]) + float64(n.Shift[j])
 					within(t, "y", at, float64(n.Gamma[j])*hat+float64(n.Beta[j]), 1e-4)
 					dy := float64(n.Gamma[j]) * rstd * (float64(d[i*c+j]) - backward.A[j]/m - hat*dGamma/m)
-					within(t, "dy", float64(g.A[j])*float64(d[i*c+j])+float64(g.B[j])*float64(y[i*c+j])+float64(g.K[j]), dy, 1e-4)
+					got := float64(g.A[j])*float64(d[i*c+j]) + float64(g.B[j])*float64(y[i*c+j]) + float64(g.K[j])
+					within(t, "dy", got, dy, 1e-4)
 				}
 			}
 

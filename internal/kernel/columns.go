@@ -41,7 +41,8 @@ func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
 	if a.Stride != b.Stride {
 		panic("kernel: Pull of matrices of different strides")
 	}
-	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols], coef[:a.Cols], beta)
+	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols],
+		coef[:a.Cols], beta)
 }
 
 // Put copies src to dst. Where dst's rows are whole cache lines it writes past the
@@ -91,7 +92,8 @@ func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 	f.plans(next, (n+high-1)/high)
 	for i := 0; i < n; i += high {
 		j := i &^ 31 // where a panel starts
-		blockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride, packed[j*k:], accumulate)
+		blockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride, packed[j*k:],
+			accumulate)
 		f.step()
 	}
 }
@@ -111,7 +113,8 @@ func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	f.plans(next, (m+high-1)/high*((n+wide-1)/wide))
 	for i := 0; i < m; i += high {
 		for j := 0; j < n; j += wide {
-			blockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride, a.Data[i*a.Stride:], a.Stride, packed[j*k:], true)
+			blockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride, a.Data[i*a.Stride:], a.Stride,
+				packed[j*k:], true)
 			f.step()
 		}
 	}

@@ -57,7 +57,8 @@ func distanceColumns(a []float32, as int, b []float32, bs, rows, cols int, lanes
 	}
 }
 
-func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64, coef []float32, beta float32) {
+func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64,
+	coef []float32, beta float32) {
 	if rows == 0 || cols == 0 {
 		return
 	}

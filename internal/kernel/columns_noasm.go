@@ -14,7 +14,8 @@ func distanceColumns(a []float32, as int, b []float32, bs, rows, cols int, lanes
 	distanceColumnsPlain(a, as, b, bs, rows, cols, lanes)
 }
 
-func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64, coef []float32, beta float32) {
+func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64,
+	coef []float32, beta float32) {
 	gradColumnsPlain(dst, ds, c, cs, a, b, zs, rows, cols, mean, coef, beta)
 }
 

@@ -36,7 +36,8 @@ func distanceColumnsPlain(a []float32, as int, b []float32, bs, rows, cols int, 
 	}
 }
 
-func gradColumnsPlain(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64, coef []float32, beta float32) {
+func gradColumnsPlain(dst []float32, ds int, c []float32, cs int, a, b []float32, zs, rows, cols int, mean []float64,
+	coef []float32, beta float32) {
 	mean, coef = mean[:cols], coef[:cols]
 	for r := range rows {
 		x, y := a[r*zs:][:cols], b[r*zs:][:cols]

@@ -133,7 +133,8 @@ func steps(m, n int) int {
 // multiplyTN computes c = aᵀ·b, or c += aᵀ·b, like blockTN, and fetches on the way:
 // tiles of the first rows fetch what was queued first, and so on. They fetch with the
 // stride of b, so what lies between rows is not fetched.
-func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool, f *fetcher) {
+func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int,
+	accumulate bool, f *fetcher) {
 	most, _ := tileShape(n)
 	high, deep := share(m, most), share(k, depth)
 	for p := 0; p < k; p += deep {
@@ -143,7 +144,8 @@ func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars 
 			first = f.count * high
 			for j := 0; j < n; {
 				_, w := tileShape(n - j)
-				column(pairs, m-first, n-j, w, kb, c[first*crs+j:], crs, a[first+p*ars:], 1, ars, b[j+p*brs:], brs, 0, 0, accumulate || p > 0)
+				column(pairs, m-first, n-j, w, kb, c[first*crs+j:], crs, a[first+p*ars:], 1, ars, b[j+p*brs:], brs, 0,
+					0, accumulate || p > 0)
 				j += w
 			}
 		}
@@ -151,7 +153,8 @@ func multiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars 
 			for j := 0; j < n; {
 				_, w := tileShape(n - j)
 				at := j + p*brs
-				part(pairs, min(high, first-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs, f.beside(b, at, i/high), accumulate || p > 0)
+				part(pairs, min(high, first-i), n-j, w, kb, c[i*crs+j:], crs, a[i+p*ars:], 1, ars, b[at:], brs,
+					f.beside(b, at, i/high), accumulate || p > 0)
 				j += w
 			}
 		}

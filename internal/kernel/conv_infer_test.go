@@ -15,7 +15,8 @@ func TestConvInfer(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 5))
 	eachVariant(t, func(t *testing.T) {
 		shapes := testShapes(6)
-		shapes = append(shapes, Conv{N: 2, H: 4, W: 4, C: 304, K: 304, R: 3, S: 3, Stride: 1, Pad: 1}) // weights that are not kept
+		// weights that are not kept
+		shapes = append(shapes, Conv{N: 2, H: 4, W: 4, C: 304, K: 304, R: 3, S: 3, Stride: 1, Pad: 1})
 		for i, s := range shapes {
 			c := randomCase(r, s)
 			if i%3 == 2 {
@@ -31,9 +32,11 @@ func TestConvInfer(t *testing.T) {
 				for run := range 3 {
 					parallel.SetWorkers(1 + run)
 					got := normal(r, s.OutLen())
-					ConvInfer(got, c.Conv, c.src, c.w, Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0, Packed: &packed})
+					ConvInfer(got, c.Conv, c.src, c.w,
+						Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0, Packed: &packed})
 					sameBits(t, s.String()+" "+route, got, want)
-					ConvInfer(got, c.Conv, c.src, c.w, Tail{Scale: scale, Shift: shift, Add: add, ReLU: true, Packed: &packed})
+					ConvInfer(got, c.Conv, c.src, c.w,
+						Tail{Scale: scale, Shift: shift, Add: add, ReLU: true, Packed: &packed})
 					sameBits(t, s.String()+" joined "+route, got, joined)
 				}
 				// For another shape they are packed again.

@@ -234,7 +234,8 @@ func directInputPiece(worker, piece int) {
 // gradColumns returns, for each input pixel of a class in some images, the row of output
 // gradients that it meets, with rows stride apart. grad holds the gradients of those
 // images, next apart, and begins with the first row that is needed.
-func (d *directJob) gradColumns(m *arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32, stride int) {
+func (d *directJob) gradColumns(m *arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32,
+	stride int) {
 	row := d.in.width() * d.K
 	if d.Sequence && images == 1 && overlaps(row, d.half) {
 		return grad, row

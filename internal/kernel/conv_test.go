@@ -235,7 +235,8 @@ func (s Conv) String() string {
 // small shapes take every way: pieces small and many, then the ways for many
 // channels.
 func eachRoute(f func(route string)) {
-	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats, groupFloats, streamFloats, bothFloats}
+	keep := []int{pieceFloats, wideWeights, winogradFloats, winogradSmall, winogradGroup, winogradTiles, splitFloats,
+		groupFloats, streamFloats, bothFloats}
 	set := func(v []int) {
 		pieceFloats, wideWeights, winogradFloats, winogradSmall = v[0], v[1], v[2], v[3]
 		winogradGroup, winogradTiles, splitFloats, groupFloats = v[4], v[5], v[6], v[7]

@@ -110,7 +110,8 @@ func (j *Dense) prepare(k, n, scratch int, pack func(worker, piece int)) {
 
 func (j *Dense) forget() {
 	d := &dense
-	d.src, d.y, d.w, d.bias, d.add, d.d, d.dx, d.fin, d.packed = RowSource{}, nil, nil, nil, nil, nil, nil, RowFinish{}, nil
+	d.src, d.y, d.w, d.bias, d.add, d.d, d.dx, d.fin, d.packed = RowSource{}, nil, nil, nil, nil, nil, nil,
+		RowFinish{}, nil
 }
 
 func densePackForward(worker, piece int) {
@@ -308,5 +309,6 @@ func DenseWeightGrad(dw []float32, s Dense, x, d []float32) {
 		ConvWeightGrad(dw, c, Grad{D: d}, Source{X: x})
 		return
 	}
-	Gemm(Mat{Data: dw, Rows: s.C, Cols: s.K}, Mat{Data: x, Rows: s.N, Cols: s.C}.T(), Mat{Data: d, Rows: s.N, Cols: s.K}, true)
+	Gemm(Mat{Data: dw, Rows: s.C, Cols: s.K}, Mat{Data: x, Rows: s.N, Cols: s.C}.T(),
+		Mat{Data: d, Rows: s.N, Cols: s.K}, true)
 }

@@ -36,7 +36,8 @@ func TestExpRow(t *testing.T) {
 			}
 			for i, v := range x {
 				// The product in the exponent is rounded to float32.
-				if tol := 1e-6 + 2e-7*math.Abs(math.Log(max(want[i], 1e-38))); !(math.Abs(float64(v)-want[i]) <= tol*want[i]+1e-37) {
+				if tol := 1e-6 + 2e-7*math.Abs(math.Log(max(want[i],
+					1e-38))); !(math.Abs(float64(v)-want[i]) <= tol*want[i]+1e-37) {
 					t.Fatalf("n %d, scale %v: element %d is %v, want %v", n, scale, i, v, want[i])
 				}
 			}

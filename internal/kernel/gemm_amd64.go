@@ -23,15 +23,18 @@ func tileShape(rem int) (rows, cols int) {
 //
 // Meanwhile it fetches memory: for each element of b that it reads, the one ahead
 // elements further on.
-func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int,
+	accumulate bool) {
 	_ = a[(rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+cols-1]
 	_ = c[(rows-1)*crs+cols-1]
 	switch {
 	case cols == 32:
-		tileAVX512x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileAVX512x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0],
+			uintptr(crs)*4, accumulate)
 	case cpu.AVX512:
-		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileAVX512x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0],
+			uintptr(crs)*4, accumulate)
 	case cpu.AVX2:
 		tilesBelow(1, rows, k, c, crs, a, ars, aks, b, brs, ahead, 1, accumulate)
 	default:
@@ -45,11 +48,13 @@ func hasColumns() bool { return cpu.AVX2 && !cpu.AVX512 }
 // tilesBelow computes count tiles of rows × 16, one below the other. The first of them,
 // as many as fetches says, also fetch memory, each the stretch after that of the one
 // before.
-func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead,
+	fetches int, accumulate bool) {
 	_ = a[(count*rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+15]
 	_ = c[(count*rows-1)*crs+15]
-	columnAVX2x16(count, rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, fetches, &c[0], uintptr(crs)*4, accumulate)
+	columnAVX2x16(count, rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4,
+		fetches, &c[0], uintptr(crs)*4, accumulate)
 }
 
 // hasSquare says whether there is a kernel for products of 16 × 16 matrices.

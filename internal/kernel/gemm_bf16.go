@@ -95,7 +95,8 @@ func plainPairRows(dst []float32, ds int, src []float32, ss, rows, n, from int) 
 }
 
 // plainTileBF16 is plainTile for pairs.
-func plainTileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func plainTileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int,
+	accumulate bool) {
 	for i := range rows {
 		for j := range cols {
 			var sum float32

@@ -8,7 +8,8 @@ import "vicreg/internal/cpu"
 func HasBF16() bool { return cpu.AVX512BF16 }
 
 // tileBF16 is tile for pairs.
-func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int,
+	accumulate bool) {
 	_ = a[(rows-1)*ars+(k-1)*aks]
 	_ = b[(k-1)*brs+cols-1]
 	_ = c[(rows-1)*crs+cols-1]
@@ -16,9 +17,11 @@ func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int
 	case !cpu.AVX512BF16:
 		plainTileBF16(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 	case cols == 32:
-		tileBF16x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileBF16x32(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0],
+			uintptr(crs)*4, accumulate)
 	default:
-		tileBF16x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0], uintptr(crs)*4, accumulate)
+		tileBF16x16(rows, k, &a[0], uintptr(ars)*4, uintptr(aks)*4, &b[0], uintptr(brs)*4, uintptr(ahead)*4, &c[0],
+			uintptr(crs)*4, accumulate)
 	}
 }
 

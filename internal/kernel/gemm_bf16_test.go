@@ -35,7 +35,8 @@ func TestBF16Rounding(t *testing.T) {
 	for i := range src {
 		src[i] = math.Float32frombits(r.Uint32())
 	}
-	for i, bits := range []uint32{0, 1, 0x80000000, 0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0x3f808000, 0x3f808001,
+	for i, bits := range []uint32{0, 1, 0x80000000, 0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0x3f808000,
+		0x3f808001,
 		0x3f818000, 0x3f817fff, 0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffc12345} {
 		src[i] = math.Float32frombits(bits)
 	}
@@ -59,7 +60,8 @@ func TestBF16Rounding(t *testing.T) {
 		sameBits(t, "pairRows in place", copied, want)
 	}
 	for _, v := range []struct{ in, out uint32 }{
-		{0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81}, {0x7f7fffff, 0x7f80}, {0x80000001, 0x8000}, {0x7f800001, 0x7fc0},
+		{0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81}, {0x7f7fffff, 0x7f80}, {0x80000001, 0x8000},
+		{0x7f800001, 0x7fc0},
 	} {
 		if got := roundBF16(math.Float32frombits(v.in)); got != v.out {
 			t.Errorf("%08x rounds to %04x, want %04x", v.in, got, v.out)

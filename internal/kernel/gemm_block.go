@@ -30,7 +30,8 @@ func blockTN(m, n, k int, c []float32, crs int, a []float32, ars int, b []float3
 // block computes the product of a, element (i, p) at a[i*ars+p*aks], and b,
 // packed if brs is 0. With pairs, here and below, elements of a and b are pairs
 // of bfloat16, k of them.
-func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int,
+	accumulate bool) {
 	if m == 0 || n == 0 {
 		return
 	}
@@ -55,7 +56,8 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 				if brs == 0 {
 					at, step = j*k+p*w, w
 				}
-				column(pairs, rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, 0, accumulate || p > 0)
+				column(pairs, rows, n-j, w, kb, c[i*crs+j:], crs, a[i*ars+p*aks:], ars, aks, b[at:], step, 0, 0,
+					accumulate || p > 0)
 				j += w
 			}
 		}
@@ -65,7 +67,8 @@ func block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 // column computes m > 0 rows of w columns (of fewer if only cols are left) as tiles one
 // below the other. The first of them, as many as fetches says, also fetch memory as tile
 // does, each the stretch after that of the one before.
-func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead,
+	fetches int, accumulate bool) {
 	most, _ := tileShape(cols)
 	if hasColumns() && w <= cols {
 		tiles := (m + most - 1) / most
@@ -102,7 +105,8 @@ func share(n, most int) int {
 }
 
 // part computes a tile of w columns, or fewer if only cols are left.
-func part(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func part(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs,
+	ahead int, accumulate bool) {
 	if w <= cols {
 		anyTile(pairs, rows, w, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
 	} else {
@@ -111,7 +115,8 @@ func part(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, a
 }
 
 // anyTile computes a whole tile.
-func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs,
+	ahead int, accumulate bool) {
 	if !pairs {
 		tile(rows, cols, k, c, crs, a, ars, aks, b, brs, ahead, accumulate)
 		return
@@ -124,7 +129,8 @@ func anyTile(pairs bool, rows, cols, k int, c []float32, crs int, a []float32, a
 
 // edge computes the first cols columns of a tile of w, and reads and writes no others.
 // It works on copies.
-func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int,
+	accumulate bool) {
 	const deep = 64
 	var bt [deep * 32]float32
 	var ct [14 * 32]float32 // or 28 × 16

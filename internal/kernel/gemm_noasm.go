@@ -4,7 +4,8 @@ package kernel
 
 func tileShape(rem int) (rows, cols int) { return 4, 16 }
 
-func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int, accumulate bool) {
+func tile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int,
+	accumulate bool) {
 	plainTile(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)
 }
 
@@ -14,7 +15,8 @@ func prefetchRows(m Mat)                         {}
 
 func hasColumns() bool { return false }
 
-func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead, fetches int, accumulate bool) {
+func tilesBelow(count, rows, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead,
+	fetches int, accumulate bool) {
 	panic("kernel: no such tiles here")
 }
 

@@ -179,7 +179,8 @@ func tiles(m, n, k int, c []float32, crs int, a Mat, b []float32, f *fetcher, ac
 	for i := 0; i < m; i += high {
 		for j := 0; j < n; j += w {
 			_, w = tileShape(n - j)
-			part(false, min(high, m-i), n-j, w, k, c[i*crs+j:], crs, a.Data[i*ars:], ars, aks, b[j*k:], w, 0, accumulate)
+			part(false, min(high, m-i), n-j, w, k, c[i*crs+j:], crs, a.Data[i*ars:], ars, aks, b[j*k:], w, 0,
+				accumulate)
 			f.step()
 		}
 	}
@@ -211,7 +212,8 @@ func (g *product) stream(s *space, i, m, j, n int, out []float32, stride int, ac
 			b := g.b.Data[p*g.b.Stride+j+x:]
 			ahead := g.deep * g.b.Stride // past the end of b in the last step, which does no harm
 			for y := 0; y < m; y += high {
-				part(false, min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b, g.b.Stride, ahead, accumulate || p > 0)
+				part(false, min(high, m-y), n-x, w, kb, out[y*stride+x:], stride, a.Data[y*ars:], ars, aks, b,
+					g.b.Stride, ahead, accumulate || p > 0)
 				ahead = 0
 			}
 			x += w

@@ -7,7 +7,8 @@ package kernel
 //
 // It computes 2 × 4 elements at a time, which compilers keep in registers. If the number
 // of rows is odd, the last one is computed twice.
-func plainTile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int, accumulate bool) {
+func plainTile(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs int,
+	accumulate bool) {
 	for i := 0; i < rows; i += 2 {
 		below := min(i+1, rows-1)
 		for j := 0; j < cols; j += 4 {

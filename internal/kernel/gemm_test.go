@@ -292,10 +292,12 @@ func TestGemmPanics(t *testing.T) {
 			Gemm(m, m, m, false)
 		},
 		"kernel: matrix b of 3 rows, 5 columns and stride 5 does not fit 12 elements": func() {
-			Gemm(Mat{Data: data, Rows: 1, Cols: 5}, Mat{Data: data, Rows: 1, Cols: 3}, Mat{Data: data, Rows: 3, Cols: 5}, false)
+			Gemm(Mat{Data: data, Rows: 1, Cols: 5}, Mat{Data: data, Rows: 1, Cols: 3},
+				Mat{Data: data, Rows: 3, Cols: 5}, false)
 		},
 		"kernel: matrix a has 2 rows, 3 columns and stride 2": func() {
-			Gemm(Mat{Data: data, Rows: 2, Cols: 1}, Mat{Data: data, Rows: 2, Cols: 3, Stride: 2}, Mat{Data: data, Rows: 3, Cols: 1}, false)
+			Gemm(Mat{Data: data, Rows: 2, Cols: 1}, Mat{Data: data, Rows: 2, Cols: 3, Stride: 2},
+				Mat{Data: data, Rows: 3, Cols: 1}, false)
 		},
 	} {
 		func() {
@@ -324,7 +326,8 @@ func TestGemmAllocations(t *testing.T) {
 	}
 	if got := testing.AllocsPerRun(10, func() {
 		Gemm(Mat{Data: c, Rows: m, Cols: n}, Mat{Data: a, Rows: m, Cols: k}, Mat{Data: b, Rows: k, Cols: n}, false)
-		Gemm(Mat{Data: c, Rows: m, Cols: n}, Mat{Data: a, Rows: m, Cols: k}, Mat{Data: b, Rows: n, Cols: k, Trans: true}, false)
+		Gemm(Mat{Data: c, Rows: m, Cols: n}, Mat{Data: a, Rows: m, Cols: k},
+			Mat{Data: b, Rows: n, Cols: k, Trans: true}, false)
 	}); got > 10 {
 		t.Errorf("two products allocate %g times", got)
 	}

@@ -45,7 +45,8 @@ func (p *poolJob) sums(n int) (a, b []float64) {
 // checkPool panics unless x, y, both in elements, fit the pooling s, whose
 // windows are R × S. No window may lie wholly in the padding.
 func (s Conv) checkPool(x, y int) {
-	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= s.R || s.padW() >= s.S || s.Sequence && s.W != 1 || s.OutH() < 1 || s.OutW() < 1 {
+	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= s.R || s.padW() >= s.S ||
+		s.Sequence && s.W != 1 || s.OutH() < 1 || s.OutW() < 1 {
 		panic(fmt.Sprintf("kernel: impossible pooling %+v", s))
 	}
 	s.K = s.C

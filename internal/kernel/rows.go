@@ -106,7 +106,8 @@ func joinPiece(_, piece int) {
 	p := &pass
 	first, rows := pieceRows(piece)
 	o := first * p.c
-	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo, p.b.lo, p.stream)
+	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo,
+		p.b.lo, p.stream)
 	if p.stream {
 		storeFence()
 	}

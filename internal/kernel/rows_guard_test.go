@@ -74,7 +74,8 @@ func testInside(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	check.Close(t, "square", square, wantSquare, 1e-6)
 
 	args := finishArgs{
-		ds: stride, prod: &src[0], ps: stride, add: &src2[0], as: stride, mask: &from[0], ms: c, dot: &from2[0], dots: c,
+		ds: stride, prod: &src[0], ps: stride, add: &src2[0], as: stride, mask: &from[0], ms: c, dot: &from2[0],
+		dots:  c,
 		scale: &a[0], shift: &b[0], rows: rows, c: c,
 	}
 	args.dst, args.sum, args.sumDot = &dst[0], &sum[0], &square[0]

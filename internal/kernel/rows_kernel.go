@@ -118,7 +118,8 @@ func (f *finisher) store(dst []float32, off, stride int, prod []float32, ps, row
 // ps apart; nil means that all are zero. They go to dst[off:], stride apart, where off
 // counts from the start of the gradient and is in channel col. If f.Sums is set, a and b
 // get the sums of all channels; part holds 2·c zeros.
-func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64, part []float32) {
+func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64,
+	part []float32) {
 	if rows == 0 {
 		return
 	}

@@ -15,7 +15,8 @@ func TestMultiplySquare(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for rows := 8; rows < 60; rows++ {
-		a, b, c := check.Guarded(t, rows*16, rows%2 == 0), check.Guarded(t, 256, false), check.Guarded(t, rows*16, rows%2 == 0)
+		a, b, c := check.Guarded(t, rows*16, rows%2 == 0), check.Guarded(t, 256, false),
+			check.Guarded(t, rows*16, rows%2 == 0)
 		copy(a, normal(r, len(a)))
 		copy(b, normal(r, len(b)))
 		want := make([]float32, len(c))

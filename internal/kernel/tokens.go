@@ -36,6 +36,7 @@ func normGradRows(dst, d []float32, ds int, f *RowFinish, first, rows, c int, dG
 	}
 	x, n := f.X[first*c:], &f.Norm
 	for r := range rows {
-		normGradRow(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[first+r], n.Rstd[first+r], dGamma, dBeta)
+		normGradRow(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[first+r],
+			n.Rstd[first+r], dGamma, dBeta)
 	}
 }

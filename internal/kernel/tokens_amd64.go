@@ -76,9 +76,11 @@ func normGradRow(dst, add, d, x, gamma, beta []float32, mean, rstd float32, dGam
 	_, _, _, _, _, _, _ = dst[n-1], add[n-1], d[n-1], gamma[n-1], beta[n-1], dGamma[n-1], dBeta[n-1]
 	switch {
 	case cpu.AVX512:
-		normGradRowAVX512(&dst[0], &add[0], &d[0], &x[0], n, &gamma[0], &beta[0], &dGamma[0], &dBeta[0], 1/float32(n), mean, rstd)
+		normGradRowAVX512(&dst[0], &add[0], &d[0], &x[0], n, &gamma[0], &beta[0], &dGamma[0], &dBeta[0], 1/float32(n),
+			mean, rstd)
 	case cpu.AVX2:
-		normGradRowAVX2(&dst[0], &add[0], &d[0], &x[0], n, &gamma[0], &beta[0], &dGamma[0], &dBeta[0], 1/float32(n), mean, rstd)
+		normGradRowAVX2(&dst[0], &add[0], &d[0], &x[0], n, &gamma[0], &beta[0], &dGamma[0], &dBeta[0], 1/float32(n),
+			mean, rstd)
 	default:
 		normGradRowPlain(dst, add, d, x, gamma, beta, mean, rstd, dGamma, dBeta)
 	}

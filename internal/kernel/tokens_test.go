@@ -20,7 +20,8 @@ func TestGELUGolden(t *testing.T) {
 		check.Close(t, "gelu beside its gradient", u, g.F32("out"), 1e-6)
 		check.Close(t, "gradient", slope, g.F32("dx"), 1e-6)
 		for i, v := range g.F32("out") {
-			if math.Abs(float64(got[i]-v)) > 1e-6 || math.Abs(float64(slope[i]-g.F32("dx")[i])) > 1e-6*(1+math.Abs(float64(d[i]))) {
+			if math.Abs(float64(got[i]-v)) > 1e-6 ||
+				math.Abs(float64(slope[i]-g.F32("dx")[i])) > 1e-6*(1+math.Abs(float64(d[i]))) {
 				t.Errorf("gelu(%v) = %v, want %v; gradient %v, want %v", g.F32("x")[i], got[i], v, slope[i], g.F32("dx")[i])
 			}
 		}
@@ -149,7 +150,8 @@ func normRowsPlain(dst []float32, ds int, x []float32, xs, rows, c int, n *RowNo
 
 func normGradRowsPlain(dst, add, d []float32, ds int, x []float32, rows, c int, n *RowNorm, dGamma, dBeta []float32) {
 	for r := range rows {
-		normGradRowPlain(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[r], n.Rstd[r], dGamma, dBeta)
+		normGradRowPlain(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[r],
+			n.Rstd[r], dGamma, dBeta)
 	}
 }
 
@@ -161,7 +163,8 @@ func TestAttention(t *testing.T) {
 			s := Attention{Starts: []int32{0, 5, 5, 38, 39, 152, 217}, C: c.width, Heads: c.heads}
 			rows := s.Rows()
 			qkv, do := normal(r, rows*3*c.width), normal(r, rows*c.width)
-			o, lse, dqkv := make([]float32, rows*c.width), make([]float32, rows*c.heads), make([]float32, rows*3*c.width)
+			o, lse, dqkv := make([]float32, rows*c.width), make([]float32, rows*c.heads),
+				make([]float32, rows*3*c.width)
 			AttentionForward(o, lse, s, qkv)
 			AttentionGrad(dqkv, s, qkv, o, do, lse)
 			wantO, wantD := attend(s, qkv, do)
@@ -247,7 +250,8 @@ func attend(s Attention, qkv, do []float32) (o, dqkv []float32) {
 func TestDense(t *testing.T) {
 	eachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(51, 52))
-		for _, c := range []struct{ n, c, k int }{{1, 3, 5}, {230, 24, 40}, {113, 140, 33}, {5, 1024, 16}, {3, 16, 1024}, {0, 4, 4}} {
+		for _, c := range []struct{ n, c, k int }{{1, 3, 5}, {230, 24, 40}, {113, 140, 33}, {5, 1024, 16},
+			{3, 16, 1024}, {0, 4, 4}} {
 			s := Dense{N: c.n, C: c.c, K: c.k}
 			x, w, bias, add := normal(r, c.n*c.c), normal(r, c.c*c.k), normal(r, c.k), normal(r, c.n*c.k)
 			y, want := make([]float32, c.n*c.k), make([]float32, c.n*c.k)
@@ -272,7 +276,8 @@ func TestDense(t *testing.T) {
 			product(g)
 			check.Close(t, "gelu", y, want, 2e-6)
 
-			norm := RowNorm{Gamma: normal(r, c.c), Beta: normal(r, c.c), Eps: 1e-6, Mean: make([]float32, c.n), Rstd: make([]float32, c.n)}
+			norm := RowNorm{Gamma: normal(r, c.c), Beta: normal(r, c.c), Eps: 1e-6, Mean: make([]float32, c.n),
+				Rstd: make([]float32, c.n)}
 			h := make([]float32, len(x))
 			normRowsPlain(h, c.c, x, c.c, c.n, c.c, &norm)
 			DenseForward(y, s, RowSource{X: x, Norm: norm}, w, bias, add)

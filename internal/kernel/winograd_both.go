@@ -102,15 +102,19 @@ func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, acc
 		for y := range rows {
 			tile := ((n-b.n0)*rows + y) * j.across
 			args := winogradArgs{
-				dst: &v[tile*c16], dstRow: 4 * uintptr(6*vPlane), dstCol: 4 * uintptr(vPlane), dstItem: 4 * uintptr(c16),
-				src: &img[4*y*imgLine], srcRow: 4 * uintptr(imgLine), srcCol: 4 * uintptr(c16), srcItem: 4 * uintptr(4*c16),
-				items: j.across,
+				dst: &v[tile*c16], dstRow: 4 * uintptr(6*vPlane), dstCol: 4 * uintptr(vPlane),
+				dstItem: 4 * uintptr(c16),
+				src:     &img[4*y*imgLine], srcRow: 4 * uintptr(imgLine), srcCol: 4 * uintptr(c16),
+				srcItem: 4 * uintptr(4*c16),
+				items:   j.across,
 			}
 			winogradInput(&args, c16)
 			args = winogradArgs{ // past the border of one pixel
-				dst: &d[tile*k16], dstRow: 4 * uintptr(6*dPlane), dstCol: 4 * uintptr(dPlane), dstItem: 4 * uintptr(k16),
-				src: &grads[(n-b.n0)*one+(4*y+1)*line+k16], srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(k16), srcItem: 4 * uintptr(4*k16),
-				items: j.across,
+				dst: &d[tile*k16], dstRow: 4 * uintptr(6*dPlane), dstCol: 4 * uintptr(dPlane),
+				dstItem: 4 * uintptr(k16),
+				src:     &grads[(n-b.n0)*one+(4*y+1)*line+k16], srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(k16),
+				srcItem: 4 * uintptr(4*k16),
+				items:   j.across,
 			}
 			winogradGrad(&args, k16)
 		}

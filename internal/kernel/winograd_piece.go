@@ -142,7 +142,8 @@ func (j *winogradJob) packPanel(temp, u []float32, plane, col, width int) {
 			to := temp[tap*j.c*width:][:j.c*width]
 			switch {
 			case whole: // weights are taps × k × c
-				packTransposed(to, width, Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:], Rows: width, Cols: j.c, Stride: j.c})
+				packTransposed(to, width, Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:], Rows: width, Cols: j.c,
+					Stride: j.c})
 			case j.backward:
 				clear(to)
 				transpose(to, width, j.weights[((8-tap)*j.k+col)*j.c:], j.c, j.k-col, j.c)
@@ -195,7 +196,8 @@ func winogradPiece(worker, piece int) {
 		cols := min(winogradBlock, roundUp(j.k-col, 16))
 		u := j.u[col/winogradBlock*36*j.uPlane:]
 		for p := range j.positions() {
-			multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:], &f)
+			multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:],
+				&f)
 		}
 		for n := b.n0; n < b.n1; n++ {
 			for y := b.y0; y < b.y1; y++ {
@@ -254,7 +256,8 @@ func (j *winogradJob) transformImage(v []float32, row, plane int, img []float32,
 
 // store transforms columns [col, col+cols) of a row of tiles of M, and writes those
 // pixels that the output has. out is room for all of them.
-func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out []float32, sa, sb []float64, part []float32) {
+func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out []float32, sa, sb []float64,
+	part []float32) {
 	args := winogradArgs{
 		src: &prod[0], srcRow: 4 * uintptr(j.side*plane), srcCol: 4 * uintptr(plane), srcItem: 4 * uintptr(cols),
 		items: j.across,

@@ -38,8 +38,9 @@ func TestWinogradTransforms(t *testing.T) {
 			got, want := make([]float32, items*out*out*col), make([]float32, items*out*out*col)
 			args := winogradArgs{
 				dstRow: uintptr(4 * out * col), dstCol: uintptr(4 * col), dstItem: uintptr(4 * out * out * col),
-				src: &src[0], srcRow: uintptr(4 * in * col), srcCol: uintptr(4 * col), srcItem: uintptr(4 * in * in * col),
-				items: items,
+				src: &src[0], srcRow: uintptr(4 * in * col), srcCol: uintptr(4 * col),
+				srcItem: uintptr(4 * in * in * col),
+				items:   items,
 			}
 			args.dst = &want[0]
 			tr.matrix.plain(&args, channels)
@@ -59,7 +60,8 @@ func TestWinogradError(t *testing.T) {
 	for stride := 1; stride <= 2; stride++ {
 		r := rand.New(rand.NewPCG(3, 3))
 		s := Conv{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: stride, Pad: 1}
-		c := &convCase{Conv: s, src: Source{X: normal(r, s.InLen()), ReLU: true}, g: Grad{D: normal(r, s.OutLen())}, w: normal(r, s.WeightLen())}
+		c := &convCase{Conv: s, src: Source{X: normal(r, s.InLen()), ReLU: true}, g: Grad{D: normal(r, s.OutLen())},
+			w: normal(r, s.WeightLen())}
 		want := c.run(plainConvForward, plainConvGrads)
 		for _, on := range []bool{false, true} {
 			SetWinograd(on)

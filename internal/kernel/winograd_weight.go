@@ -128,7 +128,8 @@ func winogradLoad(worker, piece int) {
 		j.grad.loadWide(img, k16, n, 4*b.y0, 4*b.y1)
 		for y := range rows {
 			args := winogradArgs{
-				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 4 * uintptr(w.side*j.dPlane), dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(j.dRow),
+				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 4 * uintptr(w.side*j.dPlane),
+				dstCol: 4 * uintptr(j.dPlane), dstItem: 4 * uintptr(j.dRow),
 				src: &img[4*y*line], srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(k16), srcItem: 4 * 4 * uintptr(k16),
 				items: w.across,
 			}

@@ -36,7 +36,8 @@ func (j *winogradJob) runWide(n int, sums *Sums) {
 	chunk := j.perChunk * perBand
 	reserve(max(
 		room(j.pixels(rows)*j.in.width()*c16),
-		room(36*j.uPlane, 9*j.c*wideColumns, positions*oddLines(chunk*wideColumns), j.tile*j.tile*j.across*wideColumns, 2*j.k)))
+		room(36*j.uPlane, 9*j.c*wideColumns, positions*oddLines(chunk*wideColumns), j.tile*j.tile*j.across*wideColumns,
+			2*j.k)))
 	if j.sums {
 		zeroPartials(2 * j.k)
 	}
@@ -104,7 +105,8 @@ func widePiece(worker, piece int) {
 		plane := oddLines(tiles * cols)
 		prod := m.take(j.positions() * plane)
 		for p := range j.positions() {
-			blockNN(tiles, cols, j.c, prod[p*plane:], cols, j.v[p*j.plane+tile*c16:], c16, u[j.scheme.plane(p)*j.uPlane:], false)
+			blockNN(tiles, cols, j.c, prod[p*plane:], cols, j.v[p*j.plane+tile*c16:], c16,
+				u[j.scheme.plane(p)*j.uPlane:], false)
 		}
 		at := 0
 		for p := lo; p < hi; p++ {

@@ -32,7 +32,8 @@ func TestIterationsAreAveraged(t *testing.T) {
 	for i, iterations := range []int{1, 3} {
 		grads[i] = [][]float32{make([]float32, n*d), make([]float32, n*d)}
 		var err error
-		if totals[i], err = (WMSE{Size: n, Iterations: iterations}).Eval(new(Workspace), nil, z, n, d, grads[i]); err != nil {
+		if totals[i], err = (WMSE{Size: n, Iterations: iterations}).Eval(new(Workspace), nil, z, n, d,
+			grads[i]); err != nil {
 			t.Fatal(err)
 		}
 	}

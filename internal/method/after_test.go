@@ -90,7 +90,8 @@ func TestCoefficientsOfB(t *testing.T) {
 	for _, c := range []struct {
 		mu, nu *float64
 		want   loss.Coefficients
-	}{{&mu, nil, loss.Coefficients{Mu: 2, Nu: 7}}, {nil, &nu, loss.Coefficients{Mu: 5, Nu: 3}}, {&mu, &nu, loss.Coefficients{Mu: 2, Nu: 3}}} {
+	}{{&mu, nil, loss.Coefficients{Mu: 2, Nu: 7}}, {nil, &nu, loss.Coefficients{Mu: 5, Nu: 3}},
+		{&mu, &nu, loss.Coefficients{Mu: 2, Nu: 3}}} {
 		l, err := NewLoss(recipe.Loss{Convention: "released", Mu: 5, Nu: 7, MuB: c.mu, NuB: c.nu})
 		if err != nil || l.B == nil || *l.B != c.want {
 			t.Errorf("%v, %v: %+v, %v", c.mu, c.nu, l.B, err)

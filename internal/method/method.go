@@ -232,12 +232,14 @@ func Precision(c recipe.Config) device.Precision {
 // branch 0 or 1.
 func EncoderConfig(c recipe.Config, branch int) model.Config {
 	e := c.EncoderOf(branch)
-	return model.Config{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Patch: e.Patch, ZeroInitResidual: e.ZeroInitResidual, Input: c.InputOf(branch)}
+	return model.Config{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Patch: e.Patch,
+		ZeroInitResidual: e.ZeroInitResidual, Input: c.InputOf(branch)}
 }
 
 // NewOptimizer returns the optimizer of a configuration for some parameters.
 func NewOptimizer(c recipe.Config, params []*nn.Param) (optim.Optimizer, error) {
 	o := c.Optimizer
 	return optim.New(params, optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
-		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps, DecayAll: o.DecayAll, Peak: c.PeakLR()})
+		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps, DecayAll: o.DecayAll,
+		Peak: c.PeakLR()})
 }

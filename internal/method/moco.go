@@ -47,7 +47,8 @@ func (m *mocoV2) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	for i := range m.fresh {
 		m.fresh[i].Forward(m.k[i], m.n, m.d)
 	}
-	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.queues[0].rows.Read(), m.queues[1].rows.Read(), m.n, m.d, m.dq[0], m.dq[1], m.dk[0], m.dk[1])
+	t := m.loss.Eval(&m.ws, m.q[0], m.q[1], m.k[0], m.k[1], m.queues[0].rows.Read(), m.queues[1].rows.Read(), m.n, m.d,
+		m.dq[0], m.dq[1], m.dk[0], m.dk[1])
 	return m.backward(t.Total, contrast(t))
 }
 

@@ -126,7 +126,8 @@ type prototypes struct {
 }
 
 func newPrototypes(name string, k, d, views int) *prototypes {
-	return &prototypes{weight: nn.NewTable(name, k, d), k: k, d: d, units: make([]loss.Units, views), scores: make([][]float32, views)}
+	return &prototypes{weight: nn.NewTable(name, k, d), k: k, d: d, units: make([]loss.Units, views),
+		scores: make([][]float32, views)}
 }
 
 // normalise makes unit rows of the prototypes.

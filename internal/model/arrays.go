@@ -92,7 +92,8 @@ func Arrays(c Config) (all []Array, dim int, err error) {
 			if i < 0 {
 				return nil, 0, errStem1D(c.Arch, c.Stem)
 			}
-			dim = l.resnet(arch{blocks: a.blocks}, c.Width, in[1], func(taps int) []int { return []int{taps} }, stems1D[i].size)
+			dim = l.resnet(arch{blocks: a.blocks}, c.Width, in[1], func(taps int) []int { return []int{taps} },
+				stems1D[i].size)
 		}
 	}
 	for _, v := range vits {

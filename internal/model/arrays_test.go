@@ -94,7 +94,8 @@ func TestBounds(t *testing.T) {
 			for _, kind := range []Kind{Images, Sequences, Numbers, Texts, "", "smells"} {
 				for _, a := range odd {
 					for _, b := range odd {
-						for _, shape := range [][]int{nil, {a}, {a, b}, {a, b, 3}, {32, 32, a}, {a, a, b}, {a, b, a, b}} {
+						for _, shape := range [][]int{nil, {a}, {a, b}, {a, b, 3}, {32, 32, a}, {a, a, b},
+							{a, b, a, b}} {
 							c := Config{Arch: arch, Width: b, Patch: a, Stem: "small", Input: Input{kind, shape}}
 							all, _, err := Arrays(c)
 							use(fmt.Sprintf("%+v", c), all, err)

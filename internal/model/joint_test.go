@@ -91,7 +91,8 @@ func TestJointSeparate(t *testing.T) {
 	wide.Width, wide.Channels = 6, 3
 	a, b := newBranch(t, tiny, "8", 1), newBranch(t, wide, "12-8", 2)
 	j := NewJoint(device.Local, a, b)
-	if len(j.Params()) != len(a.Encoder.Params())+len(a.Expander.Params())+len(b.Encoder.Params())+len(b.Expander.Params()) {
+	if len(j.Params()) != len(a.Encoder.Params())+len(a.Expander.Params())+
+		len(b.Encoder.Params())+len(b.Expander.Params()) {
 		t.Errorf("%d parameters", len(j.Params()))
 	}
 	forward(j, images(1, n, 8, 1), images(2, n, 12, 3))

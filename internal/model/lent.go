@@ -79,7 +79,8 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 	in := c.Input.Shape
 	for _, a := range archs {
 		if a.name == c.Arch {
-			stem := map[string]stem1D{"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D}, "small": {size: 3, stride: 1, pad: 1}}[c.Stem]
+			stem := map[string]stem1D{"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D},
+				"small": {size: 3, stride: 1, pad: 1}}[c.Stem]
 			return lentResNet(m, a, float64(c.Width*a.widen), stem, float64(n), in[0], in[1])
 		}
 	}

@@ -38,8 +38,12 @@ type Encoder interface {
 
 // Config says which encoder, and what it reads.
 type Config struct {
-	Arch  string // one of Archs
-	Width int    // of a residual network: channels of the first stage; of a perceptron: all its layers', 0: the usual; unused by transformers
+	Arch string // one of Archs
+
+	// Width is the channels of a residual network's first stage, or of all layers of a
+	// perceptron; 0: the usual. Transformers do not use it.
+	Width int
+
 	Stem  string // of a residual network: small, imagenet, or large for waveforms
 	Patch int    // of a vision transformer: pixels, width and height; 0: by the size of the images
 
@@ -77,16 +81,19 @@ type family struct {
 
 var families = []family{
 	{Archs2D(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[2], ZeroInitResidual: c.ZeroInitResidual}, rng)
+		return NewResNet(ResNetConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[2],
+			ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
 	{ViTs(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewViT(ViTConfig{Arch: c.Arch, Height: c.Input.Shape[0], Width: c.Input.Shape[1], Channels: c.Input.Shape[2], Patch: c.Patch}, rng)
+		return NewViT(ViTConfig{Arch: c.Arch, Height: c.Input.Shape[0], Width: c.Input.Shape[1],
+			Channels: c.Input.Shape[2], Patch: c.Patch}, rng)
 	}},
 	{[]string{"text"}, Texts, func(c Config, rng *rand.Rand) (Encoder, error) {
 		return NewText(TextConfig{Context: c.Input.Shape[0]}, rng)
 	}},
 	{Archs1D(), Sequences, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1], Length: c.Input.Shape[0], ZeroInitResidual: c.ZeroInitResidual}, rng)
+		return NewResNet1D(ResNet1DConfig{Arch: c.Arch, Width: c.Width, Stem: c.Stem, Channels: c.Input.Shape[1],
+			Length: c.Input.Shape[0], ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
 	{[]string{"mlp"}, Numbers, func(c Config, rng *rand.Rand) (Encoder, error) {
 		return NewMLPEncoder(MLPConfig{Features: c.Input.Shape[0], Widths: mlpWidths(c.Width)}, rng)

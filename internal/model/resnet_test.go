@@ -76,7 +76,8 @@ func TestInit(t *testing.T) {
 			bound = 1 / math.Sqrt(128)
 		}
 		mean, std := moments(p.Value.Host())
-		if few := 5 / math.Sqrt(float64(len(p.Value.Host()))); math.Abs(std*math.Sqrt(3)/bound-1) > few || math.Abs(mean)/bound > few {
+		if few := 5 / math.Sqrt(float64(len(p.Value.Host()))); math.Abs(std*math.Sqrt(3)/bound-1) > few ||
+			math.Abs(mean)/bound > few {
 			t.Errorf("%s: mean %.3g, std %.3g; want uniform up to %.3g", p.Name, mean, std, bound)
 		}
 	}

@@ -60,7 +60,8 @@ func TestResNet1DGolden(t *testing.T) {
 	for _, name := range []string{"resnet1d18_w4_large", "resnet1d10_w4_imagenet", "resnet1d10_w4_small"} {
 		t.Run(name, func(t *testing.T) {
 			g := check.Golden(t, "testdata/"+name+".safetensors")
-			m, err := NewResNet1D(ResNet1DConfig{Arch: g.Meta["arch"], Width: 4, Stem: strings.Split(name, "_")[2], Channels: g.Shape("x")[2]}, nil)
+			m, err := NewResNet1D(ResNet1DConfig{Arch: g.Meta["arch"], Width: 4, Stem: strings.Split(name, "_")[2],
+				Channels: g.Shape("x")[2]}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +153,8 @@ func TestSequenceSizes(t *testing.T) {
 	if _, err := NewMLPEncoder(MLPConfig{}, nil); err == nil || !strings.Contains(err.Error(), "reads 0 numbers") {
 		t.Errorf("a perceptron of nothing: error %v", err)
 	}
-	if _, err := NewMLPEncoder(MLPConfig{Features: 3, Widths: []int{4, 0}}, nil); err == nil || !strings.Contains(err.Error(), "width 2 of encoder mlp is 0") {
+	if _, err := NewMLPEncoder(MLPConfig{Features: 3, Widths: []int{4, 0}}, nil); err == nil ||
+		!strings.Contains(err.Error(), "width 2 of encoder mlp is 0") {
 		t.Errorf("a layer of width 0: error %v", err)
 	}
 }

@@ -27,7 +27,8 @@ func goldenViT(t *testing.T, name string) (*check.GoldenFile, *ViT, *tensor.Tens
 	t.Helper()
 	g := check.Golden(t, "testdata/"+name+".safetensors")
 	x := image(g, "x")
-	c := ViTConfig{Height: x.Shape[1], Width: x.Shape[2], Channels: x.Shape[3], Patch: number(t, g, "patch"), Pool: g.Meta["pool"], Positions: "learned"}
+	c := ViTConfig{Height: x.Shape[1], Width: x.Shape[2], Channels: x.Shape[3], Patch: number(t, g, "patch"),
+		Pool: g.Meta["pool"], Positions: "learned"}
 	m, err := newViT(c, number(t, g, "dim"), number(t, g, "depth"), number(t, g, "heads"), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,8 @@ func (l *Attention) kept(y device.Array, rows int) (out, qkv, o, lse, stats devi
 }
 
 func (l *Attention) shape(r *record) device.Attention {
-	return device.Attention{Starts: r.starts, At: r.onDevice, C: l.Proj.Weight.Shape[0], Heads: l.Heads, Precision: l.QKV.Precision}
+	return device.Attention{Starts: r.starts, At: r.onDevice, C: l.Proj.Weight.Shape[0], Heads: l.Heads,
+		Precision: l.QKV.Precision}
 }
 
 // Forward returns tokens of the same shape.

@@ -129,7 +129,8 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 		p.dev.RunningStatistics(u.batchNorm(r))
 	}
 	if p.ready {
-		p.dev.ConvInfer(r.y, s, in.Source, u.Weight.Value, device.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
+		p.dev.ConvInfer(r.y, s, in.Source, u.Weight.Value,
+			device.Tail{Scale: r.scale, Shift: r.shift, Add: add, ReLU: relu, Packed: &r.packed})
 		r.out = Whole(r.y, s.N, s.OutH(), s.OutW(), s.K)
 		return r.out
 	}
@@ -144,8 +145,9 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 // batchNorm is the normalisation for the kernels, with the arrays that a record keeps.
 func (u *ConvNorm) batchNorm(r *record) device.BatchNorm {
 	n := device.BatchNorm{
-		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value, Batches: u.Batches.Value,
-		Eps: normEps, Momentum: normMomentum,
+		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value,
+		Batches: u.Batches.Value,
+		Eps:     normEps, Momentum: normMomentum,
 		Mean: r.mean, Rstd: r.rstd, Scale: r.scale, Shift: r.shift,
 	}
 	if u.Bias != nil {

@@ -105,7 +105,8 @@ func (p *Pass) Idle() bool { return p.n == 0 }
 
 // linearGrads makes the gradients of a linear layer. It is like ConvGrads of a device, but
 // dx may be none and the gradient of the weight may be put off.
-func (p *Pass) linearGrads(w *Param, dx device.Array, s device.Conv, g device.Grad, src device.Source, f device.Finish) {
+func (p *Pass) linearGrads(w *Param, dx device.Array, s device.Conv, g device.Grad, src device.Source,
+	f device.Finish) {
 	var q *product
 	if p.later != nil {
 		q = p.later.of(w)

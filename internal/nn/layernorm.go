@@ -69,7 +69,8 @@ func (l *LayerNorm) Params() []*Param { return []*Param{l.Gamma, l.Beta} }
 // a row.
 func (l *LayerNorm) row(stats device.Array) device.RowNorm {
 	n := stats.Len() / 2
-	return device.RowNorm{Gamma: l.Gamma.Value, Beta: l.Beta.Value, Eps: layerNormEps, Mean: stats.Slice(0, n), Rstd: stats.Slice(n, 2*n)}
+	return device.RowNorm{Gamma: l.Gamma.Value, Beta: l.Beta.Value, Eps: layerNormEps, Mean: stats.Slice(0, n),
+		Rstd: stats.Slice(n, 2*n)}
 }
 
 // finish returns how to take a gradient back through the normalisation of x and add add

@@ -107,23 +107,31 @@ func TestDerivatives(t *testing.T) {
 		{"sequence", unit(conv1D(2, 3, 3, 1, true)), 2, 9, 1, 2},
 		{"sequence/4", unit(conv1D(1, 3, 9, 4, true)), 2, 30, 1, 1},
 		{"sequence: stem, pool, block", chain(unit(conv1D(2, 3, 7, 2, true)), poolLayer1D,
-			block(&Residual{Convs: []*ConvNorm{conv1D(3, 4, 3, 2, true), conv1D(4, 4, 3, 1, false)}, Down: conv1D(3, 4, 1, 2, false)})), 2, 41, 1, 2},
+			block(&Residual{Convs: []*ConvNorm{conv1D(3, 4, 3, 2, true), conv1D(4, 4, 3, 1, false)},
+				Down: conv1D(3, 4, 1, 2, false)})), 2, 41, 1, 2},
 		{"linear", unit(NewLinearNorm("0", "1", 6, 5)), 7, 1, 1, 6},
-		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)), layer{linear.Params(), linear.Forward, func(p *Pass, d device.Array) device.Array {
-			in := linear.In(p)
-			dx := p.arena.Get(in.Len())
-			linear.Backward(p, d, dx, in.Finish(device.Array{}))
-			p.arena.Put(d)
-			return dx
-		}}), 7, 1, 1, 6},
+		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)),
+			layer{linear.Params(), linear.Forward, func(p *Pass, d device.Array) device.Array {
+				in := linear.In(p)
+				dx := p.arena.Get(in.Len())
+				linear.Backward(p, d, dx, in.Finish(device.Array{}))
+				p.arena.Put(d)
+				return dx
+			}}), 7, 1, 1, 6},
 		{"basic", block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}}), 2, 4, 5, 3},
-		{"basic down", block(&Residual{Convs: []*ConvNorm{conv(2, 4, 3, 2, true), conv(4, 4, 3, 1, false)}, Down: conv(2, 4, 1, 2, false)}), 2, 5, 6, 2},
-		{"bottleneck", block(&Residual{Convs: []*ConvNorm{conv(6, 2, 1, 1, true), conv(2, 2, 3, 1, true), conv(2, 6, 1, 1, false)}}), 2, 4, 5, 6},
-		{"bottleneck down", block(&Residual{Convs: []*ConvNorm{conv(3, 2, 1, 1, true), conv(2, 2, 3, 2, true), conv(2, 6, 1, 1, false)}, Down: conv(3, 6, 1, 2, false)}), 2, 5, 4, 3},
-		{"stem and block", chain(unit(conv(2, 3, 3, 1, true)), block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}})), 2, 4, 4, 2},
-		{"stem, pool, block", chain(unit(conv(2, 3, 7, 2, true)), poolLayer, block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}})), 2, 13, 11, 2},
+		{"basic down", block(&Residual{Convs: []*ConvNorm{conv(2, 4, 3, 2, true), conv(4, 4, 3, 1, false)},
+			Down: conv(2, 4, 1, 2, false)}), 2, 5, 6, 2},
+		{"bottleneck", block(&Residual{Convs: []*ConvNorm{conv(6, 2, 1, 1, true), conv(2, 2, 3, 1, true),
+			conv(2, 6, 1, 1, false)}}), 2, 4, 5, 6},
+		{"bottleneck down", block(&Residual{Convs: []*ConvNorm{conv(3, 2, 1, 1, true), conv(2, 2, 3, 2, true),
+			conv(2, 6, 1, 1, false)}, Down: conv(3, 6, 1, 2, false)}), 2, 5, 4, 3},
+		{"stem and block", chain(unit(conv(2, 3, 3, 1, true)),
+			block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}})), 2, 4, 4, 2},
+		{"stem, pool, block", chain(unit(conv(2, 3, 7, 2, true)), poolLayer,
+			block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}})), 2, 13, 11, 2},
 		{"two blocks, mean", chain(
-			block(&Residual{Convs: []*ConvNorm{conv(2, 3, 3, 1, true), conv(3, 3, 3, 1, false)}, Down: conv(2, 3, 1, 1, false)}),
+			block(&Residual{Convs: []*ConvNorm{conv(2, 3, 3, 1, true), conv(3, 3, 3, 1, false)},
+				Down: conv(2, 3, 1, 1, false)}),
 			block(&Residual{Convs: []*ConvNorm{conv(3, 3, 3, 1, true), conv(3, 3, 3, 1, false)}}),
 			layer{nil, mean.Forward, func(p *Pass, d device.Array) device.Array {
 				dx := mean.Backward(p, d)
@@ -205,7 +213,8 @@ func TestRunningStatistics(t *testing.T) {
 		for a := range c {
 			v += float64(x[i/k*c+a]) * float64(u.Weight.Value.Host()[a*k+j])
 		}
-		v = float64(u.Gamma.Value.Host()[j])*v/math.Sqrt(float64(u.RunVar.Value.Host()[j])+1e-5) + float64(u.Beta.Value.Host()[j])
+		v = float64(u.Gamma.Value.Host()[j])*v/math.Sqrt(float64(u.RunVar.Value.Host()[j])+1e-5) +
+			float64(u.Beta.Value.Host()[j])
 		if got := float64(out.At(i, j)); math.Abs(got-max(0, v)) > 1e-5 {
 			t.Errorf("inference gives %v, want %v", got, max(0, v))
 		}

@@ -33,7 +33,8 @@ type Param struct {
 // NewParam returns a zero parameter with a gradient.
 func NewParam(name string, shape ...int) *Param {
 	n := count(shape)
-	return &Param{Name: name, Shape: shape, Value: device.Local.Alloc(device.Float32, n), Grad: device.Local.Alloc(device.Float32, n)}
+	return &Param{Name: name, Shape: shape, Value: device.Local.Alloc(device.Float32, n),
+		Grad: device.Local.Alloc(device.Float32, n)}
 }
 
 // NewTable returns a zero parameter whose rows are looked up: an embedding.

@@ -28,7 +28,8 @@ type AdamW struct {
 
 // NewAdamW returns an optimizer with the constants of c.
 func NewAdamW(params []*nn.Param, c AdamW) *AdamW {
-	o := &AdamW{Betas: c.Betas, Eps: c.Eps, WeightDecay: c.WeightDecay, DecayAll: c.DecayAll, Peak: c.Peak, params: trainable(params)}
+	o := &AdamW{Betas: c.Betas, Eps: c.Eps, WeightDecay: c.WeightDecay, DecayAll: c.DecayAll, Peak: c.Peak,
+		params: trainable(params)}
 	o.mean, o.square = buffers(o.params, "mean"), buffers(o.params, "square")
 	o.steps = nn.NewBuffer("adamw.steps", 1)
 	return o

@@ -73,7 +73,8 @@ func TestEveryConstantCounts(t *testing.T) {
 		{Name: "adamw", Betas: [2]float64{0.9, 0.95}, Eps: 0.01, WeightDecay: 0.3, DecayAll: true},
 	} {
 		c.Peak = peak
-		want := map[string]func(Config) func(decay, rate float64, flat bool) float64{"lars": lars, "sgd": sgd, "adamw": adamw}[c.Name](c)
+		want := map[string]func(Config) func(decay, rate float64, flat bool) float64{"lars": lars, "sgd": sgd,
+			"adamw": adamw}[c.Name](c)
 		for _, shape := range [][]int{{1, 1}, {1}, {1, 1, 1, 1}} {
 			for _, static := range []bool{false, true} {
 				p := one(w0, 0, shape...)
@@ -92,7 +93,8 @@ func TestEveryConstantCounts(t *testing.T) {
 				if static {
 					rate = peak
 				}
-				near(t, fmt.Sprintf("%+v, shape %v, static %v", c, shape, static), p.Value.Host()[0], want(c.WeightDecay, rate, len(shape) == 1))
+				near(t, fmt.Sprintf("%+v, shape %v, static %v", c, shape, static), p.Value.Host()[0],
+					want(c.WeightDecay, rate, len(shape) == 1))
 				if frozen.Value.Host()[0] != w0 {
 					t.Errorf("%s moved a frozen parameter to %v", c.Name, frozen.Value.Host()[0])
 				}

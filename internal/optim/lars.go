@@ -30,7 +30,8 @@ type LARS struct {
 
 // NewLARS returns an optimizer with the constants of c.
 func NewLARS(params []*nn.Param, c LARS) *LARS {
-	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, Peak: c.Peak, params: trainable(params)}
+	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, Peak: c.Peak,
+		params: trainable(params)}
 	o.momentum = buffers(o.params, "momentum")
 	return o
 }
@@ -48,6 +49,7 @@ func (o *LARS) Step(lr float64) {
 			p.Device().MomentumStep(p.Value, o.momentum[i].Value, p.Grad, float32(lr), float32(o.Momentum), 0, 1)
 			continue
 		}
-		p.Device().LARSStep(p.Value, o.momentum[i].Value, p.Grad, device.LARS{LR: lr, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Eta: o.Eta, Eps: o.Eps, Clip: o.Clip})
+		p.Device().LARSStep(p.Value, o.momentum[i].Value, p.Grad,
+			device.LARS{LR: lr, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Eta: o.Eta, Eps: o.Eps, Clip: o.Clip})
 	}
 }

@@ -51,9 +51,11 @@ func New(params []*nn.Param, c Config) (Optimizer, error) {
 		}
 		return NewLARS(params, l), nil
 	case "sgd":
-		return NewSGD(params, SGD{Peak: c.Peak, DecayAll: c.DecayAll, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov}), nil
+		return NewSGD(params, SGD{Peak: c.Peak, DecayAll: c.DecayAll, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
+			Nesterov: c.Nesterov}), nil
 	case "adamw":
-		return NewAdamW(params, AdamW{Peak: c.Peak, DecayAll: c.DecayAll, WeightDecay: c.WeightDecay, Betas: c.Betas, Eps: c.Eps}), nil
+		return NewAdamW(params, AdamW{Peak: c.Peak, DecayAll: c.DecayAll, WeightDecay: c.WeightDecay, Betas: c.Betas,
+			Eps: c.Eps}), nil
 	}
 	return nil, fmt.Errorf("unknown optimizer %q; known: lars, sgd, adamw", c.Name)
 }

@@ -9,7 +9,8 @@ import (
 // straight line, and then is that.
 func TestReplan(t *testing.T) {
 	first := Schedule{Peak: 2, End: 0.1, Warmup: 10, Steps: 100}
-	for _, tt := range []struct{ from, steps, passage int }{{100, 300, 20}, {100, 101, 0}, {60, 200, 14}, {60, 80, 2}, {5, 50, 4}, {0, 40, 4}} {
+	for _, tt := range []struct{ from, steps, passage int }{{100, 300, 20}, {100, 101, 0}, {60, 200, 14}, {60, 80, 2},
+		{5, 50, 4}, {0, 40, 4}} {
 		plain := first
 		plain.Steps = tt.steps
 		s := first.Replan(tt.from, tt.steps, tt.passage)

@@ -23,7 +23,8 @@ type SGD struct {
 
 // NewSGD returns an optimizer with the constants of c.
 func NewSGD(params []*nn.Param, c SGD) *SGD {
-	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll, Peak: c.Peak, params: trainable(params)}
+	o := &SGD{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, DecayAll: c.DecayAll,
+		Peak: c.Peak, params: trainable(params)}
 	o.momentum = buffers(o.params, "momentum")
 	return o
 }

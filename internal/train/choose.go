@@ -59,8 +59,9 @@ func (r *run) choose(ctx context.Context) error {
 
 // facts are what is known of data and machine before a look at the images.
 func (r *run) facts() advice.Facts {
-	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(), Retrieved: r.corpus.retrieved(),
-		Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes}
+	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(),
+		Retrieved: r.corpus.retrieved(),
+		Threads:   parallel.Workers(), Memory: host.MemoryLimit().Bytes}
 }
 
 // looks are what the headers of some images of a data set say, spread evenly.

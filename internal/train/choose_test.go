@@ -40,14 +40,16 @@ func TestTimingChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Size == 0 || got.Batch != 16 || got.Epochs != 10 || got.Encoder.Stem != "small" || got.Warmup != 1 || got.Eval.Every != 1 || got.Minutes != 0 || len(got.Open()) != 0 {
+	if got.Size == 0 || got.Batch != 16 || got.Epochs != 10 || got.Encoder.Stem != "small" || got.Warmup != 1 ||
+		got.Eval.Every != 1 || got.Minutes != 0 || len(got.Open()) != 0 {
 		t.Fatalf("chosen: %+v", got)
 	}
 	model, metrics := lines(t, c.Out)
 
 	told := chosen(t)
 	told.Data.Source = c.Data.Source
-	told.Size, told.Batch, told.Epochs, told.Encoder.Stem, told.Warmup, told.Eval.Every = got.Size, got.Batch, got.Epochs, got.Encoder.Stem, got.Warmup, got.Eval.Every
+	told.Size, told.Batch, told.Epochs, told.Encoder.Stem, told.Warmup, told.Eval.Every = got.Size, got.Batch,
+		got.Epochs, got.Encoder.Stem, got.Warmup, got.Eval.Every
 	if _, err := pretrain(told, &breaker{}); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +167,8 @@ func TestWhatStaysDecoded(t *testing.T) {
 		{[]float64{10}, 1, 0, []bool{false}, 10, 10},
 		{nil, 5, 100, []bool{}, 0, 0},
 	} {
-		if stays, again, mean := stay(c.areas, c.n, 3, c.room); !slices.Equal(stays, c.stays) || again != c.again || mean != c.mean {
+		if stays, again, mean := stay(c.areas, c.n, 3, c.room); !slices.Equal(stays, c.stays) || again != c.again ||
+			mean != c.mean {
 			t.Errorf("%v of %d: %v stay, %v of %v decoded again; want %v, %v of %v", c.areas, c.n, stays, again, mean, c.stays, c.again, c.mean)
 		}
 	}

@@ -32,7 +32,8 @@ type corpus interface {
 
 	// scan looks at the items, drops and returns those that cannot be used, and
 	// fills in what the configuration leaves to be measured.
-	scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error)
+	scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad,
+		err error)
 
 	// without takes the place of scan in a run that is resumed: it drops the items that
 	// were bad when the run started.
@@ -71,12 +72,14 @@ type corpus interface {
 	// returns how encoders, by branch, see them, but for those that turned bad late.
 	judges() int
 	heldOut() bool
-	sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error)
+	sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder,
+		late []checkpoint.Bad) (pretrained.Sighting, error)
 }
 
 // retrieval measures with an embedder of each side, and leaves out the items that
 // turned bad late.
-type retrieval func(ctx context.Context, sides [2]*pretrained.Embedder, late []checkpoint.Bad) (*runlog.Retrieval, error)
+type retrieval func(ctx context.Context, sides [2]*pretrained.Embedder, late []checkpoint.Bad) (*runlog.Retrieval,
+	error)
 
 func newCorpus(c recipe.Config) corpus {
 	if c.Pairs != nil {

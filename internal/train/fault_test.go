@@ -97,10 +97,12 @@ func TestEveryOperationMayFail(t *testing.T) {
 				t.Errorf("operation %d, %s %s, and what follows: %v: "+what, append([]any{nth, d.failed, d.path, forever}, args...)...)
 			}
 			switch {
-			case err == nil && !forever && (d.failed == "link" || d.failed == "remove" || d.failed == "rename" && strings.HasSuffix(d.path, checkpoint.Suffix)):
+			case err == nil && !forever && (d.failed == "link" || d.failed == "remove" ||
+				d.failed == "rename" && strings.HasSuffix(d.path, checkpoint.Suffix)):
 			case err == nil:
 				at("no error")
-			case !strings.Contains(err.Error(), c.Out) || strings.Contains(err.Error(), ".vicreg-tmp") || d.failed == "write" && !strings.Contains(err.Error(), "the disk is full"):
+			case !strings.Contains(err.Error(), c.Out) || strings.Contains(err.Error(), ".vicreg-tmp") ||
+				d.failed == "write" && !strings.Contains(err.Error(), "the disk is full"):
 				at("the error is %v", err)
 			}
 			if s, err := checkpoint.Peek(path); saved >= 0 && (err != nil || s.Steps < saved) {
@@ -156,7 +158,8 @@ func TestAnyFlippedByte(t *testing.T) {
 	if testing.Short() {
 		flips = 8
 	}
-	for _, name := range []string{runlog.ConfigFile, runlog.MetricsFile, runlog.CheckpointFile, runlog.PreviousFile, runlog.SummaryFile} {
+	for _, name := range []string{runlog.ConfigFile, runlog.MetricsFile, runlog.CheckpointFile, runlog.PreviousFile,
+		runlog.SummaryFile} {
 		good := saved[name]
 		if name == runlog.SummaryFile {
 			good = summary

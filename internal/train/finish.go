@@ -106,8 +106,9 @@ func (r *run) summary() (*runlog.Summary, error) {
 		Loss: last.Loss, Terms: last.Terms,
 		EmbeddingStd: last.EmbeddingStd, Correlation: last.Correlation, Rank: last.Rank, Collapsed: last.Collapsed,
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
-		WaitShare: per(r.at.WaitSeconds, r.at.TrainSeconds), Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
-		Notes: r.at.Notes, Variants: r.at.Variants, Version: host.Version(), Started: r.at.Started,
+		WaitShare:  per(r.at.WaitSeconds, r.at.TrainSeconds),
+		Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
+		Notes:      r.at.Notes, Variants: r.at.Variants, Version: host.Version(), Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
 		s.BadImages += len(bad)
@@ -199,7 +200,8 @@ func (r *run) retrieve(ctx context.Context, s *runlog.Summary) error {
 // training is what the run was, for a judgement of its scores.
 func (r *run) training() eval.Training {
 	c := r.config
-	t := eval.Training{Method: c.Method, Images: r.corpus.len(), Batch: c.Batch, Steps: r.at.Steps, BaseRate: c.Optimizer.BaseLR}
+	t := eval.Training{Method: c.Method, Images: r.corpus.len(), Batch: c.Batch, Steps: r.at.Steps,
+		BaseRate: c.Optimizer.BaseLR}
 	if r.at.Last != nil {
 		t.Collapsed = r.at.Last.Collapsed
 	}

@@ -47,7 +47,8 @@ func unused(folder string) error {
 	switch {
 	case len(there) == 0:
 		return nil
-	case held(runlog.ConfigFile) && (held(runlog.MetricsFile) || held(runlog.CheckpointFile) || held(runlog.SummaryFile)):
+	case held(runlog.ConfigFile) && (held(runlog.MetricsFile) || held(runlog.CheckpointFile) ||
+		held(runlog.SummaryFile)):
 		return fmt.Errorf("%s already holds a run; go on with it by --resume %[1]s, or name another folder", folder)
 	case held(runlog.ConfigFile):
 		return fmt.Errorf("%s already holds %s, which a new run would replace; if it is a run's, go on with that by --resume %[1]s, else name another folder", folder, show.Some(there, 3))

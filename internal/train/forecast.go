@@ -34,7 +34,8 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error)
 	}
 	n := r.corpus.len()
 	p := &Forecast{Config: r.config, Choices: r.choices, Warnings: r.advise(), Notes: r.corpus.notes(),
-		Dataset: r.corpus.name(), Images: n, Scored: r.corpus.scored(), Kind: r.corpus.kind(), StepsPerEpoch: batch.Steps(n, r.config.Batch)}
+		Dataset: r.corpus.name(), Images: n, Scored: r.corpus.scored(), Kind: r.corpus.kind(),
+		StepsPerEpoch: batch.Steps(n, r.config.Batch)}
 	if r.adapted != "" {
 		p.Warnings = append(p.Warnings, r.adapted)
 	}

@@ -106,22 +106,26 @@ func (s *images) views(c recipe.Config) string {
 
 // options say how images are decoded.
 func (s *images) options(channels int) batch.SourceOptions {
-	return batch.SourceOptions{Channels: channels, Cache: s.cache, Limits: imagefile.Limits{Pixels: s.limits.Pixels()}, Most: s.limits.MaxBad}
+	return batch.SourceOptions{Channels: channels, Cache: s.cache, Limits: imagefile.Limits{Pixels: s.limits.Pixels()},
+		Most: s.limits.MaxBad}
 }
 
 // scan finds the channels and their mean and standard deviation.
-func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
+func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train,
+	test []checkpoint.Bad, err error) {
 	tally := &batch.Tally{Total: s.len() + s.scored(), Most: c.Data.MaxBad}
 	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
 		source := batch.NewSource(d, s.options(c.Channels))
 		before := *d
-		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally, Part: part})
+		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally,
+			Part: part})
 		if err != nil {
 			return nil, nil, err
 		}
 		*bad = badItems(found.Bad)
 		if lost := before.Losing(names(*bad)); len(lost) > 0 {
-			s.trainData.Notes = append(s.trainData.Notes, fmt.Sprintf("no image of %d of the %d classes of the %s can be read: %s", len(lost), len(d.Classes), part, show.Some(lost, 5)))
+			s.trainData.Notes = append(s.trainData.Notes,
+				fmt.Sprintf("no image of %d of the %d classes of the %s can be read: %s", len(lost), len(d.Classes), part, show.Some(lost, 5)))
 		}
 		return source, found, nil
 	}
@@ -178,11 +182,13 @@ func (s *images) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) 
 		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers})
 }
 
-func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input) {
+func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,
+	test pretrained.Input) {
 	bad := names(late)
 	input := func(source *batch.Source) pretrained.Input {
 		items := source.Data().Items
-		return e.Images(source, spread(len(items), most, func(i int) bool { return items[i].Label >= 0 && !bad[items[i].Name] }))
+		return e.Images(source, spread(len(items), most,
+			func(i int) bool { return items[i].Label >= 0 && !bad[items[i].Name] }))
 	}
 	return input(s.trainSource), input(s.testSource)
 }

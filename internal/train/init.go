@@ -35,7 +35,8 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	}
 	c.Init = &recipe.Init{Path: absolute(path)}
 	for i, m := range metas {
-		e := recipe.Encoder{Arch: m.Encoder.Arch, Width: m.Encoder.Width, Stem: m.Encoder.Stem, Patch: m.Encoder.Patch, ZeroInitResidual: m.Encoder.ZeroInitResidual}
+		e := recipe.Encoder{Arch: m.Encoder.Arch, Width: m.Encoder.Width, Stem: m.Encoder.Stem, Patch: m.Encoder.Patch,
+			ZeroInitResidual: m.Encoder.ZeroInitResidual}
 		if i == 0 {
 			c.Encoder, c.EncoderB, c.Branches = e, nil, "shared"
 		} else {
@@ -64,7 +65,8 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	case m.Encoder.Input.Kind != model.Images || len(metas) > 1 && m.Side != nil:
 		return c, fmt.Errorf("%s was trained on pairs, %s; for images, name the file of a branch that reads them, such as %s, or give --pairs", show.Name(path), m.Side, filepath.Join(path, runlog.ModelFile))
 	default:
-		c.Size, c.Channels, c.Normalize = m.Encoder.Input.Shape[0], m.Channels(), recipe.Normalize{Mean: m.Mean, Std: m.Std}
+		c.Size, c.Channels, c.Normalize = m.Encoder.Input.Shape[0], m.Channels(),
+			recipe.Normalize{Mean: m.Mean, Std: m.Std}
 		if m.Side != nil {
 			c.Normalize = recipe.Normalize{Mean: m.Side.Mean, Std: m.Side.Std}
 		}
@@ -108,7 +110,8 @@ func (r *run) origin() error {
 			what      string
 			has, want any
 		}{
-			{"encoder", has.Arch, want.Arch}, {"width", has.Width, want.Width}, {"stem", has.Stem, want.Stem}, {"patch", has.Patch, want.Patch},
+			{"encoder", has.Arch, want.Arch}, {"width", has.Width, want.Width}, {"stem", has.Stem, want.Stem},
+			{"patch", has.Patch, want.Patch},
 			{"kind of input", has.Input.Kind, want.Input.Kind},
 		} {
 			if part.has != part.want {

@@ -135,7 +135,8 @@ func TestInitIsNeededOnce(t *testing.T) {
 			if err := os.Rename(filepath.Join(other.Out, runlog.ModelFile), c.Init.Path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Resume(t.Context(), c.Out, Options{}); err == nil || !strings.Contains(err.Error(), c.Init.Path+" is not the model that the run is to start from: its checksum is ") {
+			if _, err := Resume(t.Context(), c.Out, Options{}); err == nil ||
+				!strings.Contains(err.Error(), c.Init.Path+" is not the model that the run is to start from: its checksum is ") {
 				t.Errorf("another model: %v", err)
 			}
 			os.WriteFile(c.Init.Path, raw, 0o644)

@@ -23,7 +23,8 @@ func methodConfig(t *testing.T, method string) recipe.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Data, c.Out, c.Encoder, c.Size, c.Batch, c.LogEvery, c.Eval.Limit = small.Data, small.Out, small.Encoder, small.Size, small.Batch, small.LogEvery, small.Eval.Limit
+	c.Data, c.Out, c.Encoder, c.Size, c.Batch, c.LogEvery, c.Eval.Limit = small.Data, small.Out, small.Encoder,
+		small.Size, small.Batch, small.LogEvery, small.Eval.Limit
 	c.Epochs, c.Warmup, c.Expander = 3, 1, "16-4"
 	if c.Heads.Predictor != recipe.None {
 		c.Heads.Predictor = "8"

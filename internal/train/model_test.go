@@ -31,7 +31,8 @@ func TestModelAtEveryStop(t *testing.T) {
 	if _, err := Resume(t.Context(), folder, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = pretrained.Open(filepath.Join(folder, runlog.ModelFile), 0); err != nil || m.Step != m.Steps || len(m.Notes) != 0 {
+	if m, err = pretrained.Open(filepath.Join(folder, runlog.ModelFile), 0); err != nil || m.Step != m.Steps ||
+		len(m.Notes) != 0 {
 		t.Errorf("at the end: %v, %+v", err, m)
 	}
 }

@@ -28,8 +28,9 @@ type pairing struct {
 
 func (s *pairing) list(c recipe.Config) (err error) {
 	p, d := c.Pairs, c.Data
-	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(), pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit,
-		Images: imagefile.Limits{Pixels: d.Pixels()}, Most: d.MaxBad})
+	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(),
+		pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit,
+			Images: imagefile.Limits{Pixels: d.Pixels()}, Most: d.MaxBad})
 	s.labelled = p.Label != ""
 	return err
 }
@@ -84,8 +85,10 @@ func (s *pairing) views(c recipe.Config) string {
 }
 
 // scan resolves both sides.
-func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train, test []checkpoint.Bad, err error) {
-	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress, Parts: pairs.NewParts(s.trainData, s.testData), Part: "rows to train on"}
+func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done, total int)) (train,
+	test []checkpoint.Bad, err error) {
+	o := pairs.ScanOptions{Workers: c.Workers, Progress: progress, Parts: pairs.NewParts(s.trainData, s.testData),
+		Part: "rows to train on"}
 	s.trainSource = pairs.NewSource(s.trainData, c.Sides(), 0)
 	found, err := s.trainSource.Scan(ctx, o)
 	if err != nil {
@@ -143,8 +146,10 @@ func (s *pairing) batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
 	return s.trainSource.Train(pairs.Config{Order: o, Images: views, Batch: c.Batch, Workers: c.Workers})
 }
 
-func (s *pairing) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train, test pretrained.Input) {
-	return e.Pairs(s.trainSource, branch, good(s.trainSource, most, late)), e.Pairs(s.testSource, branch, good(s.testSource, most, late))
+func (s *pairing) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,
+	test pretrained.Input) {
+	return e.Pairs(s.trainSource, branch, good(s.trainSource, most, late)),
+		e.Pairs(s.testSource, branch, good(s.testSource, most, late))
 }
 
 // good returns rows of a source as corpus.inputs does.

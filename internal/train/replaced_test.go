@@ -30,10 +30,14 @@ func TestReplacedImagesAreNoticed(t *testing.T) {
 		undo func() error
 		want string
 	}{
-		{"replaced", func() error { return os.WriteFile(path("07.png"), eight, 0o666) }, func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "the first that is new or another is 07.png"},
-		{"renamed", func() error { return os.Rename(path("07.png"), path("07x.png")) }, func() error { return os.Rename(path("07x.png"), path("07.png")) }, "the first that is new or another is 07x.png"},
-		{"gone", func() error { return os.Remove(path("07.png")) }, func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "1 of 30 files gone, and none new"},
-		{"the last gone", func() error { return os.Rename(path("29.png"), path(".29.png")) }, func() error { return os.Rename(path(".29.png"), path("29.png")) }, "1 of 30 files gone, and none new"},
+		{"replaced", func() error { return os.WriteFile(path("07.png"), eight, 0o666) },
+			func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "the first that is new or another is 07.png"},
+		{"renamed", func() error { return os.Rename(path("07.png"), path("07x.png")) },
+			func() error { return os.Rename(path("07x.png"), path("07.png")) }, "the first that is new or another is 07x.png"},
+		{"gone", func() error { return os.Remove(path("07.png")) },
+			func() error { return os.WriteFile(path("07.png"), seven, 0o666) }, "1 of 30 files gone, and none new"},
+		{"the last gone", func() error { return os.Rename(path("29.png"), path(".29.png")) },
+			func() error { return os.Rename(path(".29.png"), path("29.png")) }, "1 of 30 files gone, and none new"},
 	} {
 		if err := change.do(); err != nil {
 			t.Fatal(err)
@@ -47,7 +51,8 @@ func TestReplacedImagesAreNoticed(t *testing.T) {
 		}
 	}
 	moved := c.Data.Source + "-moved"
-	if err := errors.Join(os.CopyFS(moved, os.DirFS(c.Data.Source)), os.RemoveAll(c.Data.Source), os.Rename(moved, c.Data.Source)); err != nil {
+	if err := errors.Join(os.CopyFS(moved, os.DirFS(c.Data.Source)), os.RemoveAll(c.Data.Source),
+		os.Rename(moved, c.Data.Source)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Resume(t.Context(), c.Out, Options{}); err != nil {

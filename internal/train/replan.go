@@ -163,7 +163,8 @@ func (r *run) keep(ended *runlog.Summary) error {
 	folder := r.file(name)
 	for i := 2; ; i++ {
 		there, err := runlog.ReadSummary(folder)
-		if err == nil && there.Started.Equal(ended.Started) && there.Finished.Equal(ended.Finished) && there.Steps == ended.Steps {
+		if err == nil && there.Started.Equal(ended.Started) && there.Finished.Equal(ended.Finished) &&
+			there.Steps == ended.Steps {
 			return nil // it was kept before
 		}
 		if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
@@ -179,7 +180,8 @@ func (r *run) keep(ended *runlog.Summary) error {
 	if err := os.Chmod(part, 0o755); err != nil {
 		return durable.Reason(err)
 	}
-	for _, file := range append([]string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile}, runlog.ModelFiles[:]...) {
+	for _, file := range append([]string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile},
+		runlog.ModelFiles[:]...) {
 		err := duplicate(r.file(file), filepath.Join(part, file))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s: %w", r.file(file), durable.Reason(err))
@@ -228,8 +230,10 @@ func (r *run) replans(known int) (all []runlog.Replan) {
 			to = changes[i+1].Epochs
 		}
 		passage := int(math.Round(change.Passage * float64(r.steps)))
-		all = append(all, runlog.Replan{Event: "replan", Epoch: change.Step / r.steps, Step: change.Step, From: change.Epochs, To: to,
-			Passage: change.Passage, LR: schedule.At(max(0, change.Step-1)), NextLR: schedule.At(change.Step + passage)})
+		all = append(all, runlog.Replan{Event: "replan", Epoch: change.Step / r.steps, Step: change.Step,
+			From: change.Epochs, To: to,
+			Passage: change.Passage, LR: schedule.At(max(0, change.Step-1)),
+			NextLR: schedule.At(change.Step + passage)})
 	}
 	return all
 }

@@ -84,7 +84,8 @@ func TestLonger(t *testing.T) {
 			t.Errorf("step %d has the rate %v, want %v", i+1, step.LR, want)
 		}
 	}
-	event := runlog.Replan{Event: "replan", Epoch: 2, Step: 10, From: 2, To: 12, LR: m.Steps[9].LR, NextLR: m.Steps[15].LR, Passage: 1}
+	event := runlog.Replan{Event: "replan", Epoch: 2, Step: 10, From: 2, To: 12, LR: m.Steps[9].LR,
+		NextLR: m.Steps[15].LR, Passage: 1}
 	if len(m.Replans) != 1 || m.Replans[0] != event {
 		t.Errorf("the log has %+v, want %+v", m.Replans, event)
 	}
@@ -102,7 +103,8 @@ func TestLonger(t *testing.T) {
 		t.Error("the kept model is another")
 	}
 
-	for _, b := range []breaker{{step: 11}, {step: 13}, {step: 15}, {step: 29}, {step: 60}, {phase: "nearest neighbours"}, {phase: "saving the model"}, {phase: "scoring the untrained encoder"}} {
+	for _, b := range []breaker{{step: 11}, {step: 13}, {step: 15}, {step: 29}, {step: 60},
+		{phase: "nearest neighbours"}, {phase: "saving the model"}, {phase: "scoring the untrained encoder"}} {
 		folder := copied(t, c.Out)
 		if _, err := extend(t, folder, 12, &b); !errors.Is(err, ErrInterrupted) {
 			t.Fatalf("%+v: %v", b, err)
@@ -161,7 +163,8 @@ func TestKilledWhileMadeLonger(t *testing.T) {
 			return os.WriteFile(filepath.Join(folder, runlog.ConfigFile), longer, 0o644)
 		},
 		"when the summary is gone": func(folder string) error {
-			return errors.Join(os.WriteFile(filepath.Join(folder, runlog.ConfigFile), longer, 0o644), os.Remove(filepath.Join(folder, runlog.SummaryFile)))
+			return errors.Join(os.WriteFile(filepath.Join(folder, runlog.ConfigFile), longer, 0o644),
+				os.Remove(filepath.Join(folder, runlog.SummaryFile)))
 		},
 	} {
 		folder := copied(t, c.Out)
@@ -332,7 +335,8 @@ func TestGoalsThatAreNone(t *testing.T) {
 		{Goal{Epochs: 1}, "has done 2 of 2 epochs, so it cannot end after 1; give --epochs 3 or more"},
 		{Goal{Epochs: 1 << 30}, "epochs is 1073741824, but must be at most 1000000"},
 	} {
-		if _, err := Extend(t.Context(), c.Out, tt.goal, Options{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Extend(t.Context(), c.Out, tt.goal, Options{}); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %s", tt.goal, err, tt.want)
 		}
 	}

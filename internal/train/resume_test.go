@@ -47,7 +47,8 @@ func edit(t *testing.T, path string, change map[string]any) {
 		}
 		tensors = append(tensors, safetensors.Tensor{Name: info.Name, Shape: info.Shape, Data: v})
 	}
-	if err := safetensors.WriteSealedFile(path, tensors, map[string]string{"format": f.Metadata["format"], key: string(raw)}); err != nil {
+	if err := safetensors.WriteSealedFile(path, tensors,
+		map[string]string{"format": f.Metadata["format"], key: string(raw)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -125,7 +126,8 @@ func TestOtherKernels(t *testing.T) {
 	}
 	want := "up to step 1 the run used the kernels of " + first + ", from there on those of " + second
 	b.warnings, s.Notes = unscored(b.warnings), unscored(s.Notes)
-	if len(b.warnings) != 1 || !strings.HasPrefix(b.warnings[0], want) || !slices.Equal(s.Notes, b.warnings) || !slices.Equal(s.Variants, []string{first, second}) {
+	if len(b.warnings) != 1 || !strings.HasPrefix(b.warnings[0], want) || !slices.Equal(s.Notes, b.warnings) ||
+		!slices.Equal(s.Variants, []string{first, second}) {
 		t.Errorf("warnings %q, notes %q, variants %q", b.warnings, s.Notes, s.Variants)
 	}
 	m, err := runlog.ReadMetrics(c.Out)
@@ -182,7 +184,8 @@ func TestNothingIsBegunAnew(t *testing.T) {
 			os.WriteFile(filepath.Join(c.Out, name), saved[name], 0o644)
 		}
 		_, err := Resume(t.Context(), c.Out, Options{})
-		if err == nil || !strings.Contains(err.Error(), "there is no checkpoint "+filepath.Join(c.Out, runlog.CheckpointFile)) || !strings.Contains(err.Error(), "the run is not begun anew") {
+		if err == nil || !strings.Contains(err.Error(),
+			"there is no checkpoint "+filepath.Join(c.Out, runlog.CheckpointFile)) || !strings.Contains(err.Error(), "the run is not begun anew") {
 			t.Errorf("%q: %v", kept, err)
 		}
 		if slices.Contains(kept, runlog.PreviousFile) != strings.Contains(err.Error(), "the one before it, after step 2, is whole: mv ") {

@@ -130,7 +130,8 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 		}
 	}
 	if len(c.Normalize.Mean) == 0 {
-		c.Normalize = recipe.Normalize{Mean: slices.Repeat([]float64{0.5}, c.Channels), Std: slices.Repeat([]float64{0.25}, c.Channels)}
+		c.Normalize = recipe.Normalize{Mean: slices.Repeat([]float64{0.5}, c.Channels),
+			Std: slices.Repeat([]float64{0.25}, c.Channels)}
 	}
 
 	// Photographs differ much in size: time goes by the pixel, and the largest do not
@@ -147,7 +148,8 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 		}
 		some = append(some, item)
 	}
-	out := &sample{corpus: s, part: s.of(some, c), look: looking / float64(len(items)) * mean / meanHere / float64(workersOf(*c)), more: 1}
+	out := &sample{corpus: s, part: s.of(some, c),
+		look: looking / float64(len(items)) * mean / meanHere / float64(workersOf(*c)), more: 1}
 	if missed > 0 && missedHere > 0 && len(kept) > 0 {
 		out.kept, out.more = s.of(kept, c), missed/missedHere
 	}

@@ -38,7 +38,8 @@ func TestSampled(t *testing.T) {
 		t.Errorf("%d items: %v", len(items), items)
 	}
 	items = sampled(t.Context(), 1, 3*mostSampled, 0, func(int) {})
-	if len(items) != leastSampled || !slices.IsSorted(items) || slices.Max(items) < 3*mostSampled/2 || slices.Min(items) > 3*mostSampled/2 {
+	if len(items) != leastSampled || !slices.IsSorted(items) || slices.Max(items) < 3*mostSampled/2 ||
+		slices.Min(items) > 3*mostSampled/2 {
 		t.Errorf("%d items: %v", len(items), items)
 	}
 	if items = sampled(t.Context(), 2, 3, 0, func(int) {}); !slices.Equal(items, []int{0, 1, 2}) {
@@ -78,7 +79,8 @@ func TestSampleOfImages(t *testing.T) {
 				files++
 			}
 		}
-		if (held > 0) != tt.kept || (files > 0) != tt.again || (some.kept != nil) != (tt.kept && tt.again) || !(some.look > 0) || c.Channels == 0 {
+		if (held > 0) != tt.kept || (files > 0) != tt.again || (some.kept != nil) != (tt.kept && tt.again) ||
+			!(some.look > 0) || c.Channels == 0 {
 			t.Errorf("cache %d: %d stay decoded, %d do not: %+v", tt.cache, held, files, some)
 		}
 		if some.len() != s.len() {

@@ -23,7 +23,8 @@ func (r *run) arrays() []checkpoint.Array {
 		all = append(all, checkpoint.Array{Name: prefix + p.Name, Shape: stored(p), Data: p.Read()})
 	})
 	for i, recent := range r.recent {
-		all = append(all, checkpoint.Array{Name: recentName + recentSuffix[i], Shape: []int{recent.rows, recent.d}, Data: recent.data})
+		all = append(all, checkpoint.Array{Name: recentName + recentSuffix[i], Shape: []int{recent.rows, recent.d},
+			Data: recent.data})
 	}
 	return all
 }
@@ -64,7 +65,8 @@ var recentSuffix = [2]string{"", "_b"}
 
 // ofNetwork reports whether an array of the checkpoint belongs to the network.
 func ofNetwork(name string) bool {
-	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) && !strings.HasPrefix(name, recentName)
+	return !strings.HasPrefix(name, methodPrefix) && !strings.HasPrefix(name, optimizerPrefix) &&
+		!strings.HasPrefix(name, recentName)
 }
 
 // stored is the shape of a parameter as its values lie in memory: r × s × c × k for
@@ -169,8 +171,10 @@ func (r *run) meta(i int) pretrained.Meta {
 	if c.Init != nil {
 		init = "crc32c " + []string{c.Init.Sum, c.Init.SumB}[i]
 	}
-	return pretrained.Meta{Init: init, Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i, Expander: c.Projector(i), Size: c.Size,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(), Images: r.corpus.len(), Epochs: c.Epochs,
+	return pretrained.Meta{Init: init, Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i,
+		Expander: c.Projector(i), Size: c.Size,
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(),
+		Images: r.corpus.len(), Epochs: c.Epochs,
 		Step: r.at.Steps, Steps: c.Epochs * r.steps, Seed: c.Seed}
 }
 

@@ -366,7 +366,8 @@ func (r *run) plan() Plan {
 	about += r.about() + "\nviews    " + r.corpus.views(c)
 	for i, b := range r.method.Branches() {
 		about += fmt.Sprintf("\nnetwork  %s, %.2f million parameters, %d features; expander %s, %.2f million",
-			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(), c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
+			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(),
+			c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
 		if b.Predictor != nil {
 			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
 		}
@@ -387,8 +388,10 @@ func (r *run) plan() Plan {
 		about += "\nplan     " + ofReplan(e)
 	}
 	about += "\nneeds    " + r.needs()
-	return Plan{Folder: r.folder, About: about, Advice: unwise, Replans: replans, Epochs: c.Epochs, Steps: c.Epochs * r.steps, Done: r.at.Steps,
-		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind(), After: advice.After(r.facts(), r.speed)}
+	return Plan{Folder: r.folder, About: about, Advice: unwise, Replans: replans, Epochs: c.Epochs,
+		Steps: c.Epochs * r.steps, Done: r.at.Steps,
+		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind(),
+		After: advice.After(r.facts(), r.speed)}
 }
 
 // encoderName is what people call an encoder.

@@ -110,7 +110,8 @@ func (r *run) stepSeconds(ctx context.Context, from corpus, steps int) (float64,
 		whole += took[step]
 		counted := took[min(len(took)-1, firstSteps):]
 		typical := middle(counted)
-		if typical >= slowStep || len(counted) >= leastTimed && step >= firstSteps && whole > min(timedSeconds, timedShare*typical*float64(steps)) {
+		if typical >= slowStep || len(counted) >= leastTimed && step >= firstSteps &&
+			whole > min(timedSeconds, timedShare*typical*float64(steps)) {
 			break
 		}
 	}

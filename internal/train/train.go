@@ -87,8 +87,9 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 	r.clock.add(took, waited)
 	r.at.TrainSeconds, r.at.WaitSeconds = r.at.TrainSeconds+took, r.at.WaitSeconds+waited
 	r.at.EpochSeconds, r.at.EpochWait = r.at.EpochSeconds+took, r.at.EpochWait+waited
-	s := runlog.Step{Event: "step", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Loss: loss, Terms: terms, LR: lr, GradNorm: norm,
-		Images: per(float64(c.Batch), r.clock.step), WaitShare: per(r.clock.wait, r.clock.step)}
+	s := runlog.Step{Event: "step", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Loss: loss, Terms: terms, LR: lr,
+		GradNorm: norm,
+		Images:   per(float64(c.Batch), r.clock.step), WaitShare: per(r.clock.wait, r.clock.step)}
 	r.report.Step(s)
 	if r.at.Steps%c.LogEvery == 0 {
 		if err := r.write(s); err != nil {

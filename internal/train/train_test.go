@@ -447,7 +447,8 @@ func TestImagesThatTurnBad(t *testing.T) {
 	for part, n := range map[string]int{"train": 12, "test": 5} {
 		for _, class := range []string{"a", "b"} {
 			folder := filepath.Join(c.Data.Source, part, class)
-			if err := errors.Join(os.MkdirAll(filepath.Dir(folder), 0o755), os.Rename(photos(t, n), folder)); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(folder), 0o755),
+				os.Rename(photos(t, n), folder)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -531,7 +532,8 @@ func TestMistakesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resume(t.Context(), c.Out, Options{}); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "is in use by another process")) {
+	if _, err := Resume(t.Context(), c.Out, Options{}); runtime.GOOS != "windows" &&
+		(err == nil || !strings.Contains(err.Error(), "is in use by another process")) {
 		t.Errorf("a run that goes on elsewhere: %v", err)
 	}
 	unlock()

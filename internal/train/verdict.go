@@ -114,7 +114,8 @@ func (r *run) judgement(s *runlog.Summary) eval.Judgement {
 		j.Mu = r.config.Loss.Mu
 	}
 	if s.KNN != nil && s.Linear != nil {
-		j.Scores = &[2]eval.Scores{{KNN: *s.KNN, Linear: *s.Linear}, {KNN: *s.RandomInitKNN, Linear: *s.RandomInitLinear}}
+		j.Scores = &[2]eval.Scores{{KNN: *s.KNN, Linear: *s.Linear},
+			{KNN: *s.RandomInitKNN, Linear: *s.RandomInitLinear}}
 	}
 	return j
 }
@@ -132,13 +133,15 @@ func (s *images) judges() int {
 	return n
 }
 
-func (s *images) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error) {
+func (s *images) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder,
+	late []checkpoint.Bad) (pretrained.Sighting, error) {
 	source, bad := s.trainSource, names(late)
 	if s.testData != nil { // to score on
 		source = s.testSource
 	}
 	all := source.Data().Items
-	v := pretrained.NewViews(source, spread(len(all), 0, func(i int) bool { return !bad[all[i].Name] }), c.Crops(), c.Seed)
+	v := pretrained.NewViews(source, spread(len(all), 0, func(i int) bool { return !bad[all[i].Name] }), c.Crops(),
+		c.Seed)
 	return viewers[0].Sight(ctx, v)
 }
 
@@ -151,7 +154,8 @@ func (s *pairing) judges() int {
 	return min(pretrained.MostJudged, len(s.testData.Rows))
 }
 
-func (s *pairing) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder, late []checkpoint.Bad) (pretrained.Sighting, error) {
+func (s *pairing) sight(ctx context.Context, c recipe.Config, viewers []*pretrained.Embedder,
+	late []checkpoint.Bad) (pretrained.Sighting, error) {
 	sides := [2]*pretrained.Embedder{viewers[0], viewers[len(viewers)-1]}
 	return pretrained.SightOfPairs(ctx, sides, s.testSource, good(s.testSource, pretrained.MostJudged, late))
 }

@@ -33,7 +33,8 @@ func TestVerdict(t *testing.T) {
 		if v.Untrained == nil || v.Untrained.R1 <= v.Chance || v.Trained == *v.Untrained {
 			t.Errorf("labels %s: trained %v, untrained %v", labels, v.Trained, v.Untrained)
 		}
-		if n := len(v.Trend); n != 2 || v.Trend[n-1].Sight != v.Trained || v.Trend[n-1].Step != whole.Steps || v.Trend[0].Epoch != 1 {
+		if n := len(v.Trend); n != 2 || v.Trend[n-1].Sight != v.Trained || v.Trend[n-1].Step != whole.Steps ||
+			v.Trend[0].Epoch != 1 {
 			t.Errorf("labels %s: trend %v of %v", labels, v.Trend, v.Trained)
 		}
 		if v.Is == "" || v.Text == "" || v.Next == "" {

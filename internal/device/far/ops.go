@@ -34,7 +34,8 @@ func (dev *Device) ConvWeightGrad(dw device.Array, s device.Conv, g device.Grad,
 	dev.CPU.ConvWeightGrad(dw, s, g, src)
 }
 
-func (dev *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, src device.Source, w device.Array, f device.Finish) {
+func (dev *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, src device.Source, w device.Array,
+	f device.Finish) {
 	defer dev.open()()
 	dev.CPU.ConvGrads(dx, dw, s, g, src, w, f)
 }

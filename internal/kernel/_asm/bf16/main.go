@@ -198,7 +198,8 @@ func encodeFunction(f *ir.Function) error {
 			var data ir.Instruction
 			switch {
 			case len(code) >= 4:
-				data = ir.Instruction{Opcode: "LONG", Operands: []Op{U32(uint32(code[0]) | uint32(code[1])<<8 | uint32(code[2])<<16 | uint32(code[3])<<24)}}
+				word := U32(uint32(code[0]) | uint32(code[1])<<8 | uint32(code[2])<<16 | uint32(code[3])<<24)
+				data = ir.Instruction{Opcode: "LONG", Operands: []Op{word}}
 				code = code[4:]
 			case len(code) >= 2:
 				data = ir.Instruction{Opcode: "WORD", Operands: []Op{U16(uint16(code[0]) | uint16(code[1])<<8)}}

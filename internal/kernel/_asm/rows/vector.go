@@ -117,7 +117,8 @@ func adam(s isa) {
 	keep, rate, rootScale, eps := field(4), field(5), field(6), field(7)
 	r := channels(s, emit.Pointer("n"))
 	r.each("n", func(i Register, masked bool) {
-		vm, vv, vg, vw := r.load(idx(m, i), masked), r.load(idx(v, i), masked), r.load(idx(g, i), masked), r.load(idx(w, i), masked)
+		vm, vv, vg, vw := r.load(idx(m, i), masked), r.load(idx(v, i), masked), r.load(idx(g, i), masked),
+			r.load(idx(w, i), masked)
 		VMULPS(beta1, vm, vm)
 		VFMADD231PS(rest1, vg, vm)
 		r.store(vm, idx(m, i), masked)

@@ -63,7 +63,8 @@ func (s isa) exp(x VecVirtual) {
 	VSUBPS(constant(magic), n, m)
 	VFNMADD231PS(constant(0.693359375), m, x)
 	VFNMADD231PS(constant(-2.12194440e-4), m, x)
-	p := s.horner(x, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1)
+	p := s.horner(x, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+		5.0000001201e-1, 1, 1)
 	VPSLLD(Imm(23), n, n)
 	VPADDD(n, p, x)
 }

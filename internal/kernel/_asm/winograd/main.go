@@ -232,7 +232,8 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 
 // emit makes some rows of a group: those rows of T·X, column by column, and then
 // each times Tᵀ.
-func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, dst, dstRow Register, srcAt, dstAt steps4) {
+func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, dst, dstRow Register, srcAt,
+	dstAt steps4) {
 	from := srcAt.start(src, i)
 	y := make([][]VecVirtual, len(some))
 	for col := range t.in {

@@ -42,6 +42,7 @@ type Plan struct {
 	Dataset string   // name of the data
 	Images  int      // images, or pairs, that it trains on
 	Kind    string   // of them: images or pairs
+	After   float64  // seconds that scores take after the last step; 0: none, or not known
 }
 
 // Turn is a change of the number of epochs in a run that had begun, as Extend makes one.
@@ -184,6 +185,7 @@ type BranchScores struct {
 	Linear           *float64 // by a linear probe
 	RandomInitKNN    *float64 // of the untrained encoder
 	RandomInitLinear *float64 // of the untrained encoder
+	Scored           int      // images, or rows, that these are shares of; 0: not known
 }
 
 // Retrieval is how well the pairs held out find each other, both ways.

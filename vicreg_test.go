@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"vicreg"
+	"vicreg/internal/parallel"
 )
 
 // What a run says of itself must be what its model gives when opened again.
@@ -64,9 +65,14 @@ func TestEmbedTakesAnyImage(t *testing.T) {
 	c.Out = filepath.Join(t.TempDir(), "run")
 	c.Encoder.Arch, c.Encoder.Width, c.Expander, c.Size = "resnet10", 4, "8-8", 16
 	c.Data.Labels, c.Data.Limit, c.Batch, c.Epochs, c.Warmup = "none", 32, 32, 1, 0
+	before := parallel.Workers()
+	c.Threads = before + 1
 	run, err := vicreg.Pretrain(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := parallel.Workers(); n != before {
+		t.Errorf("%d goroutines compute after the run, %d before", n, before)
 	}
 	m, err := vicreg.Open(run.Folder)
 	if err != nil {

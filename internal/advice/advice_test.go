@@ -242,7 +242,7 @@ func TestRise(t *testing.T) {
 }
 
 func TestSpan(t *testing.T) {
-	for seconds, want := range map[float64]string{0.5: "0.5s", 9: "9s", 61: "1m1s", 600: "10m", 3600: "1h", 5400: "1h30m", 86400 * 3: "3.0 days", 1e12: "more than 30 years"} {
+	for seconds, want := range map[float64]string{0.5: "0.5s", 9: "9s", 61: "1m1s", 154: "2m30s", 599: "10m", 600: "10m", 640: "11m", 3600: "1h", 5400: "1h30m", 86400 * 3: "3.0 days", 1e12: "more than 30 years"} {
 		if got := Span(seconds); got != want {
 			t.Errorf("%v: %s, want %s", seconds, got, want)
 		}

@@ -129,6 +129,8 @@ func Span(seconds float64) string {
 		return fmt.Sprintf("%.2gs", seconds)
 	case seconds < 120:
 		d = d.Round(time.Second)
+	case seconds < 600:
+		d = d.Round(10 * time.Second)
 	case seconds < 7200:
 		d = d.Round(time.Minute)
 	case seconds < 2*86400:

@@ -163,7 +163,7 @@ func (j *Judgement) next(v runlog.Verdict) string {
 	if j.Steps > 0 { // to enough steps
 		epochs = max(epochs, (fewSteps*j.Epochs+j.Steps-1)/j.Steps)
 	}
-	more := fmt.Sprintf("go on with --resume and --epochs %d", epochs)
+	more := fmt.Sprintf("go on with --resume RUN --epochs %d", epochs)
 	smaller := j.Batch > smallBatch && j.Images > 0 && j.Images/j.Batch < leastSteps
 	switch v.Is {
 	case runlog.Collapsed:

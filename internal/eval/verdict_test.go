@@ -72,7 +72,7 @@ func TestJudge(t *testing.T) {
 		{"learned of few images", Judgement{Training: Training{Images: 270, Batch: 32, Steps: 2000},
 			Trained: sight(0.6, 110, 0.5), Trend: trend(0.6, 0.6)}, runlog.Learned, false, "more than 270 images"},
 		{"still rising", Judgement{Training: run, Mu: 25, Trained: sight(0.6, 110, 0.5),
-			Trend: trend(0.2, 0.3, 0.35, 0.4, 0.5, 0.6)}, runlog.Learned, true, "--resume and --epochs 20"},
+			Trend: trend(0.2, 0.3, 0.35, 0.4, 0.5, 0.6)}, runlog.Learned, true, "--resume RUN --epochs 20"},
 		{"too short", Judgement{Training: short, Mu: 25, Trained: sight(0.11, 120, 0.3), Trend: trend(0.1, 0.11)},
 			runlog.Longer, false, "smaller --batch than 128"},
 		{"clear after few steps", Judgement{Training: short, Mu: 25, Trained: sight(0.3, 120, 0.3),

@@ -12,7 +12,8 @@ func TestShareHeldOut(t *testing.T) {
 		items int
 		share float64
 		want  int
-	}{{100, 0.29, 29}, {100, 0.57, 57}, {10, 0.7, 7}, {10, 0.69, 6}, {30, 0.1, 3}, {2, 0.1, 1}, {2, 0.9, 1}, {1, 0.9, 0}, {9, 1, 8}, {9, 0, 0}} {
+	}{{100, 0.29, 29}, {100, 0.57, 57}, {10, 0.7, 7}, {10, 0.69, 6}, {30, 0.1, 3}, {2, 0.1, 1}, {2, 0.9, 1},
+		{1, 0.9, 0}, {9, 1, 8}, {9, 0, 0}} {
 		d := &Dataset{Classes: []string{"a"}}
 		for i := range c.items {
 			d.Items = append(d.Items, Item{Name: fmt.Sprint(i)})

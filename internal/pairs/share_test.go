@@ -26,7 +26,8 @@ func TestShareThatTurnsBad(t *testing.T) {
 			t.Fatal(err)
 		}
 		released := augment.Released()
-		l, err := NewSource(d, s.Sides(), 0).Train(Config{Order: batch.Order{Epochs: 1}, Batch: 20, Images: slices.Repeat(released[:1], 7)})
+		l, err := NewSource(d, s.Sides(), 0).Train(Config{Order: batch.Order{Epochs: 1}, Batch: 20,
+			Images: slices.Repeat(released[:1], 7)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,10 +45,14 @@ func TestChoices(t *testing.T) {
 		{"few that divide badly", Facts{Images: 255, Side: 400, Threads: 1, Memory: roomy}, nil, 96, 16, "imagenet"},
 		{"half a gigabyte", Facts{Images: 5000, Scored: 0, Side: 400, Threads: 2, Memory: 0.5e9}, nil, 96, 64, "imagenet"},
 		{"no memory at all", Facts{Images: 5000, Side: 400, Threads: 2, Memory: 1e8}, nil, 32, 16, "small"},
-		{"a size of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Size = 48 }, 48, 128, "small"},
-		{"a batch of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Batch = 20 }, 96, 20, "imagenet"},
-		{"a stem of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Encoder.Stem = "small" }, 96, 128, "small"},
-		{"an hour", Facts{Images: 1000, Side: 400, Threads: 2, Memory: roomy}, func(c *recipe.Config) { c.Minutes = 60 }, 128, 64, "imagenet"},
+		{"a size of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy},
+			func(c *recipe.Config) { c.Size = 48 }, 48, 128, "small"},
+		{"a batch of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy},
+			func(c *recipe.Config) { c.Batch = 20 }, 96, 20, "imagenet"},
+		{"a stem of one's own", Facts{Images: 5000, Side: 400, Threads: 2, Memory: roomy},
+			func(c *recipe.Config) { c.Encoder.Stem = "small" }, 96, 128, "small"},
+		{"an hour", Facts{Images: 1000, Side: 400, Threads: 2, Memory: roomy},
+			func(c *recipe.Config) { c.Minutes = 60 }, 128, 64, "imagenet"},
 	} {
 		c := open(t, tt.change)
 		made := Choose(&c, tt.facts)
@@ -107,7 +111,8 @@ func TestEpochs(t *testing.T) {
 		{"figures as well", 10, facts, Speed{Step: 0.5, Epoch: 7}, 41},
 		// A score every 7 epochs, which makes 9, and two at the end, each of 7.5 s.
 		{"scores as well", 10, facts, Speed{Step: 0.5, Embed: 7.5 / 1200}, 68},
-		{"much before and after", 10, Facts{Images: 1000, Retrieved: 100}, Speed{Step: 0.5, Before: 100, Build: 50, Look: 0.1, Embed: 0.25}, 39},
+		{"much before and after", 10, Facts{Images: 1000, Retrieved: 100},
+			Speed{Step: 0.5, Before: 100, Build: 50, Look: 0.1, Embed: 0.25}, 39},
 		{"longer before than there is time", 10, facts, Speed{Step: 0.5, Before: 1000}, 10},
 		{"a million", 10, Facts{Images: 1_000_000}, Speed{Step: 0.3}, 10},
 		{"not measured", 10, facts, Speed{}, 100},
@@ -134,7 +139,8 @@ func TestSeconds(t *testing.T) {
 	if want := 20*3.2 + 3 + 1 + 0.4 + 1 + 12 + 2*120*0.06 + 30*0.06; !same(whole, want) {
 		t.Errorf("the run takes %v, want %v", whole, want)
 	}
-	after := After(Facts{Images: 100, Scored: 20, Retrieved: 30, Judged: 40}, Speed{Step: 1, Look: 1, Embed: 0.05, EmbedB: 0.01})
+	after := After(Facts{Images: 100, Scored: 20, Retrieved: 30, Judged: 40},
+		Speed{Step: 1, Look: 1, Embed: 0.05, EmbedB: 0.01})
 	if want := 2*120*0.06 + 30*0.06 + 40*0.06; !same(after, want) {
 		t.Errorf("%v after the last step, want %v", after, want)
 	}
@@ -242,7 +248,8 @@ func TestRise(t *testing.T) {
 }
 
 func TestSpan(t *testing.T) {
-	for seconds, want := range map[float64]string{0.5: "0.5s", 9: "9s", 61: "1m1s", 154: "2m30s", 599: "10m", 600: "10m", 640: "11m", 3600: "1h", 5400: "1h30m", 86400 * 3: "3.0 days", 1e12: "more than 30 years"} {
+	for seconds, want := range map[float64]string{0.5: "0.5s", 9: "9s", 61: "1m1s", 154: "2m30s", 599: "10m",
+		600: "10m", 640: "11m", 3600: "1h", 5400: "1h30m", 86400 * 3: "3.0 days", 1e12: "more than 30 years"} {
 		if got := Span(seconds); got != want {
 			t.Errorf("%v: %s, want %s", seconds, got, want)
 		}

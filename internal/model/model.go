@@ -158,6 +158,9 @@ func New(c Config, rng *rand.Rand) (Encoder, error) {
 	return e, nil
 }
 
+// DeviceOf returns where an encoder is.
+func DeviceOf(e Encoder) device.Device { return e.Params()[0].Device() }
+
 // Count returns the number of values in some parameters.
 func Count(params []*nn.Param) int {
 	n := 0

@@ -112,6 +112,10 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 	if in.C != s.C {
 		panic(fmt.Sprintf("nn: %s reads %d channels, got %d", u.Weight.Name, s.C, in.C))
 	}
+	if u.Fixed { // γ and β are nobody's parameters, so nobody else takes them there
+		u.Gamma.To(p.dev)
+		u.Beta.To(p.dev)
+	}
 	r := p.push(u, in, s.OutLen())
 	r.channels(p.dev, s.K)
 	switch {

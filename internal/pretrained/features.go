@@ -81,8 +81,8 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 	defer context.AfterFunc(ctx, loader.Close)()
 	engine := e.engine
 	if engine == nil {
-		if e.arena == nil {
-			e.arena = new(nn.Arena)
+		if d := model.DeviceOf(e.Encoder); e.arena == nil || e.arena.Device() != d {
+			e.arena = nn.NewArena(d)
 		}
 		engine = newEngine(e.arena)
 		defer engine.pass.Reset()

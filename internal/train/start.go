@@ -13,6 +13,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
+	"vicreg/internal/device"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/optim"
@@ -26,7 +27,8 @@ import (
 // Options change how a run works, not what it computes.
 type Options struct {
 	Reporter         Reporter
-	Threads, Workers int // override the configuration's unless 0
+	Threads, Workers int           // override the configuration's unless 0
+	Device           device.Device // that networks are trained on; nil: the CPU
 }
 
 // run is a run in progress.
@@ -49,6 +51,7 @@ type run struct {
 	listed dataset.Files
 	steps  int // in an epoch
 
+	device    device.Device // or nil
 	method    method.Method
 	optimizer optim.Optimizer
 	grads     gradNorm
@@ -155,7 +158,7 @@ func newRun(c recipe.Config, o Options) *run {
 		c.Workers = o.Workers
 	}
 	parallel.SetWorkers(c.Threads)
-	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1}
+	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, device: o.Device, savedStep: -1}
 	if r.report == nil {
 		r.report = Silent{}
 	}
@@ -259,7 +262,7 @@ func (r *run) fits() (err error) {
 func (r *run) data() method.Data {
 	labels, classes := r.corpus.labels()
 	n := r.corpus.len()
-	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes}
+	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes, Device: r.device}
 }
 
 // scan finds bad items and measures what the configuration leaves open, and writes the

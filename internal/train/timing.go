@@ -41,7 +41,7 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	}
 	speed.Look = some.look
 	defer debug.FreeOSMemory()
-	timed := &run{config: c, corpus: some, report: Silent{}}
+	timed := &run{config: c, corpus: some, report: Silent{}, device: r.device}
 	began := time.Now()
 	if err := timed.build(); err != nil {
 		return speed, err

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"bytes"
+	"errors"
 	"math"
 	"testing"
 
@@ -53,5 +55,39 @@ func TestFiguresOfAnEpoch(t *testing.T) {
 	}
 	if first := m.Steps[0].LR; first != 0 {
 		t.Errorf("the first rate of the warm-up is %v, want 0", first)
+	}
+}
+
+// The first number of a step that is none is named, the gradient's norm too.
+func TestWhatIsNotFinite(t *testing.T) {
+	r := &run{folder: t.TempDir(), savedStep: -1}
+	terms := runlog.Terms{{Name: "variance", Value: 1}}
+	if err := r.checkFinite(1, terms, 1); err != nil {
+		t.Error(err)
+	}
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for what, err := range map[string]error{
+			"the variance term":        r.checkFinite(v, runlog.Terms{{Name: "variance", Value: v}}, v),
+			"the loss":                 r.checkFinite(v, terms, v),
+			"the norm of the gradient": r.checkFinite(1, terms, v),
+		} {
+			if bad := new(NotFinite); !errors.As(err, &bad) || bad.What != what {
+				t.Errorf("%s is %v: %v", what, v, err)
+			}
+		}
+	}
+}
+
+// A method counts steps from 1: with a rate from 0 on, the momentum encoder is the
+// network itself after the first.
+func TestFirstStepOfMomentum(t *testing.T) {
+	c := methodConfig(t, "byol")
+	c.Momentum.Base, c.Momentum.Final = 0, 1
+	if _, err := pretrain(c, &breaker{step: 1}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	all := arrays(t, c.Out)
+	if own := all["method.momentum.backbone.conv1.weight"]; own == nil || !bytes.Equal(own, all["backbone.conv1.weight"]) {
+		t.Error("the momentum encoder is not where the first step takes it")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -214,7 +213,7 @@ func (r *runInfo) print() error {
 	}
 	if s := r.Summary; s != nil {
 		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images,
-			time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+			took(s.Seconds), s.ImagesPerSecond)
 		writeScores(stdout, *s)
 		writeVerdict(stdout, s.Verdict)
 		writeBad(stdout, c.Pairs != nil, s.Bad)

@@ -42,26 +42,16 @@ func newReporter(asJSON, quiet bool, folder string) train.Reporter {
 // "summary".
 type jsonLines struct {
 	train.Silent
-	out    io.Writer
-	advice []string // that is not written yet
+	out io.Writer
 }
 
 func (j *jsonLines) Start(p train.Plan) {
-	j.advice = p.Advice
 	for _, e := range p.Replans {
 		j.write(e)
 	}
 }
 
-// Step writes advice first: when the first step is done there is a checkpoint.
-func (j *jsonLines) Step(s runlog.Step) {
-	for _, unwise := range j.advice {
-		j.write(runlog.Warning{Event: "warning", Epoch: s.Epoch, Message: unwise})
-	}
-	j.advice = nil
-	j.write(s)
-}
-
+func (j *jsonLines) Step(s runlog.Step)       { j.write(s) }
 func (j *jsonLines) Epoch(e runlog.Epoch)     { j.write(e) }
 func (j *jsonLines) Warning(w runlog.Warning) { j.write(w) }
 
@@ -128,9 +118,6 @@ type console struct {
 func (c *console) Start(p train.Plan) {
 	c.plan, c.began, c.spoken, c.step = p, c.now(), c.now(), p.Done
 	fmt.Fprintln(c.out, show.Text(p.About))
-	for _, unwise := range p.Advice {
-		fmt.Fprintf(c.out, "warning: %s\n", show.Line(unwise))
-	}
 	if c.live {
 		c.keep("first step")
 	}
@@ -334,7 +321,7 @@ func (c *console) Done(s runlog.Summary) {
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
-		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), s.ImagesPerSecond)
+		took(s.Seconds), s.ImagesPerSecond)
 	writeScores(c.out, s)
 	writeVerdict(c.out, s.Verdict)
 	next := [][2]string{
@@ -348,6 +335,15 @@ func (c *console) Done(s runlog.Summary) {
 	}
 	fmt.Fprintf(c.out, "\nRun folder: %s\n", folder)
 	writeNext(c.out, next)
+}
+
+// took is how long something took, to the second where that is a small part of it.
+func took(seconds float64) time.Duration {
+	to := time.Second
+	if seconds < 10 {
+		to = 100 * time.Millisecond
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(to)
 }
 
 // writeNext lists commands to go on with and what each is for, in two columns where

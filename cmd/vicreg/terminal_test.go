@@ -146,3 +146,20 @@ func TestTableOnATerminal(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
+
+// What is said below a table of runs is wrapped, and whole.
+func TestTableTellsAllBelowIt(t *testing.T) {
+	const below = "a: kNN and linear probe are below the untrained encoder's: likely it was trained too little, 90 steps; give it more --epochs, to some thousand steps.\n"
+	var b bytes.Buffer
+	p := &printer{out: &b, width: func() int { return 60 }}
+	writeTable(p, "| run | kNN | linear probe |\n|---|---|---|\n| untrained | 1 | 2 |\n| a | 0 | 1 |\n\n"+below+"\nb: "+below[3:])
+	got := b.String()
+	if whole := strings.Join(strings.Fields(got), " "); !strings.Contains(whole, strings.TrimSpace(below)) || !strings.Contains(whole, "b: kNN") {
+		t.Errorf("it is cut:\n%s", got)
+	}
+	for line := range strings.Lines(got) {
+		if columns(strings.TrimSuffix(line, "\n")) > 60 {
+			t.Errorf("too wide: %s", line)
+		}
+	}
+}

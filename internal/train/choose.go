@@ -164,7 +164,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 func (r *run) needs() string {
 	seconds, bytes := r.outlook()
 	all := r.config.Epochs * batch.Steps(r.corpus.len(), r.config.Batch)
-	about := fmt.Sprintf("%d steps in all", all)
+	about := count(all, "step") + " in all"
 	if done := r.at.Steps; done > 0 {
 		left := all - done
 		about += fmt.Sprintf(", %d of them to come", left)

@@ -22,7 +22,7 @@ type Reporter interface {
 type Plan struct {
 	Folder  string
 	About   string          // a few lines on data and network, for people
-	Advice  []string        // what is unwise in the configuration, a sentence each
+	Advice  []string        // what is unwise in the configuration, a sentence each; [Reporter].Warning is told of it as well
 	Replans []runlog.Replan // changes of plan that the run did not know of
 	Epochs  int             // of the whole run
 	Steps   int             // of the whole run

@@ -328,7 +328,7 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
-	r.at.Notes = r.corpus.notes()
+	r.at.Notes = append(r.corpus.notes(), r.advise()...)
 	if r.memory != "" {
 		r.at.Notes = append(r.at.Notes, r.memory)
 	}
@@ -368,9 +368,9 @@ func (r *run) plan() Plan {
 	}
 	about += r.about() + "\nviews    " + r.corpus.views(c)
 	for i, b := range r.method.Branches() {
-		about += fmt.Sprintf("\nnetwork  %s, %.2f million parameters, %d features; expander %s, %.2f million",
-			encoderName(c.EncoderOf(i)), float64(model.Count(b.Encoder.Params()))/1e6, b.Encoder.Dim(),
-			c.ExpanderOf(i), float64(model.Count(b.Expander.Params()))/1e6)
+		about += fmt.Sprintf("\nnetwork  %s, %s parameters, %d features; expander %s, %s",
+			encoderName(c.EncoderOf(i)), many(model.Count(b.Encoder.Params())), b.Encoder.Dim(),
+			c.ExpanderOf(i), many(model.Count(b.Expander.Params())))
 		if b.Predictor != nil {
 			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
 		}
@@ -411,4 +411,12 @@ func count(n int, what string) string {
 		what += "s"
 	}
 	return fmt.Sprintf("%d %s", n, what)
+}
+
+// many writes a number of parameters.
+func many(n int) string {
+	if n < 1e5 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%.2f million", float64(n)/1e6)
 }

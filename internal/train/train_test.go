@@ -422,8 +422,8 @@ func TestBadImagesAreSkippedCountedAndListed(t *testing.T) {
 	if _, err := pretrain(c, b); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
-	if len(b.warnings) != 2 || !strings.Contains(b.warnings[1], "17.png") {
-		t.Errorf("warnings %q", b.warnings)
+	if skipped := plain(b.warnings); len(skipped) != 2 || !strings.Contains(skipped[1], "17.png") {
+		t.Errorf("skipped %q", skipped)
 	}
 	s, err := Resume(t.Context(), c.Out, Options{})
 	if err != nil {
@@ -471,7 +471,7 @@ func TestImagesThatTurnBad(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(c.Out, runlog.ModelFile)); err != nil {
 			t.Error(err)
 		}
-		for _, w := range b.warnings {
+		for _, w := range plain(b.warnings) {
 			if !strings.Contains(w, path) {
 				t.Errorf("a warning without %s: %s", path, w)
 			}
@@ -500,14 +500,14 @@ func TestFewLabels(t *testing.T) {
 	class("only")
 	b := &breaker{}
 	s, err := pretrain(c, b)
-	if err != nil || s.KNN != nil || len(b.warnings) != 1 || !strings.Contains(b.warnings[0], "all of one class") {
+	if err != nil || s.KNN != nil || len(plain(b.warnings)) != 1 || !strings.Contains(plain(b.warnings)[0], "all of one class") {
 		t.Errorf("one class: %+v, %v, warnings %q", s, err, b.warnings)
 	}
 
 	class("other") // 20 images to train on, fewer than vote with one left out
 	c.Out, c.Data.Limit = filepath.Join(t.TempDir(), "run"), 19
 	b = &breaker{}
-	if s, err = pretrain(c, b); err != nil || s.KNN == nil || s.Linear == nil || len(b.warnings) != 0 {
+	if s, err = pretrain(c, b); err != nil || s.KNN == nil || s.Linear == nil || len(plain(b.warnings)) != 0 {
 		t.Errorf("19 images: %+v, %v, warnings %q", s, err, b.warnings)
 	}
 }

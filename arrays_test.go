@@ -47,7 +47,10 @@ func TestArraysAreOpaque(t *testing.T) {
 			}
 			files = append(files, f)
 		}
-		info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+		info := &types.Info{
+			Types:      map[ast.Expr]types.TypeAndValue{},
+			Selections: map[*ast.SelectorExpr]*types.Selection{},
+		}
 		if _, err := (&types.Config{Importer: from}).Check("vicreg/internal/"+pkg, fset, files, info); err != nil {
 			t.Fatal(err)
 		}

@@ -262,7 +262,8 @@ func (r *run) fits() (err error) {
 func (r *run) data() method.Data {
 	labels, classes := r.corpus.labels()
 	n := r.corpus.len()
-	return method.Data{Items: n, Steps: batch.Steps(n, r.config.Batch), Labels: labels, Classes: classes, Device: r.device}
+	steps := batch.Steps(n, r.config.Batch)
+	return method.Data{Items: n, Steps: steps, Labels: labels, Classes: classes, Device: r.device}
 }
 
 // scan finds bad items and measures what the configuration leaves open, and writes the

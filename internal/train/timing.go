@@ -154,7 +154,12 @@ func (r *run) epochSeconds() float64 {
 	// What a method keeps of items is empty at first.
 	random := rng.New(r.config.Seed, rng.Bench)
 	for _, p := range r.method.State() {
-		if kernel.Length(p.Read()) == 0 {
+		v := p.Read()
+		empty := kernel.Length(v) == 0
+		if len(p.Shape) == 2 { // a bank, of which the timed steps have filled a part
+			empty = len(kernel.FilledRows(nil, v, p.Shape[1])) < p.Shape[0]
+		}
+		if empty {
 			p.Draw(random.NormFloat64)
 		}
 	}

@@ -138,3 +138,26 @@ func TestSpectrumSamples(t *testing.T) {
 		t.Errorf("rank %v of 1024 random rows", s.Rank)
 	}
 }
+
+// The rank of part of the rows is that of these rows alone, centred by their own mean,
+// which may be far from the mean of all.
+func TestRankOfPartIsCentredAnew(t *testing.T) {
+	const rows, d = mostRows, 6
+	r := rng.New(11)
+	all, part := make([]float32, 2*rows*d), make([]float32, rows*d)
+	for i := range 2 * rows {
+		for j := range d {
+			v := float32(r.NormFloat64())
+			if i%2 == 0 { // these are taken
+				v += 5
+				part[i/2*d+j] = v
+			}
+			all[i*d+j] = v
+		}
+	}
+	got, want := NewSpectrum(all, 2*rows, d), NewSpectrum(part, rows, d)
+	if got.Rows != rows || want.Rows != rows {
+		t.Fatalf("ranks of %d and %d rows", got.Rows, want.Rows)
+	}
+	within(t, "rank", got.Rank, want.Rank, 1e-6)
+}

@@ -154,7 +154,8 @@ func TestTableTellsAllBelowIt(t *testing.T) {
 	p := &printer{out: &b, width: func() int { return 60 }}
 	writeTable(p, "| run | kNN | linear probe |\n|---|---|---|\n| untrained | 1 | 2 |\n| a | 0 | 1 |\n\n"+below+"\nb: "+below[3:])
 	got := b.String()
-	if whole := strings.Join(strings.Fields(got), " "); !strings.Contains(whole, strings.TrimSpace(below)) || !strings.Contains(whole, "b: kNN") {
+	whole := strings.Join(strings.Fields(got), " ")
+	if !strings.Contains(whole, strings.TrimSpace(below)) || !strings.Contains(whole, "b: kNN") {
 		t.Errorf("it is cut:\n%s", got)
 	}
 	for line := range strings.Lines(got) {

@@ -12,7 +12,7 @@ import "fmt"
 // negative stride it is a single row, which ends up as the last row of z.
 func CopySums(dst, z Mat, sum []float64) {
 	z = z.checked("z")
-	sumColumns(dst.Data, dst.apart(), z.Data, z.Stride, z.Rows, z.Cols, sum[:z.Cols])
+	sumColumns(dst.Data, rowsApart(dst), z.Data, z.Stride, z.Rows, z.Cols, sum[:z.Cols])
 }
 
 // Centre subtracts mean from the columns of z, in float64, and adds the squares of the
@@ -41,7 +41,7 @@ func Pull(dst, c, a, b Mat, mean []float64, coef []float32, beta float32) {
 	if a.Stride != b.Stride {
 		panic("kernel: Pull of matrices of different strides")
 	}
-	gradColumns(dst.Data, dst.Stride, c.Data, c.apart(), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols],
+	gradColumns(dst.Data, dst.Stride, c.Data, rowsApart(c), a.Data, b.Data, a.Stride, a.Rows, a.Cols, mean[:a.Cols],
 		coef[:a.Cols], beta)
 }
 
@@ -60,8 +60,8 @@ func Put(dst, src Mat) {
 	}
 }
 
-// apart returns the distance between rows: 0 for a negative stride.
-func (m Mat) apart() int {
+// rowsApart returns the distance between rows: 0 for a negative stride.
+func rowsApart(m Mat) int {
 	if m.Stride == 0 {
 		return m.Cols
 	}
@@ -81,7 +81,7 @@ func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 	var f fetcher
 	most, w := tileShape(n)
 	if hasColumns() {
-		f.plans(next, (n+w-1)/w)
+		plan(&f, next, (n+w-1)/w)
 		for j := 0; j < n; j += w {
 			blockNN(min(j+w, n), min(w, n-j), k, g.Data[j:], g.Stride, z.Data, z.Stride, packed[j*k:], accumulate)
 			f.step()
@@ -89,7 +89,7 @@ func UpperGram(g, z Mat, packed []float32, accumulate bool, next ...Mat) {
 		return
 	}
 	high := share(n, most)
-	f.plans(next, (n+high-1)/high)
+	plan(&f, next, (n+high-1)/high)
 	for i := 0; i < n; i += high {
 		j := i &^ 31 // where a panel starts
 		blockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride, packed[j*k:],
@@ -110,7 +110,7 @@ func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	if hasColumns() {
 		high, wide = m, w
 	}
-	f.plans(next, (m+high-1)/high*((n+wide-1)/wide))
+	plan(&f, next, (m+high-1)/high*((n+wide-1)/wide))
 	for i := 0; i < m; i += high {
 		for j := 0; j < n; j += wide {
 			blockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride, a.Data[i*a.Stride:], a.Stride,
@@ -120,37 +120,9 @@ func AddProduct(c, a, b Mat, packed []float32, next ...Mat) {
 	}
 }
 
-func (f *fetcher) plans(next []Mat, steps int) {
+func plan(f *fetcher, next []Mat, steps int) {
 	for _, m := range next {
 		f.addRows(m.checked("next"))
 	}
 	f.plan(steps)
-}
-
-// Norms returns Σ w², Σ g² and Σ w·g. It runs on all workers.
-func Norms(w, g []float32) (ww, gg, wg float64) {
-	checkVectors("Norms", len(w), len(g))
-	busy.Lock()
-	defer busy.Unlock()
-	vector.w, vector.g = w, g
-	pieces := (len(w) + vectorPiece*vectorPieces - 1) / (vectorPiece * vectorPieces)
-	zeroPartials(3 * pieces)
-	runVector(len(w), normsPiece)
-	for i := range pieces {
-		ww += partials[3*i]
-		gg += partials[3*i+1]
-		wg += partials[3*i+2]
-	}
-	return ww, gg, wg
-}
-
-func normsPiece(_, piece int) {
-	lo, hi := vectorRange(piece)
-	for ; lo < hi; lo += vectorPiece {
-		end := min(lo+vectorPiece, hi)
-		ww, gg, wg := norms(vector.w[lo:end], vector.g[lo:end])
-		partials[3*piece] += ww
-		partials[3*piece+1] += gg
-		partials[3*piece+2] += wg
-	}
 }

@@ -568,45 +568,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func normsAVX512(w *float32, grad *float32, n int, lanes *float32)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·normsAVX512(SB), NOSPLIT, $0-32
-	MOVQ   w+0(FP), AX
-	MOVQ   grad+8(FP), CX
-	MOVQ   n+16(FP), DX
-	MOVQ   lanes+24(FP), BX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	VXORPS Z4, Z4, Z4
-	VXORPS Z5, Z5, Z5
-	XORQ   SI, SI
-	SHLQ   $0x02, DX
-
-loop:
-	VMOVUPS     (AX)(SI*1), Z6
-	VMOVUPS     (CX)(SI*1), Z7
-	VFMADD231PS Z6, Z6, Z0
-	VFMADD231PS Z7, Z7, Z2
-	VFMADD231PS Z6, Z7, Z4
-	VMOVUPS     64(AX)(SI*1), Z6
-	VMOVUPS     64(CX)(SI*1), Z7
-	VFMADD231PS Z6, Z6, Z1
-	VFMADD231PS Z7, Z7, Z3
-	VFMADD231PS Z6, Z7, Z5
-	ADDQ        $0x80, SI
-	CMPQ        SI, DX
-	JB          loop
-	VADDPS      Z1, Z0, Z0
-	VMOVUPS     Z0, (BX)
-	VADDPS      Z3, Z2, Z2
-	VMOVUPS     Z2, 64(BX)
-	VADDPS      Z5, Z4, Z4
-	VMOVUPS     Z4, 128(BX)
-	VZEROUPPER
-	RET
-
 // func sumColumnsAVX2(dst *float32, ds int, z *float32, zs int, rows int, cols int, sum *float64)
 // Requires: AVX, AVX2
 TEXT ·sumColumnsAVX2(SB), NOSPLIT, $0-56
@@ -1092,55 +1053,6 @@ last_row:
 	JNZ         last_row
 
 done:
-	VZEROUPPER
-	RET
-
-// func normsAVX2(w *float32, grad *float32, n int, lanes *float32)
-// Requires: AVX, FMA3
-TEXT ·normsAVX2(SB), NOSPLIT, $0-32
-	MOVQ   w+0(FP), AX
-	MOVQ   grad+8(FP), CX
-	MOVQ   n+16(FP), DX
-	MOVQ   lanes+24(FP), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	XORQ   SI, SI
-	SHLQ   $0x02, DX
-
-loop:
-	VMOVUPS     (AX)(SI*1), Y6
-	VMOVUPS     (CX)(SI*1), Y7
-	VFMADD231PS Y6, Y6, Y0
-	VFMADD231PS Y7, Y7, Y2
-	VFMADD231PS Y6, Y7, Y4
-	VMOVUPS     32(AX)(SI*1), Y6
-	VMOVUPS     32(CX)(SI*1), Y7
-	VFMADD231PS Y6, Y6, Y1
-	VFMADD231PS Y7, Y7, Y3
-	VFMADD231PS Y6, Y7, Y5
-	VMOVUPS     64(AX)(SI*1), Y6
-	VMOVUPS     64(CX)(SI*1), Y7
-	VFMADD231PS Y6, Y6, Y0
-	VFMADD231PS Y7, Y7, Y2
-	VFMADD231PS Y6, Y7, Y4
-	VMOVUPS     96(AX)(SI*1), Y6
-	VMOVUPS     96(CX)(SI*1), Y7
-	VFMADD231PS Y6, Y6, Y1
-	VFMADD231PS Y7, Y7, Y3
-	VFMADD231PS Y6, Y7, Y5
-	ADDQ        $0x80, SI
-	CMPQ        SI, DX
-	JB          loop
-	VMOVUPS     Y0, (BX)
-	VMOVUPS     Y1, 32(BX)
-	VMOVUPS     Y2, 64(BX)
-	VMOVUPS     Y3, 96(BX)
-	VMOVUPS     Y4, 128(BX)
-	VMOVUPS     Y5, 160(BX)
 	VZEROUPPER
 	RET
 

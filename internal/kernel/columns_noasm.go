@@ -19,6 +19,4 @@ func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs,
 	gradColumnsPlain(dst, ds, c, cs, a, b, zs, rows, cols, mean, coef, beta)
 }
 
-func norms(w, g []float32) (ww, gg, wg float64) { return normsPlain(w, g) }
-
 func putRows(dst, src Mat) bool { return false }

@@ -24,11 +24,6 @@ func distanceColumnsAVX512(a *float32, as int, b *float32, bs int, rows int, col
 //go:noescape
 func gradColumnsAVX512(dst *float32, ds int, c *float32, cs int, a *float32, b *float32, zs int, rows int, cols int, mean *float64, coef *float32, beta float32)
 
-// normsAVX512 leaves Σ w², Σ g² and Σ w·g in 16 partial sums each; n is a multiple of 32.
-//
-//go:noescape
-func normsAVX512(w *float32, grad *float32, n int, lanes *float32)
-
 // sumColumnsAVX2: dst = z, sum += z over the rows.
 //
 //go:noescape
@@ -48,11 +43,6 @@ func distanceColumnsAVX2(a *float32, as int, b *float32, bs int, rows int, cols 
 //
 //go:noescape
 func gradColumnsAVX2(dst *float32, ds int, c *float32, cs int, a *float32, b *float32, zs int, rows int, cols int, mean *float64, coef *float32, beta float32)
-
-// normsAVX2 leaves Σ w², Σ g² and Σ w·g in 16 partial sums each; n is a multiple of 32.
-//
-//go:noescape
-func normsAVX2(w *float32, grad *float32, n int, lanes *float32)
 
 // putRowsAVX2: dst = src past the caches, rows of lines of 16 floats, ds and ss floats apart; dst is aligned to 64 bytes.
 //

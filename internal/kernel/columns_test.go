@@ -1,14 +1,12 @@
 package kernel
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
 
 	"vicreg/internal/check"
 	"vicreg/internal/pages"
-	"vicreg/internal/parallel"
 )
 
 // Column kernels of every width around the lengths of vectors and groups agree
@@ -79,10 +77,6 @@ func testColumns(t *testing.T, r *rand.Rand, rows, cols, gap int, low bool) {
 	gradColumnsPlain(want, stride, wantCentred, stride, a, b, stride, rows, cols, mean, coef, 0.3)
 	check.Close(t, "grad", dst, want, 1e-6)
 	check.Close(t, "grad's centred", centred, wantCentred, 1e-7)
-
-	ww, gg, wg := norms(a, b)
-	wantWW, wantGG, wantWG := normsPlain(a, b)
-	check.CloseAbs64(t, "norms", []float64{ww, gg, wg}, []float64{wantWW, wantGG, wantWG}, 1e-6, 1e-6)
 }
 
 // Products of strips, by sums of float64.
@@ -124,35 +118,6 @@ func TestStripProducts(t *testing.T) {
 				}
 			}
 			check.Close(t, "product", c, wantC, 1e-5)
-		}
-	})
-}
-
-func TestNorms(t *testing.T) {
-	defer parallel.SetWorkers(0)
-	eachVariant(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(55, 56))
-		for _, n := range []int{0, 1, 31, 33, 4097, 100_003} {
-			w, g := normal(r, n), normal(r, n)
-			var want [3]float64
-			for i, x := range w {
-				x, y := float64(x), float64(g[i])
-				want[0] += x * x
-				want[1] += y * y
-				want[2] += x * y
-			}
-			var first [3]float64
-			for workers := 1; workers <= 3; workers++ {
-				parallel.SetWorkers(workers)
-				var got [3]float64
-				got[0], got[1], got[2] = Norms(w, g)
-				check.CloseAbs64(t, "Norms", got[:], want[:], 1e-6, 1e-6*math.Sqrt(float64(n)))
-				if workers == 1 {
-					first = got
-				} else if got != first {
-					t.Errorf("%d elements: %d workers give other bits than 1", n, workers)
-				}
-			}
 		}
 	})
 }

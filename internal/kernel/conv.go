@@ -10,9 +10,9 @@ func ConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) {
 	busy.Lock()
 	defer busy.Unlock()
 	switch {
-	case s.linear():
+	case linear(s):
 		linearForward(y, s, src, w, sums)
-	case s.winograd(false):
+	case winogradFits(s, false):
 		winogradForward(y, s, src, w, sums, Tail{})
 	default:
 		directForward(y, s, src, w, sums, Tail{})
@@ -30,9 +30,9 @@ func ConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 
 func inputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	switch {
-	case s.linear():
+	case linear(s):
 		linearInputGrad(dx, s, g, w, f)
-	case s.winogradBack():
+	case winogradFitsBack(s):
 		winogradInputGrad(dx, s, g, w, f)
 	default:
 		directInputGrad(dx, s, g, w, f)
@@ -49,9 +49,9 @@ func ConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 
 func weightGrad(dw []float32, s Conv, g Grad, src Source) {
 	switch {
-	case s.linear():
+	case linear(s):
 		linearWeightGrad(dw, s, g, src)
-	case s.winograd(true):
+	case winogradFits(s, true):
 		winogradWeightGradient(dw, s, g, src)
 	default:
 		directWeightGrad(dw, s, g, src)
@@ -64,7 +64,7 @@ func ConvGrads(dx, dw []float32, s Conv, g Grad, src Source, w []float32, f Fini
 	s.check(len(src.X), len(g.D), len(dw))
 	busy.Lock()
 	defer busy.Unlock()
-	if s.winogradBoth() {
+	if winogradFitsBoth(s) {
 		winogradBackward(dx, dw, s, g, src, w, f)
 		return
 	}

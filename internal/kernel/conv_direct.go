@@ -7,9 +7,6 @@ import "vicreg/internal/parallel"
 // zero-bordered buffer, gathers r·s·c elements for each output pixel into a row
 // (im2col), and multiplies these rows by the weights, which are packed once a call.
 
-// columnBlock is how many output channels are packed at a time.
-const columnBlock = 128
-
 // pieceFloats is how much of the cache the operands of a piece may take.
 var pieceFloats = 112 << 10
 
@@ -34,7 +31,7 @@ type directJob struct {
 func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t Tail) {
 	d := &direct
 	d.Conv, d.out, d.w, d.sums, d.half, d.tail = s, y, w, sums != nil, s.bf16(), t
-	d.in = image{sourceReader(src, s.C), s.H, s.W, s.padW(), s.padW()}
+	d.in = image{reader: sourceReader(src, s.C), h: s.H, w: s.W, left: s.padW(), right: s.padW()}
 	depth := s.R * s.S * s.C
 
 	size, filled := packedLen(depth, s.K), false
@@ -52,7 +49,7 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t T
 	}
 
 	rows := 0
-	if s.dense() {
+	if pointwise(s) {
 		// rows of one pixel
 		pixels := s.N * s.H * s.W
 		rows = roundUp(max(1, pieceFloats/(depth+s.K)), 14)
@@ -63,7 +60,7 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t T
 		rows = max(1, pieceFloats/perRow)
 		d.bands = cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
 		images, rows := d.bands.images, d.bands.rows
-		reserve(room(images*rows*s.OutW()*padded(depth), s.seen(rows)*d.in.width()*s.C, 2*s.K))
+		reserve(room(images*rows*s.OutW()*padded(depth), seen(s, rows)*d.in.width()*s.C, 2*s.K))
 	}
 	d.workers = parallel.Workers()
 	pieces := d.bands.count()
@@ -77,9 +74,9 @@ func directForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t T
 	d.in, d.out, d.w, d.packed, d.tail = image{}, nil, nil, nil, Tail{}
 }
 
-// dense reports whether input and output have the same pixels, each output pixel made of
+// pointwise reports whether input and output have the same pixels, each output pixel made of
 // one input pixel: then the convolution is a matrix product.
-func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stride == 1 }
+func pointwise(s Conv) bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stride == 1 }
 
 // overlaps reports whether the input of a sequence can be multiplied where it lies.
 // Neighbouring output pixels see r·c elements each, which overlap: that is a matrix
@@ -88,7 +85,7 @@ func (s Conv) dense() bool { return s.R == 1 && s.S == 1 && s.Pad == 0 && s.Stri
 func overlaps(apart int, half bool) bool { return !half && apart%512 != 0 }
 
 // seen returns how many input rows are needed for some output rows.
-func (s Conv) seen(rows int) int { return (rows-1)*s.Stride + s.R }
+func seen(s Conv, rows int) int { return (rows-1)*s.Stride + s.R }
 
 func packForward(worker, piece int) {
 	d := &direct
@@ -108,14 +105,14 @@ func directForwardPiece(worker, piece int) {
 	m.used = 0
 	b := d.bands.at(piece)
 	depth := d.R * d.S * d.C
-	cols, stride, first, pixels := d.columns(&d.in, m, b, d.room(m, d.bands, depth))
+	cols, stride, first, pixels := gather(d.Conv, &d.in, m, b, d.room(m, d.bands, depth))
 	if d.half {
 		narrowColumns(cols, stride, pixels, depth)
 	}
 	var f fetcher
 	f.add(d.out[first*d.K:][:pixels*d.K])
 	if next := piece + d.workers; next < d.bands.count() {
-		d.fetchColumns(&f, &d.in, d.bands.at(next))
+		fetchColumns(d.Conv, &f, &d.in, d.bands.at(next))
 	}
 	f.plan(steps(pixels, d.K))
 	d.multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
@@ -131,20 +128,10 @@ func directForwardPiece(worker, piece int) {
 // room returns memory to copy the rows of a dense convolution's pixels to, where they
 // must be rounded; else nil.
 func (d *directJob) room(m *arena, b bands, depth int) []float32 {
-	if d.half && d.dense() {
+	if d.half && pointwise(d.Conv) {
 		return m.take(b.rows * padded(depth))
 	}
 	return nil
-}
-
-// narrowColumns rounds rows of n values to pairs, in place.
-func narrowColumns(cols []float32, stride, rows, n int) {
-	if n%2 != 0 {
-		for r := range rows {
-			cols[r*stride+n] = 0
-		}
-	}
-	narrowRows(cols, stride, cols, stride, rows, roundUp(n, lineFloats))
 }
 
 // multiply multiplies by the packed weights, k values deep.
@@ -155,12 +142,12 @@ func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars
 	multiply(d.half, m, n, k, c, crs, a, ars, b, f)
 }
 
-// columns returns, for each output pixel of a band, the row of r·s·c elements that it
+// gather returns, for each output pixel of a band, the row of r·s·c elements that it
 // sees, with rows stride apart; first is the first of those pixels. If dst is not nil
 // the rows are written there.
-func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float32, stride, first, pixels int) {
+func gather(s Conv, in *image, m *arena, b band, dst []float32) (cols []float32, stride, first, pixels int) {
 	depth := s.R * s.S * s.C
-	if s.dense() {
+	if pointwise(s) {
 		first, pixels = b.y0, b.y1-b.y0
 		if in.plain() && dst == nil && s.C%256 != 0 { // else rows of a tile would fall on the same cache lines
 			return in.x[first*s.C:], s.C, first, pixels
@@ -176,9 +163,9 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 	rows, ow, width := b.y1-b.y0, s.OutW(), in.width()
 	first, pixels = (b.n0*s.OutH()+b.y0)*ow, (b.n1-b.n0)*rows*ow
 	if dst == nil && s.Sequence && b.n1-b.n0 == 1 && overlaps(s.Stride*s.C, s.bf16()) {
-		cols = m.take(s.seen(rows) * s.C)
+		cols = m.take(seen(s, rows) * s.C)
 		y := b.y0*s.Stride - s.Pad
-		in.loadRows(cols, b.n0, y, y+s.seen(rows))
+		in.loadRows(cols, b.n0, y, y+seen(s, rows))
 		return cols, s.Stride * s.C, first, pixels
 	}
 	if cols = dst; cols == nil {
@@ -199,10 +186,10 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 		}
 		return cols, stride, first, pixels
 	}
-	buf := m.take(s.seen(rows) * width * s.C)
+	buf := m.take(seen(s, rows) * width * s.C)
 	for n := b.n0; n < b.n1; n++ {
 		y := b.y0*s.Stride - s.Pad
-		in.loadRows(buf, n, y, y+s.seen(rows))
+		in.loadRows(buf, n, y, y+seen(s, rows))
 		if s.Sequence {
 			gatherRows(cols[(n-b.n0)*rows*stride:], stride, buf, s.Stride*s.C, rows, 1, 0, depth)
 			continue
@@ -216,11 +203,11 @@ func (s *Conv) columns(in *image, m *arena, b band, dst []float32) (cols []float
 }
 
 // fetchColumns queues what columns will read.
-func (s *Conv) fetchColumns(f *fetcher, in *image, b band) {
-	if s.dense() {
+func fetchColumns(s Conv, f *fetcher, in *image, b band) {
+	if pointwise(s) {
 		f.add(in.x[b.y0*s.C : b.y1*s.C])
 		return
 	}
 	y := b.y0*s.Stride - s.Pad
-	in.fetchRows(f, b.n0, b.n1, y, y+s.seen(b.y1-b.y0))
+	in.fetchRows(f, b.n0, b.n1, y, y+seen(s, b.y1-b.y0))
 }

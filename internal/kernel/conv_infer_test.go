@@ -34,10 +34,10 @@ func TestConvInfer(t *testing.T) {
 					got := normal(r, s.OutLen())
 					ConvInfer(got, c.Conv, c.src, c.w,
 						Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0, Packed: &packed})
-					sameBits(t, s.String()+" "+route, got, want)
+					sameBits(t, named(s)+" "+route, got, want)
 					ConvInfer(got, c.Conv, c.src, c.w,
 						Tail{Scale: scale, Shift: shift, Add: add, ReLU: true, Packed: &packed})
-					sameBits(t, s.String()+" joined "+route, got, joined)
+					sameBits(t, named(s)+" joined "+route, got, joined)
 				}
 				// For another shape they are packed again.
 				other := randomCase(r, Conv{N: 1, H: 3, W: 3, C: 5, K: 7, R: 1, S: 1, Stride: 1})

@@ -54,7 +54,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 		deepest = max(deepest, c.depth)
 		packed = c.packed + c.length
 	}
-	d.in = image{gradReader(g, s.K), s.OutH(), s.OutW(), left, right}
+	d.in = image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW(), left: left, right: right}
 
 	blocks := (s.C + columnBlock - 1) / columnBlock
 	sharedArena.reset(room(packed))
@@ -62,7 +62,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	reserve(room(deepest*columnBlock, packedLen(deepest, columnBlock)))
 	parallel.For(blocks*len(d.classes), packInputGrad)
 
-	if s.dense() {
+	if pointwise(s) {
 		pixels := s.N * s.H * s.W
 		rows := roundUp(max(1, pieceFloats/(2*s.C+2*s.K)), 14)
 		d.bands = cut(1, pixels, min(rows, roundUp((pixels+7)/8, 14)), 14)
@@ -73,7 +73,7 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 		d.bands = cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
 		images, rows := d.bands.images, d.bands.rows
 		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
-		reserve(room(images*d.gradRows(rows)*d.in.width()*s.K, pixels*padded(deepest), pixels*padded(s.C), 2*s.C))
+		reserve(room(images*gradRowsSeen(s, rows)*d.in.width()*s.K, pixels*padded(deepest), pixels*padded(s.C), 2*s.C))
 	}
 	d.workers = parallel.Workers()
 	pieces := d.bands.count()
@@ -87,8 +87,8 @@ func directInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 	d.in, d.out, d.w, d.fin = image{}, nil, nil, finisher{}
 }
 
-// gradRows returns the most rows of the output gradient that some input rows need.
-func (s Conv) gradRows(rows int) int { return (rows+s.R)/s.Stride + 4 }
+// gradRowsSeen returns the most rows of the output gradient that some input rows need.
+func gradRowsSeen(s Conv, rows int) int { return (rows+s.R)/s.Stride + 4 }
 
 // packInputGrad packs a block of columns of the weights of a class: row
 // (r, s, k), taps from the last to the first, column c.
@@ -118,19 +118,6 @@ func packInputGrad(worker, piece int) {
 	}
 }
 
-// transpose writes the transpose of src, rows × cols and ss apart, to dst.
-func transpose(dst []float32, ds int, src []float32, ss, rows, cols int) {
-	for r0 := 0; r0 < rows; r0 += 16 {
-		r1 := min(r0+16, rows)
-		for c := range cols {
-			d := dst[c*ds:][:r1]
-			for r := r0; r < r1; r++ {
-				d[r] = src[r*ss+c]
-			}
-		}
-	}
-}
-
 func directInputPiece(worker, piece int) {
 	d := &direct
 	m := &arenas[worker]
@@ -143,7 +130,7 @@ func directInputPiece(worker, piece int) {
 		sa, sb = piecePartials(piece, d.C)
 	}
 	ps := padded(d.C)
-	if d.dense() {
+	if pointwise(d.Conv) {
 		pixels := b.y1 - b.y0
 		cols, stride := []float32(nil), padded(d.K)
 		if d.in.plain() && !d.half {
@@ -173,11 +160,11 @@ func directInputPiece(worker, piece int) {
 	}
 
 	t := d.Stride
-	row := d.in.width() * d.K
+	across := d.in.width() * d.K
 	g0, g1 := (b.y0+d.Pad-(d.R-1))/t-1, (b.y1-1+d.Pad)/t+1
-	grad := m.take((b.n1 - b.n0) * (g1 - g0) * row)
+	grad := m.take((b.n1 - b.n0) * (g1 - g0) * across)
 	for n := b.n0; n < b.n1; n++ {
-		d.in.loadRows(grad[(n-b.n0)*(g1-g0)*row:], n, g0, g1)
+		d.in.loadRows(grad[(n-b.n0)*(g1-g0)*across:], n, g0, g1)
 	}
 	var f fetcher
 	d.fin.fetch(&f, d.out, (b.n0*d.H+b.y0)*d.W*d.C, ((b.n1-1)*d.H+b.y1)*d.W*d.C)
@@ -202,7 +189,7 @@ func directInputPiece(worker, piece int) {
 		var prod []float32
 		if c.depth > 0 {
 			o := (y0-c.y)/t + c.outY - g0 // what the first row sees
-			cols, stride := d.gradColumns(m, c, grad[o*row:], (g1-g0)*row, b.n1-b.n0, rows, pixels)
+			cols, stride := d.gradColumns(m, c, grad[o*across:], (g1-g0)*across, b.n1-b.n0, rows, pixels)
 			prod = m.take(total * ps)
 			if d.half {
 				narrowColumns(cols, stride, total, c.depth)
@@ -236,21 +223,21 @@ func directInputPiece(worker, piece int) {
 // images, next apart, and begins with the first row that is needed.
 func (d *directJob) gradColumns(m *arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32,
 	stride int) {
-	row := d.in.width() * d.K
-	if d.Sequence && images == 1 && overlaps(row, d.half) {
-		return grad, row
+	across := d.in.width() * d.K
+	if d.Sequence && images == 1 && overlaps(across, d.half) {
+		return grad, across
 	}
 	stride = padded(c.depth)
 	cols = m.take(images * rows * pixels * stride)
 	for n := range images {
 		to, from := cols[n*rows*pixels*stride:], grad[n*next:]
 		if d.Sequence {
-			gatherRows(to, stride, from, row, rows, 1, 0, c.depth)
+			gatherRows(to, stride, from, across, rows, 1, 0, c.depth)
 			continue
 		}
 		for r := range rows {
-			gatherRows(to[r*pixels*stride:], stride, from[r*row+(c.outX+d.in.left)*d.K:],
-				d.K, pixels, c.rows, row, c.cols*d.K)
+			gatherRows(to[r*pixels*stride:], stride, from[r*across+(c.outX+d.in.left)*d.K:],
+				d.K, pixels, c.rows, across, c.cols*d.K)
 		}
 	}
 	return cols, stride

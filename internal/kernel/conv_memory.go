@@ -127,3 +127,13 @@ func padded(n int) int {
 	}
 	return n
 }
+
+// stripChannels is how many channels of all rows make a piece of a sum over rows.
+const stripChannels = 32
+
+func strips(c int) int { return (c + stripChannels - 1) / stripChannels }
+
+// strip returns the channels of a piece.
+func strip(piece, c int) (lo, hi int) {
+	return piece * stripChannels, min((piece+1)*stripChannels, c)
+}

@@ -14,7 +14,7 @@ func plainConvForward(y []float32, s Conv, src Source, w []float32, sums *Sums) 
 		for oy := range oh {
 			for ox := range ow {
 				clear(acc)
-				s.taps(n, oy, ox, func(in, tap int) {
+				taps(s, n, oy, ox, func(in, tap int) {
 					for c := range s.C {
 						v := float64(src.At(in+c, c))
 						for k, wk := range w[(tap+c)*s.K:][:s.K] {
@@ -42,7 +42,7 @@ func plainConvInputGrad(dx []float32, s Conv, g Grad, w []float32, f Finish) {
 		for oy := range oh {
 			for ox := range ow {
 				out := ((n*oh+oy)*ow + ox) * s.K
-				s.taps(n, oy, ox, func(in, tap int) {
+				taps(s, n, oy, ox, func(in, tap int) {
 					for c := range s.C {
 						for k, wk := range w[(tap+c)*s.K:][:s.K] {
 							acc[in+c] += float64(g.At(out+k, k)) * float64(wk)
@@ -85,7 +85,7 @@ func plainConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 		for oy := range oh {
 			for ox := range ow {
 				out := ((n*oh+oy)*ow + ox) * s.K
-				s.taps(n, oy, ox, func(in, tap int) {
+				taps(s, n, oy, ox, func(in, tap int) {
 					for c := range s.C {
 						v := float64(src.At(in+c, c))
 						for k := range s.K {
@@ -103,7 +103,7 @@ func plainConvWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 
 // taps calls f for each weight position whose input pixel lies inside the
 // image: in is the index of the pixel's first channel, tap counts rows of w.
-func (s Conv) taps(n, oy, ox int, f func(in, tap int)) {
+func taps(s Conv, n, oy, ox int, f func(in, tap int)) {
 	for r := range s.R {
 		for t := range s.S {
 			y, x := oy*s.Stride+r-s.Pad, ox*s.Stride+t-s.padW()

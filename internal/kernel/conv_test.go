@@ -7,31 +7,8 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/cpu"
 	"vicreg/internal/parallel"
 )
-
-// eachVariant runs f as a subtest under every variant this processor has.
-func eachVariant(t *testing.T, f func(t *testing.T)) {
-	for _, v := range cpu.Variants() {
-		t.Run(v, func(t *testing.T) {
-			restore, err := cpu.Set(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer restore()
-			f(t)
-		})
-	}
-}
-
-func normal(r *rand.Rand, n int) []float32 {
-	s := make([]float32, n)
-	for i := range s {
-		s[i] = float32(r.NormFloat64())
-	}
-	return s
-}
 
 // convCase is a convolution with everything that a pass over it takes.
 type convCase struct {
@@ -223,7 +200,8 @@ func testShapes(n int) []Conv {
 	return shapes
 }
 
-func (s Conv) String() string {
+// named returns a name for s.
+func named(s Conv) string {
 	kind := ""
 	if s.Sequence {
 		kind = "sequence_"
@@ -269,10 +247,10 @@ func TestConv(t *testing.T) {
 			c := randomCase(r, s)
 			want := c.run(plainConvForward, plainConvGrads)
 			eachRoute(func(route string) {
-				t.Run(s.String()+" "+route, func(t *testing.T) {
+				t.Run(named(s)+" "+route, func(t *testing.T) {
 					SetWinograd(false)
 					c.run(ConvForward, apart).close(t, want, 2e-6)
-					if SetWinograd(true); s.winograd(true) {
+					if SetWinograd(true); winogradFits(s, true) {
 						c.run(ConvForward, apart).close(t, want, 5e-6)
 						c.run(ConvForward, ConvGrads).close(t, want, 5e-6)
 					}
@@ -290,7 +268,7 @@ func TestConvWorkers(t *testing.T) {
 	for _, s := range testShapes(15) {
 		c := randomCase(r, s)
 		eachRoute(func(route string) {
-			t.Run(s.String()+" "+route, func(t *testing.T) {
+			t.Run(named(s)+" "+route, func(t *testing.T) {
 				for _, on := range []bool{false, true} {
 					SetWinograd(on)
 					parallel.SetWorkers(1)
@@ -339,7 +317,7 @@ func TestConvAllocations(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, s := range convShapes {
 		c := randomCase(r, s)
-		if s.linear() { // Gemm's own affair
+		if linear(s) { // Gemm's own affair
 			continue
 		}
 		sums, back := NewSums(s.K), NewSums(s.C)
@@ -357,7 +335,7 @@ func TestConvAllocations(t *testing.T) {
 				ConvGrads(dx, dw, s, c.g, c.src, c.w, f)
 			})
 			if n != 0 {
-				t.Errorf("%v, winograd %v: %v allocations", s, on, n)
+				t.Errorf("%s, winograd %v: %v allocations", named(s), on, n)
 			}
 		}
 	}

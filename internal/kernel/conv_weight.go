@@ -48,11 +48,11 @@ type weightJob struct {
 func directWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 	d := &weight
 	d.Conv, d.dw, d.depth, d.half = s, dw, s.R*s.S*s.C, s.bf16()
-	d.in = image{sourceReader(src, s.C), s.H, s.W, s.padW(), s.padW()}
-	d.grad = image{gradReader(g, s.K), s.OutH(), s.OutW(), 0, 0}
+	d.in = image{reader: sourceReader(src, s.C), h: s.H, w: s.W, left: s.padW(), right: s.padW()}
+	d.grad = image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW()}
 	d.colsRow, d.gRow = padded(d.depth), padded(s.K)
 
-	if s.dense() {
+	if pointwise(s) {
 		pixels := s.N * s.H * s.W
 		rows := max(64, pieceFloats/(s.C+s.K))
 		d.bands = cut(1, pixels, min(rows, (pixels+7)/8), 1)
@@ -63,7 +63,7 @@ func directWeightGrad(dw []float32, s Conv, g Grad, src Source) {
 		rows := max(1, pieceFloats/perRow)
 		d.bands = cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
 		d.bandRows = d.bands.images * d.bands.rows * s.OutW()
-		reserve(room(d.bandRows*d.colsRow, d.bandRows*d.gRow, s.seen(d.bands.rows)*d.in.width()*s.C))
+		reserve(room(d.bandRows*d.colsRow, d.bandRows*d.gRow, seen(s, d.bands.rows)*d.in.width()*s.C))
 	}
 	if d.depth*s.K <= splitFloats {
 		d.split()
@@ -93,15 +93,15 @@ func weightPart(worker, part int) {
 	for piece := part * d.perPart; piece < min((part+1)*d.perPart, d.bands.count()); piece++ {
 		m.used = 0
 		var dst []float32
-		if d.half && d.dense() {
+		if d.half && pointwise(d.Conv) {
 			dst = m.take(d.bandRows * d.colsRow)
 		}
-		cols, stride, first, pixels := d.columns(&d.in, m, d.bands.at(piece), dst)
+		cols, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.at(piece), dst)
 		g, gs := d.gradRows(m, first, pixels)
 		var f fetcher
 		if next := piece + 1; next < min((part+1)*d.perPart, d.bands.count()) {
 			b := d.bands.at(next)
-			d.fetchColumns(&f, &d.in, b)
+			fetchColumns(d.Conv, &f, &d.in, b)
 			d.fetchGrad(&f, b)
 		}
 		to, accumulate := d.partial[part*size:][:size], piece > part*d.perPart
@@ -126,7 +126,7 @@ func (d *weightJob) gradRows(m *arena, first, pixels int) (g []float32, gs int) 
 
 // fetchGrad queues the output gradient of a band.
 func (d *weightJob) fetchGrad(f *fetcher, b band) {
-	if d.dense() {
+	if pointwise(d.Conv) {
 		f.add(d.grad.x[b.y0*d.K : b.y1*d.K])
 		if d.grad.other != nil {
 			f.add(d.grad.y[b.y0*d.K : b.y1*d.K])
@@ -167,7 +167,7 @@ func (d *weightJob) grouped() {
 
 // pixelsOf returns how many output pixels a band has.
 func (d *weightJob) pixelsOf(b band) int {
-	if d.dense() {
+	if pointwise(d.Conv) {
 		return b.y1 - b.y0
 	}
 	return (b.n1 - b.n0) * (b.y1 - b.y0) * d.OutW()
@@ -192,13 +192,13 @@ func weightLoad(worker, piece int) {
 	}
 	if d.half {
 		cols := m.take(d.bandRows * d.colsRow)
-		_, stride, first, pixels := d.columns(&d.in, m, d.bands.at(d.first+piece), cols)
+		_, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.at(d.first+piece), cols)
 		pairRows(d.cols[row*d.colsRow:], d.colsRow, cols, stride, pixels, roundUp(d.depth, lineFloats))
 		g, gs := d.gradRows(m, first, pixels)
 		pairRows(d.g[row*d.gRow:], d.gRow, g, gs, pixels, roundUp(d.K, lineFloats))
 		return
 	}
-	_, _, first, pixels := d.columns(&d.in, m, d.bands.at(d.first+piece), d.cols[row*d.colsRow:])
+	_, _, first, pixels := gather(d.Conv, &d.in, m, d.bands.at(d.first+piece), d.cols[row*d.colsRow:])
 	d.grad.load(d.g[row*d.gRow:], d.gRow, first*d.K, d.K, pixels)
 }
 

@@ -100,9 +100,9 @@ func DenseForward(y []float32, s Dense, src RowSource, w, bias, add []float32) {
 func (s Dense) pieces() int { return (s.N + denseRows - 1) / denseRows }
 
 // prepare packs the weights, a k × n matrix, and makes room for the pieces.
-func (j *Dense) prepare(k, n, scratch int, pack func(worker, piece int)) {
+func (j *Dense) prepare(k, n, each int, pack func(worker, piece int)) {
 	dense.workers = parallel.Workers()
-	reserve(max(scratch, packedLen(k, min(n, columnBlock))))
+	reserve(max(each, packedLen(k, min(n, columnBlock))))
 	sharedArena.reset(room(packedLen(k, n)))
 	dense.packed = sharedArena.take(packedLen(k, n))
 	parallel.For((n+columnBlock-1)/columnBlock, pack)
@@ -238,13 +238,6 @@ func DenseInputGrad(dx []float32, s Dense, d, w, dbias []float32, f RowFinish) {
 		}
 	}
 	j.forget()
-}
-
-// addNarrow adds float64 to float32.
-func addNarrow(sum []float32, part []float64) {
-	for i, v := range part {
-		sum[i] += float32(v)
-	}
 }
 
 func denseInputPiece(worker, piece int) {

@@ -35,9 +35,6 @@ func (s Patches) check(tokens, position, class, bias int) {
 	}
 }
 
-// stripChannels is how many channels of all rows make a piece of a sum over rows.
-const stripChannels = 32
-
 // embedding is the call under way.
 var embedding struct {
 	Patches
@@ -52,13 +49,6 @@ func runEmbedding(pieces int, body func(worker, piece int)) {
 	parallel.For(pieces, body)
 	j := &embedding
 	j.y, j.x, j.position, j.class, j.bias, j.ids, j.starts = nil, nil, nil, nil, nil, nil, nil
-}
-
-func strips(c int) int { return (c + stripChannels - 1) / stripChannels }
-
-// strip returns the channels of a piece.
-func strip(piece, c int) (lo, hi int) {
-	return piece * stripChannels, min((piece+1)*stripChannels, c)
 }
 
 // PatchTokens writes the tokens of images, given their patches x (n·patches × c):
@@ -111,16 +101,16 @@ func patchTokensGradPiece(_, piece int) {
 	to := 0
 	for i := range j.N {
 		for k := range t {
-			row := j.y[(i*t+k)*c+lo : (i*t+k)*c+hi]
+			one := j.y[(i*t+k)*c+lo : (i*t+k)*c+hi]
 			if j.position != nil {
-				axpy(j.position[k*c+lo:k*c+hi], 1, row)
+				axpy(j.position[k*c+lo:k*c+hi], 1, one)
 			}
 			if k == 0 && j.Class {
-				axpy(j.class[lo:hi], 1, row)
+				axpy(j.class[lo:hi], 1, one)
 				continue
 			}
-			axpy(j.bias[lo:hi], 1, row)
-			copy(j.y[to*c+lo:], row)
+			axpy(j.bias[lo:hi], 1, one)
+			copy(j.y[to*c+lo:], one)
 			to++
 		}
 	}
@@ -160,10 +150,10 @@ func lookupGradPiece(_, piece int) {
 	j := &embedding
 	lo, hi := strip(piece, j.c)
 	for r := range j.rows {
-		row := j.y[r*j.c+lo : r*j.c+hi]
+		one := j.y[r*j.c+lo : r*j.c+hi]
 		table, place := int(j.ids[2*r])*j.c, int(j.ids[2*r+1])*j.c
-		axpy(j.x[table+lo:table+hi], 1, row)
-		axpy(j.position[place+lo:place+hi], 1, row)
+		axpy(j.x[table+lo:table+hi], 1, one)
+		axpy(j.position[place+lo:place+hi], 1, one)
 	}
 }
 
@@ -195,9 +185,9 @@ func tokenMeanGradPiece(_, i int) {
 	j := &embedding
 	from, to := int(j.starts[i]), int(j.starts[i+1])
 	for r := from; r < to; r++ {
-		row := j.x[r*j.c:][:j.c]
-		copy(row, j.y[i*j.c:])
-		scale(row, 1/float32(to-from))
+		one := j.x[r*j.c:][:j.c]
+		copy(one, j.y[i*j.c:])
+		scale(one, 1/float32(to-from))
 	}
 }
 

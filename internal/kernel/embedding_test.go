@@ -5,18 +5,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/parallel"
 )
-
-// eachWorkers runs f with several numbers of workers, in each variant: the results
-// are held to loops in one order, bit for bit.
-func eachWorkers(t *testing.T, f func(t *testing.T)) {
-	defer parallel.SetWorkers(0)
-	for _, workers := range []int{1, 2, 3} {
-		parallel.SetWorkers(workers)
-		eachVariant(t, f)
-	}
-}
 
 func addTo(dst, x []float32) {
 	for i, v := range x {

@@ -122,3 +122,22 @@ type Finish struct {
 	Dot  []float32
 	Sums *Sums
 }
+
+func checkRows(what string, c int, n int, more ...int) {
+	if c < 1 || n%c != 0 {
+		panic(fmt.Sprintf("kernel: %s of %d elements in rows of %d channels", what, n, c))
+	}
+	for _, m := range more {
+		if m != n {
+			panic(fmt.Sprintf("kernel: %s of %d elements meets an operand of %d", what, n, m))
+		}
+	}
+}
+
+func checkVectors(what string, n int, more ...int) {
+	for _, m := range more {
+		if m != n {
+			panic(fmt.Sprintf("kernel: %s of vectors of %d and %d elements", what, n, m))
+		}
+	}
+}

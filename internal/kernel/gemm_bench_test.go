@@ -93,11 +93,3 @@ func BenchmarkPackB(b *testing.B) {
 		})
 	}
 }
-
-func ramp(n int) []float32 {
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(i%17-8) / 8
-	}
-	return x
-}

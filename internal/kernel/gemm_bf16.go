@@ -1,45 +1,6 @@
 package kernel
 
-import (
-	"fmt"
-	"math"
-)
-
-// Precision is the kind of numbers that a convolution multiplies. Sums, and what it
-// reads and writes, are float32 either way.
-//
-// With BF16 not everything is bfloat16. Linear layers of few rows spend their time on
-// loading weights, which are float32. Winograd's transforms enlarge rounding errors
-// fivefold, to 1% for one convolution, and over the layers that grows to 3%. So where
-// Winograd is used, with stride 1, forward and input gradient stay float32, which is
-// still faster than direct convolution in bfloat16. The error of a weight gradient
-// spreads no further, so those do multiply bfloat16.
-type Precision uint8
-
-const (
-	Float32 Precision = iota
-	BF16              // bfloat16 where the processor has it, or else float32
-)
-
-// ParsePrecision returns what float32 or bf16 names; an empty name is float32.
-func ParsePrecision(name string) (Precision, error) {
-	switch name {
-	case "", "float32":
-		return Float32, nil
-	case "bf16":
-		return BF16, nil
-	}
-	return Float32, fmt.Errorf("unknown precision %q; known: float32, bf16", name)
-}
-
-// Missing returns a warning if this processor cannot multiply such numbers, so that
-// float32 is used instead.
-func (p Precision) Missing() string {
-	if p == BF16 && !HasBF16() {
-		return "precision bf16 needs a processor with AVX512_BF16, which this one has not or may not use; computing in float32"
-	}
-	return ""
-}
+import "math"
 
 // Products of bfloat16 multiply pairs of values that follow each other along k. A pair
 // fills the 32 bits of one float32, its first value in the low half, so operands are
@@ -127,4 +88,14 @@ func packPairs(dst, temp []float32, b Mat) {
 		pairRows(dst[j*half(k):], w, temp[j*k:], w, k, w)
 		j += w
 	}
+}
+
+// narrowColumns rounds rows of n values to pairs, in place.
+func narrowColumns(cols []float32, stride, rows, n int) {
+	if n%2 != 0 {
+		for r := range rows {
+			cols[r*stride+n] = 0
+		}
+	}
+	narrowRows(cols, stride, cols, stride, rows, roundUp(n, lineFloats))
 }

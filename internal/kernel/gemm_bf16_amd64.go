@@ -4,9 +4,6 @@ import "vicreg/internal/cpu"
 
 //go:generate go -C _asm run ./bf16 -out ../gemm_bf16_amd64.s -stubs ../gemm_bf16_stubs_amd64.go -pkg kernel
 
-// HasBF16 says whether the processor, as it may be used, multiplies bfloat16.
-func HasBF16() bool { return cpu.AVX512BF16 }
-
 // tileBF16 is tile for pairs.
 func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int,
 	accumulate bool) {

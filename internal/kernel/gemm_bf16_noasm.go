@@ -2,9 +2,6 @@
 
 package kernel
 
-// HasBF16 says whether the processor, as it may be used, multiplies bfloat16.
-func HasBF16() bool { return false }
-
 func tileBF16(rows, cols, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead int,
 	accumulate bool) {
 	plainTileBF16(rows, cols, k, c, crs, a, ars, aks, b, brs, accumulate)

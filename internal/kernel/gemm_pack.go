@@ -61,3 +61,19 @@ func plainPackTransposed(dst []float32, w int, b Mat, p int) {
 		}
 	}
 }
+
+// columnBlock is how many output channels are packed at a time.
+const columnBlock = 128
+
+// transpose writes the transpose of src, rows × cols and ss apart, to dst.
+func transpose(dst []float32, ds int, src []float32, ss, rows, cols int) {
+	for r0 := 0; r0 < rows; r0 += 16 {
+		r1 := min(r0+16, rows)
+		for c := range cols {
+			d := dst[c*ds:][:r1]
+			for r := r0; r < r1; r++ {
+				d[r] = src[r*ss+c]
+			}
+		}
+	}
+}

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"fmt"
-	"math"
 
 	"vicreg/internal/parallel"
 )
@@ -44,7 +43,7 @@ func (p *poolJob) sums(n int) (a, b []float64) {
 
 // checkPool panics unless x, y, both in elements, fit the pooling s, whose
 // windows are R × S. No window may lie wholly in the padding.
-func (s Conv) checkPool(x, y int) {
+func checkPool(s Conv, x, y int) {
 	if s.Stride < 1 || s.R < 1 || s.S < 1 || s.R*s.S > 256 || s.Pad >= s.R || s.padW() >= s.S ||
 		s.Sequence && s.W != 1 || s.OutH() < 1 || s.OutW() < 1 {
 		panic(fmt.Sprintf("kernel: impossible pooling %+v", s))
@@ -59,7 +58,7 @@ func (s Conv) checkPool(x, y int) {
 // window of s, and to argmax its place in the window, as r·S + s. Of equal values it
 // takes the first; if some are not numbers it takes the last of those. s.K is not used.
 func MaxPool(out []float32, argmax []uint8, s Conv, src Source) {
-	s.checkPool(len(src.X), len(out))
+	checkPool(s, len(src.X), len(out))
 	if len(argmax) != len(out) {
 		panic(fmt.Sprintf("kernel: pooling has %d outputs and room for %d positions", len(out), len(argmax)))
 	}
@@ -99,7 +98,7 @@ func maxPoolPiece(_, n int) {
 // MaxPoolGrad turns d, the gradient of MaxPool's output, into the gradient of its input,
 // finished as f says.
 func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
-	s.checkPool(len(dx), len(d))
+	checkPool(s, len(dx), len(d))
 	if len(argmax) != len(d) {
 		panic(fmt.Sprintf("kernel: pooling has %d outputs and positions of %d", len(d), len(argmax)))
 	}
@@ -112,7 +111,7 @@ func MaxPoolGrad(dx, d []float32, argmax []uint8, s Conv, f Finish) {
 
 // windows returns the range of the windows, of out in all, that contain position i: the
 // first, and one past the last. size and pad are those of the windows.
-func (s *Conv) windows(i, size, pad, out int) (lo, hi int) {
+func windows(s Conv, i, size, pad, out int) (lo, hi int) {
 	i += pad
 	lo = max(0, (i-size+s.Stride)/s.Stride)
 	return lo, min(out, i/s.Stride+1)
@@ -129,9 +128,9 @@ func maxPoolGradPiece(worker, n int) {
 	sa, sb := p.sums(n)
 	oh, ow := p.OutH(), p.OutW()
 	for y := range p.H {
-		y0, y1 := p.windows(y, p.R, p.Pad, oh)
+		y0, y1 := windows(p.Conv, y, p.R, p.Pad, oh)
 		for x := range p.W {
-			x0, x1 := p.windows(x, p.S, p.padW(), ow)
+			x0, x1 := windows(p.Conv, x, p.S, p.padW(), ow)
 			count := 0
 			for oy := y0; oy < y1; oy++ {
 				for ox := x0; ox < x1; ox++ {
@@ -191,12 +190,12 @@ func avgPoolGradPiece(worker, n int) {
 	p := &pool
 	m := &arenas[worker]
 	m.used = 0
-	row, part := m.take(p.C), m.take(2*p.C)
+	pixel, part := m.take(p.C), m.take(2*p.C)
 	clear(part)
-	copy(row, p.d[n*p.C:])
-	scale(row, 1/float32(p.H))
+	copy(pixel, p.d[n*p.C:])
+	scale(pixel, 1/float32(p.H))
 	sa, sb := p.sums(n)
-	p.fin.store(p.dx, n*p.H*p.C, p.C, row, 0, p.H, sa, sb, part)
+	p.fin.store(p.dx, n*p.H*p.C, p.C, pixel, 0, p.H, sa, sb, part)
 	p.fin.done()
 }
 
@@ -204,35 +203,5 @@ func checkAvgPool(n, pixels, c, x, y int) {
 	if pixels < 1 || x != n*pixels*c || y != n*c {
 		panic(fmt.Sprintf("kernel: mean of %d × %d pixels of %d channels wants %d and %d elements; got %d and %d",
 			n, pixels, c, n*pixels*c, n*c, x, y))
-	}
-}
-
-// poolMaxPlain is the definition of poolMax, for channels from number from on:
-//
-//	v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
-//	dst[i], arg[i] = v(t), tap[t] of the first greatest v(t), or the last NaN
-func poolMaxPlain(dst []float32, arg []uint8, in *reader, off []int64, tap []int32, from int) {
-	for i := from; i < len(dst); i++ {
-		for t, o := range off {
-			v := max(in.lo, in.x[int(o)+i]*in.scale[i]+in.coef[i])
-			if t == 0 || v > dst[i] || math.IsNaN(float64(v)) {
-				dst[i], arg[i] = v, uint8(tap[t])
-			}
-		}
-	}
-}
-
-// poolGradPlain is the definition of poolGrad, for channels from number from on:
-//
-//	dst[i] = Σ d[off[t]+i] where arg[off[t]+i] = tap[t]
-func poolGradPlain(dst, d []float32, arg []uint8, off []int64, tap []int32, from int) {
-	for i := from; i < len(dst); i++ {
-		var sum float32
-		for t, o := range off {
-			if int32(arg[int(o)+i]) == tap[t] {
-				sum += d[int(o)+i]
-			}
-		}
-		dst[i] = sum
 	}
 }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -27,16 +28,16 @@ func finishCase(r *rand.Rand, n, c, opt int) Finish {
 // closeFinished compares dx and the sums of f with what Finish means for want.
 func closeFinished(t *testing.T, dx []float32, want []float64, c int, f Finish) {
 	t.Helper()
-	plain := f
+	own := f
 	if f.Sums != nil {
-		plain.Sums = NewSums(c)
+		own.Sums = NewSums(c)
 	}
 	wantDX := make([]float32, len(dx))
-	plainFinish(wantDX, want, c, plain)
+	plainFinish(wantDX, want, c, own)
 	check.Close(t, "dx", dx, wantDX, 1e-6)
 	if f.Sums != nil {
-		check.Close64(t, "Σ d", f.Sums.A, plain.Sums.A, 1e-5)
-		check.Close64(t, "Σ d·dot", f.Sums.B, plain.Sums.B, 1e-5)
+		check.Close64(t, "Σ d", f.Sums.A, own.Sums.A, 1e-5)
+		check.Close64(t, "Σ d·dot", f.Sums.B, own.Sums.B, 1e-5)
 	}
 }
 
@@ -68,7 +69,7 @@ func TestMaxPool(t *testing.T) {
 				for o := range want {
 					c, x, y, img := o%c, o/c%s.OutW(), o/c/s.OutW()%s.OutH(), o/c/s.OutW()/s.OutH()
 					best, from := math.Inf(-1), 0
-					s.taps(img, y, x, func(in, tap int) {
+					taps(s, img, y, x, func(in, tap int) {
 						if v := float64(src.At(in+c, c)); v > best {
 							best, from = v, in+c
 							wantArg[o] = uint8(tap / s.C)
@@ -78,7 +79,7 @@ func TestMaxPool(t *testing.T) {
 					grad[from] += float64(d[o])
 				}
 				MaxPool(out, arg, s, src)
-				check.Close(t, s.String(), out, want, 1e-6)
+				check.Close(t, fmt.Sprintf("%+v", s), out, want, 1e-6)
 				for o := range arg {
 					if arg[o] != wantArg[o] {
 						t.Fatalf("%v: the greatest of output %d is at %d, want %d", s, o, arg[o], wantArg[o])

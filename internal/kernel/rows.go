@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"fmt"
-
 	"vicreg/internal/parallel"
 )
 
@@ -45,24 +43,12 @@ func pieceRows(piece int) (first, rows int) {
 	return first, min(pass.rows, pass.pixels-first)
 }
 
-func checkRows(what string, c int, n int, more ...int) {
-	if c < 1 || n%c != 0 {
-		panic(fmt.Sprintf("kernel: %s of %d elements in rows of %d channels", what, n, c))
-	}
-	for _, m := range more {
-		if m != n {
-			panic(fmt.Sprintf("kernel: %s of %d elements meets an operand of %d", what, n, m))
-		}
-	}
-}
-
 // Apply writes what src reads, pixels × c, to dst. dst may be src.X.
 func Apply(dst []float32, src Source, c int) {
 	checkRows("Apply", c, len(dst), len(src.X))
 	busy.Lock()
 	defer busy.Unlock()
-	pass.dst, pass.a = dst, sourceReader(src, c)
-	runPass(len(dst), c, applyPiece)
+	applyTo(dst, sourceReader(src, c))
 }
 
 // ApplyGrad writes what g reads, pixels × c, to dst. dst may be g.D or g.Y.
@@ -70,8 +56,7 @@ func ApplyGrad(dst []float32, g Grad, c int) {
 	checkRows("ApplyGrad", c, len(dst), len(g.D))
 	busy.Lock()
 	defer busy.Unlock()
-	pass.dst, pass.a = dst, gradReader(g, c)
-	runPass(len(dst), c, applyPiece)
+	applyTo(dst, gradReader(g, c))
 }
 
 func applyPiece(_, piece int) {
@@ -109,7 +94,7 @@ func joinPiece(_, piece int) {
 	joinRows(p.dst[o:], p.a.x[o:], p.b.x[o:], rows, p.c, p.a.scale, p.a.coef, p.b.scale, p.b.coef, p.lo, p.a.lo,
 		p.b.lo, p.stream)
 	if p.stream {
-		storeFence()
+		fence()
 	}
 }
 
@@ -169,4 +154,10 @@ func sumPiece(worker, piece int) {
 	m.used = 0
 	sa, sb := piecePartials(piece, p.c)
 	addSums(sa, sb, p.a.x[first*p.c:], p.c, rows, p.c, m.take(2*p.c))
+}
+
+// applyTo writes what r reads, rows × r.c, to dst. It belongs to a call under way.
+func applyTo(dst []float32, r reader) {
+	pass.dst, pass.a = dst, r
+	runPass(len(dst), r.c, applyPiece)
 }

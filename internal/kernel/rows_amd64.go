@@ -46,7 +46,7 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 
 // streams reports whether stores to dst, rows of c elements, may go past the caches: dst
 // is so large that it would have left them before anyone reads it. Whoever streams calls
-// storeFence at the end of a piece.
+// fence at the end of a piece.
 func streams(dst []float32, c int) bool {
 	return cpu.AVX2 && len(dst) >= streamFloats && c%16 == 0 && uintptr(unsafe.Pointer(&dst[0]))%64 == 0
 }
@@ -231,3 +231,6 @@ func poolGrad(dst, d []float32, arg []uint8, off []int64, tap []int32) {
 	}
 	poolGradPlain(dst, d, arg, off, tap, c)
 }
+
+// fence ends a piece that streamed.
+func fence() { storeFence() }

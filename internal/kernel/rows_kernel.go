@@ -176,7 +176,7 @@ func (f *finisher) storeColumns(dst []float32, off, stride int, prod []float32, 
 // done ends a piece.
 func (f *finisher) done() {
 	if f.stream {
-		storeFence()
+		fence()
 	}
 }
 

@@ -11,7 +11,7 @@ func gradRows(dst []float32, ds int, d, y []float32, ss, rows, c int, a, b, k []
 }
 
 func streams([]float32, int) bool { return false }
-func storeFence()                 {}
+func fence()                      {}
 
 func joinRows(dst, a, b []float32, rows, c int, as, at, bs, bt []float32, lo, loA, loB float32, _ bool) {
 	joinRowsPlain(dst, a, b, rows, c, as, at, bs, bt, lo, loA, loB)

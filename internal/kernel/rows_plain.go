@@ -151,3 +151,46 @@ func adamPlain(w, m, v, g []float32, a *adamArgs) {
 		w[i] = a.keep*w[i] - a.rate*m[i]/(root*a.rootScale+a.eps)
 	}
 }
+
+// poolMaxPlain is the definition of poolMax, for channels from number from on:
+//
+//	v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+//	dst[i], arg[i] = v(t), tap[t] of the first greatest v(t), or the last NaN
+func poolMaxPlain(dst []float32, arg []uint8, in *reader, off []int64, tap []int32, from int) {
+	for i := from; i < len(dst); i++ {
+		for t, o := range off {
+			v := max(in.lo, in.x[int(o)+i]*in.scale[i]+in.coef[i])
+			if t == 0 || v > dst[i] || math.IsNaN(float64(v)) {
+				dst[i], arg[i] = v, uint8(tap[t])
+			}
+		}
+	}
+}
+
+// poolGradPlain is the definition of poolGrad, for channels from number from on:
+//
+//	dst[i] = Σ d[off[t]+i] where arg[off[t]+i] = tap[t]
+func poolGradPlain(dst, d []float32, arg []uint8, off []int64, tap []int32, from int) {
+	for i := from; i < len(dst); i++ {
+		var sum float32
+		for t, o := range off {
+			if int32(arg[int(o)+i]) == tap[t] {
+				sum += d[int(o)+i]
+			}
+		}
+		dst[i] = sum
+	}
+}
+
+// addNarrow adds float64 to float32.
+func addNarrow(sum []float32, part []float64) {
+	for i, v := range part {
+		sum[i] += float32(v)
+	}
+}
+
+// adamArgs are the constants of an AdamW step.
+type adamArgs struct {
+	beta1, rest1, beta2, rest2 float32 // rest = 1 − beta
+	keep, rate, rootScale, eps float32
+}

@@ -14,7 +14,7 @@ func affineRowsAVX512(dst *float32, ds int, src *float32, ss int, rows int, c in
 //go:noescape
 func gradRowsAVX512(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 
-// joinRowsAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+// joinRowsAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), rows without gaps.
 //
 //go:noescape
 func joinRowsAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
@@ -34,7 +34,7 @@ func sumRowsAVX512(y *float32, ys int, rows int, c int, sum *float32, square *fl
 //go:noescape
 func finishRowsAVX512(f *[16]uintptr)
 
-// joinRowsStreamAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+// joinRowsStreamAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), rows without gaps.
 //
 //go:noescape
 func joinRowsStreamAVX512(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
@@ -95,7 +95,7 @@ func affineRowsAVX2(dst *float32, ds int, src *float32, ss int, rows int, c int,
 //go:noescape
 func gradRowsAVX2(dst *float32, ds int, d *float32, y *float32, ss int, rows int, c int, a *float32, b *float32, k *float32)
 
-// joinRowsAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+// joinRowsAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), rows without gaps.
 //
 //go:noescape
 func joinRowsAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
@@ -115,7 +115,7 @@ func sumRowsAVX2(y *float32, ys int, rows int, c int, sum *float32, square *floa
 //go:noescape
 func finishRowsAVX2(f *[16]uintptr)
 
-// joinRowsStreamAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.
+// joinRowsStreamAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), rows without gaps.
 //
 //go:noescape
 func joinRowsStreamAVX2(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)

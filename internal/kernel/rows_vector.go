@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"math"
 
 	"vicreg/internal/parallel"
@@ -23,12 +22,6 @@ var vector struct {
 	adam              adamArgs
 }
 
-// adamArgs are the constants of an AdamW step.
-type adamArgs struct {
-	beta1, rest1, beta2, rest2 float32 // rest = 1 − beta
-	keep, rate, rootScale, eps float32
-}
-
 func runVector(n int, body func(worker, piece int)) {
 	const size = vectorPiece * vectorPieces
 	parallel.For((n+size-1)/size, body)
@@ -39,14 +32,6 @@ func runVector(n int, body func(worker, piece int)) {
 func vectorRange(piece int) (lo, hi int) {
 	const size = vectorPiece * vectorPieces
 	return piece * size, min((piece+1)*size, len(vector.w))
-}
-
-func checkVectors(what string, n int, more ...int) {
-	for _, m := range more {
-		if m != n {
-			panic(fmt.Sprintf("kernel: %s of vectors of %d and %d elements", what, n, m))
-		}
-	}
 }
 
 // Axpy computes y += a·x.
@@ -152,4 +137,32 @@ func adamPiece(_, piece int) {
 	v := &vector
 	lo, hi := vectorRange(piece)
 	adam(v.w[lo:hi], v.m[lo:hi], v.v[lo:hi], v.g[lo:hi], &v.adam)
+}
+
+// Norms returns Σ w², Σ g² and Σ w·g. It runs on all workers.
+func Norms(w, g []float32) (ww, gg, wg float64) {
+	checkVectors("Norms", len(w), len(g))
+	busy.Lock()
+	defer busy.Unlock()
+	vector.w, vector.g = w, g
+	pieces := (len(w) + vectorPiece*vectorPieces - 1) / (vectorPiece * vectorPieces)
+	zeroPartials(3 * pieces)
+	runVector(len(w), normsPiece)
+	for i := range pieces {
+		ww += partials[3*i]
+		gg += partials[3*i+1]
+		wg += partials[3*i+2]
+	}
+	return ww, gg, wg
+}
+
+func normsPiece(_, piece int) {
+	lo, hi := vectorRange(piece)
+	for ; lo < hi; lo += vectorPiece {
+		end := min(lo+vectorPiece, hi)
+		ww, gg, wg := norms(vector.w[lo:end], vector.g[lo:end])
+		partials[3*piece] += ww
+		partials[3*piece+1] += gg
+		partials[3*piece+2] += wg
+	}
 }

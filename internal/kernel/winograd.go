@@ -33,20 +33,20 @@ func Winograd() bool { return winogradOn }
 // winogradAny makes every convolution that can use it do so, for tests.
 var winogradAny bool
 
-// winograd reports whether to use it for the forward pass of s, or for its weight
+// winogradFits reports whether to use it for the forward pass of s, or for its weight
 // gradient. It does not pay where there are so few channels that the transforms take
 // longer than the products, nor where much of the tiles lies outside of the output. The
 // limits are where it was as fast as direct convolution. With stride 2 it gains less,
 // and least for the weight gradient, whose transform makes 81 values out of 16. In
 // bfloat16, direct convolution is faster with stride 2.
-func (s Conv) winograd(weight bool) bool { return s.winogradFrom(32, weight) }
+func winogradFits(s Conv, weight bool) bool { return winogradFrom(s, 32, weight) }
 
-// winogradBack reports whether to use it for the input gradient. With stride 2, direct
+// winogradFitsBack reports whether to use it for the input gradient. With stride 2, direct
 // convolution is slower there, so that it pays with fewer channels.
-func (s Conv) winogradBack() bool { return s.winogradFrom(16, false) }
+func winogradFitsBack(s Conv) bool { return winogradFrom(s, 16, false) }
 
 // winogradFrom reports whether to use it, where stride 2 needs at least least channels.
-func (s Conv) winogradFrom(least int, weight bool) bool {
+func winogradFrom(s Conv, least int, weight bool) bool {
 	unit, half := s.Stride == 1 && s.Pad <= 2, s.Stride == 2 && s.Pad == 1
 	if !winogradOn || s.R != 3 || s.S != 3 || !unit && !half || half && s.bf16() {
 		return false
@@ -143,15 +143,15 @@ func (s *scheme) weightGrad(p *winogradArgs, channels int) {
 func winogradForward(y []float32, s Conv, src Source, w []float32, sums *Sums, t Tail) {
 	j := &wino
 	*j = winogradJob{
-		scheme: s.scheme(), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
+		scheme: schemeOf(s), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
 		h: s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
 		weights: w, out: y, sums: sums != nil, tail: t, shape: s,
 	}
 	j.run(s.N, sums)
 }
 
-// scheme returns the scheme of s. Its input gradient has another.
-func (s Conv) scheme() scheme {
+// schemeOf returns the scheme of s. Its input gradient has another.
+func schemeOf(s Conv) scheme {
 	if s.Stride == 2 {
 		return schemeHalf
 	}

@@ -9,16 +9,17 @@ import "vicreg/internal/parallel"
 // each with a dU of its own. Parts depend on the shape alone and are added in order.
 
 const (
-	bothChannels = 64 // at most: dU must stay in the cache
-	bothParts    = 32 // at most
+	bothChannels = 64      // at most: dU must stay in the cache
+	bothParts    = 32      // at most
+	bothTotal    = 1 << 20 // dU of all parts, at most
 )
 
 // bothFloats is how much of the cache the tiles of a piece may take.
 var bothFloats = 96 << 10
 
-// winogradBoth says whether to compute both gradients of s at once.
-func (s Conv) winogradBoth() bool {
-	return s.winograd(false) && s.winograd(true) && s.Stride == 1 && s.Pad == 1 && !s.bf16() &&
+// winogradFitsBoth says whether to compute both gradients of s at once.
+func winogradFitsBoth(s Conv) bool {
+	return winogradFits(s, false) && winogradFits(s, true) && s.Stride == 1 && s.Pad == 1 && !s.bf16() &&
 		s.C <= bothChannels && s.K <= bothChannels && 36*s.C*s.K < wideWeights
 }
 
@@ -54,7 +55,7 @@ var winogradPair both
 // lay shares out the pieces and returns how many elements all the dU take.
 func (b *both) lay(pieces, c, k int) int {
 	b.size = 36 * c * roundUp(k, 16)
-	b.parts = min(pieces, max(8, min(bothParts, splitTotal/b.size)))
+	b.parts = min(pieces, max(8, min(bothParts, bothTotal/b.size)))
 	b.perPart = (pieces + b.parts - 1) / b.parts
 	b.parts = (pieces + b.perPart - 1) / b.perPart
 	return b.parts * b.size

@@ -49,7 +49,7 @@ func winogradWeightGradient(dw []float32, s Conv, g Grad, src Source) {
 	j := &winoWeight
 	*j = winogradWeightJob{
 		wino: winogradJob{
-			scheme: s.scheme(), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
+			scheme: schemeOf(s), in: image{reader: sourceReader(src, s.C), h: s.H, w: s.W},
 			h: s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
 		},
 		grad: image{reader: gradReader(g, s.K), h: s.OutH(), w: s.OutW()},
@@ -218,8 +218,8 @@ func winogradAddBlock(worker, piece int) {
 }
 
 // finish transforms rows × cols of dU, whose positions lie plane bytes apart, and adds
-// the first valid columns of the result to dw, from row and col on.
-func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, row, col, rows, cols, valid int) {
+// the first valid columns of the result to dw, from row first and column col on.
+func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, first, col, rows, cols, valid int) {
 	g := m.take(9 * rows * cols)
 	tap := 4 * uintptr(rows*cols)
 	args := winogradArgs{
@@ -230,7 +230,7 @@ func (j *winogradWeightJob) finish(m *arena, du []float32, plane uintptr, row, c
 	j.wino.weightGrad(&args, cols)
 	for tap := range 9 {
 		for r := range rows {
-			axpy(j.dw[(tap*j.wino.c+row+r)*j.wino.k+col:][:valid], 1, g[(tap*rows+r)*cols:][:valid])
+			axpy(j.dw[(tap*j.wino.c+first+r)*j.wino.k+col:][:valid], 1, g[(tap*rows+r)*cols:][:valid])
 		}
 	}
 }

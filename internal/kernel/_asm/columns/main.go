@@ -37,7 +37,6 @@ func main() {
 		centre(s)
 		distance(s)
 		grad(s)
-		norms(s)
 	}
 	put()
 	Generate()

@@ -114,49 +114,6 @@ func grad(s isa) {
 	emit.End()
 }
 
-// norms keeps three sums of products of two vectors, in two chains each. Its
-// vectors of floats are as wide as those of doubles elsewhere.
-func norms(s isa) {
-	start(s, "norms", "func(w *float32, grad *float32, n int, lanes *float32)",
-		" leaves Σ w², Σ g² and Σ w·g in 16 partial sums each; n is a multiple of 32.")
-	w, g, n, lanes := emit.Pointer("w"), emit.Pointer("grad"), emit.Pointer("n"), emit.Pointer("lanes")
-	bytes := s.lanes * 8
-	count := 16 / (s.lanes * 2) // vectors that make 16 lanes
-	chains := 2
-	var acc [3][]VecVirtual
-	for k := range acc {
-		for range chains {
-			v := s.doubles()
-			VXORPS(v, v, v)
-			acc[k] = append(acc[k], v)
-		}
-	}
-	i := GP64()
-	XORQ(i, i)
-	SHLQ(Imm(2), n)
-	Label("loop")
-	for u := range 128 / bytes {
-		x, y := s.doubles(), s.doubles()
-		VMOVUPS(Mem{Base: w, Index: i, Scale: 1, Disp: u * bytes}, x)
-		VMOVUPS(Mem{Base: g, Index: i, Scale: 1, Disp: u * bytes}, y)
-		VFMADD231PS(x, x, acc[0][u%chains])
-		VFMADD231PS(y, y, acc[1][u%chains])
-		VFMADD231PS(x, y, acc[2][u%chains])
-	}
-	ADDQ(Imm(128), i)
-	CMPQ(i, n)
-	JB(LabelRef("loop"))
-	for k := range acc {
-		if count == 1 {
-			VADDPS(acc[k][1], acc[k][0], acc[k][0])
-		}
-		for j := range count {
-			VMOVUPS(acc[k][j], Mem{Base: lanes, Disp: 64*k + j*bytes})
-		}
-	}
-	emit.End()
-}
-
 // put generates a copy of rows past the caches. It is bound by memory, so one
 // instruction set serves.
 func put() {

@@ -105,7 +105,7 @@ func grad(s isa) {
 
 func join(s isa) {
 	start(s, "joinRows", "func(dst *float32, a *float32, b *float32, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)",
-		"joinRows"+s.suffix+": dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), all rows dense.")
+		"joinRows"+s.suffix+": dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)), rows without gaps.")
 	dst, a, b := emit.Pointer("dst"), emit.Pointer("a"), emit.Pointer("b")
 	rows, as, at, bs, bt := emit.Pointer("rows"), emit.Pointer("as"), emit.Pointer("at"), emit.Pointer("bs"), emit.Pointer("bt")
 	lo, loA, loB := s.broadcast("lo"), s.broadcast("loA"), s.broadcast("loB")

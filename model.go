@@ -9,7 +9,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/imagefile"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/model"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
@@ -230,6 +230,6 @@ func (m *Model) embedder(o EmbedOptions) (*pretrained.Embedder, error) {
 		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
 	}
 	var err error
-	e.Precision, err = kernel.ParsePrecision(o.Precision)
+	e.Precision, err = shape.ParsePrecision(o.Precision)
 	return e, err
 }

@@ -12,7 +12,7 @@ import (
 	"vicreg"
 	"vicreg/internal/dataset"
 	"vicreg/internal/durable"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/npy"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -62,7 +62,7 @@ The images are those of --data, or files and folders that are named one by one.`
 		case o.Batch < 0:
 			return usagef("--batch is %d, but must be 0 or more", o.Batch)
 		}
-		p, err := kernel.ParsePrecision(o.Precision)
+		p, err := shape.ParsePrecision(o.Precision)
 		if err != nil {
 			return usageError{err}
 		}

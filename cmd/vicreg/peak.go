@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/cpu"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/parallel"
 )
 
@@ -32,7 +33,7 @@ does it and computed by Winograd's algorithm.`,
 		Example: "  vicreg bench peak --precision bf16",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			p, err := kernel.ParsePrecision(precision)
+			p, err := shape.ParsePrecision(precision)
 			if err != nil {
 				return usageError{err}
 			}
@@ -61,11 +62,11 @@ does it and computed by Winograd's algorithm.`,
 }
 
 // peak returns the median rate of the ceiling in 10⁹ operations a second.
-func (f *benchFlags) peak(p kernel.Precision) float64 {
+func (f *benchFlags) peak(p shape.Precision) float64 {
 	n := 1000
 	rate := func() (float64, time.Duration) {
 		start := time.Now()
-		ops := kernel.Peak(p, n)
+		ops := product.Peak(p, n)
 		took := time.Since(start)
 		return float64(ops) / took.Seconds() / 1e9, took
 	}

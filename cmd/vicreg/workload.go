@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/loss"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
@@ -127,7 +127,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 }
 
 // warnPrecision says so where float32 takes the place of p.
-func warnPrecision(p kernel.Precision) {
+func warnPrecision(p shape.Precision) {
 	if missing := p.Missing(); missing != "" {
 		complain(yellow, "warning:", missing)
 	}

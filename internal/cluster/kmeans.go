@@ -7,7 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -119,12 +119,12 @@ func (m *KMeans) assignAll() {
 	block := min(m.n, max(32, blockFloats/m.k))
 	m.scores = tensor.Grow(m.scores, block*m.k)
 	m.rows = max(1, 1<<14/m.k)
-	c := kernel.Mat{Data: m.centroids, Rows: m.k, Cols: m.d}
+	c := product.Mat{Data: m.centroids, Rows: m.k, Cols: m.d}
 	for m.lo = 0; m.lo < m.n; m.lo += block {
 		rows := min(block, m.n-m.lo)
-		x := kernel.Mat{Data: m.bank[m.lo*m.d:], Rows: rows, Cols: m.d}
+		x := product.Mat{Data: m.bank[m.lo*m.d:], Rows: rows, Cols: m.d}
 		m.scores = m.scores[:rows*m.k]
-		kernel.Gemm(kernel.Mat{Data: m.scores, Rows: rows, Cols: m.k}, x, c.T(), false)
+		product.Gemm(product.Mat{Data: m.scores, Rows: rows, Cols: m.k}, x, c.T(), false)
 		parallel.For((rows+m.rows-1)/m.rows, m.assign)
 	}
 }

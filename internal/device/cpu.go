@@ -5,7 +5,11 @@ import (
 	"sync"
 	"unsafe"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/pass"
+	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/shape"
+	"vicreg/internal/kernel/token"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/pages"
 )
 
@@ -51,16 +55,16 @@ func (c CPU) Up(a Array, x []float32) {
 	if to := c.f32(a); len(to) != len(x) {
 		panic(fmt.Sprintf("device: %d values for an array of %d", len(x), len(to)))
 	} else if len(x) > 0 && &to[0] != &x[0] {
-		kernel.Copy(to, x)
+		vector.Copy(to, x)
 	}
 }
 
 func (c CPU) UpInts(a Array, x []int32) { copy(c.i32(a), x) }
 
-func (c CPU) Down(x []float32, a Array) { kernel.Copy(x, c.f32(a)) }
+func (c CPU) Down(x []float32, a Array) { vector.Copy(x, c.f32(a)) }
 
-func (c CPU) Copy(to, from Array)     { kernel.Copy(c.f32(to), c.f32(from)) }
-func (c CPU) Fill(a Array, v float32) { kernel.Fill(c.f32(a), v) }
+func (c CPU) Copy(to, from Array)     { vector.Copy(c.f32(to), c.f32(from)) }
+func (c CPU) Fill(a Array, v float32) { vector.Fill(c.f32(a), v) }
 
 // pointer returns the first element of an array that must be of type t.
 func (c CPU) pointer(a Array, t Type) unsafe.Pointer {
@@ -87,45 +91,45 @@ func (c CPU) f64(a Array) []float64 { return slice[float64](c, a, Float64) }
 func (c CPU) i32(a Array) []int32   { return slice[int32](c, a, Int32) }
 func (c CPU) u8(a Array) []uint8    { return slice[uint8](c, a, Uint8) }
 
-func (c CPU) source(s Source) kernel.Source {
-	return kernel.Source{X: c.f32(s.X), Scale: c.f32(s.Scale), Shift: c.f32(s.Shift), ReLU: s.ReLU}
+func (c CPU) source(s Source) shape.Source {
+	return shape.Source{X: c.f32(s.X), Scale: c.f32(s.Scale), Shift: c.f32(s.Shift), ReLU: s.ReLU}
 }
 
-func (c CPU) grad(g Grad) kernel.Grad {
-	return kernel.Grad{D: c.f32(g.D), Y: c.f32(g.Y), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
+func (c CPU) grad(g Grad) shape.Grad {
+	return shape.Grad{D: c.f32(g.D), Y: c.f32(g.Y), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
 }
 
-func (c CPU) sums(s Sums) *kernel.Sums {
+func (c CPU) sums(s Sums) *shape.Sums {
 	if s.host != nil || s.A.None() {
 		return s.host
 	}
-	return &kernel.Sums{A: c.f64(s.A), B: c.f64(s.B)}
+	return &shape.Sums{A: c.f64(s.A), B: c.f64(s.B)}
 }
 
-func (c CPU) finish(f Finish) kernel.Finish {
-	return kernel.Finish{Add: c.f32(f.Add), Mask: c.source(f.Mask), Dot: c.f32(f.Dot), Sums: c.sums(f.Sums)}
+func (c CPU) finish(f Finish) shape.Finish {
+	return shape.Finish{Add: c.f32(f.Add), Mask: c.source(f.Mask), Dot: c.f32(f.Dot), Sums: c.sums(f.Sums)}
 }
 
-func (c CPU) norm(n RowNorm) kernel.RowNorm {
-	return kernel.RowNorm{Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), Eps: n.Eps, Mean: c.f32(n.Mean),
+func (c CPU) norm(n RowNorm) token.RowNorm {
+	return token.RowNorm{Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), Eps: n.Eps, Mean: c.f32(n.Mean),
 		Rstd: c.f32(n.Rstd)}
 }
 
-func (c CPU) rowFinish(f RowFinish) kernel.RowFinish {
-	return kernel.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma),
+func (c CPU) rowFinish(f RowFinish) token.RowFinish {
+	return token.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma),
 		DBeta: c.f32(f.DBeta), Add: c.f32(f.Add)}
 }
 
-func (c CPU) batchNorm(n BatchNorm) kernel.BatchNorm {
-	return kernel.BatchNorm{
+func (c CPU) batchNorm(n BatchNorm) pass.BatchNorm {
+	return pass.BatchNorm{
 		Gamma: c.f32(n.Gamma), Beta: c.f32(n.Beta), RunMean: c.f32(n.RunMean), RunVar: c.f32(n.RunVar),
 		Batches: c.f32(n.Batches), Bias: c.f32(n.Bias), Eps: n.Eps, Momentum: n.Momentum,
 		Mean: c.f64(n.Mean), Rstd: c.f64(n.Rstd), Scale: c.f32(n.Scale), Shift: c.f32(n.Shift),
 	}
 }
 
-func (c CPU) mat(m Mat) kernel.Mat {
-	return kernel.Mat{Data: c.f32(m.Data), Rows: m.Rows, Cols: m.Cols, Trans: m.Trans}
+func (c CPU) mat(m Mat) product.Mat {
+	return product.Mat{Data: c.f32(m.Data), Rows: m.Rows, Cols: m.Cols, Trans: m.Trans}
 }
 
 // At returns element i, in channel c, of an activation in the host's memory.
@@ -146,7 +150,7 @@ func (c CPU) Length(arrays []Array) float64 {
 		m.arrays = append(m.arrays, c.f32(a))
 	}
 	defer clear(m.arrays)
-	return kernel.Length(m.arrays...)
+	return vector.Length(m.arrays...)
 }
 
 // Bytes returns those of an array of bytes in the host's memory.

@@ -1,18 +1,23 @@
 package device
 
-import "vicreg/internal/kernel"
+import (
+	"vicreg/internal/kernel/pass"
+	"vicreg/internal/kernel/shape"
+	"vicreg/internal/kernel/token"
+	"vicreg/internal/kernel/vector"
+)
 
 // Shapes and constants, which are the same wherever arrays live.
 type (
-	Conv      = kernel.Conv
-	Dense     = kernel.Dense
-	Patches   = kernel.Patches
-	Precision = kernel.Precision
-	LARS      = kernel.LARS
+	Conv      = shape.Conv
+	Dense     = token.Dense
+	Patches   = token.Patches
+	Precision = shape.Precision
+	LARS      = vector.LARS
 )
 
 // ParsePrecision reads the name of a kind of numbers.
-func ParsePrecision(name string) (Precision, error) { return kernel.ParsePrecision(name) }
+func ParsePrecision(name string) (Precision, error) { return shape.ParsePrecision(name) }
 
 // What is fused before and after an operation, as in package kernel, over arrays.
 
@@ -41,14 +46,14 @@ type Grad struct {
 // Σ d·Dot backward. The zero Sums is none.
 type Sums struct {
 	A, B Array // c each
-	host *kernel.Sums
+	host *shape.Sums
 }
 
 // NewSums returns sums for c channels on a device.
 func NewSums(d Device, c int) Sums {
 	s := Sums{A: d.Alloc(Float64, c), B: d.Alloc(Float64, c)}
 	if d.Shared() {
-		s.host = &kernel.Sums{A: CPU{}.f64(s.A), B: CPU{}.f64(s.B)}
+		s.host = &shape.Sums{A: CPU{}.f64(s.A), B: CPU{}.f64(s.B)}
 	}
 	return s
 }
@@ -80,7 +85,7 @@ type Tail struct {
 
 // Packed keeps weights as a device's products read them, from call to call; they
 // must not change meanwhile.
-type Packed struct{ cpu kernel.Packed }
+type Packed struct{ cpu pass.Packed }
 
 // BatchNorm is batch normalisation of c channels, and what it makes of a batch:
 // whoever reads the raw tensor y reads y·Scale + Shift.
@@ -144,8 +149,8 @@ type Attention struct {
 	Precision Precision
 }
 
-func (s Attention) shape() kernel.Attention {
-	return kernel.Attention{Starts: s.Starts, C: s.C, Heads: s.Heads, Precision: s.Precision}
+func (s Attention) shape() token.Attention {
+	return token.Attention{Starts: s.Starts, C: s.C, Heads: s.Heads, Precision: s.Precision}
 }
 
 // Flops counts the operations of forward.

@@ -5,7 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // pooled is how much the covariance of all images counts in a discriminant analysis; the
@@ -69,10 +69,10 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 			}
 		})
 		for _, s := range []struct {
-			x   kernel.Mat
+			x   product.Mat
 			sum []float64
-		}{{f.images(lo, hi), total}, {kernel.Mat{Data: less, Rows: hi - lo, Cols: d}, within}} {
-			kernel.Gemm(kernel.Mat{Data: part, Rows: d, Cols: d}, s.x.T(), s.x, false)
+		}{{f.images(lo, hi), total}, {product.Mat{Data: less, Rows: hi - lo, Cols: d}, within}} {
+			product.Gemm(product.Mat{Data: part, Rows: d, Cols: d}, s.x.T(), s.x, false)
 			for i, v := range part {
 				s.sum[i] += float64(v)
 			}
@@ -101,9 +101,9 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 	for lo := 0; lo < k && f.ctx.Err() == nil; lo += 4096 {
 		o.Progress("linear probe: classes", lo, k)
 		hi := min(lo+4096, k)
-		kernel.Gemm(kernel.Mat{Data: f.w[lo*d:], Rows: hi - lo, Cols: d},
-			kernel.Mat{Data: means[lo*d:], Rows: hi - lo, Cols: d},
-			kernel.Mat{Data: part, Rows: d, Cols: d}, false)
+		product.Gemm(product.Mat{Data: f.w[lo*d:], Rows: hi - lo, Cols: d},
+			product.Mat{Data: means[lo*d:], Rows: hi - lo, Cols: d},
+			product.Mat{Data: part, Rows: d, Cols: d}, false)
 	}
 	for c := range k {
 		var square float64

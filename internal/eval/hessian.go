@@ -6,7 +6,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // hessian returns a function that divides a gradient, approximately, by the Hessian at
@@ -38,8 +38,8 @@ func (f *logistic) hessian(w []float64) func(g []float64) {
 				to[j] = v * root
 			}
 		})
-		x := kernel.Mat{Data: weighted, Rows: hi - lo, Cols: d}
-		kernel.Gemm(kernel.Mat{Data: part, Rows: d, Cols: d}, x.T(), x, false)
+		x := product.Mat{Data: weighted, Rows: hi - lo, Cols: d}
+		product.Gemm(product.Mat{Data: part, Rows: d, Cols: d}, x.T(), x, false)
 		for i := range d {
 			for j, v := range part[i*d : (i+1)*d] {
 				gram[i*e+j] += float64(v)

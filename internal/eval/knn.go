@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // KNN returns the share of test images whose class their nearest training images tell:
@@ -50,9 +50,9 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 				return 0, err
 			}
 			w := min(wide, n-j)
-			kernel.Gemm(kernel.Mat{Data: cos, Rows: h, Cols: w},
-				kernel.Mat{Data: far[i*d:], Rows: h, Cols: d},
-				kernel.Mat{Data: near[j*d:], Rows: w, Cols: d, Trans: true}, false)
+			product.Gemm(product.Mat{Data: cos, Rows: h, Cols: w},
+				product.Mat{Data: far[i*d:], Rows: h, Cols: d},
+				product.Mat{Data: near[j*d:], Rows: w, Cols: d, Trans: true}, false)
 			rows(h, func(lo, hi int) {
 				for r := lo; r < hi; r++ {
 					best[r].offer(cos[r*w:(r+1)*w], j)

@@ -6,7 +6,7 @@ import (
 	"math"
 	"sync/atomic"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // scaler brings each feature to mean 0 and variance 1 over the training set,
@@ -105,16 +105,16 @@ func (f *logistic) chunks(body func(lo, hi int)) {
 }
 
 // images returns the features of the images from lo to hi.
-func (f *logistic) images(lo, hi int) kernel.Mat {
-	return kernel.Mat{Data: f.x[lo*f.d : hi*f.d], Rows: hi - lo, Cols: f.d}
+func (f *logistic) images(lo, hi int) product.Mat {
+	return product.Mat{Data: f.x[lo*f.d : hi*f.d], Rows: hi - lo, Cols: f.d}
 }
 
 // score has each called with the logits, by f.w and bias, of every image of a chunk, in
 // parallel; i counts from lo.
 func (f *logistic) score(lo, hi int, bias []float64, each func(i int, z []float32)) {
 	k := f.k
-	kernel.Gemm(kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(lo, hi),
-		kernel.Mat{Data: f.w, Rows: k, Cols: f.d, Trans: true}, false)
+	product.Gemm(product.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(lo, hi),
+		product.Mat{Data: f.w, Rows: k, Cols: f.d, Trans: true}, false)
 	rows(hi-lo, func(from, to int) {
 		for i := from; i < to; i++ {
 			z := f.logits[i*k : (i+1)*k]
@@ -156,8 +156,8 @@ func (f *logistic) evaluate(g, w []float64) float64 {
 				gb[j] += float64(v)
 			}
 		}
-		kernel.Gemm(kernel.Mat{Data: f.grad, Rows: k, Cols: f.d},
-			kernel.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(lo, hi), false)
+		product.Gemm(product.Mat{Data: f.grad, Rows: k, Cols: f.d},
+			product.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(lo, hi), false)
 		for i, v := range f.grad {
 			gw[i] += float64(v)
 		}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // Pairs are the embeddings of n rows on two sides; row i of A belongs to row i of B.
@@ -130,9 +130,9 @@ func recall(ctx context.Context, q, g items, d int) Recall {
 		h := min(high, n-i)
 		for j := 0; j < m; j += wide {
 			w := min(wide, m-j)
-			kernel.Gemm(kernel.Mat{Data: cos, Rows: h, Cols: w},
-				kernel.Mat{Data: q.x[i*d:], Rows: h, Cols: d},
-				kernel.Mat{Data: g.x[j*d:], Rows: w, Cols: d, Trans: true}, false)
+			product.Gemm(product.Mat{Data: cos, Rows: h, Cols: w},
+				product.Mat{Data: q.x[i*d:], Rows: h, Cols: d},
+				product.Mat{Data: g.x[j*d:], Rows: w, Cols: d, Trans: true}, false)
 			rows(h, func(lo, hi int) {
 				for r := lo; r < hi; r++ {
 					line, bar := cos[r*w:(r+1)*w], float32(best[i+r]-tie)

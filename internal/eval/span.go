@@ -6,7 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // span replaces the features of n images, if they are more than n, by n numbers each,
@@ -26,8 +26,8 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 		if err := ctx.Err(); err != nil {
 			return small, nil, err
 		}
-		m := kernel.Mat{Data: x.X[lo:], Rows: n, Cols: min(wide, d-lo), Stride: d}
-		kernel.Gemm(kernel.Mat{Data: part, Rows: n, Cols: n}, m, m.T(), false)
+		m := product.Mat{Data: x.X[lo:], Rows: n, Cols: min(wide, d-lo), Stride: d}
+		product.Gemm(product.Mat{Data: part, Rows: n, Cols: n}, m, m.T(), false)
 		for i, v := range part {
 			gram[i] += float64(v)
 		}
@@ -69,9 +69,9 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 			}
 		}
 		w := make([]float32, k*d)
-		kernel.Gemm(kernel.Mat{Data: w, Rows: k, Cols: d},
-			kernel.Mat{Data: coefficients, Rows: n, Cols: k, Trans: true},
-			kernel.Mat{Data: x.X, Rows: n, Cols: d}, false)
+		product.Gemm(product.Mat{Data: w, Rows: k, Cols: d},
+			product.Mat{Data: coefficients, Rows: n, Cols: k, Trans: true},
+			product.Mat{Data: x.X, Rows: n, Cols: d}, false)
 		return w
 	}
 	return small, back, nil

@@ -6,7 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 )
 
 // Spectrum holds the figures that show collapse, of n embeddings of d dimensions. A
@@ -152,9 +152,9 @@ func correlation(z []float32, n, d int, mean, std []float64, columns []int) floa
 	var sum float64
 	for lo := 0; lo < m; lo += block {
 		rows := min(block, m-lo)
-		a := kernel.Mat{Data: x[lo:], Rows: n, Cols: rows, Stride: m}
-		b := kernel.Mat{Data: x[lo:], Rows: n, Cols: m - lo, Stride: m}
-		kernel.Gemm(kernel.Mat{Data: c, Rows: rows, Cols: m - lo}, a.T(), b, false)
+		a := product.Mat{Data: x[lo:], Rows: n, Cols: rows, Stride: m}
+		b := product.Mat{Data: x[lo:], Rows: n, Cols: m - lo, Stride: m}
+		product.Gemm(product.Mat{Data: c, Rows: rows, Cols: m - lo}, a.T(), b, false)
 		for i := range rows {
 			for _, v := range c[i*(m-lo)+i+1 : (i+1)*(m-lo)] {
 				sum += math.Abs(float64(v))

@@ -1,5 +1,17 @@
-// Package kernel holds the arithmetic: matrix product, convolution, pooling,
-// element-wise passes and reductions over plain slices.
+// Package kernel is the house of the arithmetic over plain slices; its rooms are the
+// packages below it, and each imports those above it in this list only:
+//
+//	shape     convolutions and what is fused around them: sources, gradients, sums, finishes
+//	scratch   memory that kernels keep from call to call, and how images are cut into pieces
+//	plain     the definition of convolution in Go, which tests hold the others to
+//	product   matrix products, in float32 and bfloat16
+//	row       passes over rows of channels: reading through a source, finishing
+//	column    what a loss needs of embeddings: passes down columns, products of strips
+//	pass      passes over whole activations: batch normalisation, pooling
+//	vector    passes over long vectors: arithmetic, norms, the steps of optimizers
+//	winograd  convolution by Winograd's algorithm
+//	conv      convolution; it chooses among direct, Winograd and product
+//	token     transformers: dense layers, attention, layer normalisation, embeddings
 //
 // Layouts: activations NHWC; convolution weights r × s × c × k; linear weights
 // c × k (in × out). Each kernel has a plain Go twin (X_plain.go or X.go), and,

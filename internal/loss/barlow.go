@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -86,8 +87,8 @@ func (b BarlowTwins) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []
 		if t.Redundancy < cancels*diagonal { // NaN is not
 			by = overColumns
 		} else if left = 1; grads {
-			kernel.Gemm(ws.matrix(dz1), w.gram[1], ws.centred(&ws.branch[0]), false)
-			kernel.Gemm(ws.matrix(dz2), w.gram[0], ws.centred(&ws.branch[1]), false)
+			product.Gemm(ws.matrix(dz1), w.gram[1], ws.centred(&ws.branch[0]), false)
+			product.Gemm(ws.matrix(dz2), w.gram[0], ws.centred(&ws.branch[1]), false)
 		}
 	}
 	if by == overColumns {
@@ -110,12 +111,12 @@ func (b BarlowTwins) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []
 type barlow struct {
 	ws       *Workspace
 	eps      float64
-	diagonal []float64     // d: C_jj
-	own      []float64     // d
-	inverse  [2][]float64  // d: of the deviations
-	gram     [2]kernel.Mat // n × n
-	second   []float32     // memory of one Gram matrix; the other is in square
-	product  float32       // of the products in dz, on the way back
+	diagonal []float64      // d: C_jj
+	own      []float64      // d
+	inverse  [2][]float64   // d: of the deviations
+	gram     [2]product.Mat // n × n
+	second   []float32      // memory of one Gram matrix; the other is in square
+	product  float32        // of the products in dz, on the way back
 	pieces   int
 
 	normalise, back func(worker, piece int)
@@ -169,8 +170,8 @@ func (ws *Workspace) crossRows() float64 {
 	ws.gram(ws.centred(&ws.branch[0]), n)
 	ws.square, w.second = w.second, ws.square
 	ws.gram(ws.centred(&ws.branch[1]), n)
-	w.gram = [2]kernel.Mat{{Data: w.second, Rows: n, Cols: n}, {Data: ws.square, Rows: n, Cols: n}}
-	return kernel.Dot(w.second[:n*n], ws.square[:n*n])
+	w.gram = [2]product.Mat{{Data: w.second, Rows: n, Cols: n}, {Data: ws.square, Rows: n, Cols: n}}
+	return vector.Dot(w.second[:n*n], ws.square[:n*n])
 }
 
 // crossColumns returns Σ_{i≠j} (n·C_ij)² and, if grads, sets dz1 and dz2 to the
@@ -186,13 +187,13 @@ func (ws *Workspace) crossColumns(grads bool) float64 {
 	var sum float64
 	for ws.lo = 0; ws.lo < ws.d; ws.lo += width {
 		ws.m = min(width, ws.d-ws.lo)
-		c := kernel.Mat{Data: ws.square, Rows: ws.d, Cols: ws.m}
+		c := product.Mat{Data: ws.square, Rows: ws.d, Cols: ws.m}
 		strip := columns(b, ws.lo, ws.m)
-		kernel.Gemm(c, a.T(), strip, false)
+		product.Gemm(c, a.T(), strip, false)
 		sum += ws.run(ws.d, ws.passes.block)
 		if grads {
-			kernel.Gemm(ws.matrix(ws.dz[0]), strip, c.T(), ws.lo > 0)
-			kernel.Gemm(columns(ws.matrix(ws.dz[1]), ws.lo, ws.m), a, c, false)
+			product.Gemm(ws.matrix(ws.dz[0]), strip, c.T(), ws.lo > 0)
+			product.Gemm(columns(ws.matrix(ws.dz[1]), ws.lo, ws.m), a, c, false)
 		}
 	}
 	return sum

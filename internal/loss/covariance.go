@@ -1,7 +1,7 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/tensor"
 )
 
@@ -51,7 +51,7 @@ func (ws *Workspace) covariance(x int, by route, nu float64, dz []float32) float
 			if dz != nil {
 				b.takeDiagonal(4 * nu / (d * s))
 				ws.pull(x)
-				kernel.Gemm(ws.matrix(dz), ws.squareMat(), ws.centred(b), true)
+				product.Gemm(ws.matrix(dz), ws.squareMat(), ws.centred(b), true)
 			}
 			return rest / d
 		}
@@ -82,16 +82,16 @@ func (b *branch) takeDiagonal(scale float64) {
 	}
 }
 
-func (ws *Workspace) centred(b *branch) kernel.Mat {
-	return kernel.Mat{Data: b.zc, Rows: ws.n, Cols: ws.d, Stride: ws.stride}
+func (ws *Workspace) centred(b *branch) product.Mat {
+	return product.Mat{Data: b.zc, Rows: ws.n, Cols: ws.d, Stride: ws.stride}
 }
 
-func (ws *Workspace) matrix(z []float32) kernel.Mat {
-	return kernel.Mat{Data: z, Rows: ws.n, Cols: ws.d, Stride: ws.d}
+func (ws *Workspace) matrix(z []float32) product.Mat {
+	return product.Mat{Data: z, Rows: ws.n, Cols: ws.d, Stride: ws.d}
 }
 
-func (ws *Workspace) squareMat() kernel.Mat {
-	return kernel.Mat{Data: ws.square, Rows: ws.m, Cols: ws.m}
+func (ws *Workspace) squareMat() product.Mat {
+	return product.Mat{Data: ws.square, Rows: ws.m, Cols: ws.m}
 }
 
 // overRows returns ‖G‖²_F and leaves scale·G in square.
@@ -111,7 +111,7 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 	if ws.d <= widest {
 		sum := ws.gram(zc.T(), ws.d)
 		if dz != nil {
-			kernel.Gemm(ws.matrix(dz), zc, ws.squareMat(), true)
+			product.Gemm(ws.matrix(dz), zc, ws.squareMat(), true)
 		}
 		return sum
 	}
@@ -120,11 +120,11 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 	var sum float64
 	for ws.lo = 0; ws.lo < ws.d; ws.lo += width {
 		ws.m = min(width, ws.d-ws.lo)
-		c := kernel.Mat{Data: ws.square, Rows: ws.d, Cols: ws.m}
-		kernel.Gemm(c, zc.T(), columns(zc, ws.lo, ws.m), false)
+		c := product.Mat{Data: ws.square, Rows: ws.d, Cols: ws.m}
+		product.Gemm(c, zc.T(), columns(zc, ws.lo, ws.m), false)
 		sum += ws.run(ws.d, ws.passes.block)
 		if dz != nil {
-			kernel.Gemm(columns(ws.matrix(dz), ws.lo, ws.m), zc, c, true)
+			product.Gemm(columns(ws.matrix(dz), ws.lo, ws.m), zc, c, true)
 		}
 	}
 	return sum
@@ -135,7 +135,7 @@ func (ws *Workspace) overColumns(b *branch, dz []float32) float64 {
 func blockWidth(d int) int { return max(16, min(1024, 1<<26/d)) }
 
 // columns returns n columns of m, from column lo.
-func columns(m kernel.Mat, lo, n int) kernel.Mat {
+func columns(m product.Mat, lo, n int) product.Mat {
 	m.Data, m.Cols = m.Data[lo:], n
 	return m
 }
@@ -161,14 +161,14 @@ const tile = 64
 // gram computes the symmetric m × m matrix a·aᵀ into square: blocks on and above
 // the diagonal by products, the rest mirrored. Its diagonal becomes zero unless
 // ws.diagonal. It returns the sum of squares and leaves the matrix scaled.
-func (ws *Workspace) gram(a kernel.Mat, m int) float64 {
+func (ws *Workspace) gram(a product.Mat, m int) float64 {
 	ws.m = m
 	ws.square = tensor.Grow(ws.square, m*m)
 	step := gramStep(m)
 	for lo := 0; lo < m; lo += step {
 		rows := min(step, m-lo)
-		c := kernel.Mat{Data: ws.square[lo*m+lo:], Rows: rows, Cols: m - lo, Stride: m}
-		kernel.Gemm(c, part(a, lo, rows), part(a, lo, m-lo).T(), false)
+		c := product.Mat{Data: ws.square[lo*m+lo:], Rows: rows, Cols: m - lo, Stride: m}
+		product.Gemm(c, part(a, lo, rows), part(a, lo, m-lo).T(), false)
 	}
 	tiles := (m + tile - 1) / tile
 	return ws.run(tiles*(tiles+1)/2, ws.passes.tile)
@@ -187,7 +187,7 @@ func gramStep(m int) int {
 }
 
 // part returns n rows, from row lo on, of a or, if a.Trans, of its transpose.
-func part(a kernel.Mat, lo, n int) kernel.Mat {
+func part(a product.Mat, lo, n int) product.Mat {
 	if a.Trans {
 		return columns(a, lo, n)
 	}

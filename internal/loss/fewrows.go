@@ -1,7 +1,8 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/column"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -45,7 +46,7 @@ func (ws *Workspace) grams() (distance float64, squares [2]float64) {
 	}
 	f.width = min(max(firstFloats/n&^31, 32), 256)
 	f.strip = min(max(secondFloats/n&^31, 32), 256)
-	f.room = max(2*n*f.width+kernel.PackedLen(f.width, n), 4*n*f.strip+kernel.PackedLen(n, f.strip), tile)
+	f.room = max(2*n*f.width+column.PackedLen(f.width, n), 4*n*f.strip+column.PackedLen(n, f.strip), tile)
 	f.workers = parallel.Workers()
 	for len(f.scratch) < f.workers {
 		f.scratch = append(f.scratch, nil)
@@ -89,33 +90,33 @@ func (ws *Workspace) shareOf(worker, piece int) {
 	var distance float64
 	for lo := from; lo < to; lo += f.width {
 		cols := min(f.width, to-lo)
-		var strip [2]kernel.Mat
+		var strip [2]product.Mat
 		for x := range strip {
-			strip[x] = kernel.Mat{Data: buf[x*n*f.width:], Rows: n, Cols: cols, Stride: cols}
+			strip[x] = product.Mat{Data: buf[x*n*f.width:], Rows: n, Cols: cols, Stride: cols}
 			z, mean := columns(ws.matrix(ws.z[x]), lo, cols), ws.branch[x].startMean(lo, cols)
 			for i := 0; i < n; i += sideRows {
 				rows := min(sideRows, n-i)
-				kernel.CopySums(part(strip[x], i, rows), part(z, i, rows), mean)
+				column.CopySums(part(strip[x], i, rows), part(z, i, rows), mean)
 			}
 		}
-		distance += kernel.Distance(strip[0], strip[1])
+		distance += column.Distance(strip[0], strip[1])
 		next := lo + f.width
 		if next >= to {
 			next += (f.workers - 1) * f.share // most likely
 		}
 		for x := range strip {
 			ws.branch[x].centre(strip[x], lo)
-			g := kernel.Mat{Data: f.partial[(piece*2+x)*n*f.gs:], Rows: n, Cols: n, Stride: f.gs}
-			kernel.UpperGram(g, strip[x], packed, lo > from, ws.ahead(x, next, f.width))
+			g := product.Mat{Data: f.partial[(piece*2+x)*n*f.gs:], Rows: n, Cols: n, Stride: f.gs}
+			column.UpperGram(g, strip[x], packed, lo > from, ws.ahead(x, next, f.width))
 		}
 	}
 	ws.part[piece] = distance
 }
 
 // ahead returns a strip of embedding x, or as much of it as there is.
-func (ws *Workspace) ahead(x, lo, width int) kernel.Mat {
+func (ws *Workspace) ahead(x, lo, width int) product.Mat {
 	if lo >= ws.d {
-		return kernel.Mat{}
+		return product.Mat{}
 	}
 	return columns(ws.matrix(ws.z[x]), lo, min(width, ws.d-lo))
 }
@@ -126,7 +127,7 @@ func (ws *Workspace) reduceTile(worker, piece int) {
 	f, n := &ws.few, ws.n
 	x, at := piece/f.tiles, piece%f.tiles
 	r, c := tileOf(at, (n+tile-1)/tile)
-	dump := kernel.Mat{Data: f.scratch[worker], Stride: -1}
+	dump := product.Mat{Data: f.scratch[worker], Stride: -1}
 	var total [tile]float64
 	var sum float64
 	for i := r * tile; i < min((r+1)*tile, n); i++ {
@@ -136,7 +137,7 @@ func (ws *Workspace) reduceTile(worker, piece int) {
 		}
 		row := total[:to-from]
 		clear(row)
-		kernel.CopySums(dump, kernel.Mat{Data: f.partial[(x*n+i)*f.gs+from:], Rows: f.shares, Cols: to - from,
+		column.CopySums(dump, product.Mat{Data: f.partial[(x*n+i)*f.gs+from:], Rows: f.shares, Cols: to - from,
 			Stride: 2 * n * f.gs}, row)
 		for j, v := range row {
 			if j += from; j == i {
@@ -165,24 +166,24 @@ func (ws *Workspace) pullStrip(worker, piece int) {
 	lo := piece * f.strip
 	cols := min(f.strip, ws.d-lo)
 	buf := f.scratch[worker]
-	var z, centred, dz [2]kernel.Mat
+	var z, centred, dz [2]product.Mat
 	for x := range z {
 		z[x] = columns(ws.matrix(ws.z[x]), lo, cols)
-		centred[x] = kernel.Mat{Data: buf[x*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
-		dz[x] = kernel.Mat{Data: buf[(2+x)*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
+		centred[x] = product.Mat{Data: buf[x*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
+		dz[x] = product.Mat{Data: buf[(2+x)*n*f.strip:], Rows: n, Cols: cols, Stride: cols}
 	}
 	for i := 0; i < n; i += pullRows {
 		rows := min(pullRows, n-i)
 		for x := range z {
 			b := &ws.branch[x]
-			kernel.Pull(part(dz[x], i, rows), part(centred[x], i, rows), part(z[x], i, rows), part(z[1-x], i, rows),
+			column.Pull(part(dz[x], i, rows), part(centred[x], i, rows), part(z[x], i, rows), part(z[1-x], i, rows),
 				b.mean[lo:], b.coef[lo:], ws.beta)
 		}
 	}
 	next := lo + f.workers*f.strip
 	for x := range z {
-		g := kernel.Mat{Data: f.gram[x], Rows: n, Cols: n, Stride: f.gs}
-		kernel.AddProduct(dz[x], g, centred[x], buf[4*n*f.strip:], ws.ahead(x, next, f.strip))
-		kernel.Put(columns(ws.matrix(ws.dz[x]), lo, cols), dz[x])
+		g := product.Mat{Data: f.gram[x], Rows: n, Cols: n, Stride: f.gs}
+		column.AddProduct(dz[x], g, centred[x], buf[4*n*f.strip:], ws.ahead(x, next, f.strip))
+		column.Put(columns(ws.matrix(ws.dz[x]), lo, cols), dz[x])
 	}
 }

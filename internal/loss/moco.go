@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/token"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -83,12 +84,12 @@ func (m MoCo) pair(ws *Workspace, q, k, queue []float32, n, d int, dq, dk []floa
 	c.scores = tensor.Grow(c.scores, n*c.stride)
 	for lo := 0; lo < size; lo += block {
 		c.cols = min(block, size-lo)
-		keys := kernel.Mat{Data: queue[lo*d:], Rows: c.cols, Cols: d}
-		s := kernel.Mat{Data: c.scores, Rows: n, Cols: c.cols, Stride: c.stride}
-		kernel.Gemm(s, kernel.Mat{Data: c.q, Rows: n, Cols: d}, keys.T(), false)
+		keys := product.Mat{Data: queue[lo*d:], Rows: c.cols, Cols: d}
+		s := product.Mat{Data: c.scores, Rows: n, Cols: c.cols, Stride: c.stride}
+		product.Gemm(s, product.Mat{Data: c.q, Rows: n, Cols: d}, keys.T(), false)
 		parallel.For(c.pieces, c.meet)
 		if c.grads {
-			kernel.Gemm(kernel.Mat{Data: c.sum, Rows: n, Cols: d}, s, keys, true)
+			product.Gemm(product.Mat{Data: c.sum, Rows: n, Cols: d}, s, keys, true)
 		}
 	}
 	var t ContrastTerms
@@ -179,7 +180,7 @@ func (c *queue) meetPiece(_, piece int) {
 	for i := piece * c.rows; i < min((piece+1)*c.rows, c.n); i++ {
 		row := c.scores[i*c.stride:][:c.cols+1]
 		row[c.cols] = c.top[i]
-		top, sum := kernel.ExpRow(row, inverse)
+		top, sum := token.ExpRow(row, inverse)
 		shrink := row[c.cols]
 		if !c.beaten[i] { // so top is the positive's
 			at := first(row, c.tie)

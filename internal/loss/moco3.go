@@ -1,7 +1,7 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/tensor"
 )
 
@@ -38,8 +38,8 @@ func (m MoCoV3) Eval(ws *Workspace, q1, q2, k1, k2 []float32, n, d int, dq1, dq2
 func (m MoCoV3) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) ContrastTerms {
 	checkLen("queries and keys", n, d, len(q), len(k))
 	checkGrad(n, d, dq, dk)
-	uq := kernel.Mat{Data: ws.units[0].Forward(q, n, d), Rows: n, Cols: d, Stride: d}
-	uk := kernel.Mat{Data: ws.units[1].Forward(k, n, d), Rows: n, Cols: d, Stride: d}
+	uq := product.Mat{Data: ws.units[0].Forward(q, n, d), Rows: n, Cols: d, Stride: d}
+	uk := product.Mat{Data: ws.units[1].Forward(k, n, d), Rows: n, Cols: d, Stride: d}
 	ws.labels = growLabels(ws.labels, n)
 	for i := range ws.labels {
 		ws.labels[i] = int32(i)
@@ -48,11 +48,11 @@ func (m MoCoV3) Pair(ws *Workspace, q, k []float32, n, d int, dq, dk []float32) 
 	x := scored{a: uq, b: uk, labels: ws.labels, inverse: 1 / m.Temperature, weight: factor / float64(n)}
 	if dq != nil {
 		ws.du = tensor.Grow(ws.du, n*d)
-		x.da = kernel.Mat{Data: ws.du, Rows: n, Cols: d, Stride: d}
+		x.da = product.Mat{Data: ws.du, Rows: n, Cols: d, Stride: d}
 	}
 	if dk != nil {
 		ws.dk = tensor.Grow(ws.dk, n*d)
-		x.db = kernel.Mat{Data: ws.dk, Rows: n, Cols: d, Stride: d}
+		x.db = product.Mat{Data: ws.dk, Rows: n, Cols: d, Stride: d}
 	}
 	loss, hits, positive := x.run(ws)
 	if dq != nil {

@@ -1,6 +1,8 @@
 package loss
 
-import "vicreg/internal/kernel"
+import (
+	"vicreg/internal/kernel/product"
+)
 
 // Score sets scores (n × k) to the products of unit embeddings u (n × d) with
 // prototypes w (k × d), a row each: a linear layer without bias. SwAV and
@@ -9,8 +11,8 @@ func Score(scores, u, w []float32, n, d, k int) {
 	checkLen("scores", n, k, len(scores))
 	checkLen("embeddings", n, d, len(u))
 	checkLen("prototypes", k, d, len(w))
-	kernel.Gemm(kernel.Mat{Data: scores, Rows: n, Cols: k}, kernel.Mat{Data: u, Rows: n, Cols: d},
-		kernel.Mat{Data: w, Rows: k, Cols: d}.T(), false)
+	product.Gemm(product.Mat{Data: scores, Rows: n, Cols: k}, product.Mat{Data: u, Rows: n, Cols: d},
+		product.Mat{Data: w, Rows: k, Cols: d}.T(), false)
 }
 
 // ScoreGrad sets du (n × d), the gradient of the unit embeddings, and adds to dw
@@ -21,9 +23,9 @@ func ScoreGrad(du, dw, dscores, u, w []float32, n, d, k int) {
 	checkLen("embeddings", n, d, len(u), len(du))
 	checkLen("prototypes", k, d, len(w))
 	checkGrad(k, d, dw)
-	ds := kernel.Mat{Data: dscores, Rows: n, Cols: k}
-	kernel.Gemm(kernel.Mat{Data: du, Rows: n, Cols: d}, ds, kernel.Mat{Data: w, Rows: k, Cols: d}, false)
+	ds := product.Mat{Data: dscores, Rows: n, Cols: k}
+	product.Gemm(product.Mat{Data: du, Rows: n, Cols: d}, ds, product.Mat{Data: w, Rows: k, Cols: d}, false)
 	if dw != nil {
-		kernel.Gemm(kernel.Mat{Data: dw, Rows: k, Cols: d}, ds.T(), kernel.Mat{Data: u, Rows: n, Cols: d}, true)
+		product.Gemm(product.Mat{Data: dw, Rows: k, Cols: d}, ds.T(), product.Mat{Data: u, Rows: n, Cols: d}, true)
 	}
 }

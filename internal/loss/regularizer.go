@@ -1,7 +1,7 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/tensor"
 )
 
@@ -28,7 +28,7 @@ func (r Regularizer) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []
 		ws.extra[i] = tensor.Grow(ws.extra[i], n*d)
 	}
 	t := v.Eval(ws, z1, z2, n, d, ws.extra[0], ws.extra[1])
-	kernel.Axpy(dz1, 1, ws.extra[0])
-	kernel.Axpy(dz2, 1, ws.extra[1])
+	vector.Axpy(dz1, 1, ws.extra[0])
+	vector.Axpy(dz2, 1, ws.extra[1])
 	return t
 }

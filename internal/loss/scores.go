@@ -1,7 +1,7 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/tensor"
 )
 
@@ -10,7 +10,7 @@ import (
 // are added up in da and db, unless they are left out. Where a and b are the same rows,
 // so are da and db, and no row is scored with itself.
 type scored struct {
-	a, b, da, db kernel.Mat
+	a, b, da, db product.Mat
 	self         bool // a is b
 	labels       []int32
 	inverse      float64 // 1/T
@@ -37,8 +37,8 @@ func (s *scored) run(ws *Workspace) (loss float64, hits int, positive float64) {
 	for lo := 0; lo < s.a.Rows; lo += block {
 		rows := min(block, s.a.Rows-lo)
 		these := part(s.a, lo, rows)
-		g := kernel.Mat{Data: ws.square, Rows: rows, Cols: s.b.Rows}
-		kernel.Gemm(g, these, s.b.T(), false)
+		g := product.Mat{Data: ws.square, Rows: rows, Cols: s.b.Rows}
+		product.Gemm(g, these, s.b.T(), false)
 		x := &ws.softmax
 		x.scores, x.cols, x.labels, x.notSelf, x.before = ws.square, s.b.Rows, s.labels[lo:], s.self, lo
 		x.inverse, x.weight = s.inverse, s.weight
@@ -51,10 +51,10 @@ func (s *scored) run(ws *Workspace) (loss float64, hits int, positive float64) {
 			if s.self && lo == 0 { // the product below adds to the rows of later blocks
 				clear(s.da.Data[rows*s.da.Stride:])
 			}
-			kernel.Gemm(part(s.da, lo, rows), g, s.b, s.self && lo > 0)
+			product.Gemm(part(s.da, lo, rows), g, s.b, s.self && lo > 0)
 		}
 		if s.db.Data != nil {
-			kernel.Gemm(s.db, g.T(), these, s.self || lo > 0)
+			product.Gemm(s.db, g.T(), these, s.self || lo > 0)
 		}
 	}
 	return loss, hits, positive

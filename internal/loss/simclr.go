@@ -1,7 +1,7 @@
 package loss
 
 import (
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/tensor"
 )
 
@@ -43,15 +43,15 @@ func (s SimCLR) Eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	ws.both = tensor.Grow(ws.both, rows*d)
 	ws.units[0].into(ws.both[:n*d:n*d], z1, n, d)
 	ws.units[1].into(ws.both[n*d:rows*d:rows*d], z2, n, d)
-	u := kernel.Mat{Data: ws.both, Rows: rows, Cols: d, Stride: d}
+	u := product.Mat{Data: ws.both, Rows: rows, Cols: d, Stride: d}
 	ws.labels = growLabels(ws.labels, rows)
 	for i := range ws.labels {
 		ws.labels[i] = int32((i + n) % rows)
 	}
-	var du kernel.Mat
+	var du product.Mat
 	if grads {
 		ws.du = tensor.Grow(ws.du, rows*d)
-		du = kernel.Mat{Data: ws.du, Rows: rows, Cols: d, Stride: d}
+		du = product.Mat{Data: ws.du, Rows: rows, Cols: d, Stride: d}
 	}
 	x := scored{a: u, b: u, da: du, db: du, self: true, labels: ws.labels, inverse: 1 / s.Temperature,
 		weight: 1 / float64(rows)}

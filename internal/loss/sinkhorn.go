@@ -3,7 +3,7 @@ package loss
 import (
 	"math"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/token"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -93,7 +93,7 @@ func (x *sinkhorn) expPiece(_, piece int) {
 		for j, v := range s {
 			e[j] = v - x.high[j]
 		}
-		top, _ := kernel.ExpRow(e, inverse)
+		top, _ := token.ExpRow(e, inverse)
 		x.b[i] = math.Exp(float64(top) / x.eps)
 	}
 }

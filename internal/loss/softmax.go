@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/token"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -93,7 +93,7 @@ func (s *softmax) labelled(worker, i int) {
 	if s.notSelf {
 		row[s.before+i] = float32(math.Inf(-1))
 	}
-	top, total := kernel.ExpRow(row, float32(s.inverse))
+	top, total := token.ExpRow(row, float32(s.inverse))
 	s.row[i] = rowFigures{
 		loss:     math.Log(float64(total)) + (float64(top)-float64(positive))*s.inverse,
 		positive: float64(positive),
@@ -137,7 +137,7 @@ func (s *softmax) shared(worker, i int) {
 		}
 	}
 	row := s.copyOf(worker, i)
-	top, total := kernel.ExpRow(row, float32(s.inverse))
+	top, total := token.ExpRow(row, float32(s.inverse))
 	s.row[i] = rowFigures{
 		loss: all*(math.Log(float64(total))+float64(top)*s.inverse) - dot*s.inverse,
 		hit:  first(row, 1) == best,

@@ -3,7 +3,8 @@ package loss
 import (
 	"unsafe"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/column"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/parallel"
 	"vicreg/internal/tensor"
 )
@@ -122,13 +123,13 @@ func (ws *Workspace) centre() float64 {
 func (ws *Workspace) centreStrip(_, piece int) {
 	lo := piece * ws.strip
 	cols := min(ws.strip, ws.d-lo)
-	var z, zc [2]kernel.Mat
+	var z, zc [2]product.Mat
 	for x := range z {
 		b := &ws.branch[x]
 		z[x], zc[x] = columns(ws.matrix(ws.z[x]), lo, cols), columns(ws.centred(b), lo, cols)
-		kernel.CopySums(zc[x], z[x], b.startMean(lo, cols))
+		column.CopySums(zc[x], z[x], b.startMean(lo, cols))
 	}
-	ws.part[piece] = kernel.Distance(zc[0], zc[1])
+	ws.part[piece] = column.Distance(zc[0], zc[1])
 	for x := range zc {
 		ws.branch[x].centre(zc[x], lo)
 	}
@@ -143,13 +144,13 @@ func (b *branch) startMean(lo, cols int) []float64 {
 
 // centre centres the columns of z, which begin with column lo of the embeddings. Their
 // sums are in mean.
-func (b *branch) centre(z kernel.Mat, lo int) {
+func (b *branch) centre(z product.Mat, lo int) {
 	mean, variance := b.mean[lo:][:z.Cols], b.variance[lo:][:z.Cols]
 	clear(variance)
 	for j := range mean {
 		mean[j] /= float64(z.Rows)
 	}
-	kernel.Centre(z, mean, variance)
+	column.Centre(z, mean, variance)
 	for j := range variance {
 		variance[j] /= float64(z.Rows - 1)
 	}
@@ -168,8 +169,8 @@ func (ws *Workspace) pull(x int) {
 func (ws *Workspace) pullRows(worker, piece int) {
 	x, lo := ws.one, piece*ws.rows
 	rows := min(ws.rows, ws.n-lo)
-	at := func(z []float32) kernel.Mat { return part(ws.matrix(z), lo, rows) }
-	dump := kernel.Mat{Data: ws.dump[worker*ws.d:], Stride: -1}
+	at := func(z []float32) product.Mat { return part(ws.matrix(z), lo, rows) }
+	dump := product.Mat{Data: ws.dump[worker*ws.d:], Stride: -1}
 	b := &ws.branch[x]
-	kernel.Pull(at(ws.dz[x]), dump, at(ws.z[x]), at(ws.z[1-x]), b.mean, b.coef, ws.beta)
+	column.Pull(at(ws.dz[x]), dump, at(ws.z[x]), at(ws.z[1-x]), b.mean, b.coef, ws.beta)
 }

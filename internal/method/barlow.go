@@ -2,7 +2,7 @@ package method
 
 import (
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/pass"
 	"vicreg/internal/loss"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -38,7 +38,7 @@ func (m *barlowTwins) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	for i := range m.Branches() {
 		m.normed = tensor.Grow(m.normed, m.n*m.d)
-		kernel.NormaliseColumns(m.normed, m.z[i], m.n, m.d, m.loss.Eps)
+		pass.NormaliseColumns(m.normed, m.z[i], m.n, m.d, m.loss.Eps)
 		m.watched.take(i, m.normed, m.n, m.d)
 	}
 	t := m.loss.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])

@@ -6,7 +6,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/cluster"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
@@ -96,7 +96,7 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	if epoch == 0 {
 		return
 	}
-	m.seen = kernel.FilledRows(m.seen[:0], m.banks[0].Read(), m.d)
+	m.seen = vector.FilledRows(m.seen[:0], m.banks[0].Read(), m.d)
 	n := len(m.seen)
 	m.compact = tensor.Grow(m.compact, n*m.d)
 	if cap(m.found) < n {
@@ -104,12 +104,12 @@ func (m *deepcluster) StartEpoch(epoch int) {
 	}
 	m.found = m.found[:n]
 	for h, c := range m.clusters {
-		kernel.GatherRows(m.compact, m.banks[h%2].Read(), m.d, m.seen)
+		vector.GatherRows(m.compact, m.banks[h%2].Read(), m.d, m.seen)
 		r := rng.New(m.seed, rng.Method, uint64(epoch), uint64(h))
 		if _, err := m.kmeans.Run(r, m.compact, n, m.d, c.weight.Value.Host(), m.found, m.rounds); err != nil {
 			panic("method: " + err.Error()) // the numbers have been checked
 		}
-		kernel.ScatterInts(c.labels.Value.Host(), m.seen, m.found)
+		vector.ScatterInts(c.labels.Value.Host(), m.seen, m.found)
 	}
 }
 
@@ -122,7 +122,7 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 		c, head := &m.clusters[h], &m.heads[h]
 		c.score(m.z, c.read(), m.n)
 		head.K, head.Scores, head.DScores = c.k, c.scores, c.scores
-		head.Labels = kernel.GatherInts(head.Labels[:0], c.labels.Read(), b.Items)
+		head.Labels = vector.GatherInts(head.Labels[:0], c.labels.Read(), b.Items)
 	}
 	for i := range m.fresh {
 		m.fresh[i] = append(m.fresh[i][:0], m.clusters[0].units[i].Data...)
@@ -138,7 +138,7 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 
 func (m *deepcluster) AfterStep(step, total int) {
 	for i, bank := range m.banks {
-		kernel.ScatterRows(bank.Value.Host(), m.fresh[i], m.d, m.who)
+		vector.ScatterRows(bank.Value.Host(), m.fresh[i], m.d, m.who)
 	}
 }
 

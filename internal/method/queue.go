@@ -3,7 +3,7 @@ package method
 import (
 	"math/rand/v2"
 
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/nn"
 )
@@ -35,7 +35,7 @@ func (q *queue) random(r *rand.Rand) {
 // push takes in n × d; n divides size.
 func (q *queue) push(rows []float32) {
 	at := q.at.Number()
-	kernel.RingRows(q.rows.Value.Host(), rows, q.d, at%q.size)
+	vector.RingRows(q.rows.Value.Host(), rows, q.d, at%q.size)
 	if at += len(rows) / q.d; at == 2*q.size {
 		at = q.size
 	}

@@ -2,7 +2,7 @@ package method
 
 import (
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -60,10 +60,10 @@ func (m *siamese) forward(b *batch.Batch) {
 func (m *siamese) backward(total float64, terms runlog.Terms) (float64, runlog.Terms, error) {
 	for i := range m.q {
 		if m.p[i] != nil { // the embedding itself has no other gradient yet
-			kernel.Fill(m.dz[i], 0)
+			vector.Fill(m.dz[i], 0)
 		}
 		if m.dk[i] != nil {
-			kernel.Axpy(m.dz[i], 1, m.dk[i])
+			vector.Axpy(m.dz[i], 1, m.dk[i])
 		}
 	}
 	return m.core.backward(total, terms)

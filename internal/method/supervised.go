@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/recipe"
@@ -47,7 +47,7 @@ func (m *supervised) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 		t := m.loss.Eval(&m.ws, z, m.batch, m.n, m.d, m.dz[i])
 		total += t.Total / views
 		accuracy += t.Accuracy / views
-		kernel.Divide(m.dz[i], float32(views))
+		vector.Divide(m.dz[i], float32(views))
 	}
 	return m.backward(total, runlog.Terms{{Name: "accuracy", Value: accuracy}})
 }

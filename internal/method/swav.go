@@ -6,7 +6,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -84,7 +84,7 @@ func (m *swav) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	dev, weight := w.weight.Device(), w.read()
 	dw := device.Lower(dev, &w.dw, w.weight.Grad)
-	kernel.Fill(dw, 0)
+	vector.Fill(dw, 0)
 	w.score(m.z, weight, m.n)
 	var older [2][]float32
 	for i, q := range m.queues {
@@ -158,7 +158,7 @@ func (w *prototypes) back(dz [][]float32, dw, weight []float32, n int, add bool)
 			continue
 		}
 		w.units[v].Backward(w.du, w.du)
-		kernel.Axpy(dz[v], 1, w.du)
+		vector.Axpy(dz[v], 1, w.du)
 	}
 }
 

@@ -2,7 +2,7 @@ package method
 
 import (
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -70,11 +70,11 @@ func (m *vicreg) stepApart(b *batch.Batch) (float64, runlog.Terms, error) {
 	r := rest.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dzs[0], m.dzs[1])
 	for i := range m.dzs {
 		if m.p[i] != nil {
-			kernel.Fill(m.dz[i], 0)
+			vector.Fill(m.dz[i], 0)
 		}
-		kernel.Axpy(m.dz[i], 1, m.dzs[i])
+		vector.Axpy(m.dz[i], 1, m.dzs[i])
 		if !m.stop {
-			kernel.Axpy(m.dz[i], 1, m.keys[i])
+			vector.Axpy(m.dz[i], 1, m.keys[i])
 		}
 	}
 	invariance := (t.Invariance + u.Invariance) / 2

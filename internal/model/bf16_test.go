@@ -7,7 +7,7 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
 )
 
@@ -19,7 +19,7 @@ const bf16Tol = 2e-2
 // backward. In the tiny ResNet-50, normalised over eight values, it also moves
 // the results of training by more than their tolerance.
 func TestResNetGoldenBF16(t *testing.T) {
-	if !kernel.HasBF16() {
+	if !shape.HasBF16() {
 		t.Skip("this processor has no AVX512_BF16")
 	}
 	for _, name := range []string{"resnet18_w4_imagenet", "resnet18_w4_small", "resnet34_w4_small", "resnet50_w4_imagenet"} {
@@ -40,7 +40,7 @@ func testResNetBF16(t *testing.T, name string) {
 	}
 	load(t, g, "state.", m.Params(), m.Buffers())
 	arena := new(nn.Arena)
-	m.SetPrecision(kernel.BF16)
+	m.SetPrecision(shape.BF16)
 	got := m.Forward(nn.NewPass(arena, false), x).X.Host()
 	check.Close(t, "eval_out", got, g.F32("eval_out"), bf16Tol)
 	if distance(got, g.F32("eval_out")) < 1e-4 {
@@ -53,9 +53,9 @@ func testResNetBF16(t *testing.T, name string) {
 	check.Close(t, "train_out", m.Forward(train, x).X.Host(), g.F32("train_out"), bf16Tol)
 
 	train.Reset()
-	m.SetPrecision(kernel.Float32)
+	m.SetPrecision(shape.Float32)
 	m.Forward(train, x)
-	m.SetPrecision(kernel.BF16)
+	m.SetPrecision(shape.BF16)
 	m.Backward(train, device.Of(g.F32("dout")), device.Array{})
 	var grads, want []float32
 	for _, p := range m.Params() {

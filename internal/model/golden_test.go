@@ -9,7 +9,7 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -30,7 +30,7 @@ func eachConvolution(t *testing.T, test func(t *testing.T, winograd bool)) {
 			name = "winograd"
 		}
 		t.Run(name, func(t *testing.T) {
-			defer kernel.SetWinograd(kernel.SetWinograd(on))
+			defer winograd.Set(winograd.Set(on))
 			test(t, on)
 		})
 	}

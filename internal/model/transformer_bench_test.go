@@ -8,7 +8,7 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -43,8 +43,8 @@ func BenchmarkTransformer(b *testing.B) {
 	} {
 		for _, precision := range []struct {
 			name string
-			p    kernel.Precision
-		}{{"float32", kernel.Float32}, {"bf16", kernel.BF16}} {
+			p    shape.Precision
+		}{{"float32", shape.Float32}, {"bf16", shape.BF16}} {
 			b.Run(c.name+"/"+precision.name, func(b *testing.B) {
 				c.m.SetPrecision(precision.p)
 				arena := new(nn.Arena)

@@ -8,7 +8,7 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -80,11 +80,11 @@ func TestViTGolden(t *testing.T) {
 }
 
 func TestViTBF16(t *testing.T) {
-	if !kernel.HasBF16() {
+	if !shape.HasBF16() {
 		t.Skip("no bfloat16 here")
 	}
 	g, m, x := goldenViT(t, "vit_class")
-	m.SetPrecision(kernel.BF16)
+	m.SetPrecision(shape.BF16)
 	p := nn.NewPass(new(nn.Arena), true)
 	out := m.Forward(p, x).X.Host()
 	check.Close(t, "out", out, g.F32("out"), bf16Tol)

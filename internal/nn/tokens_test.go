@@ -7,7 +7,7 @@ import (
 	"vicreg/internal/check"
 	"vicreg/internal/cpu"
 	"vicreg/internal/device"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/parallel"
 )
 
@@ -186,7 +186,7 @@ func TestTokenPasses(t *testing.T) {
 	params := l.Params()
 	for i, p := range params {
 		copy(p.Value.Host(), check.Random(uint64(i), len(p.Value.Host())))
-		kernel.Scale(p.Value.Host(), 0.2)
+		vector.Scale(p.Value.Host(), 0.2)
 	}
 	arena := new(Arena)
 	a, b := NewPass(arena, true), NewPass(arena, true)

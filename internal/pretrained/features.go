@@ -9,7 +9,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/eval"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/show"
@@ -29,7 +29,7 @@ type Embedder struct {
 
 	// Precision is the kind of numbers that products multiply. For an Embedder that no
 	// Model made, the encoder's own counts.
-	Precision kernel.Precision
+	Precision shape.Precision
 
 	engine *engine   // the model's, or nil: the weights may change from call to call
 	arena  *nn.Arena // without an engine

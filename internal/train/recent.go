@@ -2,7 +2,7 @@ package train
 
 import (
 	"vicreg/internal/eval"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/runlog"
 	"vicreg/internal/tensor"
 )
@@ -27,7 +27,7 @@ func newRecent(images, d int) recent {
 // add takes in the embeddings z (n × d) of a step, the step-th of its epoch
 // from 0.
 func (r *recent) add(step int, z *tensor.Tensor) {
-	kernel.RingRows(r.data, z.Data, r.d, step*z.Shape[0])
+	vector.RingRows(r.data, z.Data, r.d, step*z.Shape[0])
 }
 
 // recents keep the embeddings of every branch.

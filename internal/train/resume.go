@@ -12,7 +12,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
 	"vicreg/internal/dataset"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -211,7 +211,7 @@ func variant(c recipe.Config) string {
 	if runtime.GOARCH != "amd64" {
 		name += " on " + runtime.GOARCH
 	}
-	if !kernel.Winograd() {
+	if !winograd.On() {
 		name += " without Winograd"
 	}
 	if method.Precision(c).Missing() != "" {

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"vicreg/internal/cpu"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
@@ -122,7 +122,7 @@ func TestOtherKernels(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := cpu.Variant()
-	defer kernel.SetWinograd(kernel.SetWinograd(false))
+	defer winograd.Set(winograd.Set(false))
 	second := variant(c)
 	if second != first+" without Winograd" {
 		t.Fatalf("without Winograd the variant is %q", second)

@@ -11,7 +11,7 @@ import (
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
-	"vicreg/internal/kernel"
+	"vicreg/internal/kernel/vector"
 	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
@@ -155,9 +155,9 @@ func (r *run) epochSeconds() float64 {
 	random := rng.New(r.config.Seed, rng.Bench)
 	for _, p := range r.method.State() {
 		v := p.Read()
-		empty := kernel.Length(v) == 0
+		empty := vector.Length(v) == 0
 		if len(p.Shape) == 2 { // a bank, of which the timed steps have filled a part
-			empty = len(kernel.FilledRows(nil, v, p.Shape[1])) < p.Shape[0]
+			empty = len(vector.FilledRows(nil, v, p.Shape[1])) < p.Shape[0]
 		}
 		if empty {
 			p.Draw(random.NormFloat64)

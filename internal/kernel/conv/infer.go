@@ -1,0 +1,31 @@
+package conv
+
+import (
+	"fmt"
+
+	"vicreg/internal/kernel/pass"
+	"vicreg/internal/kernel/row"
+	"vicreg/internal/kernel/scratch"
+	"vicreg/internal/kernel/shape"
+	"vicreg/internal/kernel/winograd"
+)
+
+// Infer computes y = conv(src, w), finished as t says.
+func Infer(y []float32, s shape.Conv, src shape.Source, w []float32, t pass.Tail) {
+	s.Check(len(src.X), len(y), len(w))
+	if len(t.Scale) != s.K || len(t.Shift) != s.K || t.Add != nil && len(t.Add) != len(y) {
+		panic(fmt.Sprintf("kernel: convolution %+v meets a tail of %d, %d and %d elements", s, len(t.Scale), len(t.Shift), len(t.Add)))
+	}
+	scratch.Busy.Lock()
+	defer scratch.Busy.Unlock()
+	row.Constants(s.K)
+	switch {
+	case linear(s):
+		linearForward(y, s, src, w, nil)
+		t.Pass(y)
+	case winograd.Fits(s, false):
+		winograd.Forward(y, s, src, w, nil, t)
+	default:
+		directForward(y, s, src, w, nil, t)
+	}
+}

@@ -1,0 +1,64 @@
+package conv
+
+import (
+	"vicreg/internal/kernel/pass"
+	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/row"
+	"vicreg/internal/kernel/scratch"
+	"vicreg/internal/kernel/shape"
+)
+
+// A linear layer is a matrix product over n rows: few rows, and weights that may be too
+// large to pack a copy of. It runs on Gemm; loading the input and finishing the result
+// are passes of their own.
+
+func linear(s shape.Conv) bool { return s.H == 1 && s.W == 1 && s.R == 1 && s.S == 1 && s.Pad == 0 }
+
+func linearForward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
+	r := row.ReadSource(src, s.C)
+	scratch.Shared.Reset(matrixRoom(&r, s.N))
+	x := matrix(&r, s.N)
+	product.Gemm(product.Mat{Data: y, Rows: s.N, Cols: s.K}, x, product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
+	if sums != nil {
+		pass.Sum(sums, y, s.K)
+	}
+}
+
+func linearInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+	r := row.ReadGrad(g, s.K)
+	scratch.Shared.Reset(matrixRoom(&r, s.N))
+	d := matrix(&r, s.N)
+	accumulate := f.Add != nil && &f.Add[0] == &dx[0]
+	if accumulate {
+		f.Add = nil
+	}
+	product.Gemm(product.Mat{Data: dx, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C, Cols: s.K}.T(), accumulate)
+	if f.Add != nil || f.Mask.X != nil || f.Sums != nil {
+		pass.Finish(dx, s.C, f)
+	}
+}
+
+func linearWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
+	rx, rd := row.ReadSource(src, s.C), row.ReadGrad(g, s.K)
+	scratch.Shared.Reset(matrixRoom(&rx, s.N) + matrixRoom(&rd, s.N))
+	x, d := matrix(&rx, s.N), matrix(&rd, s.N)
+	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
+}
+
+// matrixRoom returns how much matrix needs of the shared arena.
+func matrixRoom(r *row.Reader, rows int) int {
+	if r.Plain() {
+		return 0
+	}
+	return scratch.Room(rows * r.C)
+}
+
+// matrix returns what r reads, as rows × c: a copy, unless r changes nothing.
+func matrix(r *row.Reader, rows int) product.Mat {
+	m := product.Mat{Data: r.X, Rows: rows, Cols: r.C}
+	if !r.Plain() {
+		m.Data = scratch.Shared.Take(rows * r.C)
+		pass.ReadTo(m.Data, *r)
+	}
+	return m
+}

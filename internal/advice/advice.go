@@ -168,7 +168,11 @@ func Warnings(c recipe.Config, images int) (all []string) {
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	steps := images / c.Batch
 	if steps < 4 {
-		warn("an epoch of %d images has only %s of %d; a smaller --batch gives more", images, count(steps, "step"), c.Batch)
+		more := "a smaller --batch gives more"
+		if c.Batch <= leastBatch {
+			more = "more images, which need no labels, give more"
+		}
+		warn("an epoch of %d images has only %s of %d; %s", images, count(steps, "step"), c.Batch, more)
 	}
 	if total := steps * c.Epochs; total < 300 {
 		warn("the run has only %s in all, and an encoder hardly learns in fewer than 300; more --epochs give more", count(total, "step"))

@@ -204,7 +204,8 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"all is well", 4000, func(c *recipe.Config) {}, nil},
 		{"few steps", 4000, func(c *recipe.Config) { c.Epochs = 5 }, []string{"the run has only 155 steps in all"}},
-		{"few steps an epoch", 400, func(c *recipe.Config) { c.Epochs = 1000 }, []string{"an epoch of 400 images has only 3 steps of 128"}},
+		{"few steps an epoch", 400, func(c *recipe.Config) { c.Epochs = 1000 }, []string{"an epoch of 400 images has only 3 steps of 128; a smaller --batch"}},
+		{"few images", 50, func(c *recipe.Config) { c.Epochs, c.Batch = 1000, 16 }, []string{"an epoch of 50 images has only 3 steps of 16; more images"}},
 		{"one step", 200, func(c *recipe.Config) { c.Epochs = 6 }, []string{"an epoch of 200 images has only 1 step of 128", "the run has only 6 steps", "72 of 200 images (36%)"}},
 		{"small stem", 4000, func(c *recipe.Config) { c.Encoder.Stem = "small" }, []string{"the stem small is for images of up to 64 pixels"}},
 		{"large stem", 4000, func(c *recipe.Config) { c.Size = 40 }, []string{"the stem imagenet leaves little of 40 pixels"}},

@@ -64,9 +64,14 @@ var ErrInterrupted = errors.New("the run was interrupted")
 type Interrupted struct {
 	Folder      string
 	Epoch, Step int
+	Trained     bool // it had done its last step, and was not yet judged
 }
 
 func (e *Interrupted) Error() string {
+	if e.Trained {
+		return fmt.Sprintf("interrupted after the last step, %d, before the results were written; everything is saved, "+
+			"go on with --resume %s", e.Step, e.Folder)
+	}
 	return fmt.Sprintf("interrupted in epoch %d, after step %d; everything is saved, go on with --resume %s", e.Epoch, e.Step, e.Folder)
 }
 

@@ -150,5 +150,6 @@ func (r *run) interrupt() error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	return &Interrupted{Folder: r.folder, Epoch: r.at.Epoch + 1, Step: r.at.Steps}
+	return &Interrupted{Folder: r.folder, Epoch: r.at.Epoch + 1, Step: r.at.Steps,
+		Trained: r.at.Epoch >= r.config.Epochs}
 }

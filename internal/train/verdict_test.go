@@ -2,8 +2,10 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"vicreg/internal/runlog"
@@ -46,8 +48,12 @@ func TestVerdict(t *testing.T) {
 		}
 		for _, at := range []breaker{{step: 7}, {phase: "looking at views"}, {phase: "looking at views", times: 1}, {phase: "looking at views", times: 2}} {
 			c.Out = t.TempDir()
-			if _, err := pretrain(c, &at); !errors.Is(err, ErrInterrupted) {
+			_, err := pretrain(c, &at)
+			if !errors.Is(err, ErrInterrupted) {
 				t.Fatal(err)
+			}
+			if strings.Contains(err.Error(), fmt.Sprintf("in epoch %d", c.Epochs+1)) {
+				t.Errorf("labels %s, stopped in %s: a run of %d epochs was %v", labels, at.phase, c.Epochs, err)
 			}
 			s, err := Resume(t.Context(), c.Out, Options{Threads: 1, Workers: 1})
 			if err != nil {

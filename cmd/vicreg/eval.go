@@ -83,7 +83,7 @@ scored on its test part, or on a share held out where it has none.`,
 			o.Limit = in.images.Limit
 			err := evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
 			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
-				return evalViews(in.model, in.images, o, asJSON) // of the run's own images
+				return evalViews(args[0], in.model, in.images, o, asJSON) // of the run's own images
 			}
 			return err
 		}
@@ -95,7 +95,7 @@ scored on its test part, or on a share held out where it has none.`,
 var ofScores = []string{"data", "holdout", "pairs", "label", "split", "branch", "raw", "k", "temperature"}
 
 // evalViews prints what an encoder is worth without labels.
-func evalViews(m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON bool) error {
+func evalViews(folder string, m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON bool) error {
 	j, err := counting(func(ctx context.Context, c *counter) (*vicreg.Judged, error) {
 		o.Progress = c.describe
 		return m.Judge(ctx, data, o)
@@ -112,7 +112,7 @@ func evalViews(m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON b
 	writeBad(stdout, false, j.Bad)
 	fmt.Fprintf(stdout, "%s has no labels, so no scores: views of %d of its images are looked at\n", show.Line(j.Dataset), j.Items)
 	writeSight(stdout, v)
-	writeVerdict(stdout, v)
+	writeVerdict(stdout, v, folder)
 	return nil
 }
 

@@ -215,7 +215,7 @@ func (r *runInfo) print() error {
 		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images,
 			took(s.Seconds), s.ImagesPerSecond)
 		writeScores(stdout, *s)
-		writeVerdict(stdout, s.Verdict)
+		writeVerdict(stdout, s.Verdict, r.Folder)
 		writeBad(stdout, c.Pairs != nil, s.Bad)
 		writeNotes(stdout, s.Notes)
 	}

@@ -323,7 +323,7 @@ func (c *console) Done(s runlog.Summary) {
 	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
 		took(s.Seconds), s.ImagesPerSecond)
 	writeScores(c.out, s)
-	writeVerdict(c.out, s.Verdict)
+	writeVerdict(c.out, s.Verdict, c.plan.Folder)
 	next := [][2]string{
 		{"vicreg embed " + folder + " --data DIR --out e.npy", "the encoder's features of any images"},
 		{"vicreg eval " + folder + " --data DIR", "its scores on labelled images"},
@@ -414,8 +414,8 @@ func writeSight(out io.Writer, v *runlog.Verdict) {
 	w.Flush()
 }
 
-// writeVerdict writes the verdict on a run, if there is one.
-func writeVerdict(out io.Writer, v *runlog.Verdict) {
+// writeVerdict writes the verdict on the run in a folder, if there is one.
+func writeVerdict(out io.Writer, v *runlog.Verdict, folder string) {
 	if v == nil {
 		return
 	}
@@ -427,7 +427,8 @@ func writeVerdict(out io.Writer, v *runlog.Verdict) {
 		colour = red
 	}
 	is, figures, _ := strings.Cut(v.Text, ":")
-	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures), show.Line(v.Next))
+	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures),
+		strings.ReplaceAll(show.Line(v.Next), "--resume RUN ", "--resume "+show.Name(folder)+" "))
 }
 
 // cutLast cuts the last word off a line.

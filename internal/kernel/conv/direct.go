@@ -132,7 +132,7 @@ func directForwardPiece(worker, piece int) {
 	}
 }
 
-// room returns memory to copy the rows of a dense convolution's pixels to, where they
+// room returns memory to copy the rows of a pointwise convolution's pixels to, where they
 // must be rounded; else nil.
 func (d *directJob) room(m *scratch.Arena, b scratch.Bands, depth int) []float32 {
 	if d.half && pointwise(d.Conv) {

@@ -52,19 +52,19 @@ func testInside(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 	expect("scale", func() { Scale(dst, 2) }, func() { scalePlain(want, 2) })
 	check.CloseAbs64(t, "dot", []float64{Dot(src, src2)}, []float64{dotPlain(src, src2)}, 1e-5, 1e-5)
 
-	dense, from, from2 := guarded(rows*c), guarded(rows*c), guarded(rows*c)
-	wantDense := make([]float32, rows*c)
-	Join(dense, from, from2, rows, c, a, b, k, a, MinusInf, 0, MinusInf, false)
-	joinRowsPlain(wantDense, from, from2, rows, c, a, b, k, a, MinusInf, 0, MinusInf)
-	check.Close(t, "join", dense, wantDense, 1e-6)
+	whole, from, from2 := guarded(rows*c), guarded(rows*c), guarded(rows*c)
+	wantWhole := make([]float32, rows*c)
+	Join(whole, from, from2, rows, c, a, b, k, a, MinusInf, 0, MinusInf, false)
+	joinRowsPlain(wantWhole, from, from2, rows, c, a, b, k, a, MinusInf, 0, MinusInf)
+	check.Close(t, "join", whole, wantWhole, 1e-6)
 
-	// segments of c elements, a row apart, to dense rows
-	Gather(dense, c, src, stride, rows, 1, 0, c)
-	gatherRowsPlain(wantDense, c, src, stride, rows, 1, 0, c)
-	check.Close(t, "gather", dense, wantDense, 0)
-	Gather(dense, 0, src, 0, 1, rows, stride, c)
-	gatherRowsPlain(wantDense, 0, src, 0, 1, rows, stride, c)
-	check.Close(t, "gather segments", dense, wantDense, 0)
+	// segments of c elements, a row apart, to rows without gaps
+	Gather(whole, c, src, stride, rows, 1, 0, c)
+	gatherRowsPlain(wantWhole, c, src, stride, rows, 1, 0, c)
+	check.Close(t, "gather", whole, wantWhole, 0)
+	Gather(whole, 0, src, 0, 1, rows, stride, c)
+	gatherRowsPlain(wantWhole, 0, src, 0, 1, rows, stride, c)
+	check.Close(t, "gather segments", whole, wantWhole, 0)
 
 	sum, square := guarded(c), guarded(c)
 	wantSum, wantSquare := make([]float32, c), make([]float32, c)

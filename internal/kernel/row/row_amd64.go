@@ -9,7 +9,7 @@ import (
 //go:generate go -C ../_asm run ./rows -out ../row/row_amd64.s -stubs ../row/row_stubs_amd64.go -pkg row
 
 // Each function checks that its operands are long enough, then runs the active
-// variant; the loop it stands for is its twin's in rows_plain.go.
+// variant; the loop it stands for is its twin's in row_plain.go.
 
 func Affine(dst []float32, ds int, src []float32, ss, rows, c int, scale, shift []float32, lo float32) {
 	if rows == 0 {

@@ -12,7 +12,7 @@ import (
 
 // Winograd convolution in three steps. Overlapping windows of the input are transformed
 // to tiles of values; at each position of a tile, the convolution is a matrix product;
-// and the products are transformed to tiles of the output. winograd_plain.go has the
+// and the products are transformed to tiles of the output. plain.go has the
 // matrices.
 //
 // A 3 × 3 convolution of stride 1 reads windows of 6 × 6 and makes tiles of 4 × 4 with

@@ -89,7 +89,8 @@ func UpperGram(g, z product.Mat, packed []float32, accumulate bool, next ...prod
 	if product.HasColumns() {
 		plan(&f, next, (n+w-1)/w)
 		for j := 0; j < n; j += w {
-			product.BlockNN(min(j+w, n), min(w, n-j), k, g.Data[j:], g.Stride, z.Data, z.Stride, packed[j*k:], accumulate)
+			product.BlockNN(min(j+w, n), min(w, n-j), k, g.Data[j:], g.Stride, z.Data, z.Stride, packed[j*k:],
+				accumulate)
 			f.Step()
 		}
 		return
@@ -98,7 +99,8 @@ func UpperGram(g, z product.Mat, packed []float32, accumulate bool, next ...prod
 	plan(&f, next, (n+high-1)/high)
 	for i := 0; i < n; i += high {
 		j := i &^ 31 // where a panel starts
-		product.BlockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride, packed[j*k:],
+		product.BlockNN(min(high, n-i), n-j, k, g.Data[i*g.Stride+j:], g.Stride, z.Data[i*z.Stride:], z.Stride,
+			packed[j*k:],
 			accumulate)
 		f.Step()
 	}
@@ -119,7 +121,8 @@ func AddProduct(c, a, b product.Mat, packed []float32, next ...product.Mat) {
 	plan(&f, next, (m+high-1)/high*((n+wide-1)/wide))
 	for i := 0; i < m; i += high {
 		for j := 0; j < n; j += wide {
-			product.BlockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride, a.Data[i*a.Stride:], a.Stride,
+			product.BlockNN(min(high, m-i), min(wide, n-j), k, c.Data[i*c.Stride+j:], c.Stride,
+				a.Data[i*a.Stride:], a.Stride,
 				packed[j*k:], true)
 			f.Step()
 		}

@@ -217,7 +217,8 @@ func named(s shape.Conv) string {
 // small shapes take every way: pieces small and many, then the ways for many
 // channels.
 func eachRoute(f func(route string)) {
-	keep := []int{pieceFloats, winograd.WideWeights, winograd.PieceFloats, winograd.SmallFloats, winograd.GroupFloats, winograd.GroupTiles, splitFloats,
+	keep := []int{pieceFloats, winograd.WideWeights, winograd.PieceFloats, winograd.SmallFloats,
+		winograd.GroupFloats, winograd.GroupTiles, splitFloats,
 		groupFloats, row.StreamFloats, winograd.BothFloats}
 	set := func(v []int) {
 		pieceFloats, winograd.WideWeights, winograd.PieceFloats, winograd.SmallFloats = v[0], v[1], v[2], v[3]

@@ -152,7 +152,8 @@ func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars
 // gather returns, for each output pixel of a band, the row of r·s·c elements that it
 // sees, with rows stride apart; first is the first of those pixels. If dst is not nil
 // the rows are written there.
-func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst []float32) (cols []float32, stride, first, pixels int) {
+func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst []float32) (cols []float32,
+	stride, first, pixels int) {
 	depth := s.R * s.S * s.C
 	if pointwise(s) {
 		first, pixels = b.Y0, b.Y1-b.Y0

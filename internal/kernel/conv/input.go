@@ -79,7 +79,8 @@ func directInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f sh
 		d.bands = scratch.Cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
 		images, rows := d.bands.Images, d.bands.Rows
 		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
-		scratch.Reserve(scratch.Room(images*gradRowsSeen(s, rows)*d.in.Width()*s.K, pixels*scratch.Padded(deepest), pixels*scratch.Padded(s.C), 2*s.C))
+		scratch.Reserve(scratch.Room(images*gradRowsSeen(s, rows)*d.in.Width()*s.K,
+			pixels*scratch.Padded(deepest), pixels*scratch.Padded(s.C), 2*s.C))
 	}
 	d.workers = parallel.Workers()
 	pieces := d.bands.Count()
@@ -227,7 +228,8 @@ func directInputPiece(worker, piece int) {
 // column.gradColumns returns, for each input pixel of a class in some images, the row of output
 // gradients that it meets, with rows stride apart. grad holds the gradients of those
 // images, next apart, and begins with the first row that is needed.
-func (d *directJob) gradColumns(m *scratch.Arena, c *class, grad []float32, next, images, rows, pixels int) (cols []float32,
+func (d *directJob) gradColumns(m *scratch.Arena, c *class, grad []float32, next, images, rows,
+	pixels int) (cols []float32,
 	stride int) {
 	across := d.in.Width() * d.K
 	if d.Sequence && images == 1 && overlaps(across, d.half) {

@@ -32,7 +32,8 @@ func linearInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f sh
 	if accumulate {
 		f.Add = nil
 	}
-	product.Gemm(product.Mat{Data: dx, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C, Cols: s.K}.T(), accumulate)
+	product.Gemm(product.Mat{Data: dx, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
+		Cols: s.K}.T(), accumulate)
 	if f.Add != nil || f.Mask.X != nil || f.Sums != nil {
 		pass.Finish(dx, s.C, f)
 	}

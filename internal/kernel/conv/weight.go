@@ -199,7 +199,8 @@ func weightLoad(worker, piece int) {
 	if d.half {
 		cols := m.Take(d.bandRows * d.colsRow)
 		_, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(d.first+piece), cols)
-		product.PairRows(d.cols[row*d.colsRow:], d.colsRow, cols, stride, pixels, scratch.RoundUp(d.depth, scratch.LineFloats))
+		product.PairRows(d.cols[row*d.colsRow:], d.colsRow, cols, stride, pixels, scratch.RoundUp(d.depth,
+			scratch.LineFloats))
 		g, gs := d.gradRows(m, first, pixels)
 		product.PairRows(d.g[row*d.gRow:], d.gRow, g, gs, pixels, scratch.RoundUp(d.K, scratch.LineFloats))
 		return

@@ -13,7 +13,8 @@ import (
 // newNorm returns a normalisation with random parameters, with a bias or not.
 func newNorm(r *rand.Rand, c int, bias bool) BatchNorm {
 	n := BatchNorm{
-		Gamma: check.Normal(r, c), Beta: check.Normal(r, c), RunMean: check.Normal(r, c), RunVar: check.Normal(r, c), Batches: []float32{3},
+		Gamma: check.Normal(r, c), Beta: check.Normal(r, c), RunMean: check.Normal(r, c),
+		RunVar: check.Normal(r, c), Batches: []float32{3},
 		Eps: 1e-5, Momentum: 0.1,
 		Mean: make([]float64, c), Rstd: make([]float64, c), Scale: make([]float32, c), Shift: make([]float32, c),
 	}

@@ -28,7 +28,8 @@ func TestApply(t *testing.T) {
 				Apply(got, src, c)
 				check.Close(t, "Apply", got, want, 1e-6)
 			}
-			g := shape.Grad{D: check.Normal(r, n), Y: check.Normal(r, n), A: check.Normal(r, c), B: check.Normal(r, c), K: check.Normal(r, c)}
+			g := shape.Grad{D: check.Normal(r, n), Y: check.Normal(r, n), A: check.Normal(r, c),
+				B: check.Normal(r, c), K: check.Normal(r, c)}
 			got, want := make([]float32, n), make([]float32, n)
 			for i := range want {
 				want[i] = g.At(i, i%c)

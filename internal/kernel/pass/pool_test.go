@@ -123,7 +123,8 @@ func TestAvgPool(t *testing.T) {
 		for _, c := range []int{1, 10, 16, 70} {
 			for _, pixels := range []int{1, 16, 49, 130} {
 				const n = 5
-				src := shape.Source{X: check.Normal(r, n*pixels*c), Scale: check.Normal(r, c), Shift: check.Normal(r, c), ReLU: true}
+				src := shape.Source{X: check.Normal(r, n*pixels*c), Scale: check.Normal(r, c),
+					Shift: check.Normal(r, c), ReLU: true}
 				mean := make([]float64, n*c)
 				for i := range src.X {
 					mean[i/(pixels*c)*c+i%c] += float64(src.At(i, i%c)) / float64(pixels)

@@ -63,7 +63,8 @@ func (t *Tail) Rows(y []float32, off, pixels int) {
 		row.Affine(to, k, to, k, pixels, k, t.Scale, t.Shift, lo)
 		return
 	}
-	row.Join(to, to, t.Add[off:], pixels, k, t.Scale, t.Shift, row.Ones[:k], row.Zeros[:k], lo, row.MinusInf, row.MinusInf, false)
+	row.Join(to, to, t.Add[off:], pixels, k, t.Scale, t.Shift, row.Ones[:k], row.Zeros[:k], lo, row.MinusInf,
+		row.MinusInf, false)
 }
 
 // tailing is the pass under way that finishes all of an output.

@@ -81,7 +81,8 @@ func AttentionForward(o, lse []float32, s Attention, qkv []float32) {
 	j.Attention, j.qkv, j.o, j.lse = s, qkv, o, lse
 	t, hd := s.longest(), s.C/s.Heads
 	j.half = s.bf16()
-	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(t, hd), headRoom(t, hd), attentionRows*hd, attentionRows*scoreStride(t),
+	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(t, hd), headRoom(t, hd),
+		attentionRows*hd, attentionRows*scoreStride(t),
 		attentionRows, attentionRows))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionPiece)
 	j.forget()
@@ -98,7 +99,8 @@ func AttentionGrad(dqkv []float32, s Attention, qkv, o, do, lse []float32) {
 	t, hd := s.longest(), s.C/s.Heads
 	scores := attentionRows * scoreStride(t)
 	j.half = s.bf16()
-	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(hd, t), product.PackedLen(t, hd), headRoom(t, hd), attentionRows*hd, scores,
+	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(hd, t), product.PackedLen(t, hd),
+		headRoom(t, hd), attentionRows*hd, scores,
 		scores, scores, attentionRows, attentionRows))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionGradPiece)
 	j.forget()

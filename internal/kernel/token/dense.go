@@ -128,7 +128,8 @@ func densePackForward(worker, piece int) {
 func densePackBackward(worker, piece int) {
 	j := &dense
 	at := piece * product.ColumnBlock
-	densePack(worker, at, product.Mat{Data: j.w[at*j.K:], Rows: min(product.ColumnBlock, j.C-at), Cols: j.K, Trans: true})
+	densePack(worker, at, product.Mat{Data: j.w[at*j.K:], Rows: min(product.ColumnBlock, j.C-at), Cols: j.K,
+		Trans: true})
 }
 
 // densePack packs a block of the weights that begins at column at.
@@ -210,7 +211,8 @@ func denseForwardPiece(worker, piece int) {
 	denseNext(&f, j.src.X, piece, j.C)
 	denseProduct(rows, j.K, j.C, y, j.K, a, stride, &f)
 	if j.add != nil {
-		row.Join(y, y, j.add[first*j.K:], rows, j.K, row.Ones, j.bias, row.Ones, row.Zeros, row.MinusInf, row.MinusInf, row.MinusInf, false)
+		row.Join(y, y, j.add[first*j.K:], rows, j.K, row.Ones, j.bias, row.Ones, row.Zeros, row.MinusInf,
+			row.MinusInf, row.MinusInf, false)
 	} else {
 		row.Affine(y, j.K, y, j.K, rows, j.K, row.Ones, j.bias, row.MinusInf)
 	}
@@ -230,7 +232,8 @@ func DenseInputGrad(dx []float32, s Dense, d, w, dbias []float32, f RowFinish) {
 	j.Dense, j.dx, j.d, j.w, j.fin = s, dx, d, w, f
 	j.half = s.Precision == shape.BF16 && shape.HasBF16()
 	row.Constants(s.C)
-	j.prepare(s.K, s.C, scratch.Room(denseRows*scratch.Padded(s.K), denseRows*scratch.Padded(s.C), 2*s.K, 2*s.C), densePackBackward)
+	j.prepare(s.K, s.C, scratch.Room(denseRows*scratch.Padded(s.K), denseRows*scratch.Padded(s.C), 2*s.K,
+		2*s.C), densePackBackward)
 	pieces, sums := j.pieces(), s.K+2*s.C
 	scratch.ZeroPartials(pieces * sums)
 	parallel.For(pieces, denseInputPiece)
@@ -295,7 +298,8 @@ func denseInputPiece(worker, piece int) {
 // affineAdd computes dst = add + prod, rows of c, those of prod ps apart.
 func affineAdd(dst, add, prod []float32, ps, rows, c int) {
 	for r := range rows {
-		row.Join(dst[r*c:], add[r*c:], prod[r*ps:], 1, c, row.Ones, row.Zeros, row.Ones, row.Zeros, row.MinusInf, row.MinusInf, row.MinusInf, false)
+		row.Join(dst[r*c:], add[r*c:], prod[r*ps:], 1, c, row.Ones, row.Zeros, row.Ones, row.Zeros,
+			row.MinusInf, row.MinusInf, row.MinusInf, false)
 	}
 }
 

@@ -78,7 +78,8 @@ func patchTokensPiece(_, i int) {
 		y, place = y[c:], place[c:]
 	}
 	x := j.x[i*j.Patches.Patches*c:][:j.Patches.Patches*c]
-	row.Join(y, x, place, j.Patches.Patches, c, row.Ones, j.bias, row.Ones, row.Zeros, row.MinusInf, row.MinusInf, row.MinusInf, false)
+	row.Join(y, x, place, j.Patches.Patches, c, row.Ones, j.bias, row.Ones, row.Zeros, row.MinusInf,
+		row.MinusInf, row.MinusInf, false)
 }
 
 // PatchTokensGrad adds the gradients of position, class token and bias, given that

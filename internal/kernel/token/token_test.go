@@ -254,7 +254,8 @@ func TestDense(t *testing.T) {
 		for _, c := range []struct{ n, c, k int }{{1, 3, 5}, {230, 24, 40}, {113, 140, 33}, {5, 1024, 16},
 			{3, 16, 1024}, {0, 4, 4}} {
 			s := Dense{N: c.n, C: c.c, K: c.k}
-			x, w, bias, add := check.Normal(r, c.n*c.c), check.Normal(r, c.c*c.k), check.Normal(r, c.k), check.Normal(r, c.n*c.k)
+			x, w, bias, add := check.Normal(r, c.n*c.c), check.Normal(r, c.c*c.k), check.Normal(r, c.k),
+				check.Normal(r, c.n*c.k)
 			y, want := make([]float32, c.n*c.k), make([]float32, c.n*c.k)
 			product := func(src []float32) {
 				for i := range c.n {
@@ -277,7 +278,8 @@ func TestDense(t *testing.T) {
 			product(g)
 			check.Close(t, "gelu", y, want, 2e-6)
 
-			norm := RowNorm{Gamma: check.Normal(r, c.c), Beta: check.Normal(r, c.c), Eps: 1e-6, Mean: make([]float32, c.n),
+			norm := RowNorm{Gamma: check.Normal(r, c.c), Beta: check.Normal(r, c.c), Eps: 1e-6,
+				Mean: make([]float32, c.n),
 				Rstd: make([]float32, c.n)}
 			h := make([]float32, len(x))
 			normRowsPlain(h, c.c, x, c.c, c.n, c.c, &norm)

@@ -131,7 +131,8 @@ func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, acc
 		if more {
 			j.fetchNext(&f, j.bands.At(piece+1), p, tiles*k16)
 		}
-		product.MultiplyTN(false, j.k, k16, tiles, du[p*j.k*k16:], k16, v[p*vPlane:], c16, d[p*dPlane:], k16, accumulate, &f)
+		product.MultiplyTN(false, j.k, k16, tiles, du[p*j.k*k16:], k16, v[p*vPlane:], c16, d[p*dPlane:], k16,
+			accumulate, &f)
 	}
 }
 

@@ -96,7 +96,8 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 		j.u = scratch.Shared.Take(size)
 	}
 	_, image := j.images(j.bands)
-	scratch.Reserve(scratch.Room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16), j.positions()*oddLines(tiles*block),
+	scratch.Reserve(scratch.Room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16),
+		j.positions()*oddLines(tiles*block),
 		max(j.tile*j.tile*j.across*block, j.pixels(rows)*j.in.Width()*block), 2*j.k))
 	if !filled {
 		parallel.For((j.k+31)/32, winogradPack)
@@ -149,7 +150,8 @@ func (j *winogradJob) packPanel(temp, u []float32, plane, col, width int) {
 			to := temp[tap*j.c*width:][:j.c*width]
 			switch {
 			case whole: // weights are taps × k × c
-				product.PackTransposed(to, width, product.Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:], Rows: width, Cols: j.c,
+				product.PackTransposed(to, width, product.Mat{Data: j.weights[((8-tap)*j.k+col)*j.c:],
+					Rows: width, Cols: j.c,
 					Stride: j.c})
 			case j.backward:
 				clear(to)
@@ -203,7 +205,8 @@ func winogradPiece(worker, piece int) {
 		cols := min(winogradBlock, scratch.RoundUp(j.k-col, 16))
 		u := j.u[col/winogradBlock*36*j.uPlane:]
 		for p := range j.positions() {
-			product.Multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16, u[j.scheme.plane(p)*j.uPlane:],
+			product.Multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16,
+				u[j.scheme.plane(p)*j.uPlane:],
 				&f)
 		}
 		for n := b.N0; n < b.N1; n++ {

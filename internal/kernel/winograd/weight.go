@@ -82,7 +82,8 @@ func WeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 		duLen = 36 * s.C * k16
 	}
 	scratch.Shared.Reset(scratch.Room(positions*j.vPlane, positions*j.dPlane, duLen))
-	j.v, j.d, j.du = scratch.Shared.Take(positions*j.vPlane), scratch.Shared.Take(positions*j.dPlane), scratch.Shared.Take(duLen)
+	j.v, j.d, j.du = scratch.Shared.Take(positions*j.vPlane), scratch.Shared.Take(positions*j.dPlane),
+		scratch.Shared.Take(duLen)
 	scratch.Reserve(max(
 		scratch.Room(max(w.pixels(rows)*w.in.Width()*c16, 4*rows*j.grad.Width()*k16)),
 		scratch.Room(9*winogradFinish*k16),
@@ -163,7 +164,8 @@ func (j *winogradWeightJob) rowsOf(band int) int {
 
 // addPlane adds positions of a group to one of 36 planes of dU, rows crs apart:
 // columns [row, row+rows) of V times columns [col, col+cols) of D.
-func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, cols int, accumulate bool, f *product.Fetcher) {
+func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, cols int, accumulate bool,
+	f *product.Fetcher) {
 	w := &j.wino
 	for p := range w.positions() {
 		if w.scheme.plane(p) == plane {

@@ -41,7 +41,8 @@ func (j *winogradJob) runWide(n int, sums *shape.Sums) {
 	chunk := j.perChunk * perBand
 	scratch.Reserve(max(
 		scratch.Room(j.pixels(rows)*j.in.Width()*c16),
-		scratch.Room(36*j.uPlane, 9*j.c*wideColumns, positions*oddLines(chunk*wideColumns), j.tile*j.tile*j.across*wideColumns,
+		scratch.Room(36*j.uPlane, 9*j.c*wideColumns, positions*oddLines(chunk*wideColumns),
+			j.tile*j.tile*j.across*wideColumns,
 			2*j.k)))
 	if j.sums {
 		scratch.ZeroPartials(2 * j.k)

@@ -46,6 +46,7 @@ const (
 	highCorr    = 0.8
 	lowRank     = 0.01 // of the limit
 	fewestRanks = 2
+	fewestRows  = 8
 )
 
 // NewSpectrum measures z, n × d, n ≥ 2. Figures of embeddings that are not
@@ -82,16 +83,16 @@ func NewSpectrum(z []float32, n, d int) Spectrum {
 
 // Collapsed judges the figures and says why. It is a collapse if the mean
 // standard deviation is below a tenth of target, which VICReg calls γ (0: not
-// judged); if the mean absolute correlation is above 0.8; or if the effective
-// rank is below 2 or below 1% of the largest possible (not judged where that is
-// below 10).
+// judged); if the mean absolute correlation is above 0.8 (not judged of fewer than
+// 8 rows: any two columns of 2 rows are correlated); or if the effective rank is
+// below 2 or below 1% of the largest possible (not judged where that is below 10).
 func (s Spectrum) Collapsed(target float64) (bool, string) {
 	switch {
 	case math.IsNaN(s.Std):
 		return true, "the embedding is not finite"
 	case s.Std < lowStd*target:
 		return true, fmt.Sprintf("the embedding has collapsed: mean std %.2g (want near %g)", s.Std, target)
-	case s.Correlation > highCorr:
+	case s.Rows >= fewestRows && s.Correlation > highCorr:
 		return true, fmt.Sprintf("the embedding has collapsed: its dimensions repeat each other, mean absolute correlation %.2f (want near 0)", s.Correlation)
 	case s.Limit >= 10 && s.Rank < max(fewestRanks, lowRank*float64(s.Limit)):
 		return true, fmt.Sprintf("the embedding has collapsed: effective rank %.1f of at most %d", s.Rank, s.Limit)

@@ -108,6 +108,7 @@ func TestCollapsed(t *testing.T) {
 		{"small", fill(func(i, j int) float64 { return 0.003 * r.NormFloat64() }), 1, "mean std 0.003 (want near 1)"},
 		{"small by intent", fill(func(i, j int) float64 { return 0.003 * r.NormFloat64() }), 0.003, ""},
 		{"one direction", fill(func(i, j int) float64 { return float64(i%7) * float64(j+1) }), 1, "correlation 1.00"},
+		{"two rows", NewSpectrum([]float32{1, -2, 3, -1, 1, 0}, 2, 3), 1, ""},
 		{"not finite", fill(func(i, j int) float64 { return math.Inf(1) }), 1, "not finite"},
 	} {
 		bad, reason := c.s.Collapsed(c.target)

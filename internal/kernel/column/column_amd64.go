@@ -80,8 +80,8 @@ func gradColumns(dst []float32, ds int, c []float32, cs int, a, b []float32, zs,
 // putRows copies past the caches and returns true if rows begin and end at cache lines;
 // else it does nothing.
 func putRows(dst, src product.Mat) bool {
-	if !cpu.AVX2 || dst.Rows == 0 || dst.Cols == 0 || dst.Cols%scratch.LineFloats != 0 || dst.Stride%scratch.LineFloats != 0 ||
-		uintptr(unsafe.Pointer(&dst.Data[0]))%64 != 0 {
+	if !cpu.AVX2 || dst.Rows == 0 || dst.Cols == 0 || dst.Cols%scratch.LineFloats != 0 ||
+		dst.Stride%scratch.LineFloats != 0 || uintptr(unsafe.Pointer(&dst.Data[0]))%64 != 0 {
 		return false
 	}
 	putRowsAVX2(&dst.Data[0], dst.Stride, &src.Data[0], src.Stride, dst.Rows, dst.Cols/scratch.LineFloats)

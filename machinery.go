@@ -93,7 +93,7 @@ type Init struct {
 type Replan struct {
 	Epochs  int     // that were planned till then
 	Step    int     // steps that had been done
-	Passage float64 // epochs in which the learning rate comes to that of the new plan
+	Passage float64 // epochs in which the learning rate comes to the peak, or to that of the new plan
 }
 
 // LossConfig holds the coefficients of VICReg in a run. [Loss] says what they mean; its

@@ -107,9 +107,10 @@ func Resume(ctx context.Context, folder string, options ...Option) (*Run, error)
 }
 
 // Extend is [Resume] of a run that is to have so many epochs in all, more or fewer than
-// planned; one that has ended goes on. From where it stands, the learning rate passes
-// in a tenth of the epochs that are left, in 10 at most, to where a run of the new
-// length would be, and goes on as in one.
+// planned; one that has ended goes on. In a tenth of the epochs that are left, 10 at
+// most, the learning rate goes back to its peak, and from there in a cosine to the end;
+// in a run that becomes shorter, or is in its warm-up, to where a run of the new length
+// would be.
 func Extend(ctx context.Context, folder string, epochs int, options ...Option) (*Run, error) {
 	if epochs < 1 {
 		return nil, fmt.Errorf("epochs is %d, but must be at least 1", epochs)

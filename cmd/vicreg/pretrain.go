@@ -64,8 +64,8 @@ and ends with code 1. --resume goes on with a run that was stopped in any way, t
 same result.
 
 With --resume and --epochs a run goes on to so many epochs in all, one that has
-ended as well: the learning rate returns to where a run of that length would be.
-What it had come to stays within its folder, as epochs-100.`,
+ended as well: the learning rate goes back to its peak, then down to the end in
+a cosine. What the run had come to stays within its folder, as epochs-100.`,
 		Example: `  vicreg pretrain
   vicreg pretrain --data ~/photos
   vicreg pretrain --data ~/photos --time 1h --plan

@@ -28,9 +28,11 @@ func NewSchedule(baseLR, end float64, batch, stepsPerEpoch, epochs int, warmupEp
 }
 
 // Replan returns the schedule of a run that is to have another number of steps when
-// it has done from of them. Those stay as they were. Then, over the steps of
-// passage, the rate goes in a straight line to what it is there in a run of the new
-// length, and on along that.
+// it has done from of them. Those stay as they were. Then the rate goes in a straight
+// line, over the steps of passage:
+//   - in a run that becomes longer and is past its warm-up, back to Peak, and from
+//     there in a cosine to End·Peak at the new last step;
+//   - else to what it is there in a run of the new length, and on along that.
 func (s Schedule) Replan(from, steps, passage int) Schedule {
 	old := s
 	s.Steps, s.before, s.from, s.passage = steps, &old, from, passage
@@ -39,14 +41,21 @@ func (s Schedule) Replan(from, steps, passage int) Schedule {
 
 // At returns the learning rate of a step, which count from 0.
 func (s Schedule) At(step int) float64 {
-	switch {
-	case s.before != nil && step < s.from:
-		return s.before.At(step)
-	case s.before != nil && step < s.from+s.passage && s.from > 0:
-		start, end := s.before.At(s.from-1), s.plain(s.from+s.passage)
-		return start + (end-start)*float64(step-s.from+1)/float64(s.passage+1)
+	if s.before == nil || s.from == 0 {
+		return s.plain(step)
 	}
-	return s.plain(step)
+	if step < s.from {
+		return s.before.At(step)
+	}
+	after := s.plain
+	if s.Steps > s.before.Steps && s.from >= s.Warmup {
+		after = func(step int) float64 { return s.cosine(step, s.from+s.passage) }
+	}
+	if end := s.from + s.passage; step < end {
+		start := s.before.At(s.from - 1)
+		return start + (after(end)-start)*float64(step-s.from+1)/float64(s.passage+1)
+	}
+	return after(step)
 }
 
 // plain is At of a run that had this length from the start.
@@ -54,7 +63,12 @@ func (s Schedule) plain(step int) float64 {
 	if step < s.Warmup {
 		return s.Peak * float64(step) / float64(s.Warmup)
 	}
-	done := float64(step-s.Warmup) / float64(max(1, s.Steps-s.Warmup))
+	return s.cosine(step, s.Warmup)
+}
+
+// cosine is the rate of a step in the cosine from Peak at step top to the end.
+func (s Schedule) cosine(step, top int) float64 {
+	done := float64(step-top) / float64(max(1, s.Steps-top))
 	q := 0.5 * (1 + math.Cos(math.Pi*min(done, 1)))
 	return s.Peak*q + s.End*s.Peak*(1-q)
 }

@@ -5,14 +5,17 @@ import (
 	"testing"
 )
 
-// A schedule that is changed keeps what was done, passes to the new one in a
-// straight line, and then is that.
+// A schedule that is changed keeps what was done, and passes in a straight line to the
+// peak of a cosine of its own, or to the new plan.
 func TestReplan(t *testing.T) {
 	first := Schedule{Peak: 2, End: 0.1, Warmup: 10, Steps: 100}
 	for _, tt := range []struct{ from, steps, passage int }{{100, 300, 20}, {100, 101, 0}, {60, 200, 14}, {60, 80, 2},
 		{5, 50, 4}, {0, 40, 4}} {
 		plain := first
 		plain.Steps = tt.steps
+		if tt.steps > first.Steps && tt.from >= first.Warmup {
+			plain.Warmup = tt.from + tt.passage
+		}
 		s := first.Replan(tt.from, tt.steps, tt.passage)
 		end := tt.from + tt.passage
 		if tt.from == 0 {
@@ -31,6 +34,9 @@ func TestReplan(t *testing.T) {
 				t.Errorf("%+v: step %d has %v, want %v", tt, step, got, want)
 			}
 		}
+	}
+	if top, last := first.Replan(100, 300, 20).At(120), first.Replan(100, 300, 20).At(300); top != 2 || last != 0.2 {
+		t.Errorf("longer: the peak is %v and the end %v, want 2 and 0.2", top, last)
 	}
 	// Changed while it still passes, it goes on from where it is.
 	s := first.Replan(100, 300, 20)

@@ -11,7 +11,7 @@ import (
 type Replan struct {
 	Epochs  int     `yaml:"epochs"`  // that were planned till then
 	Step    int     `yaml:"step"`    // steps that had been done
-	Passage float64 `yaml:"passage"` // epochs in which the learning rate comes to that of the new plan
+	Passage float64 `yaml:"passage"` // epochs in which the learning rate comes to the peak, or to that of the new plan
 }
 
 // mostReplans is how often a run may be changed.
@@ -38,8 +38,8 @@ func (c *Config) Before(i int) Config {
 }
 
 // Replan plans another number of epochs for a run that has done so many steps, with
-// stepsPerEpoch of them in an epoch. The learning rate moves to the new plan's during a
-// tenth of the epochs that are left, 10 at most.
+// stepsPerEpoch of them in an epoch. The learning rate moves to the peak, or to the new
+// plan's, during a tenth of the epochs that are left, 10 at most.
 func (c *Config) Replan(epochs, step, stepsPerEpoch int) {
 	left := float64(epochs*stepsPerEpoch-step) / float64(stepsPerEpoch)
 	c.Replanned = append(slices.Clone(c.Replanned), Replan{Epochs: c.Epochs, Step: step, Passage: UsualPassage(left)})

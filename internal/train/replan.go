@@ -240,8 +240,8 @@ func (r *run) replans(known int) (all []runlog.Replan) {
 
 // ofReplan says it for people.
 func ofReplan(e runlog.Replan) string {
-	return fmt.Sprintf("%d epochs instead of %d, from epoch %d (step %d) on: in %.3g epochs the learning rate goes from %.3g to %.3g, then on as in a run of %d from the start",
-		e.To, e.From, e.Epoch, e.Step, e.Passage, e.LR, e.NextLR, e.To)
+	return fmt.Sprintf("%d epochs instead of %d, from epoch %d (step %d) on: in %.3g epochs the learning rate goes "+
+		"from %.3g to %.3g, then in a cosine to the end", e.To, e.From, e.Epoch, e.Step, e.Passage, e.LR, e.NextLR)
 }
 
 // spanOf says about how long the rest of the run takes at its own speed; empty if that

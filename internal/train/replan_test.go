@@ -66,19 +66,19 @@ func TestLonger(t *testing.T) {
 		t.Fatalf("%d steps, %v", len(m.Steps), err)
 	}
 	peak := c.PeakLR()
-	cosine := func(step, steps int) float64 { // after a warm-up of 5
-		q := 0.5 * (1 + math.Cos(math.Pi*float64(step-5)/float64(steps-5)))
+	cosine := func(step, top, steps int) float64 { // from the peak at step top
+		q := 0.5 * (1 + math.Cos(math.Pi*float64(step-top)/float64(steps-top)))
 		return peak*q + c.Optimizer.EndLRFactor*peak*(1-q)
 	}
 	for i, step := range m.Steps {
-		want := cosine(i, 60)
-		switch last, top := cosine(9, 10), cosine(15, 60); {
+		want := cosine(i, 15, 60)
+		switch last := cosine(9, 5, 10); {
 		case i < 5:
 			want = peak * float64(i) / 5
 		case i < 10:
-			want = cosine(i, 10)
+			want = cosine(i, 5, 10)
 		case i < 15:
-			want = last + (top-last)*float64(i-9)/6
+			want = last + (peak-last)*float64(i-9)/6
 		}
 		if math.Abs(step.LR-want) > 1e-12 {
 			t.Errorf("step %d has the rate %v, want %v", i+1, step.LR, want)

@@ -43,12 +43,13 @@ var archs = []arch{
 }
 
 // Archs2D names the residual networks for images.
-func Archs2D() []string {
-	var names []string
+func Archs2D() []string { return names(archs) }
+
+func names(archs []arch) (all []string) {
 	for _, a := range archs {
-		names = append(names, a.name)
+		all = append(all, a.name)
 	}
-	return names
+	return all
 }
 
 // ResNet is a residual network up to its global average pool. Its parameters
@@ -88,6 +89,17 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	default:
 		return nil, errStem2D(config.Stem)
 	}
+	m.stages(a, planes, nn.NewConvNorm)
+	m.init(rng)
+	return m, nil
+}
+
+// convolution makes one with its normalisation: [nn.NewConvNorm], or its form for
+// sequences.
+type convolution func(name, norm string, in, out, size, stride, pad int, relu bool) *nn.ConvNorm
+
+// stages puts the four stages of blocks behind a stem of planes channels.
+func (m *ResNet) stages(a arch, planes int, conv convolution) {
 	in := planes
 	for stage, n := range a.blocks {
 		for block := range n {
@@ -95,13 +107,11 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 			if stage > 0 && block == 0 {
 				stride = 2
 			}
-			b, out := newBlock(fmt.Sprintf("layer%d.%d", stage+1, block), in, planes<<stage, stride, a.bottleneck)
+			b, out := newBlock(conv, fmt.Sprintf("layer%d.%d", stage+1, block), in, planes<<stage, stride, a.bottleneck)
 			m.blocks, in = append(m.blocks, b), out
 		}
 	}
 	m.dim = in
-	m.init(rng)
-	return m, nil
 }
 
 func errStem2D(stem string) error {
@@ -109,10 +119,13 @@ func errStem2D(stem string) error {
 }
 
 // newBlock returns a basic block (3×3, 3×3) or a bottleneck (1×1, 3×3, and 1×1
-// to four times as many channels), and the number of channels it gives.
-func newBlock(name string, in, planes, stride int, bottleneck bool) (b *nn.Residual, out int) {
+// to four times as many channels), and the number of channels it gives. For sequences
+// 3×3 is 3 taps.
+func newBlock(
+	of convolution, name string, in, planes, stride int, bottleneck bool,
+) (b *nn.Residual, out int) {
 	conv := func(i, c, k, size, stride int, relu bool) *nn.ConvNorm {
-		return nn.NewConvNorm(fmt.Sprintf("%s.conv%d", name, i), fmt.Sprintf("%s.bn%d", name, i),
+		return of(fmt.Sprintf("%s.conv%d", name, i), fmt.Sprintf("%s.bn%d", name, i),
 			c, k, size, stride, size/2, relu)
 	}
 	b = new(nn.Residual)
@@ -131,7 +144,7 @@ func newBlock(name string, in, planes, stride int, bottleneck bool) (b *nn.Resid
 		}
 	}
 	if stride != 1 || in != out {
-		b.Down = nn.NewConvNorm(name+".downsample.0", name+".downsample.1", in, out, 1, stride, 0, false)
+		b.Down = of(name+".downsample.0", name+".downsample.1", in, out, 1, stride, 0, false)
 	}
 	return b, out
 }
@@ -139,7 +152,7 @@ func newBlock(name string, in, planes, stride int, bottleneck bool) (b *nn.Resid
 func (m *ResNet) init(rng *rand.Rand) {
 	if rng != nil {
 		for _, p := range m.Params() {
-			if len(p.Shape) == 4 {
+			if len(p.Shape) >= 3 { // the weights of a convolution
 				nn.KaimingNormal(rng, p)
 			}
 		}

@@ -23,26 +23,14 @@ type ResNet1DConfig struct {
 	ZeroInitResidual bool
 }
 
-// arch1D is a row of the table of He et al. 2015 with basic blocks.
-type arch1D struct {
-	name   string
-	blocks [4]int
-}
-
-var archs1D = []arch1D{
-	{"resnet1d-10", [4]int{1, 1, 1, 1}},
-	{"resnet1d-18", [4]int{2, 2, 2, 2}},
-	{"resnet1d-34", [4]int{3, 4, 6, 3}},
+var archs1D = []arch{
+	{"resnet1d-10", [4]int{1, 1, 1, 1}, false, 1},
+	{"resnet1d-18", [4]int{2, 2, 2, 2}, false, 1},
+	{"resnet1d-34", [4]int{3, 4, 6, 3}, false, 1},
 }
 
 // Archs1D names the residual networks for sequences.
-func Archs1D() []string {
-	var names []string
-	for _, a := range archs1D {
-		names = append(names, a.name)
-	}
-	return names
-}
+func Archs1D() []string { return names(archs1D) }
 
 // stem1D is a convolution from the channels of a sequence to the width, and the
 // pooling after it.
@@ -88,7 +76,7 @@ type ResNet1D struct {
 // NewResNet1D builds a network. Its convolutions are initialised from rng
 // (Kaiming normal over the fan-out); with a nil rng they are zero, to be loaded.
 func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
-	i := slices.IndexFunc(archs1D, func(a arch1D) bool { return a.name == config.Arch })
+	i := slices.IndexFunc(archs1D, func(a arch) bool { return a.name == config.Arch })
 	j := slices.IndexFunc(stems1D, func(s stem1D) bool { return s.name == config.Stem })
 	switch {
 	case i < 0:
@@ -112,44 +100,13 @@ func NewResNet1D(config ResNet1DConfig, rng *rand.Rand) (*ResNet1D, error) {
 		return nil, fmt.Errorf("stem %s of %s reads sequences of at least %d, but they are of %d; take another stem (%s)",
 			config.Stem, config.Arch, least, config.Length, strings.Join(Stems1D(), ", "))
 	}
-	in := config.Width
-	for stage, n := range archs1D[i].blocks {
-		for block := range n {
-			stride := 1
-			if stage > 0 && block == 0 {
-				stride = 2
-			}
-			out := config.Width << stage
-			m.net.blocks = append(m.net.blocks, newBlock1D(fmt.Sprintf("layer%d.%d", stage+1, block), in, out, stride))
-			in = out
-		}
-	}
-	m.net.dim = in
-	m.net.init(nil)
-	if rng != nil {
-		for _, p := range m.Params() {
-			if len(p.Shape) == 3 {
-				nn.KaimingNormal(rng, p)
-			}
-		}
-	}
+	m.net.stages(archs1D[i], config.Width, nn.NewConvNorm1D)
+	m.net.init(rng)
 	return m, nil
 }
 
 func errStem1D(arch, stem string) error {
 	return fmt.Errorf("unknown stem %q: those of %s are %s", stem, arch, strings.Join(Stems1D(), ", "))
-}
-
-// newBlock1D returns a basic block: two convolutions of 3 taps.
-func newBlock1D(name string, in, out, stride int) *nn.Residual {
-	b := &nn.Residual{Convs: []*nn.ConvNorm{
-		nn.NewConvNorm1D(name+".conv1", name+".bn1", in, out, 3, stride, 1, true),
-		nn.NewConvNorm1D(name+".conv2", name+".bn2", out, out, 3, 1, 1, false),
-	}}
-	if stride != 1 || in != out {
-		b.Down = nn.NewConvNorm1D(name+".downsample.0", name+".downsample.1", in, out, 1, stride, 0, false)
-	}
-	return b
 }
 
 // Config returns what the network was built from.

@@ -167,7 +167,7 @@ func located(path string, branch int) (string, error) {
 	_, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("there is no run folder or model %s", path)
+		return "", fmt.Errorf("there is no run folder or model %s", show.Name(path))
 	case err != nil:
 		return "", fmt.Errorf("%s cannot be read: %w", path, durable.Reason(err))
 	}

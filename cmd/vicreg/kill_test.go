@@ -21,6 +21,7 @@ import (
 // state of its method, and whatever its branches read. VICREG_KILLS says how
 // often, all cases together.
 func TestResumeAfterKill(t *testing.T) {
+	t.Parallel()
 	photos := []string{"--data", "photos"}
 	pairs := func(flags ...string) []string { return append([]string{"--pairs", "p/pairs.csv"}, flags...) }
 	// Transformers have large checkpoints, which take their time.

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 // TestScripts drives the real main; see the commands below for what the
 // scripts may use besides testscript's own.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	golden, err := filepath.Abs("../../internal/loss/testdata/vicreg")
 	if err != nil {
 		t.Fatal(err)

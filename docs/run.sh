@@ -8,7 +8,7 @@ work=$(mktemp -d)
 session=vicreg-run-$$
 trap 'tmux kill-session -t $session 2>/dev/null || true; rm -r "$work"' EXIT
 go build -o "$work/vicreg" ./cmd/vicreg
-tmux new-session -d -s $session -x 142 -y 32 "cd $work; export TERM=screen-256color NO_COLOR= PATH=$work:\$PATH; clear
+tmux new-session -d -s $session -x 160 -y 32 "cd $work; export TERM=screen-256color NO_COLOR= PATH=$work:\$PATH; clear
 	vicreg pretrain; touch done; sleep 60"
 look() { tmux capture-pane -e -p -t $session; }
 while [ ! -e "$work/done" ]; do
@@ -51,4 +51,4 @@ BEGIN { split("#ff7b72 #7ee787 #e3b341", colours, " ") }
 	put(line)
 }' "$work/all" >"$work/text.mvg"
 rows=$(wc -l <"$work/all")
-convert -size "2480x$((rows * 40 + 64))" "xc:#1a1b20" -font DejaVu-Sans-Mono -pointsize 28 -draw "$(cat "$work/text.mvg")" -colors 32 -type Palette png8:docs/run.png
+convert -size "2790x$((rows * 40 + 64))" "xc:#1a1b20" -font DejaVu-Sans-Mono -pointsize 28 -draw "$(cat "$work/text.mvg")" -colors 32 -type Palette png8:docs/run.png

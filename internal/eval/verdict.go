@@ -105,7 +105,7 @@ func (j *Judgement) clear() bool {
 // collapsed reports whether the features have come to be alike.
 func (j *Judgement) collapsed() bool {
 	r := j.Trained
-	if r.Std < lowSpread || r.Rank < fewestRanks {
+	if r.Std < lowSpread || r.Rank < fewestRanks && j.Items >= fewestRows { // fewer have a low rank by themselves
 		return true
 	}
 	if j.Untrained != nil && r.Rank < fewRank*j.Untrained.Rank && r.R1 < j.Untrained.R1 {

@@ -105,4 +105,10 @@ func TestJudge(t *testing.T) {
 	if pairs.Is != runlog.Learned || pairs.Untrained != nil || !strings.Contains(pairs.Text, "sides of pairs") {
 		t.Errorf("pairs: %+v", pairs)
 	}
+	for items, want := range map[int]string{3: runlog.Longer, 100: runlog.Collapsed} { // 3 have a rank of 2 at most
+		got := Judge(Judgement{Training: short, Mu: 25, Trained: sight(0.3, 1.5, 0.6), Chance: 0.3, Items: items})
+		if got.Is != want {
+			t.Errorf("rank 1.5 of %d: %s, want %s", items, got.Is, want)
+		}
+	}
 }

@@ -39,7 +39,7 @@ func TestResumeAfterKill(t *testing.T) {
 		"numbers":     pairs("--a", "series=path", "--b", "numeric=temp,load"),
 		"embeddings":  pairs("--a", "embedding=vec", "--b", "series=path"),
 	}
-	kills := 6 // of a case
+	kills := 3 // of a case
 	if n, err := strconv.Atoi(os.Getenv("VICREG_KILLS")); err == nil {
 		kills = (n + len(cases) - 1) / len(cases)
 	}

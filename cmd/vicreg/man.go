@@ -17,7 +17,7 @@ const manMark = `.\" of vicreg man`
 
 // manPage is the kind of the pages.
 var manPage = kind{"a manual page that vicreg wrote", func(path string) bool {
-	f, err := openRegular(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
 	}

@@ -6,12 +6,11 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"vicreg/internal/compare"
+	"vicreg/internal/durable"
 	"vicreg/internal/npy"
 	"vicreg/internal/pack"
 	"vicreg/internal/safetensors"
@@ -25,18 +24,6 @@ var (
 	profile    = kind{"a processor profile", isProfile}
 	jobList    = kind{"the list of runs of a comparison", func(path string) bool { return readJobs(path) != nil }}
 )
-
-// openRegular opens a file, and nothing that would wait or act.
-func openRegular(path string) (*os.File, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fs.ErrInvalid
-	}
-	return os.Open(path)
-}
 
 // isGradients reports whether a file holds nothing but what loss --grad writes.
 func isGradients(path string) bool {
@@ -60,7 +47,7 @@ func isGradients(path string) bool {
 
 // isProfile reports whether a file begins as Go's profiles of the processor do.
 func isProfile(path string) bool {
-	f, err := openRegular(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
 	}
@@ -85,7 +72,7 @@ func embeddings(array, names string) kind {
 
 // hasLines reports whether a file has n lines.
 func hasLines(path string, n int) bool {
-	f, err := openRegular(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
 	}
@@ -110,7 +97,7 @@ func hasLines(path string, n int) bool {
 // whose the plots are.
 func comparison(table string) kind {
 	return kind{"of an earlier comparison", func(string) bool {
-		f, err := openRegular(table)
+		f, err := durable.OpenRegular(table)
 		if err != nil {
 			return false
 		}
@@ -123,7 +110,7 @@ func comparison(table string) kind {
 // readJobs reads what the runs of a comparison were asked for, nil if a file is
 // no such list.
 func readJobs(path string) map[string][]string {
-	f, err := openRegular(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return nil
 	}

@@ -6,7 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
+
+	"vicreg/internal/durable"
 )
 
 // previous says whether the checkpoint before the one at path can take its place.
@@ -20,10 +21,7 @@ func previous(path string) string {
 
 // cutShort compares the size of a safetensors file with what its header says.
 func cutShort(path string) (size, want int64, ok bool) {
-	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-		return 0, 0, false
-	}
-	f, err := os.Open(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return 0, 0, false
 	}

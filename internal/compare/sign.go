@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"os"
+
+	"vicreg/internal/durable"
 )
 
 // signature tells pictures that vicreg drew from all others.
@@ -30,10 +31,7 @@ func sign(picture []byte) []byte {
 
 // IsPicture reports whether the file at path is a picture that vicreg drew.
 func IsPicture(path string) bool {
-	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
 	}

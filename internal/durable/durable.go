@@ -62,6 +62,19 @@ func Replaceable(path string) error {
 	return fmt.Errorf("it is %s, and only a file can be replaced", Kind(st.Mode()))
 }
 
+// OpenRegular opens a file to be read, and nothing that would wait or act, as a pipe or
+// a device does: those are fs.ErrInvalid.
+func OpenRegular(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fs.ErrInvalid
+	}
+	return os.Open(path)
+}
+
 // Kind says what stands at a path, for messages.
 func Kind(mode fs.FileMode) string {
 	switch {

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
+
+	"vicreg/internal/durable"
 )
 
 // Written returns the size of a matrix that a [Writer] wrote, from its header alone,
 // and an error for every other file.
 func Written(path string) (n, d int, err error) {
-	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
-		return 0, 0, fmt.Errorf("%s is not a file", path)
-	}
-	f, err := os.Open(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -80,10 +80,7 @@ type Stored struct {
 
 // Is reports whether the file at path begins as a packed data set does.
 func Is(path string) bool {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(path)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
 	}

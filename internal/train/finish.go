@@ -128,19 +128,22 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 			return err
 		}
 		e := r.embedders[i]
-		phase := func(what string) {
+		named := func(what string) string {
 			if len(branches) > 1 {
 				what = "branch " + branchNames[i] + ": " + what
 			}
+			return what
+		}
+		phase := func(what string) {
+			what = named(what)
 			r.report.Phase(what)
 			e.Progress = r.progress(what)
 		}
 		train, test := r.corpus.inputs(e, i, 0, r.at.BadLate)
-		how, last := r.scoring(), time.Now()
+		how, tell := r.scoring(), r.counted()
 		how.Progress = func(what string, done, total int) {
-			if now := time.Now(); total > 0 && now.Sub(last) >= progressPause {
-				last = now
-				phase(fmt.Sprintf("%s: %d of %d", what, done, total))
+			if total > 0 {
+				tell(named(what), done, total)
 			}
 		}
 		got, err := e.Score(ctx, untrained, train, test, how, phase)
@@ -153,9 +156,7 @@ func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 			}
 		}
 		if below := eval.BelowUntrained(got.Trained, got.Untrained, r.training()); below != "" {
-			if len(branches) > 1 {
-				below = "branch " + branchNames[i] + ": " + below
-			}
+			below = named(below)
 			if !slices.Contains(r.at.Notes, below) {
 				r.at.Notes = append(r.at.Notes, below)
 			}

@@ -46,8 +46,14 @@ func (Silent) Done(runlog.Summary)    {}
 
 // progress returns a function that reports now and then how far a phase is.
 func (r *run) progress(what string) func(done, total int) {
+	tell := r.counted()
+	return func(done, total int) { tell(what, done, total) }
+}
+
+// counted is progress of one phase after the other.
+func (r *run) counted() func(what string, done, total int) {
 	last := time.Now()
-	return func(done, total int) {
+	return func(what string, done, total int) {
 		if now := time.Now(); now.Sub(last) >= progressPause {
 			last = now
 			r.report.Phase(fmt.Sprintf("%s: %d of %d", what, done, total))

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 )
 
 // Tail writes at the end of a file that others may read meanwhile. Errors of its
@@ -83,9 +82,6 @@ func part(path string, size int64) error {
 	}
 	return f.Commit()
 }
-
-// Name returns the path that was opened.
-func (t *Tail) Name() string { return filepath.Clean(t.f.Name()) }
 
 // Write writes at the end.
 func (t *Tail) Write(b []byte) (int, error) {

@@ -36,9 +36,6 @@ func NewProjection(d, width int) *Projection {
 	return p
 }
 
-// Width returns how many numbers come out.
-func (p *Projection) Width() int { return p.width }
-
 // Apply appends the projections of x, n × d, to dst, n × width.
 func (p *Projection) Apply(dst, x []float32) []float32 {
 	n := len(x) / p.d

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/cpu"
 	"vicreg/internal/device"
 	"vicreg/internal/kernel/vector"
 	"vicreg/internal/parallel"
@@ -32,19 +31,6 @@ func tokens(x []float32, c int, starts []int32) Tokens {
 	return Tokens{X: device.Of(append([]float32(nil), x...)), C: c, Starts: starts}
 }
 
-func eachVariant(t *testing.T, f func(t *testing.T)) {
-	for _, v := range cpu.Variants() {
-		t.Run(v, func(t *testing.T) {
-			restore, err := cpu.Set(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer restore()
-			f(t)
-		})
-	}
-}
-
 // TestTokenDerivatives checks gradients against finite differences of Σ out·w.
 func TestTokenDerivatives(t *testing.T) {
 	for _, test := range []struct {
@@ -61,7 +47,7 @@ func TestTokenDerivatives(t *testing.T) {
 		{"transformer", NewTransformer(2, 16, 2), 16, starts(4, 6)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T) {
+			check.EachVariant(t, func(t *testing.T) {
 				for i, p := range test.l.Params() {
 					copy(p.Value.Host(), check.Random(uint64(100+i), len(p.Value.Host())))
 					for j := range p.Value.Host() {
@@ -121,7 +107,7 @@ func TestTokenGolden(t *testing.T) {
 		{"block", NewTransformer(1, 24, 3), 24},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			eachVariant(t, func(t *testing.T) {
+			check.EachVariant(t, func(t *testing.T) {
 				g := check.Golden(t, "testdata/"+test.file+".safetensors")
 				name := func(p *Param) string {
 					for _, prefix := range []string{"attn.", "blocks.0.", "."} {

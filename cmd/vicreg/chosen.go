@@ -124,7 +124,7 @@ func writePlan(p *train.Forecast) {
 		}
 		line("network", "%s%s, expander %s", e.Arch, width, c.ExpanderOf(b))
 	}
-	line("run", "%s, %s of %s of %d %s: %s in all", c.Method, counted(c.Epochs, "epoch"), counted(p.StepsPerEpoch, "step"), c.Batch, p.Kind, counted(p.Steps, "step"))
+	line("run", "%s, %s of %s of %d %s: %s in all", c.Method, show.Count(c.Epochs, "epoch"), show.Count(p.StepsPerEpoch, "step"), c.Batch, p.Kind, show.Count(p.Steps, "step"))
 	if p.Seconds > 0 {
 		line("time", "about %s, scoring included, on this machine as it is now", advice.Span(p.Seconds))
 	}

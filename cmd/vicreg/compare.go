@@ -21,6 +21,7 @@ import (
 	"vicreg/internal/eval"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // Files of a comparison, beside the run folders.
@@ -181,7 +182,7 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 		}
 	}
 	if about := left(rest, ended, 0); about != "" {
-		fmt.Fprintf(stdout, "time     %s for %s, on this machine as it is now\n", about, counted(len(rest), "run"))
+		fmt.Fprintf(stdout, "time     %s for %s, on this machine as it is now\n", about, show.Count(len(rest), "run"))
 	}
 	for i, j := range jobs {
 		folder := filepath.Join(out, j.name)

@@ -280,7 +280,7 @@ func writeBad(out io.Writer, paired bool, bad []string) {
 	if len(bad) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", counted(len(bad), badKind(paired)))
+	fmt.Fprintf(out, "\nSkipped %s that could not be read:\n", show.Count(len(bad), badKind(paired)))
 	for _, b := range bad[:min(listed, len(bad))] {
 		fmt.Fprintf(out, "  %s\n", show.Line(b))
 	}
@@ -304,23 +304,15 @@ func writeNotes(out io.Writer, notes []string) {
 	}
 }
 
-// counted says how many of what there are.
-func counted(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
-}
-
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
 	if s.BadImages > 0 { // named when they were found
-		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", counted(s.BadImages,
+		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", show.Count(s.BadImages,
 			badKind(c.plan.Kind == "pairs")), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))
 	}
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")
-	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", counted(s.Epochs, "epoch"), s.Images, kind,
+	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", show.Count(s.Epochs, "epoch"), s.Images, kind,
 		took(s.Seconds), s.ImagesPerSecond)
 	writeScores(c.out, s)
 	writeVerdict(c.out, s.Verdict, c.plan.Folder)

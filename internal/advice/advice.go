@@ -10,6 +10,7 @@ import (
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
+	"vicreg/internal/show"
 )
 
 // Facts are what the choices are made from.
@@ -172,10 +173,10 @@ func Warnings(c recipe.Config, images int) (all []string) {
 		if c.Batch <= leastBatch {
 			more = "more images, which need no labels, give more"
 		}
-		warn("an epoch of %d images has only %s of %d; %s", images, count(steps, "step"), c.Batch, more)
+		warn("an epoch of %d images has only %s of %d; %s", images, show.Count(steps, "step"), c.Batch, more)
 	}
 	if total := steps * c.Epochs; total < 300 {
-		warn("the run has only %s in all, and an encoder hardly learns in fewer than 300; more --epochs give more", count(total, "step"))
+		warn("the run has only %s in all, and an encoder hardly learns in fewer than 300; more --epochs give more", show.Count(total, "step"))
 	}
 	if lost := images % c.Batch; float64(lost) > fewLost*float64(images) {
 		warn("%d of %d images (%.0f%%) are left out of each epoch, others each time, as %d do not divide into steps of %d; another --batch may leave fewer",
@@ -211,12 +212,4 @@ func branches(c recipe.Config) int {
 		return 2
 	}
 	return 1
-}
-
-// count spells a number of things.
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }

@@ -201,7 +201,7 @@ func (s *source) classNames(path string, n int) ([]string, error) {
 		}
 	}
 	if len(names) != n {
-		text := fmt.Sprintf("%s has %s for %d classes, so they go by numbers", show.Name(path), counted(len(names), "name", "names"), n)
+		text := fmt.Sprintf("%s has %s for %d classes, so they go by numbers", show.Name(path), show.Plural(len(names), "name", "names"), n)
 		if !slices.Contains(s.notes, text) {
 			s.note("%s", text)
 		}

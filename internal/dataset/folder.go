@@ -131,7 +131,7 @@ func (f *sorter) explain(t subtree, taken bool, labels string) {
 		f.note("the sub-folders of %s are taken for classes, %s too; --labels none takes no labels", where, strings.Join(odd, ", "))
 	case taken || len(t.classes) < 2:
 	case len(t.strays) > 0:
-		f.note("the sub-folders of %s are not taken for classes, as %s in none (%s)", where, counted(len(t.strays), "image lies", "images lie"), show.Some(t.strays, 3))
+		f.note("the sub-folders of %s are not taken for classes, as %s in none (%s)", where, show.Plural(len(t.strays), "image lies", "images lie"), show.Some(t.strays, 3))
 	case t.deep:
 		f.note("the sub-folders of %s are not taken for classes, as there are folders in them; --labels folders takes the first folder on each path", where)
 	default:
@@ -209,7 +209,7 @@ func (f *sorter) score(t subtree, tests []subtree, labels string) error {
 			f.rest = append(f.rest, f.item(test.dir+"/"+s, -1))
 		}
 		if n := len(test.strays); n > 0 {
-			f.unuse("%s directly in %s and %s left out: %s", counted(n, "image lies", "images lie"), show.Name(f.part), is(n), show.Some(test.strays, 3))
+			f.unuse("%s directly in %s and %s left out: %s", show.Plural(n, "image lies", "images lie"), show.Name(f.part), is(n), show.Some(test.strays, 3))
 		}
 		test.files = slices.DeleteFunc(slices.Clone(test.files),
 			func(s string) bool { return !strings.Contains(s, "/") })
@@ -287,7 +287,7 @@ func (f *sorter) unfitness(t, test subtree, labels string) error {
 			trains, lie, scores, show.Some(test.classes, 3), f.advice(t))
 	case !test.structured(1):
 		return fmt.Errorf("%s: %s in no class folders, while those of %s lie in folders of classes (%s); sort the images to score on alike%s",
-			scores, counted(len(test.strays), "image lies", "images lie"), trains, show.Some(t.classes, 3), f.advice(t))
+			scores, show.Plural(len(test.strays), "image lies", "images lie"), trains, show.Some(t.classes, 3), f.advice(t))
 	}
 	if c, has := t.lacks(test); c != "" {
 		return fmt.Errorf("%s: there is no class of this name in %s, %s; name the class folders alike in both%s",
@@ -424,7 +424,7 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 	if labels {
 		d.About += fmt.Sprintf(", sub-folders as %d classes", len(d.Classes))
 		if strays > 0 {
-			f.note("%s directly in %s and %s no label: %s", counted(strays, "image lies", "images lie"), show.Name(t.dir+"/"), has(strays), show.Some(t.strays, 3))
+			f.note("%s directly in %s and %s no label: %s", show.Plural(strays, "image lies", "images lie"), show.Name(t.dir+"/"), has(strays), show.Some(t.strays, 3))
 		}
 	} else if (t.dir == f.at.train || topOf(t.dir) == f.at.train && f.at.train != "") && !f.told {
 		d.About += ", no labels"

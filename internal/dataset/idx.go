@@ -206,7 +206,7 @@ func (s *source) readIDXPart(dir, name string, names []string) (*Dataset, error)
 		return nil, err
 	}
 	if more {
-		s.note("%s goes on after its %s; the rest is not read", show.Name(path), counted(len(d.Items), "label", "labels"))
+		s.note("%s goes on after its %s; the rest is not read", show.Name(path), show.Plural(len(d.Items), "label", "labels"))
 	}
 	if squeezed := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(path)); strings.Contains(squeezed,
 		"fashionmnist") && len(d.Classes) == 10 {

@@ -203,7 +203,7 @@ func (t *labelRows) explain(c *columns) {
 	}
 	if c.named && len(rest) > 0 {
 		one, more := "column is", "columns are"
-		c.notes = append(c.notes, fmt.Sprintf("%s: %s not used: %s", t.Name, counted(len(rest), one, more), t.list(rest)))
+		c.notes = append(c.notes, fmt.Sprintf("%s: %s not used: %s", t.Name, show.Plural(len(rest), one, more), t.list(rest)))
 	}
 }
 

@@ -103,7 +103,7 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 		return nil, fmt.Errorf("%s: no row of column %s names an image of %s (%s); write paths below that folder, below the folder of %[1]s, or names of files", t.Name, c.pathName(t), data, first)
 	}
 	if n := len(unknown); n > 0 {
-		l.notes = append(l.notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", t.Name, counted(n, "row", "rows"),
+		l.notes = append(l.notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", t.Name, show.Plural(n, "row", "rows"),
 			len(t.Rows), names(n), data, someCells(unknown, 3)))
 	}
 	for _, n := range []struct {

@@ -68,7 +68,7 @@ func (s *source) holdOut(share float64) (train, test *Dataset) {
 		}
 	}
 	if share > 0 && len(single) > 0 {
-		s.note("%s one image, so none is held out to score on: %s", counted(len(single), "class has", "classes have"), show.Some(single, 5))
+		s.note("%s one image, so none is held out to score on: %s", show.Plural(len(single), "class has", "classes have"), show.Some(single, 5))
 	}
 	return train, test
 }
@@ -263,7 +263,7 @@ func openFolder(path string, o Options) (*source, error) {
 		beside := slices.DeleteFunc(leftOver(path, inner, s.files),
 			func(name string) bool { return sameFile(filepath.Join(path, name), o.labelFile) })
 		if len(beside) > 0 {
-			s.note("%s in %s %s not read: %s", counted(len(beside), "other file or folder", "other files and folders"), show.Name(path), is(len(beside)), show.Some(beside, 5))
+			s.note("%s in %s %s not read: %s", show.Plural(len(beside), "other file or folder", "other files and folders"), show.Name(path), is(len(beside)), show.Some(beside, 5))
 		}
 		return s, nil
 	}
@@ -277,7 +277,7 @@ func openFolder(path string, o Options) (*source, error) {
 		for i := range foreign {
 			foreign[i], _ = filepath.Rel(path, foreign[i])
 		}
-		s.note("%s no idx file of images, whatever the name says: %s", counted(len(foreign), "other file is", "other files are"), show.Some(foreign, 5))
+		s.note("%s no idx file of images, whatever the name says: %s", show.Plural(len(foreign), "other file is", "other files are"), show.Some(foreign, 5))
 	case errors.As(err, new(noImages)):
 		return openIDXFile(foreign[0]) // which says what is wrong with it
 	}
@@ -451,14 +451,6 @@ func reason(err error) error {
 	return err
 }
 
-// counted writes how many of a thing there are.
-func counted(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
-}
-
 // is and has are the verbs of n things.
 func is(n int) string {
 	if n == 1 {
@@ -475,4 +467,4 @@ func has(n int) string {
 }
 
 // images writes how many images there are.
-func images(n int) string { return counted(n, "image", "images") }
+func images(n int) string { return show.Plural(n, "image", "images") }

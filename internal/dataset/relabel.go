@@ -146,7 +146,7 @@ func (s *source) sameLeaf(items []*Item, classes []string) {
 	}
 	slices.Sort(same)
 	if len(same) > 0 {
-		s.note("%s in several folders, and what lies in them is one class: %s", counted(len(same), "name of a folder is found", "names of folders are found"), show.Some(same, 5))
+		s.note("%s in several folders, and what lies in them is one class: %s", show.Plural(len(same), "name of a folder is found", "names of folders are found"), show.Some(same, 5))
 	}
 }
 
@@ -251,7 +251,7 @@ func (s *source) divide(file *labelFile, items []*Item) {
 		s.unuse("%s outside the part that trains %s not used, as %s does not name %s", images(n), is(n), file.name, map[bool]string{true: "it", false: "them"}[n == 1])
 	}
 	if len(val) > 0 {
-		s.unuse("%s of %s for validation %s not used, since others are to test", counted(len(val), "image", "images"), file.name, is(len(val)))
+		s.unuse("%s of %s for validation %s not used, since others are to test", show.Plural(len(val), "image", "images"), file.name, is(len(val)))
 	}
 	s.train.Items, s.rest = train, append(rest, val...)
 	if len(test) > 0 && !testing {
@@ -287,9 +287,9 @@ func (s *source) oneSided() {
 		}
 	}
 	if n := len(unknown); n > 0 {
-		s.note("%s only images to score on and none to train on: %s", counted(n, "class has", "classes have"), show.Some(unknown, 5))
+		s.note("%s only images to score on and none to train on: %s", show.Plural(n, "class has", "classes have"), show.Some(unknown, 5))
 	}
 	if n := len(unseen); n > 0 {
-		s.note("%s only images to train on and none to score on: %s", counted(n, "class has", "classes have"), show.Some(unseen, 5))
+		s.note("%s only images to train on and none to score on: %s", show.Plural(n, "class has", "classes have"), show.Some(unseen, 5))
 	}
 }

@@ -192,16 +192,16 @@ func (w *walker) notes(s *source) {
 		}
 	}
 	if n, list := tally(others); n > 0 {
-		s.note("%s not read: %s", counted(n, "other file", "other files"), list)
+		s.note("%s not read: %s", show.Plural(n, "other file", "other files"), list)
 	}
 	if n, list := tally(away); n > 0 {
-		s.note("%s not here, as they were not downloaded or not to their end: %s", counted(n, "picture is", "pictures are"), list)
+		s.note("%s not here, as they were not downloaded or not to their end: %s", show.Plural(n, "picture is", "pictures are"), list)
 	}
 	if n := len(w.bins); n > 0 {
-		s.note("%s not read: %s; images in a folder of another name are", counted(n, "folder of deleted files is", "folders of deleted files are"), show.Some(w.bins, 5))
+		s.note("%s not read: %s; images in a folder of another name are", show.Plural(n, "folder of deleted files is", "folders of deleted files are"), show.Some(w.bins, 5))
 	}
 	if n := len(w.idle); n > 0 {
-		s.note("%s not followed, as the folder is listed already or lies above: %s", counted(n, "link", "links"), show.Some(w.idle, 5))
+		s.note("%s not followed, as the folder is listed already or lies above: %s", show.Plural(n, "link", "links"), show.Some(w.idle, 5))
 	}
 }
 

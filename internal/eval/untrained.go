@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"math"
+	"vicreg/internal/show"
 )
 
 // Training is how an encoder came to be, as far as that is known; 0 is not.
@@ -44,7 +45,7 @@ func BelowUntrained(trained, untrained Scores, t Training) string {
 		what = "the linear probe"
 	case n > 0 && trained.KNN <= untrained.KNN && trained.Linear <= untrained.Linear &&
 		min(untrained.KNN, untrained.Linear) < 1:
-		return fmt.Sprintf("kNN and linear probe are no better than the untrained encoder's, as far as %s can tell: %s", plural(n, "image"), t.reason())
+		return fmt.Sprintf("kNN and linear probe are no better than the untrained encoder's, as far as %s can tell: %s", show.Count(n, "image"), t.reason())
 	default:
 		return ""
 	}
@@ -74,20 +75,13 @@ func (t Training) reason() string {
 	case t.Collapsed:
 		return "the embeddings have collapsed; lower the learning rate (--base-lr)"
 	case few && t.Batch > 0 && t.Batch > smallBatch && t.Images > 0 && t.Images/t.Batch < leastSteps:
-		return fmt.Sprintf("likely the batch of %d is too large for %d images, which makes %s an epoch and %d in all; take a smaller --batch or more --epochs", t.Batch, t.Images, plural(t.Images/t.Batch, "step"), t.Steps)
+		return fmt.Sprintf("likely the batch of %d is too large for %d images, which makes %s an epoch and %d in all; take a smaller --batch or more --epochs", t.Batch, t.Images, show.Count(t.Images/t.Batch, "step"), t.Steps)
 	case few:
-		return fmt.Sprintf("likely it was trained too little, %s; give it more --epochs, to some thousand steps", plural(t.Steps, "step"))
+		return fmt.Sprintf("likely it was trained too little, %s; give it more --epochs, to some thousand steps", show.Count(t.Steps, "step"))
 	case t.Batch > 0 && t.Batch < smallBatch && t.Method != supervised:
 		return fmt.Sprintf("likely the batch of %d is too small to tell its images apart by; take a --batch of %d or more", t.Batch, 2*smallBatch)
 	case t.BaseRate > 0 && t.Steps > 0:
 		return fmt.Sprintf("it had %d steps, so likely the learning rate of %v does not suit it; try a third of it and three times it (--base-lr)", t.Steps, t.BaseRate)
 	}
 	return "likely it had too few steps, a batch too small or too large for its images, or a learning rate that does not suit it"
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // Spread returns in how many directions the features x, n × d, lie: their effective
@@ -186,7 +187,7 @@ func (j *Judgement) next(v runlog.Verdict) string {
 	case v.Rising:
 		return fmt.Sprintf("Next: it still got better at the end, so %s.", more)
 	case j.short():
-		return fmt.Sprintf("Next: %s are few, so %s.", plural(j.Steps, "step"), more)
+		return fmt.Sprintf("Next: %s are few, so %s.", show.Count(j.Steps, "step"), more)
 	case j.Images > 0 && j.Images < fewImages:
 		return fmt.Sprintf("Next: it no longer got better at the end, so longer gives little; more than %d images, which need no labels, give most.", j.Images)
 	}

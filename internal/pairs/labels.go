@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/show"
 	"vicreg/internal/table"
 )
 
@@ -70,18 +71,10 @@ func oneSided(train, test *Data) []string {
 	}
 	var notes []string
 	if len(unknown) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: no rows to train on, only to score on, of %s: %s", train.manifest, count(len(unknown), "class", "classes"), table.Some(unknown)))
+		notes = append(notes, fmt.Sprintf("%s: no rows to train on, only to score on, of %s: %s", train.manifest, show.Plural(len(unknown), "class", "classes"), table.Some(unknown)))
 	}
 	if len(unseen) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: no rows to score on, only to train on, of %s: %s", train.manifest, count(len(unseen), "class", "classes"), table.Some(unseen)))
+		notes = append(notes, fmt.Sprintf("%s: no rows to score on, only to train on, of %s: %s", train.manifest, show.Plural(len(unseen), "class", "classes"), table.Some(unseen)))
 	}
 	return notes
-}
-
-// count spells a number of things.
-func count(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
 }

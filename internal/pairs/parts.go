@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vicreg/internal/dataset"
+	"vicreg/internal/show"
 	"vicreg/internal/table"
 )
 
@@ -53,7 +54,7 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 	}
 	if n := len(parts["val"]); held == "test" && n > 0 {
 		rest.About += fmt.Sprintf("; %d (val) are left out", n)
-		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.Name, count(n, "row is", "rows are"), column))
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.Name, show.Plural(n, "row is", "rows are"), column))
 	}
 	return &rest, test, nil
 }

@@ -14,6 +14,7 @@ import (
 	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
+	"vicreg/internal/show"
 )
 
 // choose fills in what the configuration leaves open, and remembers why. A few steps
@@ -164,7 +165,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 func (r *run) needs() string {
 	seconds, bytes := r.outlook()
 	all := r.config.Epochs * batch.Steps(r.corpus.len(), r.config.Batch)
-	about := count(all, "step") + " in all"
+	about := show.Count(all, "step") + " in all"
 	if done := r.at.Steps; done > 0 {
 		left := all - done
 		about += fmt.Sprintf(", %d of them to come", left)

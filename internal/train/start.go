@@ -22,6 +22,7 @@ import (
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // Options change how a run works, not what it computes.
@@ -377,7 +378,7 @@ func (r *run) plan() Plan {
 		}
 	}
 	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s, %s", r.folder, c.Method,
-		count(c.Epochs, "epoch"), count(r.steps, "step"), c.Batch, r.corpus.kind(), count(parallel.Workers(), "thread"))
+		show.Count(c.Epochs, "epoch"), show.Count(r.steps, "step"), c.Batch, r.corpus.kind(), show.Count(parallel.Workers(), "thread"))
 	var unwise []string
 	if r.at.Steps > 0 {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()
@@ -404,14 +405,6 @@ func encoderName(e recipe.Encoder) string {
 		return e.Arch
 	}
 	return fmt.Sprintf("%s of width %d", e.Arch, e.Width)
-}
-
-// count spells a number of things.
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }
 
 // many writes a number of parameters.

@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"math"
+
 	"vicreg/internal/show"
 )
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
 )
@@ -29,7 +30,7 @@ func choices(flag string) []string {
 	case "convention":
 		return []string{"released", "formula", "pseudocode"}
 	case "precision":
-		return []string{"float32", "bf16"}
+		return shape.Precisions
 	case "branches":
 		return []string{"shared", "separate"}
 	case "branch":

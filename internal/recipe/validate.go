@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vicreg/internal/dataset"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/settings"
@@ -17,7 +18,6 @@ var (
 	sharings   = []string{"shared", "separate"}
 	stems      = []string{"small", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
-	precisions = []string{"float32", "bf16"}
 )
 
 // Archs returns the encoders that a configuration may name.
@@ -179,7 +179,7 @@ func (c *Config) validateNames() error {
 		{"stem of the second branch", c.EncoderOf(1).Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},
-		{"precision", c.Precision, precisions},
+		{"precision", c.Precision, shape.Precisions},
 	} {
 		if !slices.Contains(f.known, f.got) {
 			return fmt.Errorf("unknown %s %q; known: %s", f.what, f.got, strings.Join(f.known, ", "))

@@ -154,8 +154,8 @@ type Config struct {
 	// that work side by side share them (see SetThreads). Default: 0
 	Threads int
 
-	// Precision is what numbers the products in the encoder multiply: float32; bf16, where
-	// the processor or the device has it; or tf32, which NVIDIA cards have. Default: float32
+	// Precision is what numbers the products in the encoder multiply: float32, bf16
+	// where the processor has it, or tf32 on an NVIDIA GPU. Default: float32
 	Precision string
 }
 

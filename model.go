@@ -163,7 +163,7 @@ type Embeddings struct {
 type EmbedOptions struct {
 	Layer     string // representation (the encoder's, also if empty) or embedding (the expander's)
 	Batch     int    // images at once; 0: from 16 to 256, as their size is and fits into memory
-	Precision string // of products in the encoder: float32 (also if empty), bf16 or tf32, see Config
+	Precision string // of products in the encoder: float32 (also if empty), tf32 or bf16, see Config
 	Workers   int    // goroutines that decode; 0: one for each processor
 
 	// Progress is told after every batch how many images are done; may be nil.

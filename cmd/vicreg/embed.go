@@ -50,7 +50,7 @@ The images are those of --data, or files and folders that are named one by one.`
 	g.forcible(flags)
 	flags.StringVar(&o.Layer, "layer", "representation", "`layer` to write: representation (the encoder's) or embedding (the expander's)")
 	flags.IntVar(&o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
-	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32, bf16, or tf32 (on NVIDIA cards)")
+	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32, tf32 or bf16")
 	model.whichBranch()
 	config.machine()
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

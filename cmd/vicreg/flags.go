@@ -95,7 +95,7 @@ func (f *configFlags) batch() {
 }
 
 func (f *configFlags) precision() {
-	bind(f, f.flags.String, "precision", "`kind` of numbers to compute with: float32, bf16, or tf32 (on NVIDIA cards)", func(c *recipe.Config) *string { return &c.Precision })
+	bind(f, f.flags.String, "precision", "`kind` of numbers to compute with: float32, tf32 or bf16", func(c *recipe.Config) *string { return &c.Precision })
 }
 
 // loss binds the flags of the loss.

@@ -57,7 +57,7 @@ does it and computed by Winograd's algorithm.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&precision, "precision", "float32", "`kind` of numbers: float32 or bf16")
+	cmd.Flags().StringVar(&precision, "precision", "float32", "`kind` of numbers: float32, tf32 or bf16")
 	return cmd
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
-	"vicreg/internal/kernel/shape"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
 )
@@ -30,7 +29,7 @@ func choices(flag string) []string {
 	case "convention":
 		return []string{"released", "formula", "pseudocode"}
 	case "precision":
-		return shape.Precisions
+		return []string{"float32", "tf32", "bf16"}
 	case "branches":
 		return []string{"shared", "separate"}
 	case "branch":

@@ -71,7 +71,7 @@ type Config struct {
 
 	Workers   int    `yaml:"workers"`   // that decode and augment; 0: one for each processor
 	Threads   int    `yaml:"threads"`   // that compute; 0: one for each processor
-	Precision string `yaml:"precision"` // of products in the encoder: float32, bf16 or tf32
+	Precision string `yaml:"precision"` // of products in the encoder: float32, tf32 or bf16
 }
 
 // Data says which images to train on. See package dataset for the sources.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"vicreg/internal/dataset"
-	"vicreg/internal/kernel/shape"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/settings"
@@ -18,6 +17,7 @@ var (
 	sharings   = []string{"shared", "separate"}
 	stems      = []string{"small", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
+	precisions = []string{"float32", "tf32", "bf16"}
 )
 
 // Archs returns the encoders that a configuration may name.
@@ -179,7 +179,7 @@ func (c *Config) validateNames() error {
 		{"stem of the second branch", c.EncoderOf(1).Stem, stems},
 		{"loss convention", c.Loss.Convention, conventions()},
 		{"optimizer", c.Optimizer.Name, optimizers},
-		{"precision", c.Precision, shape.Precisions},
+		{"precision", c.Precision, precisions},
 	} {
 		if !slices.Contains(f.known, f.got) {
 			return fmt.Errorf("unknown %s %q; known: %s", f.what, f.got, strings.Join(f.known, ", "))

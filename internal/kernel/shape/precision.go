@@ -2,7 +2,6 @@ package shape
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"vicreg/internal/cpu"
@@ -22,21 +21,23 @@ type Precision uint8
 const (
 	Float32 Precision = iota
 	BF16              // bfloat16 where the processor has it, or else float32
-	TF32              // float32 whose factors a device may round to 10 bits; the processor does not
+	TF32              // float32 rounded to 10 bits behind the point, on NVIDIA GPUs; or else float32
 )
 
-// Precisions are the names of kinds of numbers.
-var Precisions = []string{"float32", "bf16", "tf32"}
-
-func (p Precision) String() string { return Precisions[p] }
+// Precisions names them.
+func Precisions() []string { return []string{"float32", "tf32", "bf16"} }
 
 // ParsePrecision returns what one of Precisions names; an empty name is float32.
 func ParsePrecision(name string) (Precision, error) {
-	i := max(0, slices.Index(Precisions, name))
-	if i == 0 && name != "" && name != Precisions[0] {
-		return Float32, fmt.Errorf("unknown precision %q; known: %s", name, strings.Join(Precisions, ", "))
+	switch name {
+	case "", "float32":
+		return Float32, nil
+	case "tf32":
+		return TF32, nil
+	case "bf16":
+		return BF16, nil
 	}
-	return Precision(i), nil
+	return Float32, fmt.Errorf("unknown precision %q; known: %s", name, strings.Join(Precisions(), ", "))
 }
 
 // Missing returns a warning if this processor cannot multiply such numbers, so that
@@ -46,7 +47,7 @@ func (p Precision) Missing() string {
 	case p == BF16 && !HasBF16():
 		return "precision bf16 needs a processor with AVX512_BF16, which this one has not or may not use; computing in float32"
 	case p == TF32:
-		return "precision tf32 is one of NVIDIA cards (--device cuda); the processor computes in float32"
+		return "precision tf32 exists on NVIDIA GPUs alone; computing in float32"
 	}
 	return ""
 }

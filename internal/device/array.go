@@ -87,6 +87,15 @@ func (a Array) Slice(from, to int) Array {
 	return b
 }
 
+// As returns the same memory as numbers of another type, as many as there is room for.
+func (a Array) As(t Type) Array {
+	a.n, a.t = a.n*a.t.Size()/t.Size(), t
+	if a.n == 0 {
+		return Array{}
+	}
+	return a
+}
+
 // Same says that both arrays start at the same place.
 func (a Array) Same(b Array) bool { return a.host == b.host && a.addr == b.addr }
 

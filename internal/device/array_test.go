@@ -27,6 +27,16 @@ func TestSlice(t *testing.T) {
 	if s := far.Slice(3, 5); s.Addr() != 1024 || s.Len() != 2 || s.Type() != Float64 {
 		t.Errorf("slice at %d of %d", s.Addr(), s.Len())
 	}
+	half := At(1000, Float32, 5).As(BFloat16)
+	if half.Addr() != 1000 || half.Len() != 10 || half.Type() != BFloat16 {
+		t.Errorf("5 float32 are %d of %s", half.Len(), half.Type())
+	}
+	if back := half.Slice(3, 8).As(Float32); back.Addr() != 1006 || back.Len() != 2 || back.Type() != Float32 {
+		t.Errorf("5 bfloat16 are %d of %s", back.Len(), back.Type())
+	}
+	if !half.Slice(0, 1).As(Float32).None() || a.As(Float32) != a {
+		t.Error("an array as another type has another length than it holds")
+	}
 }
 
 // Mistakes in code panic, and say what is wrong.

@@ -34,6 +34,14 @@ func Reaching(reach func(Array) unsafe.Pointer) CPU { return CPU{&memory{reach}}
 func (c CPU) Name() string { return "cpu" }
 func (c CPU) Shared() bool { return c.mem == nil }
 
+// Activations are float32, whatever the products round.
+func (c CPU) Activations(Precision) Type { return Float32 }
+
+// KeptSum is that of the CPU. Tests change it.
+var KeptSum = 1 << 22
+
+func (c CPU) KeptSum() int { return KeptSum }
+
 func (c CPU) Alloc(t Type, n int) Array {
 	switch t {
 	case Float32:
@@ -48,8 +56,9 @@ func (c CPU) Alloc(t Type, n int) Array {
 	panic(fmt.Sprintf("device: the CPU keeps no arrays of %s yet", t))
 }
 
-// Free leaves the memory to Go.
+// Free and Close leave the memory to Go.
 func (c CPU) Free(Array) {}
+func (c CPU) Close()     {}
 
 func (c CPU) Up(a Array, x []float32) {
 	if to := c.f32(a); len(to) != len(x) {

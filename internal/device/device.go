@@ -4,6 +4,15 @@ package device
 // are done, as long as they take effect in the order of the calls: only Down and
 // Length wait. None returns a number but Length.
 //
+// A device that fails, or has no memory left, panics with a [Failure].
+//
+// On a device that stores activations as BFloat16, every array of pixels × channels,
+// rows × channels or the like may be of BFloat16 or of Float32, each by itself: what is
+// read, what is written, what is added, what gives the sign or the sums. Float32 are
+// parameters and their gradients, values of a channel or of a row (scales, shifts, the
+// mean and the deviation of rows, the lse of attention), and what optimizers keep; what
+// BFloat16 adds up, such as the gradient of a weight, is added up in float32 or wider.
+//
 // Shapes are those of package kernel, whose functions of the same names say what
 // each operation does.
 type Device interface {
@@ -24,14 +33,27 @@ type Memory interface {
 	// Shared says that the device's memory is the host's.
 	Shared() bool
 
-	// Alloc returns n zeros, Free takes them back.
+	// Activations returns the type in which activations, and their gradients, of a
+	// network with such products are best stored: Float32 or BFloat16.
+	Activations(p Precision) Type
+
+	// KeptSum is the most elements of a residual block's sum that is kept for backward.
+	// A larger one is made again: its memory is worth more than that time.
+	KeptSum() int
+
+	// Alloc returns n zeros, Free takes them back. Close gives back the device and all
+	// of its memory.
 	Alloc(t Type, n int) Array
 	Free(a Array)
+	Close()
 
-	Up(a Array, x []float32) // a = x
+	// Up and Down copy from and to the host, Down when all before is done. An array of
+	// BFloat16 is rounded, to nearest even, on the way up, and widened on the way down.
+	Up(a Array, x []float32)
 	UpInts(a Array, x []int32)
-	Down(x []float32, a Array) // x = a, when all before is done
+	Down(x []float32, a Array)
 
+	// Copy converts if one of the arrays is of BFloat16 and the other of Float32.
 	Copy(to, from Array)
 	Fill(a Array, v float32)
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"slices"
 
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -80,7 +81,7 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 			} else {
 				m.get(b.join)
 				b.held = true
-				if below != nil && below.join > float64(nn.KeptJoin) {
+				if below != nil && below.join > float64(device.KeptSum) {
 					m.put(below.join)
 					below.held = false
 				}

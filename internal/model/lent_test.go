@@ -39,8 +39,8 @@ func TestLent(t *testing.T) {
 			}
 		}
 	}
-	defer func(n int) { nn.KeptJoin = n }(nn.KeptJoin)
-	nn.KeptJoin = 1000 // sums that are made again
+	defer func(n int) { device.KeptSum = n }(device.KeptSum)
+	device.KeptSum = 1000 // sums that are made again
 	for _, arch := range []string{"resnet34", "resnet50"} {
 		c := Config{Arch: arch, Width: 4, Stem: "small", Input: ImageInput(20, 3)}
 		e, err := New(c, rand.New(rand.NewPCG(1, 2)))

@@ -31,10 +31,6 @@ func (b *Residual) Buffers() (ps []*Param) {
 	return ps
 }
 
-// KeptJoin is the largest size of a block's sum that is kept for backward: making a
-// small one again would cost more time than its memory is worth. Tests change it.
-var KeptJoin = 1 << 22
-
 // Forward returns relu(a + b), where a is what the convolutions make of x, and b is x
 // itself or what Down makes of it. The sum is stored as it is read: its own sign is the
 // mask of the ReLU. The sums of its gradient serve a's normalisation.
@@ -64,7 +60,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 		out.Source = device.Source{X: a.X, ReLU: true} // in place
 	}
 	p.dev.AddReLU(out.X, a.Source, id.Source, a.C, true)
-	if x.join != nil && x.Len() > KeptJoin {
+	if x.join != nil && x.Len() > p.dev.KeptSum() {
 		p.done(x.join)
 	}
 	p.Drop(x)

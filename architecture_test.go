@@ -26,6 +26,7 @@ var layers = [][]string{
 	{"kernel/conv"},
 	{"kernel/token"},
 	{"tensor", "device"},
+	{"cuda"},
 	{"nn", "batch"},
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},

@@ -1,0 +1,3 @@
+package cuda
+
+//go:generate ./_ptx/generate

@@ -38,10 +38,20 @@ type Rows struct {
 	Workers int      // goroutines; 0: one for each processor
 	Ahead   int      // batches to have ready; 0: 2, or 1 if they are large
 	Most    *float64 // the share of the items that may be bad; nil: a tenth
+	Memory  Memory   // that views are made in; nil: Go's
 
 	// Make fills a row of every view. It runs on several goroutines at once. An
 	// error names the file and the reason; training goes on with the next item.
 	Make func(w *Worker, r *Row) error
+}
+
+// Memory is where views are made: that of a device which takes them up while it computes.
+// See package device, whose Ahead says what each method does.
+type Memory interface {
+	Hold(n int) []float32
+	Drop(x []float32)
+	Send(x []float32) error
+	Reuse(x []float32)
 }
 
 // Row is one to be made.
@@ -66,6 +76,7 @@ type Loader struct {
 	stopped sync.Once
 	wg      sync.WaitGroup
 
+	slots   []*slot
 	current *slot // lent to the caller of Next
 
 	mu  sync.Mutex    // guards bad
@@ -79,6 +90,7 @@ type slot struct {
 	left   atomic.Int64
 	ready  chan struct{}
 	errs   []error // of each row
+	unsent error
 }
 
 type job struct {
@@ -104,7 +116,7 @@ func (l *Loader) start(batch int, plan func(yield func(epoch, step int, items []
 	ahead := l.rows.Ahead
 	if ahead <= 0 {
 		ahead = 2
-		if 4*batch*values > 64<<20 {
+		if 4*batch*values > 64<<20 && l.rows.Memory == nil {
 			ahead = 1
 		}
 	}
@@ -116,8 +128,9 @@ func (l *Loader) start(batch int, plan func(yield func(epoch, step int, items []
 		b := &slot{ready: make(chan struct{}, 1), errs: make([]error, batch)}
 		b.Items = make([]int, batch)
 		for _, shape := range l.rows.Shapes {
-			b.Views = append(b.Views, tensor.New(append([]int{batch}, shape...)...))
+			b.Views = append(b.Views, l.view(append([]int{batch}, shape...)))
 		}
+		l.slots = append(l.slots, b)
 		l.free <- b
 	}
 
@@ -152,6 +165,7 @@ func (l *Loader) start(batch int, plan func(yield func(epoch, step int, items []
 					j.slot.errs[j.row] = l.place(&w, j.slot, j.row)
 				}
 				if j.slot.left.Add(-1) == 0 {
+					l.send(j.slot)
 					j.slot.ready <- struct{}{}
 				}
 				runtime.Gosched() // computing goes first
@@ -171,6 +185,27 @@ func (b *slot) prepare(epoch, step int, items []int) {
 		v.Data = v.Data[:n*values]
 	}
 	b.left.Store(int64(n))
+}
+
+// view returns room for a view.
+func (l *Loader) view(shape []int) *tensor.Tensor {
+	if l.rows.Memory == nil {
+		return tensor.New(shape...)
+	}
+	return tensor.From(l.rows.Memory.Hold(tensor.Count(shape)), shape...)
+}
+
+// send sends a batch that is ready ahead.
+func (l *Loader) send(b *slot) {
+	if l.rows.Memory == nil || l.isStopped() {
+		return
+	}
+	b.unsent = nil
+	for _, v := range b.Views {
+		if b.unsent == nil {
+			b.unsent = l.rows.Memory.Send(v.Data)
+		}
+	}
 }
 
 func (l *Loader) isStopped() bool {
@@ -211,6 +246,11 @@ func (l *Loader) fill(w *Worker, b *slot, i, item, due int) error {
 // the last it returns io.EOF.
 func (l *Loader) Next() (*Batch, error) {
 	if l.current != nil {
+		if l.rows.Memory != nil {
+			for _, v := range l.current.Views {
+				l.rows.Memory.Reuse(v.Data)
+			}
+		}
 		l.free <- l.current
 		l.current = nil
 	}
@@ -243,6 +283,10 @@ func (l *Loader) Next() (*Batch, error) {
 			return nil, err
 		}
 	}
+	if b.unsent != nil {
+		l.Close()
+		return nil, b.unsent
+	}
 	l.current = b
 	return &b.Batch, nil
 }
@@ -252,4 +296,17 @@ func (l *Loader) Next() (*Batch, error) {
 func (l *Loader) Close() {
 	l.stopped.Do(func() { close(l.stop) })
 	l.wg.Wait()
+}
+
+// Done is Close, once, by who calls Next and needs no batch any more.
+func (l *Loader) Done() {
+	l.Close()
+	if l.rows.Memory != nil {
+		for _, b := range l.slots {
+			for _, v := range b.Views {
+				l.rows.Memory.Drop(v.Data)
+			}
+		}
+	}
+	l.slots = nil
 }

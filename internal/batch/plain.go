@@ -13,6 +13,7 @@ type PlainConfig struct {
 	Mean, Std []float64
 	Workers   int // goroutines; 0: one for each processor
 	Ahead     int
+	Memory    Memory // that views are made in; nil: Go's
 }
 
 // Plain starts making batches for evaluation from the items listed (nil: all),
@@ -49,6 +50,7 @@ func (r Rows) Plain(items []int) *Loader {
 func (s *Source) Plain(c PlainConfig) *Loader {
 	norm := s.norm(c.Mean, c.Std)
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	r.Memory = c.Memory
 	r.Shapes = [][]int{{c.Size, c.Size, s.channels}}
 	r.Make = func(w *Worker, row *Row) error {
 		m, held, err := s.image(row.Item, &w.packed)

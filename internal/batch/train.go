@@ -101,6 +101,7 @@ type Config struct {
 	Mean, Std []float64
 	Workers   int
 	Ahead     int
+	Memory    Memory // that views are made in; nil: Go's
 }
 
 // View is one view of an image.
@@ -113,6 +114,7 @@ type View struct {
 func (s *Source) Train(c Config) (*Loader, error) {
 	norm := s.norm(c.Mean, c.Std)
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	r.Memory = c.Memory
 	for _, v := range c.Views {
 		r.Shapes = append(r.Shapes, []int{v.Size, v.Size, s.channels})
 	}

@@ -11,7 +11,8 @@ type ViewsConfig struct {
 	Seed      uint64
 	Batch     int // images; the last batch may have fewer
 	Mean, Std []float64
-	Workers   int // goroutines; 0: one for each processor
+	Workers   int    // goroutines; 0: one for each processor
+	Memory    Memory // that views are made in; nil: Go's
 }
 
 // Views starts making augmented views of images, one of each. They depend on the seed,
@@ -19,6 +20,7 @@ type ViewsConfig struct {
 func (s *Source) Views(c ViewsConfig) *Loader {
 	norm := s.norm(c.Mean, c.Std)
 	r := s.rows(c.Batch, c.Workers, 1)
+	r.Memory = c.Memory
 	r.Shapes = [][]int{{c.View.Size, c.View.Size, s.channels}}
 	r.Make = func(w *Worker, row *Row) error {
 		m, held, err := s.image(row.Item, &w.packed)

@@ -105,10 +105,16 @@ func (a Array) Same(b Array) bool { return a.host == b.host && a.addr == b.addr 
 func (a Array) Host() []float32 { return CPU{}.f32(a) }
 
 // Lift brings x to a device: a batch's views, gradients of embeddings. room keeps
-// the memory for the next time; on the CPU the array is x itself.
+// the memory for the next time; on the CPU the array is x itself, and where x was sent
+// [Ahead] its twin.
 func Lift(d Device, room *Array, x []float32) Array {
 	if d.Shared() || len(x) == 0 {
 		return Of(x)
+	}
+	if s, ok := d.(Ahead); ok {
+		if a, ok := s.Sent(x); ok {
+			return a
+		}
 	}
 	a := grow(d, room, Float32, len(x))
 	d.Up(a, x)

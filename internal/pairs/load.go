@@ -15,6 +15,7 @@ type Config struct {
 	Batch   int            // rows
 	Workers int            // goroutines; 0: one for each processor
 	Ahead   int            // batches to have ready; 0: 2, or 1 if they are large
+	Memory  batch.Memory   // that views are made in; nil: Go's
 }
 
 // Train starts making batches for training, of one augmented view of each side.
@@ -23,6 +24,7 @@ func (s *Source) Train(c Config) (*batch.Loader, error) {
 		panic(fmt.Sprintf("pairs: %d views for %d sides", len(c.Images), len(s.sides)))
 	}
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	r.Memory = c.Memory
 	makers := make([]*maker, len(s.sides))
 	for k := range s.sides {
 		makers[k] = newMaker(s.sides[k])
@@ -51,6 +53,7 @@ type PlainConfig struct {
 	Batch   int   // rows; the last batch may have fewer
 	Workers int
 	Ahead   int
+	Memory  batch.Memory // that views are made in; nil: Go's
 }
 
 // Plain starts making batches for evaluation, of one view: the given side's. A
@@ -58,6 +61,7 @@ type PlainConfig struct {
 func (s *Source) Plain(c PlainConfig) *batch.Loader {
 	m := newMaker(s.sides[c.Side])
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
+	r.Memory = c.Memory
 	r.Shapes = [][]int{s.sides[c.Side].Shape()}
 	r.Make = func(w *batch.Worker, row *batch.Row) error {
 		sample, err := s.Sample(row.Item, c.Side)

@@ -46,7 +46,7 @@ func (e *Embedder) Dim() int {
 
 // Input is what to embed: some items of a data set, as evaluation sees them.
 type Input struct {
-	Load   func() *batch.Loader // of one view; made anew each time they are embedded
+	Load   func(m batch.Memory) *batch.Loader // of one view; made anew each time they are embedded
 	Items  int
 	Labels []int // of each; -1: none
 	Name   func(i int) string
@@ -62,9 +62,9 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 		}
 		return s.Data().Items[i].Name
 	}
-	in.Load = func() *batch.Loader {
+	in.Load = func(m batch.Memory) *batch.Loader {
 		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std,
-			Workers: e.Workers})
+			Workers: e.Workers, Memory: m})
 	}
 	return in
 }
@@ -76,8 +76,9 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 			return nil, err
 		}
 	}
-	loader := in.Load()
-	defer loader.Close()
+	memory, _ := model.DeviceOf(e.Encoder).(batch.Memory)
+	loader := in.Load(memory)
+	defer loader.Done()
 	defer context.AfterFunc(ctx, loader.Close)()
 	engine := e.engine
 	if engine == nil {
@@ -210,7 +211,7 @@ var mostRaw = 1 << 27
 // too many to keep, they are projected, and a note says so.
 func (in Input) values(ctx context.Context, most int, progress func(what string, done, total int)) (set eval.Set,
 	note string, err error) {
-	loader := in.Load()
+	loader := in.Load(nil)
 	defer loader.Close()
 	defer context.AfterFunc(ctx, loader.Close)()
 	set.Labels = in.Labels

@@ -22,8 +22,8 @@ func (e *Embedder) Pairs(s *pairs.Source, side int, items []int) Input {
 	for _, i := range items {
 		in.Labels = append(in.Labels, d.Rows[i].Label)
 	}
-	in.Load = func() *batch.Loader {
-		return s.Plain(pairs.PlainConfig{Side: side, Items: items, Batch: e.Batch, Workers: e.Workers})
+	in.Load = func(m batch.Memory) *batch.Loader {
+		return s.Plain(pairs.PlainConfig{Side: side, Items: items, Batch: e.Batch, Workers: e.Workers, Memory: m})
 	}
 	return in
 }

@@ -102,10 +102,10 @@ func (s *Sighting) finite(ctx context.Context) error {
 // view is one of the two views of all images.
 func (e *Embedder) view(v Views, round, which int) Input {
 	in := e.Images(v.Source, v.Items)
-	in.Load = func() *batch.Loader {
+	in.Load = func(m batch.Memory) *batch.Loader {
 		return v.Source.Views(batch.ViewsConfig{Items: v.Items, View: v.Views[which], Which: which, Round: round,
 			Seed:  v.Seed,
-			Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers})
+			Batch: e.Batch, Mean: e.Mean, Std: e.Std, Workers: e.Workers, Memory: m})
 	}
 	return in
 }

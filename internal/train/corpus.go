@@ -56,8 +56,8 @@ type corpus interface {
 	// classes there are; 0: no labels.
 	labels() (labels []int, classes int)
 
-	// batches starts making batches for training.
-	batches(c recipe.Config, o batch.Order) (*batch.Loader, error)
+	// batches starts making batches for training, in some memory (nil: Go's).
+	batches(c recipe.Config, o batch.Order, memory batch.Memory) (*batch.Loader, error)
 
 	// inputs returns what a branch's encoder is scored on: at most so many items of each
 	// part (0: all), spread evenly, without those that have no label or turned bad late.

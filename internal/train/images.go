@@ -177,9 +177,9 @@ func (s *images) unscored() string {
 	return "the training images are all of one class, so there will be no scores"
 }
 
-func (s *images) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) {
+func (s *images) batches(c recipe.Config, o batch.Order, memory batch.Memory) (*batch.Loader, error) {
 	return s.trainSource.Train(batch.Config{Order: o, Views: c.Crops(), Batch: c.Batch,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers})
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers, Memory: memory})
 }
 
 func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,

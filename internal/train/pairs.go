@@ -138,12 +138,13 @@ func (s *pairing) unscored() string {
 	return "the training pairs are all of one class, so there will be no scores"
 }
 
-func (s *pairing) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) {
+func (s *pairing) batches(c recipe.Config, o batch.Order, memory batch.Memory) (*batch.Loader, error) {
 	var views []augment.View
 	for _, v := range c.Crops() {
 		views = append(views, v.View)
 	}
-	return s.trainSource.Train(pairs.Config{Order: o, Images: views, Batch: c.Batch, Workers: c.Workers})
+	return s.trainSource.Train(pairs.Config{Order: o, Images: views, Batch: c.Batch, Workers: c.Workers,
+		Memory: memory})
 }
 
 func (s *pairing) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,

@@ -29,8 +29,8 @@ type sample struct {
 	more float64 // how much more there is to decode of an item of the whole; 1: as much
 }
 
-func (s *sample) batches(c recipe.Config, o batch.Order) (*batch.Loader, error) {
-	return s.part.batches(c, o)
+func (s *sample) batches(c recipe.Config, o batch.Order, memory batch.Memory) (*batch.Loader, error) {
+	return s.part.batches(c, o, memory)
 }
 
 // How many items are decoded for a sample, and for how long.

@@ -86,7 +86,7 @@ func TestSampleOfImages(t *testing.T) {
 		if some.len() != s.len() {
 			t.Errorf("the sample is one of %d items, not %d", some.len(), s.len())
 		}
-		loader, err := some.batches(c, batch.Order{Epochs: 1})
+		loader, err := some.batches(c, batch.Order{Epochs: 1}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

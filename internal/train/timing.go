@@ -81,11 +81,11 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 func (r *run) stepSeconds(ctx context.Context, from corpus, steps int) (float64, error) {
 	c := r.config
 	schedule := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.Epochs, c.Warmup)
-	loader, err := from.batches(c, batch.Order{Seed: c.Seed, Epochs: timedSteps + 10})
+	loader, err := from.batches(c, batch.Order{Seed: c.Seed, Epochs: timedSteps + 10}, r.ahead())
 	if err != nil {
 		return 0, err
 	}
-	defer loader.Close()
+	defer loader.Done()
 	defer context.AfterFunc(ctx, loader.Close)()
 	r.method.StartEpoch(0)
 	var took []float64

@@ -22,11 +22,12 @@ import (
 func (r *run) train(ctx context.Context) error {
 	c := r.config
 	schedule := r.schedule()
-	loader, err := r.corpus.batches(c, batch.Order{Seed: c.Seed, Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step})
+	loader, err := r.corpus.batches(c, batch.Order{Seed: c.Seed, Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step},
+		r.ahead())
 	if err != nil {
 		return err
 	}
-	defer loader.Close()
+	defer loader.Done()
 	defer context.AfterFunc(ctx, loader.Close)()
 	r.saved = time.Now()
 	for r.at.Epoch < c.Epochs {

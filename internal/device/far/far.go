@@ -21,6 +21,9 @@ type Device struct {
 	mem  []byte
 	used int
 	free map[int][]uintptr // by size
+
+	aside sync.Mutex // guards held, by where it begins
+	held  map[*float32]*held
 }
 
 const (

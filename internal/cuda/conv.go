@@ -40,7 +40,7 @@ func (d *Device) ConvWeightGrad(dw device.Array, s device.Conv, g device.Grad, s
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), g.D.Len(), dw.Len())
 	t := productType(src.X, g.Y)
-	d.weightGrad(dw, s, d.readGrad(g, s.K, t), d.readSource(src, s.C, t), t)
+	d.weightGrad(dw, s, d.readGrad(g, s.K, t), src, t)
 }
 
 func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, src device.Source, w device.Array,
@@ -51,7 +51,7 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 	s.Check(dx.Len(), g.D.Len(), dw.Len())
 	t := productType(src.X, dx)
 	dy := d.readGrad(g, s.K, t)
-	d.weightGrad(dw, s, dy, d.readSource(src, s.C, t), t)
+	d.weightGrad(dw, s, dy, src, t)
 	d.inputGrad(dx, s, dy, w, f, t)
 }
 
@@ -98,6 +98,10 @@ func pointwise(s device.Conv) bool { return s.R == 1 && s.S == 1 && s.Stride == 
 // forward writes the convolution of a source.
 func (d *Device) forward(y device.Array, s device.Conv, src device.Source, w device.Array) {
 	t := productType(src.X, y)
+	if isNarrow(s, t) {
+		d.forwardNarrow(y, s, src, w, t)
+		return
+	}
 	x := d.readSource(src, s.C, t)
 	if pointwise(s) {
 		d.matmul(Matmul{M: y.Len() / s.K, N: s.K, K: s.C,
@@ -136,8 +140,13 @@ func (d *Device) inputGrad(dx device.Array, s device.Conv, dy uintptr, w device.
 }
 
 // weightGrad adds the gradient of the weights.
-func (d *Device) weightGrad(dw device.Array, s device.Conv, dy, x uintptr, t device.Type) {
-	if s.R == 1 && s.S == 1 && s.Stride == 1 && s.Pad == 0 {
+func (d *Device) weightGrad(dw device.Array, s device.Conv, dy uintptr, src device.Source, t device.Type) {
+	if isNarrow(s, t) {
+		d.weightGradNarrow(dw, s, dy, src, t)
+		return
+	}
+	x := d.readSource(src, s.C, t)
+	if pointwise(s) {
 		d.matmul(Matmul{M: s.C, N: s.K, K: s.N * s.OutH() * s.OutW(),
 			A:          Matrix{Addr: x, Type: t, Stride: s.C, Trans: true},
 			B:          Matrix{Addr: dy, Type: t, Stride: s.K},

@@ -12,10 +12,14 @@ import (
 // modules are the files of kernels, from _ptx. They are loaded when a device opens.
 var modules = []module{
 	{"pass", passPTX},
+	{"narrow", narrowPTX},
 }
 
 //go:embed pass.ptx
 var passPTX []byte
+
+//go:embed narrow.ptx
+var narrowPTX []byte
 
 type module struct {
 	name string

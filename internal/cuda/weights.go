@@ -27,6 +27,7 @@ type order uint8
 const (
 	asStored order = iota // r × s × c × k
 	krsc                  // k × r × s × c, as cuDNN reads it
+	filled                // that of the wide form of few channels, see widen
 )
 
 type copied struct {
@@ -63,7 +64,7 @@ func (w *weights) changed(a device.Array) {
 		return
 	}
 	if i, ok := w.find(a.Addr()); ok {
-		for _, o := range []order{asStored, krsc} {
+		for _, o := range []order{asStored, krsc, filled} {
 			for _, t := range []device.Type{device.Float32, device.BFloat16} {
 				if c := w.copies[weight{w.of[i].from, o, t}]; c != nil {
 					c.stale = true
@@ -90,8 +91,12 @@ func (w *weights) forget(d *Device, addr uintptr) {
 
 // weight returns where the weights a of a convolution are, in an order and of a type.
 func (d *Device) weight(a device.Array, s device.Conv, o order, t device.Type) uintptr {
-	if s.R*s.S == 1 && s.C == 1 || s.K == 1 {
-		o = asStored // both orders are the same
+	if s.K == 1 && o == krsc {
+		o = asStored // it is the same
+	}
+	size := a.Len()
+	if o == filled {
+		size = widen(s).conv.WeightLen()
 	}
 	if o == asStored && t == device.Float32 {
 		return a.Addr()
@@ -104,15 +109,18 @@ func (d *Device) weight(a device.Array, s device.Conv, o order, t device.Type) u
 			end := a.Addr() + uintptr(4*a.Len())
 			w.of = slices.Insert(w.of, i+1, parameter{a.Addr(), end})
 		}
-		c = &copied{p: d.get(a.Len() * t.Size()), stale: true}
+		c = &copied{p: d.get(size * t.Size()), stale: true}
 		w.copies[key] = c
 	}
 	if c.stale {
-		to := device.At(c.p, t, a.Len())
-		if o == asStored {
+		to := device.At(c.p, t, size)
+		switch o {
+		case asStored:
 			d.cast(to, a)
-		} else {
+		case krsc:
 			d.reorder(to, a, s, false)
+		case filled:
+			narrowWeights.launch(d, d.grid1(size, 256), 256, 0, d.narrowWeights(to, a, s, widen(s)))
 		}
 		c.stale = false
 	}

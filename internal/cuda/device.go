@@ -24,9 +24,13 @@ type Device struct {
 	args      *[argsRoom]byte
 
 	memory  memory
-	staging staging
 	scratch [slots]room
 	weights weights
+	rising  staging
+	holds   holds
+
+	crossing sync.Mutex // guards falling: one value comes down at a time
+	falling  staging
 }
 
 // New returns the device of a driver, which it closes with itself.
@@ -34,6 +38,7 @@ func New(driver Driver) (*Device, error) {
 	d := &Device{driver: driver, card: driver.Card(), args: new([argsRoom]byte)}
 	d.memory.init()
 	d.weights.init()
+	d.holds.init()
 	if err := d.load(); err != nil {
 		driver.Close()
 		return nil, err
@@ -50,6 +55,12 @@ func (d *Device) Close() {
 
 // Card says what the card is.
 func (d *Device) Card() Card { return d.card }
+
+// Describe names the card and what its bits depend on.
+func (d *Device) Describe() string {
+	c := d.card
+	return fmt.Sprintf("%s, driver %s, cuDNN %s, cuBLAS %s", c.Name, c.Driver, c.CUDNN, c.CUBLAS)
+}
 
 // Driver is for measurements beside the device's own operations.
 func (d *Device) Driver() Driver { return d.driver }
@@ -73,7 +84,7 @@ func (d *Device) KeptSum() int { return 1 << 27 }
 func (d *Device) Wait() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.check(d.driver.Wait(Compute), "waiting")
+	d.check(d.driver.Wait(Compute), "work")
 }
 
 // check stops the operation if a call failed.

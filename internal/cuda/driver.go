@@ -7,8 +7,8 @@ import "vicreg/internal/device"
 //
 // Work is queued on streams, and each stream does it in order; unless a method says
 // that it waits, it returns at once. Calls come from one goroutine at a time, which may
-// be on another thread each time. An address is one of the card's memory. Errors are
-// *[Error]s.
+// be on another thread each time; only WaitEvent is called beside others. An address is
+// one of the card's memory. Errors are *[Error]s.
 type Driver interface {
 	Card() Card
 	Close()

@@ -161,18 +161,18 @@ func (d *Device) room(slot, bytes int) uintptr {
 	return r.p
 }
 
-// staging is page-locked memory of the host that values cross through.
+// staging is page-locked memory of the host that values cross through, two buffers in
+// turn.
 type staging struct {
 	buffers [2][]byte
-	done    [2]Event
+	done    [2]Event // the card is done with a buffer
 	next    int
 }
 
-const stagingSize = 1 << 24
+const stagingSize = 1 << 23
 
-// stage returns the next buffer, when the card is done with it.
-func (d *Device) stage() int {
-	s := &d.staging
+// turn returns the next buffer and makes it the other one's turn.
+func (s *staging) turn(d *Device) int {
 	i := s.next
 	s.next = 1 - i
 	if s.buffers[i] == nil {
@@ -181,21 +181,54 @@ func (d *Device) stage() int {
 		d.check(err, "page-locked memory")
 		s.done[i], err = d.driver.NewEvent()
 		d.check(err, "an event")
-		return i
 	}
-	d.check(d.driver.WaitEvent(s.done[i]), "a copy to the card")
 	return i
 }
 
-// up copies bytes to the card through the staging buffers.
+// up copies bytes to the card.
 func (d *Device) up(to uintptr, from []byte) {
+	s := &d.rising
 	for len(from) > 0 {
-		i := d.stage()
-		n := copy(d.staging.buffers[i], from)
-		d.check(d.driver.Upload(Compute, to, d.staging.buffers[i][:n]), "a copy to the card")
-		d.check(d.driver.Record(d.staging.done[i], Compute), "a copy to the card")
+		i := s.turn(d)
+		d.check(d.driver.WaitEvent(s.done[i]), "a copy to the card")
+		n := copy(s.buffers[i], from)
+		d.check(d.driver.Upload(Compute, to, s.buffers[i][:n]), "a copy to the card")
+		d.check(d.driver.Record(s.done[i], Compute), "a copy to the card")
 		to, from = to+uintptr(n), from[n:]
 	}
+}
+
+// down copies bytes from the card, when all before is done. The device is free for others
+// while it waits.
+func (d *Device) down(to []byte, from uintptr) {
+	s := &d.falling
+	type part struct {
+		to []byte
+		i  int
+	}
+	var late part // still on its way
+	finish := func(p part) {
+		if p.to == nil {
+			return
+		}
+		d.check(d.driver.WaitEvent(s.done[p.i]), "a copy from the card")
+		copy(p.to, s.buffers[p.i])
+	}
+	for len(to) > 0 {
+		n := min(len(to), stagingSize)
+		d.mu.Lock()
+		i := s.turn(d)
+		err := d.driver.DownloadLater(Compute, s.buffers[i][:n], from)
+		if err == nil {
+			err = d.driver.Record(s.done[i], Compute)
+		}
+		d.mu.Unlock()
+		d.check(err, "a copy from the card")
+		finish(late)
+		late = part{to[:n], i}
+		to, from = to[n:], from+uintptr(n)
+	}
+	finish(late)
 }
 
 // bytesOf views values as bytes.
@@ -235,19 +268,19 @@ func (d *Device) UpInts(a device.Array, x []int32) {
 }
 
 func (d *Device) Down(x []float32, a device.Array) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if a.None() {
 		return
 	}
+	d.crossing.Lock()
+	defer d.crossing.Unlock()
 	x = x[:a.Len()]
 	if a.Type() == device.BFloat16 {
-		room := device.At(d.room(forCast, 4*len(x)), device.Float32, len(x))
-		d.cast(room, a)
-		a = room
+		wide := d.Alloc(device.Float32, len(x))
+		defer d.Free(wide)
+		d.Copy(wide, a)
+		a = wide
 	}
-	d.f32(a)
-	d.check(d.driver.Download(Compute, bytesOf(x), a.Addr()), "a copy from the card")
+	d.down(bytesOf(x), uintptr(d.f32(a)))
 }
 
 func (d *Device) Copy(to, from device.Array) {

@@ -46,6 +46,7 @@ func (d *Device) Hold(n int) []float32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h := &hold{twin: twin}
+	d.flush()
 	var err error
 	h.pinned, err = d.driver.Pin(4 * n)
 	d.check(err, fmt.Sprintf("%s of page-locked memory", gib(4*n)))
@@ -96,22 +97,30 @@ func (d *Device) Sent(x []float32) (device.Array, bool) {
 	if h.sent != len(x) {
 		return device.Array{}, false
 	}
+	d.flush()
 	d.check(d.driver.Follow(Compute, h.up), "a copy to the card")
 	return h.twin.Slice(0, len(x)), true
 }
 
 func (d *Device) Reuse(x []float32) {
 	h := d.holds.must(x)
+	if d.over(h) {
+		d.check(d.driver.WaitEvent(h.up), "a copy to the card")
+	}
+}
+
+// over says that what was sent to h is read by nothing that is queued from here on, and
+// returns whether anything was.
+func (d *Device) over(h *hold) bool {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if h.sent == 0 {
-		d.mu.Unlock()
-		return
+		return false
 	}
 	h.sent = 0
-	err := d.driver.Record(h.read, Compute)
-	d.mu.Unlock()
-	d.check(err, "work")
-	d.check(d.driver.WaitEvent(h.up), "a copy to the card")
+	d.flush()
+	d.check(d.driver.Record(h.read, Compute), "work")
+	return true
 }
 
 // Room returns the bytes that a run could have, and all there are.

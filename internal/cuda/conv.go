@@ -186,7 +186,7 @@ func (d *Device) Gemm(c, a, b device.Mat, accumulate bool) {
 	}
 	if k == 0 { // nothing to add up
 		if !accumulate {
-			d.check(d.driver.Set(Compute, c.Data.Addr(), 0, c.Data.Len()), "zeros")
+			d.set(c.Data.Addr(), 0, c.Data.Len())
 		}
 		return
 	}
@@ -195,18 +195,4 @@ func (d *Device) Gemm(c, a, b device.Mat, accumulate bool) {
 
 func (d *Device) matrix(m device.Mat) Matrix {
 	return Matrix{Addr: m.Data.Addr(), Type: m.Data.Type(), Stride: m.Cols, Trans: m.Trans}
-}
-
-func (d *Device) matmul(m Matmul) {
-	if err := d.driver.Matmul(&m); err != nil {
-		d.fail(err, fmt.Sprintf("a product of %d × %d and %d × %d", m.M, m.K, m.K, m.N))
-	}
-}
-
-func (d *Device) convolve(c Convolution) {
-	if err := d.driver.Convolve(&c); err != nil {
-		s := c.Shape
-		d.fail(err, fmt.Sprintf("the %s of a %d × %d convolution of %d × %d × %d × %d to %d channels",
-			c.Kind, s.R, s.S, s.N, s.H, s.W, s.C, s.K))
-	}
 }

@@ -28,6 +28,11 @@ type Device struct {
 	weights weights
 	rising  staging
 	holds   holds
+	queue   queue
+	one     struct { // the product under way, kept off the stack
+		m Matmul
+		c Convolution
+	}
 
 	crossing sync.Mutex // guards falling: one value comes down at a time
 	falling  staging
@@ -50,6 +55,9 @@ func New(driver Driver) (*Device, error) {
 func (d *Device) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for _, s := range d.queue.known {
+		d.forget(s)
+	}
 	d.driver.Close()
 }
 
@@ -84,6 +92,7 @@ func (d *Device) KeptSum() int { return 1 << 27 }
 func (d *Device) Wait() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.flush()
 	d.check(d.driver.Wait(Compute), "work")
 }
 

@@ -53,9 +53,7 @@ const argsRoom = 4096
 func (k kernel[P]) launch(d *Device, grid [3]int, threads, shared int, p P) {
 	n := int(unsafe.Sizeof(p))
 	*(*P)(unsafe.Pointer(&d.args[0])) = p
-	if err := d.driver.Launch(Compute, d.functions[k.index], grid, threads, shared, d.args[:n]); err != nil {
-		d.fail(err, "kernel "+declared[k.index].name)
-	}
+	d.launch(d.functions[k.index], grid, threads, shared, d.args[:n], declared[k.index].name)
 }
 
 // grid1 returns a grid for n pieces of work, each a thread's, in blocks of so many

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 	"unsafe"
 
 	"vicreg/internal/device"
@@ -74,6 +75,7 @@ func (d *Device) fresh(size int) uintptr {
 
 // trim gives spare large pieces back to the driver and returns their bytes.
 func (d *Device) trim() int {
+	d.flush()
 	m, freed := &d.memory, 0
 	for size, s := range m.spare {
 		if size <= small {
@@ -116,7 +118,7 @@ func (d *Device) Alloc(t device.Type, n int) device.Array {
 	defer d.mu.Unlock()
 	bytes := n * t.Size()
 	p := d.get(bytes)
-	d.check(d.driver.Set(Compute, p, 0, (bytes+3)/4), "zeros")
+	d.set(p, 0, (bytes+3)/4)
 	return device.At(p, t, n)
 }
 
@@ -187,6 +189,7 @@ func (s *staging) turn(d *Device) int {
 
 // up copies bytes to the card.
 func (d *Device) up(to uintptr, from []byte) {
+	d.flush()
 	s := &d.rising
 	for len(from) > 0 {
 		i := s.turn(d)
@@ -211,24 +214,34 @@ func (d *Device) down(to []byte, from uintptr) {
 		if p.to == nil {
 			return
 		}
-		d.check(d.driver.WaitEvent(s.done[p.i]), "a copy from the card")
+		began := time.Now()
+		err := d.driver.WaitEvent(s.done[p.i])
+		d.mu.Lock()
+		d.queue.waited(began, time.Now())
+		d.mu.Unlock()
+		d.check(err, "a copy from the card")
 		copy(p.to, s.buffers[p.i])
 	}
 	for len(to) > 0 {
 		n := min(len(to), stagingSize)
-		d.mu.Lock()
-		i := s.turn(d)
-		err := d.driver.DownloadLater(Compute, s.buffers[i][:n], from)
-		if err == nil {
-			err = d.driver.Record(s.done[i], Compute)
-		}
-		d.mu.Unlock()
-		d.check(err, "a copy from the card")
+		i := d.fall(n, from)
 		finish(late)
 		late = part{to[:n], i}
 		to, from = to[n:], from+uintptr(n)
 	}
 	finish(late)
+}
+
+// fall queues a copy from the card and returns which buffer will have it.
+func (d *Device) fall(n int, from uintptr) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flush()
+	s := &d.falling
+	i := s.turn(d)
+	d.check(d.driver.DownloadLater(Compute, s.buffers[i][:n], from), "a copy from the card")
+	d.check(d.driver.Record(s.done[i], Compute), "a copy from the card")
+	return i
 }
 
 // bytesOf views values as bytes.
@@ -297,7 +310,7 @@ func (d *Device) Copy(to, from device.Array) {
 		d.cast(to, from)
 		return
 	}
-	d.check(d.driver.Copy(Compute, to.Addr(), from.Addr(), to.Len()*to.Type().Size()), "a copy on the card")
+	d.copy(to.Addr(), from.Addr(), to.Len()*to.Type().Size())
 }
 
 func (d *Device) Fill(a device.Array, v float32) {
@@ -309,9 +322,9 @@ func (d *Device) Fill(a device.Array, v float32) {
 	d.weights.changed(a)
 	switch {
 	case a.Type() == device.Float32:
-		d.check(d.driver.Set(Compute, a.Addr(), math.Float32bits(v), a.Len()), "a fill")
+		d.set(a.Addr(), math.Float32bits(v), a.Len())
 	case v == 0 && a.Len()*a.Type().Size()%4 == 0:
-		d.check(d.driver.Set(Compute, a.Addr(), 0, a.Len()*a.Type().Size()/4), "a fill")
+		d.set(a.Addr(), 0, a.Len()*a.Type().Size()/4)
 	default:
 		panic(fmt.Sprintf("cuda: an array of %s is filled with %g", a.Type(), v))
 	}

@@ -1,0 +1,227 @@
+package cuda
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// queue is the way of the device's operations to the driver's compute stream.
+//
+// A small network's step is some hundred short operations, and queueing them one by one
+// may take longer than the card takes to do them. Where it does, the queue collects
+// operations up to the next place where the host or another stream has to know of them: a
+// stretch. A stretch that comes again with the very same operations is recorded as a
+// graph, and replayed as one from then on. What the card computes is the same either way.
+type queue struct {
+	collect bool
+	now     stretch
+	known   []*stretch // that came before, the newest last
+
+	// What the host and the card waited for each other, to know whether to collect.
+	began       time.Time // the host went on
+	busy, waits time.Duration
+	looks       int
+}
+
+// stretch is a list of operations.
+type stretch struct {
+	commands []command
+	args     []byte // of kernels, one after the other
+	matmuls  []Matmul
+	convs    []Convolution
+
+	times int
+	graph Graph
+}
+
+// command is one operation.
+type command struct {
+	kind            commandKind
+	f               Function
+	grid            [3]int
+	threads, shared int
+	to, from        uintptr
+	n               int // of bytes of args, of values set, of bytes copied
+	v               uint32
+}
+
+type commandKind uint8
+
+const (
+	launching commandKind = iota
+	setting
+	copying
+	multiplying
+	convolving
+)
+
+const (
+	shortest    = 24 // operations; shorter stretches are not worth a graph
+	graphAt     = 3  // times a stretch comes before it is recorded
+	mostKnown   = 8
+	looksLost   = 6  // waits that tell nothing: algorithms are still being chosen
+	looksNeeded = 18 // waits before the queue decides
+	fullShare   = 0.2
+)
+
+func (s *stretch) clear() {
+	s.commands, s.args, s.matmuls, s.convs = s.commands[:0], s.args[:0], s.matmuls[:0], s.convs[:0]
+}
+
+// same says that two stretches do the same.
+func (s *stretch) same(t *stretch) bool {
+	return slices.Equal(s.commands, t.commands) && bytes.Equal(s.args, t.args) && slices.Equal(s.matmuls, t.matmuls) &&
+		slices.Equal(s.convs, t.convs)
+}
+
+func (s *stretch) clone() *stretch {
+	return &stretch{commands: slices.Clone(s.commands), args: slices.Clone(s.args), matmuls: slices.Clone(s.matmuls),
+		convs: slices.Clone(s.convs)}
+}
+
+// launch, set, copy, multiply and convolve queue an operation.
+
+func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byte, name string) {
+	if q := &d.queue; q.collect {
+		q.now.commands = append(q.now.commands, command{kind: launching, f: f, grid: grid, threads: threads, shared: shared,
+			n: len(args)})
+		q.now.args = append(q.now.args, args...)
+		return
+	}
+	if err := d.driver.Launch(Compute, f, grid, threads, shared, args); err != nil {
+		d.fail(err, "kernel "+name)
+	}
+}
+
+// set writes n values of four bytes.
+func (d *Device) set(to uintptr, v uint32, n int) {
+	if q := &d.queue; q.collect {
+		q.now.commands = append(q.now.commands, command{kind: setting, to: to, v: v, n: n})
+		return
+	}
+	d.check(d.driver.Set(Compute, to, v, n), "a fill")
+}
+
+func (d *Device) copy(to, from uintptr, n int) {
+	if q := &d.queue; q.collect {
+		q.now.commands = append(q.now.commands, command{kind: copying, to: to, from: from, n: n})
+		return
+	}
+	d.check(d.driver.Copy(Compute, to, from, n), "a copy on the card")
+}
+
+func (d *Device) matmul(m Matmul) {
+	if q := &d.queue; q.collect {
+		q.now.commands = append(q.now.commands, command{kind: multiplying})
+		q.now.matmuls = append(q.now.matmuls, m)
+		return
+	}
+	d.one.m = m
+	if err := d.driver.Matmul(&d.one.m); err != nil {
+		d.fail(err, fmt.Sprintf("a product of %d × %d and %d × %d", m.M, m.K, m.K, m.N))
+	}
+}
+
+func (d *Device) convolve(c Convolution) {
+	if q := &d.queue; q.collect {
+		q.now.commands = append(q.now.commands, command{kind: convolving})
+		q.now.convs = append(q.now.convs, c)
+		return
+	}
+	d.one.c = c
+	if err := d.driver.Convolve(&d.one.c); err != nil {
+		s := c.Shape
+		d.fail(err, fmt.Sprintf("the %s of a %d × %d convolution of %d × %d × %d × %d to %d channels",
+			c.Kind, s.R, s.S, s.N, s.H, s.W, s.C, s.K))
+	}
+}
+
+// issue hands all operations of a stretch to the driver.
+func (d *Device) issue(s *stretch) {
+	d.queue.collect = false
+	defer func() { d.queue.collect = true }()
+	args, m, c := 0, 0, 0
+	for _, o := range s.commands {
+		switch o.kind {
+		case launching:
+			d.launch(o.f, o.grid, o.threads, o.shared, s.args[args:args+o.n], d.nameOf(o.f))
+			args += o.n
+		case setting:
+			d.set(o.to, o.v, o.n)
+		case copying:
+			d.copy(o.to, o.from, o.n)
+		case multiplying:
+			d.matmul(s.matmuls[m])
+			m++
+		case convolving:
+			d.convolve(s.convs[c])
+			c++
+		}
+	}
+}
+
+// flush hands over what was collected. Whatever touches the driver's streams in another
+// way than the operations above calls it first.
+func (d *Device) flush() {
+	q := &d.queue
+	if len(q.now.commands) == 0 {
+		return
+	}
+	defer q.now.clear()
+	if len(q.now.commands) < shortest {
+		d.issue(&q.now)
+		return
+	}
+	i := slices.IndexFunc(q.known, q.now.same)
+	if i < 0 {
+		if len(q.known) == mostKnown {
+			d.forget(q.known[0])
+			q.known = slices.Delete(q.known, 0, 1)
+		}
+		q.known = append(q.known, q.now.clone())
+		i = len(q.known) - 1
+	}
+	s := q.known[i]
+	q.known = append(slices.Delete(q.known, i, i+1), s)
+	if s.times++; s.times < graphAt {
+		d.issue(s)
+		return
+	}
+	if s.graph == 0 {
+		d.check(d.driver.BeginCapture(), "a graph")
+		d.issue(s)
+		g, err := d.driver.EndCapture()
+		d.check(err, fmt.Sprintf("a graph of %d operations", len(s.commands)))
+		s.graph = g
+	}
+	d.check(d.driver.Replay(s.graph), "a graph")
+}
+
+func (d *Device) forget(s *stretch) {
+	if s.graph != 0 {
+		d.check(d.driver.FreeGraph(s.graph), "a graph")
+	}
+}
+
+// waited takes in that the host waited for the card, and how long it was busy before.
+// Where the card hardly ever lets the host wait, it is the host that the card waits for.
+func (q *queue) waited(from, to time.Time) {
+	if q.looks++; q.looks > looksLost && q.looks <= looksNeeded {
+		q.busy += from.Sub(q.began)
+		q.waits += to.Sub(from)
+		if q.looks == looksNeeded {
+			q.collect = q.waits.Seconds() < fullShare*(q.waits+q.busy).Seconds()
+		}
+	}
+	q.began = to
+}
+
+// nameOf returns the name of a kernel, for messages.
+func (d *Device) nameOf(f Function) string {
+	if i := slices.Index(d.functions, f); i >= 0 {
+		return declared[i].name
+	}
+	return "unknown"
+}

@@ -29,6 +29,7 @@ type Device struct {
 	rising  staging
 	holds   holds
 	queue   queue
+	profile *profile // or nil
 	one     struct { // the product under way, kept off the stack
 		m Matmul
 		c Convolution

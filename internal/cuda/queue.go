@@ -90,6 +90,9 @@ func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byt
 		q.now.args = append(q.now.args, args...)
 		return
 	}
+	if d.profile != nil {
+		defer d.timed(name)()
+	}
 	if err := d.driver.Launch(Compute, f, grid, threads, shared, args); err != nil {
 		d.fail(err, "kernel "+name)
 	}
@@ -101,6 +104,9 @@ func (d *Device) set(to uintptr, v uint32, n int) {
 		q.now.commands = append(q.now.commands, command{kind: setting, to: to, v: v, n: n})
 		return
 	}
+	if d.profile != nil {
+		defer d.timed("fill")()
+	}
 	d.check(d.driver.Set(Compute, to, v, n), "a fill")
 }
 
@@ -108,6 +114,9 @@ func (d *Device) copy(to, from uintptr, n int) {
 	if q := &d.queue; q.collect {
 		q.now.commands = append(q.now.commands, command{kind: copying, to: to, from: from, n: n})
 		return
+	}
+	if d.profile != nil {
+		defer d.timed("copy")()
 	}
 	d.check(d.driver.Copy(Compute, to, from, n), "a copy on the card")
 }
@@ -119,6 +128,9 @@ func (d *Device) matmul(m Matmul) {
 		return
 	}
 	d.one.m = m
+	if d.profile != nil {
+		defer d.timed(m.String())()
+	}
 	if err := d.driver.Matmul(&d.one.m); err != nil {
 		d.fail(err, fmt.Sprintf("a product of %d × %d and %d × %d", m.M, m.K, m.K, m.N))
 	}
@@ -131,6 +143,9 @@ func (d *Device) convolve(c Convolution) {
 		return
 	}
 	d.one.c = c
+	if d.profile != nil {
+		defer d.timed(c.String())()
+	}
 	if err := d.driver.Convolve(&d.one.c); err != nil {
 		s := c.Shape
 		d.fail(err, fmt.Sprintf("the %s of a %d × %d convolution of %d × %d × %d × %d to %d channels",

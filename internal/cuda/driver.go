@@ -69,6 +69,20 @@ type Driver interface {
 	// algorithms only.
 	Matmul(m *Matmul) error
 	Convolve(c *Convolution) error
+
+	// Choices returns the algorithms found so far, in no order that matters; with Choose
+	// another process takes the same ones without trying, so that it computes the same
+	// bits. What Choose is given for another card or another library is left aside: it
+	// returns how many were taken.
+	Choices() []Choice
+	Choose(c []Choice) (taken int)
+}
+
+// Choice is the algorithm that a product takes: of which shape and types, on which card
+// and library, and which algorithm, in words of the driver's own.
+type Choice struct {
+	Product   string `json:"product"`
+	Algorithm string `json:"algorithm"`
 }
 
 // Card says what a card is and which libraries were found.

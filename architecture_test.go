@@ -35,7 +35,7 @@ var layers = [][]string{
 	{"advice"},
 	{"train", "compare"},
 	{"vicreg"},
-	{"cmd/vicreg", "bench"},
+	{"cmd/vicreg", "bench", "bench/gpu"},
 }
 
 // never holds what the layers alone would let pass: a package and what it must

@@ -100,7 +100,8 @@ func (b *bench) measure(ctx context.Context, w workload) (row, error) {
 			script = "peer_jax.py"
 		}
 		t := new(timing)
-		if err := output(ctx, t, b.python, []string{filepath.Join(b.peers, script), p}); err != nil || len(t.Times) == 0 {
+		err := output(ctx, t, b.python, []string{filepath.Join(b.peers, script), p})
+		if err != nil || len(t.Times) == 0 {
 			b.progress("%s: %s: %v %s", w.name, p, err, t.Error)
 			continue
 		}

@@ -85,8 +85,8 @@ func (s *stretch) clone() *stretch {
 
 func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byte, name string) {
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands, command{kind: launching, f: f, grid: grid, threads: threads, shared: shared,
-			n: len(args)})
+		q.now.commands = append(q.now.commands,
+			command{kind: launching, f: f, grid: grid, threads: threads, shared: shared, n: len(args)})
 		q.now.args = append(q.now.args, args...)
 		return
 	}

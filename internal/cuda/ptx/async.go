@@ -68,7 +68,8 @@ func (c *compiler) copy() {
 	c.emit(inst{kind: effect, do: func(w *warp, m uint32) {
 		for ; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros32(m)
-			l := later16{w.row(to)[i] + a.off, w.row(from)[i] + b.off, size, int(uint32(w.row(read)[i])), w.copies[i].group}
+			l := later16{to: w.row(to)[i] + a.off, from: w.row(from)[i] + b.off, size: size,
+				read: int(uint32(w.row(read)[i])), group: w.copies[i].group}
 			if l.read > size {
 				w.fault(i, "copies %d bytes of %d", l.read, size)
 			}

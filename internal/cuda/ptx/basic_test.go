@@ -94,8 +94,8 @@ func TestSwitch(t *testing.T) {
 	mem.get(y, got)
 	for i, v := range x {
 		f := float64(v)
-		want := []float64{f*f + 1, f / 3, math.Sqrt(f), math.Abs(f - 2), math.Trunc(f), math.Floor(f) + math.RoundToEven(f),
-			max(f, 1.5), -f, -f}[what[i]]
+		want := []float64{f*f + 1, f / 3, math.Sqrt(f), math.Abs(f - 2), math.Trunc(f),
+			math.Floor(f) + math.RoundToEven(f), max(f, 1.5), -f, -f}[what[i]]
 		near(t, "choose", float64(got[i]), want, 1e-6)
 	}
 }

@@ -193,7 +193,8 @@ func (c *compiler) control(name string) {
 	switch name {
 	case "bra":
 		c.args(1)
-		c.f.jumps = append(c.f.jumps, jump{inst: len(c.k.code), label: c.s.args[0].text, scope: c.s.scope, line: c.s.line})
+		j := jump{inst: len(c.k.code), label: c.s.args[0].text, scope: c.s.scope, line: c.s.line}
+		c.f.jumps = append(c.f.jumps, j)
 		c.emit(inst{kind: branch})
 	case "ret":
 		if c.depth > 1 {

@@ -78,8 +78,8 @@ func launch(t testing.TB, m *Module, name string, mem *memory, grid, threads, sh
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &Launch{Grid: [3]int{grid, 1, 1}, Threads: [3]int{threads, 1, 1}, Shared: shared, Args: pack(args...), Memory: mem,
-		Seed: 7, Races: true}
+	l := &Launch{Grid: [3]int{grid, 1, 1}, Threads: [3]int{threads, 1, 1}, Shared: shared, Args: pack(args...),
+		Memory: mem, Seed: 7, Races: true}
 	if err := k.Launch(l); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,27 @@ import (
 	"vicreg/internal/device"
 )
 
+// loops is what computes every product.
+const loops = "loops"
+
+func (d *Driver) Choices() []cuda.Choice {
+	var list []cuda.Choice
+	for p := range d.choices {
+		list = append(list, cuda.Choice{Product: p, Algorithm: loops})
+	}
+	return list
+}
+
+func (d *Driver) Choose(list []cuda.Choice) (taken int) {
+	for _, c := range list {
+		if c.Algorithm == loops {
+			d.choices[c.Product] = true
+			taken++
+		}
+	}
+	return taken
+}
+
 // view is an array in the card's memory.
 type view struct {
 	data []byte
@@ -64,6 +85,7 @@ func (d *Driver) Matmul(p *cuda.Matmul) error {
 		return err
 	}
 	m := *p
+	d.choices[fmt.Sprintf("%d × %d × %d of %v", m.M, m.N, m.K, m.A.Type)] = true
 	return d.do(cuda.Compute, func() error { return d.matmul(call, &m) })
 }
 
@@ -142,6 +164,7 @@ func (d *Driver) Convolve(p *cuda.Convolution) error {
 		return err
 	}
 	c := *p
+	d.choices[fmt.Sprintf("%v %+v of %v", c.Kind, c.Shape, c.Type)] = true
 	return d.do(cuda.Compute, func() error { return d.convolve(call, &c) })
 }
 
@@ -166,9 +189,9 @@ func (d *Driver) convolve(call string, p *cuda.Convolution) error {
 	}
 	size := int64(p.Type.Size())
 	c := d.count("convolve " + p.Kind.String())
-	sizes := map[cuda.Kind][2]int{cuda.Forward: {nx + nw, ny}, cuda.InputGrad: {ny + nw, nx}, cuda.WeightGrad: {nx + ny, nw}}
-	c.Read += size * int64(sizes[p.Kind][0])
-	c.Wrote += size * int64(sizes[p.Kind][1])
+	wrote := [...]int{ny, nx, nw}[p.Kind]
+	c.Read += size * int64(nx+ny+nw-wrote)
+	c.Wrote += size * int64(wrote)
 	out := [...]view{y, x, w}[p.Kind]
 	xs, ys, ws := load(x, nx, p.TF32), load(y, ny, p.TF32), load(w, nw, p.TF32)
 	sums := [...][]float64{ys, xs, ws}[p.Kind]

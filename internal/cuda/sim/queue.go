@@ -115,6 +115,8 @@ func (d *Driver) NewEvent() (cuda.Event, error) {
 		return 0, err
 	}
 	e := cuda.Event(d.handle())
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.events[e] = -1
 	return e, nil
 }
@@ -124,6 +126,8 @@ func (d *Driver) event(call string, events ...cuda.Event) error {
 	if err := d.call(call); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, e := range events {
 		if _, ok := d.events[e]; !ok {
 			return fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
@@ -136,7 +140,12 @@ func (d *Driver) Record(e cuda.Event, s cuda.Stream) error {
 	if err := d.event("cuEventRecord", e); err != nil {
 		return err
 	}
-	return d.do(s, func() error { d.events[e] = d.now; return nil })
+	return d.do(s, func() error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.events[e] = d.now
+		return nil
+	})
 }
 
 func (d *Driver) Follow(s cuda.Stream, e cuda.Event) error { return d.event("cuStreamWaitEvent", e) }

@@ -8,6 +8,7 @@ package sim
 import (
 	"math/bits"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"vicreg/internal/cuda"
@@ -28,7 +29,8 @@ type Options struct {
 // Driver is a card that is not there.
 type Driver struct {
 	o       Options
-	allocs  []alloc // by address
+	mu      sync.Mutex // WaitEvent may be called beside others
+	allocs  []alloc    // by address
 	used    int
 	calls   int
 	pinned  [][]byte
@@ -41,6 +43,7 @@ type Driver struct {
 	graphs  map[cuda.Graph][]func() error
 	capture *[]func() error
 	counts  map[string]*Count
+	choices map[string]bool
 	where   uint64
 }
 
@@ -70,7 +73,8 @@ func New(o Options) *Driver {
 		o.Memory = 1 << 30
 	}
 	d := &Driver{o: o, events: map[cuda.Event]float64{}, modules: map[cuda.Module]*ptx.Module{},
-		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]func() error{}, counts: map[string]*Count{}}
+		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]func() error{}, counts: map[string]*Count{},
+		choices: map[string]bool{}}
 	d.where = 0x7000_0000_0000
 	if bits.UintSize == 32 {
 		d.where = 0x8000_0000
@@ -139,6 +143,8 @@ func (d *Driver) Reset() { clear(d.counts) }
 
 // call begins a call.
 func (d *Driver) call(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := d.calls
 	d.calls++
 	if d.o.Fail != nil {

@@ -104,10 +104,13 @@ func (a Array) Same(b Array) bool { return a.host == b.host && a.addr == b.addr 
 // cross by [Lift] and [Lower].
 func (a Array) Host() []float32 { return CPU{}.f32(a) }
 
-// Lift brings x to a device: a batch's views, gradients of embeddings. room keeps
-// the memory for the next time; on the CPU the array is x itself, and where x was sent
-// [Ahead] its twin.
-func Lift(d Device, room *Array, x []float32) Array {
+// Lift brings x to a device: gradients of embeddings. room keeps the memory for the next
+// time; on the CPU the array is x itself, and where x was sent [Ahead] its twin.
+func Lift(d Device, room *Array, x []float32) Array { return LiftAs(d, room, Float32, x) }
+
+// LiftAs is Lift for a batch's views. They become numbers of type t, unless they are on the
+// device already.
+func LiftAs(d Device, room *Array, t Type, x []float32) Array {
 	if d.Shared() || len(x) == 0 {
 		return Of(x)
 	}
@@ -116,7 +119,7 @@ func Lift(d Device, room *Array, x []float32) Array {
 			return a
 		}
 	}
-	a := grow(d, room, Float32, len(x))
+	a := grow(d, room, t, len(x))
 	d.Up(a, x)
 	return a
 }
@@ -145,9 +148,9 @@ func Lower(d Device, room *[]float32, a Array) []float32 {
 	return x
 }
 
-// grow returns n elements of room, which is made larger if need be.
+// grow returns n elements of room, which is made anew if it is too small.
 func grow(d Device, room *Array, t Type, n int) Array {
-	if room.n < n {
+	if room.n < n || room.t != t {
 		d.Free(*room)
 		*room = d.Alloc(t, n)
 	}

@@ -27,7 +27,7 @@ func BenchmarkJoint(b *testing.B) {
 			}
 			perStep := b.Elapsed().Seconds() / float64(b.N)
 			b.ReportMetric(flops/perStep/1e9, "gflop/s")
-			b.ReportMetric(float64(j.Arena().Peak())*4/(1<<20), "MiB")
+			b.ReportMetric(float64(j.Arena().Peak())/(1<<20), "MiB")
 		})
 	}
 }
@@ -44,7 +44,7 @@ func BenchmarkEncoder(b *testing.B) {
 			}
 			perStep := b.Elapsed().Seconds() / float64(b.N)
 			b.ReportMetric(float64(c.n)/perStep, "images/s")
-			b.ReportMetric(float64(p.Arena().Peak())*4/(1<<20), "MiB")
+			b.ReportMetric(float64(p.Arena().Peak())/(1<<20), "MiB")
 		})
 	}
 }

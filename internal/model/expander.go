@@ -124,10 +124,12 @@ func NewHead(in int, h Head, rng *rand.Rand) (*Expander, error) {
 		e.layers = append(e.layers, l)
 		return e, nil
 	case Bias:
-		e.layers = append(e.layers, biased(in, e.dim, false))
+		l := biased(in, e.dim, false)
+		l.Float32 = true
+		e.layers = append(e.layers, l)
 	default:
 		u := normed(in, e.dim, false)
-		u.Fixed = h.Last == Norm
+		u.Fixed, u.Float32 = h.Last == Norm, true
 		e.layers = append(e.layers, u)
 	}
 	e.whole = new(nn.GlobalPool)
@@ -161,6 +163,17 @@ func (e *Expander) Buffers() []*nn.Param {
 	return ps
 }
 
+// free gives back what is no parameter.
+func (e *Expander) free() {
+	for _, l := range e.layers {
+		if u, ok := l.(*nn.ConvNorm); ok {
+			for _, p := range u.Fixtures() {
+				p.Free()
+			}
+		}
+	}
+}
+
 // Forward maps representations (n × in) to embeddings (n × Dim).
 func (e *Expander) Forward(p *nn.Pass, a nn.Act) nn.Act {
 	for _, l := range e.layers {
@@ -184,7 +197,7 @@ func (e *Expander) Backward(p *nn.Pass, dz device.Array) device.Array {
 	}
 	for _, l := range slices.Backward(e.layers) {
 		in := l.In(p)
-		dx := p.Arena().Get(in.Len())
+		dx := p.Room(in)
 		l.Backward(p, d, dx, in.Finish(device.Array{}))
 		if owned {
 			p.Arena().Put(d)

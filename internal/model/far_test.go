@@ -8,12 +8,14 @@ import (
 	"vicreg/internal/check"
 	"vicreg/internal/device"
 	"vicreg/internal/device/far"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
 
 // A device whose memory the host cannot touch makes the bits of the CPU: embeddings,
-// gradients, running statistics, and features in inference, of every kind of encoder.
+// gradients, running statistics, and features in inference, of every kind of encoder; also
+// one that stores activations as bfloat16, if that loses nothing.
 func TestFarDevice(t *testing.T) {
 	defer func(was int) { DeferFrom = was }(DeferFrom)
 	DeferFrom = 1 // the expander's gradients are put off
@@ -27,13 +29,14 @@ func TestFarDevice(t *testing.T) {
 		{Arch: "mlp", Width: 7, Input: Input{Numbers, []int{5}}},
 	} {
 		t.Run(c.Arch, func(t *testing.T) {
-			all := func(d device.Device) (arrays [][]float32) {
+			all := func(d device.Device, precision device.Precision) (arrays [][]float32) {
 				keep := func(x []float32) { arrays = append(arrays, slices.Clone(x)) }
 				r := rand.New(rand.NewPCG(1, 2))
 				e, err := New(c, r)
 				if err != nil {
 					t.Fatal(err)
 				}
+				e.SetPrecision(precision)
 				expander, err := NewHead(e.Dim(), Head{Widths: "8-6"}, r)
 				if err != nil {
 					t.Fatal(err)
@@ -75,15 +78,19 @@ func TestFarDevice(t *testing.T) {
 				keep(pass.Read(expander.Forward(pass, e.Forward(pass, x[0])), &room))
 				pass.Reset()
 				if lent := j.Arena().Lent(); lent != 0 {
-					t.Errorf("%d floats still lent", lent)
+					t.Errorf("%d bytes still lent", lent)
 				}
 				return arrays
 			}
-			d := far.New()
-			defer d.Close()
-			here, there := all(device.Local), all(d)
-			for i, want := range here {
-				check.Close(t, "array", there[i], want, 0)
+			for _, test := range []struct {
+				precision device.Precision
+				d         *far.Device
+			}{{shape.Float32, far.New()}, {shape.BF16, far.NewExact()}} {
+				defer test.d.Close()
+				here, there := all(device.Local, test.precision), all(test.d, test.precision)
+				for i, want := range here {
+					check.Close(t, "array", there[i], want, 0)
+				}
 			}
 		})
 	}

@@ -114,7 +114,7 @@ func testResNet(t *testing.T, name string, winograd bool) {
 		check.Close(t, p.Name, p.TorchGrad(), g.F32("grad."+p.Name), tol)
 	}
 	if arena.Lent() != 0 {
-		t.Errorf("%d floats still lent", arena.Lent())
+		t.Errorf("%d bytes still lent", arena.Lent())
 	}
 }
 

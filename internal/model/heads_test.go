@@ -127,7 +127,7 @@ func TestHeads(t *testing.T) {
 			check.PiecewiseDerivative(t, "x", x.Data, slices.Clone(dx.Host()), f, eps, tol)
 			p.Arena().Put(dx)
 			if p.Arena().Lent() != 0 {
-				t.Errorf("%d floats still lent", p.Arena().Lent())
+				t.Errorf("%d bytes still lent", p.Arena().Lent())
 			}
 			for _, q := range e.Params() {
 				if !slices.ContainsFunc(q.Grad.Host(), func(v float32) bool { return v != 0 }) {
@@ -162,8 +162,8 @@ func TestHeadInference(t *testing.T) {
 		p := nn.NewPass(arena, false)
 		got := e.Forward(p, p.Input(x.Data, 200, 1, 1, 3))
 		check.CloseAbs(t, fmt.Sprintf("%+v", tt.head), got.X.Host(), want, 0.01, 1e-4) // unbiased variance: 200/199
-		if all := arena.Lent(); all != got.X.Len() {
-			t.Errorf("%+v: %d floats lent for an output of %d", tt.head, all, got.X.Len())
+		if all := arena.Lent(); all != 4*got.X.Len() {
+			t.Errorf("%+v: %d bytes lent for an output of %d", tt.head, all, got.X.Len())
 		}
 		p.Reset()
 	}

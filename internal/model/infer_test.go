@@ -35,7 +35,7 @@ func TestInferencePass(t *testing.T) {
 			check.Close(t, config.Arch+" and expander", got.X.Host(), want.X.Host(), 5e-6)
 		}
 		if s, f := slow.Arena().Peak(), fast.Arena().Peak(); 4*f > 5*s {
-			t.Errorf("%s: it held %d floats at once, a pass that forgets %d", config.Arch, f, s)
+			t.Errorf("%s: it held %d bytes at once, a pass that forgets %d", config.Arch, f, s)
 		}
 	}
 }

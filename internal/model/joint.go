@@ -59,6 +59,18 @@ func (b *Branch) to(d device.Device) {
 	}
 }
 
+// free gives back the branch's memory on its device.
+func (b *Branch) free() {
+	for _, part := range b.parts() {
+		for _, p := range slices.Concat(part.Params(), part.Buffers()) {
+			p.Free()
+		}
+		if e, ok := part.(*Expander); ok {
+			e.free()
+		}
+	}
+}
+
 // Joint takes views through branches, each view in a pass of its own, so that every view
 // has batch statistics of its own. All views may go through the same branch, or through
 // branches that share nothing but the width of their embeddings.
@@ -68,6 +80,7 @@ type Joint struct {
 	arena           *nn.Arena
 	params, buffers []*nn.Param
 	later           *nn.Later // or nil
+	targets         []*Joint  // that share the arena
 }
 
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
@@ -88,7 +101,33 @@ func NewJoint(d device.Device, branches ...*Branch) *Joint {
 // backward: a momentum encoder. It normalises by the batch and keeps running statistics,
 // and shares j's memory.
 func (j *Joint) NewTarget(branches ...*Branch) *Joint {
-	return newJoint(j.arena, branches, nn.NewTargetPass)
+	target := newJoint(j.arena, branches, nn.NewTargetPass)
+	j.targets = append(j.targets, target)
+	return target
+}
+
+// Close gives all memory back to the device, that of the branches and of targets too: none
+// of them can be used after it. What views hold is lost.
+func (j *Joint) Close() {
+	for _, t := range j.targets {
+		t.free()
+	}
+	j.free()
+	j.arena.Close()
+}
+
+// free is Close but for the arena.
+func (j *Joint) free() {
+	for _, p := range j.passes {
+		p.Close()
+	}
+	if j.later != nil {
+		j.later.Close()
+	}
+	for _, b := range j.branches {
+		b.free()
+	}
+	j.params, j.buffers = nil, nil
 }
 
 func newJoint(arena *nn.Arena, branches []*Branch, pass func(*nn.Arena) *nn.Pass) *Joint {

@@ -78,7 +78,7 @@ func TestJointShared(t *testing.T) {
 		backward(j, dz1, dz2)
 		check.Close(t, "gradients", snapshot(j.Params()), want, 1e-6)
 		if j.Arena().Lent() != 0 {
-			t.Errorf("%d floats still lent", j.Arena().Lent())
+			t.Errorf("%d bytes still lent", j.Arena().Lent())
 		}
 	}
 }
@@ -201,8 +201,8 @@ func TestSteady(t *testing.T) {
 	arena := new(nn.Arena)
 	p := nn.NewPass(arena, false)
 	b.Encoder.Forward(p, x1)
-	if largest := n * 16 * 16 * 4; arena.Peak() > 3*largest {
-		t.Errorf("inference held %d floats at once, the largest activation has %d", arena.Peak(), largest)
+	if largest := 4 * n * 16 * 16 * 4; arena.Peak() > 3*largest {
+		t.Errorf("inference held %d bytes at once, the largest activation has %d", arena.Peak(), largest)
 	}
 }
 

@@ -95,6 +95,7 @@ func (m *MLPEncoder) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 2 || x.Shape[1] != m.config.Features {
 		panic(fmt.Sprintf("model: an MLPEncoder reads n × %d, got %v", m.config.Features, x.Shape))
 	}
+	p.SetPrecision(m.layers[0].Precision)
 	a := p.Input(x.Data, x.Shape[0], 1, 1, x.Shape[1])
 	for _, u := range m.layers {
 		next := u.Forward(p, a)
@@ -110,7 +111,7 @@ func (m *MLPEncoder) Backward(p *nn.Pass, dy, dx device.Array) {
 	d := m.whole.Backward(p, dy)
 	for i := len(m.layers) - 1; i > 0; i-- {
 		in := m.layers[i].In(p)
-		below := p.Arena().Get(in.Len())
+		below := p.Room(in)
 		m.layers[i].Backward(p, d, below, in.Finish(device.Array{}))
 		p.Arena().Put(d)
 		d = below

@@ -49,7 +49,7 @@ func TestEveryEncoder(t *testing.T) {
 					e.Backward(passes[i], device.Of(check.Random(9, n*e.Dim())), device.Array{})
 				}
 				if arena.Lent() != 0 {
-					t.Errorf("%d floats still lent", arena.Lent())
+					t.Errorf("%d bytes still lent", arena.Lent())
 				}
 				for _, p := range e.Params() {
 					for _, g := range p.Grad.Host() {

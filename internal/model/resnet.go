@@ -207,6 +207,7 @@ func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 4 || x.Shape[3] != m.config.Channels {
 		panic(fmt.Sprintf("model: a ResNet reads n × h × w × %d, got %v", m.config.Channels, x.Shape))
 	}
+	p.SetPrecision(m.stem.Precision)
 	a := m.stem.Forward(p, p.Input(x.Data, x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]))
 	if m.pool != nil {
 		a = m.pool.Forward(p, a)

@@ -52,7 +52,7 @@ func testEncoder(t *testing.T, m Encoder, g *check.GoldenFile) {
 		check.Close(t, p.Name, p.TorchGrad(), want, gradTol)
 	}
 	if arena.Lent() != 0 {
-		t.Errorf("%d floats still lent", arena.Lent())
+		t.Errorf("%d bytes still lent", arena.Lent())
 	}
 }
 
@@ -113,7 +113,7 @@ func TestSequenceSteps(t *testing.T) {
 			}
 		}
 		if arena.Peak() != peak || arena.Lent() != 0 {
-			t.Errorf("arena peaked at %d, then at %d; %d floats still lent", peak, arena.Peak(), arena.Lent())
+			t.Errorf("arena peaked at %d, then at %d; %d bytes still lent", peak, arena.Peak(), arena.Lent())
 		}
 	}
 }

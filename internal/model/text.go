@@ -109,6 +109,7 @@ func (m *Text) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 2 || x.Shape[1] > m.config.Context {
 		panic(fmt.Sprintf("model: a text encoder reads n × at most %d, got %v", m.config.Context, x.Shape))
 	}
+	p.SetPrecision(m.blocks.Precision())
 	t := m.blocks.Forward(p, m.lookup.Forward(p, x.Data, x.Shape[0], x.Shape[1]))
 	return m.mean.Forward(p, m.norm.Forward(p, t))
 }

@@ -195,6 +195,7 @@ func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	if len(x.Shape) != 4 || x.Shape[1] != c.Height || x.Shape[2] != c.Width || x.Shape[3] != c.Channels {
 		panic(fmt.Sprintf("model: this vision transformer reads n × %d × %d × %d, got %v", c.Height, c.Width, c.Channels, x.Shape))
 	}
+	p.SetPrecision(m.patches.Precision)
 	t := m.blocks.Forward(p, m.patches.Forward(p, p.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels)))
 	if m.patches.Class != nil {
 		return nn.Whole(m.norm.Forward(p, m.first.Forward(p, t)).X, x.Shape[0], 1, 1, m.dim)
@@ -207,7 +208,7 @@ func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 func (m *ViT) Backward(p *nn.Pass, dy, dx device.Array) {
 	var d device.Array
 	if m.patches.Class != nil {
-		own := p.Arena().Get(dy.Len())
+		own := p.Arena().Get(dy.Type(), dy.Len())
 		p.Device().Copy(own, dy)
 		own = m.norm.Backward(p, own)
 		d = m.first.Backward(p, own)

@@ -66,7 +66,7 @@ func compare(t *testing.T, g *check.GoldenFile, m Encoder, x *tensor.Tensor) {
 		check.Close(t, q.Name, q.TorchGrad(), g.F32("grad."+q.Name), gradTol)
 	}
 	if arena.Lent() != 0 {
-		t.Errorf("%d floats still lent", arena.Lent())
+		t.Errorf("%d bytes still lent", arena.Lent())
 	}
 }
 

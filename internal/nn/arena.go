@@ -17,27 +17,32 @@ import (
 type Arena struct {
 	dev    device.Device
 	chunks []*chunk
-	total  int // floats in all chunks
+	total  int // bytes in all chunks
 	lent   int
 	peak   int
 }
 
-// chunk is a run of memory cut into spans, in order and without gaps.
+// chunk is a run of memory cut into spans, in order and without gaps. A span may be lent
+// as an array of any type.
 type chunk struct {
-	mem   device.Array
+	mem   device.Array // of Float32
 	spans []span
 	away  bool // its owner has it back
+	owned bool // by the arena
 }
 
+// span is n bytes from off.
 type span struct {
 	off, n int
 	used   bool
 }
 
+// In bytes.
 const (
-	alignment = 16      // floats, a cache line
-	bigChunk  = 1 << 24 // floats; a chunk is larger only if one buffer is
-	minChunk  = 1 << 16
+	line     = 64      // of the host's cache: where its buffers begin
+	farLine  = 256     // where those of other devices do
+	bigChunk = 1 << 26 // a chunk is larger only if one buffer is
+	minChunk = 1 << 18
 )
 
 // NewArena returns an arena on a device.
@@ -51,36 +56,59 @@ func (a *Arena) Device() device.Device {
 	return a.dev
 }
 
-// Get lends a buffer of n floats, which hold any values.
-func (a *Arena) Get(n int) device.Array {
+// round returns the bytes that a buffer of so many takes.
+func (a *Arena) round(bytes int) int {
+	unit := farLine
+	if a.Device().Shared() {
+		unit = line
+	}
+	return (bytes + unit - 1) / unit * unit
+}
+
+// Get lends a buffer of n numbers, which hold any values.
+func (a *Arena) Get(t device.Type, n int) device.Array {
 	if n == 0 {
 		return device.Array{}
 	}
-	size := (n + alignment - 1) / alignment * alignment
+	size := a.round(n * t.Size())
 	a.lent += size
 	a.peak = max(a.peak, a.lent)
 	for _, c := range a.chunks {
 		if c.away {
 			continue
 		}
-		if b := c.get(size, n); !b.None() {
+		if b := c.get(size, t, n); !b.None() {
 			return b
 		}
 	}
 	// Memory that is never touched costs nothing, so a chunk may be generous.
 	grow := max(size, min(bigChunk, max(minChunk, a.total)))
-	c := &chunk{mem: a.Device().Alloc(device.Float32, grow), spans: []span{{0, grow, false}}}
+	c := &chunk{mem: a.Device().Alloc(device.Float32, grow/4), spans: []span{{0, grow, false}}, owned: true}
 	a.chunks = append(a.chunks, c)
 	a.total += grow
-	return c.get(size, n)
+	return c.get(size, t, n)
 }
 
-// adopt adds memory that its owner lends to the arena from time to time. At first it is
-// away.
+// adopt adds memory of float32 that its owner lends to the arena from time to time. At
+// first it is away.
 func (a *Arena) adopt(mem device.Array) *chunk {
-	c := &chunk{mem: mem, spans: []span{{0, mem.Len() / alignment * alignment, false}}, away: true}
+	unit := a.round(1)
+	c := &chunk{mem: mem, spans: []span{{0, mem.Len() * 4 / unit * unit, false}}, away: true}
 	a.chunks = append(a.chunks, c)
 	return c
+}
+
+// Close gives the memory that the arena got back to the device. Nothing may be lent.
+func (a *Arena) Close() {
+	if a.lent != 0 {
+		panic(fmt.Sprintf("nn: an arena is given back while %d bytes are lent", a.lent))
+	}
+	for _, c := range a.chunks {
+		if c.owned {
+			a.Device().Free(c.mem)
+		}
+	}
+	a.chunks, a.total = nil, 0
 }
 
 // Put takes a buffer back. It may have been shortened, but must start where it
@@ -91,22 +119,22 @@ func (a *Arena) Put(b device.Array) {
 	}
 	for _, c := range a.chunks {
 		for i := range c.spans {
-			if s := &c.spans[i]; s.used && c.mem.Slice(s.off, s.off+1).Same(b) {
+			if s := &c.spans[i]; s.used && c.mem.Slice(s.off/4, s.off/4+1).Same(b) {
 				a.lent -= s.n
 				c.free(i)
 				return
 			}
 		}
 	}
-	panic(fmt.Sprintf("nn: a buffer of %d floats was not lent by this arena", b.Len()))
+	panic(fmt.Sprintf("nn: a buffer of %d of %s was not lent by this arena", b.Len(), b.Type()))
 }
 
-// Lent and Peak return the floats lent now, and the most there ever were.
+// Lent and Peak return the bytes lent now, and the most there ever were.
 func (a *Arena) Lent() int { return a.lent }
 func (a *Arena) Peak() int { return a.peak }
 
-// get takes the first free span that holds size floats, or returns none.
-func (c *chunk) get(size, n int) device.Array {
+// get takes the first free span that holds size bytes, as n numbers, or returns none.
+func (c *chunk) get(size int, t device.Type, n int) device.Array {
 	for i := range c.spans {
 		s := c.spans[i]
 		if s.used || s.n < size {
@@ -118,7 +146,8 @@ func (c *chunk) get(size, n int) device.Array {
 			c.spans[i+1] = span{s.off + size, s.n - size, false}
 		}
 		c.spans[i] = span{s.off, size, true}
-		return c.mem.Slice(s.off, s.off+n)
+		from := s.off / t.Size()
+		return c.mem.As(t).Slice(from, from+n)
 	}
 	return device.Array{}
 }

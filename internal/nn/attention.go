@@ -44,15 +44,16 @@ func (l *Attention) Params() []*Param {
 	return ps
 }
 
-// kept is what a record's buffer holds: the output first.
-func (l *Attention) kept(y device.Array, rows int) (out, qkv, o, lse, stats device.Array) {
+// kept is what a record holds: the output first; lse and stats are values of rows.
+func (l *Attention) kept(r *record, rows int) (out, qkv, o, lse, stats device.Array) {
 	c := l.Proj.Weight.Shape[0]
 	at := 0
 	next := func(n int) device.Array {
 		at += n
-		return y.Slice(at-n, at)
+		return r.y.Slice(at-n, at)
 	}
-	return next(rows * c), next(rows * 3 * c), next(rows * c), next(rows * l.Heads), next(2 * rows)
+	lse, stats = r.stats.Slice(0, rows*l.Heads), r.stats.Slice(rows*l.Heads, rows*(l.Heads+2))
+	return next(rows * c), next(rows * 3 * c), next(rows * c), lse, stats
 }
 
 func (l *Attention) shape(r *record) device.Attention {
@@ -63,8 +64,8 @@ func (l *Attention) shape(r *record) device.Attention {
 // Forward returns tokens of the same shape.
 func (l *Attention) Forward(p *Pass, in Tokens) Tokens {
 	rows, c := in.Rows(), in.C
-	r := p.pushTokens(l, in, rows*(5*c+l.Heads+2))
-	out, qkv, o, lse, stats := l.kept(r.y, rows)
+	r := p.pushTokens(l, in, p.act, rows*5*c, rows*(l.Heads+2))
+	out, qkv, o, lse, stats := l.kept(r, rows)
 	src, add := device.RowSource{X: in.X}, device.Array{}
 	if l.Norm != nil {
 		src.Norm, add = l.Norm.row(stats), in.X
@@ -81,8 +82,8 @@ func (l *Attention) Forward(p *Pass, in Tokens) Tokens {
 func (l *Attention) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
 	rows, x := r.in.N, r.in.X
-	_, qkv, o, lse, stats := l.kept(r.y, rows)
-	do, dqkv := p.arena.Get(o.Len()), p.arena.Get(qkv.Len())
+	_, qkv, o, lse, stats := l.kept(r, rows)
+	do, dqkv := p.arena.Get(o.Type(), o.Len()), p.arena.Get(qkv.Type(), qkv.Len())
 	l.Proj.inputGrad(p, do, d, rows, device.RowFinish{})
 	l.Proj.weightGrad(p, o, d, rows)
 	p.dev.AttentionGrad(dqkv, l.shape(r), qkv, o, do, lse)

@@ -23,6 +23,7 @@ type ConvNorm struct {
 	Batches         *Param // (), number of training batches seen
 	ReLU            bool
 	Fixed           bool             // γ stays 1 and β 0: they are no parameters
+	Float32         bool             // stores its output so on any device: the loss reads it
 	Precision       device.Precision // of products
 
 	size, stride, pad int
@@ -86,6 +87,14 @@ func (u *ConvNorm) Params() []*Param {
 
 func (u *ConvNorm) Buffers() []*Param { return []*Param{u.RunMean, u.RunVar, u.Batches} }
 
+// Fixtures are γ and β where they are no parameters.
+func (u *ConvNorm) Fixtures() []*Param {
+	if !u.Fixed {
+		return nil
+	}
+	return []*Param{u.Gamma, u.Beta}
+}
+
 // Conv returns the shape of the convolution on n × h × w images.
 func (u *ConvNorm) Conv(n, h, w int) device.Conv {
 	s := device.Conv{
@@ -116,7 +125,7 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 		u.Gamma.To(p.dev)
 		u.Beta.To(p.dev)
 	}
-	r := p.push(u, in, s.OutLen())
+	r := p.push(u, in, p.stored(u.Float32), s.OutLen())
 	r.channels(p.dev, s.K)
 	switch {
 	case p.byBatch:

@@ -36,13 +36,13 @@ func (l *Patches) Forward(p *Pass, in Act) Tokens {
 	if in.C != s.C || in.H%l.Size != 0 || in.W%l.Size != 0 || tokens*d != l.Position.Value.Len() {
 		panic(fmt.Sprintf("nn: images of %d × %d × %d do not make the %d tokens that %s has places for", in.H, in.W, in.C, l.Position.Shape[1], l.Position.Name))
 	}
-	r := p.push(l, in, in.N*tokens*d)
+	r := p.push(l, in, p.act, in.N*tokens*d)
 	r.starts = r.starts[:0]
 	for i := range in.N + 1 {
 		r.starts = append(r.starts, int32(i*tokens))
 	}
 	r.lift(p)
-	y := p.arena.Get(s.OutLen())
+	y := p.arena.Get(p.act, s.OutLen())
 	p.dev.ConvForward(y, s, in.Source, l.Weight.Value, device.Sums{})
 	p.dev.PatchTokens(r.y, l.tokens(s), y, l.Position.Value, valueOf(l.Class), l.Bias.Value)
 	p.arena.Put(y)
@@ -107,7 +107,7 @@ func (l *Lookup) Forward(p *Pass, x []float32, n, t int) Tokens {
 			rows++
 		}
 	}
-	r := p.push(l, Act{N: rows, H: 1, W: 1, C: d}, rows*d)
+	r := p.push(l, Act{N: rows, H: 1, W: 1, C: d}, p.act, rows*d)
 	r.starts, r.ids = r.starts[:0], r.ids[:0]
 	for i := range n {
 		r.starts = append(r.starts, int32(len(r.ids)/2))
@@ -138,7 +138,7 @@ type TokenMean struct{}
 
 // Forward returns n × c.
 func (m *TokenMean) Forward(p *Pass, in Tokens) Act {
-	r := p.pushTokens(m, in, in.N()*in.C)
+	r := p.pushTokens(m, in, p.pooled(), in.N()*in.C, 0)
 	p.dev.TokenMean(r.y, in.C, r.onDevice, in.X)
 	p.dropTokens(r.in)
 	return Whole(r.y, in.N(), 1, 1, in.C)
@@ -148,7 +148,7 @@ func (m *TokenMean) Forward(p *Pass, in Tokens) Act {
 func (m *TokenMean) Backward(p *Pass, dy device.Array) device.Array {
 	r := p.pop(m)
 	c := r.in.C
-	dx := p.arena.Get(r.in.N * c)
+	dx := p.arena.Get(p.act, r.in.N*c)
 	p.dev.TokenMeanGrad(dx, c, r.onDevice, dy)
 	p.done(r)
 	return dx
@@ -159,7 +159,7 @@ type FirstToken struct{}
 
 // Forward returns sequences of one token.
 func (f *FirstToken) Forward(p *Pass, in Tokens) Tokens {
-	r := p.pushTokens(f, in, in.N()*in.C)
+	r := p.pushTokens(f, in, p.pooled(), in.N()*in.C, 0)
 	p.dev.FirstToken(r.y, in.C, r.onDevice, in.X)
 	p.dropTokens(r.in)
 	return Tokens{X: r.y, C: in.C}
@@ -170,7 +170,7 @@ func (f *FirstToken) Forward(p *Pass, in Tokens) Tokens {
 func (f *FirstToken) Backward(p *Pass, dy device.Array) device.Array {
 	r := p.pop(f)
 	c := r.in.C
-	dx := p.arena.Get(r.in.N * c)
+	dx := p.arena.Get(p.act, r.in.N*c)
 	p.dev.FirstTokenGrad(dx, c, r.onDevice, dy)
 	p.done(r)
 	return dx

@@ -62,6 +62,16 @@ func (l *Later) Zero() {
 	l.pending = true
 }
 
+// Close gives back what is kept of views. The gradients stay their owners'.
+func (l *Later) Close() {
+	for _, q := range l.products {
+		for _, o := range []*operand{&q.x, &q.d} {
+			l.arena.Device().Free(o.data)
+			*o = operand{}
+		}
+	}
+}
+
 // Finish computes the gradients. All memory that the arena has lent since Zero must have
 // been given back.
 func (l *Later) Finish() {
@@ -79,16 +89,16 @@ func (l *Later) Finish() {
 }
 
 // add keeps what a view of n rows will add to a gradient.
-func (q *product) add(dev device.Device, n int, src device.Source, g device.Grad) {
+func (q *product) add(p *Pass, n int, src device.Source, g device.Grad) {
 	k, c := q.weight.Shape[0], q.weight.Shape[1]
-	dev.Apply(q.x.more(dev, n, c), src, c)
-	dev.ApplyGrad(q.d.more(dev, n, k), g, k)
+	p.dev.Apply(q.x.more(p.dev, p.act, n, c), src, c)
+	p.dev.ApplyGrad(q.d.more(p.dev, p.act, n, k), g, k)
 }
 
-// more returns n more rows of c.
-func (o *operand) more(dev device.Device, n, c int) device.Array {
-	if need := (o.rows + n) * c; o.data.Len() < need {
-		grown := dev.Alloc(device.Float32, need)
+// more returns n more rows of c, of type t as those before them.
+func (o *operand) more(dev device.Device, t device.Type, n, c int) device.Array {
+	if need := (o.rows + n) * c; o.data.Len() < need || o.data.Type() != t {
+		grown := dev.Alloc(t, need)
 		dev.Copy(grown.Slice(0, o.rows*c), o.data.Slice(0, o.rows*c))
 		dev.Free(o.data)
 		o.data = grown
@@ -112,7 +122,7 @@ func (p *Pass) linearGrads(w *Param, dx device.Array, s device.Conv, g device.Gr
 		q = p.later.of(w)
 	}
 	if q != nil {
-		q.add(p.dev, s.OutLen()/s.K, src, g)
+		q.add(p, s.OutLen()/s.K, src, g)
 	} else {
 		p.dev.ConvWeightGrad(w.Grad, s, g, src)
 	}

@@ -20,11 +20,11 @@ func TestLaterLends(t *testing.T) {
 		}
 		return false
 	}
-	if b := a.Get(100); within(b) {
+	if b := a.Get(device.Float32, 100); within(b) {
 		t.Error("the memory of a gradient is lent before Zero")
 	}
 	l.Zero()
-	b := a.Get(1000)
+	b := a.Get(device.Float32, 1000)
 	if !within(b) {
 		t.Error("the memory of a gradient is not lent after Zero")
 	}
@@ -38,12 +38,12 @@ func TestLaterLends(t *testing.T) {
 			t.Fatalf("a gradient that nothing was added to is %g", v)
 		}
 	}
-	if within(a.Get(1000)) {
+	if within(a.Get(device.Float32, 1000)) {
 		t.Error("the memory of a gradient is lent after Finish")
 	}
 
 	l.Zero()
-	a.Get(1000)
+	a.Get(device.Float32, 1000)
 	defer func() {
 		if recover() == nil {
 			t.Error("the memory of a gradient came back with a buffer in it")

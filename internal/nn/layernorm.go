@@ -26,9 +26,10 @@ type Tokens struct {
 func (t Tokens) Rows() int { return t.X.Len() / t.C }
 func (t Tokens) N() int    { return len(t.Starts) - 1 }
 
-// pushTokens appends the record of a layer that reads in and writes size floats.
-func (p *Pass) pushTokens(layer any, in Tokens, size int) *record {
-	r := p.push(layer, Act{N: in.Rows(), H: 1, W: 1, C: in.C, Source: device.Source{X: in.X}}, size)
+// pushTokens appends the record of a layer that reads in and writes n numbers of type t,
+// and keeps some values of rows.
+func (p *Pass) pushTokens(layer any, in Tokens, t device.Type, n, stats int) *record {
+	r := p.pushWith(layer, Act{N: in.Rows(), H: 1, W: 1, C: in.C, Source: device.Source{X: in.X}}, t, n, stats)
 	r.starts = append(r.starts[:0], in.Starts...)
 	if r.onDevice = in.onDevice; r.onDevice.None() {
 		r.lift(p)
@@ -79,24 +80,22 @@ func (l *LayerNorm) finish(x, stats, add device.Array) device.RowFinish {
 	return device.RowFinish{X: x, Norm: l.row(stats), DGamma: l.Gamma.Grad, DBeta: l.Beta.Grad, Add: add}
 }
 
-// Forward returns the normalised rows.
+// Forward returns the normalised rows, of the type that they have.
 func (l *LayerNorm) Forward(p *Pass, in Tokens) Tokens {
 	if in.C != l.Gamma.Value.Len() {
 		panic(fmt.Sprintf("nn: %s normalises rows of %d, got %d", l.Gamma.Name, l.Gamma.Value.Len(), in.C))
 	}
-	n := in.X.Len()
-	r := p.pushTokens(l, in, n+2*in.Rows())
-	y := r.y.Slice(0, n)
-	p.dev.LayerNorm(y, in.X, l.row(r.y.Slice(n, r.y.Len())))
+	r := p.pushTokens(l, in, in.X.Type(), in.X.Len(), 2*in.Rows())
+	p.dev.LayerNorm(r.y, in.X, l.row(r.stats))
 	p.dropTokens(r.in)
-	return r.tokens(y, in.C)
+	return r.tokens(r.y, in.C)
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input, in
 // place.
 func (l *LayerNorm) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
-	p.dev.LayerNormGrad(d, d, l.finish(r.in.X, r.y.Slice(d.Len(), r.y.Len()), device.Array{}))
+	p.dev.LayerNormGrad(d, d, l.finish(r.in.X, r.stats, device.Array{}))
 	p.done(r)
 	return d
 }

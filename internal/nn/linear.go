@@ -6,7 +6,8 @@ import (
 	"vicreg/internal/device"
 )
 
-// Linear is a linear layer without bias, from n × c to n × k.
+// Linear is a linear layer without bias, from n × c to n × k, the last of a head: it
+// stores its output as float32 on any device, for the loss.
 type Linear struct {
 	Weight *Param // (k, c)
 }
@@ -31,7 +32,7 @@ func (l *Linear) Forward(p *Pass, in Act) Act {
 	if in.H*in.W*in.C != s.C {
 		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
 	}
-	r := p.push(l, in, s.OutLen())
+	r := p.push(l, in, device.Float32, s.OutLen())
 	p.dev.ConvForward(r.y, s, in.Source, l.Weight.Value, device.Sums{})
 	return Whole(r.y, in.N, 1, 1, s.K)
 }
@@ -55,11 +56,13 @@ type LinearBias struct {
 	Weight *Param // (k, c)
 	Bias   *Param // (k)
 	ReLU   bool
+
+	Float32 bool // stores its output so on any device: the loss reads it
 }
 
 // NewLinearBias returns a layer with zero weights.
 func NewLinearBias(name string, c, k int, relu bool) *LinearBias {
-	return &LinearBias{NewParam(name+".weight", k, c), NewParam(name+".bias", k), relu}
+	return &LinearBias{Weight: NewParam(name+".weight", k, c), Bias: NewParam(name+".bias", k), ReLU: relu}
 }
 
 // Params returns weight and bias, Buffers nothing.
@@ -77,7 +80,7 @@ func (l *LinearBias) Forward(p *Pass, in Act) Act {
 	if in.H*in.W*in.C != s.C {
 		panic(fmt.Sprintf("nn: %s reads rows of %d, got %d", l.Weight.Name, s.C, in.H*in.W*in.C))
 	}
-	r := p.push(l, in, s.OutLen())
+	r := p.push(l, in, p.stored(l.Float32), s.OutLen())
 	r.channels(p.dev, s.K)
 	p.dev.ConvForward(r.y, s, in.Source, l.Weight.Value, device.Sums{})
 	p.dev.Fill(r.scale, 1)

@@ -31,9 +31,9 @@ func (l *MLP) Params() []*Param {
 // is before GELU.
 func (l *MLP) Forward(p *Pass, in Tokens) Tokens {
 	rows, n, hidden := in.Rows(), in.X.Len(), l.FC1.Weight.Shape[0]
-	r := p.pushTokens(l, in, n+rows*(hidden+2))
-	out, u, stats := r.y.Slice(0, n), r.y.Slice(n, n+rows*hidden), r.y.Slice(n+rows*hidden, r.y.Len())
-	l.FC1.forward(p, u, rows, device.RowSource{X: in.X, Norm: l.Norm.row(stats)}, device.Array{})
+	r := p.pushTokens(l, in, p.act, n+rows*hidden, 2*rows)
+	out, u := r.y.Slice(0, n), r.y.Slice(n, n+rows*hidden)
+	l.FC1.forward(p, u, rows, device.RowSource{X: in.X, Norm: l.Norm.row(r.stats)}, device.Array{})
 	l.FC2.forward(p, out, rows, device.RowSource{X: u, GELU: true}, in.X)
 	p.dropTokens(r.in)
 	return r.tokens(out, in.C)
@@ -44,11 +44,11 @@ func (l *MLP) Forward(p *Pass, in Tokens) Tokens {
 func (l *MLP) Backward(p *Pass, d device.Array) device.Array {
 	r := p.pop(l)
 	rows, n, hidden := r.in.N, d.Len(), l.FC1.Weight.Shape[0]
-	x, u, stats := r.in.X, r.y.Slice(n, n+rows*hidden), r.y.Slice(n+rows*hidden, r.y.Len())
-	du := p.arena.Get(u.Len())
+	x, u := r.in.X, r.y.Slice(n, n+rows*hidden)
+	du := p.arena.Get(u.Type(), u.Len())
 	l.FC2.inputGrad(p, du, d, rows, device.RowFinish{U: u}) // u becomes gelu(u)
 	l.FC2.weightGrad(p, u, d, rows)
-	l.FC1.inputGrad(p, d, du, rows, l.Norm.finish(x, stats, d)) // x becomes norm(x)
+	l.FC1.inputGrad(p, d, du, rows, l.Norm.finish(x, r.stats, d)) // x becomes norm(x)
 	l.FC1.weightGrad(p, x, du, rows)
 	p.arena.Put(du)
 	p.done(r)

@@ -21,7 +21,7 @@ type layer struct {
 func unit(u *ConvNorm) layer {
 	return layer{u.Params(), u.Forward, func(p *Pass, d device.Array) device.Array {
 		in := u.In(p)
-		dx := p.arena.Get(in.Len())
+		dx := p.arena.Get(device.Float32, in.Len())
 		u.Backward(p, d, dx, in.Finish(device.Array{}))
 		p.arena.Put(d)
 		return dx
@@ -113,7 +113,7 @@ func TestDerivatives(t *testing.T) {
 		{"expander", chain(unit(NewLinearNorm("0", "1", 6, 5)),
 			layer{linear.Params(), linear.Forward, func(p *Pass, d device.Array) device.Array {
 				in := linear.In(p)
-				dx := p.arena.Get(in.Len())
+				dx := p.arena.Get(device.Float32, in.Len())
 				linear.Backward(p, d, dx, in.Finish(device.Array{}))
 				p.arena.Put(d)
 				return dx
@@ -159,7 +159,7 @@ func TestDerivatives(t *testing.T) {
 			f()
 			p.Reset()
 			out := test.l.forward(p, p.Input(x, test.n, test.h, test.w, test.c))
-			d := p.arena.Get(out.Len())
+			d := p.arena.Get(device.Float32, out.Len())
 			copy(d.Host(), w)
 			p.dev.FinishGrad(d, out.C, out.Finish(device.Array{}))
 			dx := append([]float32(nil), test.l.backward(p, d).Host()...)

@@ -79,6 +79,13 @@ func (p *Param) Freeze() {
 	p.Grad = device.Array{}
 }
 
+// Free gives the memory back to the device. The parameter has no values then.
+func (p *Param) Free() {
+	p.Freeze()
+	p.Device().Free(p.Value)
+	p.Value = device.Array{}
+}
+
 // Read returns the values for the host to read: on the CPU, themselves.
 func (p *Param) Read() []float32 { return lower(p.Device(), p.Value) }
 

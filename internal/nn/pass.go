@@ -36,7 +36,7 @@ func Whole(x device.Array, n, h, w, c int) Act {
 
 // Input brings a view's values to the pass's device.
 func (p *Pass) Input(x []float32, n, h, w, c int) Act {
-	return Whole(device.Lift(p.dev, &p.input, x), n, h, w, c)
+	return Whole(device.LiftAs(p.dev, &p.input, p.act, x), n, h, w, c)
 }
 
 // Read returns the values of an activation that is read as it is stored, for the
@@ -61,9 +61,14 @@ func (a Act) Finish(add device.Array) device.Finish {
 //
 // Layers push a record each in Forward and pop it in Backward, so backward must visit
 // the layers in the reverse order.
+//
+// A device says in which type activations are stored, and their gradients are of the
+// same. What the host is to read is float32: embeddings, and in inference
+// representations. So are values of a channel or of a row, whatever the device.
 type Pass struct {
 	dev     device.Device // the arena's
 	arena   *Arena
+	act     device.Type  // of activations
 	input   device.Array // room for a view, where it has to be brought
 	train   bool         // keeps what backward needs
 	byBatch bool         // normalises by the batch, not by running statistics
@@ -79,6 +84,8 @@ type record struct {
 	in, out Act
 	id      Act          // what a residual block adds to in
 	y       device.Array // the raw tensor the layer wrote, the arena's; none once given back
+	stats   device.Array // float32 values of rows, which end y's memory or, where that has
+	apart   bool         // another type, are a buffer of their own
 
 	room         int          // channels there is room for below
 	mean, rstd   device.Array // c each, of batch normalisation, float64
@@ -114,6 +121,29 @@ func NewInferencePass(arena *Arena) *Pass {
 	return &Pass{dev: arena.Device(), arena: arena, ready: true}
 }
 
+// SetPrecision says what the products of the network multiply that the pass takes a view
+// through next: a device may store activations so.
+func (p *Pass) SetPrecision(of device.Precision) { p.act = p.dev.Activations(of) }
+
+// stored is the type of activations, or Float32 for those that must be that.
+func (p *Pass) stored(float32 bool) device.Type {
+	if float32 {
+		return device.Float32
+	}
+	return p.act
+}
+
+// pooled is the type of representations.
+func (p *Pass) pooled() device.Type {
+	if p.train || p.byBatch {
+		return p.act
+	}
+	return device.Float32
+}
+
+// Room lends a buffer of the arena for the gradient of an activation.
+func (p *Pass) Room(a Act) device.Array { return p.arena.Get(a.X.Type(), a.Len()) }
+
 // Train reports whether the pass is one for training.
 func (p *Pass) Train() bool { return p.train }
 
@@ -132,14 +162,25 @@ func (p *Pass) Reset() {
 	p.n = 0
 }
 
-// push appends the record of a layer that reads in and writes size floats.
-func (p *Pass) push(layer any, in Act, size int) *record {
+// push appends the record of a layer that reads in and writes n numbers of type t.
+func (p *Pass) push(layer any, in Act, t device.Type, n int) *record {
+	return p.pushWith(layer, in, t, n, 0)
+}
+
+// pushWith is push for a layer that keeps values of rows too.
+func (p *Pass) pushWith(layer any, in Act, t device.Type, n, stats int) *record {
 	if p.n == len(p.tape) {
 		p.tape = append(p.tape, new(record))
 	}
 	r := p.tape[p.n]
 	p.n++
-	r.layer, r.in, r.out, r.y = layer, in, Act{}, p.arena.Get(size)
+	r.layer, r.in, r.out, r.stats = layer, in, Act{}, device.Array{}
+	if r.apart = stats > 0 && t != device.Float32; r.apart {
+		r.y, r.stats = p.arena.Get(t, n), p.arena.Get(device.Float32, stats)
+		return r
+	}
+	all := p.arena.Get(t, n+stats)
+	r.y, r.stats = all.Slice(0, n), all.Slice(n, n+stats)
 	return r
 }
 
@@ -164,7 +205,10 @@ func (p *Pass) pop(layer any) *record {
 // done gives the tensor of a popped record back to the arena.
 func (p *Pass) done(r *record) {
 	p.arena.Put(r.y)
-	r.y = device.Array{}
+	if r.apart {
+		p.arena.Put(r.stats)
+	}
+	r.y, r.stats, r.apart = device.Array{}, device.Array{}, false
 }
 
 // live returns an activation that backward is about to read. If it is the sum of a
@@ -174,7 +218,7 @@ func (p *Pass) live(a Act) Act {
 	if r := a.join; r != nil {
 		if r.y.None() {
 			id := p.live(r.id)
-			r.y = p.arena.Get(a.Len())
+			r.y = p.arena.Get(a.X.Type(), a.Len())
 			p.dev.AddReLU(r.y, r.in.Source, id.Source, a.C, true)
 		}
 		a.X = r.y
@@ -196,17 +240,37 @@ func (p *Pass) Drop(a Act) {
 	}
 }
 
+// Close gives back all memory that the pass has outside of the arena.
+func (p *Pass) Close() {
+	p.Reset()
+	for _, r := range p.tape {
+		r.free(p.dev)
+		for _, a := range []device.Array{r.argmax, r.startsRoom, r.idsRoom} {
+			p.dev.Free(a)
+		}
+	}
+	p.dev.Free(p.input)
+	p.input, p.tape = device.Array{}, nil
+}
+
 // channels makes room for c values in each of the record's arrays of channels.
 func (r *record) channels(d device.Device, c int) {
-	if r.room != c {
-		for _, a := range []device.Array{r.mean, r.rstd, r.scale, r.shift, r.a, r.b, r.k, r.sums.A, r.sums.B} {
-			d.Free(a)
-		}
-		r.mean, r.rstd = d.Alloc(device.Float64, c), d.Alloc(device.Float64, c)
-		for _, to := range []*device.Array{&r.scale, &r.shift, &r.a, &r.b, &r.k} {
-			*to = d.Alloc(device.Float32, c)
-		}
-		r.sums = device.NewSums(d, c)
-		r.room = c
+	if r.room == c {
+		return
 	}
+	r.free(d)
+	r.mean, r.rstd = d.Alloc(device.Float64, c), d.Alloc(device.Float64, c)
+	for _, to := range []*device.Array{&r.scale, &r.shift, &r.a, &r.b, &r.k} {
+		*to = d.Alloc(device.Float32, c)
+	}
+	r.sums = device.NewSums(d, c)
+	r.room = c
+}
+
+// free gives the arrays of channels back.
+func (r *record) free(d device.Device) {
+	for _, a := range []device.Array{r.mean, r.rstd, r.scale, r.shift, r.a, r.b, r.k, r.sums.A, r.sums.B} {
+		d.Free(a)
+	}
+	r.room = 0
 }

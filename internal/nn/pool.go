@@ -28,7 +28,7 @@ func (m *MaxPool) Shape(n, h, w, c int) device.Conv {
 func (m *MaxPool) Forward(p *Pass, in Act) Act {
 	s := m.Shape(in.N, in.H, in.W, in.C)
 	n := s.OutLen()
-	r := p.push(m, in, n)
+	r := p.push(m, in, p.act, n)
 	if r.argmax.Len() < n {
 		p.dev.Free(r.argmax)
 		r.argmax = p.dev.Alloc(device.Uint8, n)
@@ -44,7 +44,7 @@ func (m *MaxPool) Backward(p *Pass, d device.Array) device.Array {
 	in := p.live(p.top(m).in)
 	r := p.pop(m)
 	s := m.Shape(in.N, in.H, in.W, in.C)
-	dx := p.arena.Get(s.InLen())
+	dx := p.Room(in)
 	p.dev.MaxPoolGrad(dx, d, r.argmax.Slice(0, s.OutLen()), s, in.Finish(device.Array{}))
 	p.arena.Put(d)
 	p.done(r)
@@ -54,9 +54,13 @@ func (m *MaxPool) Backward(p *Pass, d device.Array) device.Array {
 // GlobalPool is the mean over all pixels of an image.
 type GlobalPool struct{}
 
-// Forward returns n × c.
+// Forward returns n × c: float32 if the pixels are, or if nothing is to be learned.
 func (g *GlobalPool) Forward(p *Pass, in Act) Act {
-	r := p.push(g, in, in.N*in.C)
+	t := p.pooled()
+	if in.X.Type() == device.Float32 {
+		t = device.Float32
+	}
+	r := p.push(g, in, t, in.N*in.C)
 	p.dev.AvgPool(r.y, in.N, in.H*in.W, in.C, in.Source)
 	p.Drop(in)
 	return Whole(r.y, in.N, 1, 1, in.C)
@@ -66,7 +70,7 @@ func (g *GlobalPool) Forward(p *Pass, in Act) Act {
 func (g *GlobalPool) Backward(p *Pass, dy device.Array) device.Array {
 	in := p.live(p.top(g).in)
 	r := p.pop(g)
-	dx := p.arena.Get(in.Len())
+	dx := p.Room(in)
 	p.dev.AvgPoolGrad(dx, dy, in.N, in.H*in.W, in.C, in.Finish(device.Array{}))
 	p.done(r)
 	return dx

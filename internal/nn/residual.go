@@ -52,7 +52,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	}
 	out := a
 	if p.train {
-		r := p.push(b, a, a.Len())
+		r := p.push(b, a, p.act, a.Len())
 		r.id = id
 		out.Source, out.join = device.Source{X: r.y, ReLU: true}, r
 		r.out = out
@@ -98,7 +98,7 @@ func (b *Residual) Backward(p *Pass, d device.Array) device.Array {
 	p.done(p.pop(b)) // the gradient of the sum is that of what was added
 	id := d
 	if b.Down != nil {
-		id = p.arena.Get(b.Down.In(p).Len())
+		id = p.Room(b.Down.In(p))
 		b.Down.sumGrad(p, d)
 		b.Down.Backward(p, d, id, device.Finish{})
 	}
@@ -110,7 +110,7 @@ func (b *Residual) Backward(p *Pass, d device.Array) device.Array {
 		if i == 0 {
 			u.Backward(p, d, id, in.Finish(id))
 		} else {
-			dx := p.arena.Get(in.Len())
+			dx := p.Room(in)
 			u.Backward(p, d, dx, in.Finish(device.Array{}))
 			if i < len(b.Convs)-1 || b.Down != nil {
 				p.arena.Put(d)

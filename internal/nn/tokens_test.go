@@ -71,13 +71,13 @@ func TestTokenDerivatives(t *testing.T) {
 					return sum
 				}
 				f()
-				d := p.arena.Get(len(w))
+				d := p.arena.Get(device.Float32, len(w))
 				copy(d.Host(), w)
 				d = test.l.Backward(p, d)
 				dx := append([]float32(nil), d.Host()...)
 				p.arena.Put(d)
 				if p.arena.Lent() != 0 {
-					t.Errorf("%d floats still lent", p.arena.Lent())
+					t.Errorf("%d bytes still lent", p.arena.Lent())
 				}
 				const eps, tol = 5e-3, 1e-2
 				check.Derivative(t, "x", x, dx, f, eps, tol)
@@ -152,7 +152,7 @@ func TestTokenGolden(t *testing.T) {
 				p := NewPass(new(Arena), true)
 				out := test.l.Forward(p, tokens(rows("x"), test.c, first))
 				check.Close(t, "out", out.X.Host(), rows("out"), tol)
-				d := p.arena.Get(out.X.Len())
+				d := p.arena.Get(device.Float32, out.X.Len())
 				copy(d.Host(), rows("dout"))
 				check.Close(t, "dx", test.l.Backward(p, d).Host(), rows("dx"), tol)
 				for _, p := range test.l.Params() {
@@ -193,7 +193,7 @@ func TestTokenPasses(t *testing.T) {
 		outB := l.Forward(b, Tokens{X: device.Of(tb), C: c, Starts: first})
 		result = append(append(result[:0], outA.X.Host()...), outB.X.Host()...)
 		for _, p := range []*Pass{b, a} {
-			d := arena.Get(len(w))
+			d := arena.Get(device.Float32, len(w))
 			copy(d.Host(), w)
 			d = l.Backward(p, d)
 			result = append(result, d.Host()...)
@@ -221,12 +221,12 @@ func TestTokenPasses(t *testing.T) {
 	out := l.Forward(e, Tokens{X: device.Of(ta), C: c, Starts: first})
 	check.Close(t, "inference", out.X.Host(), want[:rows*c], 0)
 	check.Close(t, "input after inference", ta, xa, 0)
-	if most := 2 * out.X.Len() * 6; arena.Lent() > most {
-		t.Errorf("inference keeps %d floats", arena.Lent())
+	if most := 4 * 2 * out.X.Len() * 6; arena.Lent() > most {
+		t.Errorf("inference keeps %d bytes", arena.Lent())
 	}
 	e.Reset()
 	if arena.Lent() != 0 {
-		t.Errorf("%d floats still lent", arena.Lent())
+		t.Errorf("%d bytes still lent", arena.Lent())
 	}
 }
 
@@ -240,7 +240,7 @@ func TestKeyBias(t *testing.T) {
 	}
 	p := NewPass(new(Arena), true)
 	l.Forward(p, tokens(check.Random(5, 9*c), c, starts(4, 5)))
-	d := p.arena.Get(9 * c)
+	d := p.arena.Get(device.Float32, 9*c)
 	copy(d.Host(), check.Random(6, 9*c))
 	l.Backward(p, d)
 	bias := l.QKV.Bias.Grad.Host()

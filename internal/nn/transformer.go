@@ -61,6 +61,9 @@ func (t *Transformer) SetPrecision(p device.Precision) {
 	}
 }
 
+// Precision returns what SetPrecision was given.
+func (t *Transformer) Precision() device.Precision { return t.Attention[0].QKV.Precision }
+
 // Forward returns tokens of the same shape.
 func (t *Transformer) Forward(p *Pass, x Tokens) Tokens {
 	for i, a := range t.Attention {

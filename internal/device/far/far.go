@@ -10,14 +10,18 @@ import (
 	"unsafe"
 
 	"vicreg/internal/device"
+	"vicreg/internal/kernel/shape"
 )
 
-// Device is such a device. Ups and Downs count the crossings so far.
+// Device is such a device. Ups and Downs count the crossings so far, Held the arrays that
+// have not been given back.
 type Device struct {
 	device.CPU
-	Ups, Downs int
+	Ups, Downs, Held int
 
-	mu   sync.Mutex // held while the memory is open
+	act  device.Type // of activations, of a network that multiplies bfloat16
+	low  []byte      // what bfloat16 has no room for, of the number at the same place; or nil
+	mu   sync.Mutex  // held while the memory is open
 	mem  []byte
 	used int
 	free map[int][]uintptr // by size
@@ -32,8 +36,23 @@ const (
 )
 
 // New returns a device with memory of its own.
-func New() *Device {
-	d := &Device{mem: reserve(size), free: map[int][]uintptr{}}
+func New() *Device { return of(device.Float32) }
+
+// NewHalf returns one that stores the activations of networks which multiply bfloat16 as
+// such. It computes on them as the CPU does on the float32 that they stand for.
+func NewHalf() *Device { return of(device.BFloat16) }
+
+// NewExact returns one that stores them so and yet loses nothing: it computes the bits of
+// a device that stores float32, if whoever wrote an array is the one whose numbers are
+// read.
+func NewExact() *Device {
+	d := NewHalf()
+	d.low = make([]byte, size)
+	return d
+}
+
+func of(act device.Type) *Device {
+	d := &Device{act: act, mem: reserve(size), free: map[int][]uintptr{}}
 	d.CPU = device.Reaching(d.reach)
 	protect(d.mem, false)
 	return d
@@ -43,6 +62,13 @@ func New() *Device {
 func (d *Device) Close() { release(d.mem) }
 
 func (d *Device) Name() string { return "far" }
+
+func (d *Device) Activations(p device.Precision) device.Type {
+	if p == shape.BF16 {
+		return d.act
+	}
+	return device.Float32
+}
 
 func (d *Device) base() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(d.mem))) }
 
@@ -72,11 +98,20 @@ func (d *Device) Alloc(t device.Type, n int) device.Array {
 	if n == 0 {
 		return device.Array{}
 	}
+	d.Held++
+	return d.take(t, n)
+}
+
+// take is Alloc with the memory open.
+func (d *Device) take(t device.Type, n int) device.Array {
 	need := bytes(t, n)
 	if old := d.free[need]; len(old) > 0 {
 		at := old[len(old)-1]
 		d.free[need] = old[:len(old)-1]
 		clear(d.mem[at-d.base():][:need])
+		if d.low != nil {
+			clear(d.low[at-d.base():][:need])
+		}
 		return device.At(at, t, n)
 	}
 	if d.used+need > len(d.mem) {
@@ -93,6 +128,12 @@ func (d *Device) Free(a device.Array) {
 		return
 	}
 	defer d.open()()
+	d.Held--
+	d.give(a)
+}
+
+// give is Free with the memory open.
+func (d *Device) give(a device.Array) {
 	d.reach(a)
 	need := bytes(a.Type(), a.Len())
 	mem := d.mem[a.Addr()-d.base():][:need]
@@ -103,9 +144,10 @@ func (d *Device) Free(a device.Array) {
 }
 
 func (d *Device) Up(a device.Array, x []float32) {
-	defer d.open()()
+	c := d.begin()
+	defer c.end()
 	d.Ups++
-	d.CPU.Up(a, x)
+	d.CPU.Up(c.write(a), x)
 }
 
 func (d *Device) UpInts(a device.Array, x []int32) {
@@ -114,9 +156,10 @@ func (d *Device) UpInts(a device.Array, x []int32) {
 }
 
 func (d *Device) Down(x []float32, a device.Array) {
-	defer d.open()()
+	c := d.begin()
+	defer c.end()
 	d.Downs++
-	d.CPU.Down(x, a)
+	d.CPU.Down(x, c.read(a))
 }
 
 var _ device.Device = (*Device)(nil)

@@ -5,44 +5,53 @@ import "vicreg/internal/device"
 // The operations: with the memory open, those of the CPU.
 
 func (dev *Device) Copy(to, from device.Array) {
-	defer dev.open()()
-	dev.CPU.Copy(to, from)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Copy(call.write(to), call.read(from))
 }
 
 func (dev *Device) Fill(a device.Array, v float32) {
-	defer dev.open()()
-	dev.CPU.Fill(a, v)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Fill(call.write(a), v)
 }
 
 func (dev *Device) ConvForward(y device.Array, s device.Conv, src device.Source, w device.Array, sums device.Sums) {
-	defer dev.open()()
-	dev.CPU.ConvForward(y, s, src, w, sums)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.ConvForward(call.write(y), s, call.source(src), w, sums)
 }
 
 func (dev *Device) ConvInfer(y device.Array, s device.Conv, src device.Source, w device.Array, t device.Tail) {
-	defer dev.open()()
-	dev.CPU.ConvInfer(y, s, src, w, t)
+	call := dev.begin()
+	defer call.end()
+	t.Add = call.read(t.Add)
+	dev.CPU.ConvInfer(call.write(y), s, call.source(src), w, t)
 }
 
 func (dev *Device) ConvInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish) {
-	defer dev.open()()
-	dev.CPU.ConvInputGrad(dx, s, g, w, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.ConvInputGrad(call.write(dx), s, call.grad(g), w, call.finish(f))
 }
 
 func (dev *Device) ConvWeightGrad(dw device.Array, s device.Conv, g device.Grad, src device.Source) {
-	defer dev.open()()
-	dev.CPU.ConvWeightGrad(dw, s, g, src)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.ConvWeightGrad(dw, s, call.grad(g), call.source(src))
 }
 
 func (dev *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, src device.Source, w device.Array,
 	f device.Finish) {
-	defer dev.open()()
-	dev.CPU.ConvGrads(dx, dw, s, g, src, w, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.ConvGrads(call.write(dx), dw, s, call.grad(g), call.source(src), w, call.finish(f))
 }
 
 func (dev *Device) Gemm(c, a, b device.Mat, accumulate bool) {
-	defer dev.open()()
-	dev.CPU.Gemm(c, a, b, accumulate)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Gemm(c, call.mat(a), call.mat(b), accumulate)
 }
 
 func (dev *Device) BatchStatistics(n device.BatchNorm, s device.Sums, m int) {
@@ -61,33 +70,39 @@ func (dev *Device) BatchNormBackward(g device.BatchNormGrad, n device.BatchNorm,
 }
 
 func (dev *Device) LayerNorm(y, x device.Array, n device.RowNorm) {
-	defer dev.open()()
-	dev.CPU.LayerNorm(y, x, n)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.LayerNorm(call.write(y), call.read(x), n)
 }
 
 func (dev *Device) LayerNormGrad(dx, d device.Array, f device.RowFinish) {
-	defer dev.open()()
-	dev.CPU.LayerNormGrad(dx, d, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.LayerNormGrad(call.write(dx), call.read(d), call.rowFinish(f))
 }
 
 func (dev *Device) Apply(y device.Array, src device.Source, c int) {
-	defer dev.open()()
-	dev.CPU.Apply(y, src, c)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Apply(call.write(y), call.source(src), c)
 }
 
 func (dev *Device) ApplyGrad(y device.Array, g device.Grad, c int) {
-	defer dev.open()()
-	dev.CPU.ApplyGrad(y, g, c)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.ApplyGrad(call.write(y), call.grad(g), c)
 }
 
 func (dev *Device) AddReLU(y device.Array, a, b device.Source, c int, relu bool) {
-	defer dev.open()()
-	dev.CPU.AddReLU(y, a, b, c, relu)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.AddReLU(call.write(y), call.source(a), call.source(b), c, relu)
 }
 
 func (dev *Device) FinishGrad(d device.Array, c int, f device.Finish) {
-	defer dev.open()()
-	dev.CPU.FinishGrad(d, c, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.FinishGrad(call.write(d), c, call.finish(f))
 }
 
 func (dev *Device) AddSums(x, sums device.Array) {
@@ -96,93 +111,112 @@ func (dev *Device) AddSums(x, sums device.Array) {
 }
 
 func (dev *Device) Axpy(y device.Array, a float32, x device.Array) {
-	defer dev.open()()
-	dev.CPU.Axpy(y, a, x)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Axpy(call.write(y), a, call.read(x))
 }
 
 func (dev *Device) MaxPool(y, argmax device.Array, s device.Conv, src device.Source) {
-	defer dev.open()()
-	dev.CPU.MaxPool(y, argmax, s, src)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.MaxPool(call.write(y), argmax, s, call.source(src))
 }
 
 func (dev *Device) MaxPoolGrad(dx, d, argmax device.Array, s device.Conv, f device.Finish) {
-	defer dev.open()()
-	dev.CPU.MaxPoolGrad(dx, d, argmax, s, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.MaxPoolGrad(call.write(dx), call.read(d), argmax, s, call.finish(f))
 }
 
 func (dev *Device) AvgPool(y device.Array, n, pixels, c int, src device.Source) {
-	defer dev.open()()
-	dev.CPU.AvgPool(y, n, pixels, c, src)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.AvgPool(call.write(y), n, pixels, c, call.source(src))
 }
 
 func (dev *Device) AvgPoolGrad(dx, d device.Array, n, pixels, c int, f device.Finish) {
-	defer dev.open()()
-	dev.CPU.AvgPoolGrad(dx, d, n, pixels, c, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.AvgPoolGrad(call.write(dx), call.read(d), n, pixels, c, call.finish(f))
 }
 
 func (dev *Device) DenseForward(y device.Array, s device.Dense, src device.RowSource, w, bias, add device.Array) {
-	defer dev.open()()
-	dev.CPU.DenseForward(y, s, src, w, bias, add)
+	call := dev.begin()
+	defer call.end()
+	src.X = call.read(src.X)
+	dev.CPU.DenseForward(call.write(y), s, src, w, bias, call.read(add))
 }
 
 func (dev *Device) DenseInputGrad(dx device.Array, s device.Dense, d, w, dBias device.Array, f device.RowFinish) {
-	defer dev.open()()
-	dev.CPU.DenseInputGrad(dx, s, d, w, dBias, f)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.DenseInputGrad(call.write(dx), s, call.read(d), w, dBias, call.rowFinish(f))
 }
 
 func (dev *Device) DenseWeightGrad(dw device.Array, s device.Dense, x, d device.Array) {
-	defer dev.open()()
-	dev.CPU.DenseWeightGrad(dw, s, x, d)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.DenseWeightGrad(dw, s, call.read(x), call.read(d))
 }
 
 func (dev *Device) AttentionForward(o, lse device.Array, s device.Attention, qkv device.Array) {
-	defer dev.open()()
-	dev.CPU.AttentionForward(o, lse, s, qkv)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.AttentionForward(call.write(o), lse, s, call.read(qkv))
 }
 
 func (dev *Device) AttentionGrad(dqkv device.Array, s device.Attention, qkv, o, do, lse device.Array) {
-	defer dev.open()()
-	dev.CPU.AttentionGrad(dqkv, s, qkv, o, do, lse)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.AttentionGrad(call.write(dqkv), s, call.read(qkv), call.read(o), call.read(do), lse)
 }
 
 func (dev *Device) PatchTokens(y device.Array, s device.Patches, x, position, class, bias device.Array) {
-	defer dev.open()()
-	dev.CPU.PatchTokens(y, s, x, position, class, bias)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.PatchTokens(call.write(y), s, call.read(x), position, class, bias)
 }
 
 func (dev *Device) PatchTokensGrad(d device.Array, s device.Patches, dPosition, dClass, dBias device.Array) {
-	defer dev.open()()
-	dev.CPU.PatchTokensGrad(d, s, dPosition, dClass, dBias)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.PatchTokensGrad(call.write(d), s, dPosition, dClass, dBias)
 }
 
 func (dev *Device) Lookup(y device.Array, c int, ids, table, position device.Array) {
-	defer dev.open()()
-	dev.CPU.Lookup(y, c, ids, table, position)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.Lookup(call.write(y), c, ids, table, position)
 }
 
 func (dev *Device) LookupGrad(d device.Array, c int, ids, dTable, dPosition device.Array) {
-	defer dev.open()()
-	dev.CPU.LookupGrad(d, c, ids, dTable, dPosition)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.LookupGrad(call.read(d), c, ids, dTable, dPosition)
 }
 
 func (dev *Device) TokenMean(y device.Array, c int, starts, x device.Array) {
-	defer dev.open()()
-	dev.CPU.TokenMean(y, c, starts, x)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.TokenMean(call.write(y), c, starts, call.read(x))
 }
 
 func (dev *Device) TokenMeanGrad(dx device.Array, c int, starts, d device.Array) {
-	defer dev.open()()
-	dev.CPU.TokenMeanGrad(dx, c, starts, d)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.TokenMeanGrad(call.write(dx), c, starts, call.read(d))
 }
 
 func (dev *Device) FirstToken(y device.Array, c int, starts, x device.Array) {
-	defer dev.open()()
-	dev.CPU.FirstToken(y, c, starts, x)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.FirstToken(call.write(y), c, starts, call.read(x))
 }
 
 func (dev *Device) FirstTokenGrad(dx device.Array, c int, starts, d device.Array) {
-	defer dev.open()()
-	dev.CPU.FirstTokenGrad(dx, c, starts, d)
+	call := dev.begin()
+	defer call.end()
+	dev.CPU.FirstTokenGrad(call.write(dx), c, starts, call.read(d))
 }
 
 func (dev *Device) MomentumStep(w, m, g device.Array, lr, momentum, weightDecay, scale float32) {

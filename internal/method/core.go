@@ -73,6 +73,16 @@ func (m *core) Buffers() []*nn.Param         { return m.joint.Buffers() }
 func (m *core) Branches() []*model.Branch    { return distinct(m.branches) }
 func (m *core) Embeddings() []*tensor.Tensor { return m.watched }
 
+// Close frees what crosses, and the networks.
+func (m *core) Close() {
+	for _, x := range m.cross {
+		m.joint.Device().Free(x.dz)
+		m.joint.Device().Free(x.dp)
+	}
+	m.cross = nil
+	m.joint.Close()
+}
+
 // TargetStd is the deviation of unit rows that point in all directions alike.
 func (m *core) TargetStd() float64 {
 	if m.unit {

@@ -54,6 +54,9 @@ type Method interface {
 	// Branches are what remains after training: one if the views share their
 	// weights, else one for each of the two.
 	Branches() []*model.Branch
+
+	// Close gives the device's memory back. The Method and its networks are gone then.
+	Close()
 }
 
 // Data is what a method may need to know of the data, and where it computes.

@@ -113,6 +113,12 @@ func (m *swav) AfterStep(step, total int) {
 	}
 }
 
+// Close frees the prototypes too.
+func (m *swav) Close() {
+	m.prototypes.weight.Free()
+	m.core.Close()
+}
+
 // prototypes are unit rows that unit embeddings are compared with.
 type prototypes struct {
 	weight *nn.Param // k × d

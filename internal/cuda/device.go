@@ -26,6 +26,7 @@ type Device struct {
 	memory  memory
 	scratch [slots]room
 	weights weights
+	pieces  pieces
 	rising  staging
 	holds   holds
 	queue   queue

@@ -13,6 +13,8 @@ import (
 var modules = []module{
 	{"pass", passPTX},
 	{"narrow", narrowPTX},
+	{"norm", normPTX},
+	{"pool", poolPTX},
 }
 
 //go:embed pass.ptx
@@ -20,6 +22,12 @@ var passPTX []byte
 
 //go:embed narrow.ptx
 var narrowPTX []byte
+
+//go:embed norm.ptx
+var normPTX []byte
+
+//go:embed pool.ptx
+var poolPTX []byte
 
 type module struct {
 	name string
@@ -87,16 +95,16 @@ func (d *Device) load() error {
 // What kernels get of arrays, as kernel.h declares it.
 
 type arr struct {
-	p    uint64
-	t    uint32
-	_pad uint32
+	p uint64
+	t uint32
+	_ uint32
 }
 
 type source struct {
 	x            arr
 	scale, shift uint64
 	relu         uint32
-	_pad         uint32
+	_            uint32
 }
 
 type grad struct {

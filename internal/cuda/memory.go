@@ -128,6 +128,7 @@ func (d *Device) Free(a device.Array) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.settle()
 	d.weights.forget(d, a.Addr())
 	d.put(a.Addr())
 }
@@ -145,6 +146,7 @@ const (
 	forGrad          // a gradient as a product reads it
 	forProduct
 	forPartials // sums of pieces
+	forPieces   // sums of channels, of pieces that whoever reads them adds up
 	forCast
 	forLoss
 	slots
@@ -236,6 +238,7 @@ func (d *Device) down(to []byte, from uintptr) {
 func (d *Device) fall(n int, from uintptr) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.settle()
 	d.flush()
 	s := &d.falling
 	i := s.turn(d)
@@ -305,6 +308,7 @@ func (d *Device) Copy(to, from device.Array) {
 	if to.None() {
 		return
 	}
+	d.settle()
 	d.weights.changed(to)
 	if to.Type() != from.Type() {
 		d.cast(to, from)

@@ -15,13 +15,13 @@ type narrowParams struct {
 	n, h, w, c uint32
 	hw, ww, cw uint32
 	b, off     uint32
-	_pad       uint32
+	_          uint32
 }
 
 type narrowWeightsParams struct {
 	wide, narrow              arr
 	r, c, k, rw, cw, b, shift uint32
-	_pad                      uint32
+	_                         uint32
 }
 
 var (

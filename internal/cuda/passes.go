@@ -4,17 +4,40 @@ import (
 	"vicreg/internal/device"
 )
 
+// Passes over activations that leave no sums.
+
 type applyParams struct {
+	rows rows
 	src  source
 	y    arr
-	n    uint64
-	c    uint32
-	_pad uint32
+}
+
+type applyGradParams struct {
+	rows rows
+	grad grad
+	y    arr
+}
+
+type addReLUParams struct {
+	rows rows
+	a, b source
+	y    arr
+	relu uint32
+	_    uint32
+}
+
+type axpyParams struct {
+	rows rows
+	y, x arr
+	a    float32
+	_    uint32
 }
 
 var (
-	apply8 = declare[applyParams]("pass", "apply8", 0)
-	apply1 = declare[applyParams]("pass", "apply1", 0)
+	applyKernel     = three[applyParams]("pass", "apply")
+	applyGradKernel = three[applyGradParams]("pass", "apply_grad")
+	addReLUKernel   = three[addReLUParams]("pass", "add_relu")
+	axpyKernel      = three[axpyParams]("pass", "axpy")
 )
 
 func (d *Device) Apply(y device.Array, src device.Source, c int) {
@@ -24,22 +47,77 @@ func (d *Device) Apply(y device.Array, src device.Source, c int) {
 }
 
 func (d *Device) apply(y device.Array, src device.Source, c int) {
-	p := applyParams{src: d.source(src), y: d.arr(y), n: uint64(y.Len()), c: uint32(c)}
-	if n := y.Len(); n%8 == 0 && (c%8 == 0 || src.Scale.None()) && wide(8, y, src.X) {
-		apply8.launch(d, d.grid1(n/8, 256), 256, 0, p)
-	} else {
-		apply1.launch(d, d.grid1(n, 256), 256, 0, p)
+	n := y.Len()
+	same("Apply", n, src.X)
+	if src.Scale.None() {
+		c = flat(n)
 	}
+	kind := kindOf(c, y, src.X)
+	r, grid := short(n, c, kind)
+	applyKernel[kind].launch(d, grid, block, 0, applyParams{rows: r, src: d.source(src), y: d.arr(y)})
 }
 
 func (d *Device) ApplyGrad(y device.Array, g device.Grad, c int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if g.A.None() {
+		d.apply(y, device.Source{X: g.D}, c)
+		return
+	}
 	d.applyGrad(y, g, c)
 }
 
-func (d *Device) FinishGrad(dx device.Array, c int, f device.Finish) {
+func (d *Device) applyGrad(y device.Array, g device.Grad, c int) {
+	n := y.Len()
+	same("ApplyGrad", n, g.D, g.Y)
+	kind := kindOf(c, y, g.D, g.Y)
+	r, grid := short(n, c, kind)
+	applyGradKernel[kind].launch(d, grid, block, 0, applyGradParams{rows: r, grad: d.grad(g), y: d.arr(y)})
+}
+
+func (d *Device) AddReLU(y device.Array, a, b device.Source, c int, relu bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.finish(dx, dx, c, f)
+	d.addReLU(y, a, b, c, relu)
+}
+
+func (d *Device) addReLU(y device.Array, a, b device.Source, c int, relu bool) {
+	n := y.Len()
+	same("AddReLU", n, a.X, b.X)
+	kind := kindOf(c, y, a.X, b.X)
+	r, grid := short(n, c, kind)
+	p := addReLUParams{rows: r, a: d.source(a), b: d.source(b), y: d.arr(y)}
+	if relu {
+		p.relu = 1
+	}
+	addReLUKernel[kind].launch(d, grid, block, 0, p)
+}
+
+// tail finishes an output of inference.
+func (d *Device) tail(y device.Array, c int, t device.Tail) {
+	if t.Scale.None() {
+		return
+	}
+	src := device.Source{X: y, Scale: t.Scale, Shift: t.Shift}
+	if t.Add.None() {
+		src.ReLU = t.ReLU
+		d.apply(y, src, c)
+		return
+	}
+	d.addReLU(y, src, device.Source{X: t.Add}, c, t.ReLU)
+}
+
+func (d *Device) Axpy(y device.Array, a float32, x device.Array) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := y.Len()
+	same("Axpy", n, x)
+	if n == 0 {
+		return
+	}
+	d.weights.changed(y)
+	c := flat(n)
+	kind := kindOf(c, y, x)
+	r, grid := short(n, c, kind)
+	axpyKernel[kind].launch(d, grid, block, 0, axpyParams{rows: r, y: d.arr(y), x: d.arr(x), a: a})
 }

@@ -132,7 +132,7 @@ type reorderParams struct {
 	to, from arr
 	rsc, k   uint32
 	back     uint32
-	_pad     uint32
+	_        uint32
 }
 
 var reorderKernel = declare[reorderParams]("pass", "reorder", 0)

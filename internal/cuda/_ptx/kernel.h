@@ -99,7 +99,7 @@ DEVICE float source(const Source &s, float v, u32 c) {
 	if (s.scale)
 		v = __builtin_fmaf(v, s.scale[c], s.shift[c]);
 	if (s.relu)
-		v = v > 0 ? v : 0;
+		v = v < 0 ? 0 : v; // NaN stays
 	return v;
 }
 
@@ -111,7 +111,7 @@ DEVICE void source8(const Source &s, float v[8], u32 c) {
 	}
 	if (s.relu) {
 		UNROLL for (int j = 0; j < 8; j++)
-			v[j] = v[j] > 0 ? v[j] : 0;
+			v[j] = v[j] < 0 ? 0 : v[j];
 	}
 }
 

@@ -1,29 +1,230 @@
 // Passes over activations, rows of c channels.
-#include "kernel.h"
+#include "rows.h"
 
 // Apply: y = source.
 struct Apply {
+	Rows rows;
 	Source src;
 	Arr y;
-	u64 n;
-	u32 c;
+};
+
+template <class L> struct ApplyRows {
+	const Apply &p;
+	Reader<L::N> reader;
+	template <int U> METHOD void go(u32, i64 i, i64 step) {
+		L x[U];
+		UNROLL for (int u = 0; u < U; u++)
+			x[u].load(p.src.x, i + u * step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N];
+			x[u].get(v);
+			reader.read(v);
+			L::put(p.y, i + u * step, v);
+		}
+	}
+};
+
+template <class L> DEVICE void run_apply(const Apply &p) {
+	if (idle<L::N>(p.rows))
+		return;
+	ApplyRows<L> body = {p};
+	body.reader.init(p.src, channel<L::N>(p.rows));
+	walk<L::N, L::DEEP>(p.rows, body);
+}
+THREE(apply, Apply, run_apply, THREADS(256))
+
+// ApplyGrad: y = a·d + b·y + k.
+struct ApplyGrad {
+	Rows rows;
+	Grad grad;
+	Arr y;
+};
+
+template <class L> struct ApplyGradRows {
+	const ApplyGrad &p;
+	float a[L::N], b[L::N], k[L::N];
+	template <int U> METHOD void go(u32, i64 i, i64 step) {
+		L d[U], y[U];
+		UNROLL for (int u = 0; u < U; u++)
+			d[u].load(p.grad.d, i + u * step);
+		UNROLL for (int u = 0; u < U; u++)
+			y[u].load(p.grad.y, i + u * step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N], t[L::N];
+			d[u].get(v);
+			y[u].get(t);
+			UNROLL for (int j = 0; j < L::N; j++)
+				v[j] = __builtin_fmaf(a[j], v[j], __builtin_fmaf(b[j], t[j], k[j]));
+			L::put(p.y, i + u * step, v);
+		}
+	}
+};
+
+template <class L> DEVICE void run_apply_grad(const ApplyGrad &p) {
+	if (idle<L::N>(p.rows))
+		return;
+	u32 c = channel<L::N>(p.rows);
+	ApplyGradRows<L> body = {p};
+	constants<L::N>(body.a, p.grad.a, c, 1);
+	constants<L::N>(body.b, p.grad.b, c, 0);
+	constants<L::N>(body.k, p.grad.k, c, 0);
+	walk<L::N, L::DEEP>(p.rows, body);
+}
+THREE(apply_grad, ApplyGrad, run_apply_grad, BOUNDS(256, 3))
+
+// AddReLU: y = a + b, as their sources read them, or max(0, a + b).
+struct AddReLU {
+	Rows rows;
+	Source a, b;
+	Arr y;
+	u32 relu;
 	u32 unused;
 };
 
-// Eight elements a thread; c is a multiple of 8.
-KERNEL THREADS(256) apply8(const Apply p) {
-	for (i64 i = ((i64)block() * 256 + tid()) * 8; i < p.n; i += (i64)blocks() * 256 * 8) {
-		float v[8];
-		load8(p.src.x, i, v);
-		source8(p.src, v, (u32)(i % p.c));
-		store8(p.y, i, v);
+template <class L> struct AddReLURows {
+	const AddReLU &p;
+	Reader<L::N> ra, rb;
+	float least;
+	template <int U> METHOD void go(u32, i64 i, i64 step) {
+		L a[U], b[U];
+		UNROLL for (int u = 0; u < U; u++)
+			a[u].load(p.a.x, i + u * step);
+		UNROLL for (int u = 0; u < U; u++)
+			b[u].load(p.b.x, i + u * step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N], t[L::N];
+			a[u].get(v);
+			b[u].get(t);
+			ra.read(v);
+			rb.read(t);
+			UNROLL for (int j = 0; j < L::N; j++) {
+				v[j] += t[j];
+				v[j] = v[j] < least ? least : v[j];
+			}
+			L::put(p.y, i + u * step, v);
+		}
 	}
-}
+};
 
-KERNEL THREADS(256) apply1(const Apply p) {
-	for (i64 i = (i64)block() * 256 + tid(); i < p.n; i += (i64)blocks() * 256)
-		store(p.y, i, source(p.src, load(p.src.x, i), (u32)(i % p.c)));
+template <class L> DEVICE void run_add_relu(const AddReLU &p) {
+	if (idle<L::N>(p.rows))
+		return;
+	AddReLURows<L> body = {p};
+	body.ra.init(p.a, channel<L::N>(p.rows));
+	body.rb.init(p.b, channel<L::N>(p.rows));
+	body.least = p.relu ? 0 : from_bits(0xff800000);
+	walk<L::N, L::DEEP>(p.rows, body);
 }
+THREE(add_relu, AddReLU, run_add_relu, BOUNDS(256, 2))
+
+// Axpy: y += a·x.
+struct Axpy {
+	Rows rows;
+	Arr y, x;
+	float a;
+	u32 unused;
+};
+
+template <class L> struct AxpyRows {
+	const Axpy &p;
+	template <int U> METHOD void go(u32, i64 i, i64 step) {
+		L x[U], y[U];
+		UNROLL for (int u = 0; u < U; u++)
+			x[u].load(p.x, i + u * step);
+		UNROLL for (int u = 0; u < U; u++)
+			y[u].load(p.y, i + u * step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N], t[L::N];
+			y[u].get(v);
+			x[u].get(t);
+			UNROLL for (int j = 0; j < L::N; j++)
+				v[j] = __builtin_fmaf(p.a, t[j], v[j]);
+			L::put(p.y, i + u * step, v);
+		}
+	}
+};
+
+template <class L> DEVICE void run_axpy(const Axpy &p) {
+	AxpyRows<L> body = {p};
+	walk<L::N, L::DEEP>(p.rows, body);
+}
+THREE(axpy, Axpy, run_axpy, THREADS(256))
+
+// Squares: Σ y and Σ y² of every column.
+struct Squares {
+	Rows rows;
+	Arr y;
+	double *partials;
+};
+
+template <class L> struct SquaresRows {
+	const Squares &p;
+	float a[L::N], b[L::N];
+	template <int U> METHOD void go(u32, i64 i, i64 step) {
+		L y[U];
+		UNROLL for (int u = 0; u < U; u++)
+			y[u].load(p.y, i + u * step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N];
+			y[u].get(v);
+			UNROLL for (int j = 0; j < L::N; j++) {
+				a[j] += v[j];
+				b[j] = __builtin_fmaf(v[j], v[j], b[j]);
+			}
+		}
+	}
+};
+
+template <class L> DEVICE void run_squares(const Squares &p) {
+	SquaresRows<L> body = {p};
+	UNROLL for (int j = 0; j < L::N; j++)
+		body.a[j] = body.b[j] = 0;
+	walk<L::N, 2 * L::DEEP>(p.rows, body);
+	keep_sums<L::N>(p.rows, p.partials, body.a, body.b);
+}
+THREE(squares, Squares, run_squares, BOUNDS(256, 3))
+
+// FinishGrad finishes products: dx may be none, and then only sums are left. Where images
+// have pixels, a row of the product is that of all of an image's, times share.
+struct FinishGrad {
+	Rows rows;
+	Arr dx, product;
+	Finish f;
+	u32 pixels; // or 0
+	float share;
+};
+
+template <class L> struct FinishRows {
+	const FinishGrad &p;
+	Finisher<L> finisher;
+	template <int U> METHOD void go(u32 row, i64 i, i64 step) {
+		L product[U];
+		typename Finisher<L>::template Operands<U> o;
+		UNROLL for (int u = 0; u < U; u++) {
+			i64 from = i + u * step;
+			if (p.pixels) {
+				u32 at = row + u * p.rows.high;
+				from -= (i64)(at - at / p.pixels) * p.rows.c;
+			}
+			product[u].load(p.product, from);
+		}
+		o.load(p.f, i, step);
+		UNROLL for (int u = 0; u < U; u++) {
+			float v[L::N];
+			product[u].get(v);
+			UNROLL for (int j = 0; j < L::N; j++)
+				v[j] *= p.share;
+			finisher.finish(o, u, p.dx, i + u * step, v);
+		}
+	}
+};
+
+template <class L> DEVICE void run_finish(const FinishGrad &p) {
+	FinishRows<L> body = {p, Finisher<L>(p.f, p.rows)};
+	walk<L::N, L::DEEP / 2 + 1>(p.rows, body); // of up to four arrays
+	body.finisher.done(p.rows);
+}
+THREE(finish_grad, FinishGrad, run_finish, BOUNDS(256, 2))
 
 // Reorder writes weights of rsc rows × k as k rows × rsc; or, back, adds the transpose of
 // k × rsc to rsc × k. Blocks of 32 × 32, eight rows of threads.

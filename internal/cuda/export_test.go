@@ -1,0 +1,17 @@
+package cuda
+
+import "vicreg/internal/device"
+
+// ColumnSums is what a convolution does for the sums of its output.
+func (d *Device) ColumnSums(y device.Array, c int, s device.Sums) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.columnSums(y, c, s)
+}
+
+// Tail is what a convolution does with its output in inference.
+func (d *Device) Tail(y device.Array, c int, t device.Tail) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tail(y, c, t)
+}

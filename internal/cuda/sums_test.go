@@ -1,0 +1,130 @@
+package cuda_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/cuda"
+	"vicreg/internal/device"
+)
+
+// showSums shows sums of n values in all, of about 1, which may cancel each other.
+func (s *side) showSums(name string, sums device.Sums, n int) {
+	floor := 2e-7 * math.Sqrt(float64(n))
+	s.shown = append(s.shown, shown{name + " Σ", s.values(sums.A), nearSum, floor},
+		shown{name + " Σ·", s.values(sums.B), nearSum, floor})
+}
+
+// stored has the CPU, which keeps float32, round what a device stores as bfloat16, and take
+// the sums of that.
+func (s *side) stored(a device.Array, t device.Type, c int, f device.Finish) {
+	if !s.cpu || t != half {
+		return
+	}
+	x := a.Host()
+	for i, v := range x {
+		x[i] = bf16(v)
+	}
+	if !f.Sums.A.None() {
+		s.FinishGrad(a, c, device.Finish{Dot: f.Dot, Sums: f.Sums})
+	}
+}
+
+func TestColumnSums(t *testing.T) {
+	d := open(t)
+	eachForm(t, func(t *testing.T, rows, c int, a, _, _ device.Type) {
+		agree(t, d, func(s *side) {
+			y, sums := s.normal(a, rows*c), device.NewSums(s, c)
+			if card, ok := s.Device.(*cuda.Device); ok {
+				card.ColumnSums(y, c, sums)
+			} else {
+				s.FinishGrad(y, c, device.Finish{Dot: y, Sums: sums})
+			}
+			s.showSums("y", sums, rows*c)
+		})
+	})
+}
+
+// The variance that batch normalisation makes of the sums must hold up where the mean is
+// large.
+func TestSumsVariance(t *testing.T) {
+	d := open(t)
+	const c, rows, mean = 24, 50000, 10
+	s := &side{Device: d, rand: rand.New(rand.NewPCG(13, 14))}
+	x := check.Normal(s.rand, rows*c)
+	var want float64
+	for i := range x {
+		x[i] += mean
+		if i%c == 3 {
+			want += math.Pow(float64(x[i])-mean, 2)
+		}
+	}
+	sums := device.NewSums(d, c)
+	d.ColumnSums(s.array(whole, x), c, sums)
+	a, b := s.values(sums.A), s.values(sums.B)
+	m := a[3] / rows
+	check.Scalar(t, "variance", b[3]/rows-m*m, want/rows-math.Pow(m-mean, 2), 1e-5)
+}
+
+// finishing returns a Finish with options by the bits of opt: an addition, a mask that is
+// scaled or not, sums, whose dot may be the mask.
+func (s *side) finishing(a, b device.Type, n, c, opt int) (f device.Finish) {
+	if opt&1 != 0 {
+		f.Add = s.normal(a, n)
+	}
+	if opt&2 != 0 {
+		f.Mask = s.source(b, n, c, opt&4 != 0, true)
+	}
+	if opt&8 != 0 {
+		f.Dot, f.Sums = s.normal(a, n), device.NewSums(s, c)
+		if opt&16 != 0 && opt&2 != 0 {
+			f.Dot = f.Mask.X
+		}
+	}
+	return f
+}
+
+// showFinished shows a gradient and its sums.
+func (s *side) showFinished(d device.Array, f device.Finish) {
+	s.showValues("d", d)
+	if !f.Sums.A.None() {
+		s.showSums("d", f.Sums, d.Len())
+	}
+}
+
+func TestFinishGrad(t *testing.T) {
+	d := open(t)
+	eachForm(t, func(t *testing.T, rows, c int, a, b, y device.Type) {
+		for _, opt := range []int{0, 1, 6, 8, 10, 15, 27, 31} {
+			agree(t, d, func(s *side) {
+				to := s.normal(y, rows*c)
+				f := s.finishing(a, b, rows*c, c, opt)
+				s.FinishGrad(to, c, f)
+				s.stored(to, y, c, f)
+				s.showFinished(to, f)
+			})
+		}
+	})
+}
+
+// Sums wait for whoever reads them; what happens meanwhile must not change them.
+func TestSumsWait(t *testing.T) {
+	d := open(t)
+	const c = 16
+	agree(t, d, func(s *side) {
+		x, y := s.normal(half, 300*c), s.normal(half, 300*c)
+		a, b, gone := device.NewSums(s, c), device.NewSums(s, c), device.NewSums(s, c)
+		for _, w := range []struct {
+			x device.Array
+			s device.Sums
+		}{{x, gone}, {x, a}, {y, b}} {
+			s.FinishGrad(w.x, c, device.Finish{Dot: w.x, Sums: w.s})
+			s.Free(gone.A)
+			gone.A = device.Array{}
+		}
+		s.showSums("first", a, x.Len())
+		s.showSums("second", b, y.Len())
+	})
+}

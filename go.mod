@@ -3,6 +3,7 @@ module vicreg
 go 1.26.8
 
 require (
+	github.com/ebitengine/purego v0.11.3
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51
 	github.com/mewkiz/flac v1.0.14
 	github.com/rivo/uniseg v0.4.7

@@ -14,7 +14,7 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax"},
+	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native"},
 	{"tiff", "table"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings"},
 	{"kernel/shape", "augment", "pack"},
@@ -27,6 +27,8 @@ var layers = [][]string{
 	{"kernel/token"},
 	{"tensor", "device"},
 	{"cuda"},
+	{"cuda/card"},
+	{"devices"},
 	{"nn", "batch"},
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},

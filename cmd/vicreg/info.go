@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/devices"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/pretrained"
@@ -21,15 +22,26 @@ import (
 )
 
 func newInfo() *cobra.Command {
-	var asJSON bool
+	var asJSON, machine bool
 	cmd := &cobra.Command{
 		Use:   "info RUN",
-		Short: "Show what a run is and how far it came",
+		Short: "Show what a run is and how far it came, or what this machine can compute on",
 		Long: `Shows a run folder: network, its parameters and operations, configuration,
-epochs done and scores. The run need not have ended.`,
-		Example: "  vicreg info runs/photos",
-		Args:    oneArg("run folder"),
+epochs done and scores. The run need not have ended.
+
+With --devices it shows instead what this machine can compute on: the processor, and
+each NVIDIA card with its driver and libraries, or what is missing and how to get it.`,
+		Example: "  vicreg info runs/photos\n  vicreg info --devices",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if machine {
+				return noArgs(cmd, args)
+			}
+			return oneArg("run folder")(cmd, args)
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
+			if machine {
+				return printDevices(asJSON)
+			}
 			r, err := readRun(args[0])
 			if err != nil {
 				return err
@@ -41,7 +53,34 @@ epochs done and scores. The run need not have ended.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&machine, "devices", false, "show what this machine can compute on")
 	return cmd
+}
+
+// printDevices tells what there is to compute on.
+func printDevices(asJSON bool) error {
+	all := devices.List()
+	if asJSON {
+		return printJSON(all)
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for _, d := range all {
+		lines := d.Details
+		if d.What != "" {
+			lines = append([]string{d.What}, lines...)
+		}
+		if d.Trouble != "" {
+			lines = append(lines, "not usable: "+d.Trouble)
+		}
+		for i, line := range lines {
+			name := d.Name
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(w, "%s\t%s\n", name, show.Line(line))
+		}
+	}
+	return w.Flush()
 }
 
 // runInfo is what a run folder says.

@@ -145,7 +145,7 @@ func (c *compiler) setp(kind string) {
 
 func (c *compiler) set(kind string) {
 	with, third, flip := c.third()
-	if len(c.s.op) < 4 {
+	if len(c.s.op) < 4 || sizes[kind] < 2 {
 		c.refuse("no types")
 	}
 	to := c.s.op[len(c.s.op)-2]
@@ -188,6 +188,9 @@ func (c *compiler) slct() {
 		c.refuse("no types")
 	}
 	kind, by := c.s.op[len(c.s.op)-2], c.s.op[len(c.s.op)-1]
+	if sizes[kind] < 2 || by != "f32" && by != "s32" {
+		c.refuse("a type that it has not")
+	}
 	c.pure(each3(func(a, b, v uint64) uint64 {
 		if by == "f32" && math.Float32frombits(uint32(v)) >= 0 || by == "s32" && int32(v) >= 0 {
 			return a
@@ -198,14 +201,15 @@ func (c *compiler) slct() {
 
 // logic adds what works on predicates.
 func (c *compiler) logic(name string) {
-	d := c.predicate(&c.s.args[0])
 	if name == "not" {
 		c.args(2)
+		d := c.predicate(&c.s.args[0])
 		a := c.predicate(&c.s.args[1])
 		c.emit(inst{kind: effect, do: func(w *warp, m uint32) { w.p[d] = w.p[d]&^m | ^w.p[a]&m }})
 		return
 	}
 	c.args(3)
+	d := c.predicate(&c.s.args[0])
 	with := combine[name]
 	if with == nil {
 		c.refuse("unknown instruction")

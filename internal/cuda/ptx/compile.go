@@ -51,6 +51,7 @@ type compiler struct {
 	spec  map[string]int32
 	f     *frame
 	depth int
+	calls int
 	sink  int32
 	none  int32
 	local int
@@ -110,8 +111,9 @@ func fill(r *row, v uint64) {
 func (c *compiler) function(fn *function, alias map[*variable]int) {
 	outer, stmt := c.f, c.s
 	c.f = &frame{fn: fn, rows: map[*scope]map[string]int32{}, vars: map[*variable]int{}, alias: alias}
-	if c.depth++; c.depth > 16 {
-		refuse(fn.line, "%s calls itself, or functions call each other too deeply", fn.name)
+	c.calls++
+	if c.depth++; c.depth > 16 || c.calls > maxCalls {
+		refuse(fn.line, "%s calls itself, or functions call each other too often", fn.name)
 	}
 	for i := range fn.body {
 		c.f.at = append(c.f.at, int32(len(c.k.code)))

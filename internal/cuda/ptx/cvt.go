@@ -135,7 +135,7 @@ func (c *compiler) floatToFloat(to, from string) func(uint64) uint64 {
 		if sat {
 			x = saturate(x)
 		}
-		if relu && x < 0 {
+		if relu && x <= 0 {
 			x = 0
 		}
 		if x != x {

@@ -178,7 +178,7 @@ func (w *warp) run() (ended bool) {
 		}
 		steps++
 		threads += int64(bits.OnesCount32(m))
-		if steps&0xffff == 0 && budget > 0 && w.b.l.Steps+steps > budget {
+		if steps&0x3ff == 0 && w.b.l.Steps+steps > budget {
 			w.fault(bits.TrailingZeros32(w.mask), "the kernel runs for too long")
 		}
 		switch {

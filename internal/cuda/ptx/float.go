@@ -163,7 +163,7 @@ func (c *compiler) floatOp(name, kind string, n int) op {
 		if sat {
 			x = saturate(x)
 		}
-		if relu && x < 0 {
+		if relu && x <= 0 {
 			x = 0
 		}
 		v := to(x)

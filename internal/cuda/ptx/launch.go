@@ -98,7 +98,6 @@ type block struct {
 	bars    [16]meeting
 	order   []int
 	races   *races
-	barred  bool // something changed at a barrier
 }
 
 // meeting is the state of a barrier.

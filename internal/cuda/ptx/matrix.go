@@ -102,7 +102,7 @@ func (c *compiler) mma() {
 	}
 	as := decoder(kind)
 	halves := kind == "bf16" || kind == "f16"
-	if halves == (k == 4) || !halves && (kind != "tf32" || k > 8) {
+	if halves && k == 4 || !halves && (kind != "tf32" || k > 8) {
 		c.refuse("a shape that it has not")
 	}
 	per, read := 1, func(v uint64, _ int) float32 { return f32(v &^ 0x1fff) } // the card ignores the last bits

@@ -5,13 +5,17 @@
 package ptx
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 const (
-	maxVariable = 1 << 26 // bytes
-	maxCode     = 1 << 20 // instructions
+	maxVariable = 1 << 24 // bytes
+	maxCode     = 1 << 18 // instructions
+	maxCalls    = 1 << 14
 	maxShared   = 227 << 10
 	maxLocal    = 512 << 10
 	sharedStart = 1 << 10 // the card keeps what lies below for itself
@@ -78,9 +82,10 @@ func Parse(src []byte, base uint64) (m *Module, err error) {
 	p := &parser{t: scan(string(src)), mod: m}
 	p.file()
 	m.place()
-	for name, f := range m.functions {
+	byLine := func(a, b *function) int { return cmp.Compare(a.line, b.line) }
+	for _, f := range slices.SortedFunc(maps.Values(m.functions), byLine) {
 		if f.entry && f.defined {
-			m.Kernels[name] = m.compile(f)
+			m.Kernels[f.name] = m.compile(f)
 		}
 	}
 	return m, nil

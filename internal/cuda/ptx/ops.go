@@ -3,6 +3,7 @@ package ptx
 import (
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // has says that an operation has a modifier.
@@ -32,7 +33,7 @@ func (c *compiler) lanes(f func(w *warp, lane int)) {
 }
 
 func isFloat(kind string) bool {
-	return kind[0] == 'f' || kind[0] == 'b' && len(kind) > 1 && kind[1] == 'f'
+	return strings.HasPrefix(kind, "f") || strings.HasPrefix(kind, "bf")
 }
 
 // statement adds the code of one statement.
@@ -69,7 +70,7 @@ func (c *compiler) statement(s *statement) {
 		c.barrier()
 	case "membar", "fence", "pragma", "nanosleep", "prefetch", "prefetchu", "griddepcontrol", "setmaxnreg", "discard",
 		"applypriority", "createpolicy", "pmevent", "brkpt":
-		if name == "createpolicy" {
+		if name == "createpolicy" && len(s.args) > 0 {
 			c.emit(inst{fn: copyRow, d: c.dst(&s.args[0]), a: c.none})
 		}
 	case "atom", "red":

@@ -259,7 +259,7 @@ func (p *parser) variable(space string) *variable {
 	v.size = count * size
 	if p.accept("=") {
 		v.init = make([]byte, 0, min(v.size, 1<<16))
-		p.initial(v, kind)
+		p.initial(v, kind, 0)
 		if len(v.init) > v.size && !open {
 			refuse(line, "%s has more values than room", v.name)
 		}
@@ -269,10 +269,10 @@ func (p *parser) variable(space string) *variable {
 }
 
 // initial reads the initial value of a variable.
-func (p *parser) initial(v *variable, kind string) {
+func (p *parser) initial(v *variable, kind string, depth int) {
 	if p.accept("{") {
-		for !p.accept("}") {
-			p.initial(v, kind)
+		for depth < 8 && !p.accept("}") {
+			p.initial(v, kind, depth+1)
 			p.accept(",")
 		}
 		return

@@ -10,6 +10,8 @@ import (
 
 //go:generate -command nvptx clang-19 -x cuda --cuda-device-only --cuda-gpu-arch=sm_80 --cuda-feature=+ptx75 -nocudainc -nocudalib -O3 -S
 //go:generate nvptx testdata/basic.cu -o testdata/basic.ptx
+//go:generate nvptx testdata/warp.cu -o testdata/warp.ptx
+//go:generate nvptx testdata/wrong.cu -o testdata/wrong.ptx
 
 // memory is a card's.
 type memory struct {

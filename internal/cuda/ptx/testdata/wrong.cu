@@ -1,0 +1,44 @@
+#include "kernel.h"
+
+// What a kernel must not do.
+KERNEL over(float *x, int at) { x[tid() + at] = 1; }
+KERNEL crooked(char *x, int at) { *(u32x4 *)(x + at) = (u32x4){1, 2, 3, 4}; }
+KERNEL overshared(float *x, int at) {
+	__shared__ float s[32];
+	s[tid() + at] = x[tid()];
+	__syncthreads();
+	x[tid()] = s[31 - tid()];
+}
+KERNEL unordered(float *x, int barrier) {
+	__shared__ float s[128];
+	s[tid()] = x[tid()];
+	if (barrier & 1) __syncthreads();
+	float v = s[tid() ^ 32];
+	if (barrier & 2) __syncthreads();
+	s[tid()] = v + 1;
+	__syncthreads();
+	x[tid()] = s[127 - tid()];
+}
+KERNEL endless(volatile int *x) {
+	while (*x == 0) {}
+}
+KERNEL stuck(int *x) {
+	if (tid() >= 32) return;
+	asm volatile("bar.sync 1, 64;" ::: "memory");
+	x[tid()] = 1;
+}
+KERNEL apart(int *x) {
+	if (tid() < 16)
+		x[tid()] = __nvvm_shfl_sync_idx_i32(-1, tid(), 0, 31);
+	else
+		x[tid()] = __nvvm_shfl_sync_idx_i32(-1, tid(), 1, 31);
+}
+KERNEL stray(int *x) {
+	if (tid() < 16) x[tid()] = __nvvm_shfl_sync_idx_i32(0xffff, tid(), 20, 31);
+}
+KERNEL untouched(float *x) {
+	__shared__ float s[64];
+	if (tid() == 0) s[0] = 1;
+	__syncthreads();
+	x[tid()] = s[tid()] + x[tid()];
+}

@@ -32,7 +32,7 @@ func (e *Error) OutOfMemory() bool {
 	case strings.HasPrefix(e.Call, "cublas"):
 		return e.Code == codeBLASOutOfMemory
 	}
-	return e.Code == codeOutOfMemory
+	return e.Code == codeOutOfMemory && e.Call != "cuMemHostAlloc"
 }
 
 // Lost says that the card, or all that this program has on it, is gone: every later call

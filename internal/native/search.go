@@ -4,6 +4,7 @@ package native
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,16 @@ const Variable = "VICREG_LIB"
 type Search struct {
 	First []string // folders before the system's own path
 	Then  []string // folders after it
+}
+
+// CheckVariable says what is wrong with the folders that [Variable] names.
+func CheckVariable() error {
+	for _, folder := range filepath.SplitList(os.Getenv(Variable)) {
+		if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+			return fmt.Errorf("%s names %q, which is no folder", Variable, folder)
+		}
+	}
+	return nil
 }
 
 // places is what a search is made from, so that a test can have its own machine.

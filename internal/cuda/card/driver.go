@@ -184,6 +184,13 @@ func (d *driver) Free(addr uintptr) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
+	if !d.capturing {
+		for _, s := range d.streams {
+			if err := d.call(&d.cu.CuStreamSynchronize, s); err != nil {
+				return err
+			}
+		}
+	}
 	return d.call(&d.cu.CuMemFree_v2, addr)
 }
 

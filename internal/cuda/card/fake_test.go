@@ -34,6 +34,8 @@ func (f *failing) fails(name string, code, n int) {
 	f.FakeFail.Call(at(&text[0]), uintptr(code), uintptr(n))
 }
 
+const fakeName = "Fake card"
+
 var kept []byte // it must not be on a stack
 
 var built = sync.OnceValues(func() (string, error) {
@@ -116,6 +118,8 @@ func TestOpenFails(t *testing.T) {
 	}{
 		"no driver": {wrong: func(t *testing.T, f *fake) { t.Setenv(native.Variable, t.TempDir()) },
 			says: []string{"no NVIDIA driver", "libcuda.so.1 was not found", "nvidia-smi"}},
+		"no folder": {wrong: func(t *testing.T, f *fake) { t.Setenv(native.Variable, "/no/such/folder") },
+			says: []string{`VICREG_LIB names "/no/such/folder", which is no folder`}},
 		"old driver": {wrong: func(_ *testing.T, f *fake) { f.card.FakeCard.Call(11040, 1, 9) },
 			says: []string{"driver is too old", "CUDA 11.4", "CUDA 12.0 or newer", "525"}},
 		"driver stuck": {wrong: func(_ *testing.T, f *fake) { f.cu.fails("cuInit", 803, 0) },

@@ -53,6 +53,9 @@ func Open(index int) (cuda.Driver, error) {
 // start opens the driver.
 func start() (*driver, error) {
 	d := &driver{s: newScratch(), products: map[productKey]*product{}, convolutions: map[convolutionKey]*convolution{}}
+	if err := native.CheckVariable(); err != nil {
+		return nil, err
+	}
 	cu, err := native.NewSearch(runtime.GOARCH).Open("libcuda.so.1")
 	if err != nil {
 		return nil, fmt.Errorf("no NVIDIA driver: %w; is one installed (nvidia-smi shows it)?", err)

@@ -134,7 +134,7 @@ int cuEventElapsedTime(float *ms, long a, long b) { ENTER(cuEventElapsedTime) *m
 
 int cuModuleLoadDataEx(long *m, const char *ptx, unsigned n, int *options, void **values) {
   ENTER(cuModuleLoadDataEx)
-  if (strstr(ptx, "axpy") && ptx[strlen(ptx) - 1] == '\n') {
+  if (strstr(ptx, "axpy") && !strstr(ptx, "nonsense") && ptx[strlen(ptx) - 1] == '\n') {
     *m = 300;
     return 0;
   }

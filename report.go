@@ -90,6 +90,7 @@ type Epoch struct {
 	KNN          *float64 // share of the scoring set that its neighbours name right; nil: not scored
 	Views        *Sight   // how the encoder sees views; nil: not looked at
 	Seconds      float64  // since the start of the run, pauses left out
+	Device       string   // that it was computed on; empty: the processor
 }
 
 // Warning is something that a user should know.
@@ -130,7 +131,8 @@ type Summary struct {
 	Bad       []string // each with what is wrong with it
 	Notes     []string // what of the data was left out, filled in or guessed, a sentence each
 
-	Variants []string  // of the kernels: avx512, avx2 or plain; several if the run moved
+	Variants []string  // of the kernels: avx512, avx2 or plain, or a device; several if the run moved
+	Device   string    // that its end was computed on; empty: the processor
 	Version  string    // of vicreg
 	Started  time.Time // when the run began
 	Finished time.Time // when it ended

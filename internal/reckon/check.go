@@ -35,7 +35,8 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 	}
 	total := need.Total()
 	if total > limit.Bytes {
-		return "", fmt.Errorf("%s needs about %s of memory, and %s: %s", about(c), host.Bytes(total), limit, fitting(c, d, limit.Bytes))
+		return "", fmt.Errorf("%s needs about %s of memory, and %s: %s", about(c), host.Bytes(total), limit,
+			fitting(c, d, func(n Need) bool { return n.Total() <= limit.Bytes }))
 	}
 	if total > near*limit.Bytes {
 		note = fmt.Sprintf("the run needs about %s of memory, and %s; if it is killed for want of memory, take a smaller batch", host.Bytes(total), limit)
@@ -44,10 +45,10 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 }
 
 // Room returns how many bytes of decoded images each of two parts of the data may keep
-// beside a run, most at most; -1 is none.
-func Room(c recipe.Config, d Data, most int64) int64 {
+// beside a run, on a device (nil: the processor), most at most; -1 is none.
+func Room(c recipe.Config, d Data, card *Card, most int64) int64 {
 	need, err := Run(c, d)
-	left := (near*min(host.MemoryLimit().Bytes, anyMachine.Bytes) - need.Total()) / 2
+	left := (near*min(host.MemoryLimit().Bytes, anyMachine.Bytes) - need.OnHost(card)) / 2
 	if err != nil || left < 1<<20 {
 		return -1
 	}
@@ -183,24 +184,24 @@ func setExpander(c *recipe.Config, v int) {
 
 // fitting says what would fit. It names the first number that can be made small enough,
 // by itself or together with another stem or a batch of 32, or says that none can.
-func fitting(c recipe.Config, d Data, bytes float64) string {
-	if one := fittingAlone(c, d, bytes); one != "" {
+func fitting(c recipe.Config, d Data, fits func(Need) bool) string {
+	if one := fittingAlone(c, d, fits); one != "" {
 		return one + " would fit"
 	}
 	if c.Encoder.Stem == "small" && c.Size >= 96 && c.Pairs == nil {
 		n := c
 		n.Encoder.Stem = "imagenet"
-		if need, err := Run(n, d); err == nil && need.Total() <= bytes {
+		if need, err := Run(n, d); err == nil && fits(need) {
 			return "the stem imagenet, which is for images of this size, would fit"
 		}
-		if one := fittingAlone(n, d, bytes); one != "" {
+		if one := fittingAlone(n, d, fits); one != "" {
 			return one + " would fit with the stem imagenet, which is for images of this size"
 		}
 	}
 	if c.Batch > 32 {
 		n := c
 		n.Batch = 32
-		if one := fittingAlone(n, d, bytes); one != "" {
+		if one := fittingAlone(n, d, fits); one != "" {
 			return one + " would fit with a batch of 32"
 		}
 	}
@@ -219,12 +220,12 @@ func divisor(n, most int) int {
 
 // fittingAlone names the first number that can be made small enough by itself, or
 // returns "".
-func fittingAlone(c recipe.Config, d Data, bytes float64) string {
+func fittingAlone(c recipe.Config, d Data, enough func(Need) bool) string {
 	fits := func(k knob, v int) bool {
 		n := c
 		k.set(&n, v)
 		need, err := Run(n, d)
-		return err == nil && need.Total() <= bytes
+		return err == nil && enough(need)
 	}
 	for _, k := range knobs(c, d) {
 		if k.value <= k.least || !fits(k, k.least) {

@@ -32,6 +32,9 @@ type Need struct {
 	Loss        float64 // embeddings, their gradients, and what the loss makes of them
 	Batches     float64 // views that are ready
 	Features    float64 // that are scored
+
+	inference float64 // of Features: activations of encoders that score
+	forward   float64 // the most that lie side by side while a view goes forward, nothing kept
 }
 
 // Total is the sum of it all.
@@ -115,6 +118,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		arena = max(arena, kept+l.Forward)
 		kept += l.Kept
 		target = max(target, l.Target)
+		need.forward = max(need.forward, float*l.Target)
 		need.Activations += float * l.Aside
 		values := float64(n)
 		for _, s := range in.Shape {
@@ -123,9 +127,11 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		batches += values
 		if d.Scored > 0 && i < branches { // they are embedded beside, 256 at a time
 			need.Features += float * (l.Target + 3*values) * float64(min(n, 256)) / float64(n)
+			need.inference += float * l.Target * float64(min(n, 256)) / float64(n)
 		}
 		if i < branches { // and views are looked at, a few at a time
 			need.Features += float * (l.Target + 2*values) * float64(min(n, Viewed(c.Size))) / float64(n)
+			need.inference += float * l.Target * float64(min(n, Viewed(c.Size))) / float64(n)
 		}
 		later += float64(n) * v.deferred // rows of what makes the gradients of the expander
 	}

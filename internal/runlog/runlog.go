@@ -76,9 +76,10 @@ type Epoch struct {
 	Correlation  float64  `json:"correlation"`   // mean absolute, off the diagonal
 	Rank         float64  `json:"rank"`          // effective rank
 	Collapsed    bool     `json:"collapsed"`
-	KNN          *float64 `json:"knn,omitempty"`   // share of the scoring set that is right
-	Views        *Sight   `json:"views,omitempty"` // how the encoder sees views, at some epochs
-	Seconds      float64  `json:"seconds"`         // since the start of the run, pauses left out
+	KNN          *float64 `json:"knn,omitempty"`    // share of the scoring set that is right
+	Views        *Sight   `json:"views,omitempty"`  // how the encoder sees views, at some epochs
+	Seconds      float64  `json:"seconds"`          // since the start of the run, pauses left out
+	Device       string   `json:"device,omitempty"` // that it was computed on; empty: the processor
 }
 
 // Warning is anything a reader of the log should know.
@@ -166,7 +167,8 @@ type Summary struct {
 
 	Notes []string `json:"notes,omitempty"` // what of the data was left out, filled in or guessed
 
-	Variants []string `json:"variants,omitempty"` // of the kernels: one, or those of every part of the run
+	Variants []string `json:"variants,omitempty"` // of the kernels and devices: one, or those of every part of the run
+	Device   string   `json:"device,omitempty"`   // that its end was computed on; empty: the processor
 
 	Version  string    `json:"version"`
 	Started  time.Time `json:"started"`

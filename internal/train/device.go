@@ -1,7 +1,14 @@
 package train
 
 import (
+	"errors"
+	"fmt"
+
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
+	"vicreg/internal/method"
+	"vicreg/internal/reckon"
+	"vicreg/internal/show"
 )
 
 // ahead returns the memory that batches are made in: that of a device which takes them up
@@ -9,4 +16,82 @@ import (
 func (r *run) ahead() batch.Memory {
 	m, _ := r.device.(batch.Memory)
 	return m
+}
+
+// computer names the device that the run is computed on; empty: the processor.
+func (r *run) computer() string {
+	if r.device == nil {
+		return ""
+	}
+	return device.Describe(r.device)
+}
+
+// variant names what the bits of the run depend on besides its configuration: the device
+// and its precision, and the instructions of the host's kernels.
+func (r *run) variant() string {
+	if r.device == nil {
+		return hostVariant(r.config)
+	}
+	host := r.config
+	host.Precision = ""
+	return fmt.Sprintf("%s in %s%s%s", r.computer(), r.config.Precision, beside, hostVariant(host))
+}
+
+// beside stands in the variant of a run on a device.
+const beside = " beside "
+
+// missing is a warning if the run's precision is none of where it is computed.
+func (r *run) missing() string {
+	if r.device != nil {
+		return ""
+	}
+	return method.Precision(r.config).Missing()
+}
+
+// card is the device's memory, for a reckoning; nil of the processor, and of a device that
+// does not tell.
+func (r *run) card() *reckon.Card {
+	s, ok := r.device.(device.Sized)
+	if !ok {
+		return nil
+	}
+	free, total := s.Room()
+	half := r.device.Activations(method.Precision(r.config)) == device.BFloat16
+	return &reckon.Card{Name: r.device.Name(), Free: float64(free), Total: float64(total), Half: half}
+}
+
+// failed completes the error of a run whose device failed: what would fit if its memory
+// was full, what is saved, and how to go on.
+func (r *run) failed(err error) error {
+	if !failure(err) {
+		return err
+	}
+	if fits := r.fitting(err); fits != "" {
+		return fmt.Errorf("%w; %s; %s; on another device --resume %s goes on", err, fits, r.lastGood(), show.Name(r.folder))
+	}
+	return fmt.Errorf("%w; %s; --resume %s goes on, on another device too", err, r.lastGood(), show.Name(r.folder))
+}
+
+// fitting says what would have fitted if the device's memory was full, else nothing.
+func (r *run) fitting(err error) string {
+	var e interface{ OutOfMemory() bool }
+	if !errors.As(err, &e) || !e.OutOfMemory() {
+		return ""
+	}
+	return reckon.Smaller(r.config, r.counts(), r.card())
+}
+
+// counts is what is known of the data, for a reckoning.
+func (r *run) counts() reckon.Data {
+	return reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
+}
+
+// failure reports whether an error is of a device that failed. No run goes on with it.
+func failure(err error) bool {
+	var f device.Failure
+	return errors.As(err, &f)
+}
+
+// release gives back what the run holds of a device.
+func (r *run) release() {
 }

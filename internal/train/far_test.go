@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"vicreg/internal/device"
@@ -43,6 +45,55 @@ func TestFarDevice(t *testing.T) {
 		}
 		if metrics != farMetrics {
 			t.Errorf("stopped at step %d: the metrics differ:\n%s\n%s", stop, metrics, farMetrics)
+		}
+	}
+}
+
+// full is a device's memory at its end.
+type full struct{}
+
+func (full) Error() string     { return "far: no memory for 3 GiB" }
+func (full) OutOfMemory() bool { return true }
+
+// A run whose device fails, wherever that is, ends with one sentence that says what is
+// saved, and ends on the processor when it is resumed.
+func TestDeviceFails(t *testing.T) {
+	c := config(t)
+	c.Batch, c.CheckpointMinutes = 16, 1e-9
+	count := far.New()
+	defer count.Close()
+	c.Out = filepath.Join(t.TempDir(), "run")
+	if _, _, err := Pretrain(context.Background(), c, Options{Device: count}); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range []error{errors.New("far: the card is lost"), full{}} {
+		for part := range 7 {
+			c.Out = filepath.Join(t.TempDir(), "run")
+			d := far.New()
+			d.Fault, d.Lost, d.FailAt = fault, fault != full{}, 1+(2*part+1)*count.Calls/14
+			folder, s, err := Pretrain(context.Background(), c, Options{Device: d})
+			where := fmt.Sprintf("%v at call %d of %d", fault, d.FailAt, count.Calls)
+			if err == nil { // while steps were timed
+				if d.Lost || part > 4 {
+					t.Errorf("%s: the run ended with %v", where, s)
+				}
+				continue
+			}
+			says := fault.Error()
+			wants := []string{says, "checkpoint", "--resume " + folder}
+			if !d.Lost {
+				wants = append(wants, "a batch of ", " would fit")
+			}
+			for _, want := range wants {
+				if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("%s: %q does not say %q", where, err, want)
+				}
+			}
+			s, err = Resume(context.Background(), folder, Options{})
+			if err != nil || s.Steps != 4 || s.KNN == nil || s.Device != "" {
+				t.Errorf("%s: resumed: %v, %v", where, s, err)
+			}
+			d.Close()
 		}
 	}
 }

@@ -35,6 +35,9 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		if ctx.Err() != nil {
 			return nil, r.interrupt()
 		}
+		if failure(err) {
+			return nil, err
+		}
 		if err != nil {
 			told = err.Error()
 			err = r.warn("the encoder is trained and saved, but has no scores: %s", told)
@@ -45,6 +48,8 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	}
 	if err := r.retrieve(ctx, s); ctx.Err() != nil {
 		return nil, r.interrupt()
+	} else if failure(err) {
+		return nil, err
 	} else if err != nil {
 		if err := r.warn("the encoders are trained and saved, but retrieval failed: %s", err); err != nil {
 			return nil, err
@@ -52,6 +57,8 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	}
 	if err := r.judge(ctx, s); ctx.Err() != nil {
 		return nil, r.interrupt()
+	} else if failure(err) {
+		return nil, err
 	} else if err != nil && err.Error() != told {
 		if err := r.warn("the encoder is trained and saved, but has no verdict: %s", err); err != nil {
 			return nil, err
@@ -108,7 +115,7 @@ func (r *run) summary() (*runlog.Summary, error) {
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
 		WaitShare:  per(r.at.WaitSeconds, r.at.TrainSeconds),
 		Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
-		Notes:      r.at.Notes, Variants: r.at.Variants, Version: host.Version(), Started: r.at.Started,
+		Notes:      r.at.Notes, Variants: r.at.Variants, Device: r.computer(), Version: host.Version(), Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
 		s.BadImages += len(bad)

@@ -197,6 +197,9 @@ func (r *run) adopt(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return &Interrupted{Folder: r.folder, Epoch: 1}
 		}
+		if failure(err) {
+			return err
+		}
 		if err == nil {
 			note += fmt.Sprintf("; kNN of these weights is %.2f%% here", 100*knn)
 		}
@@ -224,7 +227,7 @@ func take(to, from network) error {
 		}
 	}
 	for i, p := range slices.Concat(to.Params(), to.Buffers()) {
-		p.Device().Copy(p.Value, all[i].Value)
+		p.Set(all[i].Read())
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
@@ -162,12 +163,16 @@ func (r *run) goOn() error {
 	if r.at.Unsealed {
 		r.changes = append(r.changes, "an older version wrote the checkpoint, without a checksum of the run's position; it was taken as it is")
 	}
-	now := variant(r.config)
+	now := r.variant()
 	if old := r.at.Variants; len(old) == 0 {
 		r.at.Variants = []string{now}
 	} else if last := old[len(old)-1]; last != now {
 		r.at.Variants = append(old, now)
-		r.changes = append(r.changes, fmt.Sprintf("up to step %d the run used the kernels of %s, from there on those of %s: it ends with other bits than a run that never changed", r.at.Steps, last, now))
+		how := "up to step %d the run used the kernels of %s, from there on those of %s: it ends with other bits than a run that never changed"
+		if strings.Contains(last+now, beside) {
+			how = "up to step %d the run was computed on %s, from there on on %s: rounding differs from there on, so it ends with other bits than a run that never changed"
+		}
+		r.changes = append(r.changes, fmt.Sprintf(how, r.at.Steps, last, now))
 	}
 	sum, err := r.configSum()
 	if err != nil {
@@ -204,9 +209,9 @@ func (r *run) configSum() (string, error) {
 	return fmt.Sprintf("%08x", crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))), nil
 }
 
-// variant names what the bits of a run depend on besides its configuration: the
-// instructions that kernels use, and how.
-func variant(c recipe.Config) string {
+// hostVariant names what the bits of a run depend on besides its configuration where the
+// host computes: the instructions that kernels use, and how.
+func hostVariant(c recipe.Config) string {
 	name := cpu.Variant()
 	if runtime.GOARCH != "amd64" {
 		name += " on " + runtime.GOARCH

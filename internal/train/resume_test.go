@@ -123,7 +123,7 @@ func TestOtherKernels(t *testing.T) {
 	}
 	first := cpu.Variant()
 	defer winograd.Set(winograd.Set(false))
-	second := variant(c)
+	second := hostVariant(c)
 	if second != first+" without Winograd" {
 		t.Fatalf("without Winograd the variant is %q", second)
 	}

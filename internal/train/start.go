@@ -52,7 +52,7 @@ type run struct {
 	listed dataset.Files
 	steps  int // in an epoch
 
-	device    device.Device // or nil
+	device    device.Device // nil: the processor
 	method    method.Method
 	optimizer optim.Optimizer
 	grads     gradNorm
@@ -159,7 +159,10 @@ func newRun(c recipe.Config, o Options) *run {
 		c.Workers = o.Workers
 	}
 	parallel.SetWorkers(c.Threads)
-	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, device: o.Device, savedStep: -1}
+	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1}
+	if o.Device != nil && !o.Device.Shared() {
+		r.device = o.Device
+	}
 	if r.report == nil {
 		r.report = Silent{}
 	}
@@ -168,7 +171,10 @@ func newRun(c recipe.Config, o Options) *run {
 }
 
 // do brings the run from where its folder says it is to its summary.
-func (r *run) do(ctx context.Context) (*runlog.Summary, error) {
+func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
+	defer func() { err = r.failed(err) }()
+	defer r.release()
+	defer device.Catch(&err)
 	runlog.Clean(r.folder)
 	r.sweep()
 	resumed, err := r.position()
@@ -249,12 +255,12 @@ func (r *run) enough() error {
 // fits checks that the run fits into the memory. It leaves a note on that, and how much
 // is left for keeping decoded images.
 func (r *run) fits() (err error) {
-	d := reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
-	if r.memory, err = reckon.Check(r.config, d); err != nil {
+	d, card := r.counts(), r.card()
+	if r.memory, err = reckon.CheckOn(r.config, d, card); err != nil {
 		return err
 	}
 	if s, ok := r.corpus.(*images); ok {
-		s.cache = reckon.Room(r.config, d, batch.DefaultCache)
+		s.cache = reckon.Room(r.config, d, card, batch.DefaultCache)
 	}
 	return nil
 }
@@ -321,7 +327,7 @@ func (r *run) start(warning string) (err error) {
 	if r.at.ConfigSum, err = r.configSum(); err != nil {
 		return err
 	}
-	r.at.Variants = []string{variant(r.config)}
+	r.at.Variants = []string{r.variant()}
 	r.at.Started = time.Now().UTC().Round(time.Second)
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest} {
 		for _, b := range bad {
@@ -342,7 +348,7 @@ func (r *run) start(warning string) (err error) {
 	if r.beginning != "" { // the plan tells it
 		r.at.Notes = append(r.at.Notes, r.beginning)
 	}
-	if missing := method.Precision(r.config).Missing(); missing != "" {
+	if missing := r.missing(); missing != "" {
 		if err := r.warn("%s", missing); err != nil {
 			return err
 		}
@@ -384,6 +390,9 @@ func (r *run) plan() Plan {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()
 	} else {
 		unwise = r.advise()
+	}
+	if r.device != nil {
+		about += fmt.Sprintf("\ndevice   %s, %s", r.computer(), c.Precision)
 	}
 	if r.beginning != "" {
 		about += "\ninit     " + r.beginning

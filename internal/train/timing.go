@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel/vector"
 	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
@@ -42,6 +43,8 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	speed.Look = some.look
 	defer debug.FreeOSMemory()
 	timed := &run{config: c, corpus: some, report: Silent{}, device: r.device}
+	defer timed.release()
+	defer device.Catch(&err)
 	began := time.Now()
 	if err := timed.build(); err != nil {
 		return speed, err

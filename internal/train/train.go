@@ -111,7 +111,8 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 // endEpoch computes the figures of an epoch whose steps are all done, and saves.
 func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	c := r.config
-	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1)}
+	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1),
+		Device: r.computer()}
 	e.Loss, e.Terms = r.means()
 	e.Images, e.WaitShare = per(float64(r.at.Step*c.Batch), r.at.EpochSeconds), per(r.at.EpochWait, r.at.EpochSeconds)
 	collapses := r.recent.figures(&e, r.method.TargetStd())
@@ -121,6 +122,9 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 		err := r.watch(ctx, &e, scored, due)
 		if ctx.Err() != nil {
 			return r.interrupt() // a resumed run comes back to the end of this epoch
+		}
+		if failure(err) {
+			return err
 		}
 		if err != nil {
 			if err := r.warn("the encoder could not be scored: %s", err); err != nil {

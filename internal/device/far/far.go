@@ -14,10 +14,15 @@ import (
 )
 
 // Device is such a device. Ups and Downs count the crossings so far, Held the arrays that
-// have not been given back.
+// have not been given back, Calls all that it was asked for. At call FailAt, from 1, it
+// fails with Fault, and from then on at every call if it is Lost.
 type Device struct {
 	device.CPU
 	Ups, Downs, Held int
+
+	Calls, FailAt int
+	Fault         error
+	Lost          bool
 
 	act  device.Type // of activations, of a network that multiplies bfloat16
 	low  []byte      // what bfloat16 has no room for, of the number at the same place; or nil
@@ -84,6 +89,10 @@ func (d *Device) reach(a device.Array) unsafe.Pointer {
 // open lets the CPU at the memory until what it returns is called.
 func (d *Device) open() (shut func()) {
 	d.mu.Lock()
+	if d.Calls++; d.FailAt > 0 && (d.Calls == d.FailAt || d.Lost && d.Calls > d.FailAt) {
+		d.mu.Unlock()
+		panic(device.Failure{Err: d.Fault})
+	}
 	protect(d.mem, true)
 	return func() {
 		protect(d.mem, false)

@@ -1,0 +1,118 @@
+package reckon
+
+import (
+	"fmt"
+
+	"vicreg/internal/host"
+	"vicreg/internal/model"
+	"vicreg/internal/recipe"
+)
+
+// Card is a device whose memory is its own.
+type Card struct {
+	Name        string
+	Free, Total float64 // bytes
+	Half        bool    // it keeps activations as numbers of two bytes
+}
+
+// What a device holds besides arrays: its kernels and those of its libraries, and room
+// for their products.
+const (
+	libraries = 600e6
+	products  = 300e6
+)
+
+// OnCard returns how many bytes of a run a device holds.
+func (n Need) OnCard(c Card) float64 {
+	share := c.share()
+	// The largest activation is written out as a product reads it, and so is a gradient.
+	return libraries + products + n.Network + n.Momentum + n.Prototypes + n.Loss + n.Batches +
+		share*(n.Activations+n.inference+n.forward)
+}
+
+// OnHost returns how many bytes the host holds of a run on a device; nil is the
+// processor.
+func (n Need) OnHost(c *Card) float64 {
+	if c == nil {
+		return n.Total()
+	}
+	const drivers = 1500e6 // the libraries themselves, and what they keep
+	n.Features -= n.inference
+	n.Activations = 0
+	return n.Total() + drivers
+}
+
+// share is of the bytes that an activation has in float32.
+func (c Card) share() float64 {
+	if c.Half {
+		return 0.5
+	}
+	return 1
+}
+
+func (c Card) String() string {
+	return fmt.Sprintf("%s of the %s of %s are free", host.Bytes(c.Free), host.Bytes(c.Total), c.Name)
+}
+
+// CheckOn is Check of a run on a device; nil is the processor.
+func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
+	if card == nil {
+		return Check(c, d)
+	}
+	need, err := Run(c, d)
+	if err != nil {
+		return "", err
+	}
+	limit := host.MemoryLimit()
+	if total := need.OnHost(card); total > min(limit.Bytes, anyMachine.Bytes) {
+		return "", fmt.Errorf("%s needs about %s of memory beside the device's, and %s: %s", about(c), host.Bytes(total), limit,
+			fitting(c, d, func(n Need) bool { return n.OnHost(card) <= limit.Bytes }))
+	}
+	total := need.OnCard(*card)
+	if total > card.Free {
+		return "", fmt.Errorf("%s needs about %s of the device's memory, and %s: %s", about(c), host.Bytes(total), card,
+			fitting(c, d, func(n Need) bool { return n.OnCard(*card) <= card.Free }))
+	}
+	if total > near*card.Free {
+		note = fmt.Sprintf("the run needs about %s of the device's memory, and %s; if that does not suffice, take a smaller batch",
+			host.Bytes(total), card)
+	}
+	return note, nil
+}
+
+// Smaller says what would fit where a device's memory did not suffice for a run,
+// whatever was reckoned; nil is a device that does not tell how much it has.
+func Smaller(c recipe.Config, d Data, card *Card) string {
+	if card == nil {
+		card = &Card{Total: anyMachine.Bytes}
+	}
+	need, err := Run(c, d)
+	if err != nil {
+		return ""
+	}
+	const less, fixed = 0.8, libraries + products // of what was too much
+	limit := fixed + less*(min(need.OnCard(*card), card.Total)-fixed)
+	return fitting(c, d, func(n Need) bool { return n.OnCard(*card) <= limit })
+}
+
+// InferenceOn is Inference on a device; nil is the processor.
+func InferenceOn(c recipe.Config, card *Card) error {
+	if card == nil {
+		return Inference(c)
+	}
+	v, err := ofBranch(c, 0)
+	if err != nil {
+		return err
+	}
+	l := model.LentBy(v.config, model.Head{Widths: "2"}, nil, c.Batch)
+	values := float64(c.Batch)
+	for _, s := range v.input.Shape {
+		values *= float64(s)
+	}
+	need := libraries + products + float*(v.encoder+values) + 2*float*card.share()*l.Target
+	if need > card.Free {
+		return fmt.Errorf("%s with batch %d needs about %s of the device's memory, and %s; take a smaller batch",
+			describe(c, 0), c.Batch, host.Bytes(need), card)
+	}
+	return nil
+}

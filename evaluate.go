@@ -54,6 +54,7 @@ type EvalOptions struct {
 	Temperature float64 // of their votes; 0: 0.07
 	Limit       int     // images of each part at most, spread evenly; 0: all
 	Workers     int     // goroutines that decode; 0: one for each processor
+	Device      string  // what the networks are computed on, as in WithDevice; empty: where the model is
 
 	// Progress is told what goes on, and how far it is; may be nil.
 	Progress func(what string)
@@ -111,7 +112,11 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	e := m.file.Embedder(0, o.Workers)
+	on, err := m.On(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	e := on.file.Embedder(0, o.Workers)
 	bad, notes := append(bad, badTest...), m.notes(train.Notes)
 	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad, notes)
 	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)

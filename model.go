@@ -165,6 +165,7 @@ type EmbedOptions struct {
 	Batch     int    // images at once; 0: from 16 to 256, as their size is and fits into memory
 	Precision string // of products in the encoder: float32 (also if empty), tf32 or bf16, see Config
 	Workers   int    // goroutines that decode; 0: one for each processor
+	Device    string // what the networks are computed on, as in WithDevice; empty: where the model is
 
 	// Progress is told after every batch how many images are done; may be nil.
 	Progress func(done, total int)
@@ -220,16 +221,19 @@ func (m *Model) embed(ctx context.Context, o EmbedOptions, d Data,
 
 // embedder returns the model at work as o says.
 func (m *Model) embedder(o EmbedOptions) (*pretrained.Embedder, error) {
-	e := m.file.Embedder(o.Batch, o.Workers)
+	on, err := m.On(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	e := on.file.Embedder(o.Batch, o.Workers)
 	e.Progress = o.Progress
 	switch o.Layer {
 	case "", "representation":
 	case "embedding":
-		e.Expander = m.file.Expander
+		e.Expander = on.file.Expander
 	default:
 		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)
 	}
-	var err error
 	e.Precision, err = shape.ParsePrecision(o.Precision)
 	return e, err
 }

@@ -192,7 +192,11 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	e := m.file.Embedder(0, o.Workers)
+	on, err := m.On(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	e := on.file.Embedder(0, o.Workers)
 	fit, held := e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit))
 	s, err := score(ctx, e, untrained, r.name, fit, held, o, r.bad, m.notes(r.notes))
 	return s, m.judge(s, r.train.Data().Classes, fit.Labels, held.Labels, err)
@@ -214,7 +218,7 @@ func some(s *pairs.Source, most int) []int {
 
 // Retrieve tells how well the rows held out of a run on pairs, the one in folder, find
 // their partners by the cosine of embeddings; of a manifest of which none are held out, all
-// rows. Of o only Workers and Progress count.
+// rows. Of o only Workers, Device and Progress count.
 func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*Retrieved, error) {
 	a, err := Open(folder)
 	if err != nil {
@@ -246,8 +250,12 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	}
 	var sides [2]*pretrained.Embedder
 	for i, m := range []*Model{a, b} {
-		sides[i] = m.file.Embedder(0, o.Workers)
-		sides[i].Expander = m.file.Expander
+		on, err := m.On(o.Device)
+		if err != nil {
+			return nil, err
+		}
+		sides[i] = on.file.Embedder(0, o.Workers)
+		sides[i].Expander = on.file.Expander
 	}
 	o.Progress("retrieval")
 	found, err := pretrained.Retrieve(ctx, sides, source, items)

@@ -77,14 +77,22 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 	if err != nil {
 		return nil, err
 	}
-	e := m.file.Embedder(0, o.Workers)
+	on, err := m.On(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	e := on.file.Embedder(0, o.Workers)
 	tell := counted(progress)
 	e.Progress = func(done, total int) { tell("looking at views", done, total) }
 	now, err := e.Sight(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	e = e.Of(untrained)
+	e, free, err := e.Of(untrained)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
 	before, err := e.Sight(ctx, v)
 	if err != nil {
 		return nil, err

@@ -55,27 +55,32 @@ type Run struct {
 
 // Option changes how Pretrain, Resume and Preview work, not what they compute: the With
 // functions make some.
-type Option struct{ set func(*train.Options) }
+type Option struct{ set func(*train.Options) error }
 
 // WithReporter has r told how the run goes. Without it nobody is.
 func WithReporter(r Reporter) Option {
-	return Option{func(o *train.Options) { o.Reporter = teller{r} }}
+	return Option{func(o *train.Options) error {
+		o.Reporter = teller{r}
+		return nil
+	}}
 }
 
 // WithMachine overrides how many goroutines compute and how many decode and augment; 0
 // leaves what the configuration says. See Config.Threads.
 func WithMachine(threads, workers int) Option {
-	return Option{func(o *train.Options) { o.Threads, o.Workers = threads, workers }}
+	return Option{func(o *train.Options) error {
+		o.Threads, o.Workers = threads, workers
+		return nil
+	}}
 }
 
-func collect(options []Option) train.Options {
-	var o train.Options
+func collect(options []Option) (o train.Options, err error) {
 	for _, option := range options {
-		if option.set != nil {
-			option.set(&o)
+		if option.set != nil && err == nil {
+			err = option.set(&o)
 		}
 	}
-	return o
+	return o, err
 }
 
 // From returns c as a run that starts from the weights of another one, running,
@@ -95,7 +100,11 @@ func From(c Config, run string) (Config, error) { return configOf(train.From(c.i
 // same gives the same model bit for bit on the same kind of processor.
 func Pretrain(ctx context.Context, c Config, options ...Option) (*Run, error) {
 	defer threads()()
-	folder, s, err := train.Pretrain(ctx, c.inner(), collect(options))
+	o, err := collect(options)
+	if err != nil {
+		return nil, err
+	}
+	folder, s, err := train.Pretrain(ctx, c.inner(), o)
 	return ended(folder, s, err)
 }
 
@@ -129,7 +138,11 @@ func ExtendFor(ctx context.Context, folder string, d time.Duration, options ...O
 
 func extend(ctx context.Context, folder string, goal train.Goal, options []Option) (*Run, error) {
 	defer threads()()
-	s, err := train.Extend(ctx, folder, goal, collect(options))
+	o, err := collect(options)
+	if err != nil {
+		return nil, err
+	}
+	s, err := train.Extend(ctx, folder, goal, o)
 	return ended(folder, s, err)
 }
 
@@ -145,7 +158,11 @@ func ended(folder string, s *runlog.Summary, err error) (*Run, error) {
 // chooses what c leaves open, and times a few steps, which takes seconds.
 func Preview(ctx context.Context, c Config, options ...Option) (*Forecast, error) {
 	defer threads()()
-	f, err := train.Preview(ctx, c.inner(), collect(options))
+	o, err := collect(options)
+	if err != nil {
+		return nil, err
+	}
+	f, err := train.Preview(ctx, c.inner(), o)
 	if err != nil {
 		return nil, err
 	}

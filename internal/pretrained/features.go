@@ -8,6 +8,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
+	"vicreg/internal/device"
 	"vicreg/internal/eval"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/model"
@@ -31,9 +32,12 @@ type Embedder struct {
 	// Model made, the encoder's own counts.
 	Precision shape.Precision
 
-	engine *engine   // the model's, or nil: the weights may change from call to call
-	arena  *nn.Arena // without an engine
-	model  *Model    // or nil: its memory has been seen to
+	// Arena lends the memory of activations to an Embedder that no Model made; nil: one of
+	// its own.
+	Arena *nn.Arena
+
+	engine *engine // the model's, or nil: the weights may change from call to call
+	model  *Model  // or nil: its memory has been seen to
 }
 
 // Dim returns the width of a feature vector.
@@ -69,8 +73,10 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 	return in
 }
 
-// Embed returns the features of all items, Items × Dim.
-func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
+// Embed returns the features of all items, Items × Dim. They are computed where the
+// encoder is; a device that fails is an error.
+func (e *Embedder) Embed(ctx context.Context, in Input) (features []float32, err error) {
+	defer device.Catch(&err)
 	if n := min(e.Batch, in.Items); e.model != nil && n > 0 {
 		if err := e.model.fitsMemory(n); err != nil {
 			return nil, err
@@ -82,13 +88,13 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 	defer context.AfterFunc(ctx, loader.Close)()
 	engine := e.engine
 	if engine == nil {
-		if d := model.DeviceOf(e.Encoder); e.arena == nil || e.arena.Device() != d {
-			e.arena = nn.NewArena(d)
+		if d := model.DeviceOf(e.Encoder); e.Arena == nil || e.Arena.Device() != d {
+			e.Arena = nn.NewArena(d)
 		}
-		engine = newEngine(e.arena)
-		defer engine.pass.Reset()
+		engine = newEngine(e.Arena)
+		defer engine.pass.Close()
 	}
-	features := make([]float32, 0, in.Items*e.Dim())
+	features = make([]float32, 0, in.Items*e.Dim())
 	for {
 		b, err := loader.Next()
 		if ctx.Err() != nil {
@@ -154,6 +160,11 @@ type Scores struct{ Trained, Untrained eval.Scores }
 func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Input, o eval.Options,
 	phase func(string)) (Scores, error) {
 	var s Scores
+	free, err := bring(untrained, model.DeviceOf(e.Encoder))
+	if err != nil {
+		return s, err
+	}
+	defer free()
 	for _, part := range []struct {
 		what    string
 		encoder model.Encoder

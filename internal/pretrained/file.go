@@ -11,8 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/device"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
 	"vicreg/internal/method"
@@ -53,6 +55,9 @@ type Model struct {
 
 	engine *engine
 	norm   *augment.Norm // of images
+
+	mu sync.Mutex               // guards on
+	on map[device.Device]*Model // the same elsewhere
 }
 
 const (

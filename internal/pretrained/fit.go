@@ -26,6 +26,9 @@ func (m *Model) Embedder(n, workers int) *Embedder {
 	if n <= 0 {
 		one := m.Size * m.Size
 		e.Batch = max(1, min(mostBatch, max(cachedPixels/one, min(fewBatch, mostPixels/one))))
+		if !model.DeviceOf(m.Encoder).Shared() {
+			e.Batch = mostBatch // no cache is that large
+		}
 		for e.Batch > 1 && m.fitsMemory(e.Batch) != nil {
 			e.Batch /= 2
 		}
@@ -33,15 +36,20 @@ func (m *Model) Embedder(n, workers int) *Embedder {
 	return e
 }
 
+// waiting is how many batches there are: being made, ready, and in use.
+const waiting = 3
+
 // fitsMemory returns an error if embedding a batch of n items needs more memory than
 // there is.
 func (m *Model) fitsMemory(n int) error {
 	if int64(n) <= m.engine.most.Load() {
 		return nil // it was there before
 	}
-	const waiting = 3 // batches that are being made, are ready, and are in use
 	input := m.Meta.Encoder.Input
 	lent := model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n)
+	if d := model.DeviceOf(m.Encoder); !d.Shared() {
+		return m.fitsDevice(d, n, lent)
+	}
 	need := host.PeakRSS()*(1<<20) + 4*(lent.Target+lent.Aside+waiting*float64(n)*float64(tensor.Count(input.Shape)))
 	limit := host.MemoryLimit()
 	if need <= limit.Bytes {

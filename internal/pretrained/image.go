@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/device"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/tensor"
 )
@@ -20,7 +21,8 @@ var rows = sync.Pool{New: func() any { return new(row) }}
 // Image returns the representation of an image, resized and centre-cropped as
 // the model expects. The model must be one of images. The same image gives the same
 // bits, however many goroutines embed at the same time.
-func (m *Model) Image(ctx context.Context, img imagefile.Image) ([]float32, error) {
+func (m *Model) Image(ctx context.Context, img imagefile.Image) (y []float32, err error) {
+	defer device.Catch(&err)
 	if err := m.fitsMemory(1); err != nil {
 		return nil, err
 	}
@@ -33,7 +35,7 @@ func (m *Model) Image(ctx context.Context, img imagefile.Image) ([]float32, erro
 	r.values = tensor.Grow(r.values, m.Size*m.Size*c)
 	r.scratch.Plain(r.values, img, m.Size, m.norm)
 	e := Embedder{Encoder: m.Encoder, engine: m.engine}
-	y, err := m.engine.features(ctx, &e, make([]float32, 0, e.Dim()), tensor.From(r.values, 1, m.Size, m.Size, c))
+	y, err = m.engine.features(ctx, &e, make([]float32, 0, e.Dim()), tensor.From(r.values, 1, m.Size, m.Size, c))
 	if err != nil {
 		return nil, err
 	}

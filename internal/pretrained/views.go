@@ -50,11 +50,13 @@ func NewViews(s *batch.Source, items []int, kinds []batch.View, seed uint64) Vie
 	return v
 }
 
-// Of returns an Embedder as this one, of another encoder without an expander.
-func (e *Embedder) Of(encoder model.Encoder) *Embedder {
-	other := *e
-	other.Encoder, other.Expander, other.engine = encoder, nil, nil
-	return &other
+// Of returns an Embedder as this one, of another encoder without an expander, which it
+// takes to the same device; free gives that memory back.
+func (e *Embedder) Of(encoder model.Encoder) (other *Embedder, free func(), err error) {
+	o := *e
+	o.Encoder, o.Expander, o.engine = encoder, nil, nil
+	free, err = bring(encoder, model.DeviceOf(e.Encoder))
+	return &o, free, err
 }
 
 // Rounds is how often views of so many images are drawn: of few images more often, so
@@ -68,7 +70,7 @@ func (e *Embedder) Sight(ctx context.Context, v Views) (s Sighting, err error) {
 	d := e.Dim()
 	var all []float32
 	one := *e
-	defer func() { e.arena = one.arena }()
+	defer func() { e.Arena = one.Arena }()
 	for round := range rounds {
 		var x [2][]float32
 		for i := range x {

@@ -92,6 +92,14 @@ func failure(err error) bool {
 	return errors.As(err, &f)
 }
 
-// release gives back what the run holds of a device.
+// release gives back what the run holds of a device. After a failure it leaves that alone.
 func (r *run) release() {
+	if r.device == nil || r.method == nil {
+		return
+	}
+	var err error // of a device that is lost
+	defer device.Catch(&err)
+	r.each(func(_ string, p *nn.Param) { p.Free() })
+	r.arena.Close()
+	r.method = nil
 }

@@ -88,7 +88,12 @@ func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
 		if err != nil {
 			return err
 		}
-		before, err := r.sight(ctx, []*pretrained.Embedder{r.viewers[0].Of(encoder)})
+		other, free, err := r.viewers[0].Of(encoder)
+		if err != nil {
+			return err
+		}
+		defer free()
+		before, err := r.sight(ctx, []*pretrained.Embedder{other})
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/device"
 	"vicreg/internal/host"
 	"vicreg/internal/parallel"
 )
@@ -20,6 +21,8 @@ type timing struct {
 	ImagesPerSecond float64   `json:"images_per_second"` // images, not views
 	Gflops          float64   `json:"gflops"`            // useful operations of direct convolution, 10⁹ a second
 	PeakRSS         float64   `json:"peak_rss_mib"`
+	Device          string    `json:"device,omitempty"`          // none: the processor
+	DevicePeak      float64   `json:"device_peak_mib,omitempty"` // of its memory
 }
 
 // benchFlags are shared by all benchmarks.
@@ -27,6 +30,7 @@ type benchFlags struct {
 	threads, steps, warmup int
 	json                   bool
 	profile                string
+	device                 *deviceFlag
 	reads                  []string // data sets, as --data takes them
 }
 
@@ -50,6 +54,7 @@ func newBench() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
+	f.device = newDeviceFlag(flags)
 	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
 	return cmd
 }
@@ -70,14 +75,28 @@ func (f *benchFlags) check() error {
 	return nil
 }
 
-// measure times run, which handles images and flops a call, and prints the result. flags
-// are checked before setup makes run.
-func (f *benchFlags) measure(what string, setup func() (run func() error, images, flops int, err error)) error {
+// onProcessor refuses another device.
+func (f *benchFlags) onProcessor(what string) error {
+	if f.device.far() {
+		return usagef("--device is %s, but %s; leave it out", f.device.name, what)
+	}
+	return nil
+}
+
+// measure times run, which handles images and flops a call and returns when they are done,
+// and prints the result. flags are checked before setup makes run on a device.
+func (f *benchFlags) measure(what string, setup func(d device.Device) (run func() error, images, flops int,
+	err error)) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
+	d, err := f.device.open()
+	if err != nil {
+		return err
+	}
+	defer device.Catch(&err)
 	parallel.SetWorkers(f.threads)
-	run, images, flops, err := setup()
+	run, images, flops, err := setup(d)
 	if err != nil {
 		return err
 	}
@@ -107,6 +126,16 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	t.ImagesPerSecond = float64(images) / t.Median
 	t.Gflops = float64(flops) / t.Median / 1e9
 	t.PeakRSS = host.PeakRSS()
+	where, peak := fmt.Sprintf("%d threads", parallel.Workers()), ""
+	if !d.Shared() {
+		t.Device = device.Describe(d)
+		where = t.Device
+		if u, ok := d.(interface{ Used() (now, peak, held int) }); ok {
+			_, most, _ := u.Used()
+			t.DevicePeak = float64(most) / (1 << 20)
+			peak = fmt.Sprintf(" and %.0f MiB of the device's", t.DevicePeak)
+		}
+	}
 	if f.json {
 		return printJSON(t)
 	}
@@ -114,7 +143,7 @@ func (f *benchFlags) measure(what string, setup func() (run func() error, images
 	if flops > 0 {
 		rate += fmt.Sprintf(", %.4g Gflop/s", t.Gflops)
 	}
-	_, err = fmt.Fprintf(stdout, "%s, %d threads, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB\n",
-		what, parallel.Workers(), f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS)
+	_, err = fmt.Fprintf(stdout, "%s, %s, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB%s\n",
+		what, where, f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS, peak)
 	return err
 }

@@ -87,7 +87,11 @@ func (f *pretrainFlags) preview(config *configFlags) error {
 	}
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
-	p, err := train.Preview(ctx, c, train.Options{})
+	d, err := f.device.open()
+	if err != nil {
+		return err
+	}
+	p, err := train.Preview(ctx, c, train.Options{Device: d})
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 	flags.IntVar(&seeds, "seeds", 1, "train each run so `many` times, with seeds one above the other; the table has means and deviations")
 	flags.StringVar(&out, "out", "", "`folder` for the table, the plots and a folder of each run; replaces none but an earlier comparison's")
 	g.forcible(flags)
-	shared, _, _ := pretrainCommand()
+	shared, f, _ := pretrainCommand()
 	shared.Flags().VisitAll(func(f *pflag.Flag) {
 		if !slices.Contains(ofRuns, f.Name) {
 			flags.AddFlag(f)
@@ -78,7 +78,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 		}
 		var common []string
 		flags.Visit(func(f *pflag.Flag) {
-			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) {
+			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) && f.Name != "device" {
 				value := f.Value.String()
 				if list, ok := f.Value.(pflag.SliceValue); ok { // whose String has brackets
 					value = strings.Join(list.GetSlice(), ",")
@@ -87,7 +87,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 			}
 		})
 		if len(runs) > 0 {
-			if methods != "" || len(variants) > 0 || len(common) > 0 || flags.Changed("seeds") {
+			if methods != "" || len(variants) > 0 || len(common) > 0 || flags.Changed("seeds") || flags.Changed("device") {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
 			var all []named
@@ -104,7 +104,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 		if seeds < 1 || seeds > mostSeeds {
 			return usagef("--seeds is %d, but must be from 1 to %d", seeds, mostSeeds)
 		}
-		jobs, err := plan(methods, variants, common, seeds, &g)
+		jobs, err := plan(methods, variants, common, seeds, f.device.name, &g)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 		if err != nil {
 			return err
 		}
-		return compareAll(out, files, jobs)
+		return compareAll(out, files, f.device, jobs)
 	}
 	return cmd
 }
@@ -157,12 +157,12 @@ func (g *guard) comparison(out string) (map[string]string, error) {
 
 // compareAll trains what has not been trained and compares. Each run is a
 // process of its own, so that its memory is its own.
-func compareAll(out string, files map[string]string, jobs []job) error {
+func compareAll(out string, files map[string]string, where *deviceFlag, jobs []job) error {
 	running := new(child)
 	ctx, release := interruptible(context.Background(), running.leave)
 	defer release()
 	asked := readJobs(files[compareJobs])
-	jobs, err := choose(ctx, running, out, jobs, asked)
+	jobs, err := choose(ctx, running, out, where, jobs, asked)
 	if err != nil {
 		return err
 	}
@@ -202,6 +202,7 @@ func compareAll(out string, files map[string]string, jobs []job) error {
 		if _, err := os.Stat(filepath.Join(folder, runlog.ConfigFile)); err == nil {
 			args = []string{"pretrain", "--resume", folder}
 		}
+		args = append(args, where.args()...)
 		err := running.run(ctx, args)
 		var exit *exec.ExitError
 		switch stopped := errors.As(err, &exit) && exit.ExitCode() == exitStopped; {

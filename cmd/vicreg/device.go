@@ -7,19 +7,18 @@ import (
 
 	"vicreg/internal/device"
 	"vicreg/internal/devices"
-	"vicreg/internal/method"
-	"vicreg/internal/recipe"
-	"vicreg/internal/reckon"
 )
 
-// deviceFlag is the device that computes networks.
+// deviceFlag is what computes networks.
 type deviceFlag struct{ name string }
 
 func newDeviceFlag(flags *pflag.FlagSet) *deviceFlag {
-	f := &deviceFlag{"cpu"}
-	flags.Var(f, "device", "what computes the networks: cpu, or an NVIDIA card: cuda (the first), cuda:1 …; see vicreg info --devices")
+	f := &deviceFlag{processor}
+	flags.Var(f, "device", "what computes the `networks`: cpu, or an NVIDIA card: cuda, cuda:1 and so on")
 	return f
 }
+
+const processor = "cpu"
 
 func (f *deviceFlag) String() string { return f.name }
 func (f *deviceFlag) Type() string   { return "name" }
@@ -34,10 +33,21 @@ func (f *deviceFlag) Set(name string) error {
 	return nil
 }
 
-// open returns the device. Its memory is the process's for as long as that lives.
-func (f *deviceFlag) open() (device.Device, error) { return devices.Open(f.name) }
+// far says that it is not the processor.
+func (f *deviceFlag) far() bool { return f.name != processor }
 
-// cardOf is what a reckoning knows of a device; nil of the processor.
-func cardOf(d device.Device, c recipe.Config) *reckon.Card {
-	return reckon.CardOf(d, method.Precision(c))
+// args are the arguments that choose it in another process: none of the processor.
+func (f *deviceFlag) args() []string {
+	if !f.far() {
+		return nil
+	}
+	return []string{"--device=" + f.name}
+}
+
+// open returns the device. It is the process's for as long as that lives.
+func (f *deviceFlag) open() (device.Device, error) {
+	if !f.far() {
+		return device.Local, nil
+	}
+	return devices.Open(f.name)
 }

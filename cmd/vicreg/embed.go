@@ -53,6 +53,7 @@ The images are those of --data, or files and folders that are named one by one.`
 	flags.StringVar(&o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32, tf32 or bf16")
 	model.whichBranch()
 	config.machine()
+	where := newDeviceFlag(flags)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		switch {
 		case !strings.HasSuffix(out, ".npy"):
@@ -66,7 +67,9 @@ The images are those of --data, or files and folders that are named one by one.`
 		if err != nil {
 			return usageError{err}
 		}
-		warnPrecision(p)
+		if !where.far() {
+			warnPrecision(p)
+		}
 		files := args[1:]
 		if len(files) > 0 {
 			for _, name := range []string{"data", "labels", "pairs"} {
@@ -81,7 +84,7 @@ The images are those of --data, or files and folders that are named one by one.`
 			return err
 		}
 		vicreg.SetThreads(in.threads)
-		o.Workers = in.workers
+		o.Workers, o.Device = in.workers, where.name
 		g.looks(args[0], in)
 		g.sources = append(g.sources, files...)
 		names := strings.TrimSuffix(out, ".npy") + ".txt"

@@ -55,6 +55,7 @@ scored on its test part, or on a share held out where it has none.`,
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
 	model.whichBranch()
 	config.machine()
+	where := newDeviceFlag(flags)
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if o.K < 1 {
@@ -68,7 +69,7 @@ scored on its test part, or on a share held out where it has none.`,
 			return err
 		}
 		vicreg.SetThreads(in.threads)
-		o.Workers = in.workers
+		o.Workers, o.Device = in.workers, where.name
 		switch {
 		case retrieval:
 			return evalRetrieval(args[0], in.pairs, o, asJSON)

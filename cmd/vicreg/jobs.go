@@ -68,7 +68,7 @@ var ofRuns = []string{"out", "resume", "method", "json", "quiet", "plan", "cpupr
 
 // plan lists the runs asked for, each with flags that pretrain takes, and tells g
 // what they read.
-func plan(methods string, variants, common []string, seeds int, g *guard) ([]job, error) {
+func plan(methods string, variants, common []string, seeds int, device string, g *guard) ([]job, error) {
 	var jobs []job
 	if methods != "" {
 		names := strings.Split(methods, ",")
@@ -114,11 +114,12 @@ func plan(methods string, variants, common []string, seeds int, g *guard) ([]job
 		if rest := cmd.Flags().Args(); len(rest) > 0 {
 			return nil, usagef("%s: %q is no flag", j.name, rest[0])
 		}
-		for _, name := range []string{"out", "resume", "json", "quiet", "plan", "cpuprofile"} {
+		for _, name := range []string{"out", "resume", "json", "quiet", "plan", "cpuprofile", "device"} {
 			if cmd.Flags().Changed(name) {
 				return nil, usagef("%s: --%s cannot be given to a run of a comparison, which sets it", j.name, name)
 			}
 		}
+		f.device.name = device
 		c, err := f.configuration(config)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("%s: %w", j.name, err)}

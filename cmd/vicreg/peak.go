@@ -40,6 +40,9 @@ does it and computed by Winograd's algorithm.`,
 			if err := f.check(); err != nil {
 				return err
 			}
+			if err := f.onProcessor("this is the ceiling of the processor"); err != nil {
+				return err
+			}
 			parallel.SetWorkers(f.threads)
 			c := ceiling{Precision: precision, Usable: p.Missing() == "", Variant: cpu.Variant(),
 				Threads: parallel.Workers()}

@@ -25,6 +25,7 @@ type pretrainFlags struct {
 	recipe, config, out, resume, init string
 	json, quiet, plan                 bool
 	profile                           string
+	device                            *deviceFlag
 
 	flags *pflag.FlagSet
 }
@@ -63,6 +64,9 @@ nobody takes the output any more, or its disk is full, the run is saved as well
 and ends with code 1. --resume goes on with a run that was stopped in any way, to the
 same result.
 
+--device cuda computes the networks on an NVIDIA card, also those of a run that is
+resumed: one that began elsewhere says that it is rounded otherwise from there on.
+
 With --resume and --epochs a run goes on to so many epochs in all, one that has
 ended as well: the learning rate goes back to its peak, then down to the end in
 a cosine. What the run had come to stays within its folder, as epochs-100.`,
@@ -75,6 +79,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
   vicreg pretrain --resume runs/photos --epochs 300
+  vicreg pretrain --recipe imagenet-100ep --data photos.pack --device cuda --precision bf16
   vicreg pretrain --init runs/photos --data ~/more-photos`,
 		Args: noArgs,
 	}
@@ -101,6 +106,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	config.loss()
 	config.precision()
 	config.machine()
+	f.device = newDeviceFlag(flags)
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
@@ -183,7 +189,10 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 	c, err := f.configuration(config)
 	if f.resume == "" {
 		return func(ctx context.Context, r train.Reporter) error {
-			_, _, err := train.Pretrain(ctx, c, train.Options{Reporter: r})
+			d, err := f.device.open()
+			if err == nil {
+				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d})
+			}
 			return err
 		}, err
 	}
@@ -210,7 +219,11 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		case slices.Contains(given, "time"):
 			goal.Minutes = c.Minutes
 		}
-		_, err := train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers})
+		d, err := f.device.open()
+		if err == nil {
+			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers,
+				Device: d})
+		}
 		return err
 	}, nil
 }
@@ -282,7 +295,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 	free.Data.Limit = 0
 	for _, c := range []recipe.Config{free, c} {
 		err := train.Check(c)
-		if err == nil {
+		if err == nil && !f.device.far() {
 			_, err = reckon.Check(c, reckon.Data{})
 		}
 		if err != nil {

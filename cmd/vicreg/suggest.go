@@ -30,6 +30,8 @@ func choices(flag string) []string {
 		return []string{"released", "formula", "pseudocode"}
 	case "precision":
 		return []string{"float32", "tf32", "bf16"}
+	case "device":
+		return []string{"cpu", "cuda"}
 	case "branches":
 		return []string{"shared", "separate"}
 	case "branch":

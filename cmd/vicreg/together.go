@@ -45,7 +45,7 @@ type choice struct {
 // choose completes the jobs by what they leave open. Runs that began before, as
 // asked tells, keep what they have, and the others take it from them. For the rest
 // each kind of run is planned and timed, in a process of its own.
-func choose(ctx context.Context, running *child, out string, jobs []job, asked map[string][]string) ([]job, error) {
+func choose(ctx context.Context, running *child, out string, where *deviceFlag, jobs []job, asked map[string][]string) ([]job, error) {
 	c := &choice{jobs: jobs, plans: map[string]plannedRun{}, values: map[string]string{}}
 	for i := range jobs {
 		switch before, ok := asked[jobs[i].name]; {
@@ -67,7 +67,7 @@ func choose(ctx context.Context, running *child, out string, jobs []job, asked m
 	defer live.clear()
 	for i, j := range kinds {
 		live.describe(fmt.Sprintf("timing %s (%d of %d)", show.Line(j.of), i+1, len(kinds)))
-		p, err := j.planned(ctx, running, c.values)
+		p, err := j.planned(ctx, running, c.values, where.args())
 		if err != nil {
 			return nil, err
 		}
@@ -96,8 +96,9 @@ func (j *job) recall(before []string) bool {
 	return true
 }
 
-// planned has pretrain say what it would do, with some values set.
-func (j *job) planned(ctx context.Context, running *child, values map[string]string) (p plannedRun, err error) {
+// planned has pretrain say what it would do, with some values set and further arguments.
+func (j *job) planned(ctx context.Context, running *child, values map[string]string, more []string) (p plannedRun,
+	err error) {
 	given := *j
 	given.chosen = map[string]string{}
 	for _, flag := range j.open {
@@ -105,7 +106,7 @@ func (j *job) planned(ctx context.Context, running *child, values map[string]str
 			given.chosen[flag] = value
 		}
 	}
-	out, err := running.output(ctx, append([]string{"pretrain", "--plan", "--json"}, given.flags()...))
+	out, err := running.output(ctx, append([]string{"pretrain", "--plan", "--json"}, slices.Concat(given.flags(), more)...))
 	if ctx.Err() != nil {
 		return p, ctx.Err()
 	}

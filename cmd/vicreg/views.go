@@ -10,6 +10,7 @@ import (
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
+	"vicreg/internal/device"
 	"vicreg/internal/reckon"
 )
 
@@ -40,14 +41,16 @@ or a small data set holds them. --workers processors do all of it.`,
 			case workers > 4096:
 				return usagef("--workers is %d, but must be at most 4096", workers)
 			}
+			if err := f.onProcessor("views are made on the processor"); err != nil {
+				return err
+			}
 			f.reads = append(f.reads, data)
 			// Of 16 images at most, in three batches.
 			if err := reckon.Bytes(fmt.Sprintf("making views of %d pixels", size), 3*16*2*3*4*float64(size)*float64(size)); err != nil {
 				return usageError{err}
 			}
-			return f.measure(fmt.Sprintf("two views of %d pixels, %d workers", size, workers), func() (func() error, int, int, error) {
-				return viewsWork(data, size, workers)
-			})
+			return f.measure(fmt.Sprintf("two views of %d pixels, %d workers", size, workers),
+				func(device.Device) (func() error, int, int, error) { return viewsWork(data, size, workers) })
 		},
 	}
 	flags := cmd.Flags()

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/loss"
 	"vicreg/internal/method"
@@ -37,11 +38,14 @@ forward and backward, whatever way they are computed.`,
 		if err != nil {
 			return err
 		}
-		if _, err := reckon.Check(c, reckon.Data{Items: benchItems}); err != nil {
-			return usageError{err}
+		if !f.device.far() {
+			warnPrecision(method.Precision(c))
+			if _, err := reckon.Check(c, reckon.Data{Items: benchItems}); err != nil {
+				return usageError{err}
+			}
 		}
 		return f.measure(c.Method+", "+describe(c)+", expander "+c.Expander,
-			func() (func() error, int, int, error) { return stepWork(c) })
+			func(d device.Device) (func() error, int, int, error) { return stepWork(d, c) })
 	}
 	return cmd
 }
@@ -60,10 +64,13 @@ func newBenchEmbed(f *benchFlags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := reckon.Inference(c); err != nil {
-			return usageError{err}
+		if !f.device.far() {
+			warnPrecision(method.Precision(c))
+			if err := reckon.Inference(c); err != nil {
+				return usageError{err}
+			}
 		}
-		return f.measure(describe(c), func() (func() error, int, int, error) { return embedWork(c) })
+		return f.measure(describe(c), func(d device.Device) (func() error, int, int, error) { return embedWork(d, c) })
 	}
 	return cmd
 }
@@ -82,7 +89,11 @@ func newBenchLoss(f *benchFlags) *cobra.Command {
 			if err := reckon.Loss(n, d); err != nil {
 				return usageError{err}
 			}
-			return f.measure(fmt.Sprintf("loss and gradients, n %d, d %d", n, d), func() (func() error, int, int, error) { return lossWork(n, d) })
+			if err := f.onProcessor("this loss is the processor's"); err != nil {
+				return err
+			}
+			return f.measure(fmt.Sprintf("loss and gradients, n %d, d %d", n, d),
+				func(device.Device) (func() error, int, int, error) { return lossWork(n, d) })
 		},
 	}
 	cmd.Flags().IntVar(&n, "n", 256, "`rows`: images in a batch")
@@ -122,7 +133,6 @@ func (f *configFlags) network() (recipe.Config, error) {
 	if c.Channels == 0 {
 		return c, usagef("--channels is 0, but random data must have 1 or 3")
 	}
-	warnPrecision(method.Precision(c))
 	return c, nil
 }
 
@@ -162,8 +172,11 @@ const benchTotal = 1 << 20
 
 // stepWork makes a function that does one training step, and counts its images
 // and operations.
-func stepWork(c recipe.Config) (func() error, int, int, error) {
-	m, err := method.New(c, method.Data{Items: benchItems, Steps: benchItems / c.Batch})
+func stepWork(d device.Device, c recipe.Config) (func() error, int, int, error) {
+	if _, err := reckon.CheckOn(c, reckon.Data{Items: benchItems}, cardOf(d, c)); err != nil {
+		return nil, 0, 0, err
+	}
+	m, err := method.New(c, method.Data{Items: benchItems, Steps: benchItems / c.Batch, Device: d})
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -177,7 +190,10 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 	}
 	lr, branches, forward, target := c.PeakLR(), m.Branches(), 0, 0
 	for i, crop := range c.Crops() {
-		x := view(c, crop.Size, uint64(i+1))
+		x, err := sent(d, view(c, crop.Size, uint64(i+1)))
+		if err != nil {
+			return nil, 0, 0, err
+		}
 		b.Views = append(b.Views, x)
 		branch := branches[min(i, len(branches)-1)]
 		once := branch.Encoder.Flops(x.Shape...) + branch.Expander.Flops(c.Batch)
@@ -202,17 +218,44 @@ func stepWork(c recipe.Config) (func() error, int, int, error) {
 	}, c.Batch, 3*forward + target + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
 }
 
-func embedWork(c recipe.Config) (func() error, int, int, error) {
+// sent has a view on a device before it is used, as the loader does: the time of a step is
+// that of computing.
+func sent(d device.Device, x *tensor.Tensor) (*tensor.Tensor, error) {
+	a, ok := d.(device.Ahead)
+	if !ok {
+		return x, nil
+	}
+	room := a.Hold(x.Len())
+	copy(room, x.Data)
+	return tensor.From(room, x.Shape...), a.Send(room)
+}
+
+// cardOf is what a reckoning knows of a device; nil of the processor.
+func cardOf(d device.Device, c recipe.Config) *reckon.Card {
+	return reckon.CardOf(d, method.Precision(c))
+}
+
+func embedWork(d device.Device, c recipe.Config) (func() error, int, int, error) {
+	if err := reckon.InferenceOn(c, cardOf(d, c)); err != nil {
+		return nil, 0, 0, err
+	}
 	encoder, err := model.New(method.EncoderConfig(c, 0), rng.New(c.Seed))
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	encoder.SetPrecision(method.Precision(c))
-	x := view(c, c.Size, 1)
-	pass := nn.NewInferencePass(new(nn.Arena))
+	for _, p := range append(encoder.Params(), encoder.Buffers()...) {
+		p.To(d)
+	}
+	x, err := sent(d, view(c, c.Size, 1))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	pass := nn.NewInferencePass(nn.NewArena(d))
+	var room []float32
 	return func() error {
 		pass.Reset()
-		encoder.Forward(pass, x)
+		pass.Read(encoder.Forward(pass, x), &room)
 		return nil
 	}, c.Batch, encoder.Flops(x.Shape...), nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"vicreg/internal/device"
 	"vicreg/internal/recipe"
 )
 
@@ -18,7 +19,7 @@ func TestOperationsOfAStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Channels, c.Batch, c.Expander = 3, 2, "8-8"
-	_, images, flops, err := embedWork(c)
+	_, images, flops, err := embedWork(device.Local, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func TestOperationsOfAStep(t *testing.T) {
 	if want := 2 * image; images != 2 || math.Abs(float64(flops)/want-1) > 0.001 {
 		t.Errorf("inference: %d images, %d operations, want %.4g", images, flops, want)
 	}
-	_, images, flops, err = stepWork(c)
+	_, images, flops, err = stepWork(device.Local, c)
 	if err != nil {
 		t.Fatal(err)
 	}

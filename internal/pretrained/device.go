@@ -34,7 +34,8 @@ func (m *Model) On(d device.Device) (on *Model, err error) {
 		return nil, err
 	}
 	from := slices.Concat(m.Encoder.Params(), m.Encoder.Buffers(), m.Expander.Params(), m.Expander.Buffers())
-	for i, p := range slices.Concat(c.Encoder.Params(), c.Encoder.Buffers(), c.Expander.Params(), c.Expander.Buffers()) {
+	to := slices.Concat(c.Encoder.Params(), c.Encoder.Buffers(), c.Expander.Params(), c.Expander.Buffers())
+	for i, p := range to {
 		p.Freeze()
 		p.To(d)
 		p.Set(from[i].Read())
@@ -61,7 +62,7 @@ func bring(e model.Encoder, d device.Device) (free func(), err error) {
 	}
 	return func() {
 		for _, p := range all {
-			p.Free()
+			d.Free(p.Value)
 		}
 	}, nil
 }
@@ -81,5 +82,6 @@ func (m *Model) fitsDevice(d device.Device, n int, lent model.Lent) error {
 		return nil
 	}
 	return fmt.Errorf("%s: embedding %d of its %s, %v values each, takes about %s of the memory of %s, of whose %s %s are free; take a smaller batch",
-		m.Path, n, input.Kind, input.Shape, host.Bytes(need), d.Name(), host.Bytes(float64(total)), host.Bytes(float64(free)))
+		m.Path, n, input.Kind, input.Shape, host.Bytes(need), d.Name(), host.Bytes(float64(total)),
+		host.Bytes(float64(free)))
 }

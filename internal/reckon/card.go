@@ -3,6 +3,7 @@ package reckon
 import (
 	"fmt"
 
+	"vicreg/internal/device"
 	"vicreg/internal/host"
 	"vicreg/internal/model"
 	"vicreg/internal/recipe"
@@ -13,6 +14,17 @@ type Card struct {
 	Name        string
 	Free, Total float64 // bytes
 	Half        bool    // it keeps activations as numbers of two bytes
+}
+
+// CardOf is what a device tells of its memory; nil of the processor, and of a device that
+// does not tell.
+func CardOf(d device.Device, p device.Precision) *Card {
+	s, ok := d.(device.Sized)
+	if !ok {
+		return nil
+	}
+	free, total := s.Room()
+	return &Card{d.Name(), float64(free), float64(total), d.Activations(p) == device.BFloat16}
 }
 
 // What a device holds besides arrays: its kernels and those of its libraries, and room

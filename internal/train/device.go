@@ -50,15 +50,7 @@ func (r *run) missing() string {
 
 // card is the device's memory, for a reckoning; nil of the processor, and of a device that
 // does not tell.
-func (r *run) card() *reckon.Card {
-	s, ok := r.device.(device.Sized)
-	if !ok {
-		return nil
-	}
-	free, total := s.Room()
-	half := r.device.Activations(method.Precision(r.config)) == device.BFloat16
-	return &reckon.Card{Name: r.device.Name(), Free: float64(free), Total: float64(total), Half: half}
-}
+func (r *run) card() *reckon.Card { return reckon.CardOf(r.device, method.Precision(r.config)) }
 
 // failed completes the error of a run whose device failed: what would fit if its memory
 // was full, what is saved, and how to go on.
@@ -90,16 +82,4 @@ func (r *run) counts() reckon.Data {
 func failure(err error) bool {
 	var f device.Failure
 	return errors.As(err, &f)
-}
-
-// release gives back what the run holds of a device. After a failure it leaves that alone.
-func (r *run) release() {
-	if r.device == nil || r.method == nil {
-		return
-	}
-	var err error // of a device that is lost
-	defer device.Catch(&err)
-	r.each(func(_ string, p *nn.Param) { p.Free() })
-	r.arena.Close()
-	r.method = nil
 }

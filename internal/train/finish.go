@@ -115,7 +115,8 @@ func (r *run) summary() (*runlog.Summary, error) {
 		TrainSeconds: r.at.TrainSeconds, ImagesPerSecond: per(float64(r.at.Steps*c.Batch), r.at.TrainSeconds),
 		WaitShare:  per(r.at.WaitSeconds, r.at.TrainSeconds),
 		Parameters: model.Count(r.method.Branches()[0].Encoder.Params()),
-		Notes:      r.at.Notes, Variants: r.at.Variants, Device: r.computer(), Version: host.Version(), Started: r.at.Started,
+		Notes:      r.at.Notes, Variants: r.at.Variants, Device: r.computer(), Version: host.Version(),
+		Started: r.at.Started,
 	}
 	for _, bad := range [][]checkpoint.Bad{r.at.BadTrain, r.at.BadTest, r.at.BadLate} {
 		s.BadImages += len(bad)

@@ -173,7 +173,6 @@ func newRun(c recipe.Config, o Options) *run {
 // do brings the run from where its folder says it is to its summary.
 func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 	defer func() { err = r.failed(err) }()
-	defer r.release()
 	defer device.Catch(&err)
 	runlog.Clean(r.folder)
 	r.sweep()

@@ -43,7 +43,6 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	speed.Look = some.look
 	defer debug.FreeOSMemory()
 	timed := &run{config: c, corpus: some, report: Silent{}, device: r.device}
-	defer timed.release()
 	defer device.Catch(&err)
 	began := time.Now()
 	if err := timed.build(); err != nil {

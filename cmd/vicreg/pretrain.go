@@ -64,9 +64,6 @@ nobody takes the output any more, or its disk is full, the run is saved as well
 and ends with code 1. --resume goes on with a run that was stopped in any way, to the
 same result.
 
---device cuda computes the networks on an NVIDIA card, also those of a run that is
-resumed: one that began elsewhere says that it is rounded otherwise from there on.
-
 With --resume and --epochs a run goes on to so many epochs in all, one that has
 ended as well: the learning rate goes back to its peak, then down to the end in
 a cosine. What the run had come to stays within its folder, as epochs-100.`,

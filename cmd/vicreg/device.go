@@ -14,7 +14,8 @@ type deviceFlag struct{ name string }
 
 func newDeviceFlag(flags *pflag.FlagSet) *deviceFlag {
 	f := &deviceFlag{processor}
-	flags.Var(f, "device", "what computes the `networks`: cpu, or an NVIDIA card: cuda, cuda:1 and so on")
+	flags.Var(f, "device", "`device` that computes: cpu, cuda (NVIDIA), cuda:1 …")
+	flags.Lookup("device").DefValue = "" // cpu is named first
 	return f
 }
 

@@ -21,7 +21,7 @@ var groups = []struct{ title, flags string }{
 		"whitening-size redundancy add-variance add-covariance convention lambda mu nu gamma eps mu-b nu-b"},
 	{"Training", ""}, // and whatever is in no other
 	{"Views", "crop-min flip jitter grey blur solarize"},
-	{"Machine", "threads workers precision max-pixels max-bad"},
+	{"Machine", "device threads workers precision max-pixels max-bad"},
 	{"Output", "out force plan json quiet checkpoint-every color help help-all"},
 }
 

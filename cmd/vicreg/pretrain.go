@@ -76,7 +76,6 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
   vicreg pretrain --resume runs/photos --epochs 300
-  vicreg pretrain --recipe imagenet-100ep --data photos.pack --device cuda --precision bf16
   vicreg pretrain --init runs/photos --data ~/more-photos`,
 		Args: noArgs,
 	}
@@ -90,7 +89,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	flags.StringVar(&f.recipe, "recipe", "", "built-in `recipe` to start from: "+strings.Join(vicreg.Recipes(), ", ")+" (default "+recipe.Photos+" for images of your own, else "+recipe.Default+")")
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
-	flags.StringVar(&f.resume, "resume", "", "go on with the run in this `folder`, to --epochs in all or for --time")
+	flags.StringVar(&f.resume, "resume", "", "go on with the run in `folder`, to --epochs or --time")
 	flags.StringVar(&f.init, "init", "", "start from the weights of the run in this `folder`, or of a model")
 	config.method()
 	config.encoder()
@@ -218,8 +217,8 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		}
 		d, err := f.device.open()
 		if err == nil {
-			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers,
-				Device: d})
+			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads,
+				Workers: c.Workers, Device: d})
 		}
 		return err
 	}, nil

@@ -45,7 +45,8 @@ type choice struct {
 // choose completes the jobs by what they leave open. Runs that began before, as
 // asked tells, keep what they have, and the others take it from them. For the rest
 // each kind of run is planned and timed, in a process of its own.
-func choose(ctx context.Context, running *child, out string, where *deviceFlag, jobs []job, asked map[string][]string) ([]job, error) {
+func choose(ctx context.Context, running *child, out string, where *deviceFlag, jobs []job,
+	asked map[string][]string) ([]job, error) {
 	c := &choice{jobs: jobs, plans: map[string]plannedRun{}, values: map[string]string{}}
 	for i := range jobs {
 		switch before, ok := asked[jobs[i].name]; {

@@ -62,7 +62,7 @@ func bring(e model.Encoder, d device.Device) (free func(), err error) {
 	}
 	return func() {
 		for _, p := range all {
-			d.Free(p.Value)
+			p.Free()
 		}
 	}, nil
 }

@@ -92,7 +92,7 @@ func (e *Embedder) Embed(ctx context.Context, in Input) (features []float32, err
 			e.Arena = nn.NewArena(d)
 		}
 		engine = newEngine(e.Arena)
-		defer engine.pass.Reset()
+		defer engine.pass.Close()
 	}
 	features = make([]float32, 0, in.Items*e.Dim())
 	for {

@@ -83,3 +83,19 @@ func failure(err error) bool {
 	var f device.Failure
 	return errors.As(err, &f)
 }
+
+// release gives back what the run holds of a device, unless it ended with an error in the
+// middle of something.
+func (r *run) release(err error) {
+	whole := err == nil || errors.Is(err, ErrInterrupted) || errors.As(err, new(*NotFinite))
+	if r.device == nil || r.method == nil || !whole {
+		return
+	}
+	defer device.Catch(&err) // it fails now: all is saved
+	r.method.Close()
+	for _, p := range r.optimizer.State() {
+		p.Free()
+	}
+	r.arena.Close()
+	r.method, r.optimizer = nil, nil
+}

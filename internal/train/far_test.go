@@ -40,6 +40,9 @@ func TestFarDevice(t *testing.T) {
 		d := far.New()
 		defer d.Close()
 		farModel, farMetrics := run(d, stop)
+		if d.Held != 0 {
+			t.Errorf("stopped at step %d: %d arrays were not given back", stop, d.Held)
+		}
 		if !bytes.Equal(model, farModel) {
 			t.Errorf("stopped at step %d: the model differs", stop)
 		}

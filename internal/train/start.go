@@ -16,6 +16,7 @@ import (
 	"vicreg/internal/device"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
+	"vicreg/internal/nn"
 	"vicreg/internal/optim"
 	"vicreg/internal/parallel"
 	"vicreg/internal/pretrained"
@@ -53,6 +54,7 @@ type run struct {
 	steps  int // in an epoch
 
 	device    device.Device // nil: the processor
+	arena     *nn.Arena     // on it, of embedders; nil: each has its own
 	method    method.Method
 	optimizer optim.Optimizer
 	grads     gradNorm
@@ -172,7 +174,10 @@ func newRun(c recipe.Config, o Options) *run {
 
 // do brings the run from where its folder says it is to its summary.
 func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
-	defer func() { err = r.failed(err) }()
+	defer func() {
+		r.release(err)
+		err = r.failed(err)
+	}()
 	defer device.Catch(&err)
 	runlog.Clean(r.folder)
 	r.sweep()
@@ -308,10 +313,14 @@ func (r *run) build() (err error) {
 	}
 	r.grads = newGradNorm(r.method.Params())
 	r.recent, r.embedders = nil, nil
+	if r.device != nil {
+		r.arena = nn.NewArena(r.device)
+	}
 	for _, b := range r.method.Branches() {
 		r.recent = append(r.recent, newRecent(r.steps*c.Batch, b.Expander.Dim()))
 		r.embedders = append(r.embedders, &pretrained.Embedder{Encoder: b.Encoder, Size: c.Size,
-			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Batch, 256), Workers: c.Workers})
+			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Batch, 256), Workers: c.Workers,
+			Arena: r.arena})
 	}
 	r.viewers = r.newViewers()
 	return nil

@@ -43,6 +43,7 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	speed.Look = some.look
 	defer debug.FreeOSMemory()
 	timed := &run{config: c, corpus: some, report: Silent{}, device: r.device}
+	defer func() { timed.release(err) }()
 	defer device.Catch(&err)
 	began := time.Now()
 	if err := timed.build(); err != nil {

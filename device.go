@@ -49,6 +49,9 @@ func openDevice(name string) (device.Device, error) {
 	if name == "" || name == "cpu" {
 		return device.Local, nil
 	}
+	if name == "cuda:0" {
+		name = "cuda"
+	}
 	opened.Lock()
 	defer opened.Unlock()
 	if d := opened.devices[name]; d != nil {

@@ -20,7 +20,8 @@ func edges(kind string, r *rand.Rand) []uint64 {
 		}
 		return list
 	}
-	list := []uint64{0, 1, 2, 3, 7, 31, 32, 33, low(n), low(n - 1), 1 << (n - 1), 1<<(n-1) + 1, low(n) - 1, 1 << (n / 2), 255, 100}
+	list := []uint64{0, 1, 2, 3, 7, 31, 32, 33, low(n), low(n - 1), 1 << (n - 1), 1<<(n-1) + 1, low(n) - 1,
+		1 << (n / 2), 255, 100}
 	add := func(x ...float64) {
 		for _, x := range x {
 			switch kind {
@@ -35,8 +36,9 @@ func edges(kind string, r *rand.Rand) []uint64 {
 	}
 	if isFloat(kind) {
 		list = nil
-		add(0, math.Copysign(0, -1), 1, -1, 0.5, 1.5, 2.5, -2.5, 3, 1e-3, 65504, -7.75, 100.25, 0x1p-24, 0x1p-126, -0x1p-140,
-			0x1p-149, 3.3895e38, 1e30, -1e20, math.Inf(1), math.Inf(-1), math.NaN(), 1.00390625, 1.01171875, 0x1.000001p0,
+		add(0, math.Copysign(0, -1), 1, -1, 0.5, 1.5, 2.5, -2.5, 3, 1e-3, 65504, -7.75, 100.25, 0x1p-24, 0x1p-126,
+			-0x1p-140, 0x1p-149, 3.3895e38, 1e30, -1e20, math.Inf(1), math.Inf(-1), math.NaN(), 1.00390625, 1.01171875,
+			0x1.000001p0,
 			255.5, 256.5, -128.5, 2147483648, 4294967296, -2147483649, 1e-7, 0.1)
 	}
 	for range 40 {
@@ -51,7 +53,8 @@ func edges(kind string, r *rand.Rand) []uint64 {
 
 // operation runs one instruction for all combinations of values, at most a few thousand,
 // and compares with what it should give.
-func operation(t *testing.T, op, result string, kinds []string, want func(v []uint64) uint64, same func(a, b uint64) bool) {
+func operation(t *testing.T, op, result string, kinds []string, want func(v []uint64) uint64,
+	same func(a, b uint64) bool) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, uint64(len(op))))
 	lists := make([][]uint64, len(kinds))

@@ -70,7 +70,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, part := range strings.SplitAfter(string(src), "\n}\n") { // kernels one by one, which are quicker to take apart
+		// Kernels one by one are quicker to take apart.
+		for _, part := range strings.SplitAfter(string(src), "\n}\n") {
 			f.Add([]byte(head + part))
 		}
 	}
@@ -86,7 +87,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, k := range m.Kernels { // whatever a kernel does, it ends, or is told what is wrong
-			l := &Launch{Grid: [3]int{1, 1, 1}, Threads: [3]int{40, 1, 1}, Args: make([]byte, k.Params), Races: true, Limit: 4000}
+			l := &Launch{Grid: [3]int{1, 1, 1}, Threads: [3]int{40, 1, 1}, Args: make([]byte, k.Params), Races: true,
+				Limit: 4000}
 			if err := k.Launch(l); err != nil && !errors.As(err, new(*Fault)) {
 				t.Error(err)
 			}

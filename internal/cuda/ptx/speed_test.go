@@ -23,7 +23,8 @@ func BenchmarkKernels(b *testing.B) {
 				blocks := map[string]int{"axpy": n / 256, "sums": 8, "collatz": 8}[kernel]
 				done := int64(0)
 				for b.Loop() {
-					l := &Launch{Grid: [3]int{blocks, 1, 1}, Threads: [3]int{256, 1, 1}, Args: args, Memory: mem, Races: races}
+					l := &Launch{Grid: [3]int{blocks, 1, 1}, Threads: [3]int{256, 1, 1}, Args: args, Memory: mem,
+						Races: races}
 					if err := m.Kernels[kernel].Launch(l); err != nil {
 						b.Fatal(err)
 					}

@@ -54,8 +54,8 @@ const (
 // agree runs f on the CPU and on the device.
 func agree(t *testing.T, d *cuda.Device, f func(s *side)) {
 	t.Helper()
-	want := &side{Device: device.Local, rand: rand.New(rand.NewPCG(1, 2)), cpu: true}
-	got := &side{Device: d, rand: rand.New(rand.NewPCG(1, 2))}
+	want := &side{Device: device.Local, rand: newRand(), cpu: true}
+	got := &side{Device: d, rand: newRand()}
 	f(want)
 	f(got)
 	for i, g := range got.shown {
@@ -163,3 +163,5 @@ func (s *side) words(a device.Array) []float32 {
 	s.Down(x, a)
 	return x
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

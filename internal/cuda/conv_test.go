@@ -132,10 +132,10 @@ func TestWeightsChange(t *testing.T) {
 	d := open(t)
 	s := shapes[2]
 	change := map[string]func(x *side, w device.Array){
-		"Up":    func(x *side, w device.Array) { x.Up(w, make([]float32, w.Len())) },
-		"Fill":  func(x *side, w device.Array) { x.Fill(w, 0.5) },
-		"Copy":  func(x *side, w device.Array) { x.Copy(w, x.channels(w.Len())) },
-		"Axpy":  func(x *side, w device.Array) { x.Axpy(w, 2, x.channels(w.Len())) },
+		"Up":   func(x *side, w device.Array) { x.Up(w, make([]float32, w.Len())) },
+		"Fill": func(x *side, w device.Array) { x.Fill(w, 0.5) },
+		"Copy": func(x *side, w device.Array) { x.Copy(w, x.channels(w.Len())) },
+		"Axpy": func(x *side, w device.Array) { x.Axpy(w, 2, x.channels(w.Len())) },
 	}
 	for name, f := range change {
 		t.Run(name, func(t *testing.T) {

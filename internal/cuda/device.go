@@ -27,6 +27,8 @@ type Device struct {
 	scratch [slots]room
 	weights weights
 	pieces  pieces
+	numbers numbers
+	tables  []*table // of groups
 	rising  staging
 	holds   holds
 	queue   queue

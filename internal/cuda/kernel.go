@@ -15,10 +15,14 @@ var modules = []module{
 	{"narrow", narrowPTX},
 	{"norm", normPTX},
 	{"pool", poolPTX},
+	{"update", updatePTX},
 }
 
 //go:embed pass.ptx
 var passPTX []byte
+
+//go:embed update.ptx
+var updatePTX []byte
 
 //go:embed narrow.ptx
 var narrowPTX []byte

@@ -129,6 +129,7 @@ func (d *Device) Free(a device.Array) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.settle()
+	d.dropOf(a.Addr())
 	d.weights.forget(d, a.Addr())
 	d.put(a.Addr())
 }

@@ -12,6 +12,7 @@ import (
 type weights struct {
 	copies map[weight]*copied
 	of     []parameter // that there are copies of, by address
+	number int         // of the copies made and dropped so far
 }
 
 // weight says what a copy is of.
@@ -64,11 +65,17 @@ func (w *weights) changed(a device.Array) {
 		return
 	}
 	if i, ok := w.find(a.Addr()); ok {
-		for _, o := range []order{asStored, krsc, filled} {
-			for _, t := range []device.Type{device.Float32, device.BFloat16} {
-				if c := w.copies[weight{w.of[i].from, o, t}]; c != nil {
-					c.stale = true
-				}
+		w.each(w.of[i].from, func(_ weight, c *copied) { c.stale = true })
+	}
+}
+
+// each calls f with all copies of the parameter at an address.
+func (w *weights) each(addr uintptr, f func(weight, *copied)) {
+	for _, o := range []order{asStored, krsc, filled} {
+		for _, t := range []device.Type{device.Float32, device.BFloat16} {
+			k := weight{addr, o, t}
+			if c := w.copies[k]; c != nil {
+				f(k, c)
 			}
 		}
 	}
@@ -85,6 +92,7 @@ func (w *weights) forget(d *Device, addr uintptr) {
 		if k.addr == addr {
 			d.put(c.p)
 			delete(w.copies, k)
+			w.number++
 		}
 	}
 }
@@ -111,6 +119,7 @@ func (d *Device) weight(a device.Array, s device.Conv, o order, t device.Type) u
 		}
 		c = &copied{p: d.get(size * t.Size()), stale: true}
 		w.copies[key] = c
+		w.number++
 	}
 	if c.stale {
 		to := device.At(c.p, t, size)

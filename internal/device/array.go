@@ -119,7 +119,7 @@ func LiftAs(d Device, room *Array, t Type, x []float32) Array {
 			return a
 		}
 	}
-	a := grow(d, room, t, len(x))
+	a := Room(d, room, t, len(x))
 	d.Up(a, x)
 	return a
 }
@@ -129,7 +129,7 @@ func LiftInts(d Device, room *Array, x []int32) Array {
 	if d.Shared() || len(x) == 0 {
 		return of(x, Int32)
 	}
-	a := grow(d, room, Int32, len(x))
+	a := Room(d, room, Int32, len(x))
 	d.UpInts(a, x)
 	return a
 }
@@ -148,8 +148,8 @@ func Lower(d Device, room *[]float32, a Array) []float32 {
 	return x
 }
 
-// grow returns n elements of room, which is made anew if it is too small.
-func grow(d Device, room *Array, t Type, n int) Array {
+// Room returns n elements of room, which is made anew if it is too small.
+func Room(d Device, room *Array, t Type, n int) Array {
 	if room.n < n || room.t != t {
 		d.Free(*room)
 		*room = d.Alloc(t, n)

@@ -101,13 +101,13 @@ func TestAdapters(t *testing.T) {
 	sums := NewSums(d, c)
 	s := Conv{N: 1, H: 8, W: 8, C: c, K: c, R: 1, S: 1, Stride: 1}
 	src := Source{X: x, Scale: scale, Shift: shift, ReLU: true}
-	arrays := []Array{x, w}
+	u := &Update{Group: Group{Members: []Member{{W: w, G: x}, {W: w, G: w}}}}
 	step := func() {
 		d.ConvForward(y, s, src, w, sums)
 		d.ConvGrads(g, w, s, Grad{D: y}, src, w, Finish{Mask: src, Dot: x, Sums: sums})
 		d.Axpy(x, 0.5, g)
 		d.AddSums(scale, sums.A)
-		d.Length(arrays)
+		d.Norm(u).Read()
 	}
 	step()
 	if n := testing.AllocsPerRun(5, step); n > 0 {

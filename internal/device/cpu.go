@@ -144,22 +144,10 @@ func (c CPU) mat(m Mat) product.Mat {
 // At returns element i, in channel c, of an activation in the host's memory.
 func (s Source) At(i, c int) float32 { return CPU{}.source(s).At(i, c) }
 
-// measured are the arrays of the Length under way.
+// measured are the arrays of the Norm under way.
 var measured struct {
 	sync.Mutex
 	arrays [][]float32
-}
-
-func (c CPU) Length(arrays []Array) float64 {
-	m := &measured
-	m.Lock()
-	defer m.Unlock()
-	m.arrays = m.arrays[:0]
-	for _, a := range arrays {
-		m.arrays = append(m.arrays, c.f32(a))
-	}
-	defer clear(m.arrays)
-	return vector.Length(m.arrays...)
 }
 
 // Bytes returns those of an array of bytes in the host's memory.

@@ -137,22 +137,4 @@ func (c CPU) FirstTokenGrad(dx Array, ch int, starts, d Array) {
 	token.FirstTokenGrad(c.f32(dx), ch, c.i32(starts), c.f32(d))
 }
 
-func (c CPU) MomentumStep(w, m, g Array, lr, momentum, weightDecay, scale float32) {
-	vector.MomentumStep(c.f32(w), c.f32(m), c.f32(g), lr, momentum, weightDecay, scale)
-}
-
-func (c CPU) NesterovStep(w, m, g Array, lr, momentum, weightDecay float32) {
-	vector.NesterovStep(c.f32(w), c.f32(m), c.f32(g), lr, momentum, weightDecay)
-}
-
-func (c CPU) LARSStep(w, m, g Array, s LARS) { vector.LARSStep(c.f32(w), c.f32(m), c.f32(g), s) }
-
-func (c CPU) AdamStep(w, m, v, g Array, step int, lr, beta1, beta2, eps, weightDecay float64) {
-	vector.AdamStep(c.f32(w), c.f32(m), c.f32(v), c.f32(g), step, lr, beta1, beta2, eps, weightDecay)
-}
-
-func (c CPU) Blend(w Array, keep, take float32, x Array) {
-	vector.Blend(c.f32(w), keep, take, c.f32(x))
-}
-
 var _ Device = CPU{}

@@ -1,8 +1,8 @@
 package device
 
 // Device computes on arrays of its own memory. Operations may return before they
-// are done, as long as they take effect in the order of the calls: only Down and
-// Length wait. None returns a number but Length.
+// are done, as long as they take effect in the order of the calls: only Down waits, and
+// whoever reads a [Number].
 //
 // A device that fails, or has no memory left, panics with a [Failure].
 //
@@ -113,14 +113,16 @@ type Tokens interface {
 	FirstTokenGrad(dx Array, c int, starts, d Array)
 }
 
-// Updates change parameters from their gradients.
+// Updates go over all parameters at once.
 type Updates interface {
-	MomentumStep(w, m, g Array, lr, momentum, weightDecay, scale float32)
-	NesterovStep(w, m, g Array, lr, momentum, weightDecay float32)
-	LARSStep(w, m, g Array, s LARS)
-	AdamStep(w, m, v, g Array, step int, lr, beta1, beta2, eps, weightDecay float64)
-	Blend(w Array, keep, take float32, x Array) // w = keep·w + take·x
+	// Update changes parameters from their gradients. Where a gradient is not finite, a
+	// device may leave all as they are.
+	Update(u *Update)
 
-	// Length returns the length of all arrays as one vector.
-	Length(arrays []Array) float64
+	// Norm returns the length of all gradients, which stay as they are until the update
+	// that it is called for.
+	Norm(u *Update) Number
+
+	Blend(g *Group, keep, take float32) // W = keep·W + take·G
+	Clear(g *Group)                     // G = 0
 }

@@ -4,7 +4,6 @@ import (
 	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/kernel/token"
-	"vicreg/internal/kernel/vector"
 )
 
 // Shapes and constants, which are the same wherever arrays live.
@@ -13,7 +12,6 @@ type (
 	Dense     = token.Dense
 	Patches   = token.Patches
 	Precision = shape.Precision
-	LARS      = vector.LARS
 )
 
 // ParsePrecision reads the name of a kind of numbers.

@@ -106,7 +106,7 @@ func TestWatchedAsTheLossSees(t *testing.T) {
 		m := build(t, config(t, name))
 		step(t, m, views(0, 0))
 		sum := 0.0
-		for _, v := range m.Embeddings()[0].Data {
+		for _, v := range m.Embeddings()[0].Values.Host() {
 			sum += float64(v) * float64(v)
 		}
 		if math.Abs(sum/want-1) > 1e-3 {

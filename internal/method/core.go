@@ -68,10 +68,10 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	return m, nil
 }
 
-func (m *core) Params() []*nn.Param          { return m.joint.Params() }
-func (m *core) Buffers() []*nn.Param         { return m.joint.Buffers() }
-func (m *core) Branches() []*model.Branch    { return distinct(m.branches) }
-func (m *core) Embeddings() []*tensor.Tensor { return m.watched }
+func (m *core) Params() []*nn.Param       { return m.joint.Params() }
+func (m *core) Buffers() []*nn.Param      { return m.joint.Buffers() }
+func (m *core) Branches() []*model.Branch { return distinct(m.branches) }
+func (m *core) Embeddings() []Rows        { return m.watched.rows }
 
 // Close frees what crosses, and the networks.
 func (m *core) Close() {
@@ -143,14 +143,31 @@ func (m *core) abandon() {
 
 // copies are embeddings by branch. They are kept because backward uses the memory of the
 // originals.
-type copies []*tensor.Tensor
+type copies struct {
+	rows []Rows
+	host [][]float32
+	far  []device.Array
+}
+
+// room returns the place of branch i, for n × d.
+func (c *copies) room(i, n, d int, dev device.Device) *Rows {
+	if i == len(c.rows) {
+		c.rows, c.host, c.far = append(c.rows, Rows{}), append(c.host, nil), append(c.far, device.Array{})
+	}
+	c.rows[i].Device, c.rows[i].N, c.rows[i].D = dev, n, d
+	return &c.rows[i]
+}
 
 // take copies the embeddings z (n × d) of branch i.
 func (c *copies) take(i int, z []float32, n, d int) {
-	if i == len(*c) {
-		*c = append(*c, new(tensor.Tensor))
-	}
-	to := (*c)[i]
-	to.Shape = append(to.Shape[:0], n, d)
-	to.Data = append(to.Data[:0], z...)
+	to := c.room(i, n, d, device.Local)
+	c.host[i] = append(c.host[i][:0], z...)
+	to.Values = device.Of(c.host[i])
+}
+
+// takeFar is take for embeddings on a device, where they stay.
+func (c *copies) takeFar(i int, z device.Array, n, d int, dev device.Device) {
+	to := c.room(i, n, d, dev)
+	to.Values = device.Room(dev, &c.far[i], device.Float32, n*d)
+	dev.Copy(to.Values, z)
 }

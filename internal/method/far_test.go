@@ -121,7 +121,7 @@ func TestHalf(t *testing.T) {
 				loss, _ := step(t, m, views(0, 0))
 				var seen [][]float32
 				for _, z := range m.Embeddings() {
-					seen = append(seen, slices.Clone(z.Data))
+					seen = append(seen, slices.Clone(z.Values.Host()))
 				}
 				return loss, seen
 			}

@@ -19,7 +19,6 @@ import (
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
 	"vicreg/internal/runlog"
-	"vicreg/internal/tensor"
 )
 
 // Method is one system of joint-embedding training.
@@ -45,7 +44,7 @@ type Method interface {
 
 	// Embeddings returns, for each branch of Branches, what the loss sees of
 	// one view of the last Step, n × d; they are the Method's until the next.
-	Embeddings() []*tensor.Tensor
+	Embeddings() []Rows
 
 	// TargetStd is the standard deviation that the method wants for every dimension of
 	// the embedding; 0 if it wants none in particular.
@@ -57,6 +56,45 @@ type Method interface {
 
 	// Close gives the device's memory back. The Method and its networks are gone then.
 	Close()
+}
+
+// Rows are embeddings, n × d, where they are.
+type Rows struct {
+	Device device.Device
+	Values device.Array
+	N, D   int
+}
+
+// queued is a method that need not wait for its loss.
+type queued interface {
+	// queue is Step, but loss and terms are for read to return, when they are there.
+	queue(b *batch.Batch) (read func() (float64, runlog.Terms), err error)
+}
+
+// Outcome is what a step comes to.
+type Outcome struct {
+	read  func() (float64, runlog.Terms) // or nil
+	loss  float64
+	terms runlog.Terms
+}
+
+// Queue does a step of m, as Step does. A device may still be at it.
+func Queue(m Method, b *batch.Batch) (o Outcome, err error) {
+	if q, ok := m.(queued); ok {
+		o.read, err = q.queue(b)
+		return o, err
+	}
+	o.loss, o.terms, err = m.Step(b)
+	return o, err
+}
+
+// Read returns loss and terms of the step, when they are there. It must come before the
+// next step.
+func (o Outcome) Read() (loss float64, terms runlog.Terms) {
+	if o.read != nil {
+		return o.read()
+	}
+	return o.loss, o.terms
 }
 
 // Data is what a method may need to know of the data, and where it computes.

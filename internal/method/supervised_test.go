@@ -27,8 +27,8 @@ func TestSupervised(t *testing.T) {
 		t.Fatalf("%d branches, %d embeddings", len(m.Branches()), len(m.Embeddings()))
 	}
 	for i, branch := range m.Branches() {
-		if d := branch.Expander.Dim(); d != data.Classes || m.Embeddings()[i].Shape[1] != d {
-			t.Errorf("branch %d has %d logits, embeddings %v", i, d, m.Embeddings()[i].Shape)
+		if d := branch.Expander.Dim(); d != data.Classes || m.Embeddings()[i].D != d {
+			t.Errorf("branch %d has %d logits, embeddings %v", i, d, m.Embeddings()[i].D)
 		}
 	}
 	for range 20 {

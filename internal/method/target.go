@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
@@ -15,6 +16,7 @@ import (
 type target struct {
 	joint       *model.Joint
 	learns, own []*nn.Param // in the same order
+	group       device.Group
 	state       []*nn.Param // own, and running statistics, as the checkpoint names them
 	base, final float64
 
@@ -36,6 +38,7 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 	for i, p := range t.own {
 		p.Device().Copy(p.Value, t.learns[i].Value)
 		p.Freeze()
+		t.group.Members = append(t.group.Members, device.Member{W: p.Value, G: t.learns[i].Value})
 	}
 	params, buffers := b.Named("momentum.")
 	t.state = append(params, buffers...)
@@ -57,8 +60,5 @@ func (t *target) forward(b *batch.Batch) {
 //	w = τ·w + (1 − τ)·learns
 func (t *target) follow(step, total int) {
 	tau := t.final - (t.final-t.base)*(1+math.Cos(math.Pi*float64(step-1)/float64(total)))/2
-	keep, take := float32(tau), float32(1-tau)
-	for i, p := range t.own {
-		p.Device().Blend(p.Value, keep, take, t.learns[i].Value)
-	}
+	t.joint.Device().Blend(&t.group, float32(tau), float32(1-tau))
 }

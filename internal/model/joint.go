@@ -81,6 +81,7 @@ type Joint struct {
 	params, buffers []*nn.Param
 	later           *nn.Later // or nil
 	targets         []*Joint  // that share the arena
+	cleared         device.Group
 }
 
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
@@ -179,12 +180,14 @@ func (j *Joint) ZeroGrad() {
 	if j.later != nil {
 		j.later.Zero()
 	}
+	j.cleared.Members = j.cleared.Members[:0]
 	for _, p := range j.params {
 		if j.later != nil && j.later.Has(p) {
 			continue
 		}
-		p.Device().Fill(p.Grad, 0)
+		j.cleared.Members = append(j.cleared.Members, device.Member{G: p.Grad})
 	}
+	j.Device().Clear(&j.cleared)
 }
 
 // DeferFrom is the size from which it pays to compute the gradient of a weight later.

@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -21,7 +22,8 @@ type AdamW struct {
 
 	Peak float64 // learning rate of static parameters
 
-	params, mean, square []*nn.Param
+	step
+	mean, square []*nn.Param
 
 	steps *nn.Param // t, one element
 }
@@ -29,9 +31,11 @@ type AdamW struct {
 // NewAdamW returns an optimizer with the constants of c.
 func NewAdamW(params []*nn.Param, c AdamW) *AdamW {
 	o := &AdamW{Betas: c.Betas, Eps: c.Eps, WeightDecay: c.WeightDecay, DecayAll: c.DecayAll, Peak: c.Peak,
-		params: trainable(params)}
-	o.mean, o.square = buffers(o.params, "mean"), buffers(o.params, "square")
-	o.steps = nn.NewBuffer("adamw.steps", 1)
+		steps: nn.NewBuffer("adamw.steps", 1)}
+	params = trainable(params)
+	o.mean, o.square = buffers(params, "mean"), buffers(params, "square")
+	o.step = newStep(device.Update{Rule: device.ByAdam, Peak: c.Peak, Betas: c.Betas, Eps: c.Eps,
+		WeightDecay: c.WeightDecay}, params, o.mean, o.square, c.DecayAll)
 	return o
 }
 
@@ -42,18 +46,7 @@ func (o *AdamW) State() []*nn.Param {
 }
 
 func (o *AdamW) Step(lr float64) {
-	step := o.steps.Number() + 1
-	o.steps.SetNumber(step) // exact to 2²⁴, when both corrections have long been 1
-	for i, p := range o.params {
-		lr, ok := due(p, lr, o.Peak)
-		if !ok {
-			continue
-		}
-		decay := o.WeightDecay
-		if flat(p) && !o.DecayAll {
-			decay = 0
-		}
-		p.Device().AdamStep(p.Value, o.mean[i].Value, o.square[i].Value, p.Grad,
-			step, lr, o.Betas[0], o.Betas[1], o.Eps, decay)
-	}
+	o.update.Number = o.steps.Number()
+	o.step.Step(lr)
+	o.steps.SetNumber(o.update.Number) // exact to 2²⁴, when both corrections have long been 1
 }

@@ -25,31 +25,19 @@ type LARS struct {
 
 	Peak float64 // learning rate of static parameters
 
-	params, momentum []*nn.Param
+	step
+	momentum []*nn.Param
 }
 
 // NewLARS returns an optimizer with the constants of c.
 func NewLARS(params []*nn.Param, c LARS) *LARS {
-	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, Peak: c.Peak,
-		params: trainable(params)}
-	o.momentum = buffers(o.params, "momentum")
+	o := &LARS{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip, Eps: c.Eps, Peak: c.Peak}
+	params = trainable(params)
+	o.momentum = buffers(params, "momentum")
+	o.step = newStep(device.Update{Rule: device.ByLARS, Peak: c.Peak, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
+		Eta: c.Eta, Eps: c.Eps, Clip: c.Clip}, params, o.momentum, nil, false)
 	return o
 }
 
 func (o *LARS) Name() string       { return "lars" }
 func (o *LARS) State() []*nn.Param { return o.momentum }
-
-func (o *LARS) Step(lr float64) {
-	for i, p := range o.params {
-		lr, ok := due(p, lr, o.Peak)
-		if !ok {
-			continue
-		}
-		if flat(p) {
-			p.Device().MomentumStep(p.Value, o.momentum[i].Value, p.Grad, float32(lr), float32(o.Momentum), 0, 1)
-			continue
-		}
-		p.Device().LARSStep(p.Value, o.momentum[i].Value, p.Grad,
-			device.LARS{LR: lr, Momentum: o.Momentum, WeightDecay: o.WeightDecay, Eta: o.Eta, Eps: o.Eps, Clip: o.Clip})
-	}
-}

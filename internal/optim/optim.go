@@ -8,6 +8,7 @@ package optim
 import (
 	"fmt"
 
+	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -16,6 +17,10 @@ import (
 // out for any number of workers.
 type Optimizer interface {
 	Name() string
+
+	// Norm returns the length of all gradients as one vector. They may not change until
+	// the next Step.
+	Norm() device.Number
 
 	// Step updates every parameter from its Grad, with learning rate lr.
 	Step(lr float64)
@@ -85,13 +90,54 @@ func buffers(params []*nn.Param, what string) []*nn.Param {
 	return out
 }
 
-// due returns the learning rate of p where the schedule's is lr, and whether p is to be
-// updated at all.
-func due(p *nn.Param, lr, peak float64) (float64, bool) {
-	if p.Static {
-		lr = peak
+// step is what optimizers share: the update of all parameters by a rule.
+type step struct {
+	params []*nn.Param
+	all    bool // weight decay on 1-D parameters as well
+	update device.Update
+}
+
+// newStep returns the update of the parameters that have a gradient, where m, and v, are
+// what the optimizer keeps of them.
+func newStep(u device.Update, params, m, v []*nn.Param, all bool) step {
+	s := step{params: params, all: all, update: u}
+	s.update.Members = make([]device.Member, len(params))
+	for i := range params {
+		s.update.Members[i].M = m[i].Value
+		if v != nil {
+			s.update.Members[i].V = v[i].Value
+		}
 	}
-	return lr, !p.Frozen
+	s.look()
+	return s
+}
+
+// look takes in where parameters are and what may change about them.
+func (s *step) look() {
+	for i, p := range s.params {
+		m := &s.update.Members[i]
+		m.W, m.G, m.Static, m.Frozen, m.Decay = p.Value, p.Grad, p.Static, p.Frozen, s.all || !flat(p)
+	}
+}
+
+// device returns where the parameters are.
+func (s *step) device() device.Device {
+	if len(s.params) == 0 {
+		return device.Local
+	}
+	return s.params[0].Device()
+}
+
+func (s *step) Norm() device.Number {
+	s.look()
+	return s.device().Norm(&s.update)
+}
+
+func (s *step) Step(lr float64) {
+	s.look()
+	s.update.Number++
+	s.update.LR = lr
+	s.device().Update(&s.update)
 }
 
 // flat reports whether p is a bias or belongs to a normalisation; released

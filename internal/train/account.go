@@ -5,8 +5,7 @@ import (
 	"math"
 	"time"
 
-	"vicreg/internal/device"
-	"vicreg/internal/nn"
+	"vicreg/internal/method"
 	"vicreg/internal/runlog"
 )
 
@@ -38,6 +37,30 @@ func (r *run) means() (float64, runlog.Terms) {
 		terms[i] = runlog.Term{Name: t.Name, Value: t.Value / n}
 	}
 	return r.at.Loss / n, terms
+}
+
+// update changes the parameters and returns the numbers of the step, which it refuses
+// unless they are finite: before it changes anything where they are there at once.
+// Another device has the update queued, so that it has work while the numbers come;
+// where the gradient is not finite it leaves the parameters as they are.
+func (r *run) update(o method.Outcome, lr float64) (loss float64, terms runlog.Terms, norm float64, err error) {
+	length := r.optimizer.Norm()
+	change := func() {
+		r.optimizer.Step(lr)
+		r.method.AfterStep(r.at.Steps+1, r.planned(r.at.Steps))
+	}
+	if !length.Here() {
+		change()
+	}
+	loss, terms = o.Read()
+	norm = length.Read()
+	if err := r.checkFinite(loss, terms, norm); err != nil {
+		return loss, terms, norm, err
+	}
+	if length.Here() {
+		change()
+	}
+	return loss, terms, norm, nil
 }
 
 // checkFinite stops the run at the first number of a step that is not finite.
@@ -88,22 +111,6 @@ func per(x, y float64) float64 {
 	}
 	return x / y
 }
-
-// gradNorm computes the norm of all gradients.
-type gradNorm struct {
-	dev   device.Device
-	grads []device.Array
-}
-
-func newGradNorm(params []*nn.Param) (g gradNorm) {
-	for _, p := range params {
-		g.dev, g.grads = p.Device(), append(g.grads, p.Grad)
-	}
-	return g
-}
-
-// norm returns √Σ g².
-func (g gradNorm) norm() float64 { return g.dev.Length(g.grads) }
 
 // warn writes a warning to the log and shows it to people.
 func (r *run) warn(format string, args ...any) error {

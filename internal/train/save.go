@@ -23,9 +23,10 @@ func (r *run) arrays() []checkpoint.Array {
 	r.each(func(prefix string, p *nn.Param) {
 		all = append(all, checkpoint.Array{Name: prefix + p.Name, Shape: stored(p), Data: p.Read()})
 	})
-	for i, recent := range r.recent {
+	for i := range r.recent {
+		recent := &r.recent[i]
 		all = append(all, checkpoint.Array{Name: recentName + recentSuffix[i], Shape: []int{recent.rows, recent.d},
-			Data: recent.data})
+			Data: recent.read()})
 	}
 	return all
 }
@@ -37,6 +38,9 @@ func (r *run) store(arrays []checkpoint.Array) {
 		p.Set(arrays[i].Data)
 		i++
 	})
+	for j := range r.recent {
+		r.recent[j].set(arrays[i+j].Data)
+	}
 }
 
 // each calls f with every parameter of the run and what its name begins with in the

@@ -57,7 +57,6 @@ type run struct {
 	arena     *nn.Arena     // on it, of embedders; nil: each has its own
 	method    method.Method
 	optimizer optim.Optimizer
-	grads     gradNorm
 	recent    recents                // by branch
 	embedders []*pretrained.Embedder // by branch
 	viewers   []*pretrained.Embedder // by branch, to judge them without labels
@@ -311,7 +310,6 @@ func (r *run) build() (err error) {
 	if r.optimizer, err = method.NewOptimizer(c, r.method.Params()); err != nil {
 		return err
 	}
-	r.grads = newGradNorm(r.method.Params())
 	r.recent, r.embedders = nil, nil
 	if r.device != nil {
 		r.arena = nn.NewArena(r.device)

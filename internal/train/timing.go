@@ -13,6 +13,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
 	"vicreg/internal/kernel/vector"
+	"vicreg/internal/method"
 	"vicreg/internal/optim"
 	"vicreg/internal/recipe"
 	"vicreg/internal/rng"
@@ -102,12 +103,15 @@ func (r *run) stepSeconds(ctx context.Context, from corpus, steps int) (float64,
 		if err != nil {
 			return 0, err
 		}
-		if _, _, err := r.method.Step(b); err != nil {
+		outcome, err := method.Queue(r.method, b)
+		if err != nil {
 			return 0, err
 		}
-		r.grads.norm()
+		length := r.optimizer.Norm()
 		r.optimizer.Step(schedule.At(min(step, r.steps*c.Epochs-1)))
 		r.method.AfterStep(step+1, c.Epochs*r.steps)
+		outcome.Read()
+		length.Read()
 		r.recent.add(0, r.method.Embeddings())
 		took = append(took, time.Since(began).Seconds())
 		whole += took[step]

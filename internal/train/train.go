@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vicreg/internal/batch"
+	"vicreg/internal/method"
 	"vicreg/internal/optim"
 	"vicreg/internal/runlog"
 )
@@ -66,16 +67,14 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
-	loss, terms, err := r.method.Step(b)
+	outcome, err := method.Queue(r.method, b)
 	if err != nil {
 		return fmt.Errorf("step %d: %w; %s", r.at.Steps+1, err, r.lastFinite())
 	}
-	norm := r.grads.norm()
-	if err := r.checkFinite(loss, terms, norm); err != nil {
+	loss, terms, norm, err := r.update(outcome, lr)
+	if err != nil {
 		return err
 	}
-	r.optimizer.Step(lr)
-	r.method.AfterStep(r.at.Steps+1, r.planned(r.at.Steps))
 	r.recent.add(r.at.Step, r.method.Embeddings())
 	r.at.Step++
 	r.at.Steps++

@@ -51,7 +51,8 @@ func TestFar(t *testing.T) {
 			test.f()
 		})
 	}
-	if got := d.Length([]device.Array{a}); got != 30 {
+	u := &device.Update{Group: device.Group{Members: []device.Member{{W: a, G: a}}}}
+	if got := d.Norm(u).Read(); got != 30 {
 		t.Errorf("length %v, want 30", got)
 	}
 	var room []float32

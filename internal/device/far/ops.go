@@ -219,32 +219,22 @@ func (dev *Device) FirstTokenGrad(dx device.Array, c int, starts, d device.Array
 	dev.CPU.FirstTokenGrad(call.write(dx), c, starts, call.read(d))
 }
 
-func (dev *Device) MomentumStep(w, m, g device.Array, lr, momentum, weightDecay, scale float32) {
+func (dev *Device) Update(u *device.Update) {
 	defer dev.open()()
-	dev.CPU.MomentumStep(w, m, g, lr, momentum, weightDecay, scale)
+	dev.CPU.Update(u)
 }
 
-func (dev *Device) NesterovStep(w, m, g device.Array, lr, momentum, weightDecay float32) {
+func (dev *Device) Norm(u *device.Update) device.Number {
 	defer dev.open()()
-	dev.CPU.NesterovStep(w, m, g, lr, momentum, weightDecay)
+	return dev.CPU.Norm(u)
 }
 
-func (dev *Device) LARSStep(w, m, g device.Array, s device.LARS) {
+func (dev *Device) Blend(g *device.Group, keep, take float32) {
 	defer dev.open()()
-	dev.CPU.LARSStep(w, m, g, s)
+	dev.CPU.Blend(g, keep, take)
 }
 
-func (dev *Device) AdamStep(w, m, v, g device.Array, step int, lr, beta1, beta2, eps, weightDecay float64) {
+func (dev *Device) Clear(g *device.Group) {
 	defer dev.open()()
-	dev.CPU.AdamStep(w, m, v, g, step, lr, beta1, beta2, eps, weightDecay)
-}
-
-func (dev *Device) Blend(w device.Array, keep, take float32, x device.Array) {
-	defer dev.open()()
-	dev.CPU.Blend(w, keep, take, x)
-}
-
-func (dev *Device) Length(arrays []device.Array) float64 {
-	defer dev.open()()
-	return dev.CPU.Length(arrays)
+	dev.CPU.Clear(g)
 }

@@ -62,10 +62,34 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	}
 	m.joint = model.NewJoint(data.device(), views...)
 	m.joint.Defer()
+	if d := data.device(); !d.Shared() {
+		m.joint.Reserve(lent(c, d))
+	}
 	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))
 	m.dz, m.dp = make([][]float32, len(views)), make([][]float32, len(views))
 	m.cross = make([]crossing, len(views))
 	return m, nil
+}
+
+// lent returns what each view of a step takes of a device.
+func lent(c recipe.Config, d device.Device) []model.Lent {
+	var predictor *model.Head
+	if head, ok := c.Predictor(); ok {
+		predictor = &head
+	}
+	var views []model.Lent
+	for i, crop := range c.Crops() {
+		branch := 0
+		if c.Separate() {
+			branch = min(i, 1)
+		}
+		e := EncoderConfig(c, branch)
+		if c.Pairs == nil {
+			e.Input = model.ImageInput(crop.Size, e.Input.Shape[2])
+		}
+		views = append(views, model.LentOn(d, Precision(c), e, c.Projector(branch), predictor, c.Batch))
+	}
+	return views
 }
 
 func (m *core) Params() []*nn.Param       { return m.joint.Params() }

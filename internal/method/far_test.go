@@ -66,7 +66,8 @@ func onFar(t *testing.T, name, precision string) {
 
 // trained returns all arrays of a method and its optimizer after some epochs on a device,
 // and how often values crossed in the last step.
-func trained(t *testing.T, c recipe.Config, epochs int, d device.Device, count *far.Device) (arrays [][]float32, ups, downs int) {
+func trained(t *testing.T, c recipe.Config, epochs int, d device.Device, count *far.Device) (arrays [][]float32,
+	ups, downs int) {
 	t.Helper()
 	data := data
 	data.Device = d

@@ -107,6 +107,24 @@ func (j *Joint) NewTarget(branches ...*Branch) *Joint {
 	return target
 }
 
+// Reserve gets the memory for a step at once, of which each view takes what is said, in
+// bytes. It comes after Defer.
+func (j *Joint) Reserve(views []Lent) {
+	kept, most := 0.0, 0.0
+	for _, l := range views {
+		most = max(most, kept+l.Forward, l.Target)
+		kept += l.Kept
+	}
+	for _, l := range slices.Backward(views) {
+		kept -= l.Kept
+		most = max(most, kept+l.Backward)
+	}
+	if j.later != nil {
+		most -= float64(j.later.Lends())
+	}
+	j.arena.Reserve(int(most))
+}
+
 // Close gives all memory back to the device, that of the branches and of targets too: none
 // of them can be used after it. What views hold is lost.
 func (j *Joint) Close() {

@@ -1,11 +1,15 @@
 package model
 
-import "math"
+import (
+	"math"
 
-// Lent says how much memory the arena of a [Joint] lends in a step of training, in
-// floats. It is computed from the shapes alone, by going through the layers' Forward and
-// Backward with nothing but their Get and Put. No item may be shorter than its shape
-// says.
+	"vicreg/internal/device"
+	"vicreg/internal/nn"
+)
+
+// Lent says how much memory the arena of a [Joint] lends in a step of training. It is
+// computed from the shapes alone, by going through the layers' Forward and Backward with
+// nothing but their Get and Put. No item may be shorter than its shape says.
 type Lent struct {
 	Kept     float64 // for backward, by one view
 	Forward  float64 // at most, while that view goes forward,
@@ -15,20 +19,31 @@ type Lent struct {
 }
 
 // LentBy returns what a view of n items takes on its way through an encoder, an expander
-// and, unless it is nil, a predictor. The configuration must be one that [Arrays] lists.
+// and, unless it is nil, a predictor, on the CPU, in floats. The configuration must be one
+// that [Arrays] lists.
 func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
+	l := LentOn(device.Local, device.Precision(0), c, expander, predictor, n)
+	for _, v := range []*float64{&l.Kept, &l.Forward, &l.Backward, &l.Target, &l.Aside} {
+		*v /= 4
+	}
+	return l
+}
+
+// LentOn is LentBy on a device and for products of a precision, in bytes.
+func LentOn(d device.Device, p device.Precision, c Config, expander Head, predictor *Head, n int) Lent {
 	var l Lent
-	var target meter
+	on := meter{act: float64(d.Activations(p).Size()), line: float64(nn.Line(d)), keptSum: float64(d.KeptSum())}
+	target := on
 	target.target = true
 	y, _ := lentEncoder(&target, c, n)
 	widths, _ := ParseExpander(expander.Widths)
 	lentHead(&target, expander, float64(n), y, float64(dimOf(c)), widths)
 	l.Target = target.most
 
-	var m meter
+	m := on
 	y, back := lentEncoder(&m, c, n)
 	backHead := lentHead(&m, expander, float64(n), y, float64(dimOf(c)), widths)
-	var backPredictor func(d float64) float64
+	var backPredictor func() float64
 	if predictor != nil {
 		to, _ := ParseExpander(predictor.Widths)
 		backPredictor = lentHead(&m, *predictor, float64(n), 0, float64(widths[len(widths)-1]), to)
@@ -37,9 +52,9 @@ func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 	m.most = m.now
 	below := 0.0
 	if backPredictor != nil {
-		below = backPredictor(0)
+		below = backPredictor()
 	}
-	dy := backHead(0)
+	dy := backHead()
 	m.put(below)
 	back()
 	m.put(dy)
@@ -47,31 +62,45 @@ func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 	return l
 }
 
-// meter counts as an arena does.
+// meter counts as an arena does, in bytes.
 type meter struct {
 	now, most float64
 	aside     float64
 	target    bool // of a pass that keeps nothing
+
+	act     float64 // bytes of an activation
+	line    float64 // where buffers begin
+	keptSum float64 // the device's, in numbers
 }
 
-func (m *meter) get(n float64) float64 {
-	n = alignment * math.Ceil(n/alignment)
-	m.now += n
+func (m *meter) get(bytes float64) float64 {
+	bytes = m.line * math.Ceil(bytes/m.line)
+	m.now += bytes
 	m.most = max(m.most, m.now)
-	return n
+	return bytes
 }
 
-func (m *meter) put(n float64) { m.now -= n }
+// acts gets room for activations, floats for numbers of float32.
+func (m *meter) acts(n float64) float64   { return m.get(m.act * n) }
+func (m *meter) floats(n float64) float64 { return m.get(4 * n) }
+
+// both gets room for activations and for values of rows, which are float32: one buffer if
+// the activations are that too.
+func (m *meter) both(n, stats float64) float64 {
+	if m.act == 4 {
+		return m.floats(n + stats)
+	}
+	return m.acts(n) + m.floats(stats)
+}
+
+func (m *meter) put(bytes float64) { m.now -= bytes }
 
 // drop gives back what forward has read, unless backward will.
-func (m *meter) drop(n float64) {
+func (m *meter) drop(bytes float64) {
 	if m.target {
-		m.put(n)
+		m.put(bytes)
 	}
 }
-
-// alignment is the arena's, in floats.
-const alignment = 16
 
 // lentEncoder takes n items through an encoder. It returns how much their
 // representations hold, and a function for the way back.
@@ -96,18 +125,18 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 			patch := ViTConfig{Height: in[0], Width: in[1], Patch: c.Patch}.patch()
 			patches := float64(n) * float64(in[0]/patch) * float64(in[1]/patch)
 			d, rows := float64(v.dim), patches+float64(n)
-			x := m.get(rows * d)
-			m.put(m.get(patches * d)) // before positions are added
+			x := m.acts(rows * d)
+			m.put(m.acts(patches * d)) // before positions are added
 			t := transformer{m, v.depth, float64(n), rows, d, float64(v.heads)}
 			x, block := t.forward(x)
-			first := m.get(float64(n) * d)
+			first := m.acts(float64(n) * d)
 			m.drop(x)
-			norm := m.get(float64(n) * (d + 2))
+			norm := m.both(float64(n)*d, 2*float64(n))
 			m.drop(first)
 			return norm, func() {
-				own := m.get(float64(n) * d)
+				own := m.acts(float64(n) * d)
 				m.put(norm)
-				g := m.get(rows * d)
+				g := m.acts(rows * d)
 				m.put(first)
 				m.put(own)
 				block(g)
@@ -117,13 +146,13 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 	if c.Arch == "text" {
 		rows := float64(n) * float64(in[0])
 		t := transformer{m, textDepth, float64(n), rows, textDim, textHeads}
-		x, block := t.forward(m.get(rows * textDim))
-		norm := m.get(rows * (textDim + 2))
+		x, block := t.forward(m.acts(rows * textDim))
+		norm := m.both(rows*textDim, 2*rows)
 		m.drop(x)
-		mean := m.get(float64(n) * textDim)
+		mean := m.acts(float64(n) * textDim)
 		m.drop(norm)
 		return mean, func() {
-			g := m.get(rows * textDim)
+			g := m.acts(rows * textDim)
 			m.put(mean)
 			m.put(norm)
 			block(g)
@@ -153,42 +182,40 @@ type transformer struct {
 // x.
 func (t transformer) forward(x float64) (last float64, back func(d float64)) {
 	m, first := t.m, x
-	attention, mlp := t.rows*(5*t.c+t.head+2), t.rows*(5*t.c+2)
+	var kept []float64
 	for range t.depth {
-		for _, size := range []float64{attention, mlp} {
-			y := m.get(size)
+		for _, stats := range []float64{t.head + 2, 2} { // attention, MLP
+			y := m.both(t.rows*5*t.c, t.rows*stats)
 			m.drop(x)
-			x = y
+			x, kept = y, append(kept, y)
 		}
 	}
 	return x, func(d float64) {
-		for range t.depth {
-			du := m.get(t.rows * 4 * t.c)
+		for i := range t.depth {
+			du := m.acts(t.rows * 4 * t.c)
 			m.put(du)
-			m.put(ceil(mlp))
-			do := m.get(t.rows * t.c)
-			dqkv := m.get(t.rows * 3 * t.c)
+			m.put(kept[2*(t.depth-i)-1])
+			do := m.acts(t.rows * t.c)
+			dqkv := m.acts(t.rows * 3 * t.c)
 			m.put(dqkv)
 			m.put(do)
-			m.put(ceil(attention))
+			m.put(kept[2*(t.depth-i)-2])
 		}
 		m.put(d)
 		m.put(first)
 	}
 }
 
-func ceil(n float64) float64 { return alignment * math.Ceil(n/alignment) }
-
 // lentMLP is a perceptron.
 func lentMLP(m *meter, n float64, widths []int) (y float64, back func()) {
 	var kept []float64
 	for i, w := range widths {
-		kept = append(kept, m.get(n*float64(w)))
+		kept = append(kept, m.acts(n*float64(w)))
 		if i > 0 {
 			m.drop(kept[i-1])
 		}
 	}
-	whole := m.get(n * float64(widths[len(widths)-1]))
+	whole := m.acts(n * float64(widths[len(widths)-1]))
 	m.drop(kept[len(kept)-1])
 	return whole, func() {
 		d := m.get(whole)
@@ -205,12 +232,17 @@ func lentMLP(m *meter, n float64, widths []int) (y float64, back func()) {
 }
 
 // lentHead takes n rows of width in, which hold y, through a head. It returns a function
-// for the way back. That takes how much the gradient of the embeddings holds, which
-// stays with its owner, and returns how much the gradient of the rows holds.
-func lentHead(m *meter, h Head, n, y, in float64, widths []int) func(d float64) float64 {
+// for the way back, on which the gradient of the embeddings stays with its owner, and which
+// returns how much the gradient of the rows holds.
+func lentHead(m *meter, h Head, n, y, in float64, widths []int) func() float64 {
 	var kept []float64
+	last := len(widths) - 1
 	for i, w := range widths {
-		kept = append(kept, m.get(n*float64(w)))
+		get := m.acts
+		if i == last { // what a loss reads
+			get = m.floats
+		}
+		kept = append(kept, get(n*float64(w)))
 		if i == 0 {
 			m.drop(y)
 		} else {
@@ -219,21 +251,26 @@ func lentHead(m *meter, h Head, n, y, in float64, widths []int) func(d float64) 
 	}
 	whole := 0.0
 	if h.Last != Plain && h.Last != "" {
-		whole = m.get(n * float64(widths[len(widths)-1]))
-		m.drop(kept[len(kept)-1])
+		whole = m.floats(n * float64(widths[last]))
+		m.drop(kept[last])
 	}
-	return func(d float64) float64 {
+	below := m.acts // the gradient of the rows is of their type
+	if y == 0 {
+		below = m.floats
+	}
+	return func() (d float64) {
 		owned := whole > 0
 		if owned {
 			d = m.get(whole)
 			m.put(whole)
 		}
-		for i := len(kept) - 1; i >= 0; i-- {
-			below := n * in
+		for i := last; i >= 0; i-- {
+			var dx float64
 			if i > 0 {
-				below = n * float64(widths[i-1])
+				dx = m.acts(n * float64(widths[i-1]))
+			} else {
+				dx = below(n * in)
 			}
-			dx := m.get(below)
 			m.put(kept[i])
 			if owned {
 				m.put(d)

@@ -3,7 +3,6 @@ package model
 import (
 	"slices"
 
-	"vicreg/internal/device"
 	"vicreg/internal/nn"
 )
 
@@ -17,6 +16,7 @@ type lentBlock struct {
 	convs []float64
 	down  float64 // 0: none
 	join  float64 // the sum; held unless backward is to make it again
+	size  float64 // of the sum, in numbers
 	held  bool
 }
 
@@ -34,7 +34,7 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 	area := func() float64 { return n * float64(h) * float64(w) }
 
 	shrink(stem.size, stem.stride, stem.pad)
-	first := m.get(area() * planes)
+	first := m.acts(area() * planes)
 	x, pooled := first, 0.0
 	if stem.pool != nil {
 		if stem.pool.Size > 0 {
@@ -42,8 +42,8 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 		} else {
 			shrink(3, 2, 1)
 		}
-		pooled = m.get(area() * planes)
-		m.aside += area() * planes / 4 // a byte each: which of the window was the largest
+		pooled = m.acts(area() * planes)
+		m.aside += area() * planes // a byte each: which of the window was the largest
 		m.drop(x)
 		x = pooled
 	}
@@ -61,27 +61,27 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 			out := planes
 			if a.bottleneck {
 				out = 4 * planes
-				b.convs = append(b.convs, m.get(area()*planes))
+				b.convs = append(b.convs, m.acts(area()*planes))
 				shrink(3, stride, 1)
-				b.convs = append(b.convs, m.get(area()*planes))
+				b.convs = append(b.convs, m.acts(area()*planes))
 				m.drop(b.convs[0])
 			} else {
 				shrink(3, stride, 1)
-				b.convs = append(b.convs, m.get(area()*planes))
+				b.convs = append(b.convs, m.acts(area()*planes))
 			}
-			b.convs = append(b.convs, m.get(area()*out))
+			b.convs = append(b.convs, m.acts(area()*out))
 			m.drop(b.convs[len(b.convs)-2])
 			if stride != 1 || in != out {
-				b.down = m.get(area() * out)
+				b.down = m.acts(area() * out)
 			}
-			b.join = b.convs[len(b.convs)-1]
+			b.join, b.size = b.convs[len(b.convs)-1], area()*out
 			if m.target {
 				m.put(x)
 				m.put(b.down)
 			} else {
 				m.get(b.join)
 				b.held = true
-				if below != nil && below.join > float64(device.KeptSum) {
+				if below != nil && below.size > m.keptSum {
 					m.put(below.join)
 					below.held = false
 				}
@@ -89,7 +89,7 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 			blocks, below, x, in = append(blocks, b), b, b.join, out
 		}
 	}
-	mean := m.get(n * in)
+	mean := m.acts(n * in)
 	m.drop(x)
 	return mean, func() {
 		d := m.get(x)

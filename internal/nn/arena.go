@@ -56,13 +56,33 @@ func (a *Arena) Device() device.Device {
 	return a.dev
 }
 
+// Line returns what buffers on a device begin at multiples of, in bytes.
+func Line(d device.Device) int {
+	if d.Shared() {
+		return line
+	}
+	return farLine
+}
+
 // round returns the bytes that a buffer of so many takes.
 func (a *Arena) round(bytes int) int {
-	unit := farLine
-	if a.Device().Shared() {
-		unit = line
-	}
+	unit := Line(a.Device())
 	return (bytes + unit - 1) / unit * unit
+}
+
+// Reserve gets so many bytes in one piece if the arena has none yet. In one piece buffers
+// of all sizes find room after each other, which they do not in many.
+func (a *Arena) Reserve(bytes int) {
+	if a.total == 0 && bytes > 0 {
+		a.add(a.round(bytes))
+	}
+}
+
+func (a *Arena) add(bytes int) *chunk {
+	c := &chunk{mem: a.Device().Alloc(device.Float32, bytes/4), spans: []span{{0, bytes, false}}, owned: true}
+	a.chunks = append(a.chunks, c)
+	a.total += bytes
+	return c
 }
 
 // Get lends a buffer of n numbers, which hold any values.
@@ -82,10 +102,7 @@ func (a *Arena) Get(t device.Type, n int) device.Array {
 		}
 	}
 	// Memory that is never touched costs nothing, so a chunk may be generous.
-	grow := max(size, min(bigChunk, max(minChunk, a.total)))
-	c := &chunk{mem: a.Device().Alloc(device.Float32, grow/4), spans: []span{{0, grow, false}}, owned: true}
-	a.chunks = append(a.chunks, c)
-	a.total += grow
+	c := a.add(max(size, min(bigChunk, max(minChunk, a.total))))
 	return c.get(size, t, n)
 }
 

@@ -62,6 +62,14 @@ func (l *Later) Zero() {
 	l.pending = true
 }
 
+// Lends returns the bytes that the arena has of the gradients, from Zero to Finish.
+func (l *Later) Lends() (bytes int) {
+	for _, q := range l.products {
+		bytes += 4 * q.weight.Grad.Len()
+	}
+	return bytes
+}
+
 // Close gives back what is kept of views. The gradients stay their owners'.
 func (l *Later) Close() {
 	for _, q := range l.products {

@@ -220,6 +220,8 @@ type Forecast struct {
 	Steps         int      // of the whole run
 	Seconds       float64  // until its summary; 0: not known
 	Bytes         float64  // of memory
+	Device        string   // that computes; empty: the processor
+	DeviceBytes   float64  // of its memory; 0: not known
 }
 
 // Choice is one value that was chosen for an open place of a configuration.

@@ -132,7 +132,14 @@ func writePlan(p *train.Forecast) {
 	if p.Seconds > 0 {
 		line("time", "about %s, scoring included, on this machine as it is now", advice.Span(p.Seconds))
 	}
-	line("memory", "about %s", host.Bytes(p.Bytes))
+	if p.Device != "" {
+		line("device", "%s, %s", p.Device, c.Precision)
+	}
+	ofDevice := ""
+	if p.DeviceBytes > 0 {
+		ofDevice = fmt.Sprintf(", and %s of the device's", host.Bytes(p.DeviceBytes))
+	}
+	line("memory", "about %s%s", host.Bytes(p.Bytes), ofDevice)
 	for _, w := range p.Warnings {
 		fmt.Fprintf(stdout, "warning: %s\n", show.Line(w))
 	}
@@ -168,6 +175,8 @@ type plannedRun struct {
 	Steps         int           `json:"steps"`
 	Seconds       *float64      `json:"seconds"` // null: not known
 	Memory        float64       `json:"memory_bytes"`
+	Device        string        `json:"device,omitempty"`
+	DeviceMemory  float64       `json:"device_memory_bytes,omitempty"`
 	Warnings      []string      `json:"warnings"`
 	Notes         []string      `json:"notes"`
 }
@@ -179,7 +188,8 @@ func planned(p *train.Forecast) plannedRun {
 		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem, Expander: c.Expander,
 		Size: c.Size, Batch: c.Batch, Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch,
 		Steps:  p.Steps,
-		Memory: p.Bytes, Warnings: append([]string{}, p.Warnings...), Notes: append([]string{}, p.Notes...)}
+		Memory: p.Bytes, Device: p.Device, DeviceMemory: p.DeviceBytes,
+		Warnings: append([]string{}, p.Warnings...), Notes: append([]string{}, p.Notes...)}
 	for _, choice := range p.Choices {
 		out.Chosen = append(out.Chosen, chosenValue(choice))
 	}

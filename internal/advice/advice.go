@@ -23,6 +23,8 @@ type Facts struct {
 	Memory  float64 // bytes that there may be
 
 	Retrieved int // pairs whose sides are to find each other
+
+	Card *reckon.Card // the device that computes; nil: the processor
 }
 
 // Choice is one value that was chosen.
@@ -65,6 +67,9 @@ func Choose(c *recipe.Config, f Facts) (made []Choice) {
 	}
 	// Where memory is short, the batch is made smaller first.
 	room := "as much as goes into " + host.Bytes(f.Memory) + " of memory"
+	if f.Card != nil {
+		room = "as much as goes into the memory of the device: " + f.Card.String()
+	}
 	for short := true; short && !fits(*c, f); {
 		switch {
 		case ownBatch && c.Batch > leastBatch && possible(*c, f, c.Batch/2):
@@ -105,14 +110,19 @@ func size(c recipe.Config, f Facts) (int, string) {
 }
 
 // roomy reports whether there is time for as many epochs as make sense with views of 128
-// pixels, if each thread is as fast as on the machine of docs/recipes.md.
+// pixels, if each thread is as fast as on the machine of docs/recipes.md, and a card as an
+// H100.
 func roomy(c recipe.Config, f Facts) bool {
-	const aThread = 100 // images a second
+	const aThread, aCard = 100, 15_000 // images a second
+	speed := aThread * float64(max(1, f.Threads))
+	if f.Card != nil {
+		speed = aCard
+	}
 	epochs := mostEpochs
 	if c.Epochs > 0 {
 		epochs = c.Epochs
 	}
-	return float64(f.Images*epochs) <= 60*c.Minutes*aThread*float64(max(1, f.Threads))
+	return float64(f.Images*epochs) <= 60*c.Minutes*speed
 }
 
 // batch returns how many images a step takes: the largest power of two that leaves
@@ -160,7 +170,10 @@ func possible(c recipe.Config, f Facts, batch int) bool {
 // fits reports whether the run fits into the memory, with some to spare.
 func fits(c recipe.Config, f Facts) bool {
 	need, err := reckon.Run(c.Filled(), reckon.Data{Items: f.Images, Scored: f.Scored})
-	return err != nil || need.Total() <= near*f.Memory
+	if f.Card != nil && err == nil && need.OnCard(*f.Card) > near*f.Card.Free {
+		return false
+	}
+	return err != nil || need.OnHost(f.Card) <= near*f.Memory
 }
 
 // Warnings say, a sentence each, what is unwise in a configuration for so many images of

@@ -49,8 +49,8 @@ func (m *Model) On(d device.Device) (on *Model, err error) {
 }
 
 // bring takes an encoder for inference to a device. What it returns gives that memory
-// back.
-func bring(e model.Encoder, d device.Device) (free func(), err error) {
+// back, and that of an arena (or nil) that lends for it.
+func bring(e model.Encoder, arena *nn.Arena, d device.Device) (free func(), err error) {
 	defer device.Catch(&err)
 	if model.DeviceOf(e) == d {
 		return func() {}, nil
@@ -61,8 +61,13 @@ func bring(e model.Encoder, d device.Device) (free func(), err error) {
 		p.To(d)
 	}
 	return func() {
+		var err error // the device has failed: who uses it next is told
+		defer device.Catch(&err)
 		for _, p := range all {
 			p.Free()
+		}
+		if arena != nil && arena.Lent() == 0 { // else something was broken off
+			arena.Close()
 		}
 	}, nil
 }

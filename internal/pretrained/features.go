@@ -156,24 +156,24 @@ func labels(d *dataset.Dataset, items []int) []int {
 type Scores struct{ Trained, Untrained eval.Scores }
 
 // Score evaluates an encoder and the same one untrained, fitted on train and
-// scored on test. It calls phase before each part of the work.
+// scored on test. It calls phase before each part of the work. On another device than the
+// processor the untrained one is gone afterwards.
 func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, test Input, o eval.Options,
 	phase func(string)) (Scores, error) {
 	var s Scores
-	free, err := bring(untrained, model.DeviceOf(e.Encoder))
+	other, free, err := e.Of(untrained)
 	if err != nil {
 		return s, err
 	}
 	defer free()
 	for _, part := range []struct {
-		what    string
-		encoder model.Encoder
-		engine  *engine
-		to      *eval.Scores
-	}{{"trained", e.Encoder, e.engine, &s.Trained}, {"untrained", untrained, nil, &s.Untrained}} {
+		what string
+		Embedder
+		to *eval.Scores
+	}{{"trained", *e, &s.Trained}, {"untrained", *other, &s.Untrained}} {
 		phase("embedding with the " + part.what + " encoder")
-		one := *e
-		one.Encoder, one.Expander, one.engine = part.encoder, nil, part.engine
+		one := part.Embedder
+		one.Expander = nil
 		fit, err := one.Set(ctx, train)
 		if err != nil {
 			return s, err

@@ -8,6 +8,7 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/eval"
 	"vicreg/internal/model"
+	"vicreg/internal/nn"
 	"vicreg/internal/pairs"
 	"vicreg/internal/runlog"
 )
@@ -55,7 +56,13 @@ func NewViews(s *batch.Source, items []int, kinds []batch.View, seed uint64) Vie
 func (e *Embedder) Of(encoder model.Encoder) (other *Embedder, free func(), err error) {
 	o := *e
 	o.Encoder, o.Expander, o.engine = encoder, nil, nil
-	free, err = bring(encoder, model.DeviceOf(e.Encoder))
+	d := model.DeviceOf(e.Encoder)
+	var arena *nn.Arena // of its own
+	if o.Arena == nil && !d.Shared() {
+		arena = nn.NewArena(d)
+		o.Arena = arena
+	}
+	free, err = bring(encoder, arena, d)
 	return &o, free, err
 }
 

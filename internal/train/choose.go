@@ -62,7 +62,7 @@ func (r *run) choose(ctx context.Context) error {
 func (r *run) facts() advice.Facts {
 	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(),
 		Retrieved: r.corpus.retrieved(),
-		Threads:   parallel.Workers(), Memory: host.MemoryLimit().Bytes}
+		Threads:   parallel.Workers(), Memory: host.MemoryLimit().Bytes, Card: r.card()}
 }
 
 // looks are what the headers of some images of a data set say, spread evenly.
@@ -127,12 +127,15 @@ func stay(areas []float64, n int, channels, room float64) (stays []bool, again, 
 // scoring is how many bytes of garbage scoring leaves beside a run, as measured.
 const scoring = 100e6
 
-// outlook returns how long the run takes, 0 if nothing was measured, and how much
-// memory.
-func (r *run) outlook() (seconds, bytes float64) {
+// outlook returns how long the run takes, 0 if nothing was measured, and how much memory of
+// the host and of the device.
+func (r *run) outlook() (seconds, bytes, device float64) {
 	f := r.facts()
-	if need, err := reckon.Run(r.config, reckon.Data{Items: f.Images, Scored: f.Scored}); err == nil {
-		bytes = need.Total()
+	if need, err := reckon.Run(r.config, r.counts()); err == nil {
+		bytes = need.OnHost(f.Card)
+		if f.Card != nil {
+			device = need.OnCard(*f.Card)
+		}
 		if f.Scored > 0 {
 			bytes += scoring
 		}
@@ -141,7 +144,7 @@ func (r *run) outlook() (seconds, bytes float64) {
 		}
 	}
 	seconds, _ = advice.Seconds(r.config, f, r.speed)
-	return seconds, bytes
+	return seconds, bytes, device
 }
 
 // decoded returns about how many bytes decoded images take. Those that stay count twice,
@@ -163,7 +166,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 
 // needs says so for people.
 func (r *run) needs() string {
-	seconds, bytes := r.outlook()
+	seconds, bytes, device := r.outlook()
 	all := r.config.Epochs * batch.Steps(r.corpus.len(), r.config.Batch)
 	about := show.Count(all, "step") + " in all"
 	if done := r.at.Steps; done > 0 {
@@ -177,6 +180,9 @@ func (r *run) needs() string {
 	}
 	if bytes > 0 {
 		about += fmt.Sprintf(", about %s of memory", host.Bytes(bytes))
+	}
+	if device > 0 {
+		about += fmt.Sprintf(" and %s of the device's", host.Bytes(device))
 	}
 	return about
 }

@@ -7,6 +7,7 @@ import (
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
+	"vicreg/internal/device"
 	"vicreg/internal/recipe"
 )
 
@@ -24,6 +25,8 @@ type Forecast struct {
 	Steps         int
 	Seconds       float64 // until its summary; 0: not known
 	Bytes         float64 // of memory
+	Device        string  // that computes; empty: the processor
+	DeviceBytes   float64 // of its memory; 0: not known
 }
 
 // Preview says what Pretrain would do with c, and makes no folder.
@@ -35,7 +38,7 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error)
 	n := r.corpus.len()
 	p := &Forecast{Config: r.config, Choices: r.choices, Warnings: r.advise(), Notes: r.corpus.notes(),
 		Dataset: r.corpus.name(), Images: n, Scored: r.corpus.scored(), Kind: r.corpus.kind(),
-		StepsPerEpoch: batch.Steps(n, r.config.Batch)}
+		StepsPerEpoch: batch.Steps(n, r.config.Batch), Device: r.computer()}
 	if r.adapted != "" {
 		p.Warnings = append(p.Warnings, r.adapted)
 	}
@@ -43,12 +46,13 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error)
 		p.Warnings = append(p.Warnings, r.memory)
 	}
 	p.Steps = p.StepsPerEpoch * r.config.Epochs
-	p.Seconds, p.Bytes = r.outlook()
+	p.Seconds, p.Bytes, p.DeviceBytes = r.outlook()
 	return p, nil
 }
 
 // prepare lists the data of a new run and chooses what its configuration leaves open.
-func prepare(ctx context.Context, c recipe.Config, o Options) (*run, error) {
+func prepare(ctx context.Context, c recipe.Config, o Options) (r *run, err error) {
+	defer device.Catch(&err)
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -56,7 +60,7 @@ func prepare(ctx context.Context, c recipe.Config, o Options) (*run, error) {
 	if file := dataset.LabelFile(c.Data.Labels); file != "" {
 		c.Data.Labels = absolute(file)
 	}
-	r := newRun(c, o)
+	r = newRun(c, o)
 	if err := r.list(); err != nil {
 		return nil, err
 	}

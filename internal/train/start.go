@@ -104,7 +104,8 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 
 // Extend is Resume of a run that is to end elsewhere than planned, one that has
 // ended as well.
-func Extend(ctx context.Context, folder string, goal Goal, o Options) (*runlog.Summary, error) {
+func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog.Summary, err error) {
+	defer device.Catch(&err)
 	path := filepath.Join(folder, runlog.ConfigFile)
 	if err := runlog.CheckFolder(folder); err != nil {
 		return nil, fmt.Errorf("there is no run to go on with: %w", err)
@@ -126,7 +127,7 @@ func Extend(ctx context.Context, folder string, goal Goal, o Options) (*runlog.S
 	}
 	r := newRun(c, o)
 	r.folder, r.goal = folder, goal
-	s, err := runlog.ReadSummary(folder)
+	s, err = runlog.ReadSummary(folder)
 	switch {
 	case err == nil && r.outdated(s): // the run was stopped right after it was made longer
 		s = nil

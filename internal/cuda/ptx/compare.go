@@ -84,8 +84,12 @@ func (c *compiler) floatComparison(name, kind string) test {
 	default:
 		c.refuse("unknown comparison %s", name)
 	}
-	if kind == "f32" {
-		as = func(v uint64) float64 { return float64(math.Float32frombits(uint32(v))) }
+	if kind == "f32" && quickTests[name] != nil {
+		t := quickTests[name]
+		if !unordered {
+			return t
+		}
+		return func(a, b *row) uint32 { return t(a, b) | unorderedTest(a, b) }
 	}
 	return func(a, b *row) (m uint32) {
 		for i := range a {
@@ -96,6 +100,49 @@ func (c *compiler) floatComparison(name, kind string) test {
 		}
 		return m
 	}
+}
+
+// quickTests compare float32s that are numbers.
+var quickTests = map[string]test{
+	"eq": func(a, b *row) (m uint32) {
+		for i := range a {
+			if f32(a[i]) == f32(b[i]) {
+				m |= 1 << i
+			}
+		}
+		return m
+	},
+	"lt": lessF32,
+	"gt": swapped(lessF32),
+	"le": mostF32,
+	"ge": swapped(mostF32),
+}
+
+func lessF32(a, b *row) (m uint32) {
+	for i := range a {
+		if f32(a[i]) < f32(b[i]) {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+func mostF32(a, b *row) (m uint32) {
+	for i := range a {
+		if f32(a[i]) <= f32(b[i]) {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+func unorderedTest(a, b *row) (m uint32) {
+	for i := range a {
+		if x, y := f32(a[i]), f32(b[i]); x != x || y != y {
+			m |= 1 << i
+		}
+	}
+	return m
 }
 
 var combine = map[string]func(a, b uint32) uint32{

@@ -39,8 +39,9 @@ const (
 
 // special is a register whose value the launch gives.
 type special struct {
-	row  int32
-	name string
+	row   int32
+	name  string
+	moves bool // differs from block to block
 }
 
 // compiler turns one kernel into instructions.

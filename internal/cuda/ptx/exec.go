@@ -42,6 +42,7 @@ type warp struct {
 	copies  [32]copies
 	wait    waiting
 	clock   []uint32 // for races
+	begun   bool
 }
 
 func (w *warp) row(i int32) *row {

@@ -98,6 +98,7 @@ type block struct {
 	bars    [16]meeting
 	order   []int
 	races   *races
+	epoch   uint32 // of the clocks of its warps when it began
 }
 
 // meeting is the state of a barrier.
@@ -143,8 +144,8 @@ func (b *block) run(i int) {
 	for i := range b.bars {
 		b.bars[i].reset()
 	}
-	if b.races != nil {
-		b.races.reset()
+	for _, w := range b.warps { // what earlier blocks did is over
+		b.epoch = max(b.epoch, w.clock[w.index])
 	}
 	for _, w := range b.warps {
 		w.start()
@@ -172,13 +173,16 @@ func (w *warp) start() {
 		w.copies[i] = copies{list: w.copies[i].list[:0]}
 	}
 	for i := range w.clock {
-		w.clock[i] = 0
+		w.clock[i] = w.b.epoch
 	}
-	w.clock[w.index] = 1
+	w.clock[w.index]++
 	poison(w.local)
 	for _, s := range w.b.l.k.specials {
-		w.set(&w.r[s.row], s.name)
+		if s.moves || !w.begun {
+			w.set(&w.r[s.row], s.name)
+		}
 	}
+	w.begun = true
 }
 
 // step lets each warp go on once. It says false when all have ended.

@@ -21,11 +21,6 @@ func newRaces(bytes, warps int) *races {
 	return &races{warps: warps, writes: make([]stamp, words), reads: make([]uint32, words*warps)}
 }
 
-func (r *races) reset() {
-	clear(r.writes)
-	clear(r.reads)
-}
-
 // access looks at n bytes from an offset in shared memory.
 func (r *races) access(w *warp, lane int, at uint64, n int, write, atomic bool) {
 	for word := at / 4; word <= (at+uint64(n)-1)/4; word++ {

@@ -14,7 +14,7 @@ func (c *compiler) special(name string) int32 {
 	}
 	at := c.newRow()
 	c.spec[name] = at
-	c.k.specials = append(c.k.specials, special{at, name})
+	c.k.specials = append(c.k.specials, special{at, name, strings.HasPrefix(name, "%ctaid") || strings.HasPrefix(name, "%clusterid")})
 	return at
 }
 

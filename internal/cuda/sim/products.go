@@ -13,6 +13,8 @@ import (
 const loops = "loops"
 
 func (d *Driver) Choices() []cuda.Choice {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var list []cuda.Choice
 	for p := range d.choices {
 		list = append(list, cuda.Choice{Product: p, Algorithm: loops})
@@ -21,6 +23,8 @@ func (d *Driver) Choices() []cuda.Choice {
 }
 
 func (d *Driver) Choose(list []cuda.Choice) (taken int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, c := range list {
 		if c.Algorithm == loops {
 			d.choices[c.Product] = true
@@ -80,6 +84,8 @@ func (d *Driver) view(call string, addr uintptr, t device.Type, n int, align uin
 }
 
 func (d *Driver) Matmul(p *cuda.Matmul) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cublasLtMatmul"
 	if err := d.call(call); err != nil {
 		return err
@@ -159,6 +165,8 @@ func gather(to []float64, v view, at int, x cuda.Matrix, rows, cols int, short b
 }
 
 func (d *Driver) Convolve(p *cuda.Convolution) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	call := "cudnnConvolution" + [...]string{"Forward", "BackwardData", "BackwardFilter"}[p.Kind]
 	if err := d.call(call); err != nil {
 		return err

@@ -1,22 +1,77 @@
 package sim
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
+	"math"
 
 	"vicreg/internal/cuda"
-	"vicreg/internal/cuda/ptx"
 )
 
-// do does an operation of a stream, or records it.
-func (d *Driver) do(s cuda.Stream, f func() error) error {
+// queue is a stream: what was queued and is not done yet, and how much is done.
+type queue struct {
+	list []operation
+	done int
+}
+
+// operation is one of a stream. queued is called when it is, and may be nil.
+type operation struct {
+	run    func() error
+	queued func(s cuda.Stream, n int)
+}
+
+// mark is a place in a stream: behind its first n operations.
+type mark struct {
+	s cuda.Stream
+	n int
+}
+
+// do queues an operation, and does it unless it may come late; or records it.
+func (d *Driver) do(s cuda.Stream, f func() error) error { return d.queue(s, operation{run: f}) }
+
+func (d *Driver) queue(s cuda.Stream, o operation) error {
 	if d.capture != nil && s == cuda.Compute {
-		*d.capture = append(*d.capture, f)
+		*d.capture = append(*d.capture, o)
 		return nil
 	}
-	d.now += 0.001
-	return f()
+	q := &d.streams[s]
+	q.list = append(q.list, o)
+	if o.queued != nil {
+		o.queued(s, q.done+len(q.list))
+	}
+	if d.o.Late {
+		return nil
+	}
+	return d.flush(mark{s, q.done + len(q.list)})
+}
+
+// flush does what stands before a mark.
+func (d *Driver) flush(m mark) error {
+	q := &d.streams[m.s]
+	for q.done < m.n && len(q.list) > 0 {
+		o := q.list[0]
+		q.list[0] = operation{}
+		if q.list = q.list[1:]; len(q.list) == 0 {
+			q.list = nil
+		}
+		q.done++
+		d.now += 0.001
+		if err := o.run(); err != nil {
+			if d.o.Late { // the call that queued it has returned
+				d.broken = err
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// drain does all that is queued on streams.
+func (d *Driver) drain(streams ...cuda.Stream) error {
+	for _, s := range streams {
+		if err := d.flush(mark{s, math.MaxInt}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begin is call for what cannot be captured.
@@ -30,272 +85,98 @@ func (d *Driver) begin(call string, s cuda.Stream) error {
 	return nil
 }
 
-func (d *Driver) Upload(s cuda.Stream, to uintptr, from []byte) error {
-	const call = "cuMemcpyHtoDAsync_v2"
-	if err := d.call(call); err != nil {
+func (d *Driver) Wait(s cuda.Stream) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.begin("cuStreamSynchronize", s); err != nil {
 		return err
 	}
-	if !d.isPinned(from) {
-		return invalid(call, fmt.Sprintf("%d bytes of the host that are not pinned", len(from)))
-	}
-	return d.do(s, func() error {
-		b := d.bytes(to, len(from))
-		if b == nil {
-			return invalid(call, fmt.Sprintf("%d bytes at %#x, which lie in no allocation", len(from), to))
-		}
-		copy(b, from)
-		return nil
-	})
+	return d.drain(s)
 }
 
-func (d *Driver) Download(s cuda.Stream, to []byte, from uintptr) error {
-	const call = "cuMemcpyDtoHAsync_v2"
-	if err := d.begin(call, s); err != nil {
-		return err
-	}
-	return d.down(to, from)
+// event is a place in a stream, and when the card came past it.
+type event struct {
+	at   mark
+	time float64 // -1: not recorded
 }
-
-func (d *Driver) down(to []byte, from uintptr) error {
-	b := d.bytes(from, len(to))
-	if b == nil {
-		return invalid("cuMemcpyDtoHAsync_v2", fmt.Sprintf("%d bytes at %#x, which lie in no allocation", len(to), from))
-	}
-	copy(to, b)
-	return nil
-}
-
-func (d *Driver) DownloadLater(s cuda.Stream, to []byte, from uintptr) error {
-	const call = "cuMemcpyDtoHAsync_v2"
-	if err := d.call(call); err != nil {
-		return err
-	}
-	if !d.isPinned(to) {
-		return invalid(call, fmt.Sprintf("%d bytes of the host that are not pinned", len(to)))
-	}
-	return d.do(s, func() error { return d.down(to, from) })
-}
-
-func (d *Driver) Copy(s cuda.Stream, to, from uintptr, n int) error {
-	const call = "cuMemcpyDtoDAsync_v2"
-	if err := d.call(call); err != nil {
-		return err
-	}
-	return d.do(s, func() error {
-		a, b := d.bytes(to, n), d.bytes(from, n)
-		if a == nil || b == nil {
-			return invalid(call, fmt.Sprintf("%d bytes from %#x to %#x, which lie in no allocation", n, from, to))
-		}
-		copy(a, b)
-		return nil
-	})
-}
-
-func (d *Driver) Set(s cuda.Stream, to uintptr, v uint32, n int) error {
-	const call = "cuMemsetD32Async"
-	if err := d.call(call); err != nil {
-		return err
-	}
-	return d.do(s, func() error {
-		b := d.bytes(to, 4*n)
-		if b == nil || to%4 != 0 {
-			return invalid(call, fmt.Sprintf("%d values at %#x, which lie in no allocation", n, to))
-		}
-		for i := range n {
-			binary.LittleEndian.PutUint32(b[4*i:], v)
-		}
-		return nil
-	})
-}
-
-func (d *Driver) Wait(s cuda.Stream) error { return d.begin("cuStreamSynchronize", s) }
 
 func (d *Driver) NewEvent() (cuda.Event, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.call("cuEventCreate"); err != nil {
 		return 0, err
 	}
 	e := cuda.Event(d.handle())
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.events[e] = -1
+	d.events[e] = &event{time: -1}
 	return e, nil
 }
 
-// event checks a handle.
-func (d *Driver) event(call string, events ...cuda.Event) error {
+// event returns what stands behind a handle.
+func (d *Driver) event(call string, e cuda.Event) (*event, error) {
 	if err := d.call(call); err != nil {
-		return err
+		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, e := range events {
-		if _, ok := d.events[e]; !ok {
-			return fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
-		}
+	v := d.events[e]
+	if v == nil {
+		return nil, fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
 	}
-	return nil
+	return v, nil
 }
 
 func (d *Driver) Record(e cuda.Event, s cuda.Stream) error {
-	if err := d.event("cuEventRecord", e); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, err := d.event("cuEventRecord", e)
+	if err != nil {
 		return err
 	}
-	return d.do(s, func() error {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.events[e] = d.now
-		return nil
+	return d.queue(s, operation{
+		run:    func() error { v.time = d.now; return nil },
+		queued: func(s cuda.Stream, n int) { v.at = mark{s, n} },
 	})
 }
 
-func (d *Driver) Follow(s cuda.Stream, e cuda.Event) error { return d.event("cuStreamWaitEvent", e) }
+func (d *Driver) Follow(s cuda.Stream, e cuda.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, err := d.event("cuStreamWaitEvent", e)
+	if err != nil {
+		return err
+	}
+	var at mark
+	return d.queue(s, operation{
+		run:    func() error { return d.flush(at) },
+		queued: func(cuda.Stream, int) { at = v.at },
+	})
+}
 
-func (d *Driver) WaitEvent(e cuda.Event) error { return d.event("cuEventSynchronize", e) }
+func (d *Driver) WaitEvent(e cuda.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v, err := d.event("cuEventSynchronize", e)
+	if err != nil {
+		return err
+	}
+	return d.flush(v.at)
+}
 
 func (d *Driver) Elapsed(a, b cuda.Event) (float64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cuEventElapsedTime"
-	if err := d.event(call, a, b); err != nil {
-		return 0, err
-	}
-	if d.events[a] < 0 || d.events[b] < 0 {
-		return 0, fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "an event that was not recorded")
-	}
-	return d.events[b] - d.events[a], nil
-}
-
-func (d *Driver) Load(src []byte) (cuda.Module, error) {
-	const call = "cuModuleLoadData"
-	if err := d.call(call); err != nil {
-		return 0, err
-	}
-	h := cuda.Module(d.handle())
-	m, err := ptx.Parse(src, 0x6000_0000_0000+uint64(h)<<32)
+	from, err := d.event(call, a)
 	if err != nil {
-		return 0, fail(call, 218, "CUDA_ERROR_INVALID_PTX", err.Error())
-	}
-	d.modules[h] = m
-	return h, nil
-}
-
-func (d *Driver) Function(m cuda.Module, name string, shared int) (cuda.Function, error) {
-	const call = "cuModuleGetFunction"
-	if err := d.call(call); err != nil {
 		return 0, err
 	}
-	mod := d.modules[m]
-	if mod == nil {
+	to := d.events[b]
+	if to == nil {
 		return 0, fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
 	}
-	k := mod.Kernels[name]
-	if k == nil {
-		return 0, fail(call, 500, "CUDA_ERROR_NOT_FOUND", "the kernel "+name)
-	}
-	if shared+k.Shared > d.Card().SharedPerBlock {
-		return 0, invalid("cuFuncSetAttribute", fmt.Sprintf("%s with %d bytes of shared memory", name, shared))
-	}
-	f := cuda.Function(d.handle())
-	d.kernels[f] = function{k, shared}
-	return f, nil
-}
-
-func (d *Driver) Launch(s cuda.Stream, f cuda.Function, grid [3]int, threads, shared int, args []byte) error {
-	const call = "cuLaunchKernel"
-	if err := d.call(call); err != nil {
-		return err
-	}
-	fn, ok := d.kernels[f]
-	if !ok {
-		return fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
-	}
-	if shared > fn.shared {
-		return invalid(call, fmt.Sprintf("%s with %d bytes of shared memory, %d were said", fn.kernel.Name, shared, fn.shared))
-	}
-	args = append([]byte(nil), args...)
-	return d.do(s, func() error {
-		l := ptx.Launch{Grid: grid, Threads: [3]int{threads, 1, 1}, Shared: shared, Args: args, Memory: d,
-			Seed: d.o.Seed, Races: d.o.Races}
-		if d.o.Seed != 0 {
-			l.Seed += uint64(d.calls)
-		}
-		err := fn.kernel.Launch(&l)
-		d.now += float64(l.Instructions) / 1e6
-		c := d.count(fn.kernel.Name)
-		c.Blocks += grid[0] * grid[1] * grid[2]
-		c.Instructions += l.Instructions
-		c.Read += l.Read
-		c.Wrote += l.Wrote
-		var fault *ptx.Fault
-		if errors.As(err, &fault) {
-			d.broken = fail(call, 700, "CUDA_ERROR_ILLEGAL_ADDRESS", fault.Error())
-			return d.broken
-		}
-		if err != nil {
-			return invalid(call, err.Error())
-		}
-		return nil
-	})
-}
-
-// count counts a launch.
-func (d *Driver) count(name string) *Count {
-	c := d.counts[name]
-	if c == nil {
-		c = &Count{}
-		d.counts[name] = c
-	}
-	c.Launches++
-	return c
-}
-
-func (d *Driver) BeginCapture() error {
-	const call = "cuStreamBeginCapture_v2"
-	if err := d.begin(call, cuda.Compute); err != nil {
-		return err
-	}
-	d.capture = &[]func() error{}
-	return nil
-}
-
-func (d *Driver) EndCapture() (cuda.Graph, error) {
-	const call = "cuStreamEndCapture"
-	if err := d.call(call); err != nil {
-		d.capture = nil
+	if err := d.flush(to.at); err != nil {
 		return 0, err
 	}
-	if d.capture == nil {
-		return 0, fail(call, 901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "")
+	if from.time < 0 || to.time < 0 {
+		return 0, fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "an event that was not recorded")
 	}
-	g := cuda.Graph(d.handle())
-	d.graphs[g] = *d.capture
-	d.capture = nil
-	return g, nil
-}
-
-func (d *Driver) Replay(g cuda.Graph) error {
-	const call = "cuGraphLaunch"
-	if err := d.begin(call, cuda.Compute); err != nil {
-		return err
-	}
-	list, ok := d.graphs[g]
-	if !ok {
-		return fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
-	}
-	for _, f := range list {
-		if err := d.do(cuda.Compute, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *Driver) FreeGraph(g cuda.Graph) error {
-	const call = "cuGraphExecDestroy"
-	if err := d.call(call); err != nil {
-		return err
-	}
-	if _, ok := d.graphs[g]; !ok {
-		return fail(call, 400, "CUDA_ERROR_INVALID_HANDLE", "")
-	}
-	delete(d.graphs, g)
-	return nil
+	return to.time - from.time, nil
 }

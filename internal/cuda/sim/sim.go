@@ -20,6 +20,9 @@ type Options struct {
 	Memory int    // bytes; 0 is 1 GiB
 	Seed   uint64 // shuffles blocks and warps, 0 does not
 	Races  bool   // looks for races for shared memory, which takes time
+	// Late has what is queued done when something waits for it and no sooner, so that a
+	// wait that is missing shows.
+	Late bool
 	// Fail may make a call fail: it gets the name of the driver's function and how many
 	// calls there were before.
 	Fail func(call string, n int) error
@@ -35,13 +38,14 @@ type Driver struct {
 	calls   int
 	pinned  [][]byte
 	broken  error
-	events  map[cuda.Event]float64
+	streams [2]queue
+	events  map[cuda.Event]*event
 	now     float64
 	handles uintptr
 	modules map[cuda.Module]*ptx.Module
 	kernels map[cuda.Function]function
-	graphs  map[cuda.Graph][]func() error
-	capture *[]func() error
+	graphs  map[cuda.Graph][]operation
+	capture *[]operation
 	counts  map[string]*Count
 	choices map[string]bool
 	where   uint64
@@ -72,8 +76,8 @@ func New(o Options) *Driver {
 	if o.Memory == 0 {
 		o.Memory = 1 << 30
 	}
-	d := &Driver{o: o, events: map[cuda.Event]float64{}, modules: map[cuda.Module]*ptx.Module{},
-		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]func() error{}, counts: map[string]*Count{},
+	d := &Driver{o: o, events: map[cuda.Event]*event{}, modules: map[cuda.Module]*ptx.Module{},
+		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]operation{}, counts: map[string]*Count{},
 		choices: map[string]bool{}}
 	d.where = 0x7000_0000_0000
 	if bits.UintSize == 32 {
@@ -106,10 +110,16 @@ func set[T comparable](to *T, v T) {
 func (d *Driver) Close() {}
 
 // Calls returns how many calls there were.
-func (d *Driver) Calls() int { return d.calls }
+func (d *Driver) Calls() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.calls
+}
 
 // Kernel returns what the launches of a kernel took since the start or Reset.
 func (d *Driver) Kernel(name string) Count {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if c := d.counts[name]; c != nil {
 		return *c
 	}
@@ -121,6 +131,8 @@ func (d *Driver) Launches(name string) int {
 	if name != "" {
 		return d.Kernel(name).Launches
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := 0
 	for _, c := range d.counts {
 		n += c.Launches
@@ -130,6 +142,8 @@ func (d *Driver) Launches(name string) int {
 
 // Names returns the kernels that ran, sorted. Matmul and Convolve count as kernels.
 func (d *Driver) Names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var names []string
 	for name := range d.counts {
 		names = append(names, name)
@@ -139,12 +153,14 @@ func (d *Driver) Names() []string {
 }
 
 // Reset forgets the counts.
-func (d *Driver) Reset() { clear(d.counts) }
+func (d *Driver) Reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.counts)
+}
 
 // call begins a call.
 func (d *Driver) call(name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	n := d.calls
 	d.calls++
 	if d.o.Fail != nil {
@@ -168,6 +184,8 @@ func (d *Driver) handle() uintptr {
 }
 
 func (d *Driver) Memory() (free, total int, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.call("cuMemGetInfo_v2"); err != nil {
 		return 0, 0, err
 	}
@@ -175,6 +193,8 @@ func (d *Driver) Memory() (free, total int, err error) {
 }
 
 func (d *Driver) Alloc(n int) (uintptr, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cuMemAlloc_v2"
 	if err := d.call(call); err != nil {
 		return 0, err
@@ -202,8 +222,13 @@ func poison(b []byte) {
 }
 
 func (d *Driver) Free(addr uintptr) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cuMemFree_v2"
 	if err := d.call(call); err != nil {
+		return err
+	}
+	if err := d.drain(cuda.Compute, cuda.Transfer); err != nil {
 		return err
 	}
 	i := d.find(uint64(addr))
@@ -252,9 +277,15 @@ func (d *Driver) bytes(addr uintptr, n int) []byte {
 }
 
 // Used returns the bytes that are allocated, and in how many allocations.
-func (d *Driver) Used() (bytes, allocations int) { return d.used, len(d.allocs) }
+func (d *Driver) Used() (bytes, allocations int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.used, len(d.allocs)
+}
 
 func (d *Driver) Pin(n int) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cuMemHostAlloc"
 	if err := d.call(call); err != nil {
 		return nil, err
@@ -272,8 +303,13 @@ func (d *Driver) Pin(n int) ([]byte, error) {
 }
 
 func (d *Driver) Unpin(b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	const call = "cuMemFreeHost"
 	if err := d.call(call); err != nil {
+		return err
+	}
+	if err := d.drain(cuda.Compute, cuda.Transfer); err != nil {
 		return err
 	}
 	for i, p := range d.pinned {

@@ -139,6 +139,49 @@ func TestLaunchAndReplay(t *testing.T) {
 	}
 }
 
+// TestLate sends values up on the one stream and reads them on the other.
+func TestLate(t *testing.T) {
+	for _, c := range []struct {
+		name                 string
+		late, follow, change bool
+		want                 float32
+	}{
+		{"in order", false, false, false, 3},
+		{"late, followed", true, true, false, 3},
+		{"late, not followed", true, false, false, 1},
+		{"late, the host's memory changed", true, true, true, 5},
+	} {
+		d := New(Options{Late: c.late})
+		f := axpy(t, d)
+		x, y := up(t, d, []float32{0}), up(t, d, []float32{1})
+		ok(t, d.Wait(cuda.Compute))
+		b, err := d.Pin(4)
+		ok(t, err)
+		binary.LittleEndian.PutUint32(b, math.Float32bits(1))
+		e, err := d.NewEvent()
+		ok(t, err)
+		before, err := d.NewEvent()
+		ok(t, err)
+		ok(t, d.Record(before, cuda.Transfer))
+		ok(t, d.Upload(cuda.Transfer, x, b))
+		ok(t, d.Record(e, cuda.Transfer))
+		if c.follow {
+			ok(t, d.Follow(cuda.Compute, e))
+		}
+		ok(t, d.Launch(cuda.Compute, f, [3]int{1, 1, 1}, 32, 0, args(y, x, 2, 1)))
+		if c.change {
+			binary.LittleEndian.PutUint32(b, math.Float32bits(2))
+		}
+		if got := down(t, d, y, 1); got[0] != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got[0], c.want)
+		}
+		ok(t, d.WaitEvent(e))
+		if ms, err := d.Elapsed(before, e); ms <= 0 || err != nil {
+			t.Errorf("%s: %v ms, %v", c.name, ms, err)
+		}
+	}
+}
+
 func TestFailures(t *testing.T) {
 	bad := errors.New("bad luck")
 	d := New(Options{Fail: func(call string, n int) error {

@@ -13,6 +13,9 @@ func (d *Device) ConvForward(y device.Array, s device.Conv, src device.Source, w
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), y.Len(), w.Len())
+	if d.fusedForward(y, s, src, w, sums, nil) {
+		return
+	}
 	d.forward(y, s, src, w)
 	if !sums.A.None() {
 		d.columnSums(y, s.K, sums)
@@ -23,6 +26,9 @@ func (d *Device) ConvInfer(y device.Array, s device.Conv, src device.Source, w d
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), y.Len(), w.Len())
+	if d.fusedForward(y, s, src, w, device.Sums{}, &t) {
+		return
+	}
 	d.forward(y, s, src, w)
 	d.tail(y, s.K, t)
 }
@@ -31,6 +37,9 @@ func (d *Device) ConvInputGrad(dx device.Array, s device.Conv, g device.Grad, w 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(dx.Len(), g.D.Len(), w.Len())
+	if d.fusedInputGrad(dx, s, g, w, f, device.Array{}) {
+		return
+	}
 	t := productType(dx, g.Y)
 	d.inputGrad(dx, s, d.readGrad(g, s.K, t), w, f, t)
 }
@@ -39,6 +48,9 @@ func (d *Device) ConvWeightGrad(dw device.Array, s device.Conv, g device.Grad, s
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), g.D.Len(), dw.Len())
+	if d.fusedWeightGrad(dw, s, g, src) {
+		return
+	}
 	t := productType(src.X, g.Y)
 	d.weightGrad(dw, s, d.readGrad(g, s.K, t), src, t)
 }
@@ -50,9 +62,17 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 	s.Check(src.X.Len(), g.D.Len(), w.Len())
 	s.Check(dx.Len(), g.D.Len(), dw.Len())
 	t := productType(src.X, dx)
-	dy := d.readGrad(g, s.K, t)
-	d.weightGrad(dw, s, dy, src, t)
-	d.inputGrad(dx, s, dy, w, f, t)
+	var dy uintptr
+	if !d.fusedWeightGrad(dw, s, g, src) {
+		dy = d.readGrad(g, s.K, t)
+		d.weightGrad(dw, s, dy, src, t)
+	}
+	if !d.fusedInputGrad(dx, s, g, w, f, device.Array{}) {
+		if dy == 0 {
+			dy = d.readGrad(g, s.K, t)
+		}
+		d.inputGrad(dx, s, dy, w, f, t)
+	}
 }
 
 // productType is what a product multiplies: bfloat16 if an activation that it reads or

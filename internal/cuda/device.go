@@ -29,6 +29,7 @@ type Device struct {
 	pieces  pieces
 	numbers numbers
 	tables  []*table // of groups
+	fused   fused
 	rising  staging
 	holds   holds
 	queue   queue
@@ -48,6 +49,7 @@ func New(driver Driver) (*Device, error) {
 	d.memory.init()
 	d.weights.init()
 	d.holds.init()
+	d.fused.foldAbove = foldAbove
 	if err := d.load(); err != nil {
 		driver.Close()
 		return nil, err

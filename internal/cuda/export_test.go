@@ -34,3 +34,6 @@ func (d *Device) Graphs() (n int) {
 	}
 	return n
 }
+
+// FoldAbove sets how many pieces of sums are left as they are.
+func (d *Device) FoldAbove(n int) { d.fused.foldAbove = n }

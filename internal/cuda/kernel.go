@@ -16,6 +16,10 @@ var modules = []module{
 	{"norm", normPTX},
 	{"pool", poolPTX},
 	{"update", updatePTX},
+	{"forward", forwardPTX},
+	{"inputgrad", inputGradPTX},
+	{"weightgrad", weightGradPTX},
+	{"partial", partialPTX},
 }
 
 //go:embed pass.ptx
@@ -32,6 +36,18 @@ var normPTX []byte
 
 //go:embed pool.ptx
 var poolPTX []byte
+
+//go:embed forward.ptx
+var forwardPTX []byte
+
+//go:embed inputgrad.ptx
+var inputGradPTX []byte
+
+//go:embed weightgrad.ptx
+var weightGradPTX []byte
+
+//go:embed partial.ptx
+var partialPTX []byte
 
 type module struct {
 	name string

@@ -12,6 +12,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef int i32;
 typedef long long i64;
 
 DEVICE u32 tid() { return __nvvm_read_ptx_sreg_tid_x(); }
@@ -43,6 +44,10 @@ struct Arr {
 	char *p; // 0: there is none
 	u32 type;
 	u32 unused;
+};
+
+struct alignas(8) Pair {
+	float x, y;
 };
 
 struct alignas(16) Quad {

@@ -1,0 +1,174 @@
+// Products of tiles in shared memory, and what the fused convolutions have in common.
+//
+// A panel is some rows of 64 bfloat16, that is of 8 chunks of 16 bytes; chunk j of row i
+// lies at place j ^ (i & 7), so that eight rows of one chunk, and one row of eight, are
+// free of bank conflicts. A tile that is wider consists of panels of 64 columns.
+//
+// Raw values come by asynchronous copies. The thread that copied a chunk also makes of
+// it what products read (a Source, a Grad), in place, before the barrier that shows the
+// tile to the others: so each value is converted once a block.
+#pragma once
+#include "mma.h"
+
+DEVICE u32 place(u32 row, u32 chunk) { return row * 128 + ((chunk ^ (row & 7)) << 4); }
+
+// Shape is that of a convolution, as device.Conv; m counts the pixels that rows of the
+// product stand for.
+struct Shape {
+	u32 m, c, k;
+	u32 h, w, oh, ow;
+	u32 r, s, stride, pad_h, pad_w;
+};
+
+// Warp says which part of a block's product a warp computes.
+template <int WARPS_M, int WARPS_N, int BM, int BN> struct Warp {
+	static constexpr int M = BM / WARPS_M, N = BN / WARPS_N; // size
+	u32 m, n;
+	METHOD static Warp mine() {
+		u32 w = tid() >> 5;
+		return {w % WARPS_M * M, w / WARPS_M * N};
+	}
+};
+
+// multiply adds the product of two tiles with 64 values to sum over. A is M rows × 64, or
+// with AT 64 rows × M; B is 64 rows × N, or with BT N rows × 64. at are the tiles, off what
+// a_offset and b_offset say.
+template <bool AT> DEVICE u32 a_offset(u32 m) {
+	u32 l = lane();
+	if (AT)
+		return (m >> 6) * 8192 + place((l & 7) + ((l >> 4) << 3), ((m & 63) >> 3) + ((l >> 3) & 1));
+	return place(m + (l & 15), l >> 4);
+}
+
+template <bool BT> DEVICE u32 b_offset(u32 n) {
+	u32 l = lane();
+	if (BT)
+		return place(n + (l & 7) + ((l >> 4) << 3), (l >> 3) & 1);
+	return (n >> 6) * 8192 + place(l & 15, ((n & 63) >> 3) + (l >> 4));
+}
+
+template <bool AT, bool BT, int M, int N>
+DEVICE void multiply(u32 a, u32 a_off, u32 b, u32 b_off, float (&acc)[M / 16][N / 8][4]) {
+	UNROLL for (int kk = 0; kk < 4; kk++) {
+		u32 af[M / 16][4], bf[N / 16][4];
+		UNROLL for (int i = 0; i < M / 16; i++) {
+			if (AT)
+				matrices<true>(af[i], a + (a_off ^ ((i & 3) << 5)) + (i >> 2) * 8192 + kk * 2048);
+			else
+				matrices<false>(af[i], a + (a_off ^ (kk << 5)) + i * 2048);
+		}
+		UNROLL for (int j = 0; j < N / 16; j++) {
+			if (BT)
+				matrices<false>(bf[j], b + (b_off ^ (kk << 5)) + j * 2048);
+			else
+				matrices<true>(bf[j], b + (b_off ^ ((j & 3) << 5)) + (j >> 2) * 8192 + kk * 2048);
+		}
+		UNROLL for (int j = 0; j < N / 8; j++)
+			UNROLL for (int i = 0; i < M / 16; i++)
+				mma(acc[i][j], af[i], bf[j / 2][j % 2 * 2], bf[j / 2][j % 2 * 2 + 1]);
+	}
+}
+
+template <int M, int N> DEVICE void clear(float (&acc)[M][N][4]) {
+	UNROLL for (int i = 0; i < M; i++)
+		UNROLL for (int j = 0; j < N; j++)
+			UNROLL for (int e = 0; e < 4; e++)
+				acc[i][j][e] = 0;
+}
+
+// A block's product is laid out in shared memory before it is stored, rows of N values:
+// as bfloat16, or as float32.
+template <int N> struct Staged {
+	static constexpr u32 half = 2 * N + 16, full = 4 * N + 32; // bytes of a row
+};
+
+template <int BN, bool FULL, int M, int N>
+DEVICE void stage(u32 to, u32 m, u32 n, const float (&acc)[M][N][4]) {
+	u32 l = lane(), row = m + (l >> 2), col = n + (l & 3) * 2;
+	UNROLL for (int i = 0; i < M; i++)
+		UNROLL for (int j = 0; j < N; j++)
+			UNROLL for (int h = 0; h < 2; h++) {
+				float x = acc[i][j][2 * h], y = acc[i][j][2 * h + 1];
+				if (FULL)
+					shared_store2(to + (row + i * 16 + h * 8) * Staged<BN>::full + (col + j * 8) * 4, bits(x), bits(y));
+				else
+					shared_store1(to + (row + i * 16 + h * 8) * Staged<BN>::half + (col + j * 8) * 2, pack(x, y));
+			}
+}
+
+// Eight values.
+DEVICE void unpack(Quad q, float v[8]) {
+	v[0] = low(q.x), v[1] = high(q.x), v[2] = low(q.y), v[3] = high(q.y);
+	v[4] = low(q.z), v[5] = high(q.z), v[6] = low(q.w), v[7] = high(q.w);
+}
+DEVICE Quad packed(const float v[8]) {
+	return {pack(v[0], v[1]), pack(v[2], v[3]), pack(v[4], v[5]), pack(v[6], v[7])};
+}
+DEVICE void staged_full(u32 at, float v[8]) {
+	Quad q = shared_load(at), r = shared_load(at + 16);
+	v[0] = from_bits(q.x), v[1] = from_bits(q.y), v[2] = from_bits(q.z), v[3] = from_bits(q.w);
+	v[4] = from_bits(r.x), v[5] = from_bits(r.y), v[6] = from_bits(r.z), v[7] = from_bits(r.w);
+}
+
+// eight reads constants of channels [c, c + 8), where c is below the number there is.
+DEVICE void eight(const float *p, u32 c, float v[8]) {
+	const char *q = (const char *)(p + c);
+	Quad a = global_load(q), b = global_load(q + 16);
+	v[0] = from_bits(a.x), v[1] = from_bits(a.y), v[2] = from_bits(a.z), v[3] = from_bits(a.w);
+	v[4] = from_bits(b.x), v[5] = from_bits(b.y), v[6] = from_bits(b.z), v[7] = from_bits(b.w);
+}
+
+// Columns are two sums of eight columns that a thread keeps; a warp has them of BN / 8
+// chunks of columns, or of 32.
+struct Columns {
+	float a[8], b[8];
+};
+
+// add_columns adds eight values of a row and their products with others.
+DEVICE void add_columns(Columns &s, Quad a, Quad b) {
+	float v[8], w[8];
+	unpack(a, v);
+	unpack(b, w);
+	UNROLL for (int e = 0; e < 8; e++) {
+		s.a[e] += v[e];
+		s.b[e] = __builtin_fmaf(v[e], w[e], s.b[e]);
+	}
+}
+
+// Partials is where the sums of a tile's rows go: tiles × 2 × c of float32, to be folded, or
+// of float64; or nowhere.
+struct Partials {
+	float *narrow;
+	double *wide;
+	METHOD bool any() const { return narrow || wide; }
+};
+
+// sum_columns writes the sums of a tile's columns: over a warp's lanes, over the warps at
+// room in shared memory, and of the rest there is to partials, c for each piece. Chunk
+// t % (BN / 8) is a thread's.
+template <int BN, int T>
+DEVICE void sum_columns(u32 room, Columns &s, const Partials &to, u32 piece, u32 n0, u32 c) {
+	constexpr int CHUNKS = BN / 8;
+	u32 t = tid();
+	UNROLL for (int e = 0; e < 8; e++)
+		UNROLL for (int x = 16; x >= CHUNKS; x >>= 1) {
+			s.a[e] += shuffle_xor(s.a[e], x);
+			s.b[e] += shuffle_xor(s.b[e], x);
+		}
+	if (lane() < CHUNKS)
+		UNROLL for (int e = 0; e < 8; e++)
+			shared_store2(room + (((t >> 5) * BN) + (t % CHUNKS) * 8 + e) * 8, bits(s.a[e]), bits(s.b[e]));
+	barrier();
+	ROLLED for (u32 n = t; n < BN && n0 + n < c; n += T) {
+		float a = 0, b = 0;
+		UNROLL for (int w = 0; w < T / 32; w++) {
+			a += from_bits(shared_load1(room + (w * BN + n) * 8));
+			b += from_bits(shared_load1(room + (w * BN + n) * 8 + 4));
+		}
+		u64 at = (u64)piece * 2 * c + n0 + n;
+		if (to.narrow)
+			to.narrow[at] = a, to.narrow[at + c] = b;
+		else
+			to.wide[at] = a, to.wide[at + c] = b;
+	}
+}

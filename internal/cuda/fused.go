@@ -1,0 +1,271 @@
+package cuda
+
+import (
+	"fmt"
+	"math/bits"
+
+	"vicreg/internal/device"
+)
+
+// Convolutions of bfloat16 by own kernels, which do on the way what is fused around a
+// convolution: an activation is read and written once, where the libraries' way reads and
+// writes it again before and after.
+
+// form is a kernel made for tiles of one size.
+type form struct {
+	bm, bn  int // rows of the product, and columns, that a block computes
+	threads int
+	shared  int // bytes
+}
+
+// The forms of each kind, with a kernel for rows that lie as the product has them, and one
+// for filters of any size, whose rows are gathered.
+type (
+	forwardForm struct {
+		form
+		rows, taps, infer kernel[forwardParams]
+	}
+	inputGradForm struct {
+		form
+		rows, taps kernel[inputGradParams]
+	}
+	weightGradForm struct {
+		form
+		rows, taps kernel[weightGradParams]
+		blocks     int // that keep a card busy
+	}
+)
+
+func newForward(bm, bn, stages int) forwardForm {
+	f := form{bm, bn, 256, stages * (bm + bn) * 128}
+	name := fmt.Sprintf("%dx%d", bm, bn)
+	return forwardForm{f, declare[forwardParams]("forward", "forward_"+name, f.shared),
+		declare[forwardParams]("forward", "gather_"+name, f.shared),
+		declare[forwardParams]("forward", "infer_"+name, f.shared)}
+}
+
+func newInputGrad(bm, bn, stages int) inputGradForm {
+	f := form{bm, bn, 256, stages * (2*bm + bn) * 128}
+	name := fmt.Sprintf("%dx%d", bm, bn)
+	return inputGradForm{f, declare[inputGradParams]("inputgrad", "input_grad_"+name, f.shared),
+		declare[inputGradParams]("inputgrad", "input_taps_"+name, f.shared)}
+}
+
+func newWeightGrad(bm, bn, stages, blocks int) weightGradForm {
+	f := form{bm, bn, 256, stages * (bm + 2*bn) * 128}
+	name := fmt.Sprintf("%dx%d", bm, bn)
+	return weightGradForm{f, declare[weightGradParams]("weightgrad", "weight_grad_"+name, f.shared),
+		declare[weightGradParams]("weightgrad", "weight_taps_"+name, f.shared), blocks}
+}
+
+var (
+	forwardForms = []forwardForm{
+		newForward(128, 64, 3),
+		newForward(128, 128, 3),
+		newForward(128, 256, 4),
+	}
+	inputGradForms = []inputGradForm{
+		newInputGrad(128, 64, 2),
+		newInputGrad(128, 128, 2),
+		newInputGrad(128, 256, 3),
+	}
+	weightGradForms = []weightGradForm{
+		newWeightGrad(64, 64, 4, 264),
+		newWeightGrad(64, 128, 2, 264),
+		newWeightGrad(128, 64, 3, 264),
+		newWeightGrad(128, 128, 2, 264),
+		newWeightGrad(256, 128, 3, 132),
+	}
+	foldKernel = declare[foldParams]("partial", "fold", 0)
+	addWeights = declare[addWeightsParams]("partial", "add_weights", 0)
+)
+
+// What kernels get, as their sources declare it.
+
+type shapeParams struct{ m, c, k, h, w, oh, ow, r, s, stride, padH, padW uint32 }
+
+type forwardParams struct {
+	x            source
+	w, y         uint64
+	partials     fusedPartials
+	scale, shift uint64
+	add          uint64
+	relu         uint32
+	_            uint32
+	shape        shapeParams
+}
+
+type inputGradParams struct {
+	g          grad
+	w, dx, add uint64
+	mask       source
+	dot        uint64
+	partials   fusedPartials
+	keep       uint64
+	shape      shapeParams
+}
+
+type weightGradParams struct {
+	g                    grad
+	x                    source
+	partials             uint64
+	rows                 uint32
+	_                    uint32
+	byImage, byRow       uint64
+	imageShift, rowShift uint32
+	shape                shapeParams
+}
+
+type foldParams struct {
+	partials, to uint64
+	pieces, n    uint32
+}
+
+type addWeightsParams struct {
+	partials, to, n uint64
+	pieces          uint32
+	_               uint32
+}
+
+func shapeOf(s device.Conv, m int) shapeParams {
+	return shapeParams{m: uint32(m), c: uint32(s.C), k: uint32(s.K), h: uint32(s.H), w: uint32(s.W),
+		oh: uint32(s.OutH()), ow: uint32(s.OutW()), r: uint32(s.R), s: uint32(s.S), stride: uint32(s.Stride),
+		padH: uint32(s.Pad), padW: uint32(s.PadW())}
+}
+
+// magic returns m and shift such that n·m >> shift is n / by for n below 2³¹.
+func magic(by int) (m uint64, shift uint32) {
+	l := bits.Len(uint(by - 1))
+	return 1<<(31+l)/uint64(by) + 1, uint32(31 + l)
+}
+
+func ceil(n, by int) int { return (n + by - 1) / by }
+
+// fits says that the own kernels can compute a convolution between these arrays, with these
+// constants of channels.
+func fits(s device.Conv, values []device.Array, constants ...device.Array) bool {
+	if s.C%8 != 0 || s.K%8 != 0 || s.H >= 1<<15 || s.W >= 1<<15 ||
+		int64(max(s.N*s.H*s.W, s.N*s.OutH()*s.OutW())) >= 1<<31 {
+		return false
+	}
+	for _, a := range values {
+		if !a.None() && a.Type() != device.BFloat16 {
+			return false
+		}
+	}
+	return wide(8, values...) && wide(8, constants...)
+}
+
+// fusedForward computes a convolution and its sums, or the tail of an inference, by an own
+// kernel. It returns false where the libraries are to do it.
+func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, w device.Array, sums device.Sums,
+	t *device.Tail) bool {
+	i := d.pick(Forward, s)
+	p := forwardParams{x: d.source(src)}
+	values := [...]device.Array{src.X, y, {}}
+	if t != nil {
+		values[2] = t.Add
+	}
+	if i < 0 || !fits(s, values[:], src.Scale, src.Shift) || t != nil && !wide(8, t.Scale, t.Shift) {
+		return false
+	}
+	f := &forwardForms[i]
+	m := y.Len() / s.K
+	tiles := ceil(m, f.bm)
+	p.w, p.y = uint64(d.weight(w, s, asStored, device.BFloat16)), d.addr(y)
+	p.shape = shapeOf(s, m)
+	p.partials = d.fusedPartials(sums, tiles, s.K)
+	k := f.taps
+	switch {
+	case t != nil:
+		k = f.infer
+		p.scale, p.shift, p.add = d.f32(t.Scale), d.f32(t.Shift), d.addr(t.Add)
+		if t.ReLU {
+			p.relu = 1
+		}
+	case pointwise(s):
+		k = f.rows
+	}
+	k.launch(d, [3]int{tiles * ceil(s.K, f.bn), 1, 1}, f.threads, f.shared, p)
+	d.fold(p.partials, sums, tiles, s.K)
+	return true
+}
+
+// fusedInputGrad computes a finished gradient of an input by an own kernel, or returns false.
+// Unless keep is none it gets g as products read it.
+func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish,
+	keep device.Array) bool {
+	i := d.pick(InputGrad, s)
+	values := [...]device.Array{dx, g.D, g.Y, f.Add, f.Mask.X, f.Dot}
+	if i < 0 || s.Stride != 1 || dx.Same(g.D) || !keep.None() && !pointwise(s) ||
+		!fits(s, values[:], g.A, g.B, g.K, f.Mask.Scale, f.Mask.Shift) {
+		return false
+	}
+	form := &inputGradForms[i]
+	m := dx.Len() / s.C
+	tiles := ceil(m, form.bm)
+	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
+		add: d.addr(f.Add), mask: d.source(f.Mask), dot: d.addr(f.Dot), keep: d.addr(keep), shape: shapeOf(s, m)}
+	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
+	k := form.taps
+	if pointwise(s) {
+		k = form.rows
+	}
+	k.launch(d, [3]int{tiles * ceil(s.C, form.bn), 1, 1}, form.threads, form.shared, p)
+	d.fold(p.partials, f.Sums, tiles, s.C)
+	return true
+}
+
+// fusedWeightGrad adds a gradient of weights by own kernels, or returns false.
+func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, src device.Source) bool {
+	i := d.pick(WeightGrad, s)
+	values := [...]device.Array{src.X, g.D, g.Y}
+	if i < 0 || dw.Type() != device.Float32 || !fits(s, values[:], g.A, g.B, g.K, src.Scale, src.Shift, dw) {
+		return false
+	}
+	f := &weightGradForms[i]
+	m := g.D.Len() / s.K
+	tiles := ceil(s.C, f.bm) * ceil(s.K, f.bn) * s.R * s.S
+	rows := ceil(ceil(m, max(1, f.blocks/tiles)), 64) * 64
+	pieces := ceil(m, rows)
+	n := dw.Len()
+	p := weightGradParams{g: d.grad(g), x: d.source(src), partials: uint64(d.room(forPartials, 4*n*pieces)),
+		rows: uint32(rows), shape: shapeOf(s, m)}
+	p.byImage, p.imageShift = magic(s.OutH() * s.OutW())
+	p.byRow, p.rowShift = magic(s.OutW())
+	k := f.taps
+	if pointwise(s) {
+		k = f.rows
+	}
+	k.launch(d, [3]int{tiles * pieces, 1, 1}, f.threads, f.shared, p)
+	addWeights.launch(d, [3]int{ceil(n, 128), 1, 1}, 256, 0,
+		addWeightsParams{partials: p.partials, to: d.addr(dw), n: uint64(n), pieces: uint32(pieces)})
+	return true
+}
+
+// Sums of more pieces than these are folded first, 64 pieces to one.
+const foldAbove = 512
+
+// fusedPartials is Partials of tile.h.
+type fusedPartials struct{ narrow, wide uint64 }
+
+// fusedPartials returns room for the sums of n pieces, which are to become s, and what folds
+// them when they are there.
+func (d *Device) fusedPartials(s device.Sums, n, c int) fusedPartials {
+	switch {
+	case s.A.None():
+		return fusedPartials{}
+	case n <= d.fused.foldAbove:
+		return fusedPartials{wide: d.partials(s, n, c)}
+	}
+	return fusedPartials{narrow: uint64(d.room(forPartials, 8*n*c))}
+}
+
+// fold adds pieces up to fewer, where there are too many.
+func (d *Device) fold(p fusedPartials, s device.Sums, n, c int) {
+	if p.narrow != 0 {
+		chunks := ceil(n, 64)
+		foldKernel.launch(d, [3]int{ceil(2*c, 32), chunks, 1}, 256, 0,
+			foldParams{partials: p.narrow, to: d.partials(s, chunks, c), pieces: uint32(n), n: uint32(2 * c)})
+	}
+}

@@ -1,0 +1,220 @@
+package cuda_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
+	"vicreg/internal/device"
+	"vicreg/internal/kernel/plain"
+	"vicreg/internal/kernel/shape"
+)
+
+// fusedShapes have odd numbers of pixels, channels beyond and below a tile's, filters that
+// reach over the border.
+var fusedShapes = []device.Conv{
+	{N: 3, H: 7, W: 9, C: 72, K: 136, R: 1, S: 1, Stride: 1},
+	{N: 1, H: 5, W: 27, C: 64, K: 64, R: 1, S: 1, Stride: 1},
+	{N: 1, H: 3, W: 5, C: 8, K: 264, R: 1, S: 1, Stride: 1},
+	{N: 1, H: 13, W: 5, C: 264, K: 8, R: 1, S: 1, Stride: 1},
+	{N: 2, H: 9, W: 10, C: 24, K: 40, R: 1, S: 1, Stride: 2},
+	{N: 2, H: 5, W: 7, C: 72, K: 24, R: 3, S: 3, Stride: 1, Pad: 1},
+	{N: 1, H: 8, W: 7, C: 16, K: 72, R: 3, S: 3, Stride: 2, Pad: 1},
+	{N: 3, H: 19, W: 1, C: 16, K: 24, R: 5, S: 1, Stride: 1, Pad: 2, Sequence: true},
+}
+
+// fusedOps are the operands of a convolution, rounded to bfloat16 where the card stores it
+// so, on the host and on the card.
+type fusedOps struct {
+	t    *testing.T
+	sim  *sim.Driver
+	d    *cuda.Device
+	r    *rand.Rand
+	s    device.Conv
+	host map[string][]float32
+	card map[string]device.Array
+}
+
+func newFusedOps(t *testing.T, seed uint64) *fusedOps {
+	driver := sim.New(sim.Options{Seed: seed, Races: true})
+	d, err := cuda.New(driver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fusedOps{t: t, sim: driver, d: d, r: rand.New(rand.NewPCG(1, 2)), host: map[string][]float32{},
+		card: map[string]device.Array{}}
+}
+
+// values makes an array of random numbers.
+func (o *fusedOps) values(name string, t device.Type, n int) {
+	x := check.Normal(o.r, n)
+	if t == device.BFloat16 {
+		for i, v := range x {
+			b := math.Float32bits(v)
+			x[i] = math.Float32frombits((b + 0x7fff + b>>16&1) &^ 0xffff)
+		}
+	}
+	o.host[name] = x
+	o.card[name] = o.d.Alloc(t, n)
+	o.d.Up(o.card[name], x)
+}
+
+func (o *fusedOps) down(a device.Array) []float32 {
+	x := make([]float32, a.Len())
+	o.d.Down(x, a)
+	return x
+}
+
+func (o *fusedOps) sums(a device.Array) []float32 {
+	x := o.d.Alloc(device.Float32, a.Len())
+	o.d.AddSums(x, a)
+	return o.down(x)
+}
+
+func (o *fusedOps) source(x string, c int, scaled, relu bool) (shape.Source, device.Source) {
+	o.values(x, device.BFloat16, o.s.InLen())
+	h, d := shape.Source{X: o.host[x], ReLU: relu}, device.Source{X: o.card[x], ReLU: relu}
+	if scaled {
+		o.values(x+" scale", device.Float32, c)
+		o.values(x+" shift", device.Float32, c)
+		h.Scale, h.Shift = o.host[x+" scale"], o.host[x+" shift"]
+		d.Scale, d.Shift = o.card[x+" scale"], o.card[x+" shift"]
+	}
+	return h, d
+}
+
+func (o *fusedOps) grad(normed bool) (shape.Grad, device.Grad) {
+	o.values("d", device.BFloat16, o.s.OutLen())
+	h, d := shape.Grad{D: o.host["d"]}, device.Grad{D: o.card["d"]}
+	if normed {
+		o.values("y", device.BFloat16, o.s.OutLen())
+		for _, name := range []string{"a", "b", "k"} {
+			o.values(name, device.Float32, o.s.K)
+		}
+		h.Y, h.A, h.B, h.K = o.host["y"], o.host["a"], o.host["b"], o.host["k"]
+		d.Y, d.A, d.B, d.K = o.card["y"], o.card["a"], o.card["b"], o.card["k"]
+	}
+	return h, d
+}
+
+// everyForm runs a test for each own kernel of a kind and each shape.
+func everyForm(t *testing.T, kind cuda.Kind, run func(t *testing.T, o *fusedOps)) {
+	for i, form := range cuda.Forms(kind) {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			o := newFusedOps(t, uint64(i))
+			o.d.Force(kind, form)
+			if i == 0 {
+				o.d.FoldAbove(1)
+			}
+			for _, s := range fusedShapes {
+				t.Run(fmt.Sprintf("%d×%d×%d×%d to %d by %d", s.N, s.H, s.W, s.C, s.K, s.R), func(t *testing.T) {
+					o.t, o.s = t, s
+					o.values("w", device.Float32, s.WeightLen())
+					run(t, o)
+				})
+			}
+			for _, name := range o.sim.Names() {
+				if name == "matmul" || strings.HasPrefix(name, "convolve") {
+					t.Errorf("%s ran", name)
+				}
+			}
+		})
+	}
+}
+
+// Of values that are stored as bfloat16, rounding alone is 1.7e-3 of the length.
+const fusedError = 5e-3
+
+func TestFusedForward(t *testing.T) {
+	everyForm(t, cuda.Forward, func(t *testing.T, o *fusedOps) {
+		for _, relu := range []bool{true, false} {
+			h, src := o.source("x", o.s.C, relu || o.s.C < 64, relu)
+			y := o.d.Alloc(device.BFloat16, o.s.OutLen())
+			sums := device.NewSums(o.d, o.s.K)
+			o.d.ConvForward(y, o.s, src, o.card["w"], sums)
+			want, total := make([]float32, o.s.OutLen()), shape.NewSums(o.s.K)
+			plain.Conv(want, o.s, h, o.host["w"], total)
+			check.Close(t, "y", o.down(y), want, fusedError)
+			check.Close(t, "Σ y", o.sums(sums.A), narrow(total.A), fusedError)
+			check.Close(t, "Σ y²", o.sums(sums.B), narrow(total.B), fusedError)
+
+			tail := device.Tail{ReLU: relu}
+			o.values("tail scale", device.Float32, o.s.K)
+			o.values("tail shift", device.Float32, o.s.K)
+			tail.Scale, tail.Shift = o.card["tail scale"], o.card["tail shift"]
+			if relu {
+				o.values("add", device.BFloat16, o.s.OutLen())
+				tail.Add = o.card["add"]
+			}
+			o.d.ConvInfer(y, o.s, src, o.card["w"], tail)
+			for i, v := range want {
+				v = v*o.host["tail scale"][i%o.s.K] + o.host["tail shift"][i%o.s.K]
+				if relu {
+					v = max(0, v+o.host["add"][i])
+				}
+				want[i] = v
+			}
+			check.Close(t, "inference", o.down(y), want, fusedError)
+		}
+	})
+}
+
+func narrow(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}
+
+func TestFusedInputGrad(t *testing.T) {
+	everyForm(t, cuda.InputGrad, func(t *testing.T, o *fusedOps) {
+		if o.s.Stride > 1 {
+			t.Skip("the libraries' work")
+		}
+		for _, full := range []bool{true, false} {
+			hg, g := o.grad(full)
+			o.values("dx", device.BFloat16, o.s.InLen())
+			dx := o.card["dx"]
+			hf, f := shape.Finish{}, device.Finish{}
+			if full {
+				o.values("dot", device.BFloat16, o.s.InLen())
+				hf.Add, f.Add = slices.Clone(o.host["dx"]), dx
+				hf.Mask, f.Mask = o.source("mask", o.s.C, o.s.C > 64, true)
+				hf.Dot, f.Dot = o.host["dot"], o.card["dot"]
+				if o.s.C == 64 {
+					hf.Dot, f.Dot = hf.Mask.X, f.Mask.X
+				}
+				hf.Sums, f.Sums = shape.NewSums(o.s.C), device.NewSums(o.d, o.s.C)
+			}
+			o.d.ConvInputGrad(dx, o.s, g, o.card["w"], f)
+			want := make([]float32, o.s.InLen())
+			plain.ConvInputGrad(want, o.s, hg, o.host["w"], hf)
+			check.Close(t, "dx", o.down(dx), want, fusedError)
+			if full {
+				check.Close(t, "Σ d", o.sums(f.Sums.A), narrow(hf.Sums.A), fusedError)
+				check.Close(t, "Σ d·dot", o.sums(f.Sums.B), narrow(hf.Sums.B), fusedError)
+			}
+		}
+	})
+}
+
+func TestFusedWeightGrad(t *testing.T) {
+	everyForm(t, cuda.WeightGrad, func(t *testing.T, o *fusedOps) {
+		for _, full := range []bool{true, false} {
+			hg, g := o.grad(full)
+			h, src := o.source("x", o.s.C, full, full)
+			o.values("dw", device.Float32, o.s.WeightLen())
+			o.d.ConvWeightGrad(o.card["dw"], o.s, g, src)
+			plain.ConvWeightGrad(o.host["dw"], o.s, hg, h)
+			check.Close(t, "dw", o.down(o.card["dw"]), o.host["dw"], fusedError)
+		}
+	})
+}

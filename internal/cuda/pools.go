@@ -40,9 +40,11 @@ var (
 	maxPoolGradKernel = three[maxPoolGradParams]("pool", "max_pool_grad")
 	avgPoolKernel     = three[avgPoolParams]("pool", "avg_pool")
 
-	// Windows of 3 × 3 at every second pixel, as most networks have them.
-	maxPoolThree     = declare[maxPoolParams]("pool", "max_pool_three", 0)
-	maxPoolGradThree = declare[maxPoolGradParams]("pool", "max_pool_grad_three", 0)
+	// Windows of 3 × 3 at every second pixel, as most networks have them: of any finish, and
+	// of one whose dot is its mask.
+	maxPoolThree         = declare[maxPoolParams]("pool", "max_pool_three", 0)
+	maxPoolGradThree     = declare[maxPoolGradParams]("pool", "max_pool_grad_three", 0)
+	maxPoolGradThreeMask = declare[maxPoolGradParams]("pool", "max_pool_grad_three_mm", 0)
 )
 
 // windowsOf panics unless arrays of the input and of the output fit a pooling.
@@ -59,7 +61,7 @@ func windowsOf(s device.Conv, x, y, argmax device.Array) windows {
 }
 
 // threes says that the kernels for windows of 3 × 3 serve a pooling.
-func threes(s device.Conv, kind int) bool { return kind == 0 && s.R == 3 && s.S == 3 && s.Stride == 2 }
+func threes(s device.Conv, kind int) bool { return kind == 0 && s.R == 3 && s.S == 3 }
 
 func (d *Device) MaxPool(y, argmax device.Array, s device.Conv, src device.Source) {
 	d.mu.Lock()
@@ -86,13 +88,18 @@ func (d *Device) MaxPoolGrad(dx, dd, argmax device.Array, s device.Conv, f devic
 	if argmax.Addr()%8 != 0 {
 		kind = 2
 	}
-	r, grid := tall(n, s.C, kind)
-	k := maxPoolGradKernel[kind]
-	if threes(s, kind) {
-		k = maxPoolGradThree
+	k, cells := maxPoolGradKernel[kind], s.H*s.W
+	four := threes(s, kind) && s.Stride == 2 && s.Pad == 1 && s.PadW() == 1
+	if four { // a row is four pixels
+		k, cells = maxPoolGradThree, over(s.H, 2)*over(s.W, 2)
 	}
-	k.launch(d, grid, block, 0, maxPoolGradParams{rows: r, dx: d.arr(dx), d: d.arr(dd), argmax: d.u8(argmax),
-		f: d.finishing(n, s.C, grid[0], f), win: win})
+	r, grid := tall(s.N*cells*s.C, s.C, kind)
+	p := maxPoolGradParams{rows: r, dx: d.arr(dx), d: d.arr(dd), argmax: d.u8(argmax),
+		f: d.finishing(n, s.C, grid[0], f), win: win}
+	if four && p.f.known() == masks+maskDot*dots {
+		k = maxPoolGradThreeMask
+	}
+	k.launch(d, grid, block, 0, p)
 }
 
 func (d *Device) AvgPool(y device.Array, n, pixels, c int, src device.Source) {
@@ -113,6 +120,6 @@ func (d *Device) AvgPoolGrad(dx, dd device.Array, n, pixels, c int, f device.Fin
 	same("mean", n*pixels*c, dx)
 	kind := finishKind(f, c, dx, dd)
 	r, grid := tall(dx.Len(), c, kind)
-	finishKernel[kind].launch(d, grid, block, 0, finishParams{rows: r, dx: d.arr(dx), product: d.arr(dd),
+	d.launchFinish(kind, grid, finishParams{rows: r, dx: d.arr(dx), product: d.arr(dd),
 		f: d.finishing(dx.Len(), c, grid[0], f), pixels: uint32(pixels), share: 1 / float32(pixels)})
 }

@@ -30,12 +30,49 @@ type finish struct {
 	_        uint32
 }
 
-// What a finish multiplies with, as rows.h has it.
+// What a finish multiplies with, and what else there is to it, as rows.h has it.
 const (
 	noDot = iota
 	ownDot
 	maskDot
+
+	adds  = 1
+	masks = 2
+	dots  = 4
 )
+
+// finishesOf declares the kernels for all that there may be of a finish.
+func finishesOf() (all [12]kernel[finishParams]) {
+	for i, name := range [12]string{"", "a", "m", "am", "o", "ao", "mo", "amo", 2*dots + masks: "mm", 2*dots + masks + adds: "amm"} {
+		if name != "" || i == 0 {
+			all[i] = declare[finishParams]("pass", "finish_"+name, 0)
+		}
+	}
+	return all
+}
+
+// known says what there is of a finish, with a mask that is the dot or with another.
+func (f *finish) known() (k uint32) {
+	if f.add.p != 0 {
+		k |= adds
+	}
+	if f.mask.x.p != 0 {
+		k |= masks
+	}
+	return k | f.dotIs*dots
+}
+
+// launchFinish finishes rows of c channels by the best of the kernels.
+func (d *Device) launchFinish(kind int, grid [3]int, p finishParams) {
+	k := finishKernel1
+	switch kind {
+	case 0:
+		k = finishKernels[p.f.known()]
+	case 1:
+		k = finishKernel8
+	}
+	k.launch(d, grid, block, 0, p)
+}
 
 type finishParams struct {
 	rows        rows
@@ -59,7 +96,9 @@ type addSumsParams struct {
 
 var (
 	squaresKernel   = three[squaresParams]("pass", "squares")
-	finishKernel    = three[finishParams]("pass", "finish_grad")
+	finishKernel8   = declare[finishParams]("pass", "finish_grad8", 0)
+	finishKernel1   = declare[finishParams]("pass", "finish_grad1", 0)
+	finishKernels   = finishesOf() // of bfloat16, by what there is
 	addPiecesKernel = declare[sumsParams]("norm", "add_pieces", 0)
 	addSumsKernel   = declare[addSumsParams]("norm", "add_sums", 0)
 )
@@ -124,7 +163,7 @@ func (d *Device) finish(dx, product device.Array, c int, f device.Finish) {
 	}
 	kind := finishKind(f, c, dx, product)
 	r, grid := tall(n, c, kind)
-	finishKernel[kind].launch(d, grid, block, 0, finishParams{rows: r, dx: d.arr(to), product: d.arr(product),
+	d.launchFinish(kind, grid, finishParams{rows: r, dx: d.arr(to), product: d.arr(product),
 		f: d.finishing(n, c, grid[0], f), share: 1})
 }
 

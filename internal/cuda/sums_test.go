@@ -76,6 +76,9 @@ func (s *side) finishing(a, b device.Type, n, c, opt int) (f device.Finish) {
 	}
 	if opt&2 != 0 {
 		f.Mask = s.source(b, n, c, opt&4 != 0, true)
+		if opt&4 == 0 { // as it is read
+			s.Apply(f.Mask.X, f.Mask, c)
+		}
 	}
 	if opt&8 != 0 {
 		f.Dot, f.Sums = s.normal(a, n), device.NewSums(s, c)
@@ -97,7 +100,7 @@ func (s *side) showFinished(d device.Array, f device.Finish) {
 func TestFinishGrad(t *testing.T) {
 	d := open(t)
 	eachForm(t, func(t *testing.T, rows, c int, a, b, y device.Type) {
-		for _, opt := range []int{0, 1, 6, 8, 10, 15, 27, 31} {
+		for _, opt := range []int{0, 1, 6, 7, 8, 9, 10, 15, 26, 31} {
 			agree(t, d, func(s *side) {
 				to := s.normal(y, rows*c)
 				f := s.finishing(a, b, rows*c, c, opt)

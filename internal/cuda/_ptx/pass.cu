@@ -194,12 +194,12 @@ struct FinishGrad {
 	float share;
 };
 
-template <class L> struct FinishRows {
+template <class L, int KNOWN> struct FinishRows {
 	const FinishGrad &p;
-	Finisher<L> finisher;
+	Finisher<L, KNOWN> finisher;
 	template <int U> METHOD void go(u32 row, i64 i, i64 step) {
 		L product[U];
-		typename Finisher<L>::template Operands<U> o;
+		typename Finisher<L, KNOWN>::Operands o[U];
 		UNROLL for (int u = 0; u < U; u++) {
 			i64 from = i + u * step;
 			if (p.pixels) {
@@ -207,24 +207,40 @@ template <class L> struct FinishRows {
 				from -= (i64)(at - at / p.pixels) * p.rows.c;
 			}
 			product[u].load(p.product, from);
+			o[u].load(p.f, i + u * step);
 		}
-		o.load(p.f, i, step);
 		UNROLL for (int u = 0; u < U; u++) {
 			float v[L::N];
 			product[u].get(v);
 			UNROLL for (int j = 0; j < L::N; j++)
 				v[j] *= p.share;
-			finisher.finish(o, u, p.dx, i + u * step, v);
+			finisher.finish(o[u], p.dx, i + u * step, v);
 		}
 	}
 };
 
-template <class L> DEVICE void run_finish(const FinishGrad &p) {
-	FinishRows<L> body = {p, Finisher<L>(p.f, p.rows)};
-	walk<L::N, L::DEEP / 2 + 1>(p.rows, body); // of up to four arrays
+template <class L, int U, int KNOWN> DEVICE void run_finish(const FinishGrad &p) {
+	FinishRows<L, KNOWN> body = {p, Finisher<L, KNOWN>(p.f, p.rows)};
+	walk<L::N, U>(p.rows, body);
 	body.finisher.done(p.rows);
 }
-THREE(finish_grad, FinishGrad, run_finish, BOUNDS(256, 2))
+KERNEL BOUNDS(256, 2) finish_grad8(const FinishGrad p) { run_finish<Any8, 2, LOOK>(p); }
+KERNEL BOUNDS(256, 2) finish_grad1(const FinishGrad p) { run_finish<Any1, 4, LOOK>(p); }
+
+// Eight of bfloat16, for everything that there may be: dots are o for an own one, m for the
+// mask.
+#define FINISH(name, U, KNOWN) \
+	KERNEL BOUNDS(256, 2) name(const FinishGrad p) { run_finish<Half8, U, KNOWN>(p); }
+FINISH(finish_, 4, 0)
+FINISH(finish_a, 4, ADD)
+FINISH(finish_m, 4, MASK)
+FINISH(finish_am, 4, ADD + MASK)
+FINISH(finish_o, 4, OWN_DOT *DOT)
+FINISH(finish_ao, 4, ADD + OWN_DOT * DOT)
+FINISH(finish_mo, 4, MASK + OWN_DOT * DOT)
+FINISH(finish_amo, 4, ADD + MASK + OWN_DOT * DOT)
+FINISH(finish_mm, 4, MASK + MASK_DOT * DOT)
+FINISH(finish_amm, 4, ADD + MASK + MASK_DOT * DOT)
 
 // Reorder writes weights of rsc rows × k as k rows × rsc; or, back, adds the transpose of
 // k × rsc to rsc × k. Blocks of 32 × 32, eight rows of threads.

@@ -158,62 +158,64 @@ struct Finish {
 	u32 unused;
 };
 
+// What a kernel knows of a Finish when it is compiled: what there is of ADD and MASK, and
+// which dot times DOT; or that it has to look.
+enum { ADD = 1, MASK = 2, DOT = 4, LOOK = -1 };
+
 // Finisher does what a Finish says, with the constants and sums of a thread.
-template <class L> struct Finisher {
+template <class L, int KNOWN = LOOK> struct Finisher {
 	enum { N = L::N };
 	const Finish &f;
 	float scale[N], shift[N], a[N], b[N];
 
+	static METHOD bool adds(const Finish &f) { return KNOWN == LOOK ? f.add.p != 0 : (KNOWN & ADD) != 0; }
+	static METHOD bool masks(const Finish &f) { return KNOWN == LOOK ? f.mask.x.p != 0 : (KNOWN & MASK) != 0; }
+	static METHOD u32 dots(const Finish &f) { return KNOWN == LOOK ? f.dot_is : KNOWN / DOT; }
+
 	METHOD Finisher(const Finish &f, const Rows &r) : f(f) {
 		UNROLL for (int j = 0; j < N; j++)
 			a[j] = b[j] = scale[j] = shift[j] = 0;
-		if (f.mask.x.p && !idle<N>(r)) {
+		if (masks(f) && !idle<N>(r)) {
 			constants<N>(scale, f.mask.scale, channel<N>(r), 1);
 			constants<N>(shift, f.mask.shift, channel<N>(r), 0);
 		}
 	}
 
-	// Operands are what it reads for U rows.
-	template <int U> struct Operands {
-		L add[U], mask[U], dot[U];
-		METHOD void load(const Finish &f, i64 i, i64 step) {
-			if (f.add.p) {
-				UNROLL for (int u = 0; u < U; u++)
-					add[u].load(f.add, i + u * step);
-			}
-			if (f.mask.x.p) {
-				UNROLL for (int u = 0; u < U; u++)
-					mask[u].load(f.mask.x, i + u * step);
-			}
-			if (f.dot_is == OWN_DOT) {
-				UNROLL for (int u = 0; u < U; u++)
-					dot[u].load(f.dot, i + u * step);
-			}
+	// Operands are what it reads of an element.
+	struct Operands {
+		L add, mask, dot;
+		METHOD void load(const Finish &f, i64 i) {
+			if (adds(f))
+				add.load(f.add, i);
+			if (masks(f))
+				mask.load(f.mask.x, i);
+			if (dots(f) == OWN_DOT)
+				dot.load(f.dot, i);
 		}
 	};
 
 	// finish makes the gradient of the product v, which goes to element i of dx unless that
 	// is none.
-	template <int U> METHOD void finish(const Operands<U> &o, int u, const Arr &dx, i64 i, float v[N]) {
+	METHOD void finish(const Operands &o, const Arr &dx, i64 i, float v[N]) {
 		float t[N];
-		if (f.add.p) {
-			o.add[u].get(t);
+		if (adds(f)) {
+			o.add.get(t);
 			UNROLL for (int j = 0; j < N; j++)
 				v[j] += t[j];
 		}
-		if (f.mask.x.p) {
-			o.mask[u].get(t);
+		if (masks(f)) {
+			o.mask.get(t);
 			UNROLL for (int j = 0; j < N; j++)
 				v[j] = __builtin_fmaf(t[j], scale[j], shift[j]) <= 0 ? 0 : v[j];
 		}
 		if (dx.p)
 			L::put(dx, i, v);
-		if (f.dot_is == NO_DOT)
+		if (dots(f) == NO_DOT)
 			return;
-		if (f.dot_is == OWN_DOT)
-			o.dot[u].get(t);
+		if (dots(f) == OWN_DOT)
+			o.dot.get(t);
 		else
-			o.mask[u].get(t);
+			o.mask.get(t);
 		UNROLL for (int j = 0; j < N; j++) {
 			a[j] += v[j];
 			b[j] = __builtin_fmaf(v[j], t[j], b[j]);
@@ -221,7 +223,7 @@ template <class L> struct Finisher {
 	}
 
 	METHOD void done(const Rows &r) const {
-		if (f.partials)
+		if (dots(f) != NO_DOT)
 			keep_sums<N>(r, f.partials, a, b);
 	}
 };

@@ -32,7 +32,9 @@ func TestSpeed(t *testing.T) {
 		}
 		return a
 	}
-	for _, s := range []struct{ pixels, c int }{{256 * 56 * 56, 256}, {256 * 56 * 56, 64}, {256 * 14 * 14, 1024}, {256 * 7 * 7, 2048}} {
+	for _, s := range []struct{ pixels, c int }{
+		{256 * 56 * 56, 256}, {256 * 56 * 56, 64}, {256 * 14 * 14, 1024}, {256 * 7 * 7, 2048},
+	} {
 		n := s.pixels * s.c
 		a, b, y := big(n), big(n), big(n)
 		src := device.Source{X: a, Scale: x.channels(s.c), Shift: x.channels(s.c), ReLU: true}

@@ -52,7 +52,7 @@ type timing struct {
 	Times  []float64 `json:"times_s"`
 	Median float64   `json:"median_s"`
 	Peak   float64   `json:"peak_mib"`        // PyTorch's and JAX's, of the card's memory
-	Device float64   `json:"peak_device_mib"` // ours
+	Device float64   `json:"device_peak_mib"` // ours
 	Error  string    `json:"error"`
 }
 

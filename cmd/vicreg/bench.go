@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/cuda"
 	"vicreg/internal/device"
 	"vicreg/internal/host"
 	"vicreg/internal/parallel"
@@ -30,6 +32,7 @@ type benchFlags struct {
 	threads, steps, warmup int
 	json                   bool
 	profile                string
+	operations             bool
 	device                 *deviceFlag
 	reads                  []string // data sets, as --data takes them
 }
@@ -54,6 +57,7 @@ func newBench() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
+	flags.BoolVar(&f.operations, "operations", false, "show what each operation takes on the card, before the result")
 	f.device = newDeviceFlag(flags)
 	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
 	return cmd
@@ -136,6 +140,11 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 			peak = fmt.Sprintf(" and %.0f MiB of the device's", t.DevicePeak)
 		}
 	}
+	if f.operations {
+		if err := f.spent(d, run); err != nil {
+			return err
+		}
+	}
 	if f.json {
 		return printJSON(t)
 	}
@@ -146,4 +155,28 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 	_, err = fmt.Fprintf(stdout, "%s, %s, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB%s\n",
 		what, where, f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS, peak)
 	return err
+}
+
+// spent shows what the operations of a call take on the device, where it can tell.
+func (f *benchFlags) spent(d device.Device, run func() error) error {
+	c, ok := d.(*cuda.Device)
+	if !ok {
+		return usagef("--operations is about a card, but --device is %s", f.device.name)
+	}
+	const calls = 4
+	c.Profile()
+	for range calls {
+		if err := run(); err != nil {
+			return err
+		}
+	}
+	all, total := c.Profiled(), 0.0
+	for _, s := range all {
+		total += s.Milliseconds / calls
+	}
+	fmt.Fprintf(os.Stderr, "%9s %7s  operations, %.2f ms in all\n", "ms", "times", total)
+	for _, s := range all {
+		fmt.Fprintf(os.Stderr, "%9.3f %7.4g  %s\n", s.Milliseconds/calls, float64(s.Times)/calls, s.What)
+	}
+	return nil
 }

@@ -20,7 +20,7 @@ type Driver interface {
 	Alloc(bytes int) (addr uintptr, err error)
 	Free(addr uintptr) error
 	// Pin returns page-locked memory of the host, which copies run from and to while the
-	// host goes on. It begins on a page.
+	// host goes on, aligned to 256.
 	Pin(bytes int) ([]byte, error)
 	Unpin(b []byte) error
 

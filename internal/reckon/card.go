@@ -13,7 +13,9 @@ import (
 type Card struct {
 	Name        string
 	Free, Total float64 // bytes
-	Half        bool    // it keeps activations as numbers of two bytes
+
+	device    device.Device // nil: one that keeps what the processor does
+	precision device.Precision
 }
 
 // CardOf is what a device tells of its memory; nil of the processor, and of a device that
@@ -24,7 +26,19 @@ func CardOf(d device.Device, p device.Precision) *Card {
 		return nil
 	}
 	free, total := s.Room()
-	return &Card{d.Name(), float64(free), float64(total), d.Activations(p) == device.BFloat16}
+	return &Card{d.Name(), float64(free), float64(total), d, p}
+}
+
+// lent is what a view takes, in floats; nil is the processor.
+func (c *Card) lent(encoder model.Config, head model.Head, predictor *model.Head, n int) model.Lent {
+	if c == nil || c.device == nil {
+		return model.LentBy(encoder, head, predictor, n)
+	}
+	l := model.LentOn(c.device, c.precision, encoder, head, predictor, n)
+	for _, v := range []*float64{&l.Kept, &l.Forward, &l.Backward, &l.Target, &l.Aside} {
+		*v /= float
+	}
+	return l
 }
 
 // What a device holds besides arrays: its kernels and those of its libraries, and room
@@ -35,11 +49,10 @@ const (
 )
 
 // OnCard returns how many bytes of a run a device holds.
-func (n Need) OnCard(c Card) float64 {
-	share := c.share()
+func (n Need) OnCard() float64 {
 	// The largest activation is written out as a product reads it, and so is a gradient.
 	return libraries + products + n.Network + n.Momentum + n.Prototypes + n.Loss + n.Batches +
-		share*(n.Activations+n.inference+n.forward)
+		n.Activations + n.inference + n.forward
 }
 
 // OnHost returns how many bytes the host holds of a run on a device; nil is the
@@ -54,14 +67,6 @@ func (n Need) OnHost(c *Card) float64 {
 	return n.Total() + drivers
 }
 
-// share is of the bytes that an activation has in float32.
-func (c Card) share() float64 {
-	if c.Half {
-		return 0.5
-	}
-	return 1
-}
-
 func (c Card) String() string {
 	return fmt.Sprintf("%s of the %s of %s are free", host.Bytes(c.Free), host.Bytes(c.Total), c.Name)
 }
@@ -71,6 +76,7 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 	if card == nil {
 		return Check(c, d)
 	}
+	d.card = card
 	need, err := Run(c, d)
 	if err != nil {
 		return "", err
@@ -80,10 +86,10 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 		return "", fmt.Errorf("%s needs about %s of memory beside the device's, and %s: %s", about(c), host.Bytes(total), limit,
 			fitting(c, d, func(n Need) bool { return n.OnHost(card) <= limit.Bytes }))
 	}
-	total := need.OnCard(*card)
+	total := need.OnCard()
 	if total > card.Free {
 		return "", fmt.Errorf("%s needs about %s of the device's memory, and %s: %s", about(c), host.Bytes(total), card,
-			fitting(c, d, func(n Need) bool { return n.OnCard(*card) <= card.Free }))
+			fitting(c, d, func(n Need) bool { return n.OnCard() <= card.Free }))
 	}
 	if total > near*card.Free {
 		note = fmt.Sprintf("the run needs about %s of the device's memory, and %s; if that does not suffice, take a smaller batch",
@@ -98,13 +104,14 @@ func Smaller(c recipe.Config, d Data, card *Card) string {
 	if card == nil {
 		card = &Card{Total: anyMachine.Bytes}
 	}
+	d.card = card
 	need, err := Run(c, d)
 	if err != nil {
 		return ""
 	}
 	const less, fixed = 0.8, libraries + products // of what was too much
-	limit := fixed + less*(min(need.OnCard(*card), card.Total)-fixed)
-	return fitting(c, d, func(n Need) bool { return n.OnCard(*card) <= limit })
+	limit := fixed + less*(min(need.OnCard(), card.Total)-fixed)
+	return fitting(c, d, func(n Need) bool { return n.OnCard() <= limit })
 }
 
 // InferenceOn is Inference on a device; nil is the processor.
@@ -116,12 +123,12 @@ func InferenceOn(c recipe.Config, card *Card) error {
 	if err != nil {
 		return err
 	}
-	l := model.LentBy(v.config, model.Head{Widths: "2"}, nil, c.Batch)
+	l := card.lent(v.config, model.Head{Widths: "2"}, nil, c.Batch)
 	values := float64(c.Batch)
 	for _, s := range v.input.Shape {
 		values *= float64(s)
 	}
-	need := libraries + products + float*(v.encoder+values) + 2*float*card.share()*l.Target
+	need := libraries + products + float*(v.encoder+values) + 2*float*l.Target
 	if need > card.Free {
 		return fmt.Errorf("%s with batch %d needs about %s of the device's memory, and %s; take a smaller batch",
 			describe(c, 0), c.Batch, host.Bytes(need), card)

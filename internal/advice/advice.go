@@ -169,8 +169,8 @@ func possible(c recipe.Config, f Facts, batch int) bool {
 
 // fits reports whether the run fits into the memory, with some to spare.
 func fits(c recipe.Config, f Facts) bool {
-	need, err := reckon.Run(c.Filled(), reckon.Data{Items: f.Images, Scored: f.Scored})
-	if f.Card != nil && err == nil && need.OnCard(*f.Card) > near*f.Card.Free {
+	need, err := reckon.Run(c.Filled(), reckon.Data{Items: f.Images, Scored: f.Scored, Card: f.Card})
+	if f.Card != nil && err == nil && need.OnCard() > near*f.Card.Free {
 		return false
 	}
 	return err != nil || need.OnHost(f.Card) <= near*f.Memory

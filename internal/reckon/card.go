@@ -76,7 +76,7 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 	if card == nil {
 		return Check(c, d)
 	}
-	d.card = card
+	d.Card = card
 	need, err := Run(c, d)
 	if err != nil {
 		return "", err
@@ -104,7 +104,7 @@ func Smaller(c recipe.Config, d Data, card *Card) string {
 	if card == nil {
 		card = &Card{Total: anyMachine.Bytes}
 	}
-	d.card = card
+	d.Card = card
 	need, err := Run(c, d)
 	if err != nil {
 		return ""

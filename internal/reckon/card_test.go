@@ -27,7 +27,7 @@ func TestCard(t *testing.T) {
 		return load(t, "imagenet-100ep", "vicreg", func(c *recipe.Config) { c.Batch = batch })
 	}
 	on := func(batch int, card *Card) Need {
-		need, err := Run(with(batch), Data{Items: 1_281_167, card: card})
+		need, err := Run(with(batch), Data{Items: 1_281_167, Card: card})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestCardActivations(t *testing.T) {
 				c.Expander, c.Batch, c.Precision = "1024-512", 128, "bf16"
 			})
 			d := sized{&blank.Device{Half: half, Kept: kept}}
-			need, err := Run(c, Data{Items: 1 << 20, card: CardOf(d, shape.BF16)})
+			need, err := Run(c, Data{Items: 1 << 20, Card: CardOf(d, shape.BF16)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,7 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 // Room returns how many bytes of decoded images each of two parts of the data may keep
 // beside a run, on a device (nil: the processor), most at most; -1 is none.
 func Room(c recipe.Config, d Data, card *Card, most int64) int64 {
-	d.card = card
+	d.Card = card
 	need, err := Run(c, d)
 	left := (near*min(host.MemoryLimit().Bytes, anyMachine.Bytes) - need.OnHost(card)) / 2
 	if err != nil || left < 1<<20 {

@@ -20,7 +20,7 @@ type Data struct {
 	Items  int // to train on
 	Scored int // to score on
 
-	card *Card // where it is computed; nil: on the processor
+	Card *Card // that computes; nil: the processor
 }
 
 // Need is how many bytes a run holds at most, by purpose.
@@ -115,7 +115,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		if _, _, err := model.Arrays(v.config); err != nil {
 			return need, err // of a view of its own size
 		}
-		l := d.card.lent(v.config, v.head, v.predict, n)
+		l := d.Card.lent(v.config, v.head, v.predict, n)
 		peaks = append(peaks, l)
 		arena = max(arena, kept+l.Forward)
 		kept += l.Kept

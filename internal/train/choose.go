@@ -130,11 +130,12 @@ const scoring = 100e6
 // outlook returns how long the run takes, 0 if nothing was measured, and how much memory of
 // the host and of the device.
 func (r *run) outlook() (seconds, bytes, device float64) {
-	f := r.facts()
-	if need, err := reckon.Run(r.config, r.counts()); err == nil {
+	f, counts := r.facts(), r.counts()
+	counts.Card = f.Card
+	if need, err := reckon.Run(r.config, counts); err == nil {
 		bytes = need.OnHost(f.Card)
 		if f.Card != nil {
-			device = need.OnCard(*f.Card)
+			device = need.OnCard()
 		}
 		if f.Scored > 0 {
 			bytes += scoring

@@ -20,6 +20,11 @@ var modules = []module{
 	{"inputgrad", inputGradPTX},
 	{"weightgrad", weightGradPTX},
 	{"partial", partialPTX},
+	{"layernorm", layernormPTX},
+	{"token", tokenPTX},
+	{"lookup", lookupPTX},
+	{"attention", attentionPTX},
+	{"flash", flashPTX},
 }
 
 //go:embed pass.ptx
@@ -48,6 +53,21 @@ var weightGradPTX []byte
 
 //go:embed partial.ptx
 var partialPTX []byte
+
+//go:embed layernorm.ptx
+var layernormPTX []byte
+
+//go:embed token.ptx
+var tokenPTX []byte
+
+//go:embed lookup.ptx
+var lookupPTX []byte
+
+//go:embed attention.ptx
+var attentionPTX []byte
+
+//go:embed flash.ptx
+var flashPTX []byte
 
 type module struct {
 	name string

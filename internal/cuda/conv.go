@@ -122,6 +122,9 @@ func (d *Device) forward(y device.Array, s device.Conv, src device.Source, w dev
 		d.forwardNarrow(y, s, src, w, t)
 		return
 	}
+	if isStrided(s, src.X) {
+		src, s = d.gathered(src, s, t), dense(s)
+	}
 	x := d.readSource(src, s.C, t)
 	if pointwise(s) {
 		d.matmul(Matmul{M: y.Len() / s.K, N: s.K, K: s.C,
@@ -143,13 +146,19 @@ func (d *Device) inputGrad(dx device.Array, s device.Conv, dy uintptr, w device.
 	if f.Add.Same(dx) { // it is still to be read
 		to = device.At(d.room(forProduct, dx.Len()*dx.Type().Size()), dx.Type(), dx.Len())
 	}
-	if pointwise(s) {
+	switch {
+	case isStrided(s, dx):
+		few := dense(s)
+		from := device.At(d.room(forSource, few.InLen()*t.Size()), t, few.InLen())
+		d.inputGrad(from, few, dy, w, device.Finish{}, t)
+		d.scattered(to, from, s)
+	case pointwise(s):
 		d.matmul(Matmul{M: dx.Len() / s.C, N: s.C, K: s.K,
 			A:    Matrix{Addr: dy, Type: t, Stride: s.K},
 			B:    Matrix{Addr: d.weight(w, s, asStored, t), Type: t, Stride: s.K, Trans: true},
 			C:    Matrix{Addr: to.Addr(), Type: to.Type(), Stride: s.C},
 			TF32: !precise(s)})
-	} else {
+	default:
 		if to.Type() != t {
 			panic(fmt.Sprintf("cuda: a gradient of %s from products of %s", to.Type(), t))
 		}
@@ -164,6 +173,9 @@ func (d *Device) weightGrad(dw device.Array, s device.Conv, dy uintptr, src devi
 	if isNarrow(s, t) {
 		d.weightGradNarrow(dw, s, dy, src, t)
 		return
+	}
+	if isStrided(s, src.X) {
+		src, s = d.gathered(src, s, t), dense(s)
 	}
 	x := d.readSource(src, s.C, t)
 	if pointwise(s) {

@@ -171,7 +171,8 @@ func TestPrecise(t *testing.T) {
 		s.Precision = p
 		agree(t, d, func(x *side) {
 			y := x.empty(device.Float32, s.OutLen())
-			x.ConvForward(y, s, x.source(device.Float32, s.InLen(), s.C, true, true), x.channels(s.WeightLen()), device.Sums{})
+			src := x.source(device.Float32, s.InLen(), s.C, true, true)
+			x.ConvForward(y, s, src, x.channels(s.WeightLen()), device.Sums{})
 			tol := near32
 			if p == shape.TF32 {
 				tol = 2e-3

@@ -13,6 +13,7 @@ import (
 var modules = []module{
 	{"pass", passPTX},
 	{"narrow", narrowPTX},
+	{"strided", stridedPTX},
 	{"norm", normPTX},
 	{"pool", poolPTX},
 	{"update", updatePTX},
@@ -35,6 +36,9 @@ var updatePTX []byte
 
 //go:embed narrow.ptx
 var narrowPTX []byte
+
+//go:embed strided.ptx
+var stridedPTX []byte
 
 //go:embed norm.ptx
 var normPTX []byte

@@ -26,13 +26,15 @@ func TestPatchTokens(t *testing.T) {
 					s.PatchTokens(y, p, x, position, class, s.channels(p.C))
 					s.showValues("y", y)
 
-					dd, dPosition, dBias := s.normal(mix.b, p.N*tokens*p.C), s.channels(tokens*p.C), s.channels(p.C)
+					dd := s.normal(mix.b, p.N*tokens*p.C)
+					dPosition, dBias := s.channels(tokens*p.C), s.channels(p.C)
 					s.PatchTokensGrad(dd, p, dPosition, dClass, dBias)
 					s.show("patches", dd.Slice(0, p.N*p.Patches*p.C), equal)
 					s.show("dPosition", dPosition, near32)
 					s.show("dBias", dBias, near32)
 					s.show("dClass", dClass, near32)
-					s.PatchTokensGrad(s.normal(mix.b, p.N*tokens*p.C), p, device.Array{}, dClass, dBias) // fixed positions
+					dd = s.normal(mix.b, p.N*tokens*p.C)
+					s.PatchTokensGrad(dd, p, device.Array{}, dClass, dBias) // fixed positions
 					s.show("dBias", dBias, near32)
 				})
 			})

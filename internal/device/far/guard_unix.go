@@ -9,6 +9,7 @@ func reserve(n int) []byte {
 	if err != nil {
 		panic("far: " + err.Error())
 	}
+	large(mem)
 	return mem
 }
 

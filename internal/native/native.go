@@ -3,7 +3,6 @@
 package native
 
 import (
-	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,29 +87,9 @@ func mapped(name string) string {
 	return ""
 }
 
-// FindsNeighbours says that a library looks for others in its own folder.
-func (l *Library) FindsNeighbours() bool {
-	f, err := elf.Open(l.Path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
-		paths, err := f.DynString(tag)
-		if err != nil {
-			continue
-		}
-		for _, path := range paths {
-			for _, folder := range strings.Split(path, ":") {
-				switch strings.TrimSuffix(folder, "/") {
-				case "$ORIGIN", "${ORIGIN}", "$ORIGIN/.":
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
+// Preload opens a file for libraries that ask for it by its name, so that they take this
+// one and no other. What cannot be opened is left to them.
+func Preload(file string) { _, _ = purego.Dlopen(file, purego.RTLD_LAZY|purego.RTLD_GLOBAL) }
 
 // Func is a function of a library. Calls of one Func must not overlap.
 type Func struct {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"vicreg/internal/native"
@@ -23,7 +24,7 @@ type libraries struct {
 
 const dnnName = "libcudnn.so.9"
 
-// dnnParts are the libraries that cuDNN 9 consists of, each before those that need it.
+// dnnParts are the libraries that every cuDNN 9 consists of, each before those that need it.
 var dnnParts = []string{"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_heuristic.so.9",
 	"libcudnn_engines_runtime_compiled.so.9", "libcudnn_engines_precompiled.so.9", "libcudnn_cnn.so.9"}
 
@@ -97,10 +98,22 @@ func openDNN(s native.Search, cudaMajor int) (*native.Library, error) {
 				install(cudaMajor))
 		}
 	}
-	if !l.FindsNeighbours() {
-		preload(native.Search{First: []string{folder}}, dnnParts...)
+	// It opens its parts by their names, and would take those of another version if they
+	// come first on the system's path.
+	parts, _ := filepath.Glob(filepath.Join(folder, "libcudnn_*.so.9")) // the pattern is right
+	slices.SortStableFunc(parts, func(a, b string) int { return place(a) - place(b) })
+	for _, part := range parts {
+		native.Preload(part)
 	}
 	return l, nil
+}
+
+// place is where a part of cuDNN stands among those it needs; others come last.
+func place(file string) int {
+	if i := slices.Index(dnnParts, filepath.Base(file)); i >= 0 {
+		return i
+	}
+	return len(dnnParts)
 }
 
 // openBLAS opens the cuBLASLt that is made for a CUDA.

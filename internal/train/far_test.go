@@ -15,9 +15,16 @@ import (
 
 // A run on a device whose memory the host cannot touch ends with the model and the
 // figures of one on the CPU, also if it was stopped and resumed there: parameters and
-// state cross in checkpoints, features for scores.
+// state cross in checkpoints, features for scores. So does one on a device that stores
+// activations as bfloat16, if that loses nothing.
 func TestFarDevice(t *testing.T) {
+	t.Run("float32", func(t *testing.T) { onFar(t, far.New) })
+	t.Run("bf16", func(t *testing.T) { onFar(t, far.NewExact) })
+}
+
+func onFar(t *testing.T, open func() *far.Device) {
 	c := config(t)
+	_, c.Precision, _ = strings.Cut(t.Name(), "/")
 	run := func(d device.Device, stop int) ([]byte, string) {
 		c := c
 		c.Out = filepath.Join(t.TempDir(), "run")
@@ -37,7 +44,7 @@ func TestFarDevice(t *testing.T) {
 	}
 	model, metrics := run(nil, 0)
 	for _, stop := range []int{0, 7} {
-		d := far.New()
+		d := open()
 		defer d.Close()
 		farModel, farMetrics := run(d, stop)
 		if d.Held != 0 {

@@ -54,7 +54,7 @@ func chain(layers ...layer) layer {
 func piece(p *Pass) uint64 {
 	h := fnv.New64a()
 	for _, r := range p.tape[:p.n] {
-		if out := p.live(r.out); out.ReLU {
+		if out := p.live(r.out); out.ReLU || out.Cut {
 			for i := range out.X.Host() {
 				if out.At(i, i%out.C) > 0 {
 					h.Write([]byte{1})

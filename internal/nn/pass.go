@@ -18,6 +18,10 @@ type Act struct {
 	Dot  device.Array
 	Sums device.Sums
 
+	// Cut says that X went through a ReLU before it was stored: no gradient comes through
+	// where it is 0.
+	Cut bool
+
 	// join is the record of the residual block that made this activation, or
 	// nil: X may have been given back since, see [Pass.live].
 	join *record
@@ -47,7 +51,7 @@ func (p *Pass) Read(a Act, room *[]float32) []float32 { return device.Lower(p.de
 // none, it is kept where the activation's ReLU let it through, and its sums are left.
 func (a Act) Finish(add device.Array) device.Finish {
 	f := device.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
-	if a.ReLU {
+	if a.ReLU || a.Cut {
 		f.Mask = a.Source
 	}
 	return f

@@ -54,10 +54,10 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	if p.train {
 		r := p.push(b, a, p.act, a.Len())
 		r.id = id
-		out.Source, out.join = device.Source{X: r.y, ReLU: true}, r
+		out.Source, out.Cut, out.join = device.Source{X: r.y}, true, r
 		r.out = out
 	} else {
-		out.Source = device.Source{X: a.X, ReLU: true} // in place
+		out.Source, out.Cut = device.Source{X: a.X}, true // in place
 	}
 	p.dev.AddReLU(out.X, a.Source, id.Source, a.C, true)
 	if x.join != nil && x.Len() > p.dev.KeptSum() {

@@ -81,6 +81,7 @@ func (c *compiler) atomic(kind string) {
 	}
 	base, a := c.address(&args[0])
 	a.size, a.align, a.write, a.atom = size, size, true, true
+	c.k.grain = min(c.k.grain, size)
 	x := c.src(&args[1], kind)
 	if name == "cas" {
 		if len(args) != 3 {

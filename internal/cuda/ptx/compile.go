@@ -80,7 +80,7 @@ type jump struct {
 }
 
 func (m *Module) compile(f *function) *Kernel {
-	k := &Kernel{Name: f.name, mod: m, at: map[*variable]int{}, paramAt: map[*variable]int{}, align: 16}
+	k := &Kernel{Name: f.name, mod: m, at: map[*variable]int{}, paramAt: map[*variable]int{}, align: 16, grain: 4}
 	for _, v := range f.params {
 		k.Params = up(k.Params, v.align)
 		k.paramAt[v] = k.Params

@@ -42,6 +42,7 @@ type warp struct {
 	copies  [32]copies
 	wait    waiting
 	clock   []uint32 // for races
+	syncs   uint32   // how often bar.warp.sync brought it together
 	begun   bool
 }
 

@@ -21,7 +21,8 @@ type Launch struct {
 	// Seed shuffles the order of blocks, and of the warps of a block between barriers, so
 	// that what depends on it shows; 0 takes them in order.
 	Seed uint64
-	// Races looks for accesses to shared memory that no barrier keeps apart.
+	// Races looks for accesses to shared memory that no barrier keeps apart, and for those
+	// of two blocks to the same place of global memory.
 	Races bool
 	Limit int64 // instructions of warps in all; 0 is 1<<32
 
@@ -32,6 +33,7 @@ type Launch struct {
 
 	k      *Kernel
 	near   [4]area
+	shadow *shadow
 	random *rand.Rand
 	clock  uint64
 }
@@ -74,6 +76,10 @@ func (k *Kernel) Launch(l *Launch) (err error) {
 			panic(e)
 		}
 	}()
+	l.shadow = nil
+	if l.Races {
+		l.shadow = &shadow{grain: uint64(k.grain), pages: map[uint64]*page{}}
+	}
 	b := newBlock(l, threads)
 	n := l.Grid[0] * l.Grid[1] * l.Grid[2]
 	if l.random == nil {
@@ -98,7 +104,11 @@ type block struct {
 	bars    [16]meeting
 	order   []int
 	races   *races
-	epoch   uint32 // of the clocks of its warps when it began
+	number  uint32 // of the block, from 1
+	// acquired says that the block did an atomic operation, which may have told it that
+	// others have ended.
+	acquired bool
+	epoch    uint32 // of the clocks of its warps when it began
 }
 
 // meeting is the state of a barrier.
@@ -123,7 +133,7 @@ func newBlock(l *Launch, threads int) *block {
 	b.shared = make([]byte, up(k.Shared, k.align)+l.Shared)
 	n := (threads + 31) / 32
 	if l.Races {
-		b.races = newRaces(len(b.shared), n)
+		b.races = newRaces(len(b.shared), k.grain, n)
 	}
 	for i := range n {
 		w := &warp{b: b, index: i, code: k.code, consts: k.consts, room: k.Local}
@@ -140,6 +150,7 @@ func newBlock(l *Launch, threads int) *block {
 func (b *block) run(i int) {
 	g := b.l.Grid
 	b.at = [3]int{i % g[0], i / g[0] % g[1], i / g[0] / g[1]}
+	b.number, b.acquired = uint32(i+1), false
 	poison(b.shared)
 	for i := range b.bars {
 		b.bars[i].reset()

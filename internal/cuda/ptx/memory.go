@@ -14,6 +14,7 @@ type access struct {
 	align int // 0: size
 	write bool
 	atom  bool
+	loose bool // volatile: not looked at for races
 }
 
 // find returns n bytes of global memory.
@@ -80,7 +81,15 @@ func (w *warp) bytes(lane int, addr uint64, a *access) []byte {
 		} else {
 			w.b.l.Read += int64(n)
 		}
-		return w.find(lane, addr, n)
+		b := w.find(lane, addr, n)
+		if s := w.b.l.shadow; s != nil {
+			if a.atom {
+				w.b.acquired = true
+			} else if !a.loose {
+				s.access(w, lane, addr, n, a.write)
+			}
+		}
+		return b
 	case "shared":
 		return w.sharedBytes(lane, addr, n, a.write, a.atom)
 	case "local":
@@ -121,6 +130,7 @@ func (c *compiler) address(o *operand) (base int32, a access) {
 	if !o.at {
 		c.refuse("no address in brackets")
 	}
+	a.loose = c.has("volatile") || c.has("relaxed") || c.has("acquire") || c.has("release")
 	if o.num {
 		return c.number(o.val + uint64(o.off)), a
 	}
@@ -207,6 +217,7 @@ func (c *compiler) loads() {
 	size := sizes[kind]
 	base, a := c.address(&c.s.args[1])
 	a.size, a.align = n*size, n*size
+	c.k.grain = min(c.k.grain, size)
 	list := c.parts(&c.s.args[0], n)
 	d := make([]int32, n)
 	ext := make([]uint64, n) // the bits that a sign goes to
@@ -251,6 +262,7 @@ func (c *compiler) stores() {
 	size := sizes[kind]
 	base, a := c.address(&c.s.args[0])
 	a.size, a.align, a.write = n*size, n*size, true
+	c.k.grain = min(c.k.grain, size)
 	list := c.parts(&c.s.args[1], n)
 	if _, ours := c.k.paramAt[c.s.scope.variable(c.s.args[0].text)]; a.space == "const" || a.space == "param" && ours {
 		c.refuse("memory that cannot be written")

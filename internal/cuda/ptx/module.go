@@ -58,6 +58,7 @@ type Kernel struct {
 	paramAt  map[*variable]int
 	dynamic  []later // addresses in dynamic shared memory
 	align    int     // of dynamic shared memory
+	grain    int     // bytes of the smallest access
 }
 
 // later is a constant that is known when all of a kernel has been read.

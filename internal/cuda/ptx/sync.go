@@ -32,7 +32,7 @@ func (c *compiler) barrier() {
 	if op[0] == "warp" {
 		c.args(1)
 		need, _ := c.members(&c.s.args[0])
-		c.emit(inst{kind: meet, need: need, do: func(*warp, uint32) {}})
+		c.emit(inst{kind: meet, need: need, do: func(w *warp, _ uint32) { w.syncs++ }})
 		return
 	}
 	args := c.s.args

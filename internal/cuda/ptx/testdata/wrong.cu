@@ -42,3 +42,27 @@ KERNEL untouched(float *x) {
 	__syncthreads();
 	x[tid()] = s[tid()] + x[tid()];
 }
+// Threads of a warp hand values over; sync says after which step they come together.
+KERNEL neighbours(float *x, int sync) {
+	__shared__ float s[32];
+	s[tid()] = x[tid()];
+	if (sync & 1) __nvvm_bar_warp_sync(-1);
+	float v = s[tid() ^ 1];
+	if (sync & 2) __nvvm_bar_warp_sync(-1);
+	s[tid()] = v;
+	x[tid()] = v;
+}
+// Each block writes its part of x; away says whether it reads another's.
+KERNEL shift(float *x, int away) {
+	int i = index();
+	float v = x[(i + away) & 63];
+	__syncthreads();
+	x[i] = v;
+}
+KERNEL overlap(float *x, int apart) { x[bid() * apart + tid()] = tid(); }
+KERNEL halves(u16 *x, int n) {
+	__shared__ u16 s[128];
+	s[2 * (tid() & 31) + tid() / 32] = tid(); // two warps write the halves of a word
+	__syncthreads();
+	x[2 * tid() + bid()] = s[tid() * n & 63]; // and so do two blocks
+}

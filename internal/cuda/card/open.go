@@ -66,7 +66,7 @@ func start() (*driver, error) {
 	d.cuLibrary = cu
 	d.beside = beside{setCurrent: d.cu.CuCtxSetCurrent, wait: d.cu.CuEventSynchronize, name: d.cu.CuGetErrorName}
 	if r := d.cu.CuInit.Call(0); r == errorNoDevice {
-		return nil, errors.New("this machine has no NVIDIA card that the driver can use (nvidia-smi shows which there are)")
+		return nil, errNoCard
 	} else if r != 0 {
 		return nil, fmt.Errorf("the NVIDIA driver does not start: %s (%d); nvidia-smi may say why", d.errorName(r), r)
 	}
@@ -82,10 +82,17 @@ func start() (*driver, error) {
 	return d, nil
 }
 
-// count returns the number of cards.
+var errNoCard = errors.New("this machine has no NVIDIA card that the driver can use (nvidia-smi shows which there are)")
+
+// count returns the number of cards, one or more.
 func (d *driver) count() (int, error) {
-	err := d.call(&d.cu.CuDeviceGetCount, at(&d.s.int))
-	return int(d.s.int), err
+	if err := d.call(&d.cu.CuDeviceGetCount, at(&d.s.int)); err != nil {
+		return 0, err
+	}
+	if d.s.int < 1 {
+		return 0, errNoCard
+	}
+	return int(d.s.int), nil
 }
 
 // pick looks a card over.

@@ -59,7 +59,8 @@ func TestConvInfer(t *testing.T) {
 	each(t, func(t *testing.T, s device.Conv, at device.Type) {
 		agree(t, d, func(x *side) {
 			y := x.empty(at, s.OutLen())
-			tail := device.Tail{Scale: x.channels(s.K), Shift: x.channels(s.K), Add: x.normal(at, s.OutLen()), ReLU: true}
+			tail := device.Tail{Scale: x.channels(s.K), Shift: x.channels(s.K), Add: x.normal(at, s.OutLen()),
+				ReLU: true}
 			x.ConvInfer(y, s, x.source(at, s.InLen(), s.C, true, true), x.channels(s.WeightLen()), tail)
 			x.show("y", y, mixed(at))
 		})

@@ -17,11 +17,12 @@ type rows struct {
 }
 
 const (
-	block     = 256 // threads
-	across    = 32  // threads of a block side by side, at most
-	manyTall  = 1056
-	manyShort = 8 * manyTall // blocks, about, of a pass without sums
-	leastTall = 8            // rows of a thread
+	block     = 256  // threads
+	across    = 32   // threads of a block side by side, at most
+	manyTall  = 1056 // blocks, about, of a pass that leaves sums
+	manyShort = 8448 // of one that leaves none
+	stepTall  = 8    // a thread goes through a multiple of so many rows
+	stepShort = 4
 )
 
 // lanes are how many channels a thread takes at once, by kind of kernel: eight of
@@ -49,12 +50,12 @@ func three[P any](module, name string) [3]kernel[P] {
 
 // tall cuts n elements, rows of c channels, for a pass that leaves sums: in pieces that
 // are long, but in enough of them.
-func tall(n, c, kind int) (r rows, grid [3]int) { return cut(n, c, lanes[kind], manyTall, leastTall) }
+func tall(n, c, kind int) (r rows, grid [3]int) { return cut(n, c, lanes[kind], manyTall, stepTall) }
 
 // short cuts them for a pass that leaves none.
-func short(n, c, kind int) (r rows, grid [3]int) { return cut(n, c, lanes[kind], manyShort, 4) }
+func short(n, c, kind int) (r rows, grid [3]int) { return cut(n, c, lanes[kind], manyShort, stepShort) }
 
-func cut(n, c, lanes, many, least int) (r rows, grid [3]int) {
+func cut(n, c, lanes, many, step int) (r rows, grid [3]int) {
 	if c < 1 || n%c != 0 || n/c > math.MaxInt32 {
 		panic(fmt.Sprintf("cuda: a pass over %d elements in rows of %d channels", n, c))
 	}
@@ -62,7 +63,8 @@ func cut(n, c, lanes, many, least int) (r rows, grid [3]int) {
 	tiles := over(vectors, across)
 	w := over(vectors, tiles)
 	high := block / w
-	piece := max(least, over(over(count, max(1, many/tiles)), high)) * high
+	each := over(over(count, max(1, many/tiles)), high)
+	piece := over(each, step) * step * high
 	r = rows{rows: uint32(count), c: uint32(c), wide: uint32(w), high: uint32(high), piece: uint32(piece)}
 	return r, [3]int{over(count, piece), tiles, 1}
 }

@@ -3,10 +3,12 @@ package cuda_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vicreg/internal/check"
 	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
 	"vicreg/internal/device"
 )
 
@@ -130,4 +132,34 @@ func TestSumsWait(t *testing.T) {
 		s.showSums("first", a, x.Len())
 		s.showSums("second", b, y.Len())
 	})
+}
+
+// Sums have the same bits on every card, in whichever order its blocks run.
+func TestSumsHaveTheSameBits(t *testing.T) {
+	const c, images = 24, 3
+	pool := device.Conv{N: images, H: 33, W: 33, C: c, K: c, R: 3, S: 3, Stride: 2, Pad: 1}
+	var first []float64
+	for _, o := range []sim.Options{{Seed: 3}, {Seed: 4, Card: cuda.Card{Multiprocessors: 132}}} {
+		d, err := cuda.New(sim.New(o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &side{Device: d, rand: newRand()}
+		x, dd := s.normal(half, pool.InLen()), s.normal(half, pool.OutLen())
+		argmax := d.Alloc(device.Uint8, pool.OutLen())
+		sums, pooled := device.NewSums(d, c), device.NewSums(d, c)
+		d.ColumnSums(x, c, sums)
+		f := device.Finish{Mask: device.Source{X: x}, Dot: x, Sums: pooled}
+		d.MaxPoolGrad(s.empty(half, pool.InLen()), dd, argmax, pool, f)
+		var got []float64
+		for _, a := range []device.Array{sums.A, sums.B, pooled.A, pooled.B} {
+			got = append(got, s.values(a)...)
+		}
+		d.Close()
+		if first == nil {
+			first = got
+		} else if !slices.Equal(got, first) {
+			t.Errorf("sums differ: %v, %v", got, first)
+		}
+	}
 }

@@ -23,18 +23,19 @@ type Device struct {
 	functions []Function // by kernel
 	args      *[argsRoom]byte
 
-	memory  memory
-	scratch [slots]room
-	weights weights
-	pieces  pieces
-	numbers numbers
-	tables  []*table // of groups
-	fused   fused
-	rising  staging
-	holds   holds
-	queue   queue
-	profile *profile // or nil
-	one     struct { // the product under way, kept off the stack
+	memory    memory
+	scratch   [slots]room
+	weights   weights
+	pieces    pieces
+	numbers   numbers
+	tables    []*table // of groups
+	splitFrom int64    // see SplitFrom
+	fused     fused
+	rising    staging
+	holds     holds
+	queue     queue
+	profile   *profile // or nil
+	one       struct { // the product under way, kept off the stack
 		m Matmul
 		c Convolution
 	}

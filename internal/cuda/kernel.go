@@ -26,10 +26,14 @@ var modules = []module{
 	{"lookup", lookupPTX},
 	{"attention", attentionPTX},
 	{"flash", flashPTX},
+	{"loss", lossPTX},
 }
 
 //go:embed pass.ptx
 var passPTX []byte
+
+//go:embed loss.ptx
+var lossPTX []byte
 
 //go:embed update.ptx
 var updatePTX []byte

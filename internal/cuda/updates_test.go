@@ -15,7 +15,7 @@ import (
 // simulated returns a device over a simulated card.
 func simulated(t testing.TB) (*cuda.Device, *sim.Driver) {
 	t.Helper()
-	driver := sim.New(sim.Options{Seed: 7})
+	driver := sim.New(sim.Options{Seed: 7, Races: true})
 	d, err := cuda.New(driver)
 	if err != nil {
 		t.Fatal(err)

@@ -120,23 +120,14 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	}
 	ws.reset(z1, z2, n, d)
 	nf, df := float64(n), float64(d)
-
-	// What the invariance is divided by, and the weight of the variances.
-	pairs, half := nf*df, 1.0
-	switch v.Convention {
-	case Released: // lines 196, 206
-		half = 0.5
-	case Formula: // Eq. 5
-		pairs = nf
-	}
-
+	pairs, half := v.divisors(n, d)
 	ws.beta = float32(2 * v.Lambda / pairs)
 	own := v.coefficients()
 	for i, c := range own {
-		ws.scales[i] = float32(4 * c.Nu / (df * (nf - 1) * (nf - 1)))
+		ws.scales[i] = float32(c.matrix(n, d))
 	}
 	ws.dz = [2][]float32{dz1, dz2}
-	hinge := func(i int) float64 { return -own[i].Mu * half / (df * (nf - 1)) }
+	hinge := func(i int) float64 { return own[i].hinge(half, n, d) }
 
 	var t Terms
 	few := by == overRows && n <= fewRows
@@ -165,13 +156,39 @@ func (v VICReg) eval(ws *Workspace, z1, z2 []float32, n, d int, dz1, dz2 []float
 	}
 	ws.z, ws.dz = [2][]float32{}, [2][]float32{} // the caller's
 
+	v.sum(&t, half)
+	return t
+}
+
+// divisors returns what the invariance is divided by, and the weight of the variances.
+func (v *VICReg) divisors(n, d int) (pairs, half float64) {
+	switch v.Convention {
+	case Released: // lines 196, 206
+		return float64(n) * float64(d), 0.5
+	case Formula: // Eq. 5
+		return float64(n), 1
+	}
+	return float64(n) * float64(d), 1
+}
+
+// matrix is the weight of Zc·offdiagonal(ZcᵀZc) in the gradient, hinge that of zc/S.
+func (c Coefficients) matrix(n, d int) float64 {
+	nf, df := float64(n), float64(d)
+	return 4 * c.Nu / (df * (nf - 1) * (nf - 1))
+}
+
+func (c Coefficients) hinge(half float64, n, d int) float64 {
+	return -c.Mu * half / (float64(d) * (float64(n) - 1))
+}
+
+// sum makes the terms of both branches into those of the loss.
+func (v *VICReg) sum(t *Terms, half float64) {
 	t.Variance = half * (t.Branch[0].Variance + t.Branch[1].Variance)
 	t.Covariance = t.Branch[0].Covariance + t.Branch[1].Covariance
 	t.Total = v.Lambda*t.Invariance + v.Mu*t.Variance + v.Nu*t.Covariance
 	if v.B != nil {
 		t.Total += half*(v.B.Mu-v.Mu)*t.Branch[1].Variance + (v.B.Nu-v.Nu)*t.Branch[1].Covariance
 	}
-	return t
 }
 
 // hinge returns v(Z) and the mean standard deviation, from the variances. It

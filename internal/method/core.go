@@ -29,6 +29,7 @@ type core struct {
 	z, p   [][]float32
 	dz, dp [][]float32
 	cross  []crossing
+	stays  []stays // in place of z and dz
 
 	unit    bool // the loss sees unit rows
 	units   loss.Units
@@ -41,6 +42,9 @@ type crossing struct {
 	z, p   []float32
 	dz, dp device.Array
 }
+
+// stays are embeddings of a view and their gradients that stay on a device.
+type stays struct{ z, dz device.Array }
 
 // newCore builds the branches of a configuration. unit says that the loss sees only the
 // directions of embeddings.
@@ -67,7 +71,7 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	}
 	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))
 	m.dz, m.dp = make([][]float32, len(views)), make([][]float32, len(views))
-	m.cross = make([]crossing, len(views))
+	m.cross, m.stays = make([]crossing, len(views)), make([]stays, len(views))
 	return m, nil
 }
 
@@ -104,6 +108,10 @@ func (m *core) Close() {
 		m.joint.Device().Free(x.dp)
 	}
 	m.cross = nil
+	for _, a := range m.watched.far {
+		m.joint.Device().Free(a)
+	}
+	m.watched = copies{}
 	m.joint.Close()
 }
 
@@ -128,6 +136,28 @@ func (m *core) forward(b *batch.Batch) {
 		}
 	}
 	m.watch()
+}
+
+// forwardStays is forward for a loss that the device computes: embeddings stay there.
+func (m *core) forwardStays(b *batch.Batch) {
+	m.joint.ZeroGrad()
+	dev := m.joint.Device()
+	for i := range m.stays {
+		v := m.joint.Forward(i, b.Views[i])
+		m.n, m.d = v.Z.N, v.Z.C
+		m.stays[i] = stays{v.Z.X, device.Room(dev, &m.cross[i].dz, device.Float32, m.n*m.d)}
+	}
+	for i := range m.Branches() {
+		m.watched.takeFar(i, m.stays[i].z, m.n, m.d, dev)
+	}
+}
+
+// backwardStays takes the gradients that the device has set down to the parameters.
+func (m *core) backwardStays() {
+	for i := len(m.stays) - 1; i >= 0; i-- {
+		m.joint.Backward(i, m.stays[i].dz, device.Array{})
+		m.stays[i].z = device.Array{} // given back
+	}
 }
 
 // watch keeps what is watched for collapse.

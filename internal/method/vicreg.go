@@ -2,6 +2,7 @@ package method
 
 import (
 	"vicreg/internal/batch"
+	"vicreg/internal/device"
 	"vicreg/internal/kernel/vector"
 	"vicreg/internal/loss"
 	"vicreg/internal/recipe"
@@ -15,8 +16,9 @@ import (
 // directions, and variance and covariance still regularise the embeddings.
 type vicreg struct {
 	siamese
-	loss loss.VICReg
-	dzs  [2][]float32 // gradients of variance and covariance, where the invariance is computed apart
+	loss   loss.VICReg
+	queued loss.Queued
+	dzs    [2][]float32 // gradients of variance and covariance, where the invariance is computed apart
 }
 
 func newVICReg(c recipe.Config, data Data) (Method, error) {
@@ -47,9 +49,40 @@ func NewLoss(c recipe.Loss) (loss.VICReg, error) {
 func (m *vicreg) TargetStd() float64 { return m.loss.Gamma }
 
 func (m *vicreg) Step(b *batch.Batch) (float64, runlog.Terms, error) {
-	if m.branches[0].Predictor != nil || m.stop {
-		return m.stepApart(b)
+	read, err := m.queue(b)
+	if err != nil {
+		return 0, nil, err
 	}
+	loss, terms := read()
+	return loss, terms, nil
+}
+
+// queue computes the loss where the embeddings are if the device can.
+func (m *vicreg) queue(b *batch.Batch) (func() (float64, runlog.Terms), error) {
+	dev, ok := m.joint.Device().(device.Losses)
+	apart := m.branches[0].Predictor != nil || m.stop
+	if !ok || apart || m.reg.Mu > 0 || m.reg.Nu > 0 {
+		step := m.step
+		if apart {
+			step = m.stepApart
+		}
+		loss, terms, err := step(b)
+		return func() (float64, runlog.Terms) { return loss, terms }, err
+	}
+	m.forwardStays(b)
+	x, y := m.stays[0], m.stays[1]
+	m.queued = m.loss.Queue(dev, x.z, y.z, m.n, m.d, x.dz, y.dz)
+	m.backwardStays()
+	return m.read, nil
+}
+
+// read returns what the device has computed.
+func (m *vicreg) read() (float64, runlog.Terms) {
+	t := m.queued.Terms()
+	return t.Total, terms(t.Invariance, t.Variance, t.Covariance)
+}
+
+func (m *vicreg) step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.core.forward(b)
 	t := m.loss.Eval(&m.ws, m.z[0], m.z[1], m.n, m.d, m.dz[0], m.dz[1])
 	return m.core.backward(t.Total, terms(t.Invariance, t.Variance, t.Covariance))

@@ -50,7 +50,7 @@ DEVICE void copy4(u16 *p, i64 i, const Four &v) {
 
 DEVICE void copy1(u16 *p, i64 i, float v) { p[i] = (u16)pack(v, 0); }
 
-// total adds v of all 256 threads in a fixed order and returns the sum to thread 0.
+// total adds v of all 256 threads in a fixed order and returns the sum to all.
 DEVICE double total(double v, double *shared) {
 	u32 t = tid();
 	sync();
@@ -60,6 +60,7 @@ DEVICE double total(double v, double *shared) {
 		if (t < half)
 			shared[t] += shared[t + half];
 	}
+	sync();
 	return shared[0];
 }
 

@@ -1,0 +1,129 @@
+package cuda_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"vicreg/internal/check"
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
+	"vicreg/internal/device"
+	"vicreg/internal/loss"
+)
+
+// splits are ways to make the products of a loss: as they are, and split.
+var splits = map[string]int64{"whole": 1 << 62, "split": 1}
+
+// evaluated is a loss and its gradients on a device.
+func evaluated(d *cuda.Device, v loss.VICReg, t device.Type, z1, z2 []float32, n, dim int) (loss.Terms, [2][]float32) {
+	up := func(x []float32) device.Array {
+		a := d.Alloc(t, len(x))
+		d.Up(a, x)
+		return a
+	}
+	a, b, dz1, dz2 := up(z1), up(z2), d.Alloc(device.Float32, n*dim), d.Alloc(device.Float32, n*dim)
+	defer func() {
+		for _, x := range []device.Array{a, b, dz1, dz2} {
+			d.Free(x)
+		}
+	}()
+	alone := v.Queue(d, a, b, n, dim, device.Array{}, device.Array{})
+	without := alone.Terms()
+	q := v.Queue(d, a, b, n, dim, dz1, dz2)
+	terms := q.Terms()
+	if without != terms {
+		panic("the loss without gradients differs from that with them")
+	}
+	return terms, [2][]float32{lowered(d, dz1), lowered(d, dz2)}
+}
+
+func closeTerms(t *testing.T, what string, got, want loss.Terms, tol float64) {
+	t.Helper()
+	check.Scalar(t, what+" total", got.Total, want.Total, tol)
+	check.Scalar(t, what+" invariance", got.Invariance, want.Invariance, tol)
+	for i, b := range got.Branch {
+		check.Scalar(t, what+" variance", b.Variance, want.Branch[i].Variance, tol)
+		check.Scalar(t, what+" covariance", b.Covariance, want.Branch[i].Covariance, tol)
+		check.Scalar(t, what+" std", b.Std, want.Branch[i].Std, tol)
+	}
+}
+
+// The golden values of the loss hold on the card.
+func TestLossGolden(t *testing.T) {
+	files, err := filepath.Glob("../loss/testdata/vicreg/*.safetensors")
+	if err != nil || len(files) < 13 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	d := open(t)
+	for name, from := range splits {
+		d.SplitFrom(from)
+		for _, file := range files {
+			g := check.Golden(t, file)
+			n, dim := g.Shape("z1")[0], g.Shape("z1")[1]
+			v := loss.VICReg{Lambda: g.Float("lambda_"), Mu: g.Float("mu"), Nu: g.Float("nu"), Gamma: g.Float("gamma"),
+				Eps: g.Float("eps")}
+			for _, v.Convention = range []loss.Convention{loss.Released, loss.Formula, loss.Pseudocode} {
+				what := fmt.Sprintf("%s %s %v", name, filepath.Base(file), v.Convention)
+				key := v.Convention.String() + "_"
+				got, dz := evaluated(d, v, device.Float32, g.F32("z1"), g.F32("z2"), n, dim)
+				check.Scalar(t, what+" total", got.Total, g.Float(key+"total"), 1e-5)
+				if v.Convention == loss.Pseudocode { // the file notes its total alone
+					continue
+				}
+				check.Scalar(t, what+" invariance", got.Invariance, g.Float(key+"invariance"), 1e-5)
+				check.Scalar(t, what+" variance", got.Variance, g.Float(key+"variance"), 1e-5)
+				check.Scalar(t, what+" covariance", got.Covariance, g.Float(key+"covariance"), 1e-5)
+				check.Close(t, what+" dz1", dz[0], g.F32(key+"dz1"), 1e-5)
+				check.Close(t, what+" dz2", dz[1], g.F32(key+"dz2"), 1e-5)
+			}
+		}
+	}
+}
+
+// The loss on the card is that of the CPU: few rows and many, odd shapes, parts of
+// products, coefficients by branch, embeddings of bfloat16, and embeddings of which few
+// dimensions vary, where n × n loses its digits.
+func TestLossAgrees(t *testing.T) {
+	var ws loss.Workspace
+	for i, c := range []struct {
+		n, d   int
+		t      device.Type
+		apart  float64 // deviation of the first three columns, as much as that of others; 0: all alike
+		offset float32
+	}{
+		{n: 2, d: 1}, {n: 3, d: 5}, {n: 37, d: 70}, {n: 70, d: 37}, {n: 64, d: 512}, {n: 300, d: 64},
+		{n: 40, d: 256, t: device.BFloat16}, {n: 16, d: 96, offset: 300}, {n: 24, d: 96, apart: 1000},
+		{n: 96, d: 40, apart: 1000}, {n: 9, d: 130, apart: 300},
+	} {
+		r := rand.New(rand.NewPCG(uint64(i), 1))
+		z1, z2 := check.Normal(r, c.n*c.d), check.Normal(r, c.n*c.d)
+		for j := range z1 {
+			if c.apart > 0 && j%c.d < 3 {
+				z1[j] *= float32(c.apart)
+			}
+			z1[j], z2[j] = z1[j]*0.7+c.offset, 0.5*z1[j]+0.8*z2[j]-c.offset
+			if c.t == device.BFloat16 {
+				z1[j], z2[j] = bf16(z1[j]), bf16(z2[j])
+			}
+		}
+		v := loss.NewVICReg()
+		v.B = &loss.Coefficients{Mu: 3, Nu: 7}
+		dz1, dz2 := make([]float32, len(z1)), make([]float32, len(z1))
+		want := v.Eval(&ws, z1, z2, c.n, c.d, dz1, dz2)
+		for name, from := range splits {
+			d, err := cuda.New(sim.New(sim.Options{Seed: uint64(i), Races: true, Card: cuda.Card{Multiprocessors: 8}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.SplitFrom(from)
+			got, dz := evaluated(d, v, c.t, z1, z2, c.n, c.d)
+			what := fmt.Sprintf("%s %+v", name, c)
+			closeTerms(t, what, got, want, 1e-5)
+			check.Close(t, what+" dz1", dz[0], dz1, 1e-5)
+			check.Close(t, what+" dz2", dz[1], dz2, 1e-5)
+			d.Close()
+		}
+	}
+}

@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"strings"
+	"sync"
 )
 
 // row is a register of the 32 threads of a warp. What is above the width of the
@@ -39,9 +40,9 @@ const (
 
 // special is a register whose value the launch gives.
 type special struct {
-	row   int32
-	name  string
-	moves bool // differs from block to block
+	row     int32
+	name    string
+	changes bool // from block to block and from launch to launch
 }
 
 // compiler turns one kernel into instructions.
@@ -80,7 +81,8 @@ type jump struct {
 }
 
 func (m *Module) compile(f *function) *Kernel {
-	k := &Kernel{Name: f.name, mod: m, at: map[*variable]int{}, paramAt: map[*variable]int{}, align: 16, grain: 4}
+	k := &Kernel{Name: f.name, mod: m, at: map[*variable]int{}, paramAt: map[*variable]int{}, align: 16, grain: 4,
+		spare: &sync.Pool{}}
 	for _, v := range f.params {
 		k.Params = up(k.Params, v.align)
 		k.paramAt[v] = k.Params

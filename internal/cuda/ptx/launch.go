@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 )
 
@@ -78,9 +79,17 @@ func (k *Kernel) Launch(l *Launch) (err error) {
 	}()
 	l.shadow = nil
 	if l.Races {
-		l.shadow = &shadow{grain: uint64(k.grain), pages: map[uint64]*page{}}
+		l.shadow = &shadow{shift: bits.TrailingZeros(uint(k.grain)), pages: map[uint64]*page{}}
 	}
-	b := newBlock(l, threads)
+	b, _ := k.spare.Get().(*block)
+	if b == nil || !b.fits(l, threads) {
+		b = newBlock(l, threads)
+	}
+	defer func() {
+		b.l = nil
+		k.spare.Put(b)
+	}()
+	b.l = l
 	n := l.Grid[0] * l.Grid[1] * l.Grid[2]
 	if l.random == nil {
 		for i := range n {
@@ -99,6 +108,7 @@ type block struct {
 	l       *Launch
 	at      [3]int
 	threads int
+	size    [3]int // threads along each axis
 	shared  []byte
 	warps   []*warp
 	bars    [16]meeting
@@ -127,9 +137,15 @@ type waiting struct {
 	finish func(votes int, and, or bool)
 }
 
+// fits says that what an earlier launch had does for this one.
+func (b *block) fits(l *Launch, threads int) bool {
+	return b.threads == threads && len(b.shared) == up(l.k.Shared, l.k.align)+l.Shared && (b.races != nil) == l.Races &&
+		b.size == l.Threads
+}
+
 func newBlock(l *Launch, threads int) *block {
 	k := l.k
-	b := &block{l: l, threads: threads}
+	b := &block{l: l, threads: threads, size: l.Threads}
 	b.shared = make([]byte, up(k.Shared, k.align)+l.Shared)
 	n := (threads + 31) / 32
 	if l.Races {
@@ -189,7 +205,7 @@ func (w *warp) start() {
 	w.clock[w.index]++
 	poison(w.local)
 	for _, s := range w.b.l.k.specials {
-		if s.moves || !w.begun {
+		if s.changes || !w.begun {
 			w.set(&w.r[s.row], s.name)
 		}
 	}

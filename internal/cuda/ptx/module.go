@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 )
 
 const (
@@ -59,6 +60,7 @@ type Kernel struct {
 	dynamic  []later // addresses in dynamic shared memory
 	align    int     // of dynamic shared memory
 	grain    int     // bytes of the smallest access
+	spare    *sync.Pool
 }
 
 // later is a constant that is known when all of a kernel has been read.
@@ -114,6 +116,23 @@ func (m *Module) place() {
 		}
 	}
 }
+
+// Clone returns a module of the same kernels and with global variables of its own, as they
+// are in m now.
+func (m *Module) Clone() *Module {
+	c := *m
+	c.memory = slices.Clone(m.memory)
+	c.Kernels = map[string]*Kernel{}
+	for name, k := range m.Kernels {
+		own := *k
+		own.mod = &c
+		c.Kernels[name] = &own
+	}
+	return &c
+}
+
+// Base returns where global variables begin.
+func (m *Module) Base() uint64 { return m.base }
 
 // Global returns the place of a global variable, or nil.
 func (m *Module) Global(name string) []byte {

@@ -9,8 +9,15 @@ import "math"
 type races struct {
 	warps  int
 	grain  int // bytes of a place
-	writes []stamp
-	reads  []stamp // for each place, the last read of each warp
+	places []place
+	reads  []stamp // of places with many, the last read of each warp
+}
+
+// place holds the last write and the last read. With many, there were reads by several
+// warps that nothing puts in order.
+type place struct {
+	write, read stamp
+	many        bool
 }
 
 // stamp is an access: the clock of its warp, how often the warp had come together, and
@@ -26,31 +33,56 @@ type stamp struct {
 const several = 32
 
 func newRaces(bytes, grain, warps int) *races {
-	places := (bytes + grain - 1) / grain
-	return &races{warps: warps, grain: grain, writes: make([]stamp, places), reads: make([]stamp, places*warps)}
+	n := (bytes + grain - 1) / grain
+	return &races{warps: warps, grain: grain, places: make([]place, n), reads: make([]stamp, n*warps)}
 }
 
 // access looks at n bytes from an offset in shared memory.
 func (r *races) access(w *warp, lane int, at uint64, n int, write, atomic bool) {
 	me := stamp{w.clock[w.index], w.syncs, uint16(w.index), uint8(lane), atomic}
-	for place := int(at) / r.grain; place <= (int(at)+n-1)/r.grain; place++ {
-		mine := r.reads[place*r.warps:][:r.warps]
-		if s := r.writes[place]; !(atomic && s.atomic) {
-			w.ordered(lane, &s, place*r.grain, "wrote")
+	for i := int(at) / r.grain; i <= (int(at)+n-1)/r.grain; i++ {
+		p := &r.places[i]
+		if !(atomic && p.write.atomic) {
+			w.ordered(lane, &p.write, i*r.grain, "wrote")
 		}
 		if !write {
-			if s := mine[w.index]; s.clock == me.clock && s.syncs == me.syncs && s.lane != me.lane {
-				me.lane = several
-			}
-			mine[w.index] = me
-			me.lane = uint8(lane)
+			r.read(w, p, i, me)
 			continue
 		}
-		for i := range mine {
-			w.ordered(lane, &mine[i], place*r.grain, "read")
+		w.ordered(lane, &p.read, i*r.grain, "read")
+		if p.many {
+			reads := r.reads[i*r.warps:][:r.warps]
+			for j := range reads {
+				w.ordered(lane, &reads[j], i*r.grain, "read")
+			}
+			clear(reads)
 		}
-		r.writes[place] = me
+		*p = place{write: me}
 	}
+}
+
+// read keeps a read.
+func (r *races) read(w *warp, p *place, i int, me stamp) {
+	last := &p.read
+	switch {
+	case last.warp == me.warp:
+		if last.clock == me.clock && last.syncs == me.syncs && last.lane != me.lane {
+			me.lane = several
+		}
+	case last.clock > w.clock[last.warp]: // neither comes first
+		p.many = true
+	}
+	if p.many {
+		reads := r.reads[i*r.warps:][:r.warps]
+		if last.warp != me.warp {
+			reads[last.warp] = *last
+		}
+		if old := &reads[me.warp]; old.clock == me.clock && old.syncs == me.syncs && old.lane != me.lane {
+			me.lane = several
+		}
+		reads[me.warp] = me
+	}
+	p.read = me
 }
 
 // ordered faults where nothing stands between an access and one by a thread.
@@ -75,7 +107,7 @@ func (w *warp) ordered(lane int, s *stamp, at int, did string) {
 // of them with a write. Atomic and volatile accesses are left out, and so is what a block
 // does after an atomic one: the last block to come may read what the others wrote.
 type shadow struct {
-	grain uint64
+	shift int // the bits of the bytes of a place
 	pages map[uint64]*page
 	last  *page
 	at    uint64
@@ -85,14 +117,16 @@ const pageBytes = 4096
 
 // page holds who accessed what last: blocks, counted from 1.
 type page struct {
-	writes, reads [pageBytes]uint32
+	writes, reads []uint32
 }
 
 func (s *shadow) page(addr uint64) *page {
 	if at := addr / pageBytes; s.last == nil || s.at != at {
 		p := s.pages[at]
 		if p == nil {
-			p = new(page)
+			n := pageBytes >> s.shift
+			both := make([]uint32, 2*n)
+			p = &page{both[:n], both[n:]}
 			s.pages[at] = p
 		}
 		s.last, s.at = p, at
@@ -102,9 +136,9 @@ func (s *shadow) page(addr uint64) *page {
 
 func (s *shadow) access(w *warp, lane int, addr, n uint64, write bool) {
 	me := w.b.number
-	for a := addr &^ (s.grain - 1); a < addr+n; a += s.grain {
-		p := s.page(a)
-		writer, reader := &p.writes[a%pageBytes], &p.reads[a%pageBytes]
+	for a := addr; a < addr+n; a += 1 << s.shift {
+		p, at := s.page(a), a%pageBytes>>s.shift
+		writer, reader := &p.writes[at], &p.reads[at]
 		if *writer != 0 && *writer != me && !w.b.acquired {
 			w.fault(lane, "a race for %#x: block %d wrote it", addr, *writer-1)
 		}

@@ -14,7 +14,7 @@ func (c *compiler) special(name string) int32 {
 	}
 	at := c.newRow()
 	c.spec[name] = at
-	c.k.specials = append(c.k.specials, special{at, name, strings.HasPrefix(name, "%ctaid") || strings.HasPrefix(name, "%clusterid")})
+	c.k.specials = append(c.k.specials, special{at, name, !strings.HasPrefix(name, "%tid") && !strings.HasPrefix(name, "%lane")})
 	return at
 }
 

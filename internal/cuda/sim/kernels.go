@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"vicreg/internal/cuda"
 	"vicreg/internal/cuda/ptx"
@@ -16,12 +17,38 @@ func (d *Driver) Load(src []byte) (cuda.Module, error) {
 		return 0, err
 	}
 	h := cuda.Module(d.handle())
-	m, err := ptx.Parse(src, 0x6000_0000_0000+uint64(h)<<32)
+	m, err := d.parse(src)
 	if err != nil {
 		return 0, fail(call, 218, "CUDA_ERROR_INVALID_PTX", err.Error())
 	}
 	d.modules[h] = m
 	return h, nil
+}
+
+// parsed keeps modules as they were read, since tests make many drivers.
+var parsed = struct {
+	sync.Mutex
+	modules map[string]*ptx.Module
+}{modules: map[string]*ptx.Module{}}
+
+// parse returns a module that is the driver's own.
+func (d *Driver) parse(src []byte) (*ptx.Module, error) {
+	parsed.Lock()
+	defer parsed.Unlock()
+	m := parsed.modules[string(src)]
+	if m == nil {
+		var err error
+		if m, err = ptx.Parse(src, 0x6000_0000_0000+uint64(len(parsed.modules))<<32); err != nil {
+			return nil, err
+		}
+		parsed.modules[string(src)] = m
+	}
+	for _, other := range d.modules { // loaded twice: global variables at other addresses
+		if other.Base() == m.Base() {
+			return ptx.Parse(src, 0x6800_0000_0000+uint64(d.handles)<<32)
+		}
+	}
+	return m.Clone(), nil
 }
 
 func (d *Driver) Function(m cuda.Module, name string, shared int) (cuda.Function, error) {

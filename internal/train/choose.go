@@ -35,6 +35,9 @@ func (r *run) choose(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ErrInterrupted
 	}
+	if failure(err) {
+		return r.failed(err)
+	}
 	if err != nil {
 		r.speed = advice.Speed{} // the run comes to it as well, and tells
 	}

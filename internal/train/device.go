@@ -58,7 +58,13 @@ func (r *run) failed(err error) error {
 	if !failure(err) {
 		return err
 	}
-	if fits := r.fitting(err); fits != "" {
+	fits := r.fitting(err)
+	switch {
+	case r.folder == "" && fits == "":
+		return err // nothing was begun
+	case r.folder == "":
+		return fmt.Errorf("%w; %s", err, fits)
+	case fits != "":
 		return fmt.Errorf("%w; %s; %s; on another device --resume %s goes on", err, fits, r.lastGood(), show.Name(r.folder))
 	}
 	return fmt.Errorf("%w; %s; --resume %s goes on, on another device too", err, r.lastGood(), show.Name(r.folder))

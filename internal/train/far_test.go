@@ -77,20 +77,22 @@ func TestDeviceFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, fault := range []error{errors.New("far: the card is lost"), full{}} {
-		for part := range 7 {
+		for part := range 5 {
 			c.Out = filepath.Join(t.TempDir(), "run")
 			d := far.New()
-			d.Fault, d.Lost, d.FailAt = fault, fault != full{}, 1+(2*part+1)*count.Calls/14
+			d.Fault, d.Lost, d.FailAt = fault, fault != full{}, 1+(2*part+1)*count.Calls/10
 			folder, s, err := Pretrain(context.Background(), c, Options{Device: d})
 			where := fmt.Sprintf("%v at call %d of %d", fault, d.FailAt, count.Calls)
-			if err == nil { // while steps were timed
-				if d.Lost || part > 4 {
+			if err == nil { // it failed once, where memory goes back
+				if d.Lost {
 					t.Errorf("%s: the run ended with %v", where, s)
 				}
 				continue
 			}
-			says := fault.Error()
-			wants := []string{says, "checkpoint", "--resume " + folder}
+			wants := []string{fault.Error()}
+			if folder != "" { // else steps were timed
+				wants = append(wants, "checkpoint", "--resume "+folder)
+			}
 			if !d.Lost {
 				wants = append(wants, "a batch of ", " would fit")
 			}
@@ -98,6 +100,9 @@ func TestDeviceFails(t *testing.T) {
 				if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%s: %q does not say %q", where, err, want)
 				}
+			}
+			if folder == "" {
+				continue
 			}
 			s, err = Resume(context.Background(), folder, Options{})
 			if err != nil || s.Steps != 4 || s.KNN == nil || s.Device != "" {

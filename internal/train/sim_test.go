@@ -1,0 +1,209 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"vicreg/internal/cpu"
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
+	"vicreg/internal/device"
+	"vicreg/internal/recipe"
+	"vicreg/internal/runlog"
+)
+
+// tiny is a run of 4 steps that a simulated card does in seconds.
+func tiny(t *testing.T, precision string) recipe.Config {
+	c := config(t)
+	c.Encoder.Width, c.Expander, c.Size, c.Batch, c.Precision = 2, "8-8", 8, 4, precision
+	c.Data.Limit, c.Eval.Limit = 9, 9
+	return c
+}
+
+// simulated returns a card of its own, as another process would have it.
+func simulated(t *testing.T, o sim.Options) *cuda.Device {
+	d, err := cuda.New(sim.New(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		var err error
+		defer device.Catch(&err) // where it was lost
+		d.Close()
+	})
+	return d
+}
+
+// sameBits trains on devices that make returns, once to the end and stopped after each of
+// some steps: all must end with the same bits. It returns the loss of the first step.
+func sameBits(t *testing.T, c recipe.Config, device func() device.Device, stops ...int) (first float64) {
+	t.Helper()
+	var model []byte
+	var metrics string
+	for _, stop := range append([]int{0}, stops...) {
+		c := c
+		c.Out = filepath.Join(t.TempDir(), "run")
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		folder, _, err := Pretrain(ctx, c, Options{Reporter: &breaker{cancel: cancel, step: stop}, Device: device()})
+		if stop > 0 {
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatal(err)
+			}
+			_, err = Resume(context.Background(), folder, Options{Device: device()})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, figures := result(t, folder)
+		if stop == 0 {
+			model, metrics = m, figures
+			log, err := runlog.ReadMetrics(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = log.Steps[0].Loss
+		}
+		if !bytes.Equal(m, model) || figures != metrics {
+			t.Errorf("stopped after step %d the run ends with other bits:\n%s\n%s", stop, metrics, figures)
+		}
+	}
+	return first
+}
+
+// A run on a card that was stopped and goes on ends with the same bits, and computes what
+// the processor does.
+func TestSimulatedCard(t *testing.T) {
+	t.Parallel()
+	want := sameBits(t, tiny(t, "float32"), func() device.Device { return nil })
+	for _, test := range []struct {
+		precision string
+		near      float64
+		stops     []int
+	}{{"float32", 1e-4, []int{1}}, {"bf16", 2e-2, []int{3}}} {
+		card := func() device.Device { return simulated(t, sim.Options{}) }
+		got := sameBits(t, tiny(t, test.precision), card, test.stops...)
+		if !(math.Abs(got/want-1) <= test.near) || got == want {
+			t.Errorf("%s: the first loss is %v on the card, %v on the processor", test.precision, got, want)
+		}
+	}
+}
+
+// A run that moves between devices says so, once each way.
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	c := tiny(t, "float32")
+	d := simulated(t, sim.Options{})
+	host := cpu.Variant()
+	card := device.Describe(d) + " in float32 beside " + host
+	var seen []string
+	for i, d := range []device.Device{d, nil} {
+		b := &breaker{step: 2*i + 1}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		b.cancel = cancel
+		var err error
+		if i == 0 {
+			_, _, err = Pretrain(ctx, c, Options{Reporter: b, Device: d})
+		} else {
+			_, err = Resume(ctx, c.Out, Options{Reporter: b, Device: d})
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+		seen = append(seen, differs(b.warnings)...)
+	}
+	b := &breaker{}
+	s, err := Resume(context.Background(), c.Out, Options{Device: d, Reporter: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen = append(seen, differs(b.warnings)...)
+	want := "up to step %d the run was computed on %s, from there on on %s: rounding differs from there on, " +
+		"so it ends with other bits than a run that never changed"
+	if !slices.Equal(seen, []string{fmt.Sprintf(want, 1, card, host), fmt.Sprintf(want, 3, host, card)}) {
+		t.Errorf("%q", seen)
+	}
+	if !slices.Equal(s.Variants, []string{card, host, card}) || s.Device != device.Describe(d) {
+		t.Errorf("variants %q, device %q", s.Variants, s.Device)
+	}
+	for _, said := range seen {
+		if !slices.Contains(s.Notes, said) {
+			t.Errorf("the summary does not say %q", said)
+		}
+	}
+	m, err := runlog.ReadMetrics(c.Out)
+	if err != nil || len(m.Epochs) != 2 || m.Epochs[0].Device != "" || m.Epochs[1].Device != device.Describe(d) {
+		t.Errorf("epochs %+v, %v", m.Epochs, err)
+	}
+}
+
+// differs are the warnings that a run has moved.
+func differs(warnings []string) []string {
+	return slices.DeleteFunc(slices.Clone(warnings), func(w string) bool { return !strings.Contains(w, "rounding differs") })
+}
+
+// A card that is full or lost ends a run with one sentence, and the run goes on elsewhere.
+func TestCardFails(t *testing.T) {
+	t.Parallel()
+	c := tiny(t, "float32")
+	c.Batch = 9
+	calls := 0
+	counting := sim.Options{Fail: func(_ string, n int) error {
+		calls = n
+		return nil
+	}}
+	if _, _, err := Pretrain(context.Background(), c, Options{Device: simulated(t, counting)}); err != nil {
+		t.Fatal(err)
+	}
+	lost := &cuda.Error{Call: "cuLaunchKernel", Code: 719, Name: "CUDA_ERROR_LAUNCH_FAILED", Free: -1}
+	full := &cuda.Error{Call: "cublasLtMatmul", Code: 3, Name: "CUBLAS_STATUS_ALLOC_FAILED", Free: 1 << 20}
+	for _, test := range []struct {
+		fault *cuda.Error
+		part  float64 // of all calls that come before
+		says  string
+	}{
+		{lost, 0.02, "simulated card: "}, {full, 0.02, "smaller batch"}, // while steps are timed
+		{lost, 0.7, "the last good checkpoint is "},
+		{lost, 0.98, "the last good checkpoint is "},
+	} {
+		at := int(test.part * float64(calls))
+		c := c
+		c.Out = filepath.Join(t.TempDir(), "run")
+		d := simulated(t, sim.Options{Fail: func(call string, n int) error {
+			if n < at || test.fault == full && call != full.Call {
+				return nil
+			}
+			return test.fault
+		}})
+		folder, _, err := Pretrain(context.Background(), c, Options{Device: d})
+		where := fmt.Sprintf("%s after %d of %d calls", test.fault.Name, at, calls)
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", where, err)
+			continue
+		}
+		wants := []string{test.fault.Name, test.says}
+		if folder != "" {
+			wants = append(wants, "--resume "+folder)
+		}
+		for _, want := range wants {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", where, err, want)
+			}
+		}
+		if folder == "" {
+			continue
+		}
+		s, err := Resume(context.Background(), folder, Options{})
+		if err != nil || s.Steps != 2 || s.KNN == nil {
+			t.Errorf("%s: resumed: %v, %v", where, s, err)
+		}
+	}
+}

@@ -76,12 +76,23 @@ func (d *Device) DenseForward(y device.Array, s device.Dense, src device.RowSour
 	}
 	t := productType(src.X, y)
 	shape := denseConv(s)
-	d.matmul(Matmul{M: s.N, N: s.K, K: s.C,
+	m := Matmul{M: s.N, N: s.K, K: s.C,
 		A:    Matrix{Addr: d.readRows(src, t), Type: t, Stride: s.C},
 		B:    Matrix{Addr: d.weight(w, shape, asStored, t), Type: t, Stride: s.K},
 		C:    Matrix{Addr: y.Addr(), Type: y.Type(), Stride: s.K},
-		TF32: !precise(shape)})
-	d.join(y, y, add, bias, s.K)
+		TF32: !precise(shape)}
+	// The product itself adds what lies as it wants it.
+	one := device.Conv{N: 1, H: 1, W: 1, C: 1, K: s.K, R: 1, S: 1, Stride: 1}
+	if b := d.weight(bias, one, asStored, y.Type()); b%16 == 0 {
+		m.Bias, bias = b, device.Array{}
+	}
+	if add.Type() == y.Type() && add.Addr()%16 == 0 {
+		m.Add, add = add.Addr(), device.Array{}
+	}
+	d.matmul(m)
+	if !bias.None() || !add.None() {
+		d.join(y, y, add, bias, s.K)
+	}
 }
 
 // readRows returns where the rows are that a product reads.

@@ -23,7 +23,7 @@ func TestDense(t *testing.T) {
 		for _, shape := range [][3]int{{1, 8, 8}, {37, 24, 40}, {5, 7, 9}, {70, 16, 13}} {
 			n, c, k := shape[0], shape[1], shape[2]
 			dense := device.Dense{N: n, C: c, K: k}
-			for _, kind := range []string{"plain", "normalised", "gelu", "add"} {
+			for _, kind := range []string{"plain", "normalised", "gelu", "add", "apart"} {
 				t.Run(fmt.Sprint(mix.name, n, "x", c, "to", k, kind), func(t *testing.T) {
 					tol := nearDense(mix.a)
 					agree(t, d, func(s *side) {
@@ -37,6 +37,8 @@ func TestDense(t *testing.T) {
 							src.GELU = true
 						case "add":
 							add = s.normal(mix.b, n*k)
+						case "apart": // what products cannot add themselves
+							add, bias = s.normal(mix.a, n*k), s.channels(k+1).Slice(1, k+1)
 						}
 						s.DenseForward(y, dense, src, w, bias, add)
 						s.show("y", y, tol)
@@ -52,6 +54,8 @@ func TestDense(t *testing.T) {
 							f.U = x
 						case "add":
 							f.Add = dx
+						case "apart":
+							f.Add = s.normal(mix.b, n*c)
 						}
 						s.DenseInputGrad(dx, dense, dy, w, dBias, f)
 						s.show("dx", dx, tol)

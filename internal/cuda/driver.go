@@ -122,6 +122,10 @@ type Matmul struct {
 	Accumulate bool
 	TF32       bool // products of float32 may round their factors to TF32
 	Batch      int  // 0 is 1
+
+	// What is added besides, unless there is a batch: N values to every row, and a matrix
+	// that lies as C does. Both are of C's type and aligned to 16 bytes; 0 is none.
+	Bias, Add uintptr
 }
 
 // Matrix is an operand. With Trans it takes part as the transpose of what is stored.

@@ -110,6 +110,10 @@ const (
 	descTransA = 3 // CUBLASLT_MATMUL_DESC_TRANSA, int32
 	descTransB = 4 // CUBLASLT_MATMUL_DESC_TRANSB, int32
 
+	descEpilogue    = 7 // CUBLASLT_MATMUL_DESC_EPILOGUE, int32
+	descBiasPointer = 8 // CUBLASLT_MATMUL_DESC_BIAS_POINTER, void *
+	epilogueBias    = 4 // CUBLASLT_EPILOGUE_BIAS
+
 	layoutBatchCount  = 5 // CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, int32
 	layoutBatchOffset = 6 // CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, int64
 

@@ -18,6 +18,7 @@ type productKey struct {
 	alignA, alignB, alignC           uint8
 	in, out                          device.Type
 	transA, transB, accumulate, tf32 bool
+	bias, add                        bool
 }
 
 // product is a product as cuBLASLt knows it. It sees matrices in columns, so that a
@@ -51,7 +52,7 @@ func keyOf(m *cuda.Matmul) productKey {
 		m: m.M, n: m.N, k: m.K, batch: max(m.Batch, 1), strideA: m.A.Stride, strideB: m.B.Stride, strideC: m.C.Stride,
 		alignA: alignment(m.A.Addr), alignB: alignment(m.B.Addr), alignC: alignment(m.C.Addr),
 		in: m.A.Type, out: m.C.Type, transA: m.A.Trans, transB: m.B.Trans, accumulate: m.Accumulate,
-		tf32: m.TF32 && m.A.Type == device.Float32,
+		tf32: m.TF32 && m.A.Type == device.Float32, bias: m.Bias != 0, add: m.Add != 0,
 	}
 	if k.batch > 1 {
 		k.stepA, k.stepB, k.stepC = m.A.Step, m.B.Step, m.C.Step
@@ -87,6 +88,12 @@ func (k productKey) String() string {
 	if k.accumulate {
 		s += ", added"
 	}
+	if k.bias {
+		s += ", with a bias"
+	}
+	if k.add {
+		s += ", with a sum"
+	}
 	return s
 }
 
@@ -97,6 +104,9 @@ func (d *driver) Matmul(m *cuda.Matmul) error {
 	}
 	if m.A.Type != m.B.Type || m.A.Type == device.Float32 && m.C.Type != device.Float32 {
 		panic(fmt.Sprintf("card: a product of %s by %s to %s", m.A.Type, m.B.Type, m.C.Type))
+	}
+	if (m.Bias != 0 || m.Add != 0) && (m.Batch > 1 || m.Accumulate) || m.Bias%16 != 0 || m.Add%16 != 0 {
+		panic("card: a product with a bias or a sum that it cannot have")
 	}
 	defer d.leave()
 	if err := d.enter(); err != nil {
@@ -120,12 +130,21 @@ func (d *driver) Matmul(m *cuda.Matmul) error {
 // multiply queues a product with an algorithm, and returns cuBLASLt's status.
 func (d *driver) multiply(p *product, a *algo, m *cuda.Matmul, to uintptr) int {
 	s := d.s
-	beta := &s.zero
+	beta, from := &s.zero, to
 	if m.Accumulate {
 		beta = &s.one
 	}
+	if m.Add != 0 {
+		beta, from = &s.one, m.Add
+	}
+	if m.Bias != 0 {
+		s.word = m.Bias
+		if r := d.blas.CublasLtMatmulDescSetAttribute.Call(p.desc, descBiasPointer, at(&s.word), 8); r != 0 {
+			return r
+		}
+	}
 	return d.blas.CublasLtMatmul.Call(d.blasHandle, p.desc, at(&s.one), m.B.Addr, p.first, m.A.Addr, p.second,
-		at(beta), to, p.to, to, p.to, at(a), d.work.addr, uintptr(p.workspace), d.streams[cuda.Compute])
+		at(beta), from, p.to, to, p.to, at(a), d.work.addr, uintptr(p.workspace), d.streams[cuda.Compute])
 }
 
 func (d *driver) blasFailed(code int, key productKey) error {
@@ -183,6 +202,12 @@ func (d *driver) describe(p *product, k productKey) error {
 			s.int = blasT
 		}
 		if err := check(blas.CublasLtMatmulDescSetAttribute.Call(p.desc, attribute, at(&s.int), 4)); err != nil {
+			return err
+		}
+	}
+	if k.bias {
+		s.int = epilogueBias
+		if err := check(blas.CublasLtMatmulDescSetAttribute.Call(p.desc, descEpilogue, at(&s.int), 4)); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,7 @@ func testProducts(b *bench) {
 		transA, transB  bool
 		in, out         device.Type
 		tf32, add, wide bool // wide: rows have room behind them
+		bias, sum       bool
 	}{
 		{m: 128, n: 96, k: 64, in: bf16, out: bf16},
 		{m: 128, n: 96, k: 64, in: bf16, out: f32, transA: true},
@@ -49,6 +50,11 @@ func testProducts(b *bench) {
 		{m: 128, n: 128, k: 256, in: f32, out: f32, tf32: true},
 		{m: 64, n: 64, k: 2048, in: bf16, out: f32, transA: true, add: true}, // long sums: may be split
 		{m: 1, n: 1, k: 300, in: f32, out: f32},
+		{m: 130, n: 96, k: 64, in: bf16, out: bf16, bias: true},
+		{m: 130, n: 64, k: 96, in: bf16, out: bf16, bias: true, sum: true},
+		{m: 33, n: 40, k: 24, in: bf16, out: f32, bias: true, sum: true, wide: true},
+		{m: 33, n: 40, k: 24, in: f32, out: f32, bias: true, sum: true},
+		{m: 33, n: 40, k: 24, in: bf16, out: bf16, transB: true, sum: true},
 	} {
 		batch := max(c.batch, 1)
 		m := &cuda.Matmul{M: c.m, N: c.n, K: c.k, Accumulate: c.add, TF32: c.tf32, Batch: c.batch}
@@ -68,6 +74,15 @@ func testProducts(b *bench) {
 		m.B, w = matrix(c.k, c.n, c.transB, c.in)
 		m.C, y = matrix(c.m, c.n, false, c.out)
 		want := slices.Clone(y)
+		bias, sums := make([]float32, c.n), make([]float32, len(y))
+		if c.bias {
+			bias = b.values(c.n, c.out)
+			m.Bias = b.up(bias, c.out)
+		}
+		if c.sum {
+			sums = b.values(len(y), c.out)
+			m.Add = b.up(sums, c.out)
+		}
 		read := func(x []float32, m cuda.Matrix, z, i, j int) float64 {
 			if m.Trans {
 				i, j = j, i
@@ -82,6 +97,7 @@ func testProducts(b *bench) {
 						sum += read(a, m.A, z, i, k) * read(w, m.B, z, k, j)
 					}
 					at := z*m.C.Step + i*m.C.Stride + j
+					sum += float64(bias[j]) + float64(sums[at])
 					if c.add {
 						sum += float64(y[at])
 					}

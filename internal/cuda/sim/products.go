@@ -101,6 +101,9 @@ func (d *Driver) matmul(call string, m *cuda.Matmul) error {
 	if m.M < 1 || m.N < 1 || m.K < 1 || m.A.Type != m.B.Type || m.C.Trans || m.Batch < 0 {
 		return fail(call, 7, "CUBLAS_STATUS_INVALID_VALUE", what)
 	}
+	if (m.Bias != 0 || m.Add != 0) && (batch > 1 || m.Accumulate) {
+		return fail(call, 15, "CUBLAS_STATUS_NOT_SUPPORTED", what+" with a bias or a sum")
+	}
 	var views [3]view
 	for i, x := range []struct {
 		cuda.Matrix
@@ -118,6 +121,23 @@ func (d *Driver) matmul(call string, m *cuda.Matmul) error {
 			return err
 		}
 		views[i] = v
+	}
+	bias, add := make([]float64, m.N), view{}
+	if m.Bias != 0 {
+		v, err := d.view(call, m.Bias, m.C.Type, m.N, 16)
+		if err != nil {
+			return err
+		}
+		for i := range bias {
+			bias[i] = float64(v.at(i))
+		}
+	}
+	if m.Add != 0 {
+		v, err := d.view(call, m.Add, m.C.Type, (m.M-1)*m.C.Stride+m.N, 16)
+		if err != nil {
+			return err
+		}
+		add = v
 	}
 	c := d.count("matmul")
 	c.Read += int64(batch) * int64(m.M*m.K*m.A.Type.Size()+m.K*m.N*m.B.Type.Size())
@@ -137,8 +157,12 @@ func (d *Driver) matmul(call string, m *cuda.Matmul) error {
 			}
 			at := i*m.C.Step + y*m.C.Stride
 			for x, sum := range sums {
+				sum += bias[x]
 				if m.Accumulate {
 					sum += float64(views[2].at(at + x))
+				}
+				if m.Add != 0 {
+					sum += float64(add.at(at + x))
 				}
 				views[2].set(at+x, sum)
 			}

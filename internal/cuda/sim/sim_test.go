@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -226,6 +227,22 @@ func TestMatmul(t *testing.T) {
 				t.Errorf("trans %d, %d: got %v, want %v", trans, i, v, want[i])
 			}
 		}
+	}
+}
+
+// A bias and a matrix are added besides.
+func TestMatmulAdds(t *testing.T) {
+	d := New(Options{})
+	a, b := up(t, d, []float32{1, 2, 3, 4}), up(t, d, []float32{5, 6, 7, 8})
+	m := cuda.Matmul{M: 2, N: 2, K: 2, A: cuda.Matrix{Addr: a, Stride: 2}, B: cuda.Matrix{Addr: b, Stride: 2},
+		C: cuda.Matrix{Addr: up(t, d, []float32{1, 1, 1, 1}), Stride: 2}}
+	m.Bias, m.Add = up(t, d, []float32{100, 200}), up(t, d, []float32{1000, 2000, 3000, 4000})
+	ok(t, d.Matmul(&m))
+	if got := down(t, d, m.C.Addr, 4); !slices.Equal(got, []float32{1119, 2222, 3143, 4250}) {
+		t.Errorf("got %v", got)
+	}
+	if m.Accumulate = true; d.Matmul(&m) == nil {
+		t.Error("a product that is added to has a bias")
 	}
 }
 

@@ -173,7 +173,7 @@ int cuGraphExecDestroy(long x) { return x == 500 ? 0 : 400; }
 int cuGraphDestroy(long g) { return g == 400 ? 0 : 400; }
 
 #elif PART == 1
-struct desc { int compute, scale, opA, opB; };
+struct desc { int compute, scale, opA, opB, epilogue; const void *bias; };
 struct layout { int type; uint64_t rows, cols; int64_t ld; int batch; int64_t step; };
 struct pref { uint64_t workspace; uint32_t reduction, align[4]; };
 
@@ -188,7 +188,15 @@ int cublasLtMatmulDescCreate(struct desc **d, int compute, int scale) {
 }
 int cublasLtMatmulDescDestroy(struct desc *d) { free(d); return 0; }
 int cublasLtMatmulDescSetAttribute(struct desc *d, int a, const int *v, size_t n) {
-  if (n != 4 || a != 3 && a != 4) return 7;
+  if (a == 8 && n == 8) {
+    d->bias = *(const void **)v;
+    return 0;
+  }
+  if (n != 4 || a != 3 && a != 4 && a != 7) return 7;
+  if (a == 7) {
+    d->epilogue = *v;
+    return *v != 4;
+  }
   *(a == 3 ? &d->opA : &d->opB) = *v;
   return 0;
 }
@@ -234,7 +242,8 @@ int cublasLtMatmul(long h, struct desc *d, const float *alpha, const void *A, st
                    const uint64_t *algo, void *work, size_t bytes, long stream) {
   FAIL(cublasLtMatmul)
   if (h != 600 || algo[0] != 1000 && algo[0] != 1001 || algo[7] != algo[0] || !work || stream % 2 == 0) return 7;
-  if (C != D || d->scale || d->compute != 68 && (d->compute != 77 || a->type) || a->type != b->type) return 15;
+  if (d->epilogue == 4 && (!d->bias || (size_t)d->bias % 16) || C != D && !*beta) return 7;
+  if (d->scale || d->compute != 68 && (d->compute != 77 || a->type) || a->type != b->type) return 15;
   uint64_t m = o->rows, n = o->cols, k = d->opA ? a->rows : a->cols;
   if ((d->opA ? a->cols : a->rows) != m || (d->opB ? b->rows : b->cols) != n || (d->opB ? b->cols : b->rows) != k)
     return 7;
@@ -246,7 +255,8 @@ int cublasLtMatmul(long h, struct desc *d, const float *alpha, const void *A, st
           sum += (double)read1(A, a->type == 14, z * a->step + (d->opA ? q + i * a->ld : i + q * a->ld)) *
                  read1(B, b->type == 14, z * b->step + (d->opB ? j + q * b->ld : q + j * b->ld));
         long at = z * o->step + i + j * o->ld;
-        if (*beta) sum += *beta * read1(D, o->type == 14, at);
+        if (*beta) sum += *beta * read1(C, o->type == 14, at);
+        if (d->epilogue) sum += read1(d->bias, o->type == 14, i);
         write1(D, o->type == 14, at, *alpha * sum);
       }
   return 0;

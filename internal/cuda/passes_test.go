@@ -113,6 +113,21 @@ func TestAddSums(t *testing.T) {
 	}
 }
 
+// Passes over nothing do nothing, and leave sums of 0.
+func TestPassesOverNothing(t *testing.T) {
+	d := open(t)
+	var none device.Array
+	sums := device.NewSums(d, 3)
+	x := (&side{Device: d, rand: newRand()}).channels(6)
+	d.ColumnSums(x, 3, sums)
+	d.Apply(none, device.Source{}, 3)
+	d.AddReLU(none, device.Source{}, device.Source{}, 3, true)
+	d.Axpy(none, 1, none)
+	d.AddSums(none, none)
+	d.ColumnSums(none, 3, sums)
+	check.Close64(t, "sums", (&side{Device: d}).values(sums.A), make([]float64, 3), 0)
+}
+
 // A NaN goes through every ReLU.
 func TestPassesKeepNaN(t *testing.T) {
 	d := open(t)

@@ -64,9 +64,9 @@ func cut(n, c, lanes, many, step int) (r rows, grid [3]int) {
 	w := over(vectors, tiles)
 	high := block / w
 	each := over(over(count, max(1, many/tiles)), high)
-	piece := over(each, step) * step * high
+	piece := max(1, over(each, step)) * step * high
 	r = rows{rows: uint32(count), c: uint32(c), wide: uint32(w), high: uint32(high), piece: uint32(piece)}
-	return r, [3]int{over(count, piece), tiles, 1}
+	return r, [3]int{max(1, over(count, piece)), tiles, 1}
 }
 
 // over returns n/m, rounded up.

@@ -10,36 +10,44 @@ struct Sums {
 	u32 pieces, c;
 };
 
-enum { CHANNELS = 8, SLICES = 32, SUMMING = 2 * CHANNELS * SLICES };
+// A block takes four channels of both sums: STRIPS threads for each, which take every
+// STRIPS-th piece.
+enum { CHANNELS = 4, STRIPS = 64, SOME = 8, SUMMING = 2 * CHANNELS * STRIPS };
 
 // sums gives the first threads of a block the sums of a channel each, and says whether a
-// thread is one of them. The pieces are added in an order of their own: SLICES rows of
-// threads take every SLICES-th, and their sums are added one after the other.
+// thread is one of them. The order of all additions is fixed.
 DEVICE bool sums(const Sums &s, u32 &c, double &a, double &b) {
-	SHARED double part[SLICES][2 * CHANNELS];
-	u32 j = tid() % CHANNELS, which = tid() / CHANNELS % 2, slice = tid() / (2 * CHANNELS);
+	SHARED double part[STRIPS][2 * CHANNELS], some[STRIPS / SOME][2 * CHANNELS];
+	u32 t = tid(), j = t % CHANNELS, column = t % (2 * CHANNELS), strip = t / (2 * CHANNELS);
 	c = block() * CHANNELS + j;
 	if (s.partials) {
 		double sum = 0;
 		if (c < s.c) {
-			const double *from = s.partials + which * s.c + c;
+			const double *from = s.partials + column / CHANNELS * s.c + c;
 			u64 apart = 2 * (u64)s.c;
-			_Pragma("unroll 8") for (u32 p = slice; p < s.pieces; p += SLICES)
+			_Pragma("unroll 8") for (u32 p = strip; p < s.pieces; p += STRIPS)
 				sum += from[p * apart];
 		}
-		part[slice][which * CHANNELS + j] = sum;
+		part[strip][column] = sum;
+		sync();
+		if (strip < STRIPS / SOME) {
+			sum = 0;
+			UNROLL for (u32 k = 0; k < SOME; k++)
+				sum += part[strip * SOME + k][column];
+			some[strip][column] = sum;
+		}
 		sync();
 	}
-	if (tid() >= CHANNELS || c >= s.c)
+	if (t >= CHANNELS || c >= s.c)
 		return false;
 	if (!s.partials) {
 		a = s.a[c], b = s.b[c];
 		return true;
 	}
 	a = b = 0;
-	for (u32 k = 0; k < SLICES; k++) {
-		a += part[k][j];
-		b += part[k][CHANNELS + j];
+	UNROLL for (u32 k = 0; k < STRIPS / SOME; k++) {
+		a += some[k][j];
+		b += some[k][CHANNELS + j];
 	}
 	s.a[c] = a, s.b[c] = b;
 	return true;

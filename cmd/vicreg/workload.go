@@ -86,14 +86,11 @@ func newBenchLoss(f *benchFlags) *cobra.Command {
 			if n < 2 || d < 1 {
 				return usagef("--n is %d and --d is %d, but the loss needs at least 2 rows and 1 column", n, d)
 			}
-			if err := reckon.Loss(n, d); err != nil {
+			if err := reckon.Loss(n, d); err != nil && !f.device.far() {
 				return usageError{err}
 			}
-			if err := f.onProcessor("this loss is the processor's"); err != nil {
-				return err
-			}
 			return f.measure(fmt.Sprintf("loss and gradients, n %d, d %d", n, d),
-				func(device.Device) (func() error, int, int, error) { return lossWork(n, d) })
+				func(on device.Device) (func() error, int, int, error) { return lossWork(on, n, d) })
 		},
 	}
 	cmd.Flags().IntVar(&n, "n", 256, "`rows`: images in a batch")
@@ -208,12 +205,14 @@ func stepWork(d device.Device, c recipe.Config) (func() error, int, int, error) 
 	m.StartEpoch(0)
 	steps := 0
 	return func() error {
-		if _, _, err := m.Step(b); err != nil {
+		outcome, err := method.Queue(m, b)
+		if err != nil {
 			return err
 		}
 		opt.Step(lr)
 		steps++
 		m.AfterStep(steps, benchTotal)
+		outcome.Read()
 		return nil
 	}, c.Batch, 3*forward + target + lossFlops(c.Batch, branches[0].Expander.Dim()), nil
 }
@@ -260,10 +259,23 @@ func embedWork(d device.Device, c recipe.Config) (func() error, int, int, error)
 	}, c.Batch, encoder.Flops(x.Shape...), nil
 }
 
-func lossWork(n, d int) (func() error, int, int, error) {
+// lossWork computes the loss of embeddings that are on a device, where that can.
+func lossWork(on device.Device, n, d int) (func() error, int, int, error) {
 	z1, z2 := random(n*d, 1), random(n*d, 2)
 	dz1, dz2 := make([]float32, n*d), make([]float32, n*d)
 	v, ws := loss.NewVICReg(), new(loss.Workspace)
+	if far, ok := on.(device.Losses); ok {
+		var room [4]device.Array
+		for i, x := range [][]float32{z1, z2, dz1, dz2} {
+			device.Lift(on, &room[i], x)
+		}
+		return func() error {
+			q := v.Queue(far, room[0], room[1], n, d, room[2], room[3])
+			q.Terms()
+			on.Down(dz1[:1], room[3].Slice(0, 1)) // when all is done
+			return nil
+		}, n, lossFlops(n, d), nil
+	}
 	return func() error {
 		v.Eval(ws, z1, z2, n, d, dz1, dz2)
 		return nil

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
 	"vicreg/internal/device"
 	"vicreg/internal/recipe"
 )
@@ -54,5 +56,38 @@ func TestTimingsAgree(t *testing.T) {
 	sorted := slices.Sorted(slices.Values(got.Times))
 	if len(sorted) != 4 || got.Min != sorted[0] || got.Max != sorted[3] || !near(got.Median, (sorted[1]+sorted[2])/2) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Benchmarks run on a card as well.
+func TestWorkloadsOnACard(t *testing.T) {
+	t.Parallel()
+	d, err := cuda.New(sim.New(sim.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c, err := recipe.Load("cifar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Channels, c.Batch, c.Expander, c.Size, c.Encoder.Arch, c.Encoder.Width = 3, 4, "8-8", 8, "resnet10", 2
+	for name, setup := range map[string]func() (func() error, int, int, error){
+		"step":  func() (func() error, int, int, error) { return stepWork(d, c) },
+		"embed": func() (func() error, int, int, error) { return embedWork(d, c) },
+		"loss":  func() (func() error, int, int, error) { return lossWork(d, 8, 16) },
+	} {
+		run, images, flops, err := setup()
+		if err != nil || images < 4 || flops <= 0 {
+			t.Fatalf("%s: %d images, %d operations, %v", name, images, flops, err)
+		}
+		for range 2 {
+			if err := run(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if now, peak, held := d.Used(); now <= 0 || peak < now || held < peak {
+		t.Errorf("%d bytes in use, %d at most, %d held", now, peak, held)
 	}
 }

@@ -99,12 +99,12 @@ DEVICE float total4(float v) {
 	return v + __nvvm_shfl_sync_bfly_f32(0xffffffffu, v, 1, 31);
 }
 
-template <int D> struct Pair {
+template <int D> struct Steps {
 	Rows<D> a[2], b[2]; // two steps
 };
 
 template <int D> DEVICE void forward(const Attention &p) {
-	alignas(16) SHARED Pair<D> m;
+	alignas(16) SHARED Steps<D> m;
 	int from = p.starts[block()], t = p.starts[block() + 1] - from;
 	u32 head = block_y();
 	int first = (int)(block_z() * threads() + (tid() & ~31u)) / 2; // 16 rows a warp
@@ -192,7 +192,7 @@ template <int D> DEVICE void forward(const Attention &p) {
 
 // The gradient of the queries: a warp has 16 of them. It also writes dots.
 template <int D> DEVICE void queries(const Attention &p) {
-	alignas(16) SHARED Pair<D> m;
+	alignas(16) SHARED Steps<D> m;
 	int from = p.starts[block()], t = p.starts[block() + 1] - from;
 	u32 head = block_y();
 	int first = (int)(block_z() * threads() + (tid() & ~31u)) / 2;
@@ -287,7 +287,7 @@ DEVICE void row_values(float to[2][TILE], const Attention &p, int from, u32 head
 // The gradients of keys and values: a warp has 16 of them, and the block goes through the queries.
 // Scores are transposed: their rows are keys.
 template <int D> DEVICE void keys(const Attention &p) {
-	alignas(16) SHARED Pair<D> m;
+	alignas(16) SHARED Steps<D> m;
 	SHARED float values[2][2][TILE]; // lse and dots of two steps
 	int from = p.starts[block()], t = p.starts[block() + 1] - from;
 	u32 head = block_y();

@@ -52,7 +52,7 @@ func (d *Device) apply(y device.Array, src device.Source, c int) {
 	if src.Scale.None() {
 		c = flat(n)
 	}
-	kind := kindOf(c, y, src.X)
+	kind := aligned(kindOf(c, y, src.X), src.Scale, src.Shift)
 	r, grid := short(n, c, kind)
 	applyKernel[kind].launch(d, grid, block, 0, applyParams{rows: r, src: d.source(src), y: d.arr(y)})
 }
@@ -70,7 +70,7 @@ func (d *Device) ApplyGrad(y device.Array, g device.Grad, c int) {
 func (d *Device) applyGrad(y device.Array, g device.Grad, c int) {
 	n := y.Len()
 	same("ApplyGrad", n, g.D, g.Y)
-	kind := kindOf(c, y, g.D, g.Y)
+	kind := aligned(kindOf(c, y, g.D, g.Y), g.A, g.B, g.K)
 	r, grid := short(n, c, kind)
 	applyGradKernel[kind].launch(d, grid, block, 0, applyGradParams{rows: r, grad: d.grad(g), y: d.arr(y)})
 }
@@ -84,7 +84,7 @@ func (d *Device) AddReLU(y device.Array, a, b device.Source, c int, relu bool) {
 func (d *Device) addReLU(y device.Array, a, b device.Source, c int, relu bool) {
 	n := y.Len()
 	same("AddReLU", n, a.X, b.X)
-	kind := kindOf(c, y, a.X, b.X)
+	kind := aligned(kindOf(c, y, a.X, b.X), a.Scale, a.Shift, b.Scale, b.Shift)
 	r, grid := short(n, c, kind)
 	p := addReLUParams{rows: r, a: d.source(a), b: d.source(b), y: d.arr(y)}
 	if relu {

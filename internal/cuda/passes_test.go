@@ -113,6 +113,35 @@ func TestAddSums(t *testing.T) {
 	}
 }
 
+// Parts of arrays may begin anywhere.
+func TestPassesOfParts(t *testing.T) {
+	d := open(t)
+	const rows, c = 9, 16
+	part := func(a device.Array) device.Array { return a.Slice(1, a.Len()) }
+	for at := range 3 {
+		agree(t, d, func(s *side) {
+			src, y := s.source(half, rows*c, c, true, true), s.empty(half, rows*c)
+			dot, sums := s.normal(half, rows*c), device.NewSums(s, c)
+			switch at {
+			case 0:
+				src.X = part(s.normal(half, rows*c+1))
+			case 1:
+				src.Scale, src.Shift = part(s.channels(c+1)), part(s.channels(c+1))
+			case 2:
+				y, dot = part(s.empty(half, rows*c+1)), part(s.normal(half, rows*c+1))
+			}
+			s.Apply(y, src, c)
+			s.showValues("y", y)
+			s.AddReLU(y, src, device.Source{X: dot}, c, true)
+			s.showValues("a + b", y)
+			f := device.Finish{Mask: src, Dot: dot, Sums: sums}
+			s.stored(y, half, c, device.Finish{})
+			s.FinishGrad(y, c, f)
+			s.showFinished(y, f)
+		})
+	}
+}
+
 // Passes over nothing do nothing, and leave sums of 0.
 func TestPassesOverNothing(t *testing.T) {
 	d := open(t)

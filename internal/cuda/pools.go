@@ -67,7 +67,7 @@ func (d *Device) MaxPool(y, argmax device.Array, s device.Conv, src device.Sourc
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	win := windowsOf(s, src.X, y, argmax)
-	kind := kindOf(s.C, y, src.X)
+	kind := aligned(kindOf(s.C, y, src.X), src.Scale, src.Shift)
 	if argmax.Addr()%8 != 0 {
 		kind = 2
 	}
@@ -107,7 +107,7 @@ func (d *Device) AvgPool(y device.Array, n, pixels, c int, src device.Source) {
 	defer d.mu.Unlock()
 	same("mean", n*c, y)
 	same("mean", n*pixels*c, src.X)
-	kind := kindOf(c, src.X, y)
+	kind := aligned(kindOf(c, src.X, y), src.Scale, src.Shift)
 	r, grid := tall(n*pixels*c, c, kind)
 	r.piece, grid[0] = uint32(pixels), n // an image
 	avgPoolKernel[kind].launch(d, grid, block, 0, avgPoolParams{rows: r, src: d.source(src), y: d.arr(y)})

@@ -42,6 +42,14 @@ func kindOf(c int, arrays ...device.Array) int {
 	return 0
 }
 
+// aligned returns a kind for constants of channels, which are read eight at a time too.
+func aligned(kind int, constants ...device.Array) int {
+	if !wide(8, constants...) {
+		return 2
+	}
+	return kind
+}
+
 // three are kernels for the three kinds.
 func three[P any](module, name string) [3]kernel[P] {
 	return [3]kernel[P]{declare[P](module, name+"8h", 0), declare[P](module, name+"8", 0),

@@ -172,7 +172,7 @@ func finishKind(f device.Finish, c int, dx, from device.Array) int {
 	if f.Sums.A.None() {
 		f.Dot = device.Array{}
 	}
-	return kindOf(c, dx, from, f.Add, f.Mask.X, f.Dot)
+	return aligned(kindOf(c, dx, from, f.Add, f.Mask.X, f.Dot), f.Mask.Scale, f.Mask.Shift)
 }
 
 // finishing is a Finish of a gradient of n elements for a kernel that has so many pieces.

@@ -179,10 +179,10 @@ template <class L> DEVICE void run_squares(const Squares &p) {
 	SquaresRows<L> body = {p};
 	UNROLL for (int j = 0; j < L::N; j++)
 		body.a[j] = body.b[j] = 0;
-	walk<L::N, 2 * L::DEEP>(p.rows, body);
+	walk<L::N, L::DEEP>(p.rows, body);
 	keep_sums<L::N>(p.rows, p.partials, body.a, body.b);
 }
-THREE(squares, Squares, run_squares, BOUNDS(256, 3))
+THREE(squares, Squares, run_squares, BOUNDS(256, 4))
 
 // FinishGrad finishes products: dx may be none, and then only sums are left. Where images
 // have pixels, a row of the product is that of all of an image's, times share.

@@ -95,7 +95,17 @@ struct Any1 {
 // constants reads a thread's values of channels; absent stands for those of no array.
 template <int N> DEVICE void constants(float v[N], const float *p, u32 c, float absent) {
 	UNROLL for (int j = 0; j < N; j++)
-		v[j] = p ? p[c + j] : absent;
+		v[j] = absent;
+	if (!p)
+		return;
+	if (N == 1) {
+		v[0] = p[c];
+		return;
+	}
+	UNROLL for (int j = 0; j + 4 <= N; j += 4) {
+		Quad q = *(const Quad *)(p + c + j);
+		v[j] = from_bits(q.x), v[j + 1] = from_bits(q.y), v[j + 2] = from_bits(q.z), v[j + 3] = from_bits(q.w);
+	}
 }
 
 // Reader is a Source with a thread's constants. NaN stays NaN.

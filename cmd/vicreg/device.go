@@ -52,3 +52,11 @@ func (f *deviceFlag) open() (device.Device, error) {
 	}
 	return devices.Open(f.name)
 }
+
+// computedOn ends a line on how long something took; empty on the processor.
+func computedOn(device string) string {
+	if device == "" {
+		return ""
+	}
+	return ", on " + device
+}

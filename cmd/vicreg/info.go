@@ -251,8 +251,8 @@ func (r *runInfo) print() error {
 		fmt.Fprintf(stdout, "%s %s\n", painted(stdout, yellow, "warning:"), show.Line(strange))
 	}
 	if s := r.Summary; s != nil {
-		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s\n", s.Images,
-			took(s.Seconds), s.ImagesPerSecond)
+		fmt.Fprintf(stdout, "\n%d images in %s, %.0f images/s%s\n", s.Images,
+			took(s.Seconds), s.ImagesPerSecond, show.Line(computedOn(s.Device)))
 		writeScores(stdout, *s)
 		writeVerdict(stdout, s.Verdict, r.Folder)
 		writeBad(stdout, c.Pairs != nil, s.Bad)

@@ -312,8 +312,8 @@ func (c *console) Done(s runlog.Summary) {
 	}
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")
-	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s\n", show.Count(s.Epochs, "epoch"), s.Images, kind,
-		took(s.Seconds), s.ImagesPerSecond)
+	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s%s\n", show.Count(s.Epochs, "epoch"), s.Images, kind,
+		took(s.Seconds), s.ImagesPerSecond, show.Line(computedOn(s.Device)))
 	writeScores(c.out, s)
 	writeVerdict(c.out, s.Verdict, c.plan.Folder)
 	next := [][2]string{

@@ -94,8 +94,8 @@ func numbers(r *rand.Rand, kind string) uint64 {
 	}
 	x := r.NormFloat64() * math.Ldexp(1, r.IntN(30)-15)
 	if r.IntN(4) == 0 {
-		x = []float64{0, math.Copysign(0, -1), 1, 0.5, 2.5, -3.5, math.Inf(1), math.Inf(-1), math.NaN(), 1 << 31, -1 << 31,
-			65520, 0x1p-126, 0x1p-149, 0x1.fep127}[r.IntN(15)]
+		x = []float64{0, math.Copysign(0, -1), 1, 0.5, 2.5, -3.5, math.Inf(1), math.Inf(-1), math.NaN(), 1 << 31,
+			-1 << 31, 65520, 0x1p-126, 0x1p-149, 0x1.fep127}[r.IntN(15)]
 	}
 	switch kind {
 	case "f64":

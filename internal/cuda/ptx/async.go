@@ -66,6 +66,10 @@ func (c *compiler) copy() {
 		read = c.src(&args[3], "u32")
 	}
 	c.emit(inst{kind: effect, do: func(w *warp, m uint32) {
+		if p := w.b.l.Profile; p != nil {
+			p.access(w, m, w.row(to), a.off, "shared", size)
+			p.access(w, m, w.row(from), b.off, "global", size)
+		}
 		for ; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros32(m)
 			l := later16{to: w.row(to)[i] + a.off, from: w.row(from)[i] + b.off, size: size,

@@ -179,6 +179,10 @@ func (w *warp) run() (ended bool) {
 			m &= g
 		}
 		steps++
+		if p := w.b.l.Profile; p != nil {
+			p.Lines[w.pc].Warps++
+			p.Lines[w.pc].Lanes += int64(bits.OnesCount32(m))
+		}
 		threads += int64(bits.OnesCount32(m))
 		if steps&0x3ff == 0 && w.b.l.Steps+steps > budget {
 			w.fault(bits.TrailingZeros32(w.mask), "the kernel runs for too long")

@@ -24,8 +24,9 @@ type Launch struct {
 	Seed uint64
 	// Races looks for accesses to shared memory that no barrier keeps apart, and for those
 	// of two blocks to the same place of global memory.
-	Races bool
-	Limit int64 // instructions of warps in all; 0 is 1<<32
+	Races   bool
+	Profile *Profile // counts, unless nil
+	Limit   int64    // instructions of warps in all; 0 is 1<<32
 
 	// What the run took.
 	Steps        int64 // instructions of warps
@@ -166,6 +167,9 @@ func newBlock(l *Launch, threads int) *block {
 func (b *block) run(i int) {
 	g := b.l.Grid
 	b.at = [3]int{i % g[0], i / g[0] % g[1], i / g[0] / g[1]}
+	if p := b.l.Profile; p != nil {
+		p.Blocks++
+	}
 	b.number, b.acquired = uint32(i+1), false
 	poison(b.shared)
 	for i := range b.bars {

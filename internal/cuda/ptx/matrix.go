@@ -50,6 +50,9 @@ func (c *compiler) matrices(load bool) {
 	c.emit(inst{kind: meet, need: everyone, do: func(w *warp, m uint32) {
 		w.whole(m)
 		p := *w.row(base)
+		for i := range r {
+			w.count(255<<(8*i), &p, &a)
+		}
 		for i, r := range r {
 			var rows [8][]byte
 			for k := range rows {

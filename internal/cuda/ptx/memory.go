@@ -117,6 +117,13 @@ func (w *warp) sharedBytes(lane int, addr, n uint64, write, atom bool) []byte {
 	return s[o : o+n : o+n]
 }
 
+// count keeps an access for a profile.
+func (w *warp) count(m uint32, base *row, a *access) {
+	if p := w.b.l.Profile; p != nil {
+		p.access(w, m, base, a.off, a.space, a.size)
+	}
+}
+
 var spaces = map[string]string{"global": "global", "shared": "shared", "shared::cta": "shared", "shared::cluster": "shared",
 	"local": "local", "param": "param", "param::entry": "param", "param::func": "param", "const": "const"}
 
@@ -230,6 +237,7 @@ func (c *compiler) loads() {
 	if n == 1 && size == 4 && ext[0] == 0 {
 		c.emit(inst{kind: effect, do: func(w *warp, m uint32) {
 			p, to := w.row(base), &w.r[d[0]]
+			w.count(m, p, &a)
 			for ; m != 0; m &= m - 1 {
 				i := bits.TrailingZeros32(m) & 31
 				to[i] = uint64(binary.LittleEndian.Uint32(w.bytes(i, p[i]+a.off, &a)))
@@ -239,6 +247,7 @@ func (c *compiler) loads() {
 	}
 	c.emit(inst{kind: effect, do: func(w *warp, m uint32) {
 		p := *w.row(base) // it may be overwritten
+		w.count(m, &p, &a)
 		for ; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros32(m) & 31
 			b := w.bytes(i, p[i]+a.off, &a)
@@ -273,6 +282,7 @@ func (c *compiler) stores() {
 	}
 	c.emit(inst{kind: effect, do: func(w *warp, m uint32) {
 		p := w.row(base)
+		w.count(m, p, &a)
 		for ; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros32(m) & 31
 			b := w.bytes(i, p[i]+a.off, &a)

@@ -95,9 +95,13 @@ func (d *Driver) Launch(s cuda.Stream, f cuda.Function, grid [3]int, threads, sh
 		if d.o.Seed != 0 {
 			l.Seed += uint64(d.calls)
 		}
+		c := d.count(fn.kernel.Name)
+		if d.o.Profile && (c.profile == nil || !c.profile.Of(fn.kernel)) {
+			c.profile = ptx.NewProfile(fn.kernel)
+		}
+		l.Profile = c.profile
 		err := fn.kernel.Launch(&l)
 		d.now += float64(l.Instructions) / 1e6
-		c := d.count(fn.kernel.Name)
 		c.Blocks += grid[0] * grid[1] * grid[2]
 		c.Instructions += l.Instructions
 		c.Read += l.Read

@@ -23,6 +23,8 @@ type Options struct {
 	// Late has what is queued done when something waits for it and no sooner, so that a
 	// wait that is missing shows.
 	Late bool
+	// Profile counts what each instruction of a kernel does; see Driver.Profile.
+	Profile bool
 	// Fail may make a call fail: it gets the name of the driver's function and how many
 	// calls there were before.
 	Fail func(call string, n int) error
@@ -69,6 +71,7 @@ type Count struct {
 	Blocks       int
 	Instructions int64 // of threads
 	Read, Wrote  int64 // bytes of global memory
+	profile      *ptx.Profile
 }
 
 // New returns a driver.
@@ -124,6 +127,17 @@ func (d *Driver) Kernel(name string) Count {
 		return *c
 	}
 	return Count{}
+}
+
+// Profile returns what the instructions of a kernel did in its launches since the start
+// or Reset, in words.
+func (d *Driver) Profile(name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.counts[name]; c != nil && c.profile != nil {
+		return c.profile.String()
+	}
+	return ""
 }
 
 // Launches returns how often a kernel ran; of the name "", how often any did.

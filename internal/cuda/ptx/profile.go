@@ -37,6 +37,9 @@ func NewProfile(k *Kernel) *Profile {
 	return p
 }
 
+// excess is how much more than needed an access took.
+func (l *Line) excess() int64 { return l.Passes - l.LeastPasses + l.Sectors - l.LeastSectors }
+
 // Of says that the profile is of a kernel.
 func (p *Profile) Of(k *Kernel) bool { return p.Kernel.Name == k.Name && len(p.Lines) == len(k.code) }
 
@@ -110,24 +113,28 @@ func (p *Profile) String() string {
 	names := slices.SortedFunc(maps.Keys(kinds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(kinds[b], kinds[a]), cmp.Compare(a, b))
 	})
-	for _, name := range names[:min(len(names), 16)] {
+	for _, name := range names[:min(len(names), 24)] {
 		if kinds[name] > 0 {
 			fmt.Fprintf(&s, "  %5.1f%%  %s\n", 100*float64(kinds[name])/float64(warps), name)
 		}
 	}
 	total := Line{}
-	for _, l := range p.Lines {
+	lines := slices.Clone(p.Lines)
+	for _, l := range lines {
 		total.Passes += l.Passes
 		total.LeastPasses += l.LeastPasses
 		total.Sectors += l.Sectors
 		total.LeastSectors += l.LeastSectors
-		if l.Passes > l.LeastPasses {
-			fmt.Fprintf(&s, "  line %d, %s: %.2f passes over the banks, %.2f would do\n", l.Number, l.Text,
-				float64(l.Passes)/float64(l.Warps), float64(l.LeastPasses)/float64(l.Warps))
-		}
-		if l.Sectors > l.LeastSectors {
-			fmt.Fprintf(&s, "  line %d, %s: %.2f sectors, %.2f would do\n", l.Number, l.Text,
-				float64(l.Sectors)/float64(l.Warps), float64(l.LeastSectors)/float64(l.Warps))
+	}
+	slices.SortStableFunc(lines, func(a, b Line) int { return cmp.Compare(b.excess(), a.excess()) })
+	for _, l := range lines[:min(len(lines), 12)] {
+		switch each := float64(max(l.Warps, 1)); {
+		case l.Passes > l.LeastPasses:
+			fmt.Fprintf(&s, "  line %d, %d times, %s: %.2f passes over the banks, %.2f would do\n", l.Number, l.Warps, l.Text,
+				float64(l.Passes)/each, float64(l.LeastPasses)/each)
+		case l.excess() > 0:
+			fmt.Fprintf(&s, "  line %d, %d times, %s: %.2f sectors, %.2f would do\n", l.Number, l.Warps, l.Text,
+				float64(l.Sectors)/each, float64(l.LeastSectors)/each)
 		}
 	}
 	fmt.Fprintf(&s, "  in all %d passes over the banks of shared memory, %d would do; %d sectors, %d would do\n",

@@ -53,7 +53,8 @@ func TestConvolutionSpeed(t *testing.T) {
 			return a
 		}
 		src := device.Source{X: big(s.InLen()), Scale: x.channels(s.C), Shift: x.channels(s.C), ReLU: true}
-		g := device.Grad{D: big(s.OutLen()), Y: big(s.OutLen()), A: x.channels(s.K), B: x.channels(s.K), K: x.channels(s.K)}
+		g := device.Grad{D: big(s.OutLen()), Y: big(s.OutLen()),
+			A: x.channels(s.K), B: x.channels(s.K), K: x.channels(s.K)}
 		w, dw := x.channels(s.WeightLen()), x.channels(s.WeightLen())
 		y, dx := d.Alloc(half, s.OutLen()), d.Alloc(half, s.InLen())
 		sums, back := device.NewSums(d, s.K), device.NewSums(d, s.C)
@@ -99,7 +100,7 @@ func TestConvolutionSpeed(t *testing.T) {
 				max(float64(bytes)/2.8e9, flops/700e9))
 			best, library := math.Inf(1), 0.0
 			var want [][]float32
-			for _, form := range append([]string{"library"}, cuda.Forms(k)...) {
+			for _, form := range append([]string{"library"}, d.Forms(k)...) {
 				if form != "library" && (l.stride > 1 && k == cuda.InputGrad) {
 					continue
 				}

@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"math/bits"
 
 	"vicreg/internal/device"
@@ -16,6 +15,7 @@ type form struct {
 	bm, bn  int // rows of the product, and columns, that a block computes
 	threads int
 	shared  int // bytes
+	hopper  bool
 }
 
 // The forms of each kind, with a kernel for rows that lie as the product has them, and one
@@ -36,45 +36,71 @@ type (
 	}
 )
 
-func newForward(bm, bn, stages int) forwardForm {
-	f := form{bm, bn, 256, stages * (bm + bn) * 128}
-	name := fmt.Sprintf("%dx%d", bm, bn)
-	return forwardForm{f, declare[forwardParams]("forward", "forward_"+name, f.shared),
-		declare[forwardParams]("forward", "gather_"+name, f.shared),
-		declare[forwardParams]("forward", "infer_"+name, f.shared)}
+// module returns where a form's kernels are, given the module of those that all cards can
+// run.
+func (f *form) module(name string) string {
+	if f.hopper {
+		return hopper
+	}
+	return name
 }
 
-func newInputGrad(bm, bn, stages int) inputGradForm {
-	f := form{bm, bn, 256, stages * (2*bm + bn) * 128}
-	name := fmt.Sprintf("%dx%d", bm, bn)
-	return inputGradForm{f, declare[inputGradParams]("inputgrad", "input_grad_"+name, f.shared),
-		declare[inputGradParams]("inputgrad", "input_taps_"+name, f.shared)}
+func newForward(f form, stages int) forwardForm {
+	f.shared = stages * (f.bm + f.bn) * 128
+	kernel := func(name string) kernel[forwardParams] {
+		return declare[forwardParams](f.module("forward"), name+f.name(), f.shared)
+	}
+	return forwardForm{f, kernel("forward_"), kernel("gather_"), kernel("infer_")}
 }
 
-func newWeightGrad(bm, bn, stages, blocks int) weightGradForm {
-	f := form{bm, bn, 256, stages * (bm + 2*bn) * 128}
-	name := fmt.Sprintf("%dx%d", bm, bn)
-	return weightGradForm{f, declare[weightGradParams]("weightgrad", "weight_grad_"+name, f.shared),
-		declare[weightGradParams]("weightgrad", "weight_taps_"+name, f.shared), blocks}
+func newInputGrad(f form, stages int) inputGradForm {
+	f.shared = stages * (2*f.bm + f.bn) * 128
+	kernel := func(name string) kernel[inputGradParams] {
+		return declare[inputGradParams](f.module("inputgrad"), name+f.name(), f.shared)
+	}
+	return inputGradForm{f, kernel("input_grad_"), kernel("input_taps_")}
 }
+
+func newWeightGrad(f form, stages, blocks int) weightGradForm {
+	f.shared = stages * (f.bm + 2*f.bn) * 128
+	kernel := func(name string) kernel[weightGradParams] {
+		return declare[weightGradParams](f.module("weightgrad"), name+f.name(), f.shared)
+	}
+	return weightGradForm{f, kernel("weight_grad_"), kernel("weight_taps_"), blocks}
+}
+
+// warps and groups are forms of 256 threads, whose products are mma.sync's and wgmma's.
+func warps(bm, bn int) form  { return form{bm: bm, bn: bn, threads: 256} }
+func groups(bm, bn int) form { return form{bm: bm, bn: bn, threads: 256, hopper: true} }
 
 var (
 	forwardForms = []forwardForm{
-		newForward(128, 64, 3),
-		newForward(128, 128, 3),
-		newForward(128, 256, 4),
+		newForward(warps(128, 64), 3),
+		newForward(warps(128, 128), 3),
+		newForward(warps(128, 256), 4),
+		newForward(groups(128, 64), 3),
+		newForward(groups(128, 128), 3),
+		newForward(groups(128, 256), 4),
 	}
 	inputGradForms = []inputGradForm{
-		newInputGrad(128, 64, 2),
-		newInputGrad(128, 128, 2),
-		newInputGrad(128, 256, 3),
+		newInputGrad(warps(128, 64), 2),
+		newInputGrad(warps(128, 128), 2),
+		newInputGrad(warps(128, 256), 3),
+		newInputGrad(groups(128, 64), 2),
+		newInputGrad(groups(128, 128), 2),
+		newInputGrad(groups(128, 256), 3),
 	}
 	weightGradForms = []weightGradForm{
-		newWeightGrad(64, 64, 4, 264),
-		newWeightGrad(64, 128, 2, 264),
-		newWeightGrad(128, 64, 3, 264),
-		newWeightGrad(128, 128, 2, 264),
-		newWeightGrad(256, 128, 3, 132),
+		newWeightGrad(warps(64, 64), 4, 264),
+		newWeightGrad(warps(64, 128), 2, 264),
+		newWeightGrad(warps(128, 64), 3, 264),
+		newWeightGrad(warps(128, 128), 2, 264),
+		newWeightGrad(warps(256, 128), 3, 132),
+		newWeightGrad(form{bm: 64, bn: 64, threads: 128, hopper: true}, 2, 528),
+		newWeightGrad(groups(64, 128), 2, 264),
+		newWeightGrad(groups(128, 64), 3, 264),
+		newWeightGrad(groups(128, 128), 2, 264),
+		newWeightGrad(groups(256, 128), 3, 132),
 	}
 	foldKernel = declare[foldParams]("partial", "fold", 0)
 	addWeights = declare[addWeightsParams]("partial", "add_weights", 0)

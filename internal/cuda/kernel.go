@@ -21,6 +21,7 @@ var modules = []module{
 	{"inputgrad", inputGradPTX},
 	{"weightgrad", weightGradPTX},
 	{"partial", partialPTX},
+	{hopper, hopperPTX},
 	{"layernorm", layernormPTX},
 	{"token", tokenPTX},
 	{"lookup", lookupPTX},
@@ -58,6 +59,12 @@ var inputGradPTX []byte
 
 //go:embed weightgrad.ptx
 var weightGradPTX []byte
+
+// hopper is the module that cards of compute capability 9.0 alone can load.
+const hopper = "hopper"
+
+//go:embed hopper.ptx
+var hopperPTX []byte
 
 //go:embed partial.ptx
 var partialPTX []byte
@@ -120,10 +127,16 @@ func (d *Device) grid1(n, threads int) [3]int {
 	return [3]int{max(1, min(blocks, d.card.Multiprocessors*8*(1024/threads))), 1, 1}
 }
 
+// hopper says that the card has Hopper's own instructions.
+func (d *Device) hopper() bool { return d.card.Major == 9 && d.card.Minor == 0 }
+
 // load compiles all modules and finds all kernels.
 func (d *Device) load() error {
 	loaded := map[string]Module{}
 	for _, m := range modules {
+		if m.name == hopper && !d.hopper() {
+			continue
+		}
 		h, err := d.driver.Load(m.ptx)
 		if err != nil {
 			return fmt.Errorf("the kernels of %s: %w", m.name, err)
@@ -131,6 +144,10 @@ func (d *Device) load() error {
 		loaded[m.name] = h
 	}
 	for _, k := range declared {
+		if k.module == hopper && !d.hopper() {
+			d.functions = append(d.functions, 0)
+			continue
+		}
 		f, err := d.driver.Function(loaded[k.module], k.name, k.shared)
 		if err != nil {
 			return fmt.Errorf("kernel %s: %w", k.name, err)

@@ -12,10 +12,12 @@ type fused struct {
 	foldAbove int       // pieces; tests change it
 }
 
-// Forms returns the names of the own kernels of a kind.
-func Forms(k Kind) (names []string) {
+// Forms returns the names of the own kernels of a kind that the card can run.
+func (d *Device) Forms(k Kind) (names []string) {
 	for i := range count(k) {
-		names = append(names, formOf(k, i).name())
+		if f := formOf(k, i); d.hopper() || !f.hopper {
+			names = append(names, f.name())
+		}
 	}
 	return names
 }
@@ -29,7 +31,14 @@ func (d *Device) Force(k Kind, name string) {
 	d.fused.forced[k] = name
 }
 
-func (f *form) name() string { return fmt.Sprintf("%dx%d", f.bm, f.bn) }
+// name is the size of a form's tiles, with w where products are wgmma's.
+func (f *form) name() string {
+	s := fmt.Sprintf("%dx%d", f.bm, f.bn)
+	if f.hopper {
+		s += "w"
+	}
+	return s
+}
 
 func count(k Kind) int {
 	return [...]int{len(forwardForms), len(inputGradForms), len(weightGradForms)}[k]
@@ -53,7 +62,7 @@ func (d *Device) pick(k Kind, s device.Conv) int {
 		name = best(k, s)
 	}
 	for i := range count(k) {
-		if formOf(k, i).name() == name {
+		if f := formOf(k, i); f.name() == name && (d.hopper() || !f.hopper) {
 			return i
 		}
 	}

@@ -20,54 +20,11 @@ struct Shape {
 	u32 r, s, stride, pad_h, pad_w;
 };
 
-// Warp says which part of a block's product a warp computes.
-template <int WARPS_M, int WARPS_N, int BM, int BN> struct Warp {
-	static constexpr int M = BM / WARPS_M, N = BN / WARPS_N; // size
-	u32 m, n;
-	METHOD static Warp mine() {
-		u32 w = tid() >> 5;
-		return {w % WARPS_M * M, w / WARPS_M * N};
-	}
-};
-
-// multiply adds the product of two tiles with 64 values to sum over. A is M rows × 64, or
-// with AT 64 rows × M; B is 64 rows × N, or with BT N rows × 64. at are the tiles, off what
-// a_offset and b_offset say.
-template <bool AT> DEVICE u32 a_offset(u32 m) {
-	u32 l = lane();
-	if (AT)
-		return (m >> 6) * 8192 + place((l & 7) + ((l >> 4) << 3), ((m & 63) >> 3) + ((l >> 3) & 1));
-	return place(m + (l & 15), l >> 4);
-}
-
-template <bool BT> DEVICE u32 b_offset(u32 n) {
-	u32 l = lane();
-	if (BT)
-		return place(n + (l & 7) + ((l >> 4) << 3), (l >> 3) & 1);
-	return (n >> 6) * 8192 + place(l & 15, ((n & 63) >> 3) + (l >> 4));
-}
-
-template <bool AT, bool BT, int M, int N>
-DEVICE void multiply(u32 a, u32 a_off, u32 b, u32 b_off, float (&acc)[M / 16][N / 8][4]) {
-	UNROLL for (int kk = 0; kk < 4; kk++) {
-		u32 af[M / 16][4], bf[N / 16][4];
-		UNROLL for (int i = 0; i < M / 16; i++) {
-			if (AT)
-				matrices<true>(af[i], a + (a_off ^ ((i & 3) << 5)) + (i >> 2) * 8192 + kk * 2048);
-			else
-				matrices<false>(af[i], a + (a_off ^ (kk << 5)) + i * 2048);
-		}
-		UNROLL for (int j = 0; j < N / 16; j++) {
-			if (BT)
-				matrices<false>(bf[j], b + (b_off ^ (kk << 5)) + j * 2048);
-			else
-				matrices<true>(bf[j], b + (b_off ^ ((j & 3) << 5)) + (j >> 2) * 8192 + kk * 2048);
-		}
-		UNROLL for (int j = 0; j < N / 8; j++)
-			UNROLL for (int i = 0; i < M / 16; i++)
-				mma(acc[i][j], af[i], bf[j / 2][j % 2 * 2], bf[j / 2][j % 2 * 2 + 1]);
-	}
-}
+#ifdef HOPPER
+#include "wgmma.h"
+#else
+#include "warp.h"
+#endif
 
 template <int M, int N> DEVICE void clear(float (&acc)[M][N][4]) {
 	UNROLL for (int i = 0; i < M; i++)
@@ -82,7 +39,7 @@ template <int N> struct Staged {
 	static constexpr u32 half = 2 * N + 16, full = 4 * N + 32; // bytes of a row
 };
 
-template <int BN, bool FULL, int M, int N>
+template <int BN, bool FULL, int APART, int M, int N>
 DEVICE void stage(u32 to, u32 m, u32 n, const float (&acc)[M][N][4]) {
 	u32 l = lane(), row = m + (l >> 2), col = n + (l & 3) * 2;
 	UNROLL for (int i = 0; i < M; i++)
@@ -90,9 +47,9 @@ DEVICE void stage(u32 to, u32 m, u32 n, const float (&acc)[M][N][4]) {
 			UNROLL for (int h = 0; h < 2; h++) {
 				float x = acc[i][j][2 * h], y = acc[i][j][2 * h + 1];
 				if (FULL)
-					shared_store2(to + (row + i * 16 + h * 8) * Staged<BN>::full + (col + j * 8) * 4, bits(x), bits(y));
+					shared_store2(to + (row + i * APART + h * 8) * Staged<BN>::full + (col + j * 8) * 4, bits(x), bits(y));
 				else
-					shared_store1(to + (row + i * 16 + h * 8) * Staged<BN>::half + (col + j * 8) * 2, pack(x, y));
+					shared_store1(to + (row + i * APART + h * 8) * Staged<BN>::half + (col + j * 8) * 2, pack(x, y));
 			}
 }
 

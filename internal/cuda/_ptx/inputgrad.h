@@ -1,0 +1,206 @@
+// Gradients of convolutions' inputs: the gradient of the output is made of two arrays on the
+// way in, and the input's is finished on the way out.
+#pragma once
+#include "tile.h"
+
+// InputGrad: dx = g convolved back with w, r × s × c × k, and finished: with add, which may be
+// dx, zero where mask reads 0 or less, sums of it and of it times dot of each tile's rows to
+// partials. All arrays of values are bfloat16, c and k are multiples of 8; the stride is 1.
+struct InputGrad {
+	Grad g; // without a, it is d as it is stored
+	const char *w;
+	char *dx;
+	const char *add; // or 0
+	Source mask;     // x is 0: there is none
+	const char *dot; // with partials
+	Partials partials;
+	char *keep;      // where g is written as it is read, or 0
+	Shape shape;     // m counts pixels of the input
+};
+
+// BackTaps goes through the positions of a filter and 64 channels of the output.
+template <bool GENERAL> struct BackTaps {
+	u32 k, r, s;
+	METHOD void next(const Shape &g) {
+		k += 64;
+		if (GENERAL && k >= g.k) {
+			k = 0;
+			if (++s == g.s)
+				s = 0, r++;
+		}
+	}
+};
+
+// input_grad computes BM pixels × BN channels.
+template <int BM, int BN, int DOWN, int ACROSS, int STAGES, bool GENERAL>
+DEVICE void input_grad(const InputGrad &p) {
+	constexpr int T = Part<BM, BN, DOWN, ACROSS>::THREADS, ROWS = T / 8;
+	constexpr u32 A = BM * 128, B = BN * 128, STAGE = 2 * A + B;
+	constexpr int AV = BM / ROWS, BV = BN / ROWS;
+	const Shape &g = p.shape;
+	u32 smem = shared(), t = tid(), chunk = t & 7, row = t >> 3;
+	u32 tiles = (g.c + BN - 1) / BN;
+	u32 n0 = block() % tiles * BN, m0 = block() / tiles * BM;
+	auto part = Part<BM, BN, DOWN, ACROSS>::mine();
+
+	// What the end will read comes near.
+	constexpr int LINES = BN / 64;
+	UNROLL for (u32 v = t; v < BM * LINES; v += T) {
+		u32 m = m0 + v / LINES, n = n0 + v % LINES * 64;
+		if (m < g.m && n < g.c) {
+			u64 at = 2 * ((u64)m * g.c + n);
+			if (p.mask.x.p)
+				near(p.mask.x.p + at);
+			if (p.add)
+				near(p.add + at);
+			if (p.partials.any() && p.dot != p.mask.x.p)
+				near(p.dot + at);
+		}
+	}
+
+	const char *weights = p.w + 2 * ((u64)(n0 + row) * g.k + chunk * 8);
+	u32 pixel[GENERAL ? AV : 1], corner[GENERAL ? AV : 1]; // of the output, for the first tap; its place, y and x
+	if (GENERAL) {
+		UNROLL for (int i = 0; i < AV; i++) {
+			u32 m = m0 + row + i * ROWS;
+			u32 n = m / (g.h * g.w), rest = m - n * (g.h * g.w), iy = rest / g.w, ix = rest - iy * g.w;
+			u32 y = iy + g.pad_h, x = ix + g.pad_w;
+			pixel[i] = (n * g.oh + y) * g.ow + x;
+			corner[i] = m < g.m ? (y << 16) | (x & 0xffff) : 0x80008000;
+		}
+	}
+	auto inside = [&](int i, const BackTaps<GENERAL> &q) INLINE -> bool {
+		if (!GENERAL)
+			return m0 + row + i * ROWS < g.m && q.k + chunk * 8 < g.k;
+		i32 y = (i32)corner[i] >> 16, x = (i32)(corner[i] << 16) >> 16;
+		return (u32)(y - (i32)q.r) < g.oh && (u32)(x - (i32)q.s) < g.ow && q.k + chunk * 8 < g.k;
+	};
+	BackTaps<GENERAL> loads{0, 0, 0}, made{0, 0, 0};
+	u32 total = (GENERAL ? g.r * g.s : 1) * ((g.k + 63) / 64);
+
+	auto copy = [&](u32 slot) INLINE {
+		u32 a = smem + slot * STAGE + place(row, chunk), b = a + 2 * A;
+		UNROLL for (int i = 0; i < AV; i++) {
+			bool in = inside(i, loads);
+			u64 from;
+			if (GENERAL)
+				from = 2 * ((i64)(i32)(pixel[i] - loads.r * g.ow - loads.s) * g.k + loads.k + chunk * 8);
+			else
+				from = 2 * ((u64)(m0 + row + i * ROWS) * g.k + loads.k + chunk * 8);
+			copy16(a + i * ROWS * 128, p.g.d.p + from, in);
+			if (p.g.a)
+				copy16(a + A + i * ROWS * 128, p.g.y.p + from, in);
+		}
+		const char *w = weights + 2 * ((u64)((loads.r * g.s + loads.s) * g.c) * g.k + loads.k);
+		UNROLL for (int i = 0; i < BV; i++)
+			copy16(b + i * ROWS * 128, w + 2 * (u64)(i * ROWS) * g.k,
+			       n0 + row + i * ROWS < g.c && loads.k + chunk * 8 < g.k);
+		loads.next(g);
+	};
+	auto make = [&](u32 slot) INLINE {
+		if (p.g.a && made.k + chunk * 8 < g.k) {
+			float ka[8], kb[8], kk[8];
+			eight(p.g.a, made.k + chunk * 8, ka);
+			eight(p.g.b, made.k + chunk * 8, kb);
+			eight(p.g.k, made.k + chunk * 8, kk);
+			u32 a = smem + slot * STAGE + place(row, chunk);
+			UNROLL for (int i = 0; i < AV; i++) {
+				float v[8], y[8];
+				unpack(shared_load(a + i * ROWS * 128), v);
+				unpack(shared_load(a + A + i * ROWS * 128), y);
+				UNROLL for (int e = 0; e < 8; e++)
+					v[e] = __builtin_fmaf(ka[e], v[e], __builtin_fmaf(kb[e], y[e], kk[e]));
+				Quad q = packed(v);
+				bool in = inside(i, made);
+				if (GENERAL && !in)
+					q = {0, 0, 0, 0};
+				shared_store(a + i * ROWS * 128, q);
+				if (!GENERAL && p.keep && n0 == 0 && in)
+					global_store(p.keep + 2 * ((u64)(m0 + row + i * ROWS) * g.k + made.k + chunk * 8), q);
+			}
+		}
+		made.next(g);
+	};
+
+	float acc[part.STRIPS][part.N / 8][4];
+	clear(acc);
+	Factors<false, true, BM, BN, DOWN, ACROSS> factors(part);
+	UNROLL for (int i = 0; i < STAGES - 1; i++) {
+		if (i < total)
+			copy(i);
+		commit();
+	}
+	arrived<STAGES - 2>();
+	make(0);
+	u32 slot = 0;
+	ROLLED for (u32 i = 0; i < total; i++) {
+		show();
+		u32 tile = smem + slot * STAGE, free = slot == 0 ? STAGES - 1 : slot - 1;
+		if (part.ASYNC)
+			factors.multiply(tile, tile + 2 * A, acc);
+		if (i + STAGES - 1 < total)
+			copy(free);
+		commit();
+		if (!part.ASYNC)
+			factors.multiply(tile, tile + 2 * A, acc);
+		slot = slot + 1 == STAGES ? 0 : slot + 1;
+		if (i + 1 < total) {
+			arrived<STAGES - 2>();
+			make(slot);
+		}
+		factors.finish(acc);
+	}
+	barrier();
+	stage<BN, true, part.APART>(smem, part.m, part.n, acc);
+	barrier();
+
+	constexpr int CHUNKS = BN / 8, STEP = T / CHUNKS, COUNT = BM / STEP, GROUP = BN < 256 ? 2 : 4;
+	constexpr u32 PITCH = Staged<BN>::full;
+	u32 col = t % CHUNKS * 8, first = t / CHUNKS, n = n0 + col;
+	u64 to = 2 * ((u64)(m0 + first) * g.c + n);
+	u32 from = smem + first * PITCH + col * 4;
+	float scale[8], shift[8];
+	UNROLL for (int e = 0; e < 8; e++)
+		scale[e] = 1, shift[e] = 0;
+	if (p.mask.scale && n < g.c) {
+		eight(p.mask.scale, n, scale);
+		eight(p.mask.shift, n, shift);
+	}
+	bool same = p.dot == p.mask.x.p;
+	Columns sums = {{0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}};
+	UNROLL for (int i = 0; i < COUNT; i += GROUP) {
+		Quad mask[GROUP], add[GROUP], dot[GROUP];
+		UNROLL for (int j = 0; j < GROUP; j++) {
+			bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
+			u64 o = to + 2 * (u64)((i + j) * STEP) * g.c;
+			mask[j] = add[j] = dot[j] = {0, 0, 0, 0};
+			if (p.mask.x.p && in)
+				mask[j] = global_load(p.mask.x.p + o);
+			if (p.add && in)
+				add[j] = global_load(p.add + o);
+			if (p.partials.any() && !same && in)
+				dot[j] = global_load(p.dot + o);
+		}
+		UNROLL for (int j = 0; j < GROUP; j++) {
+			bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
+			float v[8], x[8];
+			staged_full(from + (i + j) * STEP * PITCH, v);
+			unpack(add[j], x);
+			UNROLL for (int e = 0; e < 8; e++)
+				v[e] += x[e];
+			if (p.mask.x.p) {
+				unpack(mask[j], x);
+				UNROLL for (int e = 0; e < 8; e++)
+					v[e] = __builtin_fmaf(x[e], scale[e], shift[e]) > 0 ? v[e] : 0;
+			}
+			Quad q = packed(v);
+			if (in)
+				global_store(p.dx + to + 2 * (u64)((i + j) * STEP) * g.c, q);
+			else
+				q = {0, 0, 0, 0};
+			add_columns(sums, q, same ? mask[j] : dot[j]);
+		}
+	}
+	if (p.partials.any())
+		sum_columns<BN, T>(smem + BM * PITCH, sums, p.partials, m0 / BM, n0, g.c);
+}

@@ -50,8 +50,9 @@ const (
 
 // OnCard returns how many bytes of a run a device holds.
 func (n Need) OnCard() float64 {
-	// The largest activation is written out as a product reads it, and so is a gradient.
-	return libraries + products + n.Network + n.Momentum + n.Prototypes + n.Loss + n.Batches +
+	// The largest activation is written out as a product reads it, and so is a gradient;
+	// weights are kept in the order that products read them in as well.
+	return libraries + products + n.Network*5/4 + n.Momentum*5/4 + n.Prototypes + n.Loss + n.Batches + n.twins +
 		n.Activations + n.inference + n.forward
 }
 

@@ -35,7 +35,8 @@ type Need struct {
 	Batches     float64 // views that are ready
 	Features    float64 // that are scored
 
-	inference float64 // of Features: activations of encoders that score
+	inference float64 // of Features: activations of encoders that score,
+	twins     float64 // and the batches that they read
 	forward   float64 // the most that lie side by side while a view goes forward, nothing kept
 }
 
@@ -130,6 +131,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		if d.Scored > 0 && i < branches { // they are embedded beside, 256 at a time
 			need.Features += float * (l.Target + 3*values) * float64(min(n, 256)) / float64(n)
 			need.inference += float * l.Target * float64(min(n, 256)) / float64(n)
+			need.twins += float * 3 * values * float64(min(n, 256)) / float64(n)
 		}
 		if i < branches { // and views are looked at, a few at a time
 			need.Features += float * (l.Target + 2*values) * float64(min(n, Viewed(c.Size))) / float64(n)
@@ -151,7 +153,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	need.Activations += float * (max(arena-lent, 0.25*arena) + later)
 
 	slots := 3.0
-	if float*batches > 64<<20 {
+	if float*batches > 64<<20 && d.Card == nil {
 		slots = 2
 	}
 	need.Batches = float * batches * slots

@@ -50,6 +50,9 @@ func onFar(t *testing.T, open func() *far.Device) {
 		if d.Held != 0 {
 			t.Errorf("stopped at step %d: %d arrays were not given back", stop, d.Held)
 		}
+		if d.Met < 2*10 {
+			t.Errorf("stopped at step %d: %d views had gone up ahead", stop, d.Met)
+		}
 		if !bytes.Equal(model, farModel) {
 			t.Errorf("stopped at step %d: the model differs", stop)
 		}

@@ -62,6 +62,7 @@ func (d *Device) Sent(x []float32) (device.Array, bool) {
 		return device.Array{}, false
 	}
 	h.unchanged()
+	d.Met++
 	return h.twin.Slice(0, len(x)), true
 }
 

@@ -14,11 +14,12 @@ import (
 )
 
 // Device is such a device. Ups and Downs count the crossings so far, Held the arrays that
-// have not been given back, Calls all that it was asked for. At call FailAt, from 1, it
-// fails with Fault, and from then on at every call if it is Lost.
+// have not been given back, Met how often values were asked for that had been sent ahead,
+// Calls all that it was asked for. At call FailAt, from 1, it fails with Fault, and from
+// then on at every call if it is Lost.
 type Device struct {
 	device.CPU
-	Ups, Downs, Held int
+	Ups, Downs, Held, Met int
 
 	Calls, FailAt int
 	Fault         error

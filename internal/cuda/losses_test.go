@@ -127,3 +127,74 @@ func TestLossAgrees(t *testing.T) {
 		}
 	}
 }
+
+// quiet is a driver that does nothing once it is told to.
+type quiet struct {
+	cuda.Driver
+	still bool
+}
+
+func (q *quiet) Launch(s cuda.Stream, f cuda.Function, grid [3]int, threads, shared int, args []byte) error {
+	if q.still {
+		return nil
+	}
+	return q.Driver.Launch(s, f, grid, threads, shared, args)
+}
+
+func (q *quiet) Matmul(m *cuda.Matmul) error {
+	if q.still {
+		return nil
+	}
+	return q.Driver.Matmul(m)
+}
+
+func (q *quiet) DownloadLater(s cuda.Stream, to []byte, from uintptr) error {
+	if q.still {
+		return nil
+	}
+	return q.Driver.DownloadLater(s, to, from)
+}
+
+func (q *quiet) Record(e cuda.Event, s cuda.Stream) error {
+	if q.still {
+		return nil
+	}
+	return q.Driver.Record(e, s)
+}
+
+// Loss and update of a step in steady state allocate nothing, here or on the card, and the
+// card waits once.
+func TestStepAllocatesNothing(t *testing.T) {
+	q := &quiet{Driver: sim.New(sim.Options{})}
+	d, err := cuda.New(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	r := rand.New(rand.NewPCG(9, 10))
+	const n, dim = 8, 12
+	z1, z2 := lifted(d, check.Normal(r, n*dim)), lifted(d, check.Normal(r, n*dim))
+	dz1, dz2 := d.Alloc(device.Float32, n*dim), d.Alloc(device.Float32, n*dim)
+	v := loss.NewVICReg()
+	u := &device.Update{Rule: device.ByLARS, LR: 0.1, Eta: 0.01}
+	u.Members = members([]device.Device{d}, r)[0]
+	step := func() {
+		d.Clear(&u.Group)
+		l := v.Queue(d, z1, z2, n, dim, dz1, dz2)
+		norm := d.Norm(u)
+		d.Update(u)
+		d.Blend(&u.Group, 0.5, 0.5)
+		l.Terms()
+		norm.Read()
+	}
+	step()
+	step()
+	now, peak, held := d.Used()
+	q.still = true
+	if n := testing.AllocsPerRun(5, step); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if a, b, c := d.Used(); a != now || b != peak || c != held {
+		t.Errorf("the card's memory went from %d, %d, %d to %d, %d, %d bytes", now, peak, held, a, b, c)
+	}
+}

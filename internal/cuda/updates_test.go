@@ -185,25 +185,3 @@ func TestUpdatedWeightsAreRead(t *testing.T) {
 		}
 	}
 }
-
-// A step in steady state allocates nothing, here or on the card.
-func TestUpdatesAllocateNothing(t *testing.T) {
-	d, driver := simulated(t)
-	u := &device.Update{Rule: device.ByLARS, LR: 0.1, Eta: 0.01}
-	u.Members = members([]device.Device{d}, rand.New(rand.NewPCG(9, 10)))[0]
-	step := func() {
-		n := d.Norm(u)
-		d.Update(u)
-		d.Clear(&u.Group)
-		n.Read()
-	}
-	step()
-	step()
-	now, peak, held := d.Used()
-	own := testing.AllocsPerRun(3, step)
-	driver.Reset()
-	if a, b, c := d.Used(); a != now || b != peak || c != held {
-		t.Errorf("the card's memory went from %d, %d, %d to %d, %d, %d bytes", now, peak, held, a, b, c)
-	}
-	t.Logf("%v allocations, the simulated card's among them", own)
-}

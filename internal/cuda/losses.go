@@ -60,10 +60,10 @@ func (d *Device) SplitFrom(n int64) {
 // VICReg takes the route of package loss that is the cheaper: through n × n, or d × d. The
 // former may lose too many digits, which only the card knows: then its share of the
 // gradients is zero, and a kernel that otherwise does nothing takes the other route.
-func (d *Device) VICReg(l *device.VICReg) device.VICRegTerms {
+func (d *Device) VICReg(l device.VICReg) device.VICRegTerms {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p, split := d.loss(l)
+	p, split := d.loss(&l)
 	grid := func(n, width, branches int) [3]int { return [3]int{over(n, width), branches, 1} }
 	m := int(p.m)
 	lossColumns.launch(d, grid(l.D, stripWidth, 2), 512, 0, p)
@@ -106,13 +106,23 @@ func (d *Device) loss(l *device.VICReg) (p lossParams, split bool) {
 	if n > width {
 		p.columns = 1
 	}
-	var places []*uint64
-	var sizes []int
-	place := func(p *uint64, bytes int) { places, sizes = append(places, p), append(sizes, bytes) }
 	for b := range l.Z {
 		p.z[b], p.dz[b] = d.arr(l.Z[b]), d.f32(l.DZ[b])
 		p.scale[b] = float32(l.Covariance[b])
 		p.take[b] = l.Covariance[b] * float64(n-1)
+	}
+	p.lay(uint64(d.room(forLoss, int(p.lay(0, split)))), split)
+	return p, split
+}
+
+// lay places what the kernels make from an address on, and returns where it ends.
+func (p *lossParams) lay(at uint64, split bool) uint64 {
+	n, width, m := int(p.n), int(p.d), int(p.m)
+	place := func(to *uint64, bytes int) {
+		*to = at
+		at += uint64(over(bytes, grain) * grain)
+	}
+	for b := range p.zc {
 		place(&p.zc[b], 4*n*width)
 		place(&p.gram[b], 4*m*m)
 		if split {
@@ -122,27 +132,15 @@ func (d *Device) loss(l *device.VICReg) (p lossParams, split bool) {
 		place(&p.mean[b], 8*width)
 		place(&p.coef[b], 4*width)
 		place(&p.diag[b], 4*width)
-		if p.parts > 1 {
-			place(&p.part[b], 4*int(p.parts)*m*m)
-		}
 		place(&p.squares[b], 8*over(m*m, matrixPiece))
 		place(&p.again[b], 8*over(width, againWidth))
+		if p.part[b] = p.gram[b]; p.parts > 1 {
+			place(&p.part[b], 4*int(p.parts)*m*m)
+		}
 	}
 	place(&p.strips, 8*lossSums*over(width, stripWidth))
 	place(&p.lost, 8)
-	total := 0
-	for _, n := range sizes {
-		total += over(n, grain) * grain
-	}
-	at := uint64(d.room(forLoss, total))
-	for i, to := range places {
-		*to = at
-		at += uint64(over(sizes[i], grain) * grain)
-	}
-	if p.parts == 1 {
-		p.part = p.gram
-	}
-	return p, split
+	return at
 }
 
 // parts returns in how many parts, of as many rows or columns of the embeddings, the

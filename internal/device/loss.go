@@ -4,7 +4,7 @@ package device
 type Losses interface {
 	// VICReg computes VICReg's loss, and its gradients if DZ is there. Products are of
 	// float32, not rounded to TF32; means, variances and sums are wider.
-	VICReg(l *VICReg) VICRegTerms
+	VICReg(l VICReg) VICRegTerms
 }
 
 // VICReg is that loss of embeddings Z, n × d each, as package loss defines it. What

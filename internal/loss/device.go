@@ -20,7 +20,7 @@ func (v VICReg) Queue(dev device.Losses, z1, z2 device.Array, n, d int, dz1, dz2
 	for i, c := range v.coefficients() {
 		l.Hinge[i], l.Covariance[i] = c.hinge(half, n, d), c.matrix(n, d)
 	}
-	return Queued{v, n, d, dev.VICReg(&l)}
+	return Queued{v, n, d, dev.VICReg(l)}
 }
 
 // Terms returns the terms, when they are there.

@@ -113,7 +113,12 @@ func TestLossAgrees(t *testing.T) {
 		dz1, dz2 := make([]float32, len(z1)), make([]float32, len(z1))
 		want := v.Eval(&ws, z1, z2, c.n, c.d, dz1, dz2)
 		for name, from := range splits {
-			driver := sim.New(sim.Options{Seed: uint64(i), Races: true, Card: cuda.Card{Multiprocessors: 8}})
+			driver := newDriver(t)
+			counts, host := driver.(*sim.Driver)
+			if host {
+				counts = sim.New(sim.Options{Seed: uint64(i), Races: true, Card: cuda.Card{Multiprocessors: 8}})
+				driver = counts
+			}
 			d, err := cuda.New(driver)
 			if err != nil {
 				t.Fatal(err)
@@ -121,15 +126,106 @@ func TestLossAgrees(t *testing.T) {
 			d.SplitFrom(from)
 			got, dz := evaluated(d, v, c.t, z1, z2, c.n, c.d)
 			what := fmt.Sprintf("%s %+v", name, c)
-			again := driver.Kernel("loss_again").Wrote > 0
-			if again != (c.apart > 0 && c.n <= c.d) {
-				t.Errorf("%s: the covariance goes through d × d as well: %v", what, again)
+			if host {
+				again := counts.Kernel("loss_again").Wrote > 0
+				if again != (c.apart > 0 && c.n <= c.d) {
+					t.Errorf("%s: the covariance goes through d × d as well: %v", what, again)
+				}
 			}
 			closeTerms(t, what, got, want, 1e-5)
 			check.Close(t, what+" dz1", dz[0], dz1, 1e-5)
 			check.Close(t, what+" dz2", dz[1], dz2, 1e-5)
 			d.Close()
 		}
+	}
+}
+
+// Where there are many rows and columns, products of the card's round as they will: the
+// loss is still that of the CPU.
+func TestLargeLossOnACard(t *testing.T) {
+	d, host := counted(t)
+	if host != nil {
+		t.Skip("the host would take too long")
+	}
+	var ws loss.Workspace
+	v := loss.NewVICReg()
+	for _, shape := range [][2]int{{256, 8192}, {1024, 2048}, {2048, 1024}, {2048, 8192}} {
+		n, dim := shape[0], shape[1]
+		r := rand.New(rand.NewPCG(11, 12))
+		z1, z2 := check.Normal(r, n*dim), check.Normal(r, n*dim)
+		dz1, dz2 := make([]float32, n*dim), make([]float32, n*dim)
+		want := v.Eval(&ws, z1, z2, n, dim, dz1, dz2)
+		for name, from := range splits {
+			d.SplitFrom(from)
+			got, dz := evaluated(d, v, device.Float32, z1, z2, n, dim)
+			what := fmt.Sprintf("%s %d × %d", name, n, dim)
+			closeTerms(t, what, got, want, 1e-5)
+			check.Close(t, what+" dz1", dz[0], dz1, 1e-5)
+			check.Close(t, what+" dz2", dz[1], dz2, 1e-5)
+		}
+	}
+}
+
+// BenchmarkLoss is for a card.
+func BenchmarkLoss(b *testing.B) {
+	d, host := counted(b)
+	if host != nil {
+		b.Skip("the host would take too long")
+	}
+	for _, shape := range [][2]int{{256, 2048}, {256, 8192}, {1024, 2048}, {2048, 8192}} {
+		for name, from := range splits {
+			n, dim := shape[0], shape[1]
+			b.Run(fmt.Sprintf("%s-%dx%d", name, n, dim), func(b *testing.B) {
+				r := rand.New(rand.NewPCG(11, 12))
+				x := check.Normal(r, n*dim)
+				z1, z2 := lifted(d, x), lifted(d, check.Normal(r, n*dim))
+				dz1, dz2 := lifted(d, x), lifted(d, x)
+				v := loss.NewVICReg()
+				d.SplitFrom(from)
+				for b.Loop() {
+					q := v.Queue(d, z1, z2, n, dim, dz1, dz2)
+					q.Terms()
+				}
+				for _, a := range []device.Array{z1, z2, dz1, dz2} {
+					d.Free(a)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkUpdate has the parameters of ResNet-50 with an expander of 8192, about.
+func BenchmarkUpdate(b *testing.B) {
+	d, host := counted(b)
+	if host != nil {
+		b.Skip("the host would take too long")
+	}
+	var members []device.Member
+	add := func(n int, decay bool) {
+		members = append(members, device.Member{W: d.Alloc(device.Float32, n), G: d.Alloc(device.Float32, n),
+			M: d.Alloc(device.Float32, n), V: d.Alloc(device.Float32, n), Decay: decay})
+		d.Fill(members[len(members)-1].W, 0.1)
+		d.Fill(members[len(members)-1].G, 0.01)
+	}
+	for range 53 {
+		add(443_000, true)
+		add(500, false)
+		add(500, false)
+	}
+	add(2048*8192, true)
+	add(8192*8192, true)
+	add(8192*8192, true)
+	for name, rule := range map[string]device.Rule{"lars": device.ByLARS, "sgd": device.ByMomentum, "adam": device.ByAdam} {
+		u := &device.Update{Rule: rule, LR: 1e-3, Eta: 1e-3, Momentum: 0.9, Betas: [2]float64{0.9, 0.99}, Number: 1}
+		u.Members = members
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				norm := d.Norm(u)
+				d.Update(u)
+				norm.Read()
+			}
+			d.Wait()
+		})
 	}
 }
 

@@ -180,7 +180,8 @@ func (d *Device) pull(p *lossParams, b int, split bool) {
 		step = min(step, splitDepth)
 	}
 	for k := 0; k < m; k += step {
-		g := Matmul{M: n, N: width, K: min(step, m-k), C: Matrix{Addr: uintptr(p.dz[b]), Stride: width}, Accumulate: true}
+		g := Matmul{M: n, N: width, K: min(step, m-k), C: Matrix{Addr: uintptr(p.dz[b]), Stride: width},
+			Accumulate: true}
 		if p.columns == 0 {
 			g.A.Stride, g.B.Stride = m, width
 			at, row := uint64(4*k), uint64(4*k*width)

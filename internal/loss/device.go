@@ -15,8 +15,8 @@ type Queued struct {
 // unless these are none. It does not wait.
 func (v VICReg) Queue(dev device.Losses, z1, z2 device.Array, n, d int, dz1, dz2 device.Array) Queued {
 	pairs, half := v.divisors(n, d)
-	l := device.VICReg{Z: [2]device.Array{z1, z2}, DZ: [2]device.Array{dz1, dz2}, N: n, D: d, Gamma: v.Gamma, Eps: v.Eps,
-		Pull: 2 * v.Lambda / pairs}
+	l := device.VICReg{Z: [2]device.Array{z1, z2}, DZ: [2]device.Array{dz1, dz2}, N: n, D: d,
+		Gamma: v.Gamma, Eps: v.Eps, Pull: 2 * v.Lambda / pairs}
 	for i, c := range v.coefficients() {
 		l.Hinge[i], l.Covariance[i] = c.hinge(half, n, d), c.matrix(n, d)
 	}

@@ -90,11 +90,10 @@ func failure(err error) bool {
 	return errors.As(err, &f)
 }
 
-// release gives back what the run holds of a device, unless it ended with an error in the
-// middle of something.
+// release gives back what the run holds of a device, unless that failed in the middle of
+// something.
 func (r *run) release(err error) {
-	whole := err == nil || errors.Is(err, ErrInterrupted) || errors.As(err, new(*NotFinite))
-	if r.device == nil || r.method == nil || !whole {
+	if r.device == nil || r.method == nil || failure(err) {
 		return
 	}
 	defer device.Catch(&err) // it fails now: all is saved
@@ -102,6 +101,9 @@ func (r *run) release(err error) {
 	for _, p := range r.optimizer.State() {
 		p.Free()
 	}
+	for i := range r.recent {
+		r.device.Free(r.recent[i].far)
+	}
 	r.arena.Close()
-	r.method, r.optimizer = nil, nil
+	r.recent, r.method, r.optimizer = nil, nil, nil
 }

@@ -207,3 +207,24 @@ func TestCardFails(t *testing.T) {
 		}
 	}
 }
+
+// The memory of a run that ends with an error goes back to the card.
+func TestCardsMemoryGoesBack(t *testing.T) {
+	t.Parallel()
+	c := tiny(t, "float32")
+	c.Optimizer.Name, c.Optimizer.BaseLR, c.Warmup = "sgd", 1e25, 0
+	d := simulated(t, sim.Options{})
+	_, _, err := Pretrain(context.Background(), c, Options{Device: d})
+	var nf *NotFinite
+	if !errors.As(err, &nf) || nf.Step < 2 || !strings.Contains(err.Error(), "the last good checkpoint is ") {
+		t.Fatalf("a learning rate of 10²⁵: %v", err)
+	}
+	first, _, _ := d.Used()
+	c.Out = filepath.Join(t.TempDir(), "run")
+	if _, _, err := Pretrain(context.Background(), c, Options{Device: d}); !errors.As(err, &nf) {
+		t.Fatal(err)
+	}
+	if again, _, _ := d.Used(); again != first {
+		t.Errorf("%d bytes are in use after a run, %d after another", first, again)
+	}
+}

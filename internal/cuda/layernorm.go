@@ -53,7 +53,7 @@ func (d *Device) layerNorm(y, x device.Array, n device.RowNorm) {
 	p := layerNormParams{x: d.arr(x), y: d.arr(y), gamma: d.f32(n.Gamma), beta: d.f32(n.Beta), mean: d.f32(n.Mean),
 		rstd: d.f32(n.Rstd), n: uint64(rows), c: uint32(c), eps: n.Eps}
 	k := layerNormAny
-	if wide(c, x, y) {
+	if wide(c, x, y, n.Gamma, n.Beta) {
 		switch {
 		case c <= 256:
 			k = layerNorm256
@@ -86,7 +86,7 @@ func (d *Device) layerNormGrad(dx, dd device.Array, f device.RowFinish) {
 		beta: d.f32(n.Beta), mean: d.f32(n.Mean), rstd: d.f32(n.Rstd), part: uint64(part),
 		n: uint64(rows), c: uint32(c), rows: uint32(each)}
 	switch grid := [3]int{pieces, 1, 1}; {
-	case !wide(c, dx, dd, f.X, f.Add) || c > 1024:
+	case !wide(c, dx, dd, f.X, f.Add, n.Gamma, n.Beta) || c > 1024:
 		layerNormSharesAny.launch(d, [3]int{pieces, (c + 31) / 32, 1}, 256, 0, p)
 		layerNormGradAny.launch(d, d.grid1(rows*32, 256), 256, 0, p)
 	case c <= 256:

@@ -8,6 +8,13 @@ DEVICE float total(float v) {
 	return v;
 }
 
+// Eight parameters of channels, aligned to 16 bytes.
+DEVICE void params8(const float *p, float v[8]) {
+	Quad q = *(const Quad *)p, r = *(const Quad *)(p + 4);
+	v[0] = from_bits(q.x), v[1] = from_bits(q.y), v[2] = from_bits(q.z), v[3] = from_bits(q.w);
+	v[4] = from_bits(r.x), v[5] = from_bits(r.y), v[6] = from_bits(r.z), v[7] = from_bits(r.w);
+}
+
 struct Norm {
 	Arr x, y;
 	const float *gamma, *beta;
@@ -17,9 +24,17 @@ struct Norm {
 	float eps;
 };
 
-// A row a warp, which holds it: V times 32 · 8 channels at most; c is a multiple of 8.
+// A row a warp, which holds it: V times 32 · 8 channels at most; c is a multiple of 8. γ and β are
+// aligned to 16 bytes.
 template <int V> DEVICE void norm(const Norm &p) {
-	float each = 1 / (float)p.c;
+	float each = 1 / (float)p.c, gamma[V][8], beta[V][8];
+	UNROLL for (int j = 0; j < V; j++) {
+		u32 c = j * 256 + lane() * 8;
+		if (V < 4 && c < p.c) {
+			params8(p.gamma + c, gamma[j]);
+			params8(p.beta + c, beta[j]);
+		}
+	}
 	for (i64 r = (i64)block() * 8 + (tid() >> 5); r < p.n; r += (i64)blocks() * 8) {
 		float v[V][8], sum = 0, square = 0;
 		UNROLL for (int j = 0; j < V; j++) {
@@ -43,8 +58,12 @@ template <int V> DEVICE void norm(const Norm &p) {
 		UNROLL for (int j = 0; j < V; j++) {
 			u32 c = j * 256 + lane() * 8;
 			if (c < p.c) {
+				if (V == 4) { // there are no registers to keep them in
+					params8(p.gamma + c, gamma[j]);
+					params8(p.beta + c, beta[j]);
+				}
 				UNROLL for (int i = 0; i < 8; i++)
-					v[j][i] = __builtin_fmaf(v[j][i] * rstd, p.gamma[c + i], p.beta[c + i]);
+					v[j][i] = __builtin_fmaf(v[j][i] * rstd, gamma[j][i], beta[j][i]);
 				store8(p.y, r * p.c + c, v[j]);
 			}
 		}
@@ -116,8 +135,10 @@ template <int V> DEVICE void norm_grad(const NormGrad &p) {
 		UNROLL for (int j = 0; j < V; j++) {
 			u32 c = j * 256 + lane() * 8;
 			if (c < p.c) {
+				float gamma[8];
+				params8(p.gamma + c, gamma);
 				UNROLL for (int i = 0; i < 8; i++) {
-					float x = (hat[j][i] - mean) * rstd, g = d[j][i] * p.gamma[c + i];
+					float x = (hat[j][i] - mean) * rstd, g = d[j][i] * gamma[i];
 					dgamma[j][i] = __builtin_fmaf(d[j][i], x, dgamma[j][i]);
 					dbeta[j][i] += d[j][i];
 					sum += g;
@@ -133,9 +154,12 @@ template <int V> DEVICE void norm_grad(const NormGrad &p) {
 				float add[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 				if (p.add.p)
 					load8(p.add, r * p.c + c, add);
+				float gamma[8], beta[8];
+				params8(p.gamma + c, gamma);
+				params8(p.beta + c, beta);
 				UNROLL for (int i = 0; i < 8; i++) {
 					add[i] = __builtin_fmaf(rstd, d[j][i] - a - hat[j][i] * b, add[i]);
-					hat[j][i] = __builtin_fmaf(hat[j][i], p.gamma[c + i], p.beta[c + i]);
+					hat[j][i] = __builtin_fmaf(hat[j][i], gamma[i], beta[i]);
 				}
 				store8(p.dx, r * p.c + c, add);
 				store8(p.x, r * p.c + c, hat[j]);

@@ -4,30 +4,32 @@ import (
 	_ "embed" // of the kernels
 	"fmt"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"vicreg/internal/device"
 )
 
-// modules are the files of kernels, from _ptx. They are loaded when a device opens.
+// modules are the files of kernels, from _ptx. They are loaded when a device opens, or when
+// one of their kernels is needed for the first time.
 var modules = []module{
-	{"pass", passPTX},
-	{"narrow", narrowPTX},
-	{"strided", stridedPTX},
-	{"norm", normPTX},
-	{"pool", poolPTX},
-	{"update", updatePTX},
-	{"forward", forwardPTX},
-	{"inputgrad", inputGradPTX},
-	{"weightgrad", weightGradPTX},
-	{"partial", partialPTX},
-	{hopper, hopperPTX},
-	{"layernorm", layernormPTX},
-	{"token", tokenPTX},
-	{"lookup", lookupPTX},
-	{"attention", attentionPTX},
-	{"flash", flashPTX},
-	{"loss", lossPTX},
+	{name: "pass", ptx: passPTX},
+	{name: "narrow", ptx: narrowPTX},
+	{name: "strided", ptx: stridedPTX},
+	{name: "norm", ptx: normPTX},
+	{name: "pool", ptx: poolPTX},
+	{name: "update", ptx: updatePTX},
+	{name: "forward", ptx: forwardPTX, later: true},
+	{name: "inputgrad", ptx: inputGradPTX, later: true},
+	{name: "weightgrad", ptx: weightGradPTX, later: true},
+	{name: "partial", ptx: partialPTX},
+	{name: hopper, ptx: hopperPTX, later: true},
+	{name: "layernorm", ptx: layernormPTX},
+	{name: "token", ptx: tokenPTX},
+	{name: "lookup", ptx: lookupPTX},
+	{name: "attention", ptx: attentionPTX},
+	{name: "flash", ptx: flashPTX},
+	{name: "loss", ptx: lossPTX},
 }
 
 //go:embed pass.ptx
@@ -85,8 +87,9 @@ var attentionPTX []byte
 var flashPTX []byte
 
 type module struct {
-	name string
-	ptx  []byte
+	name  string
+	ptx   []byte
+	later bool // is loaded when needed
 }
 
 // kernel is one of the card's programs, whose parameter is a P, laid out as the struct
@@ -116,7 +119,7 @@ const argsRoom = 4096
 func (k kernel[P]) launch(d *Device, grid [3]int, threads, shared int, p P) {
 	n := int(unsafe.Sizeof(p))
 	*(*P)(unsafe.Pointer(&d.args[0])) = p
-	d.launch(d.functions[k.index], grid, threads, shared, d.args[:n], declared[k.index].name)
+	d.launch(d.function(k.index), grid, threads, shared, d.args[:n], declared[k.index].name)
 }
 
 // grid1 returns a grid for n pieces of work, each a thread's, in blocks of so many
@@ -130,31 +133,42 @@ func (d *Device) grid1(n, threads int) [3]int {
 // hopper says that the card has Hopper's own instructions.
 func (d *Device) hopper() bool { return d.card.Major == 9 && d.card.Minor == 0 }
 
-// load compiles all modules and finds all kernels.
+// load compiles the modules that every run needs, and finds their kernels.
 func (d *Device) load() error {
-	loaded := map[string]Module{}
+	d.functions = make([]Function, len(declared))
 	for _, m := range modules {
-		if m.name == hopper && !d.hopper() {
-			continue
+		if !m.later {
+			if err := d.loadModule(m); err != nil {
+				return err
+			}
 		}
-		h, err := d.driver.Load(m.ptx)
-		if err != nil {
-			return fmt.Errorf("the kernels of %s: %w", m.name, err)
-		}
-		loaded[m.name] = h
-	}
-	for _, k := range declared {
-		if k.module == hopper && !d.hopper() {
-			d.functions = append(d.functions, 0)
-			continue
-		}
-		f, err := d.driver.Function(loaded[k.module], k.name, k.shared)
-		if err != nil {
-			return fmt.Errorf("kernel %s: %w", k.name, err)
-		}
-		d.functions = append(d.functions, f)
 	}
 	return nil
+}
+
+func (d *Device) loadModule(m module) error {
+	h, err := d.driver.Load(m.ptx)
+	if err != nil {
+		return fmt.Errorf("the kernels of %s: %w", m.name, err)
+	}
+	for i, k := range declared {
+		if k.module != m.name {
+			continue
+		}
+		if d.functions[i], err = d.driver.Function(h, k.name, k.shared); err != nil {
+			return fmt.Errorf("kernel %s: %w", k.name, err)
+		}
+	}
+	return nil
+}
+
+// function returns a kernel of this index, whose module may have to be loaded.
+func (d *Device) function(i int) Function {
+	if d.functions[i] == 0 {
+		m := slices.IndexFunc(modules, func(m module) bool { return m.name == declared[i].module })
+		d.check(d.loadModule(modules[m]), "loading")
+	}
+	return d.functions[i]
 }
 
 // What kernels get of arrays, as kernel.h declares it.

@@ -94,11 +94,13 @@ var (
 		newWeightGrad(warps(64, 64), 4, 264),
 		newWeightGrad(warps(64, 128), 2, 264),
 		newWeightGrad(warps(128, 64), 3, 264),
+		newWeightGrad(warps(256, 64), 2, 264),
 		newWeightGrad(warps(128, 128), 2, 264),
 		newWeightGrad(warps(256, 128), 3, 132),
 		newWeightGrad(form{bm: 64, bn: 64, threads: 128, hopper: true}, 2, 528),
 		newWeightGrad(groups(64, 128), 2, 264),
 		newWeightGrad(groups(128, 64), 3, 264),
+		newWeightGrad(groups(256, 64), 2, 264),
 		newWeightGrad(groups(128, 128), 2, 264),
 		newWeightGrad(groups(256, 128), 3, 132),
 	}
@@ -116,8 +118,7 @@ type forwardParams struct {
 	partials     fusedPartials
 	scale, shift uint64
 	add          uint64
-	relu         uint32
-	_            uint32
+	relu, pitch  uint32
 	shape        shapeParams
 }
 
@@ -135,10 +136,10 @@ type weightGradParams struct {
 	g                    grad
 	x                    source
 	partials             uint64
-	rows                 uint32
-	_                    uint32
+	rows, pitch          uint32
 	byImage, byRow       uint64
 	imageShift, rowShift uint32
+	rowsTall, _          uint32
 	shape                shapeParams
 }
 
@@ -186,20 +187,34 @@ func fits(s device.Conv, values []device.Array, constants ...device.Array) bool 
 // kernel. It returns false where the libraries are to do it.
 func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, w device.Array, sums device.Sums,
 	t *device.Tail) bool {
-	i := d.pick(Forward, s)
-	p := forwardParams{x: d.source(src)}
-	values := [...]device.Array{src.X, y, {}}
+	c, few := s, isNarrow(s, productType(src.X, y))
+	if few {
+		c = widen(s).windows()
+	}
+	i := d.pick(Forward, c)
+	values := [...]device.Array{y, src.X, {}}
+	if few {
+		values[1] = device.Array{} // is read in another form
+	}
 	if t != nil {
 		values[2] = t.Add
 	}
-	if i < 0 || !fits(s, values[:], src.Scale, src.Shift) || t != nil && !wide(8, t.Scale, t.Shift) {
+	if i < 0 || !fits(c, values[:], src.Scale, src.Shift) || t != nil && !wide(8, t.Scale, t.Shift) {
 		return false
 	}
 	f := &forwardForms[i]
 	m := y.Len() / s.K
 	tiles := ceil(m, f.bm)
-	p.w, p.y = uint64(d.weight(w, s, asStored, device.BFloat16)), d.addr(y)
-	p.shape = shapeOf(s, m)
+	p := forwardParams{y: d.addr(y), pitch: uint32(c.C), shape: shapeOf(c, m)}
+	p.shape.oh, p.shape.ow = uint32(s.OutH()), uint32(s.OutW())
+	if few {
+		wide := widen(s)
+		p.x.x = arr{p: uint64(d.readNarrow(src, s, wide, device.BFloat16)), t: cBFloat16}
+		p.w = uint64(d.weight(w, s, filledStored, device.BFloat16))
+		p.pitch = uint32(wide.conv.C)
+	} else {
+		p.x, p.w = d.source(src), uint64(d.weight(w, s, asStored, device.BFloat16))
+	}
 	p.partials = d.fusedPartials(sums, tiles, s.K)
 	k := f.taps
 	switch {
@@ -209,7 +224,7 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 		if t.ReLU {
 			p.relu = 1
 		}
-	case pointwise(s):
+	case pointwise(c):
 		k = f.rows
 	}
 	k.launch(d, [3]int{tiles * ceil(s.K, f.bn), 1, 1}, f.threads, f.shared, p)
@@ -244,28 +259,50 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 
 // fusedWeightGrad adds a gradient of weights by own kernels, or returns false.
 func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, src device.Source) bool {
-	i := d.pick(WeightGrad, s)
-	values := [...]device.Array{src.X, g.D, g.Y}
-	if i < 0 || dw.Type() != device.Float32 || !fits(s, values[:], g.A, g.B, g.K, src.Scale, src.Shift, dw) {
+	c, few := s, isNarrow(s, productType(src.X, g.D))
+	values := [...]device.Array{g.D, g.Y, src.X}
+	if few {
+		c = widen(s).windows()
+		values[2] = device.Array{} // is read in another form
+	}
+	i := d.pick(WeightGrad, c)
+	if i < 0 || dw.Type() != device.Float32 || !fits(c, values[:], g.A, g.B, g.K, src.Scale, src.Shift, dw) {
 		return false
 	}
 	f := &weightGradForms[i]
 	m := g.D.Len() / s.K
-	tiles := ceil(s.C, f.bm) * ceil(s.K, f.bn) * s.R * s.S
+	tall := 0
+	if few && c.C == 64 { // all rows of the filter at once, which read the gradient once
+		tall, c.C, c.R = c.R, c.R*64, 1
+	}
+	tiles := ceil(c.C, f.bm) * ceil(c.K, f.bn) * c.R * c.S
 	rows := ceil(ceil(m, max(1, f.blocks/tiles)), 64) * 64
-	pieces := ceil(m, rows)
-	n := dw.Len()
+	pieces, n := ceil(m, rows), c.WeightLen()
 	p := weightGradParams{g: d.grad(g), x: d.source(src), partials: uint64(d.room(forPartials, 4*n*pieces)),
-		rows: uint32(rows), shape: shapeOf(s, m)}
+		rows: uint32(rows), pitch: uint32(c.C), rowsTall: uint32(tall), shape: shapeOf(c, m)}
+	p.shape.oh, p.shape.ow = uint32(s.OutH()), uint32(s.OutW())
 	p.byImage, p.imageShift = magic(s.OutH() * s.OutW())
 	p.byRow, p.rowShift = magic(s.OutW())
+	to := dw
+	if few {
+		wide := widen(s)
+		p.x = source{x: arr{p: uint64(d.readNarrow(src, s, wide, device.BFloat16)), t: cBFloat16}}
+		p.pitch = uint32(wide.conv.C)
+		to = device.At(d.room(forProduct, 4*n), device.Float32, n)
+		d.set(to.Addr(), 0, n)
+	}
 	k := f.taps
 	if pointwise(s) {
 		k = f.rows
 	}
 	k.launch(d, [3]int{tiles * pieces, 1, 1}, f.threads, f.shared, p)
 	addWeights.launch(d, [3]int{ceil(n, 128), 1, 1}, 256, 0,
-		addWeightsParams{partials: p.partials, to: d.addr(dw), n: uint64(n), pieces: uint32(pieces)})
+		addWeightsParams{partials: p.partials, to: d.addr(to), n: uint64(n), pieces: uint32(pieces)})
+	if few {
+		back := d.narrowWeights(to, dw, s, widen(s))
+		back.stored = 1
+		narrowWeightsBack.launch(d, d.grid1(n, 256), 256, 0, back)
+	}
 	return true
 }
 

@@ -26,6 +26,8 @@ var fusedShapes = []device.Conv{
 	{N: 2, H: 9, W: 10, C: 24, K: 40, R: 1, S: 1, Stride: 2},
 	{N: 2, H: 5, W: 7, C: 72, K: 24, R: 3, S: 3, Stride: 1, Pad: 1},
 	{N: 1, H: 8, W: 7, C: 16, K: 72, R: 3, S: 3, Stride: 2, Pad: 1},
+	{N: 2, H: 17, W: 13, C: 3, K: 64, R: 7, S: 7, Stride: 2, Pad: 3},
+	{N: 2, H: 9, W: 8, C: 1, K: 24, R: 3, S: 3, Stride: 1, Pad: 1},
 	{N: 3, H: 19, W: 1, C: 16, K: 24, R: 5, S: 1, Stride: 1, Pad: 2, Sequence: true},
 }
 
@@ -181,7 +183,7 @@ func narrow(x []float64) []float32 {
 
 func TestFusedInputGrad(t *testing.T) {
 	everyForm(t, cuda.InputGrad, func(t *testing.T, o *fusedOps) {
-		if o.s.Stride > 1 {
+		if o.s.Stride > 1 || o.s.C < 8 {
 			t.Skip("the libraries' work")
 		}
 		for _, full := range []bool{true, false} {

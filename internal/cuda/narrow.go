@@ -21,7 +21,7 @@ type narrowParams struct {
 type narrowWeightsParams struct {
 	wide, narrow              arr
 	r, c, k, rw, cw, b, shift uint32
-	_                         uint32
+	stored                    uint32
 }
 
 var (
@@ -57,6 +57,15 @@ func widen(s device.Conv) widened {
 	w.conv.C = (b*b*s.C + 7) / 8 * 8
 	w.conv.H, w.conv.W = s.OutH()+taps-1, s.OutW()+taps-1
 	return w
+}
+
+// windows returns the wide convolution as one whose filter has a single column: what one of
+// its rows reads lies side by side in the wide image, and is the channels of a pixel that
+// overlaps the next.
+func (w widened) windows() device.Conv {
+	s := w.conv
+	s.C, s.S = s.C*s.S, 1
+	return s
 }
 
 // readNarrow returns where the wide image is.

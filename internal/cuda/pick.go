@@ -71,7 +71,13 @@ func (d *Device) pick(k Kind, s device.Conv) int {
 
 // best is what measured best on an H100.
 func best(k Kind, s device.Conv) string {
-	if s.R*s.S > 1 {
+	switch {
+	case s.R > 1 && s.S == 1 && !s.Sequence: // of few channels, see windows
+		if k == Forward {
+			return "128x64"
+		}
+		return "256x64"
+	case s.R*s.S > 1:
 		return "library"
 	}
 	switch k {

@@ -26,9 +26,10 @@ type weight struct {
 type order uint8
 
 const (
-	asStored order = iota // r × s × c × k
-	krsc                  // k × r × s × c, as cuDNN reads it
-	filled                // that of the wide form of few channels, see widen
+	asStored     order = iota // r × s × c × k
+	krsc                      // k × r × s × c, as cuDNN reads it
+	filled                    // that of the wide form of few channels, see widen
+	filledStored              // as filled, but wide r × s × c × k
 )
 
 type copied struct {
@@ -71,7 +72,7 @@ func (w *weights) changed(a device.Array) {
 
 // each calls f with all copies of the parameter at an address.
 func (w *weights) each(addr uintptr, f func(weight, *copied)) {
-	for _, o := range []order{asStored, krsc, filled} {
+	for _, o := range []order{asStored, krsc, filled, filledStored} {
 		for _, t := range []device.Type{device.Float32, device.BFloat16} {
 			k := weight{addr, o, t}
 			if c := w.copies[k]; c != nil {
@@ -103,7 +104,7 @@ func (d *Device) weight(a device.Array, s device.Conv, o order, t device.Type) u
 		o = asStored // it is the same
 	}
 	size := a.Len()
-	if o == filled {
+	if o == filled || o == filledStored {
 		size = widen(s).conv.WeightLen()
 	}
 	if o == asStored && t == device.Float32 {
@@ -128,8 +129,12 @@ func (d *Device) weight(a device.Array, s device.Conv, o order, t device.Type) u
 			d.cast(to, a)
 		case krsc:
 			d.reorder(to, a, s, false)
-		case filled:
-			narrowWeights.launch(d, d.grid1(size, 256), 256, 0, d.narrowWeights(to, a, s, widen(s)))
+		case filled, filledStored:
+			p := d.narrowWeights(to, a, s, widen(s))
+			if o == filledStored {
+				p.stored = 1
+			}
+			narrowWeights.launch(d, d.grid1(size, 256), 256, 0, p)
 		}
 		c.stale = false
 	}

@@ -13,7 +13,7 @@ struct Forward {
 	const float *scale, *shift; // k each, of the tail
 	const char *add;           // or 0
 	u32 relu;
-	u32 unused;
+	u32 pitch; // values from a pixel of x to the next; c, unless pixels overlap
 	Shape shape;
 };
 
@@ -73,15 +73,15 @@ DEVICE void forward(const Forward &p) {
 		UNROLL for (int i = 0; i < AV; i++) {
 			const char *from;
 			if (GENERAL)
-				from = p.x.x.p + 2 * ((i64)(i32)(pixel[i] + loads.r * g.w + loads.s) * g.c + loads.c + chunk * 8);
+				from = p.x.x.p + 2 * ((i64)(i32)(pixel[i] + loads.r * g.w + loads.s) * p.pitch + loads.c + chunk * 8);
 			else
 				from = x + 2 * ((u64)(i * ROWS) * g.c + loads.c);
-			copy16(a + i * ROWS * 128, from, inside(i, loads));
+			copy16<GENERAL>(a + i * ROWS * 128, from, inside(i, loads));
 		}
 		const char *w = weights + 2 * ((u64)((loads.r * g.s + loads.s) * g.c + loads.c) * g.k);
 		UNROLL for (int i = 0; i < BV; i++) {
 			u32 c = i * ROWS & 63, panel = i * ROWS >> 6;
-			copy16(b + panel * 8192 + c * 128, w + 2 * (u64)c * g.k + panel * 128,
+			copy16<false>(b + panel * 8192 + c * 128, w + 2 * (u64)c * g.k + panel * 128,
 			       loads.c + row + c < g.c && n0 + panel * 64 + chunk * 8 < g.k);
 		}
 		loads.next(g);

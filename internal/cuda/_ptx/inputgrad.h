@@ -87,13 +87,13 @@ DEVICE void input_grad(const InputGrad &p) {
 				from = 2 * ((i64)(i32)(pixel[i] - loads.r * g.ow - loads.s) * g.k + loads.k + chunk * 8);
 			else
 				from = 2 * ((u64)(m0 + row + i * ROWS) * g.k + loads.k + chunk * 8);
-			copy16(a + i * ROWS * 128, p.g.d.p + from, in);
+			copy16<GENERAL>(a + i * ROWS * 128, p.g.d.p + from, in);
 			if (p.g.a)
-				copy16(a + A + i * ROWS * 128, p.g.y.p + from, in);
+				copy16<GENERAL>(a + A + i * ROWS * 128, p.g.y.p + from, in);
 		}
 		const char *w = weights + 2 * ((u64)((loads.r * g.s + loads.s) * g.c) * g.k + loads.k);
 		UNROLL for (int i = 0; i < BV; i++)
-			copy16(b + i * ROWS * 128, w + 2 * (u64)(i * ROWS) * g.k,
+			copy16<false>(b + i * ROWS * 128, w + 2 * (u64)(i * ROWS) * g.k,
 			       n0 + row + i * ROWS < g.c && loads.k + chunk * 8 < g.k);
 		loads.next(g);
 	};

@@ -12,10 +12,14 @@ extern __attribute__((shared)) __attribute__((aligned(1024))) char dynamic[];
 // shared is where a block's dynamic shared memory begins.
 DEVICE u32 shared() { return (u32)(u64)(__attribute__((address_space(3))) char *)dynamic; }
 
-// copy16 begins a copy of 16 bytes to shared memory, or writes zeros there.
-DEVICE void copy16(u32 to, const char *from, bool there) {
+// copy16 begins a copy of 16 bytes to shared memory, or writes zeros there. AGAIN says that the
+// block will copy from near there again.
+template <bool AGAIN> DEVICE void copy16(u32 to, const char *from, bool there) {
 	u32 n = there ? 16 : 0;
-	asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(n));
+	if (AGAIN)
+		asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(n));
+	else
+		asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(n));
 }
 
 // commit ends a group of copies; arrived waits until all but the newest n groups of this

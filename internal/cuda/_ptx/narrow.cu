@@ -36,12 +36,19 @@ KERNEL THREADS(256) narrow_source(const Narrow p) {
 	}
 }
 
-// Weights: narrow r × s × c × k as stored, wide k × rw × rw × cw.
+// Weights: narrow r × s × c × k as stored, wide k × rw × rw × cw, or rw × rw × cw × k.
 struct NarrowWeights {
 	Arr wide, narrow;
 	u32 r, c, k, rw, cw, b, shift;
-	u32 unused;
+	u32 stored; // wide ones lie as narrow ones do
 };
+
+// of splits a wide weight's number into that of its place and its output channel.
+DEVICE void of(const NarrowWeights &p, u32 i, u32 &j, u32 &k) {
+	u32 row = p.rw * p.rw * p.cw;
+	j = p.stored ? i / p.k : i % row;
+	k = p.stored ? i % p.k : i / row;
+}
 
 // tap returns where wide tap (a, a2) and channel cc is in the narrow weights, but for k;
 // or -1.
@@ -54,23 +61,27 @@ DEVICE int tap(const NarrowWeights &p, u32 a, u32 a2, u32 cc) {
 }
 
 KERNEL THREADS(256) narrow_weights(const NarrowWeights p) {
-	u32 row = p.rw * p.rw * p.cw, all = row * p.k;
+	u32 all = p.rw * p.rw * p.cw * p.k;
 	for (u32 i = block() * 256 + tid(); i < all; i += blocks() * 256) {
-		u32 j = i % row, t = j / p.cw;
+		u32 j, k;
+		of(p, i, j, k);
+		u32 t = j / p.cw;
 		int from = tap(p, t / p.rw, t % p.rw, j % p.cw);
-		store(p.wide, i, from < 0 ? 0 : load(p.narrow, (i64)from * p.k + i / row));
+		store(p.wide, i, from < 0 ? 0 : load(p.narrow, (i64)from * p.k + k));
 	}
 }
 
 // Back adds the gradient of the wide weights to that of the narrow ones; each narrow one
 // is one of the wide.
 KERNEL THREADS(256) narrow_weights_back(const NarrowWeights p) {
-	u32 row = p.rw * p.rw * p.cw, all = row * p.k;
+	u32 all = p.rw * p.rw * p.cw * p.k;
 	for (u32 i = block() * 256 + tid(); i < all; i += blocks() * 256) {
-		u32 j = i % row, t = j / p.cw;
+		u32 j, k;
+		of(p, i, j, k);
+		u32 t = j / p.cw;
 		int to = tap(p, t / p.rw, t % p.rw, j % p.cw);
 		if (to >= 0) {
-			i64 at = (i64)to * p.k + i / row;
+			i64 at = (i64)to * p.k + k;
 			store(p.narrow, at, load(p.narrow, at) + load(p.wide, i));
 		}
 	}

@@ -10,9 +10,11 @@ struct WeightGrad {
 	Source x;
 	float *partials;
 	u32 rows;         // pixels of a piece, a multiple of 64
-	u32 unused;
+	u32 pitch;        // values from a pixel of x to the next; c, unless pixels overlap
 	u64 by_image, by_row; // magic numbers to divide pixels by oh·ow and ow, and their shifts
 	u32 image_shift, row_shift;
+	u32 rows_tall; // channels are those of so many rows of the filter, 64 each; or 0
+	u32 unused;
 	Shape shape; // m counts pixels of the output
 };
 
@@ -32,12 +34,13 @@ DEVICE void weight_grad(const WeightGrad &p) {
 	u32 c0 = id % tiles_c * BM;
 	id /= tiles_c;
 	u32 tap = GENERAL ? id % taps : 0, piece = GENERAL ? id / taps : id;
-	u32 tap_y = tap / g.s, tap_x = tap - tap_y * g.s;
 	u32 begin = piece * p.rows, end = begin + p.rows < g.m ? begin + p.rows : g.m;
 	auto part = Part<BM, BN, DOWN, ACROSS>::mine();
 
 	u32 a_row = t / AC, a_col = c0 + t % AC * 8, b_row = t / BC, b_col = k0 + t % BC * 8;
 	bool a_in = a_col < g.c, b_in = b_col < g.k;
+	u32 tap_y = p.rows_tall ? a_col >> 6 : tap / g.s, tap_x = p.rows_tall ? 0 : tap - tap_y * g.s;
+	u32 x_col = p.rows_tall ? a_col & 63 : a_col;
 	u32 a_at = (t % AC >> 3) * 8192 + place(a_row, t % AC & 7);
 	u32 b_at = A + (t % BC >> 3) * 8192 + place(b_row, t % BC & 7);
 
@@ -57,20 +60,20 @@ DEVICE void weight_grad(const WeightGrad &p) {
 		UNROLL for (int i = 0; i < AV; i++) {
 			if (GENERAL) {
 				i32 px = under(row + a_row + i * AR);
-				copy16(a + i * AR * 128, p.x.x.p + 2 * ((i64)px * g.c + a_col), px >= 0 && a_in);
+				copy16<true>(a + i * AR * 128, p.x.x.p + 2 * ((i64)px * p.pitch + x_col), px >= 0 && a_in);
 				padding |= (px < 0 ? 1 : 0) << i;
 			} else {
 				u32 m = row + a_row + i * AR;
-				copy16(a + i * AR * 128, p.x.x.p + 2 * ((u64)m * g.c + a_col), m < end && a_in);
+				copy16<false>(a + i * AR * 128, p.x.x.p + 2 * ((u64)m * g.c + a_col), m < end && a_in);
 			}
 		}
 		UNROLL for (int i = 0; i < BV; i++) {
 			u32 m = row + b_row + i * BR;
 			bool in = m < end && b_in;
 			u64 from = 2 * ((u64)m * g.k + b_col);
-			copy16(b + i * BR * 128, p.g.d.p + from, in);
+			copy16<false>(b + i * BR * 128, p.g.d.p + from, in);
 			if (p.g.a)
-				copy16(b + B + i * BR * 128, p.g.y.p + from, in);
+				copy16<false>(b + B + i * BR * 128, p.g.y.p + from, in);
 		}
 	};
 	float floor = p.x.relu ? 0 : from_bits(0xff800000);

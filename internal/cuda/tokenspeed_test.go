@@ -35,8 +35,8 @@ func TestTokenSpeed(t *testing.T) {
 			}
 			return a
 		}
-		one, dOne, wide, dWide, qkv, dqkv := big(rows*c), big(rows*c), big(rows*hidden), big(rows*hidden), big(rows*3*c),
-			big(rows*3*c)
+		one, dOne, wide, dWide := big(rows*c), big(rows*c), big(rows*hidden), big(rows*hidden)
+		qkv, dqkv := big(rows*3*c), big(rows*3*c)
 		w, dw, bias := x.channels(c*hidden), x.channels(c*hidden), x.channels(hidden)
 		norm, out := x.rowNorm(rows, c), big(rows*c)
 		fmt.Println(kind)

@@ -12,6 +12,7 @@ import (
 	"vicreg/internal/device"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
+	"vicreg/internal/tensor"
 )
 
 // cardInputs are what encoders of a kind read here, and how wide they are.
@@ -112,5 +113,80 @@ func TestCardEncoders(t *testing.T) {
 				alike(t, run(d, shape.BF16), want, c.half)
 			}
 		})
+	}
+}
+
+// Pairs of an image and a text, whose branches are transformers, on a card: embeddings and
+// gradients are those of the CPU, also in the memory of the step before, all of which comes
+// back in the end.
+func TestCardPairs(t *testing.T) {
+	const n, dim = 8, 16
+	d, err := cuda.New(sim.New(sim.Options{Seed: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	run := func(d device.Device, precision device.Precision) made {
+		r := rand.New(rand.NewPCG(1, 2))
+		v := ViTConfig{Arch: "vit-tiny", Height: 8, Width: 8, Channels: 3, Patch: 4, Pool: "class", Positions: "learned"}
+		image, err := newViT(v, 64, 1, 1, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := NewText(TextConfig{Dim: 32, Depth: 1, Heads: 1, Context: 9}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var branches []*Branch
+		for _, e := range []Encoder{image, text} {
+			e.SetPrecision(precision)
+			expander, err := NewHead(e.Dim(), Head{Widths: "24-16"}, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			offEdge(expander)
+			branches = append(branches, &Branch{Encoder: e, Expander: expander})
+		}
+		j := NewJoint(d, branches...)
+		j.Defer()
+		views := []*tensor.Tensor{
+			view(Config{Input: ImageInput(8, 3)}, 1, n), view(Config{Input: Input{Texts, []int{9}}}, 2, n),
+		}
+		m, room := made{}, []float32(nil)
+		var dz [2]device.Array
+		for range 2 {
+			j.ZeroGrad()
+			m["y"] = nil
+			for i, x := range views {
+				m["y"] = append(m["y"], j.Read(j.Forward(i, x).Z, &room)...)
+			}
+			for i := 1; i >= 0; i-- {
+				j.Backward(i, device.Lift(d, &dz[i], check.Random(uint64(10+i), n*dim)), device.Array{})
+			}
+		}
+		m.grads(j.Params())
+		if lent := j.Arena().Lent(); lent != 0 {
+			t.Errorf("%d bytes still lent", lent)
+		}
+		for _, a := range dz {
+			d.Free(a)
+		}
+		j.Close()
+		return m
+	}
+	used := func() int {
+		now, _, _ := d.Used()
+		return now
+	}
+	want := run(device.Local, shape.Float32)
+	got := run(d, shape.Float32)
+	for name, w := range want {
+		check.Close(t, name, got[name], w, 1e-4)
+	}
+	alike(t, run(d, shape.BF16), want, bf16Tol)
+	before := used()
+	run(d, shape.BF16)
+	if now := used(); now != before {
+		t.Errorf("%d bytes in use before a joint, %d after it", before, now)
 	}
 }

@@ -37,7 +37,7 @@ func (d *Device) ConvInputGrad(dx device.Array, s device.Conv, g device.Grad, w 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(dx.Len(), g.D.Len(), w.Len())
-	if d.fusedInputGrad(dx, s, g, w, f, device.Array{}) {
+	if d.fusedInputGrad(dx, s, g, w, f) {
 		return
 	}
 	t := productType(dx, g.Y)
@@ -66,8 +66,9 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 	if !d.fusedWeightGrad(dw, s, g, src) {
 		dy = d.readGrad(g, s.K, t)
 		d.weightGrad(dw, s, dy, src, t)
+		g = device.Grad{D: device.At(dy, t, g.D.Len())} // from here on
 	}
-	if !d.fusedInputGrad(dx, s, g, w, f, device.Array{}) {
+	if !d.fusedInputGrad(dx, s, g, w, f) {
 		if dy == 0 {
 			dy = d.readGrad(g, s.K, t)
 		}

@@ -128,7 +128,6 @@ type inputGradParams struct {
 	mask       source
 	dot        uint64
 	partials   fusedPartials
-	keep       uint64
 	shape      shapeParams
 }
 
@@ -233,12 +232,19 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 }
 
 // fusedInputGrad computes a finished gradient of an input by an own kernel, or returns false.
-// Unless keep is none it gets g as products read it.
-func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish,
-	keep device.Array) bool {
+func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish) bool {
+	if isStrided(s, dx) && f.Add.None() && f.Mask.X.None() && f.Sums.A.None() {
+		few := dense(s)
+		from := device.At(d.room(forSource, few.InLen()*dx.Type().Size()), dx.Type(), few.InLen())
+		if !d.fusedInputGrad(from, few, g, w, f) {
+			return false
+		}
+		d.scattered(dx, from, s)
+		return true
+	}
 	i := d.pick(InputGrad, s)
 	values := [...]device.Array{dx, g.D, g.Y, f.Add, f.Mask.X, f.Dot}
-	if i < 0 || s.Stride != 1 || dx.Same(g.D) || !keep.None() && !pointwise(s) ||
+	if i < 0 || s.Stride != 1 || dx.Same(g.D) ||
 		!fits(s, values[:], g.A, g.B, g.K, f.Mask.Scale, f.Mask.Shift) {
 		return false
 	}
@@ -246,7 +252,7 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 	m := dx.Len() / s.C
 	tiles := ceil(m, form.bm)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
-		add: d.addr(f.Add), mask: d.source(f.Mask), dot: d.addr(f.Dot), keep: d.addr(keep), shape: shapeOf(s, m)}
+		add: d.addr(f.Add), mask: d.source(f.Mask), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
 	k := form.taps
 	if pointwise(s) {

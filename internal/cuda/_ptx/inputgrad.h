@@ -14,7 +14,6 @@ struct InputGrad {
 	Source mask;     // x is 0: there is none
 	const char *dot; // with partials
 	Partials partials;
-	char *keep;      // where g is written as it is read, or 0
 	Shape shape;     // m counts pixels of the input
 };
 
@@ -111,12 +110,9 @@ DEVICE void input_grad(const InputGrad &p) {
 				UNROLL for (int e = 0; e < 8; e++)
 					v[e] = __builtin_fmaf(ka[e], v[e], __builtin_fmaf(kb[e], y[e], kk[e]));
 				Quad q = packed(v);
-				bool in = inside(i, made);
-				if (GENERAL && !in)
+				if (GENERAL && !inside(i, made))
 					q = {0, 0, 0, 0};
 				shared_store(a + i * ROWS * 128, q);
-				if (!GENERAL && p.keep && n0 == 0 && in)
-					global_store(p.keep + 2 * ((u64)(m0 + row + i * ROWS) * g.k + made.k + chunk * 8), q);
 			}
 		}
 		made.next(g);

@@ -12,6 +12,9 @@
 // [Model.Evaluate] scores it on labelled images. A Model may be used by any number of
 // goroutines at once. [Loss] is the loss alone, for embeddings of any origin.
 //
+// In a build with -tags native, [WithDevice] and [Model.On] have the networks computed on an
+// NVIDIA card.
+//
 // Results depend on the configuration and its seed, not on the number of processors: the
 // same run gives the same bits. Errors are sentences that name the file or the field, what
 // was wrong and what to do; some name the flags of the command, which have the names of the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vicreg/internal/cuda"
 	"vicreg/internal/device"
@@ -34,6 +35,7 @@ type benchFlags struct {
 	profile                string
 	operations             bool
 	device                 *deviceFlag
+	flags                  *pflag.FlagSet
 	reads                  []string // data sets, as --data takes them
 }
 
@@ -51,9 +53,10 @@ func newBench() *cobra.Command {
 	}
 	var f benchFlags
 	flags := cmd.PersistentFlags()
+	f.flags = flags
 	flags.IntVar(&f.threads, "threads", 0, "`processors` to use; 0: all")
 	flags.IntVar(&f.steps, "steps", 5, "timed `steps`")
-	flags.IntVar(&f.warmup, "warmup", 1, "`steps` before timing starts")
+	flags.IntVar(&f.warmup, "warmup", 1, "`steps` before timing starts (on a card 3)")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
@@ -93,6 +96,9 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 	err error)) (err error) {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if f.device.far() && !f.flags.Changed("warmup") {
+		f.warmup = 3 // how to compute is tried out first
 	}
 	d, err := f.device.open()
 	if err != nil {

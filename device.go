@@ -10,7 +10,8 @@ import (
 
 // WithDevice has the networks computed on a device: cpu (also if empty), or an NVIDIA card,
 // cuda for the first one, cuda:1 for the second. What a run computes is the same but for
-// rounding; one that goes on where it did not begin says so. A name that is none, a build
+// rounding, in which two runs on a card may differ too; one that goes on where it did not
+// begin says so, and one that goes on where it did ends with the same bits. A name that is none, a build
 // without devices (go build -tags native has them) and a card that cannot be used are
 // errors of the function that takes the option.
 func WithDevice(name string) Option {

@@ -30,13 +30,14 @@ type Forecast struct {
 }
 
 // Preview says what Pretrain would do with c, and makes no folder.
-func Preview(ctx context.Context, c recipe.Config, o Options) (*Forecast, error) {
+func Preview(ctx context.Context, c recipe.Config, o Options) (p *Forecast, err error) {
+	defer device.Catch(&err)
 	r, err := prepare(ctx, c, o)
 	if err != nil {
 		return nil, err
 	}
 	n := r.corpus.len()
-	p := &Forecast{Config: r.config, Choices: r.choices, Warnings: r.advise(), Notes: r.corpus.notes(),
+	p = &Forecast{Config: r.config, Choices: r.choices, Warnings: r.advise(), Notes: r.corpus.notes(),
 		Dataset: r.corpus.name(), Images: n, Scored: r.corpus.scored(), Kind: r.corpus.kind(),
 		StepsPerEpoch: batch.Steps(n, r.config.Batch), Device: r.computer()}
 	if r.adapted != "" {

@@ -228,3 +228,43 @@ func TestCardsMemoryGoesBack(t *testing.T) {
 		t.Errorf("%d bytes are in use after a run, %d after another", first, again)
 	}
 }
+
+// planner keeps the plan of a run and stops it.
+type planner struct {
+	breaker
+	plan Plan
+}
+
+func (p *planner) Start(plan Plan) {
+	p.plan = plan
+	p.cancel()
+}
+
+// What a run says before it begins names the card and what it takes of its memory.
+func TestPlanOnACard(t *testing.T) {
+	t.Parallel()
+	c := tiny(t, "bf16")
+	d := simulated(t, sim.Options{})
+	f, err := Preview(context.Background(), c, Options{Device: d})
+	if err != nil || f.Device != device.Describe(d) || f.DeviceBytes < 100e6 || f.Bytes < 100e6 || f.Seconds <= 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+	p := new(planner)
+	var ctx context.Context
+	ctx, p.cancel = context.WithCancel(context.Background())
+	defer p.cancel()
+	if _, _, err := Pretrain(ctx, c, Options{Device: d, Reporter: p}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\ndevice   " + f.Device + ", bf16\n", " of the device's"} {
+		if !strings.Contains(p.plan.About, want) {
+			t.Errorf("%q does not say %q", p.plan.About, want)
+		}
+	}
+	small := simulated(t, sim.Options{Memory: 200 << 20})
+	c.Out = filepath.Join(t.TempDir(), "run")
+	folder, _, err := Pretrain(context.Background(), c, Options{Device: small})
+	if err == nil || folder != "" || !strings.Contains(err.Error(), "of the device's memory, and ") {
+		t.Errorf("%q, %v", folder, err)
+	}
+}

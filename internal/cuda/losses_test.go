@@ -233,6 +233,12 @@ func BenchmarkUpdate(b *testing.B) {
 type quiet struct {
 	cuda.Driver
 	still bool
+	waits int
+}
+
+func (q *quiet) WaitEvent(e cuda.Event) error {
+	q.waits++
+	return q.Driver.WaitEvent(e)
 }
 
 func (q *quiet) Launch(s cuda.Stream, f cuda.Function, grid [3]int, threads, shared int, args []byte) error {
@@ -264,7 +270,7 @@ func (q *quiet) Record(e cuda.Event, s cuda.Stream) error {
 }
 
 // Loss and update of a step in steady state allocate nothing, here or on the card, and the
-// card waits once.
+// host waits once.
 func TestStepAllocatesNothing(t *testing.T) {
 	q := &quiet{Driver: sim.New(sim.Options{})}
 	d, err := cuda.New(q)
@@ -289,7 +295,11 @@ func TestStepAllocatesNothing(t *testing.T) {
 		norm.Read()
 	}
 	step()
+	q.waits = 0
 	step()
+	if q.waits != 1 {
+		t.Errorf("the host waits %d times in a step", q.waits)
+	}
 	now, peak, held := d.Used()
 	q.still = true
 	if n := testing.AllocsPerRun(5, step); n > 0 {

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"strings"
 
 	"vicreg/internal/device"
 )
@@ -61,44 +62,65 @@ func (d *Device) pick(k Kind, s device.Conv) int {
 	if name == "" {
 		name = best(k, s)
 	}
+	if !d.hopper() {
+		name = strings.TrimSuffix(name, "w")
+	}
 	for i := range count(k) {
-		if f := formOf(k, i); f.name() == name && (d.hopper() || !f.hopper) {
+		if formOf(k, i).name() == name {
 			return i
 		}
 	}
 	return -1
 }
 
-// best is what measured best on an H100.
+// best is what measured best on an H100, for the convolutions of ResNet-50 in a batch of
+// 256 (docs/performance.md); without wgmma, the form of the same size.
+//
+// Wide tiles read less, and small ones leave fewer channels unused. Where both numbers of
+// channels are large, a product is bound by arithmetic, and there the libraries win even
+// with passes of their own around it.
 func best(k Kind, s device.Conv) string {
+	large := s.C*s.K >= 512*1024
 	switch {
 	case s.R > 1 && s.S == 1 && !s.Sequence: // of few channels, see windows
 		if k == Forward {
-			return "128x64"
+			return "128x64w"
 		}
 		return "256x64"
 	case s.R*s.S > 1:
+		if k == Forward && s.Stride > 1 && max(s.C, s.K) <= 256 {
+			return wider(s.K, "128x64w", "128x128w", "128x256w")
+		}
 		return "library"
-	}
-	switch k {
-	case Forward:
+	case k == Forward:
+		if large && (max(s.C, s.K) > 1024 || s.Stride > 1 && s.C >= 1024) {
+			return "library"
+		}
 		if s.K <= 64 {
-			return "128x64"
+			return "128x64w"
 		}
-		return "128x128"
-	case InputGrad:
-		if s.C <= 64 {
-			return "128x64"
-		}
-		return "128x128"
-	}
-	switch {
-	case s.C <= 64 && s.K <= 64:
-		return "64x64"
+		return wider(min(s.C, s.K), "128x128w", "128x128w", "128x256w")
+	case large:
+		return "library"
+	case k == InputGrad && s.K <= 128:
+		return "128x64w"
+	case k == InputGrad:
+		return wider(s.C, "128x64w", "128x128w", "128x256w")
 	case s.C <= 64:
-		return "64x128"
+		return wider(s.K, "64x64w", "64x128w", "64x128w")
 	case s.K <= 64:
-		return "128x64"
+		return "128x64w"
 	}
-	return "128x128"
+	return wider(s.C, "", "128x128w", "256x128w")
+}
+
+// wider returns one of three by a number of channels.
+func wider(c int, few, more, many string) string {
+	switch {
+	case c <= 64:
+		return few
+	case c <= 128:
+		return more
+	}
+	return many
 }

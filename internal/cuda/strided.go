@@ -12,7 +12,7 @@ type stridedParams struct {
 	to           arr
 	n, h, w, c   uint32
 	oh, ow, step uint32
-	_pad         uint32
+	_            uint32
 }
 
 var (

@@ -158,7 +158,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 func unheard(ctx context.Context, err error) error {
 	var at *train.Interrupted
 	if cause := context.Cause(ctx); errors.As(cause, new(unwritten)) && errors.As(err, &at) {
-		return fmt.Errorf("%w, so the run stopped in epoch %d, after step %d; everything is saved, go on with --resume %s", cause, at.Epoch, at.Step, at.Folder)
+		return fmt.Errorf("%w, so the run stopped in epoch %d, after step %d; everything is saved, go on with %s", cause, at.Epoch, at.Step, at.Resume())
 	}
 	return err
 }

@@ -80,7 +80,14 @@ func (d *Device) Describe() string {
 // Driver is for measurements beside the device's own operations.
 func (d *Device) Driver() Driver { return d.driver }
 
-func (d *Device) Name() string { return "cuda" }
+// Name is cuda, or cuda:1 of the second card.
+func (d *Device) Name() string {
+	if d.card.Index > 0 {
+		return fmt.Sprintf("cuda:%d", d.card.Index)
+	}
+	return "cuda"
+}
+
 func (d *Device) Shared() bool { return false }
 
 // Activations returns the type that activations are stored in.

@@ -26,6 +26,14 @@ func (r *run) computer() string {
 	return device.Describe(r.device)
 }
 
+// flag is the device as --device names it; empty: the processor.
+func (r *run) flag() string {
+	if r.device == nil {
+		return ""
+	}
+	return r.device.Name()
+}
+
 // variant names what the bits of the run depend on besides its configuration: the device
 // and its precision, and the instructions of the host's kernels.
 func (r *run) variant() string {

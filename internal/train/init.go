@@ -195,7 +195,7 @@ func (r *run) adopt(ctx context.Context) error {
 	if r.corpus.scored() > 0 {
 		knn, err := r.knn(ctx)
 		if ctx.Err() != nil {
-			return &Interrupted{Folder: r.folder, Epoch: 1}
+			return &Interrupted{Folder: r.folder, Epoch: 1, Device: r.flag()}
 		}
 		if failure(err) {
 			return err

@@ -70,15 +70,24 @@ var ErrInterrupted = errors.New("the run was interrupted")
 type Interrupted struct {
 	Folder      string
 	Epoch, Step int
-	Trained     bool // it had done its last step, and was not yet judged
+	Trained     bool   // it had done its last step, and was not yet judged
+	Device      string // that it was computed on, as --device names it; empty: the processor
+}
+
+// Resume is what goes on with the run: flags of pretrain.
+func (e *Interrupted) Resume() string {
+	if e.Device == "" {
+		return "--resume " + e.Folder
+	}
+	return fmt.Sprintf("--resume %s --device %s", e.Folder, e.Device)
 }
 
 func (e *Interrupted) Error() string {
 	if e.Trained {
 		return fmt.Sprintf("interrupted after the last step, %d, before the results were written; everything is saved, "+
-			"go on with --resume %s", e.Step, e.Folder)
+			"go on with %s", e.Step, e.Resume())
 	}
-	return fmt.Sprintf("interrupted in epoch %d, after step %d; everything is saved, go on with --resume %s", e.Epoch, e.Step, e.Folder)
+	return fmt.Sprintf("interrupted in epoch %d, after step %d; everything is saved, go on with %s", e.Epoch, e.Step, e.Resume())
 }
 
 func (e *Interrupted) Is(target error) bool { return target == ErrInterrupted }

@@ -284,7 +284,7 @@ func (r *run) scan(ctx context.Context) (err error) {
 	r.report.Phase(what)
 	r.at.BadTrain, r.at.BadTest, err = r.corpus.scan(ctx, &r.config, r.progress(what))
 	if ctx.Err() != nil {
-		return &Interrupted{Folder: r.folder, Epoch: 1}
+		return &Interrupted{Folder: r.folder, Epoch: 1, Device: r.flag()}
 	}
 	if err != nil {
 		return err

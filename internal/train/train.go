@@ -155,5 +155,5 @@ func (r *run) interrupt() error {
 		return err
 	}
 	return &Interrupted{Folder: r.folder, Epoch: r.at.Epoch + 1, Step: r.at.Steps,
-		Trained: r.at.Epoch >= r.config.Epochs}
+		Trained: r.at.Epoch >= r.config.Epochs, Device: r.flag()}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"vicreg/internal/cpu"
@@ -266,5 +267,56 @@ func TestPlanOnACard(t *testing.T) {
 	folder, _, err := Pretrain(context.Background(), c, Options{Device: small})
 	if err == nil || folder != "" || !strings.Contains(err.Error(), "of the device's memory, and ") {
 		t.Errorf("%q, %v", folder, err)
+	}
+}
+
+// tearing fails for good at a call, counted from where a run begins; at call 0 it only
+// counts. It is the run's Reporter.
+type tearing struct {
+	Silent
+	at    int64
+	calls atomic.Int64
+	begun atomic.Bool
+}
+
+func (b *tearing) Start(Plan) { b.begun.Store(true) }
+
+func (b *tearing) fail(call string, _ int) error {
+	if b.begun.Load() {
+		b.calls.Add(1)
+	}
+	if b.at == 0 || b.calls.Load() < b.at {
+		return nil
+	}
+	return &cuda.Error{Call: call, Code: 719, Name: "CUDA_ERROR_LAUNCH_FAILED", Free: -1}
+}
+
+// A run that was torn off wherever it was, with what it had done since its last checkpoint
+// lost, ends on another card of the kind with the same bits.
+func TestTornOffOnACard(t *testing.T) {
+	t.Parallel()
+	c := tiny(t, "bf16")
+	all := new(tearing)
+	folder, _, err := Pretrain(context.Background(), c,
+		Options{Device: simulated(t, sim.Options{Fail: all.fail}), Reporter: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, metrics := result(t, folder)
+	for _, part := range []int64{1, 3} {
+		c.Out = filepath.Join(t.TempDir(), "run")
+		torn := &tearing{at: part * all.calls.Load() / 5}
+		folder, _, err := Pretrain(context.Background(), c,
+			Options{Device: simulated(t, sim.Options{Fail: torn.fail}), Reporter: torn})
+		if !failure(err) {
+			t.Fatalf("torn off at call %d of %d: %v", torn.at, all.calls.Load(), err)
+		}
+		if _, err := Resume(context.Background(), folder, Options{Device: simulated(t, sim.Options{})}); err != nil {
+			t.Fatal(err)
+		}
+		if m, figures := result(t, folder); !bytes.Equal(m, model) || figures != metrics {
+			t.Errorf("torn off at call %d of %d the run ends with other bits:\n%s\n%s", torn.at, all.calls.Load(),
+				metrics, figures)
+		}
 	}
 }

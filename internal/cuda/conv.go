@@ -62,6 +62,9 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 	s.Check(src.X.Len(), g.D.Len(), w.Len())
 	s.Check(dx.Len(), g.D.Len(), dw.Len())
 	t := productType(src.X, dx)
+	if d.fusedBoth(dx, dw, s, g, src, w, f) {
+		return
+	}
 	var dy uintptr
 	if !d.fusedWeightGrad(dw, s, g, src) {
 		dy = d.readGrad(g, s.K, t)

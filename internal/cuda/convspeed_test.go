@@ -37,7 +37,7 @@ func TestConvolutionSpeed(t *testing.T) {
 	}
 	x := &side{Device: d, rand: newRand()}
 	half := device.BFloat16
-	var total [3][2]float64 // the libraries' and the best, of all layers
+	var total [4][2]float64 // the libraries' and the best, of all layers
 	for _, l := range resNet50 {
 		s := device.Conv{N: 256, H: l.hw, W: l.hw, C: l.c, K: l.k, R: l.r, S: l.r, Stride: l.stride, Pad: l.r / 2,
 			Precision: 1}
@@ -65,7 +65,8 @@ func TestConvolutionSpeed(t *testing.T) {
 		m, in, streams := s.OutLen()/s.K, s.InLen()/s.C, 2
 		join := l.r == 1 && l.stride == 1 && l.c > l.k
 		if join { // the first of a block: its input is a sum, and has another gradient already
-			f.Mask.Scale, f.Mask.Shift = device.Array{}, device.Array{}
+			src.Scale, src.Shift = device.Array{}, device.Array{}
+			f.Mask = src
 			f.Dot, f.Add, streams = big(s.InLen()), big(s.InLen()), 4
 		}
 		used := in
@@ -76,14 +77,24 @@ func TestConvolutionSpeed(t *testing.T) {
 			func() { d.ConvForward(y, s, src, w, sums) },
 			func() { d.ConvInputGrad(dx, s, g, w, f) },
 			func() { d.ConvWeightGrad(dw, s, g, src) },
+			func() { d.ConvGrads(dx, dw, s, g, src, w, f) },
 		} {
-			k := cuda.Kind(kind)
+			k, name := cuda.Kind(kind), ""
+			var forms []string
+			if kind < 3 {
+				name, forms = k.String(), append([]string{"library"}, d.Forms(k)...)
+			} else {
+				name, forms = "gradients", []string{"apart", "together"}
+				if l.r != 1 || l.stride != 1 || min(l.c, l.k) > 64 || max(l.c, l.k) > 256 {
+					continue
+				}
+			}
 			if k == cuda.InputGrad && l.c < 8 {
 				continue // nobody asks for it
 			}
-			bytes := 2 * []int{used*s.C + m*s.K, 2*m*s.K + streams*in*s.C, 2*m*s.K + used*s.C}[kind]
+			bytes := 2 * []int{used*s.C + m*s.K, 2*m*s.K + streams*in*s.C, 2*m*s.K + used*s.C, 2*m*s.K + streams*in*s.C}[kind]
 			result := func() (all [][]float32) {
-				out := [][]device.Array{{y}, {dx}, {dw}}[kind]
+				out := [][]device.Array{{y}, {dx}, {dw}, {dx, dw}}[kind]
 				for _, a := range out {
 					n := min(a.Len(), 1<<15)
 					a1, a2 := make([]float32, n), make([]float32, n)
@@ -91,7 +102,7 @@ func TestConvolutionSpeed(t *testing.T) {
 					d.Down(a2, a.Slice(a.Len()-n, a.Len()))
 					all = append(all, a1, a2)
 				}
-				for _, a := range [][]device.Array{{sums.A, sums.B}, {back.A, back.B}, nil}[kind] {
+				for _, a := range [][]device.Array{{sums.A, sums.B}, {back.A, back.B}, nil, {back.A, back.B}}[kind] {
 					to := d.Alloc(device.Float32, a.Len())
 					d.AddSums(to, a)
 					v := make([]float32, a.Len())
@@ -102,15 +113,21 @@ func TestConvolutionSpeed(t *testing.T) {
 				return all
 			}
 			flops := float64(s.Flops())
-			fmt.Printf("%4d c%4d k%4d r%d s%d x%d %-15s floor %.3f", l.hw, l.c, l.k, l.r, l.stride, l.count, k,
+			if kind == 3 {
+				flops *= 2
+			}
+			fmt.Printf("%4d c%4d k%4d r%d s%d x%d %-15s floor %.3f", l.hw, l.c, l.k, l.r, l.stride, l.count, name,
 				max(float64(bytes)/2.8e9, flops/700e9))
 			best, library := math.Inf(1), 0.0
 			var want [][]float32
-			for _, form := range append([]string{"library"}, d.Forms(k)...) {
+			for _, form := range forms {
 				if form != "library" && (l.stride > 1 && k == cuda.InputGrad) {
 					continue
 				}
-				d.Force(k, form)
+				if kind < 3 {
+					d.Force(k, form)
+				}
+				d.Apart(form == "apart")
 				d.Fill(dw, 0)
 				run()
 				got := result()
@@ -132,10 +149,12 @@ func TestConvolutionSpeed(t *testing.T) {
 					want, library = got, ms
 				} else if e := distance(got, want); !(e < 0.02) {
 					wrong = fmt.Sprintf(" WRONG by %.2g", e)
-					t.Errorf("%v of %+v by %s is wrong by %.2g", k, s, form, e)
+					t.Errorf("%s of %+v by %s is wrong by %.2g", name, s, form, e)
 				}
 				fmt.Printf("  %s %.3f (%.0f GB/s, %.0f TF)%s", form, ms, float64(bytes)/ms/1e6, flops/ms/1e9, wrong)
-				d.Force(k, "")
+				if kind < 3 {
+					d.Force(k, "")
+				}
 			}
 			fmt.Println()
 			total[kind][0] += library * float64(l.count)
@@ -150,7 +169,11 @@ func TestConvolutionSpeed(t *testing.T) {
 		}
 	}
 	for kind, sum := range total {
-		fmt.Printf("all of a view, %v: libraries %.2f ms, the best of each %.2f ms\n", cuda.Kind(kind), sum[0], sum[1])
+		if kind < 3 {
+			fmt.Printf("all of a view, %v: libraries %.2f ms, the best of each %.2f ms\n", cuda.Kind(kind), sum[0], sum[1])
+		} else {
+			fmt.Printf("gradients of few weights: apart %.2f ms, together %.2f ms\n", sum[0], sum[1])
+		}
 	}
 }
 

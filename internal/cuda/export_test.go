@@ -37,3 +37,6 @@ func (d *Device) Graphs() (n int) {
 
 // FoldAbove sets how many pieces of sums are left as they are.
 func (d *Device) FoldAbove(n int) { d.fused.foldAbove = n }
+
+// Blocks sets how many blocks a gradient of weights has, so that few go through many pixels.
+func (d *Device) Blocks(n int) { d.fused.blocks = n }

@@ -282,7 +282,7 @@ func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, 
 		tall, c.C, c.R = c.R, c.R*64, 1
 	}
 	tiles := ceil(c.C, f.bm) * ceil(c.K, f.bn) * c.R * c.S
-	rows := ceil(ceil(m, max(1, f.blocks/tiles)), 64) * 64
+	rows := ceil(ceil(m, max(1, d.fused.blocksOr(f.blocks)/tiles)), 64) * 64
 	pieces, n := ceil(m, rows), c.WeightLen()
 	p := weightGradParams{g: d.grad(g), x: d.source(src), partials: uint64(d.room(forPartials, 4*n*pieces)),
 		rows: uint32(rows), pitch: uint32(c.C), rowsTall: uint32(tall), shape: shapeOf(c, m)}

@@ -116,6 +116,8 @@ func everyForm(t *testing.T, kind cuda.Kind, run func(t *testing.T, o *fusedOps)
 			o.d.Force(kind, form)
 			if i == 0 {
 				o.d.FoldAbove(1)
+			} else {
+				o.d.Blocks(i)
 			}
 			for _, s := range fusedShapes {
 				t.Run(fmt.Sprintf("%d×%d×%d×%d to %d by %d", s.N, s.H, s.W, s.C, s.K, s.R), func(t *testing.T) {
@@ -246,5 +248,49 @@ func TestFusedGrads(t *testing.T) {
 		plain.ConvWeightGrad(o.host["dw"], o.s, hg, h)
 		check.Close(t, "dx", o.down(o.card["dx"]), want, fusedError)
 		check.Close(t, "dw", o.down(o.card["dw"]), o.host["dw"], fusedError)
+	}
+}
+
+// Both gradients may come from one kernel.
+func TestFusedBoth(t *testing.T) {
+	o := newFusedOps(t)
+	for i, s := range []device.Conv{
+		{N: 1, H: 9, W: 13, C: 64, K: 64, R: 1, S: 1, Stride: 1},
+		{N: 1, H: 15, W: 13, C: 64, K: 256, R: 1, S: 1, Stride: 1},
+		{N: 2, H: 7, W: 13, C: 256, K: 64, R: 1, S: 1, Stride: 1},
+	} {
+		for _, full := range []bool{true, false} {
+			o.s = s
+			hg, g := o.grad(true)
+			h, src := o.source("x", s.C, i < 2, true)
+			o.values("w", device.Float32, s.WeightLen())
+			o.values("dw", device.Float32, s.WeightLen())
+			o.values("dx", device.BFloat16, s.InLen())
+			hf, f := shape.Finish{}, device.Finish{}
+			o.d.Blocks(2 - i/2)
+			if full {
+				hf.Mask, f.Mask = h, src
+				hf.Dot, f.Dot = h.X, src.X
+				hf.Sums, f.Sums = shape.NewSums(s.C), device.NewSums(o.d, s.C)
+				if i == 2 {
+					o.values("dot", device.BFloat16, s.InLen())
+					hf.Dot, f.Dot = o.host["dot"], o.card["dot"]
+					hf.Add, f.Add = slices.Clone(o.host["dx"]), o.card["dx"]
+				}
+			}
+			want := make([]float32, s.InLen())
+			plain.ConvInputGrad(want, s, hg, o.host["w"], hf)
+			plain.ConvWeightGrad(o.host["dw"], s, hg, h)
+			o.d.ConvGrads(o.card["dx"], o.card["dw"], s, g, src, o.card["w"], f)
+			check.Close(t, "dx", o.down(o.card["dx"]), want, fusedError)
+			check.Close(t, "dw", o.down(o.card["dw"]), o.host["dw"], fusedError)
+			if full {
+				check.Close(t, "Σ d", o.sums(f.Sums.A), narrow(hf.Sums.A), fusedError)
+				check.Close(t, "Σ d·dot", o.sums(f.Sums.B), narrow(hf.Sums.B), fusedError)
+			}
+		}
+	}
+	if o.sim != nil && o.sim.Launches("both_64x64")+o.sim.Launches("both_64x256")+o.sim.Launches("both_256x64") != 6 {
+		t.Errorf("only %v ran", o.sim.Names())
 	}
 }

@@ -23,6 +23,7 @@ var modules = []module{
 	{name: "inputgrad", ptx: inputGradPTX, later: true},
 	{name: "weightgrad", ptx: weightGradPTX, later: true},
 	{name: "partial", ptx: partialPTX},
+	{name: "both", ptx: bothPTX, later: true},
 	{name: hopper, ptx: hopperPTX, later: true},
 	{name: "layernorm", ptx: layernormPTX},
 	{name: "token", ptx: tokenPTX},
@@ -61,6 +62,9 @@ var inputGradPTX []byte
 
 //go:embed weightgrad.ptx
 var weightGradPTX []byte
+
+//go:embed both.ptx
+var bothPTX []byte
 
 // hopper is the module that cards of compute capability 9.0 alone can load.
 const hopper = "hopper"

@@ -10,7 +10,17 @@ import (
 // fused is what the own kernels of convolutions need.
 type fused struct {
 	forced    [3]string // a form's name for each kind, "library", or "": as the table says
+	apart     bool      // gradients are computed one after the other, even where both fit in one kernel
 	foldAbove int       // pieces; tests change it
+	blocks    int       // of a gradient of weights; 0: as many as keep a card busy
+}
+
+// blocksOr returns how many blocks a gradient of weights is to have.
+func (f *fused) blocksOr(n int) int {
+	if f.blocks > 0 {
+		return f.blocks
+	}
+	return n
 }
 
 // Forms returns the names of the own kernels of a kind that the card can run.
@@ -31,6 +41,17 @@ func (d *Device) Force(k Kind, name string) {
 	defer d.mu.Unlock()
 	d.fused.forced[k] = name
 }
+
+// Apart has the two gradients of a convolution computed by kernels of their own, or again by
+// one where there is one. It is for tests and measurements.
+func (d *Device) Apart(apart bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fused.apart = apart
+}
+
+// together says whether one kernel may compute both gradients.
+func (d *Device) together() bool { return !d.fused.apart }
 
 // name is the size of a form's tiles, with w where products are wgmma's.
 func (f *form) name() string {

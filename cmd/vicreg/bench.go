@@ -34,6 +34,7 @@ type benchFlags struct {
 	json                   bool
 	profile                string
 	operations             bool
+	graphs                 string
 	device                 *deviceFlag
 	flags                  *pflag.FlagSet
 	reads                  []string // data sets, as --data takes them
@@ -60,6 +61,8 @@ func newBench() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
+	flags.StringVar(&f.graphs, "graphs", "", "on or off: replay operations of a card that come again as a graph")
+	must(flags.MarkHidden("graphs"))
 	flags.BoolVar(&f.operations, "operations", false, "show what each operation takes on the card, before the result")
 	f.device = newDeviceFlag(flags)
 	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
@@ -105,6 +108,9 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 		return err
 	}
 	defer device.Catch(&err)
+	if c, ok := d.(*cuda.Device); ok && f.graphs != "" {
+		c.Collect(f.graphs == "on")
+	}
 	parallel.SetWorkers(f.threads)
 	run, images, flops, err := setup(d)
 	if err != nil {

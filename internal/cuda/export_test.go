@@ -16,13 +16,6 @@ func (d *Device) Tail(y device.Array, c int, t device.Tail) {
 	d.tail(y, c, t)
 }
 
-// Collect has the device collect operations, as it does where the host is slower than it.
-func (d *Device) Collect() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.queue.collect, d.queue.looks = true, looksNeeded
-}
-
 // Graphs returns how many stretches were recorded.
 func (d *Device) Graphs() (n int) {
 	d.mu.Lock()

@@ -233,6 +233,14 @@ func (q *queue) waited(from, to time.Time) {
 	q.began = to
 }
 
+// Collect has the queue collect operations, or not; by itself it decides after some steps.
+func (d *Device) Collect(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flush()
+	d.queue.collect, d.queue.looks = on, looksNeeded
+}
+
 // nameOf returns the name of a kernel, for messages.
 func (d *Device) nameOf(f Function) string {
 	if i := slices.Index(d.functions, f); i >= 0 {

@@ -39,7 +39,7 @@ func (p *step) do(x *side) {
 // taken for it.
 func TestReplay(t *testing.T) {
 	d := open(t)
-	d.Collect()
+	d.Collect(true)
 	agree(t, d, func(x *side) {
 		p := newStep(x)
 		for i := range 7 {
@@ -62,7 +62,7 @@ func TestCollectedBits(t *testing.T) {
 	for _, collect := range []bool{false, true} {
 		d := open(t)
 		if collect {
-			d.Collect()
+			d.Collect(true)
 		}
 		x := &side{Device: d, rand: newRand()}
 		p := newStep(x)
@@ -86,7 +86,7 @@ func TestCollectedBits(t *testing.T) {
 // What is collected is done before the memory it needs is given to others.
 func TestCollectedBeforeFree(t *testing.T) {
 	d := open(t)
-	d.Collect()
+	d.Collect(true)
 	a, b := d.Alloc(device.Float32, 100), d.Alloc(device.Float32, 100)
 	d.Up(a, check.Ramp(100))
 	d.Copy(b, a)

@@ -62,8 +62,10 @@ func New(driver Driver) (*Device, error) {
 func (d *Device) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, s := range d.queue.known {
-		d.forget(s)
+	for _, s := range d.queue.known { // a card that is lost gives nothing back
+		if s.graph != 0 && d.driver.FreeGraph(s.graph) != nil {
+			break
+		}
 	}
 	d.driver.Close()
 }

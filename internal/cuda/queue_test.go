@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
 	"vicreg/internal/device"
 )
 
@@ -97,4 +99,32 @@ func TestCollectedBeforeFree(t *testing.T) {
 	check.SameBits(t, "b", got, check.Ramp(100))
 	d.Down(got, c)
 	check.SameBits(t, "c", got, make([]float32, 100))
+}
+
+// A card that is lost can still be closed.
+func TestCloseLost(t *testing.T) {
+	lost := false
+	driver := sim.New(sim.Options{Fail: func(call string, n int) error {
+		if !lost {
+			return nil
+		}
+		return &cuda.Error{Call: call, Code: 719, Name: "CUDA_ERROR_LAUNCH_FAILED", Free: -1}
+	}})
+	d, err := cuda.New(driver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Collect(true)
+	x := &side{Device: d, rand: newRand()}
+	p := newStep(x)
+	for range 5 {
+		p.do(x)
+		d.Wait()
+	}
+	if d.Graphs() == 0 {
+		t.Fatal("nothing was recorded")
+	}
+	p.do(x)
+	lost = true
+	d.Close()
 }

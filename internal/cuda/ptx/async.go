@@ -8,8 +8,16 @@ import (
 // copies are a thread's copies to shared memory that are under way. They are done when
 // the thread waits for them and no sooner, so that a wait that is missing shows.
 type copies struct {
-	list  []later16
-	group int // how many groups were closed
+	list   []later16
+	group  int // how many groups were closed
+	stores []bulkStore
+	bulk   int // how many groups of them were closed
+}
+
+// bulkStore is a copy of many bytes to global memory.
+type bulkStore struct {
+	group int
+	run   func()
 }
 
 // later16 is one of them.
@@ -42,6 +50,10 @@ func (c *compiler) async() {
 		c.lanes(func(w *warp, i int) { w.arrived(i, math.MaxInt) })
 	case "ca", "cg":
 		c.copy()
+	case "mbarrier":
+		c.arriveAfter()
+	case "bulk":
+		c.bulk()
 	default:
 		c.refuse("unknown instruction")
 	}

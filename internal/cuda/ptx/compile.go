@@ -91,6 +91,9 @@ func (m *Module) compile(f *function) *Kernel {
 		}
 	}
 	c := &compiler{m: m, k: k, known: map[uint64]int32{}, spec: map[string]int32{}}
+	for i := range f.body {
+		k.async = k.async || f.body[i].op[0] == "wgmma"
+	}
 	k.preds = 1 // the first is always true
 	c.sink = c.newRow()
 	c.none = c.number(0)

@@ -43,7 +43,11 @@ type warp struct {
 	wait    waiting
 	clock   []uint32 // for races
 	syncs   uint32   // how often bar.warp.sync brought it together
+	fences  uint32   // how often it did fence.proxy.async
+	yields  bool     // it asked a barrier in vain: others go on first
 	begun   bool
+
+	products products
 }
 
 func (w *warp) row(i int32) *row {
@@ -168,6 +172,9 @@ func (w *warp) run() (ended bool) {
 		w.b.l.Instructions += threads
 	}()
 	budget := w.b.l.Limit
+	if w.b.l.Steps > budget {
+		w.fault(bits.TrailingZeros32(w.mask), "the kernel runs for too long")
+	}
 	for {
 		in := &code[w.pc]
 		m := w.mask
@@ -206,6 +213,11 @@ func (w *warp) run() (ended bool) {
 		case in.kind == effect:
 			in.do(w, m)
 			w.pc++
+			if w.yields {
+				w.yields = false
+				w.settle()
+				return false
+			}
 		case in.kind == branch:
 			if m == w.mask {
 				w.pc = in.to

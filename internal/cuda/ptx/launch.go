@@ -114,6 +114,8 @@ type block struct {
 	warps   []*warp
 	bars    [16]meeting
 	order   []int
+	mbars   map[uint64]*mbar
+	flights []flight
 	races   *races
 	number  uint32 // of the block, from 1
 	// acquired says that the block did an atomic operation, which may have told it that
@@ -175,6 +177,8 @@ func (b *block) run(i int) {
 	for i := range b.bars {
 		b.bars[i].reset()
 	}
+	clear(b.mbars)
+	b.flights = nil
 	for _, w := range b.warps { // what earlier blocks did is over
 		b.epoch = max(b.epoch, w.clock[w.index])
 	}
@@ -199,9 +203,11 @@ func (w *warp) start() {
 	}
 	w.mask, w.blocked, w.pc, w.next = w.live, 0, 0, 1<<30
 	w.wait = waiting{}
+	w.products.list = w.products.list[:0]
+	clear(w.products.held)
 	w.p[0] = all
 	for i := range w.copies {
-		w.copies[i] = copies{list: w.copies[i].list[:0]}
+		w.copies[i] = copies{list: w.copies[i].list[:0]} // what is under way ends with the block
 	}
 	for i := range w.clock {
 		w.clock[i] = w.b.epoch

@@ -60,6 +60,7 @@ type Kernel struct {
 	dynamic  []later // addresses in dynamic shared memory
 	align    int     // of dynamic shared memory
 	grain    int     // bytes of the smallest access
+	async    bool    // has products that are under way for a while
 	spare    *sync.Pool
 }
 

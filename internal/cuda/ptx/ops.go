@@ -68,7 +68,7 @@ func (c *compiler) statement(s *statement) {
 		c.control(name)
 	case "bar", "barrier":
 		c.barrier()
-	case "membar", "fence", "pragma", "nanosleep", "prefetch", "prefetchu", "griddepcontrol", "setmaxnreg", "discard",
+	case "membar", "pragma", "nanosleep", "prefetch", "prefetchu", "griddepcontrol", "setmaxnreg", "discard",
 		"applypriority", "createpolicy", "pmevent", "brkpt":
 		if name == "createpolicy" && len(s.args) > 0 {
 			c.emit(inst{fn: copyRow, d: c.dst(&s.args[0]), a: c.none})
@@ -93,6 +93,16 @@ func (c *compiler) statement(s *statement) {
 		c.mma()
 	case "cp":
 		c.async()
+	case "mbarrier":
+		c.mbarrier()
+	case "wgmma":
+		c.wgmma()
+	case "elect":
+		c.elect()
+	case "fence":
+		if c.has("proxy") && c.has("async") || len(s.op) > 3 && strings.HasPrefix(s.op[3], "async") {
+			c.emit(inst{kind: effect, do: func(w *warp, _ uint32) { w.fences++ }})
+		}
 	default:
 		if len(s.op) < 2 || sizes[kind] == 0 {
 			c.refuse("unknown instruction")
@@ -184,6 +194,9 @@ func (c *compiler) mov(kind string) {
 			w.b.l.clock += 10
 			w.spread(to, m, w.b.l.clock&low(8*n))
 		}})
+	case c.k.async:
+		to, from := c.dst(d), c.src(s, kind)
+		c.emit(inst{kind: effect, do: func(w *warp, m uint32) { w.move(to, from, m) }})
 	default:
 		c.pure(copyRow, kind)
 	}

@@ -12,6 +12,7 @@ import (
 //go:generate nvptx testdata/basic.cu -o testdata/basic.ptx
 //go:generate nvptx testdata/warp.cu -o testdata/warp.ptx
 //go:generate nvptx testdata/wrong.cu -o testdata/wrong.ptx
+//go:generate clang-19 -x cuda --cuda-device-only --cuda-gpu-arch=sm_90a --cuda-feature=+ptx80 -nocudainc -nocudalib -O3 -S testdata/hopper.cu -o testdata/hopper.ptx
 
 // memory is a card's.
 type memory struct {

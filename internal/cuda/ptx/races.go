@@ -28,6 +28,8 @@ type stamp struct {
 	warp   uint16
 	lane   uint8 // several: more than one
 	atomic bool
+	async  bool   // not by a thread itself
+	fences uint32 // how often its warp had done fence.proxy.async
 }
 
 const several = 32
@@ -39,7 +41,8 @@ func newRaces(bytes, grain, warps int) *races {
 
 // access looks at n bytes from an offset in shared memory.
 func (r *races) access(w *warp, lane int, at uint64, n int, write, atomic bool) {
-	me := stamp{w.clock[w.index], w.syncs, uint16(w.index), uint8(lane), atomic}
+	me := stamp{clock: w.clock[w.index], syncs: w.syncs, warp: uint16(w.index), lane: uint8(lane), atomic: atomic,
+		fences: w.fences}
 	for i := int(at) / r.grain; i <= (int(at)+n-1)/r.grain; i++ {
 		p := &r.places[i]
 		if !(atomic && p.write.atomic) {

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"math/bits"
+	"strings"
 
 	"vicreg/internal/device"
 )
@@ -16,6 +17,7 @@ type form struct {
 	threads int
 	shared  int // bytes
 	hopper  bool
+	run     bool // blocks go through several tiles, of rows that lie as the product has them
 }
 
 // The forms of each kind, with a kernel for rows that lie as the product has them, and one
@@ -24,6 +26,7 @@ type (
 	forwardForm struct {
 		form
 		rows, taps, infer kernel[forwardParams]
+		blocks            int // of one with run, that a card has at once
 	}
 	inputGradForm struct {
 		form
@@ -50,7 +53,14 @@ func newForward(f form, stages int) forwardForm {
 	kernel := func(name string) kernel[forwardParams] {
 		return declare[forwardParams](f.module("forward"), name+f.name(), f.shared)
 	}
-	return forwardForm{f, kernel("forward_"), kernel("gather_"), kernel("infer_")}
+	return forwardForm{form: f, rows: kernel("forward_"), taps: kernel("gather_"), infer: kernel("infer_")}
+}
+
+func newRun(f form, stages, blocks int) forwardForm {
+	f.shared = stages*(f.bm+f.bn)*128 + f.bm*(2*f.bn+16) + f.threads/32*f.bn*8
+	name := "run_" + f.name()
+	f.run = true
+	return forwardForm{form: f, rows: declare[forwardParams](f.module("run"), name, f.shared), blocks: blocks}
 }
 
 func newInputGrad(f form, stages int) inputGradForm {
@@ -81,6 +91,12 @@ var (
 		newForward(groups(128, 64), 3),
 		newForward(groups(128, 128), 3),
 		newForward(groups(128, 256), 4),
+		newRun(warps(128, 64), 3, 264),
+		newRun(warps(128, 128), 2, 264),
+		newRun(warps(128, 256), 3, 132),
+		newRun(groups(128, 64), 3, 264),
+		newRun(groups(128, 128), 2, 264),
+		newRun(groups(128, 256), 3, 132),
 	}
 	inputGradForms = []inputGradForm{
 		newInputGrad(warps(128, 64), 2),
@@ -119,6 +135,7 @@ type forwardParams struct {
 	scale, shift uint64
 	add          uint64
 	relu, pitch  uint32
+	run, _       uint32
 	shape        shapeParams
 }
 
@@ -182,6 +199,23 @@ func fits(s device.Conv, values []device.Array, constants ...device.Array) bool 
 	return wide(8, values...) && wide(8, constants...)
 }
 
+// tilesOf returns how many of so many tiles, one below the other, a block goes through where
+// there are so many across: few, so that no part of the card waits for the last blocks, and
+// many, so that starting them costs little.
+func (f *forwardForm) tilesOf(down, across, blocks int) int {
+	if !f.run {
+		return 1
+	}
+	best, most := 1, 0.0
+	for n := 1; n <= 8; n++ {
+		rounds := ceil(ceil(down, n)*across, blocks)
+		if worth := float64(down*across) / float64(rounds*blocks*n) * float64(n) / (float64(n) + 0.2); worth > most {
+			best, most = n, worth
+		}
+	}
+	return best
+}
+
 // fusedForward computes a convolution and its sums, or the tail of an inference, by an own
 // kernel. It returns false where the libraries are to do it.
 func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, w device.Array, sums device.Sums,
@@ -202,9 +236,13 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 		return false
 	}
 	f := &forwardForms[i]
-	m := y.Len() / s.K
-	tiles := ceil(m, f.bm)
-	p := forwardParams{y: d.addr(y), pitch: uint32(c.C), shape: shapeOf(c, m)}
+	if f.run && (t != nil || !pointwise(c)) {
+		f = &forwardForms[d.formNamed(Forward, strings.TrimSuffix(f.name(), "r"))]
+	}
+	m, across := y.Len()/s.K, ceil(s.K, f.bn)
+	run := f.tilesOf(ceil(m, f.bm), across, d.fused.blocksOr(f.blocks))
+	tiles := ceil(ceil(m, f.bm), run) // or runs of them
+	p := forwardParams{y: d.addr(y), pitch: uint32(c.C), run: uint32(run), shape: shapeOf(c, m)}
 	p.shape.oh, p.shape.ow = uint32(s.OutH()), uint32(s.OutW())
 	if few {
 		wide := widen(s)
@@ -226,7 +264,7 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 	case pointwise(c):
 		k = f.rows
 	}
-	k.launch(d, [3]int{tiles * ceil(s.K, f.bn), 1, 1}, f.threads, f.shared, p)
+	k.launch(d, [3]int{tiles * across, 1, 1}, f.threads, f.shared, p)
 	d.fold(p.partials, sums, tiles, s.K)
 	return true
 }
@@ -313,7 +351,7 @@ func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, 
 }
 
 // Sums of more pieces than these are folded first, 64 pieces to one.
-const foldAbove = 512
+const foldAbove = 800
 
 // fusedPartials is Partials of tile.h.
 type fusedPartials struct{ narrow, wide uint64 }

@@ -29,6 +29,8 @@ var fusedShapes = []device.Conv{
 	{N: 2, H: 17, W: 13, C: 3, K: 64, R: 7, S: 7, Stride: 2, Pad: 3},
 	{N: 2, H: 9, W: 8, C: 1, K: 24, R: 3, S: 3, Stride: 1, Pad: 1},
 	{N: 3, H: 19, W: 1, C: 16, K: 24, R: 5, S: 1, Stride: 1, Pad: 2, Sequence: true},
+	{N: 5, H: 11, W: 9, C: 64, K: 72, R: 1, S: 1, Stride: 1},
+	{N: 5, H: 13, W: 8, C: 200, K: 64, R: 1, S: 1, Stride: 1},
 }
 
 // fusedOps are the operands of a convolution, rounded to bfloat16 where the card stores it
@@ -117,7 +119,7 @@ func everyForm(t *testing.T, kind cuda.Kind, run func(t *testing.T, o *fusedOps)
 			if i == 0 {
 				o.d.FoldAbove(1)
 			} else {
-				o.d.Blocks(i)
+				o.d.Blocks(i%3 + 1)
 			}
 			for _, s := range fusedShapes {
 				t.Run(fmt.Sprintf("%d×%d×%d×%d to %d by %d", s.N, s.H, s.W, s.C, s.K, s.R), func(t *testing.T) {

@@ -20,6 +20,7 @@ var modules = []module{
 	{name: "pool", ptx: poolPTX},
 	{name: "update", ptx: updatePTX},
 	{name: "forward", ptx: forwardPTX, later: true},
+	{name: "run", ptx: runPTX, later: true},
 	{name: "inputgrad", ptx: inputGradPTX, later: true},
 	{name: "weightgrad", ptx: weightGradPTX, later: true},
 	{name: "partial", ptx: partialPTX},
@@ -56,6 +57,9 @@ var poolPTX []byte
 
 //go:embed forward.ptx
 var forwardPTX []byte
+
+//go:embed run.ptx
+var runPTX []byte
 
 //go:embed inputgrad.ptx
 var inputGradPTX []byte

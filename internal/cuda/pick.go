@@ -53,11 +53,14 @@ func (d *Device) Apart(apart bool) {
 // together says whether one kernel may compute both gradients.
 func (d *Device) together() bool { return !d.fused.apart }
 
-// name is the size of a form's tiles, with w where products are wgmma's.
+// name is the size of a form's tiles, with w where products are wgmma's and r for runs.
 func (f *form) name() string {
 	s := fmt.Sprintf("%dx%d", f.bm, f.bn)
 	if f.hopper {
 		s += "w"
+	}
+	if f.run {
+		s += "r"
 	}
 	return s
 }
@@ -84,10 +87,15 @@ func (d *Device) pick(k Kind, s device.Conv) int {
 		name = best(k, s)
 	}
 	if !d.hopper() {
-		name = strings.TrimSuffix(name, "w")
+		name = strings.Replace(name, "w", "", 1)
 	}
+	return d.formNamed(k, name)
+}
+
+// formNamed returns the number of a form that the card can run, or -1.
+func (d *Device) formNamed(k Kind, name string) int {
 	for i := range count(k) {
-		if formOf(k, i).name() == name {
+		if f := formOf(k, i); f.name() == name && (d.hopper() || !f.hopper) {
 			return i
 		}
 	}
@@ -117,10 +125,14 @@ func best(k Kind, s device.Conv) string {
 		if large && (max(s.C, s.K) > 1024 || s.Stride > 1 && s.C >= 1024) {
 			return "library"
 		}
+		name := wider(min(s.C, s.K), "128x128w", "128x128w", "128x256w")
 		if s.K <= 64 {
-			return "128x64w"
+			name = "128x64w"
 		}
-		return wider(min(s.C, s.K), "128x128w", "128x128w", "128x256w")
+		if pointwise(s) && s.C <= 256 { // a tile takes no longer than its start and its end
+			name += "r"
+		}
+		return name
 	case large:
 		return "library"
 	case k == InputGrad && s.K <= 128:

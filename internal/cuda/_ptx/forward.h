@@ -14,6 +14,8 @@ struct Forward {
 	const char *add;           // or 0
 	u32 relu;
 	u32 pitch; // values from a pixel of x to the next; c, unless pixels overlap
+	u32 run;   // tiles that a block of run_forward goes through
+	u32 unused;
 	Shape shape;
 };
 

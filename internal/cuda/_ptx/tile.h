@@ -100,27 +100,27 @@ struct Partials {
 	METHOD bool any() const { return narrow || wide; }
 };
 
-// sum_columns writes the sums of a tile's columns: over a warp's lanes, over the warps at
-// room in shared memory, and of the rest there is to partials, c for each piece. Chunk
-// t % (BN / 8) is a thread's.
-template <int BN, int T>
-DEVICE void sum_columns(u32 room, Columns &s, const Partials &to, u32 piece, u32 n0, u32 c) {
-	constexpr int CHUNKS = BN / 8;
-	u32 t = tid();
+// add_lanes adds the sums of a warp's lanes that have the same chunk, t % (BN / 8), of columns.
+template <int BN> DEVICE void add_lanes(Columns &s) {
 	UNROLL for (int e = 0; e < 8; e++)
-		UNROLL for (int x = 16; x >= CHUNKS; x >>= 1) {
+		UNROLL for (int x = 16; x >= BN / 8; x >>= 1) {
 			s.a[e] += shuffle_xor(s.a[e], x);
 			s.b[e] += shuffle_xor(s.b[e], x);
 		}
-	if (lane() < CHUNKS)
-		UNROLL for (int e = 0; e < 8; e++)
-			shared_store2(room + (((t >> 5) * BN) + (t % CHUNKS) * 8 + e) * 8, bits(s.a[e]), bits(s.b[e]));
-	barrier();
-	ROLLED for (u32 n = t; n < BN && n0 + n < c; n += T) {
+}
+
+// warp_columns is where column n of a warp's sums is in shared memory.
+template <int BN> DEVICE u32 warp_columns(u32 room, u32 warp, u32 n) { return room + (warp * BN + n) * 8; }
+
+// write_columns adds up what the warps left at room and writes it to partials, c for each
+// piece.
+template <int BN, int T> DEVICE void write_columns(u32 room, const Partials &to, u32 piece, u32 n0, u32 c) {
+	ROLLED for (u32 n = tid(); n < BN && n0 + n < c; n += T) {
 		float a = 0, b = 0;
 		UNROLL for (int w = 0; w < T / 32; w++) {
-			a += from_bits(shared_load1(room + (w * BN + n) * 8));
-			b += from_bits(shared_load1(room + (w * BN + n) * 8 + 4));
+			u32 at = warp_columns<BN>(room, w, n);
+			a += from_bits(shared_load1(at));
+			b += from_bits(shared_load1(at + 4));
 		}
 		u64 at = (u64)piece * 2 * c + n0 + n;
 		if (to.narrow)
@@ -128,4 +128,15 @@ DEVICE void sum_columns(u32 room, Columns &s, const Partials &to, u32 piece, u32
 		else
 			to.wide[at] = a, to.wide[at + c] = b;
 	}
+}
+
+// sum_columns writes the sums of a tile's columns, by way of room in shared memory.
+template <int BN, int T>
+DEVICE void sum_columns(u32 room, Columns &s, const Partials &to, u32 piece, u32 n0, u32 c) {
+	add_lanes<BN>(s);
+	if (lane() < BN / 8)
+		UNROLL for (int e = 0; e < 8; e++)
+			shared_store2(warp_columns<BN>(room, tid() >> 5, tid() % (BN / 8) * 8 + e), bits(s.a[e]), bits(s.b[e]));
+	barrier();
+	write_columns<BN, T>(room, to, piece, n0, c);
 }

@@ -1,0 +1,5 @@
+#include "run.h"
+
+KERNEL BOUNDS(256, 2) run_128x64(const Forward p) { run_forward<128, 64, 4, 2, 3>(p); }
+KERNEL BOUNDS(256, 2) run_128x128(const Forward p) { run_forward<128, 128, 2, 4, 2>(p); }
+KERNEL BOUNDS(256, 1) run_128x256(const Forward p) { run_forward<128, 256, 2, 4, 3>(p); }

@@ -92,7 +92,8 @@ func TestConvolutionSpeed(t *testing.T) {
 			if k == cuda.InputGrad && l.c < 8 {
 				continue // nobody asks for it
 			}
-			bytes := 2 * []int{used*s.C + m*s.K, 2*m*s.K + streams*in*s.C, 2*m*s.K + used*s.C, 2*m*s.K + streams*in*s.C}[kind]
+			through := 2*m*s.K + streams*in*s.C
+			bytes := 2 * []int{used*s.C + m*s.K, through, 2*m*s.K + used*s.C, through}[kind]
 			result := func() (all [][]float32) {
 				out := [][]device.Array{{y}, {dx}, {dw}, {dx, dw}}[kind]
 				for _, a := range out {

@@ -48,7 +48,7 @@ const splitFrom = 1 << 32
 
 // splitDepth is the most values that a split product adds up at a time: tensor cores cut
 // off where float32 rounds, which must not add up.
-const splitDepth = 1024
+const splitDepth = 512
 
 // SplitFrom changes from which size products are split, for measurements; 0 is as usual.
 func (d *Device) SplitFrom(n int64) {

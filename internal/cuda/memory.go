@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 	"unsafe"
 
 	"vicreg/internal/device"
@@ -217,10 +216,9 @@ func (d *Device) down(to []byte, from uintptr) {
 		if p.to == nil {
 			return
 		}
-		began := time.Now()
 		err := d.driver.WaitEvent(s.done[p.i])
 		d.mu.Lock()
-		d.queue.waited(began, time.Now())
+		d.queue.waited()
 		d.mu.Unlock()
 		d.check(err, "a copy from the card")
 		copy(p.to, s.buffers[p.i])

@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"math"
-	"time"
 
 	"vicreg/internal/device"
 )
@@ -57,7 +56,6 @@ func (d *Device) Number(at int) float64 {
 	}
 	came, there := n.came, n.at
 	d.mu.Unlock()
-	began := time.Now()
 	var err error
 	if !there {
 		err = d.driver.WaitEvent(came)
@@ -65,7 +63,7 @@ func (d *Device) Number(at int) float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !there {
-		d.queue.waited(began, time.Now())
+		d.queue.waited()
 	}
 	d.check(err, "the numbers of a step")
 	n.at = n.sent

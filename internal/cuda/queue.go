@@ -4,25 +4,20 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // queue is the way of the device's operations to the driver's compute stream.
 //
-// A small network's step is some hundred short operations, and queueing them one by one
-// may take longer than the card takes to do them. Where it does, the queue collects
-// operations up to the next place where the host or another stream has to know of them: a
-// stretch. A stretch that comes again with the very same operations is recorded as a
-// graph, and replayed as one from then on. What the card computes is the same either way.
+// A step is some hundred operations, and queueing them one by one may take longer than the
+// card takes to do them. So the queue collects operations up to the next place where the
+// host or another stream has to know of them: a stretch. A stretch that comes again with
+// the very same operations is recorded as a graph, and replayed as one from then on. What
+// the card computes is the same either way.
 type queue struct {
 	collect bool
 	now     stretch
 	known   []*stretch // that came before, the newest last
-
-	// What the host and the card waited for each other, to know whether to collect.
-	began       time.Time // the host went on
-	busy, waits time.Duration
-	looks       int
+	looks   int        // times that the host waited for the card
 }
 
 // stretch is a list of operations.
@@ -61,9 +56,7 @@ const (
 	shortest    = 24 // operations; shorter stretches are not worth a graph
 	graphAt     = 3  // times a stretch comes before it is recorded
 	mostKnown   = 8
-	looksLost   = 6  // waits that tell nothing: algorithms are still being chosen
-	looksNeeded = 18 // waits before the queue decides
-	fullShare   = 0.2
+	looksNeeded = 6 // waits before the queue collects
 )
 
 func (s *stretch) clear() {
@@ -220,20 +213,15 @@ func (d *Device) forget(s *stretch) {
 	}
 }
 
-// waited takes in that the host waited for the card, and how long it was busy before.
-// Where the card hardly ever lets the host wait, it is the host that the card waits for.
-func (q *queue) waited(from, to time.Time) {
-	if q.looks++; q.looks > looksLost && q.looks <= looksNeeded {
-		q.busy += from.Sub(q.began)
-		q.waits += to.Sub(from)
-		if q.looks == looksNeeded {
-			q.collect = q.waits.Seconds() < fullShare*(q.waits+q.busy).Seconds()
-		}
+// waited counts that the host waited for the card. The first steps are queued as they come:
+// algorithms are still being chosen, and memory is still taken.
+func (q *queue) waited() {
+	if q.looks++; q.looks == looksNeeded {
+		q.collect = true
 	}
-	q.began = to
 }
 
-// Collect has the queue collect operations, or not; by itself it decides after some steps.
+// Collect has the queue collect operations, or not; by itself it does after some steps.
 func (d *Device) Collect(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

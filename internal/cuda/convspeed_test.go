@@ -5,6 +5,7 @@ package cuda_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"vicreg/internal/cuda"
@@ -122,7 +123,8 @@ func TestConvolutionSpeed(t *testing.T) {
 			best, library := math.Inf(1), 0.0
 			var want [][]float32
 			for _, form := range forms {
-				if form != "library" && (l.stride > 1 && k == cuda.InputGrad) {
+				if form != "library" && (l.stride > 1 && k == cuda.InputGrad) ||
+					strings.HasPrefix(form, "halo") && (l.r != 3 || l.stride > 1) {
 					continue
 				}
 				if kind < 3 {

@@ -13,6 +13,7 @@ type fused struct {
 	apart     bool      // gradients are computed one after the other, even where both fit in one kernel
 	foldAbove int       // pieces; tests change it
 	blocks    int       // of a gradient of weights; 0: as many as keep a card busy
+	areas     map[areaKey]areaParams
 }
 
 // blocksOr returns how many blocks a gradient of weights is to have.
@@ -29,6 +30,9 @@ func (d *Device) Forms(k Kind) (names []string) {
 		if f := formOf(k, i); d.hopper() || !f.hopper {
 			names = append(names, f.name())
 		}
+	}
+	if k != WeightGrad {
+		names = append(names, haloNames...)
 	}
 	return names
 }
@@ -82,10 +86,7 @@ func formOf(k Kind, i int) *form {
 // pick returns which form computes a convolution, or -1: the libraries do. It depends on
 // the shape alone, so that a run which goes on later gets the same bits.
 func (d *Device) pick(k Kind, s device.Conv) int {
-	name := d.fused.forced[k]
-	if name == "" {
-		name = best(k, s)
-	}
+	name := d.chosen(k, s)
 	if !d.hopper() {
 		name = strings.Replace(name, "w", "", 1)
 	}
@@ -100,6 +101,14 @@ func (d *Device) formNamed(k Kind, name string) int {
 		}
 	}
 	return -1
+}
+
+// chosen returns the name of the form that computes a convolution.
+func (d *Device) chosen(k Kind, s device.Conv) string {
+	if name := d.fused.forced[k]; name != "" {
+		return name
+	}
+	return best(k, s)
 }
 
 // best is what measured best on an H100, for the convolutions of ResNet-50 in a batch of

@@ -121,16 +121,10 @@ func (c *compiler) wgmma() {
 			now := w.pc
 			w.pc = line // of faults
 			if a == nil {
-				for y := range 16 {
-					for x := range k {
-						left[y][x] = w.element(from, 16*(w.index%4)+y, x, transA, kind, as)
-					}
-				}
+				w.gather(from, 16*(w.index%4), 16, k, transA, kind, func(y, x int, v float64) { left[y][x] = v })
 			}
 			right := make([]float64, n*k)
-			for i := range right {
-				right[i] = w.element(b, i/k, i%k, transB, kind, as)
-			}
+			w.gather(b, 0, n, k, transB, kind, func(y, x int, v float64) { right[y*k+x] = v })
 			w.pc = now
 			for r, reg := range d {
 				for lane := range reg {
@@ -237,18 +231,33 @@ func (l *layout) at(mn, k int, trans bool) uint64 {
 	return addr ^ addr>>7&(l.width/16-1)<<4
 }
 
-// element reads one from shared memory.
-func (w *warp) element(l layout, mn, k int, trans bool, kind string, as func(uint64) float64) float64 {
-	addr := l.at(mn, k, trans)
-	o, n := addr-sharedStart, uint64(l.size)
-	if o >= uint64(len(w.b.shared)) || o+n > uint64(len(w.b.shared)) {
-		w.fault(0, "element %d, %d of a matrix lies at %#x of shared memory, which goes from %#x to %#x", mn, k, addr,
-			sharedStart, sharedStart+len(w.b.shared))
+// gather reads elements of n rows from the mn-th on, k of each, in pieces of 16 bytes.
+func (w *warp) gather(l layout, mn, n, k int, trans bool, kind string, set func(y, x int, v float64)) {
+	as, per := decoder(kind), 16/l.size
+	for piece := range n * k / per {
+		y, x := piece*per/k, piece*per%k
+		if trans {
+			y, x = piece*per%n, piece*per/n
+		}
+		addr := l.at(mn+y, x, trans)
+		o := addr - sharedStart
+		if o >= uint64(len(w.b.shared)) || o+16 > uint64(len(w.b.shared)) {
+			w.fault(0, "element %d, %d of a matrix lies at %#x of shared memory, which goes from %#x to %#x", mn+y, x, addr,
+				sharedStart, sharedStart+len(w.b.shared))
+		}
+		if w.b.races != nil {
+			w.b.races.async(w, 0, o, 16, false)
+		}
+		b := w.b.shared[o : o+16]
+		for i := range per {
+			v := element(load(b[i*l.size:], l.size), kind, as)
+			if trans {
+				set(y+i, x, v)
+			} else {
+				set(y, x+i, v)
+			}
+		}
 	}
-	if w.b.races != nil {
-		w.b.races.async(w, 0, o, l.size, false)
-	}
-	return element(load(w.b.shared[o:], l.size), kind, as)
 }
 
 func element(v uint64, kind string, as func(uint64) float64) float64 {

@@ -92,7 +92,7 @@ func New(o Options) *Driver {
 func (d *Driver) Card() cuda.Card {
 	c := d.o.Card
 	set(&c.Name, "simulated card")
-	set(&c.Major, 8)
+	set(&c.Major, 9)
 	set(&c.Multiprocessors, 4)
 	set(&c.SharedPerBlock, 227<<10)
 	set(&c.L2, 1<<20)

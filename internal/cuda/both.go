@@ -43,7 +43,7 @@ func (d *Device) fusedBoth(dx, dw device.Array, s device.Conv, g device.Grad, sr
 		return false
 	}
 	masked := !f.Mask.X.None()
-	if masked && (f.Mask != src || !src.ReLU) {
+	if masked && f.Mask != src {
 		return false
 	}
 	values := [...]device.Array{dx, g.D, g.Y, src.X, f.Add, f.Dot}

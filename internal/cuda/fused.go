@@ -287,16 +287,20 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 		return true
 	}
 	i := d.pick(InputGrad, s)
-	values := [...]device.Array{dx, g.D, g.Y, f.Add, f.Mask.X, f.Dot}
+	mask := f.Mask
+	if !f.Signs.None() {
+		mask = device.Source{} // is not read
+	}
+	values := [...]device.Array{dx, g.D, g.Y, f.Add, mask.X, f.Dot}
 	if i < 0 || s.Stride != 1 || dx.Same(g.D) ||
-		!fits(s, values[:], g.A, g.B, g.K, f.Mask.Scale, f.Mask.Shift) {
+		!fits(s, values[:], g.A, g.B, g.K, mask.Scale, mask.Shift) {
 		return false
 	}
 	form := &inputGradForms[i]
 	m := dx.Len() / s.C
 	tiles := ceil(m, form.bm)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
-		add: d.addr(f.Add), mask: d.source(f.Mask), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
+		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
 	k := form.taps
 	if pointwise(s) {

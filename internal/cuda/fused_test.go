@@ -267,7 +267,7 @@ func TestFusedBoth(t *testing.T) {
 		for _, full := range []bool{true, false} {
 			o.s = s
 			hg, g := o.grad(true)
-			h, src := o.source("x", s.C, i < 2, true)
+			h, src := o.source("x", s.C, i < 2, i < 2)
 			o.values("w", device.Float32, s.WeightLen())
 			o.values("dw", device.Float32, s.WeightLen())
 			o.values("dx", device.BFloat16, s.InLen())

@@ -203,10 +203,11 @@ type grad struct {
 	a, b, k uint64
 }
 
-// types are kernel.h's FLOAT32 and BFLOAT16.
+// types are kernel.h's FLOAT32, BFLOAT16 and BITS.
 const (
 	cFloat32  = 0
 	cBFloat16 = 1
+	cBits     = 2
 )
 
 // arr is an array of values for a kernel.

@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"fmt"
+
 	"vicreg/internal/device"
 )
 
@@ -19,11 +21,17 @@ type applyGradParams struct {
 }
 
 type addReLUParams struct {
-	rows rows
-	a, b source
-	y    arr
-	relu uint32
-	_    uint32
+	rows  rows
+	a, b  source
+	y     arr
+	signs uint64
+	relu  uint32
+	_     uint32
+}
+
+type signsParams struct {
+	y        arr
+	signs, n uint64
 }
 
 type axpyParams struct {
@@ -37,6 +45,7 @@ var (
 	applyKernel     = three[applyParams]("pass", "apply")
 	applyGradKernel = three[applyGradParams]("pass", "apply_grad")
 	addReLUKernel   = three[addReLUParams]("pass", "add_relu")
+	signsKernel     = declare[signsParams]("pass", "signs", 0)
 	axpyKernel      = three[axpyParams]("pass", "axpy")
 )
 
@@ -78,19 +87,32 @@ func (d *Device) applyGrad(y device.Array, g device.Grad, c int) {
 func (d *Device) AddReLU(y device.Array, a, b device.Source, c int, relu bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.addReLU(y, a, b, c, relu)
+	d.addReLU(y, device.Array{}, a, b, c, relu)
 }
 
-func (d *Device) addReLU(y device.Array, a, b device.Source, c int, relu bool) {
+func (d *Device) AddSigned(y, signs device.Array, a, b device.Source, c int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := y.Len(); n%8 != 0 || signs.Len() != n/8 {
+		panic(fmt.Sprintf("cuda: %d bytes for the signs of %d elements", signs.Len(), n))
+	}
+	d.addReLU(y, signs, a, b, c, true)
+}
+
+func (d *Device) addReLU(y, signs device.Array, a, b device.Source, c int, relu bool) {
 	n := y.Len()
 	same("AddReLU", n, a.X, b.X)
 	kind := aligned(kindOf(c, y, a.X, b.X), a.Scale, a.Shift, b.Scale, b.Shift)
 	r, grid := short(n, c, kind)
-	p := addReLUParams{rows: r, a: d.source(a), b: d.source(b), y: d.arr(y)}
+	p := addReLUParams{rows: r, a: d.source(a), b: d.source(b), y: d.arr(y), signs: d.u8(signs)}
 	if relu {
 		p.relu = 1
 	}
 	addReLUKernel[kind].launch(d, grid, block, 0, p)
+	if kind == 2 && !signs.None() { // a thread had no eight of them
+		signsKernel.launch(d, d.grid1(signs.Len(), block), block, 0,
+			signsParams{y: p.y, signs: p.signs, n: uint64(signs.Len())})
+	}
 }
 
 // tail finishes an output of inference.
@@ -104,7 +126,7 @@ func (d *Device) tail(y device.Array, c int, t device.Tail) {
 		d.apply(y, src, c)
 		return
 	}
-	d.addReLU(y, src, device.Source{X: t.Add}, c, t.ReLU)
+	d.addReLU(y, device.Array{}, src, device.Source{X: t.Add}, c, t.ReLU)
 }
 
 func (d *Device) Axpy(y device.Array, a float32, x device.Array) {

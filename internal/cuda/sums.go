@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"fmt"
+
 	"vicreg/internal/device"
 )
 
@@ -39,11 +41,13 @@ const (
 	adds  = 1
 	masks = 2
 	dots  = 4
+	signs = 16
 )
 
 // finishesOf declares the kernels for all that there may be of a finish.
-func finishesOf() (all [12]kernel[finishParams]) {
-	for i, name := range [12]string{"", "a", "m", "am", "o", "ao", "mo", "amo", 2*dots + masks: "mm", 2*dots + masks + adds: "amm"} {
+func finishesOf() (all [24]kernel[finishParams]) {
+	for i, name := range [24]string{"", "a", "m", "am", "o", "ao", "mo", "amo", 2*dots + masks: "mm",
+		2*dots + masks + adds: "amm", signs: "s", signs + adds: "as", signs + dots: "so", signs + dots + adds: "aso"} {
 		if name != "" || i == 0 {
 			all[i] = declare[finishParams]("pass", "finish_"+name, 0)
 		}
@@ -56,7 +60,10 @@ func (f *finish) known() (k uint32) {
 	if f.add.p != 0 {
 		k |= adds
 	}
-	if f.mask.x.p != 0 {
+	switch {
+	case f.mask.x.t == cBits:
+		k |= signs
+	case f.mask.x.p != 0:
 		k |= masks
 	}
 	return k | f.dotIs*dots
@@ -172,13 +179,16 @@ func finishKind(f device.Finish, c int, dx, from device.Array) int {
 	if f.Sums.A.None() {
 		f.Dot = device.Array{}
 	}
+	if !f.Signs.None() {
+		f.Mask = device.Source{}
+	}
 	return aligned(kindOf(c, dx, from, f.Add, f.Mask.X, f.Dot), f.Mask.Scale, f.Mask.Shift)
 }
 
 // finishing is a Finish of a gradient of n elements for a kernel that has so many pieces.
 func (d *Device) finishing(n, c, pieces int, f device.Finish) finish {
 	same("a gradient", n, f.Add, f.Mask.X, f.Dot)
-	p := finish{add: d.arr(f.Add), mask: d.source(f.Mask)}
+	p := finish{add: d.arr(f.Add), mask: d.mask(f)}
 	if f.Sums.A.None() {
 		return p
 	}
@@ -187,6 +197,17 @@ func (d *Device) finishing(n, c, pieces int, f device.Finish) finish {
 		p.dotIs = maskDot
 	}
 	return p
+}
+
+// mask is what a kernel reads as the mask of a Finish: its signs, where there are any.
+func (d *Device) mask(f device.Finish) source {
+	if f.Signs.None() {
+		return d.source(f.Mask)
+	}
+	if f.Signs.Len()*8 != f.Mask.X.Len() {
+		panic(fmt.Sprintf("cuda: signs of %d elements for a mask of %d", f.Signs.Len()*8, f.Mask.X.Len()))
+	}
+	return source{x: arr{p: d.u8(f.Signs), t: cBits}}
 }
 
 func (d *Device) AddSums(x, sums device.Array) {

@@ -284,4 +284,7 @@ func (d *Device) Clear(g *device.Group) {
 	}
 }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device = (*Device)(nil)
+	_ device.Signed = (*Device)(nil)
+)

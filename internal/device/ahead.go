@@ -23,6 +23,14 @@ type Ahead interface {
 	Reuse(x []float32)
 }
 
+// Signed is a device that reads the mask of a residual block's sum as signs: bit e of byte j
+// says that element 8j + e is not 0 or less. Signs are n/8 of Uint8 for a sum of n elements,
+// a multiple of 8.
+type Signed interface {
+	// AddSigned is AddReLU with a ReLU. It leaves the signs of what it writes.
+	AddSigned(y, signs Array, a, b Source, c int)
+}
+
 // Sized is a device that knows how much memory it has.
 type Sized interface {
 	// Room returns the bytes that a run could have, what is in use left out, and all there

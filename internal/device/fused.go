@@ -64,10 +64,11 @@ func NewSums(d Device, c int) Sums {
 //
 // Add may be the very array that the gradient is written to.
 type Finish struct {
-	Add  Array
-	Mask Source // the ReLU that made this input; only its sign is used
-	Dot  Array
-	Sums Sums
+	Add   Array
+	Mask  Source // the ReLU that made this input; only its sign is used
+	Signs Array  // those of Mask, which a device that is Signed reads instead; or none
+	Dot   Array
+	Sums  Sums
 }
 
 // Tail is what becomes of a convolution's output in inference:

@@ -33,6 +33,7 @@ func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 func LentOn(d device.Device, p device.Precision, c Config, expander Head, predictor *Head, n int) Lent {
 	var l Lent
 	on := meter{act: float64(d.Activations(p).Size()), line: float64(nn.Line(d)), keptSum: float64(d.KeptSum())}
+	_, on.signed = d.(device.Signed)
 	target := on
 	target.target = true
 	y, _ := lentEncoder(&target, c, n)
@@ -71,6 +72,7 @@ type meter struct {
 	act     float64 // bytes of an activation
 	line    float64 // where buffers begin
 	keptSum float64 // the device's, in numbers
+	signed  bool    // keeps the signs of sums
 }
 
 func (m *meter) get(bytes float64) float64 {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"math"
 	"slices"
 
 	"vicreg/internal/nn"
@@ -81,6 +82,9 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 			} else {
 				m.get(b.join)
 				b.held = true
+				if m.signed && math.Mod(b.size, 8) == 0 {
+					m.aside += b.size / 8
+				}
 				if below != nil && below.size > m.keptSum {
 					m.put(below.join)
 					below.held = false

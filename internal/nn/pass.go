@@ -22,6 +22,9 @@ type Act struct {
 	// where it is 0.
 	Cut bool
 
+	// Signs are those of X, which serve as the mask of its gradient, or none.
+	Signs device.Array
+
 	// join is the record of the residual block that made this activation, or
 	// nil: X may have been given back since, see [Pass.live].
 	join *record
@@ -52,7 +55,7 @@ func (p *Pass) Read(a Act, room *[]float32) []float32 { return device.Lower(p.de
 func (a Act) Finish(add device.Array) device.Finish {
 	f := device.Finish{Add: add, Dot: a.Dot, Sums: a.Sums}
 	if a.ReLU || a.Cut {
-		f.Mask = a.Source
+		f.Mask, f.Signs = a.Source, a.Signs
 	}
 	return f
 }
@@ -97,6 +100,7 @@ type record struct {
 	a, b, k      device.Array // c each: see [device.Grad]
 	sums         device.Sums
 	argmax       device.Array
+	signs        device.Array
 
 	packed device.Packed // weights, of a pass for many batches
 
@@ -230,6 +234,14 @@ func (p *Pass) live(a Act) Act {
 	return a
 }
 
+// masking is live for a reader that wants no more than the mask.
+func (p *Pass) masking(a Act) Act {
+	if a.Signs.None() {
+		return p.live(a)
+	}
+	return a
+}
+
 // Drop says that an activation will not be read again in forward: inference
 // gives its memory back, training keeps it.
 func (p *Pass) Drop(a Act) {
@@ -249,7 +261,7 @@ func (p *Pass) Close() {
 	p.Reset()
 	for _, r := range p.tape {
 		r.free(p.dev)
-		for _, a := range []device.Array{r.argmax, r.startsRoom, r.idsRoom} {
+		for _, a := range []device.Array{r.argmax, r.signs, r.startsRoom, r.idsRoom} {
 			p.dev.Free(a)
 		}
 	}

@@ -41,7 +41,7 @@ func (m *MaxPool) Forward(p *Pass, in Act) Act {
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns another.
 func (m *MaxPool) Backward(p *Pass, d device.Array) device.Array {
-	in := p.live(p.top(m).in)
+	in := p.masking(p.top(m).in)
 	r := p.pop(m)
 	s := m.Shape(in.N, in.H, in.W, in.C)
 	dx := p.Room(in)
@@ -68,7 +68,7 @@ func (g *GlobalPool) Forward(p *Pass, in Act) Act {
 
 // Backward turns dy (n × c) into a gradient of the input, a buffer of the arena.
 func (g *GlobalPool) Backward(p *Pass, dy device.Array) device.Array {
-	in := p.live(p.top(g).in)
+	in := p.masking(p.top(g).in)
 	r := p.pop(g)
 	dx := p.Room(in)
 	p.dev.AvgPoolGrad(dx, dy, in.N, in.H*in.W, in.C, in.Finish(device.Array{}))

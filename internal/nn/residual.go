@@ -33,7 +33,7 @@ func (b *Residual) Buffers() (ps []*Param) {
 
 // Forward returns relu(a + b), where a is what the convolutions make of x, and b is x
 // itself or what Down makes of it. The sum is stored as it is read: its own sign is the
-// mask of the ReLU. The sums of its gradient serve a's normalisation.
+// mask of the ReLU, and is kept apart where a device would rather have it so. The sums of its gradient serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
 	if p.ready && x.Scale.None() && !x.ReLU {
 		return b.infer(p, x)
@@ -51,15 +51,23 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 		id = b.Down.Forward(p, x)
 	}
 	out := a
+	signed, _ := p.dev.(device.Signed)
 	if p.train {
 		r := p.push(b, a, p.act, a.Len())
 		r.id = id
 		out.Source, out.Cut, out.join = device.Source{X: r.y}, true, r
+		if signed != nil && a.Len()%8 == 0 {
+			out.Signs = device.Room(p.dev, &r.signs, device.Uint8, a.Len()/8)
+		}
 		r.out = out
 	} else {
 		out.Source, out.Cut = device.Source{X: a.X}, true // in place
 	}
-	p.dev.AddReLU(out.X, a.Source, id.Source, a.C, true)
+	if out.Signs.None() {
+		p.dev.AddReLU(out.X, a.Source, id.Source, a.C, true)
+	} else {
+		signed.AddSigned(out.X, out.Signs, a.Source, id.Source, a.C)
+	}
 	if x.join != nil && x.Len() > p.dev.KeptSum() {
 		p.done(x.join)
 	}

@@ -2,8 +2,8 @@
 // output once: a block has all weights in shared memory and goes through a piece of the pixels.
 #include "tile.h"
 
-// Both: dx = g·wᵀ, finished with add, which may be dx, and zero where the source x reads 0 if
-// masked; sums of it and of it times dot of each piece to sums; and xᵀ·g of each piece to
+// Both: dx = g·wᵀ, finished with add, which may be dx, and zero where the source x reads 0 or
+// less if masked; sums of it and of it times dot of each piece to sums; and xᵀ·g of each piece to
 // partials, pieces × c × k. All arrays of values are bfloat16.
 struct Both {
 	Grad g;

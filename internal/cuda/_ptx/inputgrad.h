@@ -11,7 +11,7 @@ struct InputGrad {
 	const char *w;
 	char *dx;
 	const char *add; // or 0
-	Source mask;     // x is 0: there is none
+	Source mask;     // x is 0: there is none; or bits
 	const char *dot; // with partials
 	Partials partials;
 	Shape shape;     // m counts pixels of the input
@@ -30,6 +30,11 @@ template <bool GENERAL> struct BackTaps {
 	}
 };
 
+// Known is a choice that is made when a kernel is compiled.
+template <bool V> struct Known {
+	static constexpr bool value = V;
+};
+
 // input_grad computes BM pixels × BN channels.
 template <int BM, int BN, int DOWN, int ACROSS, int STAGES, bool GENERAL>
 DEVICE void input_grad(const InputGrad &p) {
@@ -42,6 +47,7 @@ DEVICE void input_grad(const InputGrad &p) {
 	u32 n0 = block() % tiles * BN, m0 = block() / tiles * BM;
 	auto part = Part<BM, BN, DOWN, ACROSS>::mine();
 
+
 	// What the end will read comes near.
 	constexpr int LINES = BN / 64;
 	UNROLL for (u32 v = t; v < BM * LINES; v += T) {
@@ -49,7 +55,7 @@ DEVICE void input_grad(const InputGrad &p) {
 		if (m < g.m && n < g.c) {
 			u64 at = 2 * ((u64)m * g.c + n);
 			if (p.mask.x.p)
-				near(p.mask.x.p + at);
+				near(p.mask.x.p + (p.mask.x.type == BITS ? at / 16 : at));
 			if (p.add)
 				near(p.add + at);
 			if (p.partials.any() && p.dot != p.mask.x.p)
@@ -155,48 +161,60 @@ DEVICE void input_grad(const InputGrad &p) {
 	u32 col = t % CHUNKS * 8, first = t / CHUNKS, n = n0 + col;
 	u64 to = 2 * ((u64)(m0 + first) * g.c + n);
 	u32 from = smem + first * PITCH + col * 4;
-	float scale[8], shift[8];
-	UNROLL for (int e = 0; e < 8; e++)
-		scale[e] = 1, shift[e] = 0;
-	if (p.mask.scale && n < g.c) {
-		eight(p.mask.scale, n, scale);
-		eight(p.mask.shift, n, shift);
-	}
-	bool same = p.dot == p.mask.x.p;
 	Columns sums = {{0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}};
-	UNROLL for (int i = 0; i < COUNT; i += GROUP) {
-		Quad mask[GROUP], add[GROUP], dot[GROUP];
-		UNROLL for (int j = 0; j < GROUP; j++) {
-			bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
-			u64 o = to + 2 * (u64)((i + j) * STEP) * g.c;
-			mask[j] = add[j] = dot[j] = {0, 0, 0, 0};
-			if (p.mask.x.p && in)
-				mask[j] = global_load(p.mask.x.p + o);
-			if (p.add && in)
-				add[j] = global_load(p.add + o);
-			if (p.partials.any() && !same && in)
-				dot[j] = global_load(p.dot + o);
+	auto finish = [&](auto bits) INLINE {
+		constexpr bool BY_BITS = decltype(bits)::value;
+		bool same = !BY_BITS && p.dot == p.mask.x.p;
+		float scale[8], shift[8];
+		UNROLL for (int e = 0; e < 8; e++)
+			scale[e] = 1, shift[e] = 0;
+		if (!BY_BITS && p.mask.scale && n < g.c) {
+			eight(p.mask.scale, n, scale);
+			eight(p.mask.shift, n, shift);
 		}
-		UNROLL for (int j = 0; j < GROUP; j++) {
-			bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
-			float v[8], x[8];
-			staged_full(from + (i + j) * STEP * PITCH, v);
-			unpack(add[j], x);
-			UNROLL for (int e = 0; e < 8; e++)
-				v[e] += x[e];
-			if (p.mask.x.p) {
-				unpack(mask[j], x);
-				UNROLL for (int e = 0; e < 8; e++)
-					v[e] = __builtin_fmaf(x[e], scale[e], shift[e]) > 0 ? v[e] : 0;
+		UNROLL for (int i = 0; i < COUNT; i += GROUP) {
+			Quad mask[GROUP], add[GROUP], dot[GROUP];
+			UNROLL for (int j = 0; j < GROUP; j++) {
+				bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
+				u64 o = to + 2 * (u64)((i + j) * STEP) * g.c;
+				mask[j] = add[j] = dot[j] = {0, 0, 0, 0};
+				if (BY_BITS && in)
+					mask[j].x = ((const u8 *)p.mask.x.p)[o / 16];
+				else if (p.mask.x.p && in)
+					mask[j] = global_load(p.mask.x.p + o);
+				if (p.add && in)
+					add[j] = global_load(p.add + o);
+				if (p.partials.any() && !same && in)
+					dot[j] = global_load(p.dot + o);
 			}
-			Quad q = packed(v);
-			if (in)
-				global_store(p.dx + to + 2 * (u64)((i + j) * STEP) * g.c, q);
-			else
-				q = {0, 0, 0, 0};
-			add_columns(sums, q, same ? mask[j] : dot[j]);
+			UNROLL for (int j = 0; j < GROUP; j++) {
+				bool in = m0 + first + (i + j) * STEP < g.m && n < g.c;
+				float v[8], x[8];
+				staged_full(from + (i + j) * STEP * PITCH, v);
+				unpack(add[j], x);
+				UNROLL for (int e = 0; e < 8; e++)
+					v[e] += x[e];
+				if (BY_BITS) {
+					UNROLL for (int e = 0; e < 8; e++)
+						v[e] = mask[j].x >> e & 1 ? v[e] : 0;
+				} else if (p.mask.x.p) {
+					unpack(mask[j], x);
+					UNROLL for (int e = 0; e < 8; e++)
+						v[e] = __builtin_fmaf(x[e], scale[e], shift[e]) <= 0 ? 0 : v[e];
+				}
+				Quad q = packed(v);
+				if (in)
+					global_store(p.dx + to + 2 * (u64)((i + j) * STEP) * g.c, q);
+				else
+					q = {0, 0, 0, 0};
+				add_columns(sums, q, same ? mask[j] : dot[j]);
+			}
 		}
-	}
+	};
+	if (p.mask.x.type == BITS)
+		finish(Known<true>());
+	else
+		finish(Known<false>());
 	if (p.partials.any())
 		sum_columns<BN, T>(smem + BM * PITCH, sums, p.partials, m0 / BM, n0, g.c);
 }

@@ -38,8 +38,9 @@ DEVICE float high(u32 v) { return from_bits(v & 0xffff0000u); }
 
 DEVICE float rsqrt_exact(float v) { return __nvvm_rcp_rn_f(__nvvm_sqrt_rn_f(v)); }
 
-// Where the values of an array are, and their type.
-enum { FLOAT32 = 0, BFLOAT16 = 1 };
+// Where the values of an array are, and their type. Bits stand for a mask's values: bit e of
+// byte j says that element 8j + e is not 0 or less.
+enum { FLOAT32 = 0, BFLOAT16 = 1, BITS = 2 };
 struct Arr {
 	char *p; // 0: there is none
 	u32 type;
@@ -77,6 +78,14 @@ DEVICE void store8(const Arr &a, i64 i, const float v[8]) {
 		*(Quad *)(a.p + 4 * i) = q;
 		*(Quad *)(a.p + 4 * i + 16) = r;
 	}
+}
+
+// open8 returns a bit for each of eight values of a mask: whether it is not 0 or less.
+DEVICE u32 open8(const float v[8]) {
+	u32 r = 0;
+	UNROLL for (int j = 0; j < 8; j++)
+		r |= v[j] <= 0 ? 0 : 1u << j;
+	return r;
 }
 
 DEVICE float load(const Arr &a, i64 i) {

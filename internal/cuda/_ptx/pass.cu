@@ -77,6 +77,7 @@ struct AddReLU {
 	Rows rows;
 	Source a, b;
 	Arr y;
+	u8 *signs; // that eight channels have a byte of; or 0
 	u32 relu;
 	u32 unused;
 };
@@ -102,6 +103,8 @@ template <class L> struct AddReLURows {
 				v[j] = v[j] < least ? least : v[j];
 			}
 			L::put(p.y, i + u * step, v);
+			if (L::N == 8 && p.signs)
+				p.signs[(i + u * step) >> 3] = (u8)open8(v);
 		}
 	}
 };
@@ -116,6 +119,22 @@ template <class L> DEVICE void run_add_relu(const AddReLU &p) {
 	walk<L::N, L::DEEP>(p.rows, body);
 }
 THREE(add_relu, AddReLU, run_add_relu, BOUNDS(256, 2))
+
+// Signs writes n bytes of signs of what is stored.
+struct Signs {
+	Arr y;
+	u8 *signs;
+	u64 n;
+};
+
+KERNEL THREADS(256) signs(const Signs p) {
+	for (u64 i = (u64)block() * 256 + tid(); i < p.n; i += (u64)blocks() * 256) {
+		float v[8];
+		for (int j = 0; j < 8; j++)
+			v[j] = load(p.y, (i64)(i * 8) + j);
+		p.signs[i] = (u8)open8(v);
+	}
+}
 
 // Axpy: y += a·x.
 struct Axpy {
@@ -227,8 +246,8 @@ template <class L, int U, int KNOWN> DEVICE void run_finish(const FinishGrad &p)
 KERNEL BOUNDS(256, 2) finish_grad8(const FinishGrad p) { run_finish<Any8, 2, LOOK>(p); }
 KERNEL BOUNDS(256, 2) finish_grad1(const FinishGrad p) { run_finish<Any1, 4, LOOK>(p); }
 
-// Eight of bfloat16, for everything that there may be: dots are o for an own one, m for the
-// mask.
+// Eight of bfloat16, for everything that there may be: s are signs, dots are o for an own
+// one, m for the mask.
 #define FINISH(name, U, KNOWN) \
 	KERNEL BOUNDS(256, 2) name(const FinishGrad p) { run_finish<Half8, U, KNOWN>(p); }
 FINISH(finish_, 4, 0)
@@ -241,6 +260,10 @@ FINISH(finish_mo, 4, MASK + OWN_DOT * DOT)
 FINISH(finish_amo, 4, ADD + MASK + OWN_DOT * DOT)
 FINISH(finish_mm, 4, MASK + MASK_DOT * DOT)
 FINISH(finish_amm, 4, ADD + MASK + MASK_DOT * DOT)
+FINISH(finish_s, 4, SIGNS)
+FINISH(finish_as, 4, ADD + SIGNS)
+FINISH(finish_so, 4, SIGNS + OWN_DOT * DOT)
+FINISH(finish_aso, 4, ADD + SIGNS + OWN_DOT * DOT)
 
 // Reorder writes weights of rsc rows × k as k rows × rsc; or, back, adds the transpose of
 // k × rsc to rsc × k. Blocks of 32 × 32, eight rows of threads.

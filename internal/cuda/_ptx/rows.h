@@ -161,16 +161,16 @@ template <int N> DEVICE void keep_sums(const Rows &r, double *partials, const fl
 enum { NO_DOT = 0, OWN_DOT = 1, MASK_DOT = 2 };
 struct Finish {
 	Arr add;
-	Source mask;
+	Source mask; // x may be bits
 	Arr dot;
 	double *partials; // pieces × 2 × c, or 0: no sums
 	u32 dot_is;
 	u32 unused;
 };
 
-// What a kernel knows of a Finish when it is compiled: what there is of ADD and MASK, and
-// which dot times DOT; or that it has to look.
-enum { ADD = 1, MASK = 2, DOT = 4, LOOK = -1 };
+// What a kernel knows of a Finish when it is compiled: what there is of ADD, MASK and SIGNS,
+// and which dot times DOT; or that it has to look.
+enum { ADD = 1, MASK = 2, DOT = 4, SIGNS = 16, LOOK = -1 };
 
 // Finisher does what a Finish says, with the constants and sums of a thread.
 template <class L, int KNOWN = LOOK> struct Finisher {
@@ -179,8 +179,9 @@ template <class L, int KNOWN = LOOK> struct Finisher {
 	float scale[N], shift[N], a[N], b[N];
 
 	static METHOD bool adds(const Finish &f) { return KNOWN == LOOK ? f.add.p != 0 : (KNOWN & ADD) != 0; }
-	static METHOD bool masks(const Finish &f) { return KNOWN == LOOK ? f.mask.x.p != 0 : (KNOWN & MASK) != 0; }
-	static METHOD u32 dots(const Finish &f) { return KNOWN == LOOK ? f.dot_is : KNOWN / DOT; }
+	static METHOD bool masks(const Finish &f) { return KNOWN == LOOK ? f.mask.x.p && f.mask.x.type != BITS : (KNOWN & MASK) != 0; }
+	static METHOD bool signs(const Finish &f) { return KNOWN == LOOK ? f.mask.x.type == BITS : (KNOWN & SIGNS) != 0; }
+	static METHOD u32 dots(const Finish &f) { return KNOWN == LOOK ? f.dot_is : KNOWN / DOT % 4; }
 
 	METHOD Finisher(const Finish &f, const Rows &r) : f(f) {
 		UNROLL for (int j = 0; j < N; j++)
@@ -194,11 +195,14 @@ template <class L, int KNOWN = LOOK> struct Finisher {
 	// Operands are what it reads of an element.
 	struct Operands {
 		L add, mask, dot;
+		u32 open;
 		METHOD void load(const Finish &f, i64 i) {
 			if (adds(f))
 				add.load(f.add, i);
 			if (masks(f))
 				mask.load(f.mask.x, i);
+			if (signs(f))
+				open = (u32)((const u8 *)f.mask.x.p)[i >> 3] >> (N == 8 ? 0 : i & 7);
 			if (dots(f) == OWN_DOT)
 				dot.load(f.dot, i);
 		}
@@ -217,6 +221,10 @@ template <class L, int KNOWN = LOOK> struct Finisher {
 			o.mask.get(t);
 			UNROLL for (int j = 0; j < N; j++)
 				v[j] = __builtin_fmaf(t[j], scale[j], shift[j]) <= 0 ? 0 : v[j];
+		}
+		if (signs(f)) {
+			UNROLL for (int j = 0; j < N; j++)
+				v[j] = o.open >> j & 1 ? v[j] : 0;
 		}
 		if (dx.p)
 			L::put(dx, i, v);

@@ -48,6 +48,7 @@ type warp struct {
 	begun   bool
 
 	products products
+	right    [][16]float64 // room for a factor
 }
 
 func (w *warp) row(i int32) *row {

@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -121,10 +122,16 @@ func (c *compiler) wgmma() {
 			now := w.pc
 			w.pc = line // of faults
 			if a == nil {
-				w.gather(from, 16*(w.index%4), 16, k, transA, kind, func(y, x int, v float64) { left[y][x] = v })
+				w.gather(from, 16*(w.index%4), left[:], k, transA, kind)
 			}
-			right := make([]float64, n*k)
-			w.gather(b, 0, n, k, transB, kind, func(y, x int, v float64) { right[y*k+x] = v })
+			if len(w.right) < n {
+				w.right = make([][16]float64, 256)
+			}
+			right := w.right[:n]
+			if k < 16 {
+				clear(right)
+			}
+			w.gather(b, 0, right, k, transB, kind)
 			w.pc = now
 			for r, reg := range d {
 				for lane := range reg {
@@ -132,10 +139,12 @@ func (c *compiler) wgmma() {
 					if keep {
 						sum = float64(f32(reg[lane]))
 					}
-					x, y := left[lane/4+8*(r>>1&1)][:k], right[(r>>2*8+lane%4*2+r&1)*k:][:k]
+					x, y := &left[lane/4+8*(r>>1&1)], &right[r>>2*8+lane%4*2+r&1]
+					dot := 0.0
 					for i, v := range x {
-						sum += sign * v * y[i]
+						dot += v * y[i]
 					}
+					sum += sign * dot
 					reg[lane] = bits32(float32(sum))
 				}
 			}
@@ -231,9 +240,9 @@ func (l *layout) at(mn, k int, trans bool) uint64 {
 	return addr ^ addr>>7&(l.width/16-1)<<4
 }
 
-// gather reads elements of n rows from the mn-th on, k of each, in pieces of 16 bytes.
-func (w *warp) gather(l layout, mn, n, k int, trans bool, kind string, set func(y, x int, v float64)) {
-	as, per := decoder(kind), 16/l.size
+// gather reads rows from the mn-th on, k elements of each, in pieces of 16 bytes.
+func (w *warp) gather(l layout, mn int, to [][16]float64, k int, trans bool, kind string) {
+	as, per, n := decoder(kind), 16/l.size, len(to)
 	for piece := range n * k / per {
 		y, x := piece*per/k, piece*per%k
 		if trans {
@@ -250,11 +259,16 @@ func (w *warp) gather(l layout, mn, n, k int, trans bool, kind string, set func(
 		}
 		b := w.b.shared[o : o+16]
 		for i := range per {
-			v := element(load(b[i*l.size:], l.size), kind, as)
-			if trans {
-				set(y+i, x, v)
+			var v float64
+			if kind == "bf16" {
+				v = fromBF16(uint64(binary.LittleEndian.Uint16(b[2*i:])))
 			} else {
-				set(y, x+i, v)
+				v = element(load(b[i*l.size:], l.size), kind, as)
+			}
+			if trans {
+				to[y+i][x] = v
+			} else {
+				to[y][x+i] = v
 			}
 		}
 	}

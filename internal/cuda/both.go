@@ -30,7 +30,6 @@ func newBoth(c, k int, name string) bothForm {
 var bothForms = []bothForm{
 	newBoth(64, 64, "both_64x64"),
 	newBoth(64, 256, "both_64x256"),
-	newBoth(256, 64, "both_256x64"),
 }
 
 // bothBlocks is how many blocks a card is to have at once.

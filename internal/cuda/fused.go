@@ -71,6 +71,17 @@ func newInputGrad(f form, stages int) inputGradForm {
 	return inputGradForm{f, kernel("input_grad_"), kernel("input_taps_")}
 }
 
+// newRunGrad returns the form whose blocks go through all tiles across, by two teams of 256
+// threads, for outputs of at most mostRunGrad channels.
+func newRunGrad(f form) inputGradForm {
+	name := "run_input_grad_" + f.name()
+	f.run, f.threads = true, 512
+	f.shared = 8*f.bm*128 + 2*f.bm*(2*f.bn+16) + 16*f.bn*8
+	return inputGradForm{form: f, rows: declare[inputGradParams](f.module("run"), name, f.shared)}
+}
+
+const mostRunGrad = 256
+
 func newWeightGrad(f form, stages, blocks int) weightGradForm {
 	f.shared = stages * (f.bm + 2*f.bn) * 128
 	kernel := func(name string) kernel[weightGradParams] {
@@ -105,6 +116,8 @@ var (
 		newInputGrad(groups(128, 64), 2),
 		newInputGrad(groups(128, 128), 2),
 		newInputGrad(groups(128, 256), 3),
+		newRunGrad(warps(128, 128)),
+		newRunGrad(groups(128, 128)),
 	}
 	weightGradForms = []weightGradForm{
 		newWeightGrad(warps(64, 64), 4, 264),
@@ -297,16 +310,22 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 		return false
 	}
 	form := &inputGradForms[i]
+	if form.run && (!pointwise(s) || s.K > mostRunGrad) {
+		form = &inputGradForms[d.formNamed(InputGrad, strings.TrimSuffix(form.name(), "r"))]
+	}
 	m := dx.Len() / s.C
 	tiles := ceil(m, form.bm)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
 		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
-	k := form.taps
+	k, blocks := form.taps, tiles*ceil(s.C, form.bn)
 	if pointwise(s) {
 		k = form.rows
 	}
-	k.launch(d, [3]int{tiles * ceil(s.C, form.bn), 1, 1}, form.threads, form.shared, p)
+	if form.run {
+		blocks = tiles
+	}
+	k.launch(d, [3]int{blocks, 1, 1}, form.threads, form.shared, p)
 	d.fold(p.partials, f.Sums, tiles, s.C)
 	return true
 }

@@ -144,6 +144,8 @@ func best(k Kind, s device.Conv) string {
 		return name
 	case large:
 		return "library"
+	case k == InputGrad && pointwise(s) && s.K > 64 && s.K <= mostRunGrad && s.C > 2*s.K:
+		return "128x128wr" // makes the gradient once for all its many channels
 	case k == InputGrad && s.K <= 128:
 		return "128x64w"
 	case k == InputGrad:

@@ -171,4 +171,3 @@ template <int C, int K, int DM, int DN, int WM, int WN> DEVICE void both(const B
 
 KERNEL BOUNDS(512, 1) both_64x64(const Both p) { both<64, 64, 4, 4, 4, 4>(p); }
 KERNEL BOUNDS(512, 1) both_64x256(const Both p) { both<64, 256, 4, 4, 2, 8>(p); }
-KERNEL BOUNDS(512, 1) both_256x64(const Both p) { both<256, 64, 2, 8, 8, 2>(p); }

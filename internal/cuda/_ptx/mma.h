@@ -69,6 +69,13 @@ DEVICE void mma(float d[4], const u32 a[4], u32 b0, u32 b1) {
 	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// again hides from the compiler that a value is the one of the last round of a loop, so that it
+// computes from it what it would otherwise keep in registers.
+DEVICE u32 again(u32 v) {
+	asm volatile("" : "+r"(v));
+	return v;
+}
+
 // near asks for a line of memory to be brought near.
 DEVICE void near(const char *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 

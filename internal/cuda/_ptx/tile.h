@@ -114,8 +114,9 @@ template <int BN> DEVICE u32 warp_columns(u32 room, u32 warp, u32 n) { return ro
 
 // write_columns adds up what the warps left at room and writes it to partials, c for each
 // piece.
-template <int BN, int T> DEVICE void write_columns(u32 room, const Partials &to, u32 piece, u32 n0, u32 c) {
-	ROLLED for (u32 n = tid(); n < BN && n0 + n < c; n += T) {
+template <int BN, int T>
+DEVICE void write_columns(u32 room, const Partials &to, u32 piece, u32 n0, u32 c, u32 thread = tid()) {
+	ROLLED for (u32 n = thread; n < BN && n0 + n < c; n += T) {
 		float a = 0, b = 0;
 		UNROLL for (int w = 0; w < T / 32; w++) {
 			u32 at = warp_columns<BN>(room, w, n);

@@ -8,13 +8,15 @@ template <int BM, int BN, int DOWN, int ACROSS> struct Part {
 	static constexpr int THREADS = 32 * DOWN * ACROSS, STRIPS = BM / DOWN / 16, APART = 16, N = BN / ACROSS;
 	static constexpr bool ASYNC = false;
 	u32 m, n;
-	METHOD static Part mine() {
-		u32 w = tid() >> 5;
+	METHOD static Part mine(u32 thread = tid()) {
+		u32 w = thread >> 5;
 		return {w % DOWN * (BM / DOWN), w / DOWN * (BN / ACROSS)};
 	}
 };
 
-// show is the barrier that shows a tile to all threads.
+// show is the barrier that shows a tile to all threads; expose is what precedes any barrier
+// that does.
+DEVICE void expose() {}
 DEVICE void show() { barrier(); }
 
 // Factors are two tiles with 64 values to sum over. A is BM rows × 64, or with AT 64 rows × BM;

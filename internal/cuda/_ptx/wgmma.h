@@ -9,15 +9,17 @@ template <int BM, int BN, int DOWN, int ACROSS> struct Part {
 	static constexpr int THREADS = 128 * DOWN * ACROSS, STRIPS = BM / DOWN / 64, APART = 64, N = BN / ACROSS;
 	static constexpr bool ASYNC = true;
 	u32 m, n;
-	METHOD static Part mine() {
-		u32 w = tid() >> 5, g = w >> 2;
+	METHOD static Part mine(u32 thread = tid()) {
+		u32 w = thread >> 5, g = w >> 2;
 		return {g % DOWN * (BM / DOWN) + w % 4 * 16, g / DOWN * (BN / ACROSS)};
 	}
 };
 
-// show is the barrier that shows a tile to all threads, and to the tensor cores.
+// show is the barrier that shows a tile to all threads, and to the tensor cores; expose is what
+// precedes any barrier that does.
+DEVICE void expose() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 DEVICE void show() {
-	asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+	expose();
 	barrier();
 }
 

@@ -26,6 +26,7 @@ type narrowWeightsParams struct {
 
 var (
 	narrowSource      = declare[narrowParams]("narrow", "narrow_source", 0)
+	narrowThree       = declare[narrowParams]("narrow", "narrow_three", 0)
 	narrowWeights     = declare[narrowWeightsParams]("narrow", "narrow_weights", 0)
 	narrowWeightsBack = declare[narrowWeightsParams]("narrow", "narrow_weights_back", 0)
 )
@@ -72,7 +73,11 @@ func (w widened) windows() device.Conv {
 func (d *Device) readNarrow(src device.Source, s device.Conv, w widened, t device.Type) uintptr {
 	n := w.conv.InLen()
 	to := device.At(d.room(forSource, n*t.Size()), t, n)
-	narrowSource.launch(d, d.grid1(n/8, 256), 256, 0, narrowParams{src: d.source(src), to: d.arr(to),
+	k, threads := narrowSource, n/8
+	if s.C == 3 && w.b == 2 && s.W%2 == 0 && plain(src) && src.X.Addr()%16 == 0 && n/w.conv.C < 1<<30 {
+		k, threads = narrowThree, n/w.conv.C
+	}
+	k.launch(d, d.grid1(threads, 256), 256, 0, narrowParams{src: d.source(src), to: d.arr(to),
 		n: uint32(s.N), h: uint32(s.H), w: uint32(s.W), c: uint32(s.C),
 		hw: uint32(w.conv.H), ww: uint32(w.conv.W), cw: uint32(w.conv.C), b: uint32(w.b), off: uint32(w.off)})
 	return to.Addr()

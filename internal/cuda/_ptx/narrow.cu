@@ -36,6 +36,42 @@ KERNEL THREADS(256) narrow_source(const Narrow p) {
 	}
 }
 
+// six reads three channels of two pixels.
+DEVICE void six(const Arr &a, i64 i, float v[6]) {
+	if (a.type == BFLOAT16) {
+		UNROLL for (int j = 0; j < 3; j++) {
+			u32 w = ((const u32 *)(a.p + 2 * i))[j];
+			v[2 * j] = low(w), v[2 * j + 1] = high(w);
+		}
+	} else {
+		UNROLL for (int j = 0; j < 3; j++) {
+			Pair w = ((const Pair *)(a.p + 4 * i))[j];
+			v[2 * j] = w.x, v[2 * j + 1] = w.y;
+		}
+	}
+}
+
+// Three is narrow_source for three channels that are read as they are stored, blocks of 2 × 2
+// and rows of an even number of pixels. A thread writes a pixel.
+KERNEL THREADS(256) narrow_three(const Narrow p) {
+	u32 all = p.n * p.hw * p.ww;
+	for (u32 i = block() * 256 + tid(); i < all; i += blocks() * 256) {
+		u32 x = i % p.ww, t = i / p.ww, y = t % p.hw, image = t / p.hw;
+		int row = (int)(2 * y) - (int)p.off, col = (int)(2 * x) - (int)p.off;
+		float v[16];
+		UNROLL for (int j = 0; j < 16; j++)
+			v[j] = 0;
+		bool in = col >= 0 && col < (int)p.w;
+		i64 from = (((i64)image * p.h + row) * p.w + col) * 3;
+		if (in && row >= 0 && row < (int)p.h)
+			six(p.src.x, from, v);
+		if (in && row >= -1 && row + 1 < (int)p.h)
+			six(p.src.x, from + (i64)p.w * 3, v + 6);
+		store8(p.to, (i64)i * 16, v);
+		store8(p.to, (i64)i * 16 + 8, v + 8);
+	}
+}
+
 // Weights: narrow r × s × c × k as stored, wide k × rw × rw × cw, or rw × rw × cw × k.
 struct NarrowWeights {
 	Arr wide, narrow;

@@ -155,4 +155,5 @@ def main():
         torch._dynamo.reset()
 
 
-main()
+if __name__ == "__main__":
+    main()

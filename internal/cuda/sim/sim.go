@@ -119,10 +119,14 @@ func (d *Driver) Calls() int {
 	return d.calls
 }
 
+// catchUp does what comes late, before it is counted. Errors come from the calls to follow.
+func (d *Driver) catchUp() { _ = d.drain(cuda.Compute, cuda.Transfer) }
+
 // Kernel returns what the launches of a kernel took since the start or Reset.
 func (d *Driver) Kernel(name string) Count {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.catchUp()
 	if c := d.counts[name]; c != nil {
 		return *c
 	}
@@ -134,6 +138,7 @@ func (d *Driver) Kernel(name string) Count {
 func (d *Driver) Profile(name string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.catchUp()
 	if c := d.counts[name]; c != nil && c.profile != nil {
 		return c.profile.String()
 	}
@@ -147,6 +152,7 @@ func (d *Driver) Launches(name string) int {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.catchUp()
 	n := 0
 	for _, c := range d.counts {
 		n += c.Launches
@@ -158,6 +164,7 @@ func (d *Driver) Launches(name string) int {
 func (d *Driver) Names() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.catchUp()
 	var names []string
 	for name := range d.counts {
 		names = append(names, name)
@@ -170,6 +177,7 @@ func (d *Driver) Names() []string {
 func (d *Driver) Reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.catchUp()
 	clear(d.counts)
 }
 

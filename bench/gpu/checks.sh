@@ -60,11 +60,11 @@ bundle() {
   mkdir "$made/bin" "$made/tests" "$made/photos" "$made/fashion"
   go build -tags native -ldflags '-s -w' -o "$made/bin/vicreg" ./cmd/vicreg
   go build -tags native -ldflags '-s -w' -o "$made/bin/gpu" ./bench/gpu
-  for p in cuda cuda/card train; do
+  for p in cuda cuda/card cuda/sim train; do
     go test -c -tags native -ldflags '-s -w' -o "$made/tests/${p##*/}.test" "./internal/$p"
   done
-  tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" bin
-  tar -C "$made" -cJf "$BUNDLE/tests.tar.xz" tests
+  XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" bin
+  XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/tests.tar.xz" tests
   if [ -d "$FASHION" ] && [ ! -e "$BUNDLE/fashion.tar.xz" ]; then
     for f in "$FASHION"/*-ubyte*; do
       case $f in
@@ -134,16 +134,17 @@ info() {
 tests() {
   unpack tests.tar.xz || { say skip "tests"; return; }
   local t args
-  for t in card cuda train; do
+  for t in card sim cuda train; do
     case $t in
     card) args=(-test.short) ;;
+    sim) args=(-test.run '^TestSame') ;; # instructions and products, here and on the host
     cuda) args=(-card) ;;
     train) args=(-test.run '^TestCard$') ;;
     esac
     [ "$DEVICE" = cpu ] && [ $t = cuda ] && args=(-test.short -test.run TestConvForward)
     # A test finds its testdata beside it.
     local folder=internal/$t
-    [ $t = card ] && folder=internal/cuda/card
+    case $t in card | sim) folder=internal/cuda/$t ;; esac
     (cd "$folder" && within "$WORK/tests/$t.test" -test.v "${args[@]}") >"$OUT/tests-$t.txt" 2>&1
     local code=$? passed failed skipped
     passed=$(grep -c '^--- PASS' "$OUT/tests-$t.txt") skipped=$(grep -c '^--- SKIP' "$OUT/tests-$t.txt")
@@ -185,12 +186,14 @@ waits() {
       return
     fi
   fi
-  local kind data most
+  local kind data most alone
   for kind in pack files; do
     case $kind in
     pack) data=$WORK/many.pack most=0.05 ;;
     files) data=$WORK/many most=0.15 ;;
     esac
+    alone=$(within "$vicreg" bench views --data "$data" --size 224 --warmup 0 --steps 2 2>&1 | tail -n 1)
+    say told "waits: $kind: $(nproc) processors alone make views: $alone"
     rm -rf "$WORK/run-$kind"
     if ! within "$vicreg" pretrain --data "$data" "${waitFlags[@]}" --labels none --epochs "$EPOCHS" --warmup 1 \
       --device "$DEVICE" --out "$WORK/run-$kind" >"$OUT/waits-$kind.txt" 2>&1; then

@@ -166,10 +166,10 @@ class Step:
         self.x, self.y = (torch.randn(BATCH, 1, SIZE, SIZE, device=a.device) for _ in range(2))
         self.forward = torch.compile(net) if a.way == "compile" else net
         state = {k: v.clone() for k, v in net.state_dict().items()}
-        for _ in range(3):  # with a rate of 0: it finds its kernels
-            self.eager()
         if a.way == "graph":
             self.capture()
+        else:
+            self.warm()
         net.load_state_dict(state)
         for m in self.optimizer.m:
             m.zero_()
@@ -186,12 +186,15 @@ class Step:
         self.optimizer.step(self.lr)
         self.total += loss.detach()
 
+    def warm(self):
+        for _ in range(3):  # with a rate of 0: it finds its kernels
+            self.eager()
+
     def capture(self):
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # as PyTorch's documentation has it
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(3):
-                self.eager()
+            self.warm()
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):

@@ -18,9 +18,6 @@ type State struct {
 	ConfigSum string   `json:"config_crc32c,omitempty"` // of the configuration's file, also of what computes nothing
 	Variants  []string `json:"variants,omitempty"`      // of the kernels, those the run has used, the last one last
 
-	// Choices are how a device computes, as its Choices says: it takes them up again.
-	Choices string `json:"device_choices,omitempty"`
-
 	Epoch int `json:"epoch"` // from 0: the one the next step belongs to
 	Step  int `json:"step"`  // of that epoch, from 0: the next one
 	Steps int `json:"steps"` // done since the start of the run

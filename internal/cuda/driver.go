@@ -64,25 +64,11 @@ type Driver interface {
 	FreeGraph(g Graph) error
 
 	// Matmul queues a product on the compute stream (cuBLASLt), Convolve a convolution
-	// (cuDNN). The first call with a shape may try algorithms out, which runs the product
-	// several times and waits; later calls take the one found. Both take deterministic
-	// algorithms only.
+	// (cuDNN), by the algorithm that the library proposes first for the shape among the
+	// deterministic ones: the same on every card of a kind, in every process. The first
+	// call with a shape makes descriptors.
 	Matmul(m *Matmul) error
 	Convolve(c *Convolution) error
-
-	// Choices returns the algorithms found so far, in no order that matters; with Choose
-	// another process takes the same ones without trying, so that it computes the same
-	// bits. What Choose is given for another card or another library is left aside: it
-	// returns how many were taken.
-	Choices() []Choice
-	Choose(c []Choice) (taken int)
-}
-
-// Choice is the algorithm that a product takes: of which shape and types, on which card
-// and library, and which algorithm, in words of the driver's own.
-type Choice struct {
-	Product   string `json:"product"`
-	Algorithm string `json:"algorithm"`
 }
 
 // Card says what a card is and which libraries were found.

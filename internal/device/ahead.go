@@ -49,10 +49,3 @@ func Describe(d Device) string {
 	}
 	return d.Name()
 }
-
-// Tuned is a device that tries out how to compute a product of a new shape. Another way
-// may round otherwise, so a run keeps the choices and takes them along.
-type Tuned interface {
-	Choices() []byte
-	Choose(choices []byte) error
-}

@@ -13,7 +13,6 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
 	"vicreg/internal/dataset"
-	"vicreg/internal/device"
 	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
@@ -130,11 +129,6 @@ func (r *run) restore() error {
 		return r.impossible("it has done %d steps, but %d epochs of %d and %d more are %d", at.Steps, at.Epoch, r.steps, at.Step, at.Epoch*r.steps+at.Step)
 	case at.Epoch > 0 && at.Last != nil && (at.Last.Epoch != at.Epoch || at.Last.Step != at.Epoch*r.steps):
 		return r.impossible("its last epoch is %d, but it has done %d", at.Last.Epoch, at.Epoch)
-	}
-	if d, ok := r.device.(device.Tuned); ok && at.Choices != "" {
-		if err := d.Choose([]byte(at.Choices)); err != nil {
-			return r.impossible("%s", err)
-		}
 	}
 	if at.Config, err = digest(r.config); err != nil { // that of an earlier plan, maybe
 		return err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"vicreg/internal/checkpoint"
-	"vicreg/internal/device"
 	"vicreg/internal/method"
 	"vicreg/internal/nn"
 	"vicreg/internal/pairs"
@@ -98,9 +97,6 @@ func (r *run) save() error {
 	}
 	r.at.MetricsSize, r.at.MetricsSum = mark.Size, mark.Sum
 	r.at.Seconds = r.clock.elapsed()
-	if d, ok := r.device.(device.Tuned); ok {
-		r.at.Choices = string(d.Choices())
-	}
 	if err := checkpoint.Save(r.file(runlog.CheckpointFile), r.at, r.arrays()); err != nil {
 		return err
 	}

@@ -35,9 +35,9 @@ type dnnAPI struct {
 	CudnnSetConvolutionMathType                                       native.Func
 	CudnnDestroyTensorDescriptor, CudnnDestroyFilterDescriptor        native.Func
 	CudnnDestroyConvolutionDescriptor                                 native.Func
-	CudnnFindConvolutionForwardAlgorithmEx                            native.Func
-	CudnnFindConvolutionBackwardDataAlgorithmEx                       native.Func
-	CudnnFindConvolutionBackwardFilterAlgorithmEx                     native.Func
+	CudnnGetConvolutionForwardAlgorithm_v7                            native.Func
+	CudnnGetConvolutionBackwardDataAlgorithm_v7                       native.Func
+	CudnnGetConvolutionBackwardFilterAlgorithm_v7                     native.Func
 	CudnnConvolutionForward, CudnnConvolutionBackwardData             native.Func
 	CudnnConvolutionBackwardFilter                                    native.Func
 }

@@ -78,7 +78,7 @@ func (d *driver) Convolve(c *cuda.Convolution) error {
 	v := d.convolutions[key]
 	if v == nil {
 		var err error
-		if v, err = d.newConvolution(key, c); err != nil {
+		if v, err = d.newConvolution(key); err != nil {
 			return err
 		}
 		d.convolutions[key] = v
@@ -110,7 +110,7 @@ func (d *driver) dnnFailed(f *native.Func, code int, key convolutionKey) error {
 }
 
 // newConvolution makes descriptors and finds an algorithm.
-func (d *driver) newConvolution(key convolutionKey, c *cuda.Convolution) (*convolution, error) {
+func (d *driver) newConvolution(key convolutionKey) (*convolution, error) {
 	if d.capturing {
 		return nil, d.unseen(&d.dnn.CudnnConvolutionForward, key.String())
 	}
@@ -119,14 +119,10 @@ func (d *driver) newConvolution(key convolutionKey, c *cuda.Convolution) (*convo
 		d.forgetConvolution(v)
 		return nil, err
 	}
-	choice, known := d.found.convolution(key)
-	if !known {
-		var err error
-		if choice, err = d.bestConvolution(v, key, c); err != nil {
-			d.forgetConvolution(v)
-			return nil, err
-		}
-		d.found.keepConvolution(key, choice)
+	choice, err := d.proposed(v, key)
+	if err != nil {
+		d.forgetConvolution(v)
+		return nil, err
 	}
 	if err := d.work.ensure(d, choice.workspace); err != nil {
 		d.forgetConvolution(v)
@@ -195,49 +191,35 @@ func (d *driver) forgetConvolution(v *convolution) {
 	}
 }
 
-// bestConvolution has cuDNN measure its algorithms, which overwrites the result. The
-// quickest deterministic one is taken.
-func (d *driver) bestConvolution(v *convolution, key convolutionKey, c *cuda.Convolution) (convolutionChoice, error) {
-	work, bytes, err := d.room()
-	if err != nil {
-		return convolutionChoice{}, err
-	}
-	defer d.cu.CuMemFree_v2.Call(work)
+// proposed asks cuDNN for its algorithms, the one that it takes for the quickest first, and
+// returns the first deterministic one that fits. Trying them out gave no other figure on an
+// H100, and other bits in each run.
+func (d *driver) proposed(v *convolution, key convolutionKey) (convolutionChoice, error) {
 	s := d.s
 	count, results := at(&s.int), at(&s.perf)
+	s.int = 0
 	var f *native.Func
 	var r int
-	s.int = 0
 	switch key.kind {
 	case cuda.Forward:
-		f = &d.dnn.CudnnFindConvolutionForwardAlgorithmEx
-		r = f.Call(d.dnnHandle, v.x, c.X, v.w, c.W, v.conv, v.y, c.Y, perfMost, count, results, work, uintptr(bytes))
+		f = &d.dnn.CudnnGetConvolutionForwardAlgorithm_v7
+		r = f.Call(d.dnnHandle, v.x, v.w, v.conv, v.y, perfMost, count, results)
 	case cuda.InputGrad:
-		f = &d.dnn.CudnnFindConvolutionBackwardDataAlgorithmEx
-		r = f.Call(d.dnnHandle, v.w, c.W, v.y, c.Y, v.conv, v.x, c.X, perfMost, count, results, work, uintptr(bytes))
+		f = &d.dnn.CudnnGetConvolutionBackwardDataAlgorithm_v7
+		r = f.Call(d.dnnHandle, v.w, v.y, v.conv, v.x, perfMost, count, results)
 	case cuda.WeightGrad:
-		f = &d.dnn.CudnnFindConvolutionBackwardFilterAlgorithmEx
-		r = f.Call(d.dnnHandle, v.x, c.X, v.y, c.Y, v.conv, v.w, c.W, perfMost, count, results, work, uintptr(bytes))
+		f = &d.dnn.CudnnGetConvolutionBackwardFilterAlgorithm_v7
+		r = f.Call(d.dnnHandle, v.x, v.y, v.conv, v.w, perfMost, count, results)
 	}
 	if r != 0 {
 		return convolutionChoice{}, d.dnnFailed(f, r, key)
 	}
 	exact := key.t == device.Float32 && !key.tf32
-	for _, p := range s.perf[:min(max(s.int, 0), perfMost)] { // the quickest first
-		fits := p.status == 0 && p.determinism == dnnDeterministic && p.memory <= uintptr(bytes)
+	for _, p := range s.perf[:min(max(s.int, 0), perfMost)] {
+		fits := p.status == 0 && p.determinism == dnnDeterministic && p.memory <= dnnWorkspace
 		if fits && (!exact || p.math == dnnFMAMath) {
 			return convolutionChoice{p.algo, p.math, int(p.memory)}, nil
 		}
 	}
 	return convolutionChoice{}, d.dnnFailed(f, dnnNotSupported, key)
-}
-
-// room returns memory to try algorithms in: as much as one may use, or what there is.
-func (d *driver) room() (addr uintptr, bytes int, err error) {
-	for bytes = dnnWorkspace; ; bytes /= 4 {
-		addr, err = d.alloc(bytes, "workspace to try convolutions in")
-		if err == nil || bytes < 1<<20 || d.lost.Load() != nil {
-			return addr, bytes, err
-		}
-	}
 }

@@ -32,11 +32,9 @@ type driver struct {
 	dnnHandle         uintptr
 	blasHandle        uintptr
 	s                 *scratch
-	ticks             [2]cuda.Event // for measuring
 	work              workspace
 	products          map[productKey]*product
 	convolutions      map[convolutionKey]*convolution
-	found             choices
 	lost              atomic.Pointer[cuda.Error]
 	beside            beside
 	capturing, graphs bool // a capture is under way; there has been one

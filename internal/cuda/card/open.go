@@ -37,7 +37,6 @@ func Open(index int) (cuda.Driver, error) {
 	for _, at := range []*native.Library{l.cu, l.dnn, l.blas} {
 		d.card.Places = append(d.card.Places, at.String())
 	}
-	d.found = choices{on(d.card), map[string]string{}}
 	if err := d.prepare(); err != nil {
 		d.Close()
 		var e *cuda.Error
@@ -157,12 +156,6 @@ func (d *driver) prepare() error {
 		}
 		d.streams[i] = s.word
 	}
-	for i := range d.ticks {
-		if err := d.call(&d.cu.CuEventCreate, at(&s.word), eventDefault); err != nil {
-			return err
-		}
-		d.ticks[i] = cuda.Event(s.word)
-	}
 	if err := d.work.ensure(d, blasWorkspace); err != nil {
 		return err
 	}
@@ -209,11 +202,6 @@ func (d *driver) Close() {
 		for _, addr := range append(d.work.old, d.work.addr) {
 			if addr != 0 {
 				d.cu.CuMemFree_v2.Call(addr)
-			}
-		}
-		for _, e := range d.ticks {
-			if e != 0 {
-				d.cu.CuEventDestroy_v2.Call(uintptr(e))
 			}
 		}
 		for _, s := range d.streams {

@@ -9,31 +9,6 @@ import (
 	"vicreg/internal/device"
 )
 
-// loops is what computes every product.
-const loops = "loops"
-
-func (d *Driver) Choices() []cuda.Choice {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var list []cuda.Choice
-	for p := range d.choices {
-		list = append(list, cuda.Choice{Product: p, Algorithm: loops})
-	}
-	return list
-}
-
-func (d *Driver) Choose(list []cuda.Choice) (taken int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, c := range list {
-		if c.Algorithm == loops {
-			d.choices[c.Product] = true
-			taken++
-		}
-	}
-	return taken
-}
-
 // view is an array in the card's memory.
 type view struct {
 	data []byte
@@ -91,7 +66,6 @@ func (d *Driver) Matmul(p *cuda.Matmul) error {
 		return err
 	}
 	m := *p
-	d.choices[fmt.Sprintf("%d × %d × %d of %v", m.M, m.N, m.K, m.A.Type)] = true
 	return d.do(cuda.Compute, func() error { return d.matmul(call, &m) })
 }
 
@@ -196,7 +170,6 @@ func (d *Driver) Convolve(p *cuda.Convolution) error {
 		return err
 	}
 	c := *p
-	d.choices[fmt.Sprintf("%v %+v of %v", c.Kind, c.Shape, c.Type)] = true
 	return d.do(cuda.Compute, func() error { return d.convolve(call, &c) })
 }
 

@@ -49,7 +49,6 @@ type Driver struct {
 	graphs  map[cuda.Graph][]operation
 	capture *[]operation
 	counts  map[string]*Count
-	choices map[string]bool
 	where   uint64
 }
 
@@ -80,8 +79,7 @@ func New(o Options) *Driver {
 		o.Memory = 1 << 30
 	}
 	d := &Driver{o: o, events: map[cuda.Event]*event{}, modules: map[cuda.Module]*ptx.Module{},
-		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]operation{}, counts: map[string]*Count{},
-		choices: map[string]bool{}}
+		kernels: map[cuda.Function]function{}, graphs: map[cuda.Graph][]operation{}, counts: map[string]*Count{}}
 	d.where = 0x7000_0000_0000
 	if bits.UintSize == 32 {
 		d.where = 0x8000_0000

@@ -329,17 +329,17 @@ static int conv(int kind, struct conv *k, struct tensor *x, void *X, struct tens
   free(sum);
   return 0;
 }
-int cudnnFindConvolutionForwardAlgorithmEx(long h, struct tensor *xd, void *x, struct tensor *wd, void *w, struct conv *k,
-                                           struct tensor *yd, void *y, int n, int *got, struct perf *p, void *work, size_t bytes) {
-  FAIL(cudnnFindConvolutionForwardAlgorithmEx) return find(k, xd, n, got, p, bytes);
+int cudnnGetConvolutionForwardAlgorithm_v7(long h, struct tensor *xd, struct tensor *wd, struct conv *k, struct tensor *yd, int n,
+                                           int *got, struct perf *p) {
+  FAIL(cudnnGetConvolutionForwardAlgorithm_v7) return find(k, xd, n, got, p, 1 << 30);
 }
-int cudnnFindConvolutionBackwardDataAlgorithmEx(long h, struct tensor *wd, void *w, struct tensor *yd, void *y, struct conv *k,
-                                                struct tensor *xd, void *x, int n, int *got, struct perf *p, void *work, size_t bytes) {
-  return find(k, xd, n, got, p, bytes);
+int cudnnGetConvolutionBackwardDataAlgorithm_v7(long h, struct tensor *wd, struct tensor *yd, struct conv *k, struct tensor *xd,
+                                                int n, int *got, struct perf *p) {
+  return find(k, xd, n, got, p, 1 << 30);
 }
-int cudnnFindConvolutionBackwardFilterAlgorithmEx(long h, struct tensor *xd, void *x, struct tensor *yd, void *y, struct conv *k,
-                                                  struct tensor *wd, void *w, int n, int *got, struct perf *p, void *work, size_t bytes) {
-  return find(k, xd, n, got, p, bytes);
+int cudnnGetConvolutionBackwardFilterAlgorithm_v7(long h, struct tensor *xd, struct tensor *yd, struct conv *k, struct tensor *wd,
+                                                  int n, int *got, struct perf *p) {
+  return find(k, xd, n, got, p, 1 << 30);
 }
 static int chosen(struct conv *k, int type, int algo, void *work, size_t bytes, const float *alpha, const float *beta) {
   if (*alpha != 1 || *beta != 0) return 2000;

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,6 +37,9 @@ func main() {
 // bench is a run under way.
 type bench struct {
 	vicreg, python, peers string
+	together              bool
+	room                  chan struct{} // shares of the card's memory, see peer
+	env                   []string      // of peers
 	start                 time.Time
 }
 
@@ -45,6 +49,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.vicreg, "vicreg", "", "the binary, built with -tags native; without it one is built")
 	flag.StringVar(&b.python, "python", "python3", "the Python that has PyTorch and JAX")
 	flag.StringVar(&b.peers, "peers", filepath.Join("bench", "gpu"), "the folder of peer.py and peer_jax.py")
+	flag.BoolVar(&b.together, "together", false,
+		"let PyTorch and JAX start and compile beside each other, and use the card in turn: takes half the time")
 	flag.Parse()
 	chosen, err := regexp.Compile(*match)
 	if err != nil {
@@ -63,6 +69,13 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("cannot build vicreg (run this in the repository): %w\n%s", err, out)
 		}
 	}
+	b.room = make(chan struct{}, 1)
+	if b.together {
+		lock := filepath.Join(os.TempDir(), fmt.Sprintf("vicreg-gpu-%d.lock", os.Getpid()))
+		defer os.Remove(lock)
+		b.room = make(chan struct{}, 4)
+		b.env = []string{"PEER_LOCK=" + lock, "XLA_PYTHON_CLIENT_PREALLOCATE=false"}
+	}
 	t := table{date: b.start}
 	b.versions(ctx, &t)
 	var failed error
@@ -73,54 +86,97 @@ func run(ctx context.Context) error {
 		if !chosen.MatchString(w.name) {
 			continue
 		}
-		r, err := b.measure(ctx, w)
+		r, err := b.ours(ctx, w)
 		failed = errors.Join(failed, err)
 		t.rows = append(t.rows, r)
+		if !b.together {
+			b.theirs(ctx, r)
+		}
+	}
+	if b.together {
+		var all sync.WaitGroup
+		for _, r := range t.rows {
+			all.Go(func() { b.theirs(ctx, r) })
+		}
+		all.Wait()
 	}
 	fmt.Print(t.String())
 	return failed
 }
 
-// measure runs a workload on all sides. A peer that fails leaves its column empty; ours
-// is an error.
-func (b *bench) measure(ctx context.Context, w workload) (row, error) {
+// ours runs a workload on our side.
+func (b *bench) ours(ctx context.Context, w workload) (row, error) {
 	r := row{workload: w, theirs: map[string]*timing{}}
 	args := append(strings.Fields(w.ours), "--device", "cuda", "--json")
 	var t timing
-	err := output(ctx, &t, b.vicreg, append([]string{"bench"}, args...))
+	err := output(ctx, &t, nil, b.vicreg, append([]string{"bench"}, args...))
 	if err != nil {
 		b.progress("%s: %v", w.name, err)
 		return r, fmt.Errorf("%s: %w", w.name, err)
 	}
 	r.us = &t
 	b.progress("%s: vicreg %s", w.name, milliseconds(&t))
-	for _, p := range w.peers {
-		script := "peer.py"
-		if strings.HasSuffix(p, ":xla") {
-			script = "peer_jax.py"
-		}
-		t := new(timing)
-		err := output(ctx, t, b.python, []string{filepath.Join(b.peers, script), p})
-		if err != nil || len(t.Times) == 0 {
-			b.progress("%s: %s: %v %s", w.name, p, err, t.Error)
-			continue
-		}
-		r.theirs[p] = t
-		b.progress("%s: %s %s", w.name, way(p), milliseconds(t))
-	}
 	return r, nil
 }
+
+// theirs runs a workload on the other sides. A peer that fails leaves its column empty.
+func (b *bench) theirs(ctx context.Context, r row) {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for _, p := range r.peers {
+		all.Go(func() {
+			if t := b.peer(ctx, p); t != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				r.theirs[p] = t
+			}
+		})
+	}
+	all.Wait()
+}
+
+// peer runs a peer, or returns nil. A step of ResNet-50 takes half of the card's memory.
+func (b *bench) peer(ctx context.Context, p string) *timing {
+	shares := 1
+	if b.together && strings.HasPrefix(p, step50) {
+		shares = 2
+	}
+	taking.Lock() // all shares at once
+	for range shares {
+		b.room <- struct{}{}
+	}
+	taking.Unlock()
+	defer func() {
+		for range shares {
+			<-b.room
+		}
+	}()
+	script := "peer.py"
+	if strings.HasSuffix(p, ":xla") {
+		script = "peer_jax.py"
+	}
+	t := new(timing)
+	err := output(ctx, t, b.env, b.python, []string{filepath.Join(b.peers, script), p})
+	if err != nil || len(t.Times) == 0 {
+		b.progress("%s: %v %s", p, err, t.Error)
+		return nil
+	}
+	b.progress("%s: %s", p, milliseconds(t))
+	return t
+}
+
+var taking sync.Mutex
 
 // versions asks all sides what they are.
 func (b *bench) versions(ctx context.Context, t *table) {
 	var torch struct{ Torch, Card string }
-	if err := output(ctx, &torch, b.python, []string{filepath.Join(b.peers, "peer.py"), "version"}); err != nil {
+	if err := output(ctx, &torch, nil, b.python, []string{filepath.Join(b.peers, "peer.py"), "version"}); err != nil {
 		b.progress("no PyTorch: %v", err)
 	} else {
 		t.card, t.versions = torch.Card, append(t.versions, "PyTorch "+torch.Torch)
 	}
 	var jax struct{ Jax string }
-	if err := output(ctx, &jax, b.python, []string{filepath.Join(b.peers, "peer_jax.py"), "version"}); err != nil {
+	if err := output(ctx, &jax, nil, b.python, []string{filepath.Join(b.peers, "peer_jax.py"), "version"}); err != nil {
 		b.progress("no JAX: %v", err)
 	} else {
 		t.versions = append(t.versions, "JAX "+jax.Jax)
@@ -128,8 +184,9 @@ func (b *bench) versions(ctx context.Context, t *table) {
 }
 
 // output runs a program and decodes the last line it prints into v.
-func output(ctx context.Context, v any, program string, args []string) error {
+func output(ctx context.Context, v any, env []string, program string, args []string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), env...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -10,7 +10,7 @@ A step is VICReg's released recipe: two views in a pass each, bfloat16 by autoca
 as fast as PyTorch gets: cuDNN's benchmark mode, gradients set to none, views already on the card, in the layout that
 convolutions like. graphs is torch.compile with CUDA graphs (reduce-overhead). Times are those of the card, by events.
 """
-import json, sys, time
+import contextlib, fcntl, json, os, sys, time
 
 import torch
 import torch.nn as nn
@@ -77,18 +77,32 @@ def network(encoder, size, widths):
     return nn.Sequential(m, nn.Sequential(*layers)).cuda().to(memory_format=torch.channels_last)
 
 
+@contextlib.contextmanager
+def alone():
+    """Holds the file PEER_LOCK names, so that only one of several processes uses the card."""
+    if "PEER_LOCK" not in os.environ:
+        yield
+        return
+    with open(os.environ["PEER_LOCK"], "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
 def timed(f, steps, warm=5):
-    for _ in range(warm):
-        f()
+    f()  # compiles, where it is to be compiled
     torch.cuda.synchronize()
     times = []
-    for _ in range(steps):
-        a, b = torch.cuda.Event(True), torch.cuda.Event(True)
-        a.record()
-        f()
-        b.record()
-        b.synchronize()
-        times.append(a.elapsed_time(b) / 1e3)
+    with alone():
+        for _ in range(warm):
+            f()
+        torch.cuda.synchronize()
+        for _ in range(steps):
+            a, b = torch.cuda.Event(True), torch.cuda.Event(True)
+            a.record()
+            f()
+            b.record()
+            b.synchronize()
+            times.append(a.elapsed_time(b) / 1e3)
     return times
 
 

@@ -2,40 +2,53 @@ package cuda
 
 import "vicreg/internal/device"
 
-// Convolutions of 3 × 3 with stride 1 by own kernels, a block of which brings an area of pixels
-// with its border into shared memory once for all positions of the filter.
+// Convolutions of 3 × 3 with stride 1 by own kernels, a block of which brings pixels with their
+// border into shared memory once for all positions of the filter: an area of images, or a piece
+// of the line that all their rows make.
 
-// haloForm is a kernel for areas of up to rows pixels.
+// haloForm is a kernel for so many pixels and columns of a product.
 type haloForm struct {
-	rows, threads  int
-	forward, infer kernel[haloForwardParams]
-	inputGrad      kernel[haloInputGradParams]
+	name            string // begins with halo, of areas, or with line
+	rows, columns   int
+	threads, shared int
+	pixels          int // of a block with their border, at most
+	line            bool
+	short           bool // is for sums over 64 channels alone
+	hopper          bool
+	forward, infer  kernel[haloForwardParams]
+	inputGrad       kernel[haloInputGradParams]
 }
 
-const (
-	haloColumns = 64  // that a block computes
-	haloPixels  = 349 // of an area with its border, at most
-	haloShared  = haloPixels*(2*128+4) + 3*haloColumns*128
-)
-
-func newHalo(name string, rows, threads int) haloForm {
-	return haloForm{rows, threads,
-		declare[haloForwardParams]("halo", "halo_forward_"+name, haloShared),
-		declare[haloForwardParams]("halo", "halo_infer_"+name, haloShared),
-		declare[haloInputGradParams]("halo", "halo_input_grad_"+name, haloShared)}
-}
-
-var (
-	haloForms = []haloForm{
-		newHalo("256x64", 256, 128),
-		newHalo("224x64", 224, 128),
-		newHalo("128x64", 128, 128),
+// made declares a form's kernels, which keep so many buffers of pixels and slots of weights.
+func (f haloForm) made(buffers, slots int) haloForm {
+	f.shared = f.pixels*(buffers*128+4) + slots*f.columns*128
+	module, kind, size := "halo", f.name[:4], f.name[4:]
+	if f.hopper {
+		module = "halohopper"
 	}
-	haloNames = []string{"halo256x64", "halo224x64", "halo128x64"}
-)
+	f.forward = declare[haloForwardParams](module, kind+"_forward_"+size, f.shared)
+	f.infer = declare[haloForwardParams](module, kind+"_infer_"+size, f.shared)
+	f.inputGrad = declare[haloInputGradParams](module, kind+"_input_grad_"+size, f.shared)
+	return f
+}
+
+// haloPixels is how many pixels an area has with its border, at most.
+const haloPixels = 349
+
+var haloForms = []haloForm{
+	haloForm{name: "halo256x64", rows: 256, columns: 64, threads: 128, pixels: haloPixels}.made(2, 3),
+	haloForm{name: "halo224x64", rows: 224, columns: 64, threads: 128, pixels: haloPixels}.made(2, 3),
+	haloForm{name: "halo128x64", rows: 128, columns: 64, threads: 128, pixels: haloPixels}.made(2, 3),
+	haloForm{name: "line192x64", rows: 192, columns: 64, threads: 128, pixels: 309, line: true, short: true}.made(2, 3),
+	haloForm{name: "line256x128", rows: 256, columns: 128, threads: 256, pixels: 389, line: true}.made(3, 4),
+	haloForm{name: "line192x64w", rows: 192, columns: 64, threads: 128, pixels: 309, line: true, short: true,
+		hopper: true}.made(2, 3),
+	haloForm{name: "line256x128w", rows: 256, columns: 128, threads: 256, pixels: 389, line: true,
+		hopper: true}.made(3, 4),
+}
 
 // areaParams is Area of halo.h.
-type areaParams struct{ images, rows, cols, pitch, tall, pixels, down, across uint32 }
+type areaParams struct{ images, rows, cols, down, across, pitch, tall, pixels uint32 }
 
 type haloForwardParams struct {
 	p    forwardParams
@@ -49,23 +62,38 @@ type haloInputGradParams struct {
 
 // halo returns the form that computes a convolution, or nil.
 func (d *Device) halo(k Kind, s device.Conv) *haloForm {
-	if s.R != 3 || s.S != 3 || s.Stride != 1 || s.Pad != 1 || s.PadW() != 1 || s.C%64 != 0 || s.K%64 != 0 {
+	if s.R != 3 || s.S != 3 || s.Stride != 1 || s.Pad != 1 || s.PadW() != 1 {
 		return nil
 	}
+	columns, depth := s.K, s.C
+	if k == InputGrad {
+		columns, depth = s.C, s.K
+	}
 	name := d.chosen(k, s)
-	for i, n := range haloNames {
-		if n == name {
-			return &haloForms[i]
+	for i := range haloForms {
+		f := &haloForms[i]
+		if f.name == name && columns%f.columns == 0 && depth%64 == 0 && (depth == 64 || !f.short) &&
+			(!f.line || f.rows+2*s.W+4 <= f.pixels && int64(s.N*(s.H+1)*(s.W+1)) < 1<<31) {
+			return f
 		}
 	}
 	return nil
 }
 
+// place returns the blocks' pixels for a form, and how many blocks there are. It depends on the
+// shape alone, since sums are added by blocks.
+func (d *Device) place(f *haloForm, s device.Conv) (areaParams, int) {
+	if !f.line {
+		return d.area(f.rows, s)
+	}
+	a := areaParams{pitch: uint32(s.W + 1), tall: uint32(s.H + 1), pixels: uint32(f.rows + 2*s.W + 4)}
+	return a, ceil((s.N*(s.H+1)-2)*(s.W+1)+s.W, f.rows) // up to the last pixel
+}
+
 // areaKey is what an area depends on.
 type areaKey struct{ rows, n, h, w int }
 
-// area returns the areas of up to so many pixels that images are cut into, and how many there
-// are. It depends on the shape alone, since sums are added by areas.
+// area returns the areas of up to so many pixels that images are cut into, and how many there are.
 func (d *Device) area(rows int, s device.Conv) (areaParams, int) {
 	key := areaKey{rows, s.N, s.H, s.W}
 	a, ok := d.fused.areas[key]
@@ -123,7 +151,7 @@ func (d *Device) haloForward(h *haloForm, y device.Array, s device.Conv, src dev
 	if !fits(s, values[:], src.Scale, src.Shift) || t != nil && !wide(8, t.Scale, t.Shift) {
 		return false
 	}
-	area, areas := d.area(h.rows, s)
+	area, areas := d.place(h, s)
 	p := forwardParams{x: d.source(src), w: uint64(d.weight(w, s, asStored, device.BFloat16)), y: d.addr(y),
 		partials: d.fusedPartials(sums, areas, s.K), pitch: uint32(s.C), shape: shapeOf(s, y.Len()/s.K)}
 	k := h.forward
@@ -134,7 +162,7 @@ func (d *Device) haloForward(h *haloForm, y device.Array, s device.Conv, src dev
 			p.relu = 1
 		}
 	}
-	k.launch(d, [3]int{areas * s.K / haloColumns, 1, 1}, h.threads, haloShared, haloForwardParams{p, area})
+	k.launch(d, [3]int{areas * s.K / h.columns, 1, 1}, h.threads, h.shared, haloForwardParams{p, area})
 	d.fold(p.partials, sums, areas, s.K)
 	return true
 }
@@ -142,15 +170,19 @@ func (d *Device) haloForward(h *haloForm, y device.Array, s device.Conv, src dev
 // haloInputGrad is fusedInputGrad by a form.
 func (d *Device) haloInputGrad(h *haloForm, dx device.Array, s device.Conv, g device.Grad, w device.Array,
 	f device.Finish) bool {
-	values := [...]device.Array{dx, g.D, g.Y, f.Add, f.Mask.X, f.Dot}
-	if dx.Same(g.D) || !fits(s, values[:], g.A, g.B, g.K, f.Mask.Scale, f.Mask.Shift) {
+	mask := f.Mask
+	if !f.Signs.None() {
+		mask = device.Source{} // is not read
+	}
+	values := [...]device.Array{dx, g.D, g.Y, f.Add, mask.X, f.Dot}
+	if dx.Same(g.D) || !fits(s, values[:], g.A, g.B, g.K, mask.Scale, mask.Shift) {
 		return false
 	}
-	area, areas := d.area(h.rows, s)
+	area, areas := d.place(h, s)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
-		add: d.addr(f.Add), mask: d.source(f.Mask), dot: d.addr(f.Dot),
+		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot),
 		partials: d.fusedPartials(f.Sums, areas, s.C), shape: shapeOf(s, dx.Len()/s.C)}
-	h.inputGrad.launch(d, [3]int{areas * s.C / haloColumns, 1, 1}, h.threads, haloShared, haloInputGradParams{p, area})
+	h.inputGrad.launch(d, [3]int{areas * s.C / h.columns, 1, 1}, h.threads, h.shared, haloInputGradParams{p, area})
 	d.fold(p.partials, f.Sums, areas, s.C)
 	return true
 }

@@ -26,6 +26,7 @@ var modules = []module{
 	{name: "partial", ptx: partialPTX},
 	{name: "both", ptx: bothPTX, later: true},
 	{name: "halo", ptx: haloPTX, later: true},
+	{name: "halohopper", ptx: haloHopperPTX, later: true},
 	{name: hopper, ptx: hopperPTX, later: true},
 	{name: "layernorm", ptx: layernormPTX},
 	{name: "token", ptx: tokenPTX},
@@ -73,6 +74,9 @@ var bothPTX []byte
 
 //go:embed halo.ptx
 var haloPTX []byte
+
+//go:embed halohopper.ptx
+var haloHopperPTX []byte
 
 // hopper is the module that cards of compute capability 9.0 alone can load.
 const hopper = "hopper"

@@ -31,8 +31,10 @@ func (d *Device) Forms(k Kind) (names []string) {
 			names = append(names, f.name())
 		}
 	}
-	if k != WeightGrad {
-		names = append(names, haloNames...)
+	for _, f := range haloForms {
+		if k != WeightGrad && (d.hopper() || !f.hopper) {
+			names = append(names, f.name)
+		}
 	}
 	return names
 }
@@ -105,10 +107,14 @@ func (d *Device) formNamed(k Kind, name string) int {
 
 // chosen returns the name of the form that computes a convolution.
 func (d *Device) chosen(k Kind, s device.Conv) string {
-	if name := d.fused.forced[k]; name != "" {
-		return name
+	name := d.fused.forced[k]
+	if name == "" {
+		name = best(k, s)
 	}
-	return best(k, s)
+	if !d.hopper() {
+		name = strings.TrimSuffix(name, "w")
+	}
+	return name
 }
 
 // best is what measured best on an H100, for the convolutions of ResNet-50 in a batch of

@@ -13,7 +13,7 @@ func (d *Device) ConvForward(y device.Array, s device.Conv, src device.Source, w
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), y.Len(), w.Len())
-	if d.fusedForward(y, s, src, w, sums, nil) {
+	if d.joined(y, s, src, w, sums) || d.fusedForward(y, s, src, w, sums, nil) {
 		return
 	}
 	d.forward(y, s, src, w)

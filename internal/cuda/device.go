@@ -27,6 +27,7 @@ type Device struct {
 	scratch   [slots]room
 	weights   weights
 	pieces    pieces
+	waiting   waiting
 	numbers   numbers
 	tables    []*table // of groups
 	splitFrom int64    // see SplitFrom

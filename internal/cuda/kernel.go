@@ -133,6 +133,7 @@ const argsRoom = 4096
 // launch queues the kernel: grid blocks, of so many threads, with shared bytes of
 // dynamic shared memory each.
 func (k kernel[P]) launch(d *Device, grid [3]int, threads, shared int, p P) {
+	d.await()
 	n := int(unsafe.Sizeof(p))
 	*(*P)(unsafe.Pointer(&d.args[0])) = p
 	d.launch(d.function(k.index), grid, threads, shared, d.args[:n], declared[k.index].name)

@@ -129,6 +129,7 @@ func (d *Device) Free(a device.Array) {
 	defer d.mu.Unlock()
 	d.settle()
 	d.dropOf(a.Addr())
+	d.await() // it may read or write what is freed
 	d.weights.forget(d, a.Addr())
 	d.put(a.Addr())
 }

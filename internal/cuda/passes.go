@@ -100,6 +100,13 @@ func (d *Device) AddSigned(y, signs device.Array, a, b device.Source, c int) {
 }
 
 func (d *Device) addReLU(y, signs device.Array, a, b device.Source, c int, relu bool) {
+	if !relu || !d.postpone(y, signs, a, b, c) {
+		d.sumReLU(y, signs, a, b, c, relu)
+	}
+}
+
+// sumReLU is addReLU, now.
+func (d *Device) sumReLU(y, signs device.Array, a, b device.Source, c int, relu bool) {
 	n := y.Len()
 	same("AddReLU", n, a.X, b.X)
 	kind := aligned(kindOf(c, y, a.X, b.X), a.Scale, a.Shift, b.Scale, b.Shift)
@@ -126,7 +133,7 @@ func (d *Device) tail(y device.Array, c int, t device.Tail) {
 		d.apply(y, src, c)
 		return
 	}
-	d.addReLU(y, device.Array{}, src, device.Source{X: t.Add}, c, t.ReLU)
+	d.sumReLU(y, device.Array{}, src, device.Source{X: t.Add}, c, t.ReLU)
 }
 
 func (d *Device) Axpy(y device.Array, a float32, x device.Array) {

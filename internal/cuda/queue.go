@@ -93,6 +93,7 @@ func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byt
 
 // set writes n values of four bytes.
 func (d *Device) set(to uintptr, v uint32, n int) {
+	d.await()
 	if q := &d.queue; q.collect {
 		q.now.commands = append(q.now.commands, command{kind: setting, to: to, v: v, n: n})
 		return
@@ -104,6 +105,7 @@ func (d *Device) set(to uintptr, v uint32, n int) {
 }
 
 func (d *Device) copy(to, from uintptr, n int) {
+	d.await()
 	if q := &d.queue; q.collect {
 		q.now.commands = append(q.now.commands, command{kind: copying, to: to, from: from, n: n})
 		return
@@ -115,6 +117,7 @@ func (d *Device) copy(to, from uintptr, n int) {
 }
 
 func (d *Device) matmul(m Matmul) {
+	d.await()
 	if q := &d.queue; q.collect {
 		q.now.commands = append(q.now.commands, command{kind: multiplying})
 		q.now.matmuls = append(q.now.matmuls, m)
@@ -130,6 +133,7 @@ func (d *Device) matmul(m Matmul) {
 }
 
 func (d *Device) convolve(c Convolution) {
+	d.await()
 	if q := &d.queue; q.collect {
 		q.now.commands = append(q.now.commands, command{kind: convolving})
 		q.now.convs = append(q.now.convs, c)
@@ -173,6 +177,7 @@ func (d *Device) issue(s *stretch) {
 // flush hands over what was collected. Whatever touches the driver's streams in another
 // way than the operations above calls it first.
 func (d *Device) flush() {
+	d.await()
 	q := &d.queue
 	if len(q.now.commands) == 0 {
 		return

@@ -2,6 +2,7 @@
 #define HOPPER
 #include "run.h"
 #include "runback.h"
+#include "join.h"
 #include "weightgrad.h"
 
 #define FORWARD(name, general, tail, blocks, bm, bn, down, across, stages) \
@@ -49,3 +50,7 @@ WEIGHT_GRADS(128x64w, 2, 128, 64, 2, 1, 3)
 WEIGHT_GRADS(256x64w, 2, 256, 64, 2, 1, 2)
 WEIGHT_GRADS(128x128w, 2, 128, 128, 2, 1, 2)
 WEIGHT_GRADS(256x128w, 1, 256, 128, 2, 1, 3)
+
+KERNEL BOUNDS(256, 2) join_128x64w(const Join p) { join<128, 64, 2, 1, 2>(p); }
+KERNEL BOUNDS(256, 2) join_128x128w(const Join p) { join<128, 128, 2, 1, 2>(p); }
+KERNEL BOUNDS(256, 1) join_128x256w(const Join p) { join<128, 256, 2, 1, 3>(p); }

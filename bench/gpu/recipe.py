@@ -166,14 +166,29 @@ class Step:
         self.x, self.y = (torch.randn(BATCH, 1, SIZE, SIZE, device=a.device) for _ in range(2))
         self.forward = torch.compile(net) if a.way == "compile" else net
         state = {k: v.clone() for k, v in net.state_dict().items()}
+
+        def restart():
+            net.load_state_dict(state)
+            for m in self.optimizer.m:
+                m.zero_()
+            loss = self.total.item()
+            self.total.zero_()
+            return loss
+
         if a.way == "graph":
             self.capture()
+            self.lr.fill_(PEAK / 10)
+            losses = []
+            for step in self.eager, self.graph.replay:  # both must do the same
+                restart()
+                for _ in range(3):
+                    step()
+                losses.append(restart())
+            if not math.isclose(*losses, rel_tol=0.01):
+                raise SystemExit(f"three steps come to a loss of {losses[0]}, as a graph to {losses[1]}")
         else:
             self.warm()
-        net.load_state_dict(state)
-        for m in self.optimizer.m:
-            m.zero_()
-        self.total.zero_()
+        restart()
 
     def eager(self):
         for p in self.net.parameters():

@@ -117,7 +117,6 @@ var (
 		newInputGrad(groups(128, 128), 2),
 		newInputGrad(groups(128, 256), 3),
 		newRunGrad(warps(128, 128)),
-		newRunGrad(groups(128, 128)),
 	}
 	weightGradForms = []weightGradForm{
 		newWeightGrad(warps(64, 64), 4, 264),

@@ -112,7 +112,7 @@ func (d *Device) chosen(k Kind, s device.Conv) string {
 		name = best(k, s)
 	}
 	if !d.hopper() {
-		name = strings.TrimSuffix(name, "w")
+		name = strings.Replace(name, "w", "", 1)
 	}
 	return name
 }
@@ -144,14 +144,14 @@ func best(k Kind, s device.Conv) string {
 		if s.K <= 64 {
 			name = "128x64w"
 		}
-		if pointwise(s) && s.C <= 256 { // a tile takes no longer than its start and its end
+		if pointwise(s) && s.C <= 64 { // a tile takes no longer than its start and its end
 			name += "r"
 		}
 		return name
 	case large:
 		return "library"
-	case k == InputGrad && pointwise(s) && s.K > 64 && s.K <= mostRunGrad && s.C > 2*s.K:
-		return "128x128wr" // makes the gradient once for all its many channels
+	case k == InputGrad && pointwise(s) && s.K > 64 && s.K <= mostRunGrad && s.C >= 512:
+		return "128x128r" // makes the gradient once for all its many channels
 	case k == InputGrad && s.K <= 128:
 		return "128x64w"
 	case k == InputGrad:

@@ -1,7 +1,7 @@
 // The fused convolutions with Hopper's own instructions.
 #define HOPPER
 #include "run.h"
-#include "runback.h"
+#include "inputgrad.h"
 #include "join.h"
 #include "weightgrad.h"
 
@@ -21,8 +21,6 @@ FORWARDS(128x256w, 1, 128, 256, 2, 1, 4)
 KERNEL BOUNDS(256, 2) run_128x64w(const Forward p) { run_forward<128, 64, 2, 1, 3>(p); }
 KERNEL BOUNDS(256, 2) run_128x128w(const Forward p) { run_forward<128, 128, 2, 1, 2>(p); }
 KERNEL BOUNDS(256, 1) run_128x256w(const Forward p) { run_forward<128, 256, 2, 1, 3>(p); }
-
-KERNEL BOUNDS(512, 1) run_input_grad_128x128w(const InputGrad p) { run_input_grad<2, 1>(p); }
 
 #define INPUT_GRAD(name, general, blocks, bm, bn, down, across, stages) \
 	KERNEL BOUNDS(128 * down * across, blocks) name(const InputGrad p) { \

@@ -37,7 +37,7 @@ func TestConvolutionSpeed(t *testing.T) {
 	}
 	x := &side{Device: d, rand: newRand()}
 	half := device.BFloat16
-	var total [4][2]float64 // the libraries' and the best, of all layers
+	var total [5][2]float64 // the libraries' and the best, of all layers
 	for _, l := range resNet50 {
 		s := device.Conv{N: 256, H: l.hw, W: l.hw, C: l.c, K: l.k, R: l.r, S: l.r, Stride: l.stride, Pad: l.r / 2,
 			Precision: 1}
@@ -69,6 +69,7 @@ func TestConvolutionSpeed(t *testing.T) {
 			f.Mask = src
 			f.Dot, f.Add, streams = big(s.InLen()), big(s.InLen()), 4
 		}
+		scaled := device.Source{X: f.Dot, Scale: x.channels(s.C), Shift: x.channels(s.C)}
 		used := in
 		if l.r == 1 {
 			used = m
@@ -78,14 +79,18 @@ func TestConvolutionSpeed(t *testing.T) {
 			func() { d.ConvInputGrad(dx, s, g, w, f) },
 			func() { d.ConvWeightGrad(dw, s, g, src) },
 			func() { d.ConvGrads(dx, dw, s, g, src, w, f) },
+			func() {
+				d.AddReLU(dx, scaled, device.Source{X: f.Add}, s.C, true)
+				d.ConvForward(y, s, device.Source{X: dx}, w, sums)
+			},
 		} {
 			k, name := cuda.Kind(kind), ""
 			var forms []string
 			if kind < 3 {
 				name, forms = k.String(), append([]string{"library"}, d.Forms(k)...)
 			} else {
-				name, forms = "gradients", []string{"apart", "together"}
-				if l.r != 1 || l.stride != 1 || min(l.c, l.k) > 64 || max(l.c, l.k) > 256 {
+				name, forms = [...]string{"gradients", "sum and forward"}[kind-3], []string{"apart", "together"}
+				if l.r != 1 || l.stride != 1 || kind == 3 && (l.c > 64 || l.k > 256) || kind == 4 && (!join || l.k > 256) {
 					continue
 				}
 			}
@@ -93,9 +98,9 @@ func TestConvolutionSpeed(t *testing.T) {
 				continue // nobody asks for it
 			}
 			through := 2*m*s.K + streams*in*s.C
-			bytes := 2 * []int{used*s.C + m*s.K, through, 2*m*s.K + used*s.C, through}[kind]
+			bytes := 2 * []int{used*s.C + m*s.K, through, 2*m*s.K + used*s.C, through, m*s.K + 3*used*s.C}[kind]
 			result := func() (all [][]float32) {
-				out := [][]device.Array{{y}, {dx}, {dw}, {dx, dw}}[kind]
+				out := [][]device.Array{{y}, {dx}, {dw}, {dx, dw}, {y, dx}}[kind]
 				for _, a := range out {
 					n := min(a.Len(), 1<<15)
 					a1, a2 := make([]float32, n), make([]float32, n)
@@ -103,7 +108,8 @@ func TestConvolutionSpeed(t *testing.T) {
 					d.Down(a2, a.Slice(a.Len()-n, a.Len()))
 					all = append(all, a1, a2)
 				}
-				for _, a := range [][]device.Array{{sums.A, sums.B}, {back.A, back.B}, nil, {back.A, back.B}}[kind] {
+				for _, a := range [][]device.Array{{sums.A, sums.B}, {back.A, back.B}, nil, {back.A, back.B},
+					{sums.A, sums.B}}[kind] {
 					to := d.Alloc(device.Float32, a.Len())
 					d.AddSums(to, a)
 					v := make([]float32, a.Len())
@@ -171,10 +177,13 @@ func TestConvolutionSpeed(t *testing.T) {
 		}
 	}
 	for kind, sum := range total {
-		if kind < 3 {
+		switch {
+		case kind < 3:
 			fmt.Printf("all of a view, %v: libraries %.2f ms, the best of each %.2f ms\n", cuda.Kind(kind), sum[0], sum[1])
-		} else {
+		case kind == 3:
 			fmt.Printf("gradients of few weights: apart %.2f ms, together %.2f ms\n", sum[0], sum[1])
+		default:
+			fmt.Printf("sums and what reads them: apart %.2f ms, together %.2f ms\n", sum[0], sum[1])
 		}
 	}
 }

@@ -20,8 +20,8 @@ type form struct {
 	run     bool // blocks go through several tiles, of rows that lie as the product has them
 }
 
-// The forms of each kind, with a kernel for rows that lie as the product has them, and one
-// for filters of any size, whose rows are gathered.
+// The forms of each kind, with a kernel for rows that lie as the product has them, and, but
+// for gradients of inputs, one for filters of any size, whose rows are gathered.
 type (
 	forwardForm struct {
 		form
@@ -30,7 +30,7 @@ type (
 	}
 	inputGradForm struct {
 		form
-		rows, taps kernel[inputGradParams]
+		rows kernel[inputGradParams]
 	}
 	weightGradForm struct {
 		form
@@ -65,10 +65,7 @@ func newRun(f form, stages, blocks int) forwardForm {
 
 func newInputGrad(f form, stages int) inputGradForm {
 	f.shared = stages * (2*f.bm + f.bn) * 128
-	kernel := func(name string) kernel[inputGradParams] {
-		return declare[inputGradParams](f.module("inputgrad"), name+f.name(), f.shared)
-	}
-	return inputGradForm{f, kernel("input_grad_"), kernel("input_taps_")}
+	return inputGradForm{f, declare[inputGradParams](f.module("inputgrad"), "input_grad_"+f.name(), f.shared)}
 }
 
 // newRunGrad returns the form whose blocks go through all tiles across, by two teams of 256
@@ -104,10 +101,8 @@ var (
 		newForward(groups(128, 256), 4),
 		newRun(warps(128, 64), 3, 264),
 		newRun(warps(128, 128), 2, 264),
-		newRun(warps(128, 256), 3, 132),
 		newRun(groups(128, 64), 3, 264),
 		newRun(groups(128, 128), 2, 264),
-		newRun(groups(128, 256), 3, 132),
 	}
 	inputGradForms = []inputGradForm{
 		newInputGrad(warps(128, 64), 2),
@@ -304,12 +299,12 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 		mask = device.Source{} // is not read
 	}
 	values := [...]device.Array{dx, g.D, g.Y, f.Add, mask.X, f.Dot}
-	if i < 0 || s.Stride != 1 || dx.Same(g.D) ||
+	if i < 0 || !pointwise(s) || dx.Same(g.D) ||
 		!fits(s, values[:], g.A, g.B, g.K, mask.Scale, mask.Shift) {
 		return false
 	}
 	form := &inputGradForms[i]
-	if form.run && (!pointwise(s) || s.K > mostRunGrad) {
+	if form.run && s.K > mostRunGrad {
 		form = &inputGradForms[d.formNamed(InputGrad, strings.TrimSuffix(form.name(), "r"))]
 	}
 	m := dx.Len() / s.C
@@ -317,14 +312,11 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
 		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
-	k, blocks := form.taps, tiles*ceil(s.C, form.bn)
-	if pointwise(s) {
-		k = form.rows
-	}
+	blocks := tiles * ceil(s.C, form.bn)
 	if form.run {
 		blocks = tiles
 	}
-	k.launch(d, [3]int{blocks, 1, 1}, form.threads, form.shared, p)
+	form.rows.launch(d, [3]int{blocks, 1, 1}, form.threads, form.shared, p)
 	d.fold(p.partials, f.Sums, tiles, s.C)
 	return true
 }

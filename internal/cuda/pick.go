@@ -130,7 +130,7 @@ func best(k Kind, s device.Conv) string {
 		if k == Forward {
 			return "128x64w"
 		}
-		return "256x64"
+		return "256x64w"
 	case s.R*s.S > 1:
 		if k == Forward && s.Stride > 1 && max(s.C, s.K) <= 256 {
 			return wider(s.K, "128x64w", "128x128w", "128x256w")

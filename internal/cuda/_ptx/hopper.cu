@@ -20,19 +20,15 @@ FORWARDS(128x256w, 1, 128, 256, 2, 1, 4)
 
 KERNEL BOUNDS(256, 2) run_128x64w(const Forward p) { run_forward<128, 64, 2, 1, 3>(p); }
 KERNEL BOUNDS(256, 2) run_128x128w(const Forward p) { run_forward<128, 128, 2, 1, 2>(p); }
-KERNEL BOUNDS(256, 1) run_128x256w(const Forward p) { run_forward<128, 256, 2, 1, 3>(p); }
 
-#define INPUT_GRAD(name, general, blocks, bm, bn, down, across, stages) \
+#define INPUT_GRAD(name, blocks, bm, bn, down, across, stages) \
 	KERNEL BOUNDS(128 * down * across, blocks) name(const InputGrad p) { \
-		input_grad<bm, bn, down, across, stages, general>(p); \
+		input_grad<bm, bn, down, across, stages>(p); \
 	}
-#define INPUT_GRADS(name, ...) \
-	INPUT_GRAD(input_grad_##name, false, __VA_ARGS__) \
-	INPUT_GRAD(input_taps_##name, true, __VA_ARGS__)
 
-INPUT_GRADS(128x64w, 2, 128, 64, 2, 1, 2)
-INPUT_GRADS(128x128w, 2, 128, 128, 2, 1, 2)
-INPUT_GRADS(128x256w, 1, 128, 256, 2, 1, 3)
+INPUT_GRAD(input_grad_128x64w, 2, 128, 64, 2, 1, 2)
+INPUT_GRAD(input_grad_128x128w, 2, 128, 128, 2, 1, 2)
+INPUT_GRAD(input_grad_128x256w, 1, 128, 256, 2, 1, 3)
 
 #define WEIGHT_GRAD(name, general, blocks, bm, bn, down, across, stages) \
 	KERNEL BOUNDS(128 * down * across, blocks) name(const WeightGrad p) { \

@@ -17,27 +17,13 @@ struct InputGrad {
 	Shape shape;     // m counts pixels of the input
 };
 
-// BackTaps goes through the positions of a filter and 64 channels of the output.
-template <bool GENERAL> struct BackTaps {
-	u32 k, r, s;
-	METHOD void next(const Shape &g) {
-		k += 64;
-		if (GENERAL && k >= g.k) {
-			k = 0;
-			if (++s == g.s)
-				s = 0, r++;
-		}
-	}
-};
-
 // Known is a choice that is made when a kernel is compiled.
 template <bool V> struct Known {
 	static constexpr bool value = V;
 };
 
-// input_grad computes BM pixels × BN channels.
-template <int BM, int BN, int DOWN, int ACROSS, int STAGES, bool GENERAL>
-DEVICE void input_grad(const InputGrad &p) {
+// input_grad computes BM pixels × BN channels of a 1 × 1 convolution.
+template <int BM, int BN, int DOWN, int ACROSS, int STAGES> DEVICE void input_grad(const InputGrad &p) {
 	constexpr int T = Part<BM, BN, DOWN, ACROSS>::THREADS, ROWS = T / 8;
 	constexpr u32 A = BM * 128, B = BN * 128, STAGE = 2 * A + B;
 	constexpr int AV = BM / ROWS, BV = BN / ROWS;
@@ -64,64 +50,39 @@ DEVICE void input_grad(const InputGrad &p) {
 	}
 
 	const char *weights = p.w + 2 * ((u64)(n0 + row) * g.k + chunk * 8);
-	u32 pixel[GENERAL ? AV : 1], corner[GENERAL ? AV : 1]; // of the output, for the first tap; its place, y and x
-	if (GENERAL) {
+	u32 total = (g.k + 63) / 64;
+
+	auto copy = [&](u32 slot, u32 step) INLINE {
+		u32 a = smem + slot * STAGE + place(row, chunk), b = a + 2 * A, k = step * 64;
+		bool in_k = k + chunk * 8 < g.k;
 		UNROLL for (int i = 0; i < AV; i++) {
 			u32 m = m0 + row + i * ROWS;
-			u32 n = m / (g.h * g.w), rest = m - n * (g.h * g.w), iy = rest / g.w, ix = rest - iy * g.w;
-			u32 y = iy + g.pad_h, x = ix + g.pad_w;
-			pixel[i] = (n * g.oh + y) * g.ow + x;
-			corner[i] = m < g.m ? (y << 16) | (x & 0xffff) : 0x80008000;
-		}
-	}
-	auto inside = [&](int i, const BackTaps<GENERAL> &q) INLINE -> bool {
-		if (!GENERAL)
-			return m0 + row + i * ROWS < g.m && q.k + chunk * 8 < g.k;
-		i32 y = (i32)corner[i] >> 16, x = (i32)(corner[i] << 16) >> 16;
-		return (u32)(y - (i32)q.r) < g.oh && (u32)(x - (i32)q.s) < g.ow && q.k + chunk * 8 < g.k;
-	};
-	BackTaps<GENERAL> loads{0, 0, 0}, made{0, 0, 0};
-	u32 total = (GENERAL ? g.r * g.s : 1) * ((g.k + 63) / 64);
-
-	auto copy = [&](u32 slot) INLINE {
-		u32 a = smem + slot * STAGE + place(row, chunk), b = a + 2 * A;
-		UNROLL for (int i = 0; i < AV; i++) {
-			bool in = inside(i, loads);
-			u64 from;
-			if (GENERAL)
-				from = 2 * ((i64)(i32)(pixel[i] - loads.r * g.ow - loads.s) * g.k + loads.k + chunk * 8);
-			else
-				from = 2 * ((u64)(m0 + row + i * ROWS) * g.k + loads.k + chunk * 8);
-			copy16<GENERAL>(a + i * ROWS * 128, p.g.d.p + from, in);
+			u64 from = 2 * ((u64)m * g.k + k + chunk * 8);
+			copy16<false>(a + i * ROWS * 128, p.g.d.p + from, m < g.m && in_k);
 			if (p.g.a)
-				copy16<GENERAL>(a + A + i * ROWS * 128, p.g.y.p + from, in);
+				copy16<false>(a + A + i * ROWS * 128, p.g.y.p + from, m < g.m && in_k);
 		}
-		const char *w = weights + 2 * ((u64)((loads.r * g.s + loads.s) * g.c) * g.k + loads.k);
 		UNROLL for (int i = 0; i < BV; i++)
-			copy16<false>(b + i * ROWS * 128, w + 2 * (u64)(i * ROWS) * g.k,
-			       n0 + row + i * ROWS < g.c && loads.k + chunk * 8 < g.k);
-		loads.next(g);
+			copy16<false>(b + i * ROWS * 128, weights + 2 * ((u64)(i * ROWS) * g.k + k),
+			              n0 + row + i * ROWS < g.c && in_k);
 	};
-	auto make = [&](u32 slot) INLINE {
-		if (p.g.a && made.k + chunk * 8 < g.k) {
-			float ka[8], kb[8], kk[8];
-			eight(p.g.a, made.k + chunk * 8, ka);
-			eight(p.g.b, made.k + chunk * 8, kb);
-			eight(p.g.k, made.k + chunk * 8, kk);
-			u32 a = smem + slot * STAGE + place(row, chunk);
-			UNROLL for (int i = 0; i < AV; i++) {
-				float v[8], y[8];
-				unpack(shared_load(a + i * ROWS * 128), v);
-				unpack(shared_load(a + A + i * ROWS * 128), y);
-				UNROLL for (int e = 0; e < 8; e++)
-					v[e] = __builtin_fmaf(ka[e], v[e], __builtin_fmaf(kb[e], y[e], kk[e]));
-				Quad q = packed(v);
-				if (GENERAL && !inside(i, made))
-					q = {0, 0, 0, 0};
-				shared_store(a + i * ROWS * 128, q);
-			}
+	auto make = [&](u32 slot, u32 step) INLINE {
+		u32 k = step * 64 + chunk * 8;
+		if (!p.g.a || k >= g.k)
+			return;
+		float ka[8], kb[8], kk[8];
+		eight(p.g.a, k, ka);
+		eight(p.g.b, k, kb);
+		eight(p.g.k, k, kk);
+		u32 a = smem + slot * STAGE + place(row, chunk);
+		UNROLL for (int i = 0; i < AV; i++) {
+			float v[8], y[8];
+			unpack(shared_load(a + i * ROWS * 128), v);
+			unpack(shared_load(a + A + i * ROWS * 128), y);
+			UNROLL for (int e = 0; e < 8; e++)
+				v[e] = __builtin_fmaf(ka[e], v[e], __builtin_fmaf(kb[e], y[e], kk[e]));
+			shared_store(a + i * ROWS * 128, packed(v));
 		}
-		made.next(g);
 	};
 
 	float acc[part.STRIPS][part.N / 8][4];
@@ -129,11 +90,11 @@ DEVICE void input_grad(const InputGrad &p) {
 	Factors<false, true, BM, BN, DOWN, ACROSS> factors(part);
 	UNROLL for (int i = 0; i < STAGES - 1; i++) {
 		if (i < total)
-			copy(i);
+			copy(i, i);
 		commit();
 	}
 	arrived<STAGES - 2>();
-	make(0);
+	make(0, 0);
 	u32 slot = 0;
 	ROLLED for (u32 i = 0; i < total; i++) {
 		show();
@@ -141,14 +102,14 @@ DEVICE void input_grad(const InputGrad &p) {
 		if (part.ASYNC)
 			factors.multiply(tile, tile + 2 * A, acc);
 		if (i + STAGES - 1 < total)
-			copy(free);
+			copy(free, i + STAGES - 1);
 		commit();
 		if (!part.ASYNC)
 			factors.multiply(tile, tile + 2 * A, acc);
 		slot = slot + 1 == STAGES ? 0 : slot + 1;
 		if (i + 1 < total) {
 			arrived<STAGES - 2>();
-			make(slot);
+			make(slot, i + 1);
 		}
 		factors.finish(acc);
 	}

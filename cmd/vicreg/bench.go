@@ -34,7 +34,7 @@ type benchFlags struct {
 	json                   bool
 	profile                string
 	operations             bool
-	graphs                 string
+	graphs, forms          string
 	device                 *deviceFlag
 	flags                  *pflag.FlagSet
 	reads                  []string // data sets, as --data takes them
@@ -63,6 +63,8 @@ func newBench() *cobra.Command {
 	must(flags.MarkHidden("cpuprofile"))
 	flags.StringVar(&f.graphs, "graphs", "", "on or off: replay operations of a card that come again as a graph")
 	must(flags.MarkHidden("graphs"))
+	flags.StringVar(&f.forms, "forms", "", "`file` with a table of kernels for the convolutions of a card")
+	must(flags.MarkHidden("forms"))
 	flags.BoolVar(&f.operations, "operations", false, "show what each operation takes on the card, before the result")
 	f.device = newDeviceFlag(flags)
 	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
@@ -108,8 +110,10 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 		return err
 	}
 	defer device.Catch(&err)
-	if c, ok := d.(*cuda.Device); ok && f.graphs != "" {
-		c.Collect(f.graphs == "on")
+	if c, ok := d.(*cuda.Device); ok {
+		if err := f.prefer(c); err != nil {
+			return err
+		}
 	}
 	parallel.SetWorkers(f.threads)
 	run, images, flops, err := setup(d)
@@ -167,6 +171,21 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 	_, err = fmt.Fprintf(stdout, "%s, %s, %d steps\nmedian %.4g s (%.4g to %.4g), %s, peak memory %.0f MiB%s\n",
 		what, where, f.steps, t.Median, t.Min, t.Max, rate, t.PeakRSS, peak)
 	return err
+}
+
+// prefer has a card compute as the hidden flags say.
+func (f *benchFlags) prefer(c *cuda.Device) error {
+	if f.graphs != "" {
+		c.Collect(f.graphs == "on")
+	}
+	if f.forms == "" {
+		return nil
+	}
+	table, err := os.ReadFile(f.forms)
+	if err != nil {
+		return err
+	}
+	return c.Prefer(string(table))
 }
 
 // spent shows what the operations of a call take on the device, where it can tell.

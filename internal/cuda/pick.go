@@ -14,6 +14,13 @@ type fused struct {
 	foldAbove int       // pieces; tests change it
 	blocks    int       // of a gradient of weights; 0: as many as keep a card busy
 	areas     map[areaKey]areaParams
+	preferred map[layer]string // see Prefer
+}
+
+// layer is what the choice of a form depends on.
+type layer struct {
+	kind               string
+	size, stride, c, k int
 }
 
 // blocksOr returns how many blocks a gradient of weights is to have.
@@ -46,6 +53,25 @@ func (d *Device) Force(k Kind, name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fused.forced[k] = name
+}
+
+// Prefer has convolutions computed as a table says, for measurements. A line has a kind
+// (forward, input-gradient, weight-gradient), the filter's size, stride, channels in and out,
+// and the name of a form.
+func (d *Device) Prefer(table string) error {
+	preferred := map[layer]string{}
+	for line := range strings.Lines(table) {
+		var l layer
+		var name string
+		if _, err := fmt.Sscan(line, &l.kind, &l.size, &l.stride, &l.c, &l.k, &name); err != nil {
+			return fmt.Errorf("line %q of the table of forms: %w", strings.TrimSpace(line), err)
+		}
+		preferred[l] = name
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fused.preferred = preferred
+	return nil
 }
 
 // Apart has the two gradients of a convolution computed by kernels of their own, or again by
@@ -108,6 +134,9 @@ func (d *Device) formNamed(k Kind, name string) int {
 // chosen returns the name of the form that computes a convolution.
 func (d *Device) chosen(k Kind, s device.Conv) string {
 	name := d.fused.forced[k]
+	if name == "" && d.fused.preferred != nil {
+		name = d.fused.preferred[layer{strings.ReplaceAll(k.String(), " ", "-"), s.R, s.Stride, s.C, s.K}]
+	}
 	if name == "" {
 		name = best(k, s)
 	}

@@ -37,3 +37,24 @@ func TestChosenFormsExist(t *testing.T) {
 		}
 	}
 }
+
+func TestPrefer(t *testing.T) {
+	d := &Device{card: Card{Major: 9}}
+	if err := d.Prefer("forward 1 1 64 256 128x64\ninput-gradient 3 1 64 64 halo256x64\n"); err != nil {
+		t.Fatal(err)
+	}
+	one, three := device.Conv{C: 64, K: 256, R: 1, S: 1, Stride: 1}, device.Conv{C: 64, K: 64, R: 3, S: 3, Stride: 1}
+	for _, c := range []struct {
+		k    Kind
+		s    device.Conv
+		want string
+	}{{Forward, one, "128x64"}, {InputGrad, one, best(InputGrad, one)}, {InputGrad, three, "halo256x64"},
+		{Forward, three, best(Forward, three)}} {
+		if got := d.chosen(c.k, c.s); got != c.want {
+			t.Errorf("%v of %+v: %s, want %s", c.k, c.s, got, c.want)
+		}
+	}
+	if err := d.Prefer("forward 1 1 64\n"); err == nil {
+		t.Error("a line of too few words was taken")
+	}
+}

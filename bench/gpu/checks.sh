@@ -12,6 +12,7 @@
 #   table     bench/gpu's table; TABLE chooses rows                                     300 s
 #   waits     the share of time that the card waits       photos.tar                     60 s
 #   recipe    Fashion-MNIST beside PyTorch                fashion.tar.xz   by RECIPE_EPOCHS
+#   methods   the loss of every method beside the processor's                            60 s
 #   bits      killed and resumed, on the card; moved                                     90 s
 #   luck      bad luck that can be provoked                                              60 s
 #
@@ -42,7 +43,7 @@ KILLS=${KILLS:-2}                              # of each run, before it is let g
 SEED=${SEED:-$RANDOM}                          # of the moments when runs are killed
 LIMIT_info=${LIMIT_info:-30} LIMIT_tests=${LIMIT_tests:-150} LIMIT_table=${LIMIT_table:-540}
 LIMIT_waits=${LIMIT_waits:-120} LIMIT_recipe=${LIMIT_recipe:-540} LIMIT_bits=${LIMIT_bits:-180}
-LIMIT_luck=${LIMIT_luck:-150}
+LIMIT_methods=${LIMIT_methods:-150} LIMIT_luck=${LIMIT_luck:-150}
 
 small=()        # of runs where there is no card
 waitFlags=(--recipe imagenet-100ep --precision bf16 --batch 256)
@@ -60,7 +61,7 @@ bundle() {
   mkdir "$made/bin" "$made/tests" "$made/photos" "$made/fashion"
   go build -tags native -ldflags '-s -w' -o "$made/bin/vicreg" ./cmd/vicreg
   go build -tags native -ldflags '-s -w' -o "$made/bin/gpu" ./bench/gpu
-  for p in cuda cuda/card cuda/sim train; do
+  for p in cuda cuda/card cuda/sim model train; do
     go test -c -tags native -ldflags '-s -w' -o "$made/tests/${p##*/}.test" "./internal/$p"
   done
   XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" bin
@@ -134,14 +135,20 @@ info() {
 tests() {
   unpack tests.tar.xz || { say skip "tests"; return; }
   local t args
-  for t in card sim cuda train; do
+  for t in card sim cuda model train; do
     case $t in
     card) args=(-test.short) ;;
     sim) args=(-test.run '^TestSame') ;; # instructions and products, here and on the host
     cuda) args=(-card) ;;
+    model) args=(-card -test.run '^TestCard') ;; # golden networks, every encoder
     train) args=(-test.run '^TestCard$') ;;
     esac
-    [ "$DEVICE" = cpu ] && [ $t = cuda ] && args=(-test.short -test.run TestConvForward)
+    if [ "$DEVICE" = cpu ]; then
+      case $t in
+      cuda) args=(-test.short -test.run TestConvForward) ;;
+      model) args=(-test.run '^TestCardGolden') ;;
+      esac
+    fi
     # A test finds its testdata beside it.
     local folder=internal/$t
     case $t in card | sim) folder=internal/cuda/$t ;; esac
@@ -272,6 +279,30 @@ PY
   line=$(tail -n 1 "$OUT/recipe.md")
   [ -n "$line" ] || line="FAIL	$(tail -n 1 "$OUT/recipe.err")"
   say "${line%%	*}" "recipe: ${line#*	}"
+}
+
+# methods holds the loss of a second epoch on the device against the processor's, in float32.
+methods() {
+  local method run device flags
+  for method in vicreg barlow-twins byol deepcluster moco-v2 moco-v3 simclr simsiam swav wmse supervised; do
+    flags=(--data sample --limit 1024 --epochs 2 --warmup 1 --width 16 --batch 128 --expander 128-32 --eval-every 0)
+    [ $method = swav ] && flags+=(--queue 0)
+    local losses=()
+    for device in cpu "$DEVICE"; do
+      run=$WORK/method-$method-${#losses[@]}
+      rm -rf "$run"
+      within "$vicreg" pretrain --method $method "${flags[@]}" --device "$device" --out "$run" \
+        >"$OUT/method-$method.txt" 2>&1
+      losses+=("$(sed -n 's/^  "loss": \(.*\),/\1/p' "$run/summary.json" 2>/dev/null)")
+    done
+    local words="methods: $method: a loss of ${losses[1]:-none} on $DEVICE, ${losses[0]:-none} on the processor"
+    if awk -v a="${losses[1]}" -v b="${losses[0]}" \
+      'BEGIN { d = a - b; e = 0.02 * (b < 0 ? -b : b) + 0.01; exit !(a != "" && b != "" && d <= e && -d <= e) }'; then
+      say ok "$words"
+    else
+      say FAIL "$words: $(tail -n 1 "$OUT/method-$method.txt")"
+    fi
+  done
 }
 
 # moment prints seconds between two shares of a time in milliseconds.
@@ -448,7 +479,7 @@ for part in "$@"; do
   name=LIMIT_$part
   limit=${!name:-0}
   case $part in
-  info | tests | table | waits | recipe | bits | luck) "$part" ;;
+  info | tests | table | waits | recipe | methods | bits | luck) "$part" ;;
   *) echo "no part $part" >&2; exit 2 ;;
   esac
 done

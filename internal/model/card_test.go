@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/cuda"
-	"vicreg/internal/cuda/sim"
 	"vicreg/internal/device"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/nn"
@@ -72,11 +70,7 @@ func cardEncoders() (all []cardEncoder) {
 // Every encoder makes on a card what it makes on the CPU: in inference and in training, forward
 // and backward, in float32 and in bfloat16.
 func TestCardEncoders(t *testing.T) {
-	d, err := cuda.New(sim.New(sim.Options{Seed: 1}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := card(t)
 	for _, c := range cardEncoders() {
 		t.Run(c.c.Arch, func(t *testing.T) {
 			run := func(d device.Device, precision device.Precision) made {
@@ -121,11 +115,7 @@ func TestCardEncoders(t *testing.T) {
 // back in the end.
 func TestCardPairs(t *testing.T) {
 	const n, dim = 8, 16
-	d, err := cuda.New(sim.New(sim.Options{Seed: 1}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := card(t)
 	run := func(d device.Device, precision device.Precision) made {
 		r := rand.New(rand.NewPCG(1, 2))
 		v := ViTConfig{Arch: "vit-tiny", Height: 8, Width: 8, Channels: 3, Patch: 4, Pool: "class", Positions: "learned"}

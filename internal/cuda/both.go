@@ -54,6 +54,7 @@ func (d *Device) fusedBoth(dx, dw device.Array, s device.Conv, g device.Grad, sr
 		if form.c != s.C || form.k != s.K {
 			continue
 		}
+		f = d.spread(f, s.C)
 		m := g.D.Len() / s.K
 		rows := ceil(ceil(m, d.fused.blocksOr(bothBlocks)), 64) * 64
 		pieces, n := ceil(m, rows), s.C*s.K

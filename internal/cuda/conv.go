@@ -60,7 +60,10 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Check(src.X.Len(), g.D.Len(), w.Len())
-	s.Check(dx.Len(), g.D.Len(), dw.Len())
+	few := isStrided(s, dx) && dx.Len() == dense(s).InLen() // of the pixels that s reads
+	if !few {
+		s.Check(dx.Len(), g.D.Len(), dw.Len())
+	}
 	t := productType(src.X, dx)
 	if d.fusedBoth(dx, dw, s, g, src, w, f) {
 		return
@@ -70,6 +73,9 @@ func (d *Device) ConvGrads(dx, dw device.Array, s device.Conv, g device.Grad, sr
 		dy = d.readGrad(g, s.K, t)
 		d.weightGrad(dw, s, dy, src, t)
 		g = device.Grad{D: device.At(dy, t, g.D.Len())} // from here on
+	}
+	if few {
+		s = dense(s)
 	}
 	if !d.fusedInputGrad(dx, s, g, w, f) {
 		if dy == 0 {

@@ -153,6 +153,7 @@ type inputGradParams struct {
 	dot        uint64
 	partials   fusedPartials
 	shape      shapeParams
+	few, _     uint32
 }
 
 type weightGradParams struct {
@@ -282,7 +283,7 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 // fusedInputGrad computes a finished gradient of an input by an own kernel, or returns false.
 func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish) bool {
 	if h := d.halo(InputGrad, s); h != nil {
-		return d.haloInputGrad(h, dx, s, g, w, f)
+		return d.haloInputGrad(h, dx, s, g, w, d.spread(f, s.C))
 	}
 	if isStrided(s, dx) && f.Add.None() && f.Mask.X.None() && f.Sums.A.None() {
 		few := dense(s)
@@ -307,10 +308,16 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 	if form.run && s.K > mostRunGrad {
 		form = &inputGradForms[d.formNamed(InputGrad, strings.TrimSuffix(form.name(), "r"))]
 	}
+	if f.At.Step != 2 || !pointwise(s) {
+		f = d.spread(f, s.C)
+	}
 	m := dx.Len() / s.C
 	tiles := ceil(m, form.bm)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
 		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
+	if f.At.Step == 2 {
+		p.few = 1
+	}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
 	blocks := tiles * ceil(s.C, form.bn)
 	if form.run {

@@ -35,11 +35,13 @@ func TestAddSigned(t *testing.T) {
 				odd[rows*c-1], odd[0] = float32(math.NaN()), 1e-40
 				x.X, z.X = s.array(a, odd), s.array(b, make([]float32, rows*c))
 			}
-			want, got, signs := s.empty(y, rows*c), s.empty(y, rows*c), d.Alloc(device.Uint8, rows*c/8+5).Slice(5, rows*c/8+5)
+			want, got, bytes := s.empty(y, rows*c), s.empty(y, rows*c), rows*c/8
+			signs := d.Alloc(device.Uint8, bytes+5).Slice(5, bytes+5)
 			s.AddReLU(want, x, z, c, true)
 			d.AddSigned(got, signs, x, z, c)
 			values := s.values(got)
-			if w := s.values(want); !slices.EqualFunc(values, w, func(a, b float64) bool { return a == b || a != a && b != b }) {
+			same := func(a, b float64) bool { return a == b || a != a && b != b }
+			if !slices.EqualFunc(values, s.values(want), same) {
 				t.Errorf("options %d: other values", opt)
 			}
 			if w := signsOf(values); !slices.Equal(s.values(signs), w) {
@@ -117,7 +119,8 @@ func TestFinishSigned(t *testing.T) {
 		{N: 2, H: 8, W: 4, C: 3, K: 3, R: 2, S: 2, Stride: 2},
 	} {
 		masked(t, d, half, pool.InLen(), pool.C, func(s *side, f device.Finish) {
-			y, argmax, dx := s.empty(half, pool.OutLen()), s.Alloc(device.Uint8, pool.OutLen()), s.empty(half, pool.InLen())
+			y, dx := s.empty(half, pool.OutLen()), s.empty(half, pool.InLen())
+			argmax := s.Alloc(device.Uint8, pool.OutLen())
 			s.MaxPool(y, argmax, pool, device.Source{X: s.normal(half, pool.InLen())})
 			s.MaxPoolGrad(dx, s.normal(half, pool.OutLen()), argmax, pool, f)
 			s.showValues("pooled", dx)

@@ -44,6 +44,22 @@ func (d *Device) gathered(src device.Source, s device.Conv, t device.Type) devic
 	return device.Source{X: to}
 }
 
+// Sparse says that gradients may be of some pixels alone.
+func (d *Device) Sparse() {}
+
+// spread returns a Finish whose Add is of all pixels.
+func (d *Device) spread(f device.Finish, c int) device.Finish {
+	if f.At.Step == 0 {
+		return f
+	}
+	s := device.Conv{H: f.At.H, W: f.At.W, C: c, K: c, R: 1, S: 1, Stride: f.At.Step}
+	s.N = f.Add.Len() / (s.OutH() * s.OutW() * c)
+	all := device.At(d.room(forSource, s.InLen()*f.Add.Type().Size()), f.Add.Type(), s.InLen())
+	d.scattered(all, f.Add, s)
+	f.Add, f.At = all, device.Pixels{}
+	return f
+}
+
 // scattered writes the gradient of the gathered pixels to that of all.
 func (d *Device) scattered(to, from device.Array, s device.Conv) {
 	stridedScatter.launch(d, d.grid1(to.Len()/8, 256), 256, 0, d.strided(s, device.Source{X: from}, to))

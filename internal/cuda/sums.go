@@ -29,7 +29,8 @@ type finish struct {
 	dot      arr
 	partials uint64
 	dotIs    uint32
-	_        uint32
+	few      uint32 // add is of pixels of even row and column
+	h, w     uint32
 }
 
 // What a finish multiplies with, and what else there is to it, as rows.h has it.
@@ -161,6 +162,9 @@ func (d *Device) FinishGrad(dx device.Array, c int, f device.Finish) {
 func (d *Device) finish(dx, product device.Array, c int, f device.Finish) {
 	n := dx.Len()
 	same("FinishGrad", n, product)
+	if f.At.Step != 2 {
+		f = d.spread(f, c)
+	}
 	to := dx
 	if f.Add.None() && f.Mask.X.None() && product.Same(dx) {
 		if f.Sums.A.None() {
@@ -187,8 +191,13 @@ func finishKind(f device.Finish, c int, dx, from device.Array) int {
 
 // finishing is a Finish of a gradient of n elements for a kernel that has so many pieces.
 func (d *Device) finishing(n, c, pieces int, f device.Finish) finish {
-	same("a gradient", n, f.Add, f.Mask.X, f.Dot)
+	same("a gradient", n, f.Mask.X, f.Dot)
 	p := finish{add: d.arr(f.Add), mask: d.mask(f)}
+	if f.At.Step == 2 {
+		p.few, p.h, p.w = 1, uint32(f.At.H), uint32(f.At.W)
+	} else {
+		same("a gradient", n, f.Add)
+	}
 	if f.Sums.A.None() {
 		return p
 	}

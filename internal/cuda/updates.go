@@ -287,4 +287,5 @@ func (d *Device) Clear(g *device.Group) {
 var (
 	_ device.Device = (*Device)(nil)
 	_ device.Signed = (*Device)(nil)
+	_ device.Sparse = (*Device)(nil)
 )

@@ -31,6 +31,11 @@ type Signed interface {
 	AddSigned(y, signs Array, a, b Source, c int)
 }
 
+// Sparse is a device that knows gradients of some pixels alone. Of a 1 × 1 convolution with a
+// stride ConvGrads may be given a dx of the pixels that it reads, without a Finish; and a
+// Finish may add it.
+type Sparse interface{ Sparse() }
+
 // Sized is a device that knows how much memory it has.
 type Sized interface {
 	// Room returns the bytes that a run could have, what is in use left out, and all there

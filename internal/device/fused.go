@@ -65,11 +65,16 @@ func NewSums(d Device, c int) Sums {
 // Add may be the very array that the gradient is written to.
 type Finish struct {
 	Add   Array
+	At    Pixels // those that Add has, on a device that is Sparse; to the others nothing is added
 	Mask  Source // the ReLU that made this input; only its sign is used
 	Signs Array  // those of Mask, which a device that is Signed reads instead; or none
 	Dot   Array
 	Sums  Sums
 }
+
+// Pixels are those of images of H × W whose row and column are multiples of Step. The zero
+// Pixels are all.
+type Pixels struct{ Step, H, W int }
 
 // Tail is what becomes of a convolution's output in inference:
 //

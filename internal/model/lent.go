@@ -34,6 +34,7 @@ func LentOn(d device.Device, p device.Precision, c Config, expander Head, predic
 	var l Lent
 	on := meter{act: float64(d.Activations(p).Size()), line: float64(nn.Line(d)), keptSum: float64(d.KeptSum())}
 	_, on.signed = d.(device.Signed)
+	_, on.sparse = d.(device.Sparse)
 	target := on
 	target.target = true
 	y, _ := lentEncoder(&target, c, n)
@@ -73,6 +74,7 @@ type meter struct {
 	line    float64 // where buffers begin
 	keptSum float64 // the device's, in numbers
 	signed  bool    // keeps the signs of sums
+	sparse  bool    // keeps gradients of pixels that are read alone
 }
 
 func (m *meter) get(bytes float64) float64 {

@@ -16,6 +16,7 @@ type lentBlock struct {
 	in    float64    // its input
 	convs []float64
 	down  float64 // 0: none
+	few   float64 // of the pixels of the input that down reads, in numbers; 0: all of them count
 	join  float64 // the sum; held unless backward is to make it again
 	size  float64 // of the sum, in numbers
 	held  bool
@@ -74,6 +75,9 @@ func lentResNet(m *meter, a arch, planes float64, stem stem1D, n float64, h, w i
 			m.drop(b.convs[len(b.convs)-2])
 			if stride != 1 || in != out {
 				b.down = m.acts(area() * out)
+				if m.sparse && !sequence && stride > 1 && math.Mod(in, 8) == 0 {
+					b.few = area() * in
+				}
 			}
 			b.join, b.size = b.convs[len(b.convs)-1], area()*out
 			if m.target {
@@ -132,13 +136,22 @@ func (b *lentBlock) back(m *meter, d float64) float64 {
 	id := d
 	if b.down > 0 {
 		b.below.live(m)
-		id = m.get(b.in)
+		if b.few > 0 {
+			id = m.acts(b.few)
+		} else {
+			id = m.get(b.in)
+		}
 		m.put(b.down)
 	}
 	last := len(b.convs) - 1
 	for i := last; i >= 0; i-- {
 		if i == 0 {
 			b.below.live(m)
+			if b.few > 0 {
+				few := id
+				id = m.get(b.in)
+				m.put(few)
+			}
 			m.put(b.convs[0])
 			break
 		}

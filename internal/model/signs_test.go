@@ -15,7 +15,8 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// reading is a card that keeps sums up to a size, and signed that reads their signs.
+// reading is a card that keeps sums up to a size, and signed one that reads their signs, and
+// knows gradients of some pixels alone.
 type (
 	reading struct {
 		device.Device
@@ -24,13 +25,14 @@ type (
 	signed struct {
 		reading
 		device.Signed
+		device.Sparse
 	}
 )
 
 func (r reading) KeptSum() int { return r.kept }
 
-// A mask that is read as signs is the mask: networks make the same bits, of sums that are
-// kept and of ones that are made again.
+// A mask that is read as signs is the mask, and what is not read has no gradient: networks
+// make the same bits, of sums that are kept and of ones that are made again.
 func TestSigns(t *testing.T) {
 	for _, c := range []Config{
 		{Arch: "resnet10", Width: 8, Stem: "small", Input: ImageInput(9, 3)},
@@ -52,7 +54,7 @@ func TestSigns(t *testing.T) {
 					defer card.Close()
 					var d device.Device = reading{card, kept}
 					if bits {
-						d = signed{reading{card, kept}, card}
+						d = signed{reading{card, kept}, card, card}
 					}
 					e, err := New(c, rand.New(rand.NewPCG(1, 2)))
 					if err != nil {
@@ -92,12 +94,13 @@ func TestSigns(t *testing.T) {
 	}
 }
 
-// signedBlank computes nothing, and wants signs.
+// signedBlank computes nothing, and is what a card is besides.
 type signedBlank struct{ *blank.Device }
 
 func (signedBlank) AddSigned(y, signs device.Array, a, b device.Source, c int) {}
+func (signedBlank) Sparse()                                                    {}
 
-// What signs take is reckoned, and given back.
+// What a card takes for them is reckoned, and given back.
 func TestLentSigns(t *testing.T) {
 	const n = 4
 	head := Head{Widths: "16"}
@@ -132,6 +135,14 @@ func TestLentSigns(t *testing.T) {
 				t.Errorf("%d bytes were not given back", b.Held)
 			}
 			return bytes
+		}
+		for _, kept := range []int{1 << 27, 1000} {
+			e, err := New(c, rand.New(rand.NewPCG(1, 2)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.SetPrecision(shape.BF16)
+			compareLent(t, signedBlank{&blank.Device{Half: true, Kept: kept}}, c, e, Head{Widths: "24-40-16"})
 		}
 		plain := &blank.Device{Half: true, Kept: 1 << 27}
 		bits := signedBlank{&blank.Device{Half: true, Kept: 1 << 27}}

@@ -195,6 +195,18 @@ func (u *ConvNorm) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	p.done(r)
 }
 
+// roomRead lends a buffer for the gradient of the input of a layer that is the next to go
+// backward, of all pixels or, where the device knows those, of the ones that it reads.
+func (u *ConvNorm) roomRead(p *Pass) (device.Array, device.Pixels) {
+	in := p.top(u).in
+	if _, ok := p.dev.(device.Sparse); !ok || u.size != 1 || u.stride == 1 || u.pad > 0 || u.sequence || in.C%8 != 0 {
+		return p.Room(u.In(p)), device.Pixels{}
+	}
+	s := u.Conv(in.N, in.H, in.W)
+	u.In(p) // may have to be made again
+	return p.arena.Get(in.X.Type(), in.N*s.OutH()*s.OutW()*in.C), device.Pixels{Step: u.stride, H: in.H, W: in.W}
+}
+
 // In returns the input of a layer that is the next to go backward.
 func (u *ConvNorm) In(p *Pass) Act { return p.live(p.top(u).in) }
 

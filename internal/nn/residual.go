@@ -33,7 +33,8 @@ func (b *Residual) Buffers() (ps []*Param) {
 
 // Forward returns relu(a + b), where a is what the convolutions make of x, and b is x
 // itself or what Down makes of it. The sum is stored as it is read: its own sign is the
-// mask of the ReLU, and is kept apart where a device would rather have it so. The sums of its gradient serve a's normalisation.
+// mask of the ReLU, and is kept apart where a device would rather have it so. The sums of
+// its gradient serve a's normalisation.
 func (b *Residual) Forward(p *Pass, x Act) Act {
 	if p.ready && x.Scale.None() && !x.ReLU {
 		return b.infer(p, x)
@@ -104,19 +105,27 @@ func (b *Residual) infer(p *Pass, x Act) Act {
 // over and returns it or another.
 func (b *Residual) Backward(p *Pass, d device.Array) device.Array {
 	p.done(p.pop(b)) // the gradient of the sum is that of what was added
-	id := d
+	id, at := d, device.Pixels{}
 	if b.Down != nil {
-		id = p.Room(b.Down.In(p))
+		id, at = b.Down.roomRead(p)
 		b.Down.sumGrad(p, d)
 		b.Down.Backward(p, d, id, device.Finish{})
 	}
-	// The identity's gradient is added to that of the first convolution's input,
-	// in place.
+	// The identity's gradient is added to that of the first convolution's input, in place
+	// unless it is of some pixels alone.
 	for i := len(b.Convs) - 1; i >= 0; i-- {
 		u := b.Convs[i]
 		in := u.In(p)
 		if i == 0 {
-			u.Backward(p, d, id, in.Finish(id))
+			f, to := in.Finish(id), id
+			if at.Step > 0 {
+				f.At, to = at, p.Room(in)
+			}
+			u.Backward(p, d, to, f)
+			if at.Step > 0 {
+				p.arena.Put(id)
+				id = to
+			}
 		} else {
 			dx := p.Room(in)
 			u.Backward(p, d, dx, in.Finish(device.Array{}))

@@ -15,6 +15,8 @@ struct InputGrad {
 	const char *dot; // with partials
 	Partials partials;
 	Shape shape;     // m counts pixels of the input
+	u32 few;         // add is of those of even row and column
+	u32 unused;
 };
 
 // Known is a choice that is made when a kernel is compiled.
@@ -42,8 +44,13 @@ template <int BM, int BN, int DOWN, int ACROSS, int STAGES> DEVICE void input_gr
 			u64 at = 2 * ((u64)m * g.c + n);
 			if (p.mask.x.p)
 				near(p.mask.x.p + (p.mask.x.type == BITS ? at / 16 : at));
-			if (p.add)
+			if (p.add && p.few) {
+				int pixel = even_pixel(m, g.h, g.w);
+				if (pixel >= 0)
+					near(p.add + 2 * ((u64)pixel * g.c + n));
+			} else if (p.add) {
 				near(p.add + at);
+			}
 			if (p.partials.any() && p.dot != p.mask.x.p)
 				near(p.dot + at);
 		}
@@ -143,8 +150,9 @@ template <int BM, int BN, int DOWN, int ACROSS, int STAGES> DEVICE void input_gr
 					mask[j].x = ((const u8 *)p.mask.x.p)[o / 16];
 				else if (p.mask.x.p && in)
 					mask[j] = global_load(p.mask.x.p + o);
-				if (p.add && in)
-					add[j] = global_load(p.add + o);
+				int pixel = p.few && in ? even_pixel(m0 + first + (i + j) * STEP, g.h, g.w) : 0;
+				if (p.add && in && pixel >= 0)
+					add[j] = global_load(p.add + (p.few ? 2 * ((u64)pixel * g.c + n) : o));
 				if (p.partials.any() && !same && in)
 					dot[j] = global_load(p.dot + o);
 			}

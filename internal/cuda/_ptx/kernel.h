@@ -88,6 +88,13 @@ DEVICE u32 open8(const float v[8]) {
 	return r;
 }
 
+// even_pixel returns where pixel i of images of h × w is among those of even row and column,
+// or -1.
+DEVICE int even_pixel(u32 i, u32 h, u32 w) {
+	u32 t = i / w, x = i - t * w, image = t / h, y = t - image * h;
+	return (x | y) & 1 ? -1 : (int)((image * ((h + 1) / 2) + y / 2) * ((w + 1) / 2) + x / 2);
+}
+
 DEVICE float load(const Arr &a, i64 i) {
 	if (a.type == BFLOAT16)
 		return from_bits((u32)((const u16 *)a.p)[i] << 16);

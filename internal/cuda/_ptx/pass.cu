@@ -226,7 +226,12 @@ template <class L, int KNOWN> struct FinishRows {
 				from -= (i64)(at - at / p.pixels) * p.rows.c;
 			}
 			product[u].load(p.product, from);
-			o[u].load(p.f, i + u * step);
+			i64 plus = i + u * step;
+			if (Finisher<L, KNOWN>::adds(p.f) && p.f.few) {
+				int pixel = even_pixel(row + u * p.rows.high, p.f.h, p.f.w);
+				plus = pixel < 0 ? -1 : (i64)pixel * p.rows.c + channel<L::N>(p.rows);
+			}
+			o[u].load(p.f, i + u * step, plus);
 		}
 		UNROLL for (int u = 0; u < U; u++) {
 			float v[L::N];

@@ -44,6 +44,7 @@ template <int N, int U, class Body> DEVICE void walk(const Rows &r, Body &body) 
 struct Half8 {
 	enum { N = 8, DEEP = 4 };
 	Quad q;
+	METHOD void clear() { q = {0, 0, 0, 0}; }
 	METHOD void load(const Arr &a, i64 i) { q = *(const Quad *)(a.p + 2 * i); }
 	METHOD void get(float v[8]) const {
 		v[0] = low(q.x), v[1] = high(q.x), v[2] = low(q.y), v[3] = high(q.y);
@@ -60,6 +61,10 @@ struct Half8 {
 struct Any8 {
 	enum { N = 8, DEEP = 2 };
 	float x[8];
+	METHOD void clear() {
+		UNROLL for (int j = 0; j < 8; j++)
+			x[j] = 0;
+	}
 	METHOD void load(const Arr &a, i64 i) { load8(a, i, x); }
 	METHOD void get(float v[8]) const {
 		UNROLL for (int j = 0; j < 8; j++)
@@ -77,6 +82,7 @@ struct Any8 {
 struct Any1 {
 	enum { N = 1, DEEP = 4 };
 	float x;
+	METHOD void clear() { x = 0; }
 	METHOD void load(const Arr &a, i64 i) { x = ::load(a, i); }
 	METHOD void get(float v[1]) const { v[0] = x; }
 	static METHOD void put(const Arr &a, i64 i, float v[1]) {
@@ -165,7 +171,8 @@ struct Finish {
 	Arr dot;
 	double *partials; // pieces × 2 × c, or 0: no sums
 	u32 dot_is;
-	u32 unused;
+	u32 few; // add is of pixels of even row and column, of images of h × w
+	u32 h, w;
 };
 
 // What a kernel knows of a Finish when it is compiled: what there is of ADD, MASK and SIGNS,
@@ -196,9 +203,15 @@ template <class L, int KNOWN = LOOK> struct Finisher {
 	struct Operands {
 		L add, mask, dot;
 		u32 open;
-		METHOD void load(const Finish &f, i64 i) {
-			if (adds(f))
-				add.load(f.add, i);
+		METHOD void load(const Finish &f, i64 i) { load(f, i, i); }
+		// Where nothing is added, plus is -1.
+		METHOD void load(const Finish &f, i64 i, i64 plus) {
+			if (adds(f)) {
+				if (plus >= 0)
+					add.load(f.add, plus);
+				else
+					add.clear();
+			}
 			if (masks(f))
 				mask.load(f.mask.x, i);
 			if (signs(f))

@@ -82,8 +82,13 @@ template <int DOWN, int ACROSS> DEVICE void run_input_grad(const InputGrad &p) {
 				u64 at = 2 * ((u64)m * g.c + n);
 				if (p.mask.x.p)
 					near(p.mask.x.p + (p.mask.x.type == BITS ? at / 16 : at));
-				if (p.add)
+				if (p.add && p.few) {
+					int pixel = even_pixel(m, g.h, g.w);
+					if (pixel >= 0)
+						near(p.add + 2 * ((u64)pixel * g.c + n));
+				} else if (p.add) {
 					near(p.add + at);
+				}
 				if (p.partials.any() && !same)
 					near(p.dot + at);
 			}
@@ -129,8 +134,9 @@ template <int DOWN, int ACROSS> DEVICE void run_input_grad(const InputGrad &p) {
 					mask[j].x = ((const u8 *)p.mask.x.p)[o / 16];
 				else if (p.mask.x.p && in)
 					mask[j] = global_load(p.mask.x.p + o);
-				if (p.add && in)
-					add[j] = global_load(p.add + o);
+				int pixel = p.few && in ? even_pixel(m0 + first + (i + j) * STEP, g.h, g.w) : 0;
+				if (p.add && in && pixel >= 0)
+					add[j] = global_load(p.add + (p.few ? 2 * ((u64)pixel * g.c + n) : o));
 				if (p.partials.any() && !same && in)
 					dot[j] = global_load(p.dot + o);
 			}

@@ -330,6 +330,9 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 
 // fusedWeightGrad adds a gradient of weights by own kernels, or returns false.
 func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, src device.Source) bool {
+	if d.lineWeightGrad(dw, s, g, src) {
+		return true
+	}
 	c, few := s, isNarrow(s, productType(src.X, g.D))
 	values := [...]device.Array{g.D, g.Y, src.X}
 	if few {

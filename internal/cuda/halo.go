@@ -60,9 +60,22 @@ type haloInputGradParams struct {
 	area areaParams
 }
 
+// taps says that a convolution is one of those.
+func taps(s device.Conv) bool {
+	return s.R == 3 && s.S == 3 && s.Stride == 1 && s.Pad == 1 && s.PadW() == 1
+}
+
+// shortLine says that places of the line of all rows can be counted.
+func shortLine(s device.Conv) bool { return int64(s.N)*int64(s.H+1)*int64(s.W+1) < 1<<31 }
+
+// lineOf is what blocks of so many places of the line have in shared memory.
+func lineOf(rows int, s device.Conv) areaParams {
+	return areaParams{pitch: uint32(s.W + 1), tall: uint32(s.H + 1), pixels: uint32(rows + 2*s.W + 4)}
+}
+
 // halo returns the form that computes a convolution, or nil.
 func (d *Device) halo(k Kind, s device.Conv) *haloForm {
-	if s.R != 3 || s.S != 3 || s.Stride != 1 || s.Pad != 1 || s.PadW() != 1 {
+	if !taps(s) {
 		return nil
 	}
 	columns, depth := s.K, s.C
@@ -73,7 +86,7 @@ func (d *Device) halo(k Kind, s device.Conv) *haloForm {
 	for i := range haloForms {
 		f := &haloForms[i]
 		if f.name == name && columns%f.columns == 0 && depth%64 == 0 && (depth == 64 || !f.short) &&
-			(!f.line || f.rows+2*s.W+4 <= f.pixels && int64(s.N*(s.H+1)*(s.W+1)) < 1<<31) {
+			(!f.line || f.rows+2*s.W+4 <= f.pixels && shortLine(s)) {
 			return f
 		}
 	}
@@ -86,8 +99,7 @@ func (d *Device) place(f *haloForm, s device.Conv) (areaParams, int) {
 	if !f.line {
 		return d.area(f.rows, s)
 	}
-	a := areaParams{pitch: uint32(s.W + 1), tall: uint32(s.H + 1), pixels: uint32(f.rows + 2*s.W + 4)}
-	return a, ceil((s.N*(s.H+1)-2)*(s.W+1)+s.W, f.rows) // up to the last pixel
+	return lineOf(f.rows, s), ceil((s.N*(s.H+1)-2)*(s.W+1)+s.W, f.rows) // up to the last pixel
 }
 
 // areaKey is what an area depends on.

@@ -46,13 +46,17 @@ func everyHalo(t *testing.T, kind cuda.Kind, run func(t *testing.T, o *fusedOps)
 			o.d.FoldAbove(1 + i%2)
 			ran := 0
 			for j, s := range haloShapes {
-				if o.sim != nil && (i+j)%2 > 0 {
+				if o.sim != nil && kind != cuda.WeightGrad && (i+j)%2 > 0 {
 					continue
 				}
 				s.R, s.S, s.Stride, s.Pad = 3, 3, 1, 1
 				columns, depth := &s.K, &s.C
 				if kind == cuda.InputGrad {
+					s.C, s.K = s.K, s.C
 					columns, depth = depth, columns
+				}
+				if kind == cuda.WeightGrad {
+					o.d.Blocks(j%3*(s.C/64)*(s.K/64) + 1)
 				}
 				switch strings.TrimSuffix(form, "w") {
 				case "line192x64":
@@ -150,6 +154,18 @@ func TestHaloInputGrad(t *testing.T) {
 			check.Close(t, "Σ d", o.sums(f.Sums.A), narrow(hf.Sums.A), fusedError)
 			check.Close(t, "Σ d·dot", o.sums(f.Sums.B), narrow(hf.Sums.B), fusedError)
 		}
+	})
+}
+
+func TestHaloWeightGrad(t *testing.T) {
+	everyHalo(t, cuda.WeightGrad, func(t *testing.T, o *fusedOps) {
+		full := o.s.H != 14
+		hg, g := o.grad(full)
+		h, src := o.source("x", o.s.C, full && o.s.H != 7, full && o.s.H != 8)
+		o.values("dw", device.Float32, o.s.WeightLen())
+		o.d.ConvWeightGrad(o.card["dw"], o.s, g, src)
+		plain.ConvWeightGrad(o.host["dw"], o.s, hg, h)
+		check.Close(t, "dw", o.down(o.card["dw"]), o.host["dw"], fusedError)
 	})
 }
 

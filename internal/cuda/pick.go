@@ -38,6 +38,9 @@ func (d *Device) Forms(k Kind) (names []string) {
 			names = append(names, f.name())
 		}
 	}
+	if k == WeightGrad && d.hopper() {
+		names = append(names, lineWeights)
+	}
 	for _, f := range haloForms {
 		if k != WeightGrad && (d.hopper() || !f.hopper) {
 			names = append(names, f.name)

@@ -30,18 +30,11 @@ struct HaloInputGrad {
 
 constexpr u32 NOWHERE = 0xffffffff; // in place of a pixel's number
 
-// Border is a block's pixels: which of them a place in shared memory holds and a row of the
-// product stands for, as Place says, and which a thread copies.
-template <int BM, int T, typename Place> struct Border {
+// Places are places in shared memory that pixels lie at, and a table of which pixel each holds. A
+// block of T threads copies them, each thread the same chunk of some.
+template <int T> struct Places {
 	static constexpr u32 ROWS = T / 8; // threads t and t + 8 have the same chunk of pixels beside one another
-	Place place;
 	u32 pixels, table;
-
-	METHOD Border(const Area &a, const Shape &g, u32 piece, u32 table) : place(a, g, piece), pixels(a.pixels), table(table) {
-		ROLLED for (u32 j = tid(); j < pixels; j += T)
-			shared_store1(table + j * 4, place.held(j));
-		barrier();
-	}
 
 	// at returns the pixel at a place.
 	METHOD u32 at(u32 j) const { return j < pixels ? shared_load1(table + j * 4) : NOWHERE; }
@@ -63,16 +56,17 @@ template <int BM, int T, typename Place> struct Border {
 	}
 
 	// convert writes f of the chunks that this thread copied to the first place, and of those at
-	// the second, but leaves what is outside of images zero. It does one of some parts.
-	template <bool TWO, typename F>
+	// the second, but leaves what is outside of images zero. It does one of some parts, so many
+	// chunks beside one another.
+	template <bool TWO, int MANY = 4, typename F>
 	METHOD void convert(u32 first, u32 second, u32 plane, u32 part, u32 parts, F f) const {
 		u32 t = tid(), off = (t & 7) * plane;
-		ROLLED for (u32 j = (t >> 3) + part * (4 * ROWS); j < pixels; j += parts * (4 * ROWS)) {
-			bool in[4];
-			Quad v[4], w[4];
-			UNROLL for (u32 i = 0; i < 4; i++)
+		ROLLED for (u32 j = (t >> 3) + part * (MANY * ROWS); j < pixels; j += parts * (MANY * ROWS)) {
+			bool in[MANY];
+			Quad v[MANY], w[MANY];
+			UNROLL for (u32 i = 0; i < MANY; i++)
 				in[i] = at(j + i * ROWS) != NOWHERE;
-			UNROLL for (u32 i = 0; i < 4; i++) {
+			UNROLL for (u32 i = 0; i < MANY; i++) {
 				v[i] = w[i] = {0, 0, 0, 0};
 				if (in[i]) {
 					v[i] = shared_load(first + off + (j + i * ROWS) * 16);
@@ -80,10 +74,62 @@ template <int BM, int T, typename Place> struct Border {
 						w[i] = shared_load(second + off + (j + i * ROWS) * 16);
 				}
 			}
-			UNROLL for (u32 i = 0; i < 4; i++)
+			UNROLL for (u32 i = 0; i < MANY; i++)
 				if (in[i])
 					shared_store(first + off + (j + i * ROWS) * 16, f(v[i], w[i]));
 		}
+	}
+
+	// source makes of values what products read of them, from channel c on, and gradient of two.
+	template <int MANY = 4>
+	METHOD void source(const Source &x, u32 at, u32 plane, u32 c, u32 part = 0, u32 parts = 1) const {
+		if (!x.scale && !x.relu)
+			return;
+		float scale[8], shift[8], floor = x.relu ? 0 : from_bits(0xff800000);
+		UNROLL for (int e = 0; e < 8; e++)
+			scale[e] = 1, shift[e] = 0;
+		if (x.scale) {
+			eight(x.scale, c + (tid() & 7) * 8, scale);
+			eight(x.shift, c + (tid() & 7) * 8, shift);
+		}
+		convert<false, MANY>(at, at, plane, part, parts, [&](Quad q, Quad) INLINE -> Quad {
+			float v[8];
+			unpack(q, v);
+			UNROLL for (int e = 0; e < 8; e++) {
+				v[e] = __builtin_fmaf(v[e], scale[e], shift[e]);
+				v[e] = v[e] > floor ? v[e] : floor;
+			}
+			return packed(v);
+		});
+	}
+	template <int MANY = 4>
+	METHOD void gradient(const Grad &g, u32 at, u32 second, u32 plane, u32 k, u32 part = 0, u32 parts = 1) const {
+		if (!g.a)
+			return;
+		float ka[8], kb[8], kk[8];
+		eight(g.a, k + (tid() & 7) * 8, ka);
+		eight(g.b, k + (tid() & 7) * 8, kb);
+		eight(g.k, k + (tid() & 7) * 8, kk);
+		convert<true, MANY>(at, second, plane, part, parts, [&](Quad dd, Quad yy) INLINE -> Quad {
+			float d[8], y[8];
+			unpack(dd, d);
+			unpack(yy, y);
+			UNROLL for (int e = 0; e < 8; e++)
+				d[e] = __builtin_fmaf(ka[e], d[e], __builtin_fmaf(kb[e], y[e], kk[e]));
+			return packed(d);
+		});
+	}
+};
+
+// Border is a block's pixels with their border: Place says which of them a place holds and a row
+// of the product stands for.
+template <int BM, int T, typename Place> struct Border : Places<T> {
+	Place place;
+
+	METHOD Border(const Area &a, const Shape &g, u32 piece, u32 table) : Places<T>{a.pixels, table}, place(a, g, piece) {
+		ROLLED for (u32 j = tid(); j < a.pixels; j += T)
+			shared_store1(table + j * 4, place.held(j));
+		barrier();
 	}
 
 	// outputs writes a table of the pixels that the rows of the product stand for.
@@ -107,26 +153,8 @@ template <typename F, bool TAIL> DEVICE void halo_forward(const HaloForward &q) 
 	Border<BM, T, typename F::Place> border(q.area, g, piece, smem + F::TABLE);
 
 	auto copy = [&](u32 to, u32 c, bool second) INLINE { border.copy(to, p.x.x.p + 2 * c, g.c, F::PLANE); };
-	float floor = p.x.relu ? 0 : from_bits(0xff800000);
-	auto make = [&](u32 at, u32 other, u32 c, u32 some, u32 parts) INLINE {
-		if (!p.x.scale && !p.x.relu)
-			return;
-		float scale[8], shift[8];
-		UNROLL for (int e = 0; e < 8; e++)
-			scale[e] = 1, shift[e] = 0;
-		if (p.x.scale) {
-			eight(p.x.scale, c + (t & 7) * 8, scale);
-			eight(p.x.shift, c + (t & 7) * 8, shift);
-		}
-		border.template convert<false>(at, other, F::PLANE, some, parts, [&](Quad x, Quad) INLINE -> Quad {
-			float v[8];
-			unpack(x, v);
-			UNROLL for (int e = 0; e < 8; e++) {
-				v[e] = __builtin_fmaf(v[e], scale[e], shift[e]);
-				v[e] = v[e] > floor ? v[e] : floor;
-			}
-			return packed(v);
-		});
+	auto make = [&](u32 at, u32 other, u32 c, u32 part, u32 parts) INLINE {
+		border.source(p.x, at, F::PLANE, c, part, parts);
 	};
 	const char *w = p.w + 2 * ((u64)(t >> 3) * g.k + n0 + (t & 7) * 8);
 	auto weights = [&](u32 to, u32 tap, u32 c) INLINE {
@@ -210,21 +238,8 @@ template <typename F> DEVICE void halo_input_grad(const HaloInputGrad &q) {
 	auto copy = [&](u32 to, u32 k, bool second) INLINE {
 		border.copy(to, (second ? p.g.y.p : p.g.d.p) + 2 * k, g.k, F::PLANE);
 	};
-	auto make = [&](u32 at, u32 other, u32 k, u32 some, u32 parts) INLINE {
-		if (!p.g.a)
-			return;
-		float ka[8], kb[8], kk[8];
-		eight(p.g.a, k + (t & 7) * 8, ka);
-		eight(p.g.b, k + (t & 7) * 8, kb);
-		eight(p.g.k, k + (t & 7) * 8, kk);
-		border.template convert<true>(at, other, F::PLANE, some, parts, [&](Quad dd, Quad yy) INLINE -> Quad {
-			float d[8], y[8];
-			unpack(dd, d);
-			unpack(yy, y);
-			UNROLL for (int e = 0; e < 8; e++)
-				d[e] = __builtin_fmaf(ka[e], d[e], __builtin_fmaf(kb[e], y[e], kk[e]));
-			return packed(d);
-		});
+	auto make = [&](u32 at, u32 other, u32 k, u32 part, u32 parts) INLINE {
+		border.gradient(p.g, at, other, F::PLANE, k, part, parts);
 	};
 	const char *w = p.w + 2 * ((u64)(n0 + (t >> 3)) * g.k + (t & 7) * 8);
 	auto weights = [&](u32 to, u32 tap, u32 k) INLINE {

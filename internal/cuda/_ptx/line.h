@@ -111,7 +111,6 @@ template <bool BT, int BM, int BN, int DOWN, int ACROSS, int PIXELS, int BUFFERS
 				arrived<1>();
 				show();
 				product.multiply(at, ring + slot * B, acc);
-				finished<BESIDE>(); // all that read where copies go now, since all are past the barrier
 				if (more && i == 1) {
 					copy(next, c + 64, false);
 					if (two)
@@ -122,6 +121,7 @@ template <bool BT, int BM, int BN, int DOWN, int ACROSS, int PIXELS, int BUFFERS
 				commit();
 				if (more && i > 3)
 					make(next, second, c + 64, i - 4, 5);
+				finished<BESIDE>(); // after the next barrier copies go to where those before it read
 				if (++tap == 9)
 					tap = 0, from += 64;
 				slot = slot == SLOTS - 1 ? 0 : slot + 1;

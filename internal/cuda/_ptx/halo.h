@@ -126,7 +126,8 @@ template <int T> struct Places {
 template <int BM, int T, typename Place> struct Border : Places<T> {
 	Place place;
 
-	METHOD Border(const Area &a, const Shape &g, u32 piece, u32 table) : Places<T>{a.pixels, table}, place(a, g, piece) {
+	METHOD Border(const Area &a, const Shape &g, u32 piece, u32 table)
+	    : Places<T>{a.pixels, table}, place(a, g, piece) {
 		ROLLED for (u32 j = tid(); j < a.pixels; j += T)
 			shared_store1(table + j * 4, place.held(j));
 		barrier();

@@ -54,7 +54,9 @@ template <bool BT, int BM, int BN, int DOWN, int ACROSS, int PIXELS, int BUFFERS
 		asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 	}
 	// finished waits for all products but the newest n.
-	template <int N> static METHOD void finished() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
+	template <int N> static METHOD void finished() {
+		asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
+	}
 #else
 	METHOD Lined(const P &p, const Area &) {
 		u32 l = lane();
@@ -136,3 +138,15 @@ template <bool BT, int BM, int BN, int DOWN, int ACROSS, int PIXELS, int BUFFERS
 		barrier();
 	}
 };
+
+// The kernels of a form; names say pixels × columns of a block's product.
+#define LINE(name, blocks, ...) \
+	KERNEL BOUNDS(256 / blocks, blocks) line_forward_##name(const HaloForward p) { \
+		halo_forward<Lined<false, __VA_ARGS__>, false>(p); \
+	} \
+	KERNEL BOUNDS(256 / blocks, blocks) line_infer_##name(const HaloForward p) { \
+		halo_forward<Lined<false, __VA_ARGS__>, true>(p); \
+	} \
+	KERNEL BOUNDS(256 / blocks, blocks) line_input_grad_##name(const HaloInputGrad p) { \
+		halo_input_grad<Lined<true, __VA_ARGS__>>(p); \
+	}

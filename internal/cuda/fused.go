@@ -228,9 +228,6 @@ func (f *forwardForm) tilesOf(down, across, blocks int) int {
 // kernel. It returns false where the libraries are to do it.
 func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, w device.Array, sums device.Sums,
 	t *device.Tail) bool {
-	if h := d.halo(Forward, s); h != nil {
-		return d.haloForward(h, y, s, src, w, sums, t)
-	}
 	c, few := s, isNarrow(s, productType(src.X, y))
 	if few {
 		c = widen(s).windows()
@@ -282,9 +279,6 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 
 // fusedInputGrad computes a finished gradient of an input by an own kernel, or returns false.
 func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w device.Array, f device.Finish) bool {
-	if h := d.halo(InputGrad, s); h != nil {
-		return d.haloInputGrad(h, dx, s, g, w, d.spread(f, s.C))
-	}
 	if isStrided(s, dx) && f.Add.None() && f.Mask.X.None() && f.Sums.A.None() {
 		few := dense(s)
 		from := device.At(d.room(forSource, few.InLen()*dx.Type().Size()), dx.Type(), few.InLen())
@@ -330,9 +324,6 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 
 // fusedWeightGrad adds a gradient of weights by own kernels, or returns false.
 func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, src device.Source) bool {
-	if d.lineWeightGrad(dw, s, g, src) {
-		return true
-	}
 	c, few := s, isNarrow(s, productType(src.X, g.D))
 	values := [...]device.Array{g.D, g.Y, src.X}
 	if few {

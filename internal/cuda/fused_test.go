@@ -117,9 +117,6 @@ func (o *fusedOps) grad(normed bool) (shape.Grad, device.Grad) {
 // takes its time, for every other one of them.
 func everyForm(t *testing.T, kind cuda.Kind, run func(t *testing.T, o *fusedOps)) {
 	for i, form := range newFusedOps(t).d.Forms(kind) {
-		if isHalo(form) {
-			continue // these have tests of their own
-		}
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			o := newFusedOps(t)

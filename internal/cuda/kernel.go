@@ -25,8 +25,6 @@ var modules = []module{
 	{name: "weightgrad", ptx: weightGradPTX, later: true},
 	{name: "partial", ptx: partialPTX},
 	{name: "both", ptx: bothPTX, later: true},
-	{name: "halo", ptx: haloPTX, later: true},
-	{name: "halohopper", ptx: haloHopperPTX, later: true},
 	{name: hopper, ptx: hopperPTX, later: true},
 	{name: "layernorm", ptx: layernormPTX},
 	{name: "token", ptx: tokenPTX},
@@ -71,12 +69,6 @@ var weightGradPTX []byte
 
 //go:embed both.ptx
 var bothPTX []byte
-
-//go:embed halo.ptx
-var haloPTX []byte
-
-//go:embed halohopper.ptx
-var haloHopperPTX []byte
 
 // hopper is the module that cards of compute capability 9.0 alone can load.
 const hopper = "hopper"

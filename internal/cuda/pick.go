@@ -9,11 +9,10 @@ import (
 
 // fused is what the own kernels of convolutions need.
 type fused struct {
-	forced    [3]string // a form's name for each kind, "library", or "": as the table says
-	apart     bool      // gradients are computed one after the other, even where both fit in one kernel
-	foldAbove int       // pieces; tests change it
-	blocks    int       // of a gradient of weights; 0: as many as keep a card busy
-	areas     map[areaKey]areaParams
+	forced    [3]string        // a form's name for each kind, "library", or "": as the table says
+	apart     bool             // gradients are computed one after the other, even where both fit in one kernel
+	foldAbove int              // pieces; tests change it
+	blocks    int              // of a gradient of weights; 0: as many as keep a card busy
 	preferred map[layer]string // see Prefer
 }
 
@@ -36,14 +35,6 @@ func (d *Device) Forms(k Kind) (names []string) {
 	for i := range count(k) {
 		if f := formOf(k, i); d.hopper() || !f.hopper {
 			names = append(names, f.name())
-		}
-	}
-	if k == WeightGrad && d.hopper() {
-		names = append(names, lineWeights)
-	}
-	for _, f := range haloForms {
-		if k != WeightGrad && (d.hopper() || !f.hopper) {
-			names = append(names, f.name)
 		}
 	}
 	return names

@@ -40,7 +40,7 @@ func TestChosenFormsExist(t *testing.T) {
 
 func TestPrefer(t *testing.T) {
 	d := &Device{card: Card{Major: 9}}
-	if err := d.Prefer("forward 1 1 64 256 128x64\ninput-gradient 3 1 64 64 halo256x64\n"); err != nil {
+	if err := d.Prefer("forward 1 1 64 256 128x64\ninput-gradient 3 1 64 64 128x256w\n"); err != nil {
 		t.Fatal(err)
 	}
 	one, three := device.Conv{C: 64, K: 256, R: 1, S: 1, Stride: 1}, device.Conv{C: 64, K: 64, R: 3, S: 3, Stride: 1}
@@ -48,7 +48,7 @@ func TestPrefer(t *testing.T) {
 		k    Kind
 		s    device.Conv
 		want string
-	}{{Forward, one, "128x64"}, {InputGrad, one, best(InputGrad, one)}, {InputGrad, three, "halo256x64"},
+	}{{Forward, one, "128x64"}, {InputGrad, one, best(InputGrad, one)}, {InputGrad, three, "128x256w"},
 		{Forward, three, best(Forward, three)}} {
 		if got := d.chosen(c.k, c.s); got != c.want {
 			t.Errorf("%v of %+v: %s, want %s", c.k, c.s, got, c.want)

@@ -82,6 +82,9 @@ func sameBits(t *testing.T, c recipe.Config, device func() device.Device, stops 
 // A run on a card that was stopped and goes on ends with the same bits, and computes what
 // the processor does.
 func TestSimulatedCard(t *testing.T) {
+	if testing.Short() {
+		t.Skip("an interpreter under the race detector takes minutes")
+	}
 	t.Parallel()
 	want := sameBits(t, tiny(t, "float32"), func() device.Device { return nil })
 	for _, test := range []struct {
@@ -294,6 +297,9 @@ func (b *tearing) fail(call string, _ int) error {
 // A run that was torn off wherever it was, with what it had done since its last checkpoint
 // lost, ends on another card of the kind with the same bits.
 func TestTornOffOnACard(t *testing.T) {
+	if testing.Short() {
+		t.Skip("an interpreter under the race detector takes minutes")
+	}
 	t.Parallel()
 	c := tiny(t, "bf16")
 	all := new(tearing)

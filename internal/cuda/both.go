@@ -56,8 +56,8 @@ func (d *Device) fusedBoth(dx, dw device.Array, s device.Conv, g device.Grad, sr
 		}
 		f = d.spread(f, s.C)
 		m := g.D.Len() / s.K
-		rows := ceil(ceil(m, d.fused.blocksOr(bothBlocks)), 64) * 64
-		pieces, n := ceil(m, rows), s.C*s.K
+		rows := over(over(m, d.fused.blocksOr(bothBlocks)), 64) * 64
+		pieces, n := over(m, rows), s.C*s.K
 		p := bothParams{g: d.grad(g), x: d.source(src), w: uint64(d.weight(w, s, asStored, device.BFloat16)),
 			dx: d.addr(dx), add: d.addr(f.Add), dot: d.addr(f.Dot), partials: uint64(d.room(forPartials, 4*n*pieces)),
 			rows: uint32(rows), m: uint32(m)}
@@ -68,8 +68,7 @@ func (d *Device) fusedBoth(dx, dw device.Array, s device.Conv, g device.Grad, sr
 			p.masked = 1
 		}
 		form.kernel.launch(d, [3]int{pieces, 1, 1}, 512, form.shared, p)
-		addWeights.launch(d, [3]int{ceil(n, 128), 1, 1}, 256, 0,
-			addWeightsParams{partials: p.partials, to: d.addr(dw), n: uint64(n), pieces: uint32(pieces)})
+		d.addWeightPieces(dw, p.partials, pieces)
 		return true
 	}
 	return false

@@ -201,9 +201,9 @@ func (d *Device) addSums(sums, x device.Array, c int) {
 
 func (d *Device) sumRows(p rowSumsParams, groups int, wide bool) {
 	if wide {
-		sums8.launch(d, [3]int{groups, (int(p.c) + 255) / 256, 1}, 256, 0, p)
+		sums8.launch(d, [3]int{groups, over(int(p.c), 256), 1}, 256, 0, p)
 	} else {
-		sums1.launch(d, [3]int{groups, (int(p.c) + 31) / 32, 1}, 256, 0, p)
+		sums1.launch(d, [3]int{groups, over(int(p.c), 32), 1}, 256, 0, p)
 	}
 }
 
@@ -211,7 +211,7 @@ func (d *Device) sumRows(p rowSumsParams, groups int, wide bool) {
 // next c into another.
 func (d *Device) addPieces(to [2]device.Array, part uintptr, pieces, c, stride int) {
 	p := piecesParams{part: uint64(part), pieces: uint64(pieces), c: uint32(c), stride: uint32(stride)}
-	grid := [3]int{(c + 31) / 32, 1, 1}
+	grid := [3]int{over(c, 32), 1, 1}
 	for i, a := range to {
 		if !a.None() {
 			p.to[i] = d.f32(a)

@@ -116,5 +116,5 @@ func (d *Device) sequences(k kernel[sequencesParams], y, x device.Array, c int, 
 	if first {
 		p.first = 1
 	}
-	k.launch(d, [3]int{n, (c + 31) / 32, 1}, 256, 0, p)
+	k.launch(d, [3]int{n, over(c, 32), 1}, 256, 0, p)
 }

@@ -190,8 +190,6 @@ func magic(by int) (m uint64, shift uint32) {
 	return 1<<(31+l)/uint64(by) + 1, uint32(31 + l)
 }
 
-func ceil(n, by int) int { return (n + by - 1) / by }
-
 // fits says that the own kernels can compute a convolution between these arrays, with these
 // constants of channels.
 func fits(s device.Conv, values []device.Array, constants ...device.Array) bool {
@@ -216,7 +214,7 @@ func (f *forwardForm) tilesOf(down, across, blocks int) int {
 	}
 	best, most := 1, 0.0
 	for n := 1; n <= 8; n++ {
-		rounds := ceil(ceil(down, n)*across, blocks)
+		rounds := over(over(down, n)*across, blocks)
 		if worth := float64(down*across) / float64(rounds*blocks*n) * float64(n) / (float64(n) + 0.2); worth > most {
 			best, most = n, worth
 		}
@@ -247,9 +245,9 @@ func (d *Device) fusedForward(y device.Array, s device.Conv, src device.Source, 
 	if f.run && (t != nil || !pointwise(c)) {
 		f = &forwardForms[d.formNamed(Forward, strings.TrimSuffix(f.name(), "r"))]
 	}
-	m, across := y.Len()/s.K, ceil(s.K, f.bn)
-	run := f.tilesOf(ceil(m, f.bm), across, d.fused.blocksOr(f.blocks))
-	tiles := ceil(ceil(m, f.bm), run) // or runs of them
+	m, across := y.Len()/s.K, over(s.K, f.bn)
+	run := f.tilesOf(over(m, f.bm), across, d.fused.blocksOr(f.blocks))
+	tiles := over(over(m, f.bm), run) // or runs of them
 	p := forwardParams{y: d.addr(y), pitch: uint32(c.C), run: uint32(run), shape: shapeOf(c, m)}
 	p.shape.oh, p.shape.ow = uint32(s.OutH()), uint32(s.OutW())
 	if few {
@@ -302,18 +300,18 @@ func (d *Device) fusedInputGrad(dx device.Array, s device.Conv, g device.Grad, w
 	if form.run && s.K > mostRunGrad {
 		form = &inputGradForms[d.formNamed(InputGrad, strings.TrimSuffix(form.name(), "r"))]
 	}
-	if f.At.Step != 2 || !pointwise(s) {
+	if f.At.Step != 2 {
 		f = d.spread(f, s.C)
 	}
 	m := dx.Len() / s.C
-	tiles := ceil(m, form.bm)
+	tiles := over(m, form.bm)
 	p := inputGradParams{g: d.grad(g), w: uint64(d.weight(w, s, asStored, device.BFloat16)), dx: d.addr(dx),
 		add: d.addr(f.Add), mask: d.mask(f), dot: d.addr(f.Dot), shape: shapeOf(s, m)}
 	if f.At.Step == 2 {
 		p.few = 1
 	}
 	p.partials = d.fusedPartials(f.Sums, tiles, s.C)
-	blocks := tiles * ceil(s.C, form.bn)
+	blocks := tiles * over(s.C, form.bn)
 	if form.run {
 		blocks = tiles
 	}
@@ -340,9 +338,9 @@ func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, 
 	if few && c.C == 64 { // all rows of the filter at once, which read the gradient once
 		tall, c.C, c.R = c.R, c.R*64, 1
 	}
-	tiles := ceil(c.C, f.bm) * ceil(c.K, f.bn) * c.R * c.S
-	rows := ceil(ceil(m, max(1, d.fused.blocksOr(f.blocks)/tiles)), 64) * 64
-	pieces, n := ceil(m, rows), c.WeightLen()
+	tiles := over(c.C, f.bm) * over(c.K, f.bn) * c.R * c.S
+	rows := over(over(m, max(1, d.fused.blocksOr(f.blocks)/tiles)), 64) * 64
+	pieces, n := over(m, rows), c.WeightLen()
 	p := weightGradParams{g: d.grad(g), x: d.source(src), partials: uint64(d.room(forPartials, 4*n*pieces)),
 		rows: uint32(rows), pitch: uint32(c.C), rowsTall: uint32(tall), shape: shapeOf(c, m)}
 	p.shape.oh, p.shape.ow = uint32(s.OutH()), uint32(s.OutW())
@@ -361,14 +359,20 @@ func (d *Device) fusedWeightGrad(dw device.Array, s device.Conv, g device.Grad, 
 		k = f.rows
 	}
 	k.launch(d, [3]int{tiles * pieces, 1, 1}, f.threads, f.shared, p)
-	addWeights.launch(d, [3]int{ceil(n, 128), 1, 1}, 256, 0,
-		addWeightsParams{partials: p.partials, to: d.addr(to), n: uint64(n), pieces: uint32(pieces)})
+	d.addWeightPieces(to, p.partials, pieces)
 	if few {
 		back := d.narrowWeights(to, dw, s, widen(s))
 		back.stored = 1
 		narrowWeightsBack.launch(d, d.grid1(n, 256), 256, 0, back)
 	}
 	return true
+}
+
+// addWeightPieces adds partial gradients of weights, as many as there are pieces, to a gradient.
+func (d *Device) addWeightPieces(to device.Array, partials uint64, pieces int) {
+	n := to.Len()
+	addWeights.launch(d, [3]int{over(n, 128), 1, 1}, 256, 0,
+		addWeightsParams{partials: partials, to: d.addr(to), n: uint64(n), pieces: uint32(pieces)})
 }
 
 // Sums of more pieces than these are folded first, 64 pieces to one.
@@ -392,8 +396,8 @@ func (d *Device) fusedPartials(s device.Sums, n, c int) fusedPartials {
 // fold adds pieces up to fewer, where there are too many.
 func (d *Device) fold(p fusedPartials, s device.Sums, n, c int) {
 	if p.narrow != 0 {
-		chunks := ceil(n, 64)
-		foldKernel.launch(d, [3]int{ceil(2*c, 32), chunks, 1}, 256, 0,
+		chunks := over(n, 64)
+		foldKernel.launch(d, [3]int{over(2*c, 32), chunks, 1}, 256, 0,
 			foldParams{partials: p.narrow, to: d.partials(s, chunks, c), pieces: uint32(n), n: uint32(2 * c)})
 	}
 }

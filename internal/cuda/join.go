@@ -78,7 +78,7 @@ func (d *Device) joined(y device.Array, s device.Conv, src device.Source, w devi
 		}
 		d.waiting = waiting{} // from here on other operations may come before
 		m := y.Len() / s.K
-		tiles := ceil(m, 128)
+		tiles := over(m, 128)
 		p := joinedParams{a: d.source(j.a), b: d.source(j.b), x: d.addr(j.y), signs: d.u8(j.signs),
 			w: uint64(d.weight(w, s, asStored, device.BFloat16)), y: d.addr(y),
 			partials: d.fusedPartials(sums, tiles, s.K), m: uint32(m), c: uint32(s.C), k: uint32(s.K)}

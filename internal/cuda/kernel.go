@@ -135,7 +135,7 @@ func (k kernel[P]) launch(d *Device, grid [3]int, threads, shared int, p P) {
 // threads; kernels go round until all is done, so it is never larger than what keeps the
 // card busy.
 func (d *Device) grid1(n, threads int) [3]int {
-	blocks := (n + threads - 1) / threads
+	blocks := over(n, threads)
 	return [3]int{max(1, min(blocks, d.card.Multiprocessors*8*(1024/threads))), 1, 1}
 }
 

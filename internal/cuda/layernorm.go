@@ -87,7 +87,7 @@ func (d *Device) layerNormGrad(dx, dd device.Array, f device.RowFinish) {
 		n: uint64(rows), c: uint32(c), rows: uint32(each)}
 	switch grid := [3]int{pieces, 1, 1}; {
 	case !wide(c, dx, dd, f.X, f.Add, n.Gamma, n.Beta) || c > 1024:
-		layerNormSharesAny.launch(d, [3]int{pieces, (c + 31) / 32, 1}, 256, 0, p)
+		layerNormSharesAny.launch(d, [3]int{pieces, over(c, 32), 1}, 256, 0, p)
 		layerNormGradAny.launch(d, d.grid1(rows*32, 256), 256, 0, p)
 	case c <= 256:
 		layerNormGrad256.launch(d, grid, 256, 0, p)

@@ -91,11 +91,11 @@ func (d *Device) tableGrad(table, dd device.Array, c int, ids uint64, n int) {
 	p := sortParams{ids: ids, rank: uint64(rank), counts: uint64(counts), starts: uint64(starts),
 		order: uint64(order), n: uint32(n), size: uint32(size)}
 	sortRank.launch(d, [3]int{chunks, 1, 1}, sortChunk, 0, p)
-	sortBefore.launch(d, [3]int{(size + 255) / 256, 1, 1}, 256, 0, p)
+	sortBefore.launch(d, [3]int{over(size, 256), 1, 1}, 256, 0, p)
 	sortStarts.launch(d, [3]int{1, 1, 1}, sortChunk, 0, p)
-	sortPlace.launch(d, [3]int{(n + 255) / 256, 1, 1}, 256, 0, p)
+	sortPlace.launch(d, [3]int{over(n, 256), 1, 1}, 256, 0, p)
 	q := tableParams{d: d.arr(dd), table: d.f32(table), edges: uint64(edges), ids: ids, starts: uint64(starts),
 		order: uint64(order), n: uint32(n), size: uint32(size), c: uint32(c)}
 	tableGrad.launch(d, [3]int{blocks, (c + 127) / 128, 1}, 128, 0, q)
-	tableEdges.launch(d, [3]int{size, (c + 31) / 32, 1}, 256, 0, q)
+	tableEdges.launch(d, [3]int{size, over(c, 32), 1}, 256, 0, q)
 }

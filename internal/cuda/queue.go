@@ -219,7 +219,7 @@ func (d *Device) forget(s *stretch) {
 }
 
 // waited counts that the host waited for the card. The first steps are queued as they come:
-// algorithms are still being chosen, and memory is still taken.
+// the libraries meet shapes for the first time, and memory is still taken.
 func (q *queue) waited() {
 	if q.looks++; q.looks == looksNeeded {
 		q.collect = true

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"slices"
 
 	"vicreg/internal/device"
@@ -44,15 +45,7 @@ func (w *weights) init() { w.copies = map[weight]*copied{} }
 
 // find returns which parameter address p is within.
 func (w *weights) find(p uintptr) (int, bool) {
-	i, exact := slices.BinarySearchFunc(w.of, p, func(q parameter, p uintptr) int {
-		switch {
-		case q.from < p:
-			return -1
-		case q.from > p:
-			return 1
-		}
-		return 0
-	})
+	i, exact := slices.BinarySearchFunc(w.of, p, func(q parameter, p uintptr) int { return cmp.Compare(q.from, p) })
 	if exact {
 		return i, true
 	}
@@ -155,7 +148,7 @@ var reorderKernel = declare[reorderParams]("pass", "reorder", 0)
 // what is there.
 func (d *Device) reorder(to, from device.Array, s device.Conv, back bool) {
 	p := reorderParams{to: d.arr(to), from: d.arr(from), rsc: uint32(s.R * s.S * s.C), k: uint32(s.K)}
-	grid := [3]int{(s.K + 31) / 32, (s.R*s.S*s.C + 31) / 32, 1}
+	grid := [3]int{over(s.K, 32), over(s.R*s.S*s.C, 32), 1}
 	if back {
 		p.back = 1
 	}

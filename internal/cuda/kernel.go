@@ -128,7 +128,7 @@ func (k kernel[P]) launch(d *Device, grid [3]int, threads, shared int, p P) {
 	d.await()
 	n := int(unsafe.Sizeof(p))
 	*(*P)(unsafe.Pointer(&d.args[0])) = p
-	d.launch(d.function(k.index), grid, threads, shared, d.args[:n], declared[k.index].name)
+	d.launch(d.function(k.index), grid, threads, shared, d.args[:n])
 }
 
 // grid1 returns a grid for n pieces of work, each a thread's, in blocks of so many

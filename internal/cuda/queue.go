@@ -74,103 +74,131 @@ func (s *stretch) clone() *stretch {
 		convs: slices.Clone(s.convs)}
 }
 
-// launch, set, copy, multiply and convolve queue an operation.
+// launch, set, copy, matmul and convolve queue an operation.
 
-func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byte, name string) {
+func (d *Device) launch(f Function, grid [3]int, threads, shared int, args []byte) {
+	o := command{kind: launching, f: f, grid: grid, threads: threads, shared: shared, n: len(args)}
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands,
-			command{kind: launching, f: f, grid: grid, threads: threads, shared: shared, n: len(args)})
-		q.now.args = append(q.now.args, args...)
+		q.now.commands, q.now.args = append(q.now.commands, o), append(q.now.args, args...)
 		return
 	}
-	if d.profile != nil {
-		defer d.timed(name)()
-	}
-	if err := d.driver.Launch(Compute, f, grid, threads, shared, args); err != nil {
-		d.fail(err, "kernel "+name)
-	}
+	d.perform(o, args, nil, nil)
 }
 
 // set writes n values of four bytes.
 func (d *Device) set(to uintptr, v uint32, n int) {
 	d.await()
+	o := command{kind: setting, to: to, v: v, n: n}
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands, command{kind: setting, to: to, v: v, n: n})
+		q.now.commands = append(q.now.commands, o)
 		return
 	}
-	if d.profile != nil {
-		defer d.timed("fill")()
-	}
-	d.check(d.driver.Set(Compute, to, v, n), "a fill")
+	d.perform(o, nil, nil, nil)
 }
 
 func (d *Device) copy(to, from uintptr, n int) {
 	d.await()
+	o := command{kind: copying, to: to, from: from, n: n}
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands, command{kind: copying, to: to, from: from, n: n})
+		q.now.commands = append(q.now.commands, o)
 		return
 	}
-	if d.profile != nil {
-		defer d.timed("copy")()
-	}
-	d.check(d.driver.Copy(Compute, to, from, n), "a copy on the card")
+	d.perform(o, nil, nil, nil)
 }
 
 func (d *Device) matmul(m Matmul) {
 	d.await()
+	o := command{kind: multiplying}
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands, command{kind: multiplying})
-		q.now.matmuls = append(q.now.matmuls, m)
+		q.now.commands, q.now.matmuls = append(q.now.commands, o), append(q.now.matmuls, m)
 		return
 	}
 	d.one.m = m
-	if d.profile != nil {
-		defer d.timed(m.String())()
-	}
-	if err := d.driver.Matmul(&d.one.m); err != nil {
-		d.fail(err, fmt.Sprintf("a product of %d × %d and %d × %d", m.M, m.K, m.K, m.N))
-	}
+	d.perform(o, nil, &d.one.m, nil)
 }
 
 func (d *Device) convolve(c Convolution) {
 	d.await()
+	o := command{kind: convolving}
 	if q := &d.queue; q.collect {
-		q.now.commands = append(q.now.commands, command{kind: convolving})
-		q.now.convs = append(q.now.convs, c)
+		q.now.commands, q.now.convs = append(q.now.commands, o), append(q.now.convs, c)
 		return
 	}
 	d.one.c = c
+	d.perform(o, nil, nil, &d.one.c)
+}
+
+// perform hands an operation to the driver, with the arguments of a kernel, or the product,
+// that it is about.
+func (d *Device) perform(o command, args []byte, m *Matmul, c *Convolution) {
 	if d.profile != nil {
-		defer d.timed(c.String())()
+		defer d.timed(d.label(o, m, c))()
 	}
-	if err := d.driver.Convolve(&d.one.c); err != nil {
-		s := c.Shape
-		d.fail(err, fmt.Sprintf("the %s of a %d × %d convolution of %d × %d × %d × %d to %d channels",
-			c.Kind, s.R, s.S, s.N, s.H, s.W, s.C, s.K))
+	var err error
+	switch o.kind {
+	case launching:
+		err = d.driver.Launch(Compute, o.f, o.grid, o.threads, o.shared, args)
+	case setting:
+		err = d.driver.Set(Compute, o.to, o.v, o.n)
+	case copying:
+		err = d.driver.Copy(Compute, o.to, o.from, o.n)
+	case multiplying:
+		err = d.driver.Matmul(m)
+	case convolving:
+		err = d.driver.Convolve(c)
 	}
+	if err != nil {
+		d.fail(err, d.inWords(o, m, c))
+	}
+}
+
+// label names a kind of operation in a profile, inWords an operation in an error.
+func (d *Device) label(o command, m *Matmul, c *Convolution) string {
+	switch o.kind {
+	case launching:
+		return d.nameOf(o.f)
+	case setting:
+		return "fill"
+	case copying:
+		return "copy"
+	case multiplying:
+		return m.String()
+	}
+	return c.String()
+}
+
+func (d *Device) inWords(o command, m *Matmul, c *Convolution) string {
+	switch o.kind {
+	case launching:
+		return "kernel " + d.nameOf(o.f)
+	case setting:
+		return "a fill"
+	case copying:
+		return "a copy on the card"
+	case multiplying:
+		return fmt.Sprintf("a product of %d × %d and %d × %d", m.M, m.K, m.K, m.N)
+	}
+	s := c.Shape
+	return fmt.Sprintf("the %s of a %d × %d convolution of %d × %d × %d × %d to %d channels",
+		c.Kind, s.R, s.S, s.N, s.H, s.W, s.C, s.K)
 }
 
 // issue hands all operations of a stretch to the driver.
 func (d *Device) issue(s *stretch) {
-	d.queue.collect = false
-	defer func() { d.queue.collect = true }()
-	args, m, c := 0, 0, 0
+	args, matmuls, convs := s.args, s.matmuls, s.convs
 	for _, o := range s.commands {
+		var m *Matmul
+		var c *Convolution
+		var a []byte
 		switch o.kind {
 		case launching:
-			d.launch(o.f, o.grid, o.threads, o.shared, s.args[args:args+o.n], d.nameOf(o.f))
-			args += o.n
-		case setting:
-			d.set(o.to, o.v, o.n)
-		case copying:
-			d.copy(o.to, o.from, o.n)
+			a, args = args[:o.n], args[o.n:]
 		case multiplying:
-			d.matmul(s.matmuls[m])
-			m++
+			m, matmuls = &matmuls[0], matmuls[1:]
 		case convolving:
-			d.convolve(s.convs[c])
-			c++
+			c, convs = &convs[0], convs[1:]
 		}
+		d.perform(o, a, m, c)
 	}
 }
 

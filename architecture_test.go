@@ -16,7 +16,7 @@ import (
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native"},
 	{"tiff", "table"},
-	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings"},
+	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "torchfile", "npy", "runlog", "settings"},
 	{"kernel/shape", "augment", "pack"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},

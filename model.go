@@ -15,7 +15,8 @@ import (
 	"vicreg/internal/recipe"
 )
 
-// Model is a trained encoder with its expander, one branch of a run. Any number of
+// Model is a trained encoder with its expander, one branch of a run. A model of weights
+// that came from elsewhere may have no expander. Any number of
 // goroutines may use it at once, as the handlers of a server do, and each gets the bits
 // that it would get alone: images are decoded and resized side by side, and go through the
 // network one batch at a time, each batch on all processors (see [SetThreads]). The model
@@ -32,8 +33,8 @@ type Info struct {
 	Channels   int       // 1 grey, 3 colour; 0 of what is no image
 	Size       int       // width and height of an input, in pixels
 	Features   int       // values of a representation
-	Embedding  int       // values of an embedding
-	Expander   string    // as Config.Expander
+	Embedding  int       // values of an embedding; 0 without an expander
+	Expander   string    // as Config.Expander; empty: there is none
 	Parameters int       // of the encoder
 	Mean       []float64 // of each channel, that is subtracted from pixels from 0 to 1
 	Std        []float64 // of each channel, that they are divided by
@@ -41,6 +42,7 @@ type Info struct {
 	Images     int       // images, or pairs, it was trained on
 	Epochs     int       // of the whole run
 	Seed       uint64    // of the run
+	Source     string    // the file of another project that the weights were taken from; empty: none
 }
 
 // Open loads the model of a run's folder, or a model.safetensors file that vicreg wrote.
@@ -66,13 +68,28 @@ func OpenBranch(path, branch string) (*Model, error) {
 func (m *Model) Info() Info {
 	f := m.file
 	e := f.Meta.Encoder
-	return Info{
+	info := Info{
 		Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(),
 		Size:     f.Size,
-		Features: f.Encoder.Dim(), Embedding: f.Expander.Dim(), Expander: f.Meta.Expander.Widths,
+		Features: f.Encoder.Dim(), Expander: f.Meta.Expander.Widths,
 		Parameters: model.Count(f.Encoder.Params()), Mean: slices.Clone(f.Mean), Std: slices.Clone(f.Std),
 		Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed,
 	}
+	if f.Expander != nil {
+		info.Embedding = f.Expander.Dim()
+	}
+	if f.Source != nil {
+		info.Source = f.Source.String()
+	}
+	return info
+}
+
+// errEmbedding says that a model makes no embeddings.
+func (m *Model) errEmbedding() error {
+	if m.file.Expander != nil {
+		return nil
+	}
+	return fmt.Errorf("%s has no expander, so there are no embeddings; take the representations", m.file.Path)
 }
 
 // notes are those of the model and of the data it works on.
@@ -230,6 +247,9 @@ func (m *Model) embedder(o EmbedOptions) (*pretrained.Embedder, error) {
 	switch o.Layer {
 	case "", "representation":
 	case "embedding":
+		if err := m.errEmbedding(); err != nil {
+			return nil, err
+		}
 		e.Expander = on.file.Expander
 	default:
 		return nil, fmt.Errorf("unknown layer %q; known: representation, embedding", o.Layer)

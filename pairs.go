@@ -250,6 +250,9 @@ func Retrieve(ctx context.Context, folder string, d PairData, o EvalOptions) (*R
 	}
 	var sides [2]*pretrained.Embedder
 	for i, m := range []*Model{a, b} {
+		if err := m.errEmbedding(); err != nil {
+			return nil, err
+		}
 		on, err := m.On(o.Device)
 		if err != nil {
 			return nil, err

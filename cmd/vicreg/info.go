@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,7 +28,8 @@ func newInfo() *cobra.Command {
 		Use:   "info RUN",
 		Short: "Show what a run is and how far it came, or what this machine can compute on",
 		Long: `Shows a run folder: network, its parameters and operations, configuration,
-epochs done and scores. The run need not have ended.
+epochs done and scores. The run need not have ended. Of a model without a run, a file or
+a folder that vicreg import made, it shows the network and where its weights are from.
 
 With --devices it shows instead what this machine can compute on: the processor, and
 each NVIDIA card with its driver and libraries, or what is missing and how to get it.`,
@@ -41,6 +43,16 @@ each NVIDIA card with its driver and libraries, or what is missing and how to ge
 		RunE: func(_ *cobra.Command, args []string) error {
 			if machine {
 				return printDevices(asJSON)
+			}
+			if alone(args[0]) {
+				m, err := readModel(args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(m)
+				}
+				return m.print()
 			}
 			r, err := readRun(args[0])
 			if err != nil {
@@ -197,6 +209,26 @@ func (r *runInfo) network() error {
 	return nil
 }
 
+// shapeOf writes the shape of an item.
+func shapeOf(shape []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", " × "), "[]")
+}
+
+// network writes the networks of a branch that reads in.
+func (b branchInfo) network(w io.Writer, width int, stem, in string) {
+	name := b.Encoder
+	if strings.HasPrefix(name, "resnet") {
+		name += fmt.Sprintf(", width %d, %s stem", width, stem)
+	}
+	fmt.Fprintf(w, "encoder\t%s, %s in, %d features out\n", name, in, b.Features)
+	fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(b.EncoderParameters)/1e6, float64(b.ForwardFlops)/1e9)
+	if b.Expander == "" {
+		fmt.Fprintln(w, "expander\tnone")
+		return
+	}
+	fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", b.Expander, float64(b.ExpanderParameters)/1e6)
+}
+
 func (r *runInfo) print() error {
 	c := r.config
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
@@ -220,15 +252,9 @@ func (r *runInfo) print() error {
 		if c.Pairs != nil {
 			side := c.Sides()[i]
 			fmt.Fprintf(w, "side %s\t%s\n", [2]string{"a", "b"}[i], &side)
-			in = strings.Trim(strings.ReplaceAll(fmt.Sprint(b.Input), " ", " × "), "[]")
+			in = shapeOf(b.Input)
 		}
-		name := e.Arch
-		if strings.HasPrefix(e.Arch, "resnet") {
-			name += fmt.Sprintf(", width %d, %s stem", e.Width, e.Stem)
-		}
-		fmt.Fprintf(w, "encoder\t%s, %s in, %d features out\n", name, in, b.Features)
-		fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(b.EncoderParameters)/1e6, float64(b.ForwardFlops)/1e9)
-		fmt.Fprintf(w, "expander\t%s, %.3g M parameters\n", b.Expander, float64(b.ExpanderParameters)/1e6)
+		b.network(w, e.Width, e.Stem, in)
 	}
 	if e := r.LastEpoch; e != nil {
 		fmt.Fprintf(w, "epoch %d\tloss %.4g", e.Epoch, e.Loss)

@@ -132,8 +132,11 @@ func Arrays(c Config) (all []Array, dim int, err error) {
 }
 
 // Arrays lists the parameters and running statistics of the head that NewHead
-// would build for inputs of width in.
+// would build for inputs of width in; of no head, none.
 func (h Head) Arrays(in int) ([]Array, error) {
+	if h.None() {
+		return nil, nil
+	}
 	widths, err := h.widths()
 	if err != nil {
 		return nil, err

@@ -38,6 +38,9 @@ type Head struct {
 	Last   string // one of Lasts; "" is plain
 }
 
+// None reports whether there is no head at all.
+func (h Head) None() bool { return h.Widths == "" }
+
 // What the last layer of a head has.
 const (
 	Plain  = "plain"  // linear, no bias: VICReg (main_vicreg.py, Projector)

@@ -18,8 +18,8 @@ type Lent struct {
 	Aside    float64 // beside the arena, by one view
 }
 
-// LentBy returns what a view of n items takes on its way through an encoder, an expander
-// and, unless it is nil, a predictor, on the CPU, in floats. The configuration must be one
+// LentBy returns what a view of n items takes on its way through an encoder, an expander,
+// if there is one, and, unless it is nil, a predictor, on the CPU, in floats. The configuration must be one
 // that [Arrays] lists.
 func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 	l := LentOn(device.Local, device.Precision(0), c, expander, predictor, n)
@@ -241,6 +241,9 @@ func lentMLP(m *meter, n float64, widths []int) (y float64, back func()) {
 func lentHead(m *meter, h Head, n, y, in float64, widths []int) func() float64 {
 	var kept []float64
 	last := len(widths) - 1
+	if last < 0 { // no head: the gradient of the rows is the loss's
+		return func() float64 { return m.acts(n * in) }
+	}
 	for i, w := range widths {
 		get := m.acts
 		if i == last { // what a loss reads

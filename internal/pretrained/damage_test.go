@@ -197,7 +197,7 @@ func TestMetadataMustFitTheFile(t *testing.T) {
 		`a head of 101 layers`:                                                 set("expander", strings.Repeat("8-", 100)+"8"),
 		`expander.0.weight is [16 32], but [8 32]`:                             set("expander", "8-8"),
 		`it has expander.1.num_batches_tracked, which the resnet10`:            set("expander", "16"),
-		`expander "": "" is not a width`:                                       set("expander", ""),
+		`its metadata has expander "", which is none`:                          set("expander", ""),
 		`unknown last layer "soft"`:                                            set("expander_last", "soft"),
 		`it has no expander.3.bias`:                                            set("expander_last", "bias"),
 		`has expander_norm "1", which should be "true"`:                        set("expander_norm", "1"),

@@ -30,15 +30,17 @@ func (m *Model) On(d device.Device) (on *Model, err error) {
 	if c.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, err
 	}
-	if c.Expander, err = model.NewHead(c.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
+	if c.Expander, err = m.newExpander(c.Encoder.Dim()); err != nil {
 		return nil, err
 	}
-	from := slices.Concat(m.Encoder.Params(), m.Encoder.Buffers(), m.Expander.Params(), m.Expander.Buffers())
-	to := slices.Concat(c.Encoder.Params(), c.Encoder.Buffers(), c.Expander.Params(), c.Expander.Buffers())
-	for i, p := range to {
-		p.Freeze()
-		p.To(d)
-		p.Set(from[i].Read())
+	from := parts(m.Encoder, m.Expander)
+	for i, to := range parts(c.Encoder, c.Expander) {
+		values := arrays(from[i])
+		for k, p := range arrays(to) {
+			p.Freeze()
+			p.To(d)
+			p.Set(values[k].Read())
+		}
 	}
 	c.engine = newEngine(nn.NewArena(d))
 	if m.on == nil {

@@ -1,6 +1,6 @@
 // Package pretrained reads and writes model.safetensors, which is what people use of a
-// run: the encoder under torchvision's names and in its layout, the expander under
-// expander.*, and in the metadata all that is needed to feed images to it.
+// run: the encoder under torchvision's names and in its layout, the expander, if there is
+// one, under expander.*, and in the metadata all that is needed to feed images to it.
 package pretrained
 
 import (
@@ -30,9 +30,9 @@ import (
 type Meta struct {
 	Method    string
 	Encoder   model.Config
-	Branch    int // 0, or 1 for the second of two
-	Expander  model.Head
-	Size      int // pixels, width and height of an input
+	Branch    int        // 0, or 1 for the second of two
+	Expander  model.Head // of no widths: there is none
+	Size      int        // pixels, width and height of an input
 	Mean, Std []float64
 	Side      *pairs.Side // what it reads of pairs; nil of images
 	Dataset   string
@@ -41,7 +41,19 @@ type Meta struct {
 	Step      int // done when it was saved; 0 of 0 where that is not known
 	Steps     int // of the whole run
 	Seed      uint64
-	Init      string // the checksum of the model whose weights it started from; empty: random ones
+	Init      string  // the checksum of the model whose weights it started from; empty: random ones
+	Source    *Source // whose file the weights were taken from; nil: vicreg trained it
+}
+
+// Source is the file of another project that a model's weights were taken from.
+type Source struct {
+	File   string `json:"file"`   // its name
+	Sum    string `json:"sum"`    // its checksum, CRC-32C
+	Layout string `json:"layout"` // whose names its arrays have
+}
+
+func (s *Source) String() string {
+	return fmt.Sprintf("%s (checksum %s), %s", s.File, s.Sum, s.Layout)
 }
 
 // Model is an encoder and its expander, ready for inference. Any number of goroutines
@@ -50,8 +62,8 @@ type Model struct {
 	Meta
 	Path     string
 	Encoder  model.Encoder
-	Expander *model.Expander
-	Notes    []string // what a user should know of the file, a sentence each
+	Expander *model.Expander // nil: it has none
+	Notes    []string        // what a user should know of the file, a sentence each
 
 	engine *engine
 	norm   *augment.Norm // of images
@@ -68,7 +80,30 @@ const (
 	tracked        = "num_batches_tracked"
 )
 
-// Save writes a model durably.
+// parts are the networks of a model.
+func parts(encoder model.Encoder, expander *model.Expander) []part {
+	all := []part{{"", encoder}}
+	if expander != nil {
+		all = append(all, part{expanderPrefix, expander})
+	}
+	return all
+}
+
+// part is a network and what stands before the names of its arrays.
+type part struct {
+	prefix string
+	network
+}
+
+type network interface {
+	Params() []*nn.Param
+	Buffers() []*nn.Param
+}
+
+// arrays are all of a network.
+func arrays(n network) []*nn.Param { return slices.Concat(n.Params(), n.Buffers()) }
+
+// Save writes a model durably. The expander may be nil, where meta names none.
 func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expander) error {
 	var tensors []safetensors.Tensor
 	var scratch []float32 // in the file's order, one tensor after the other
@@ -86,10 +121,9 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 			tensors = append(tensors, t)
 		}
 	}
-	add("", encoder.Params())
-	add("", encoder.Buffers())
-	add(expanderPrefix, expander.Params())
-	add(expanderPrefix, expander.Buffers())
+	for _, p := range parts(encoder, expander) {
+		add(p.prefix, arrays(p))
+	}
 	return safetensors.WriteSealedFile(path, tensors, meta.encode())
 }
 
@@ -218,17 +252,11 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 	if m.Encoder, err = model.New(m.Meta.Encoder, nil); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if m.Expander, err = model.NewHead(m.Encoder.Dim(), m.Meta.Expander, nil); err != nil {
+	if m.Expander, err = m.newExpander(m.Encoder.Dim()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	for _, part := range []struct {
-		prefix string
-		params []*nn.Param
-	}{
-		{"", m.Encoder.Params()}, {"", m.Encoder.Buffers()},
-		{expanderPrefix, m.Expander.Params()}, {expanderPrefix, m.Expander.Buffers()},
-	} {
-		for _, p := range part.params {
+	for _, part := range parts(m.Encoder, m.Expander) {
+		for _, p := range arrays(part) {
 			if err := load(f, part.prefix+p.Name, p); err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
@@ -239,6 +267,15 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 		m.norm = augment.NewNorm(m.Mean, m.Std)
 	}
 	return m, nil
+}
+
+// newExpander returns the expander of an encoder with representations of width in, its
+// weights zero; nil if there is none.
+func (m *Meta) newExpander(in int) (*model.Expander, error) {
+	if m.Expander.None() {
+		return nil, nil
+	}
+	return model.NewHead(in, m.Expander, nil)
 }
 
 // advice is what to do about a model's file that is damaged.
@@ -278,6 +315,9 @@ func (m *Meta) fits(f *safetensors.File) error {
 		}
 	}
 	for _, t := range f.Tensors {
+		if m.Expander.None() && strings.HasPrefix(t.Name, expanderPrefix) {
+			return fmt.Errorf("it has %s, but its metadata has expander \"\", which is none", show.Name(t.Name))
+		}
 		if !needed[t.Name] {
 			return fmt.Errorf("it has %s, which the %s that its metadata names does not know", show.Name(t.Name), m.Encoder.Arch)
 		}

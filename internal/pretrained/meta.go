@@ -49,6 +49,9 @@ func (m *Meta) encode() map[string]string {
 	if m.Init != "" {
 		all["init"] = m.Init
 	}
+	if m.Source != nil {
+		all["source"] = list(m.Source)
+	}
 	return all
 }
 
@@ -114,6 +117,9 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
 	list("mean", &m.Mean, math.Inf(-1))
 	list("std", &m.Std, 0)
+	if meta["source"] != "" {
+		parse("source", func(s string) error { return json.Unmarshal([]byte(s), &m.Source) })
+	}
 	if err != nil {
 		return err
 	}
@@ -143,7 +149,7 @@ func (m *Meta) checkSpelling(meta map[string]string) error {
 		switch key {
 		case "format", "side":
 			continue
-		case "input", "mean", "std":
+		case "input", "mean", "std", "source":
 			var compact bytes.Buffer
 			if json.Compact(&compact, []byte(got)) == nil {
 				got = compact.String()

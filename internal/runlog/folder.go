@@ -129,6 +129,9 @@ func CheckFolder(dir string) error {
 	path := filepath.Join(dir, ConfigFile)
 	switch st, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
+		if st, err := os.Stat(filepath.Join(dir, ModelFile)); err == nil && st.Mode().IsRegular() {
+			return fmt.Errorf("%s is no run folder: it has a model, %s, but no %s; pretrain --init %[1]s begins a run with its weights", dir, ModelFile, ConfigFile)
+		}
 		return fmt.Errorf("%s is no run folder: it has no %s", dir, ConfigFile)
 	case err != nil:
 		return fmt.Errorf("cannot read %s: %w", path, durable.Reason(err))

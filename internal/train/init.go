@@ -45,7 +45,7 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 				c.EncoderB = &e
 			}
 		}
-		if m.Method == c.Method {
+		if m.Method == c.Method && !m.Expander.None() {
 			if i == 0 {
 				c.Expander, c.ExpanderB = m.Expander.Widths, ""
 			} else if m.Expander.Widths != c.Expander {
@@ -161,6 +161,7 @@ func (r *run) adopt(ctx context.Context) error {
 		return err
 	}
 	var taken, started []string
+	none := false // a model has no expander
 	values := map[string]*nn.Param{}
 	for i, b := range r.method.Branches() {
 		m, err := pretrained.Open(in.Path, i)
@@ -170,10 +171,15 @@ func (r *run) adopt(ctx context.Context) error {
 		if err := take(b.Encoder, m.Encoder); err != nil {
 			return fmt.Errorf("the encoder of %s does not fit: %w", show.Name(m.Path), err)
 		}
-		if b.Expander.Dim() > 0 && r.config.Projector(i) == m.Meta.Expander && take(b.Expander, m.Expander) == nil {
+		none = none || m.Expander == nil
+		if m.Expander != nil && r.config.Projector(i) == m.Meta.Expander && take(b.Expander, m.Expander) == nil {
 			taken = append(taken, "expander")
 		}
-		started = append(started, fmt.Sprintf("%s, step %d", show.Name(m.Path), m.Step))
+		if m.Source != nil {
+			started = append(started, fmt.Sprintf("%s, which was taken from %s", show.Name(m.Path), m.Source))
+		} else {
+			started = append(started, fmt.Sprintf("%s, step %d", show.Name(m.Path), m.Step))
+		}
 	}
 	for _, p := range slices.Concat(r.method.Params(), r.method.Buffers()) {
 		values[p.Name] = p
@@ -187,6 +193,8 @@ func (r *run) adopt(ctx context.Context) error {
 	switch {
 	case len(taken) == len(started):
 		note = strings.Replace(note, "the encoder", "the encoder and the expander", 1)
+	case len(taken) == 0 && none:
+		note += "; the expander starts untrained, as it has none"
 	case len(taken) == 0:
 		note += "; the expander, which is another, starts untrained"
 	default:

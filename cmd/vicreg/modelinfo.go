@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"vicreg/internal/model"
+	"vicreg/internal/pretrained"
+	"vicreg/internal/runlog"
+	"vicreg/internal/show"
+)
+
+// modelInfo is what a model says of itself that lies in no run's folder.
+type modelInfo struct {
+	Model  string             `json:"model"` // its file
+	Source *pretrained.Source `json:"source,omitempty"`
+	Method string             `json:"method"`
+	branchInfo
+	Size  int       `json:"size"`
+	Mean  []float64 `json:"mean"`
+	Std   []float64 `json:"std"`
+	Notes []string  `json:"notes"`
+
+	meta pretrained.Meta
+}
+
+// alone reports whether a path leads to a model without a run: a file, or a folder that
+// has one and nothing else of a run.
+func alone(path string) bool {
+	st, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if !st.IsDir() {
+		return st.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".safetensors")
+	}
+	for _, name := range []string{runlog.ConfigFile, runlog.CheckpointFile, runlog.SummaryFile} {
+		if _, err := os.Lstat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
+			return false // a run, or what is left of one
+		}
+	}
+	_, err = os.Stat(filepath.Join(path, runlog.ModelFile))
+	return err == nil
+}
+
+func readModel(path string) (*modelInfo, error) {
+	m, err := pretrained.Open(path, 0)
+	if err != nil {
+		return nil, err
+	}
+	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std,
+		Notes: append([]string{}, m.Notes...), meta: m.Meta}
+	in := m.Meta.Encoder.Input.Shape
+	r.branchInfo = branchInfo{
+		Encoder: m.Meta.Encoder.Arch, Input: in, EncoderParameters: model.Count(m.Encoder.Params()),
+		Expander: m.Meta.Expander.Widths, Features: m.Encoder.Dim(),
+		ForwardFlops: m.Encoder.Flops(append([]int{1}, in...)...),
+	}
+	if m.Expander != nil {
+		r.ExpanderParameters = model.Count(m.Expander.Params())
+	}
+	return r, nil
+}
+
+// list writes numbers with commas between.
+func list(v []float64) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ", "), "[]")
+}
+
+func (r *modelInfo) print() error {
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "model\t%s\n", show.Name(r.Model))
+	switch m := r.meta; {
+	case r.Source != nil:
+		fmt.Fprintf(w, "weights of\t%s\n", show.Line(r.Source.String()))
+	case m.Steps > 0:
+		fmt.Fprintf(w, "trained\t%s on %s, %d images, step %d of %d\n", m.Method, show.Line(m.Dataset), m.Images, m.Step, m.Steps)
+	default:
+		fmt.Fprintf(w, "trained\t%s on %s, %d images\n", m.Method, show.Line(m.Dataset), m.Images)
+	}
+	if r.meta.Side != nil {
+		fmt.Fprintf(w, "side\t%s\n", r.meta.Side)
+	}
+	r.network(w, r.meta.Encoder.Width, r.meta.Encoder.Stem, shapeOf(r.Input))
+	if len(r.Mean) > 0 {
+		fmt.Fprintf(w, "pixels\tmean %s, std %s\n", list(r.Mean), list(r.Std))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	writeNotes(stdout, r.Notes)
+	return nil
+}

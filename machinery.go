@@ -5,9 +5,10 @@ import "vicreg/internal/model"
 // Encoder is the network that turns an image, or a side of pairs, into a representation.
 type Encoder struct {
 	// Arch is one of Encoders: resnet10, resnet18, resnet34, resnet50, resnet101,
-	// resnet50x2, resnet200x2, vit-tiny or vit-small for images and spectrograms,
-	// resnet1d-10, resnet1d-18 or resnet1d-34 for waveforms and series, mlp for numbers and
-	// embeddings, text for texts. Default: resnet18
+	// resnet152, resnet50x2, resnet200x2, vit-tiny, vit-small or vit-base for images and
+	// spectrograms, vit for them where Dim, Blocks and Heads are given, resnet1d-10,
+	// resnet1d-18 or resnet1d-34 for waveforms and series, mlp for numbers and embeddings,
+	// text for texts. Default: resnet18
 	Arch string
 
 	// Width is the channels of a residual network's first stage, 64 in the published ones,
@@ -16,13 +17,26 @@ type Encoder struct {
 	Width int
 
 	// Stem is the first layers of a residual network: small (3×3, for images up to some 64
-	// pixels), imagenet (7×7 at every second pixel, and max-pooling) or large (for
-	// waveforms); empty: chosen (see Config.Minutes). Default: small
+	// pixels), padded (the same with a border of two pixels), imagenet (7×7 at every second
+	// pixel, and max-pooling) or large (for waveforms); empty: chosen (see Config.Minutes).
+	// Default: small
 	Stem string
 
 	// Patch is the width and height of a vision transformer's patches, in pixels; they must
 	// divide the size of the images. 0: chosen by that size. Default: 0
 	Patch int
+
+	// Dim is the width of a vision transformer's tokens, Blocks how many blocks it has and
+	// Heads how many heads each has; 0: as Arch says. Default: 0
+	Dim, Blocks, Heads int
+
+	// Pool is what a vision transformer's representation is: class, its class token (also if
+	// empty), or mean, the mean of its patches, and then it has no class token. Default: none
+	Pool string
+
+	// Positions of a vision transformer are learned (also if empty) or sincos: fixed, as MoCo
+	// v3's. Default: none
+	Positions string
 
 	// ZeroInitResidual starts every residual block as the identity. Default: false
 	ZeroInitResidual bool

@@ -274,6 +274,7 @@ func Precision(c recipe.Config) device.Precision {
 func EncoderConfig(c recipe.Config, branch int) model.Config {
 	e := c.EncoderOf(branch)
 	return model.Config{Arch: e.Arch, Width: e.Width, Stem: e.Stem, Patch: e.Patch,
+		Dim: e.Dim, Blocks: e.Blocks, Heads: e.Heads, Pool: e.Pool, Positions: e.Positions,
 		ZeroInitResidual: e.ZeroInitResidual, Input: c.InputOf(branch)}
 }
 

@@ -79,11 +79,11 @@ func Arrays(c Config) (all []Array, dim int, err error) {
 	in := c.Input.Shape
 	for _, a := range archs {
 		if a.name == c.Arch {
-			size := map[string]int{"imagenet": 7, "small": 3}[c.Stem]
-			if size == 0 {
-				return nil, 0, errStem2D(c.Stem)
+			stem, err := stem2D(c.Stem)
+			if err != nil {
+				return nil, 0, err
 			}
-			dim = l.resnet(a, c.Width*a.widen, in[2], func(taps int) []int { return []int{taps, taps} }, size)
+			dim = l.resnet(a, c.Width*a.widen, in[2], func(taps int) []int { return []int{taps, taps} }, stem.size)
 		}
 	}
 	for _, a := range archs1D {
@@ -96,19 +96,19 @@ func Arrays(c Config) (all []Array, dim int, err error) {
 				stems1D[i].size)
 		}
 	}
-	for _, v := range vits {
-		if v.name == c.Arch {
-			patch := ViTConfig{Height: in[0], Width: in[1], Patch: c.Patch}.patch()
-			if in[0]%patch != 0 || in[1]%patch != 0 {
-				return nil, 0, errPatch(in[0], in[1], patch)
-			}
-			dim = v.dim
-			l.add("patch_embed.proj.weight", dim, in[2], patch, patch)
-			l.add("patch_embed.proj.bias", dim)
-			l.add("cls_token", 1, 1, dim)
-			l.add("pos_embed", 1, 1+in[0]/patch*(in[1]/patch), dim)
-			l.transformer(v.depth, dim)
+	if c.isViT() {
+		c, v, err := c.vit().filled()
+		if err != nil {
+			return nil, 0, err
 		}
+		dim = v.dim
+		l.add("patch_embed.proj.weight", dim, c.Channels, c.Patch, c.Patch)
+		l.add("patch_embed.proj.bias", dim)
+		if c.Pool == "class" {
+			l.add("cls_token", 1, 1, dim)
+		}
+		l.add("pos_embed", 1, c.tokens(), dim)
+		l.transformer(v.depth, dim)
 	}
 	switch c.Arch {
 	case "text":

@@ -29,6 +29,15 @@ func listed(t *testing.T, got []Array, params []*nn.Param) {
 	}
 }
 
+// variants are encoders that are not quite those of their names.
+var variants = []Config{
+	{Arch: "vit", Dim: 24, Blocks: 2, Heads: 3, Input: ImageInput(32, 3)},
+	{Arch: "vit", Dim: 16, Blocks: 1, Heads: 4, Pool: "mean", Patch: 8, Input: ImageInput(32, 1)},
+	{Arch: "vit", Dim: 16, Blocks: 2, Heads: 1, Positions: "sincos", Patch: 16, Input: ImageInput(32, 3)},
+	{Arch: "vit-tiny", Blocks: 1, Heads: 6, Patch: 16, Input: ImageInput(32, 3)},
+	{Arch: "resnet10", Width: 4, Stem: "padded", Input: ImageInput(15, 3)},
+}
+
 // What is listed is what is built.
 func TestArrays(t *testing.T) {
 	for kind, shape := range items {
@@ -55,6 +64,17 @@ func TestArrays(t *testing.T) {
 				listed(t, got, slices.Concat(e.Params(), e.Buffers()))
 			}
 		}
+	}
+	for _, c := range variants {
+		e, err := New(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, dim, err := Arrays(c)
+		if err != nil || dim != e.Dim() {
+			t.Fatalf("%+v: %d wide, %v", c, dim, err)
+		}
+		listed(t, got, slices.Concat(e.Params(), e.Buffers()))
 	}
 	for _, last := range append(Lasts(), "") {
 		for _, norm := range []bool{false, true} {

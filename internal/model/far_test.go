@@ -25,6 +25,7 @@ func TestFarDevice(t *testing.T) {
 		{Arch: "resnet50", Width: 2, Stem: "imagenet", Input: ImageInput(40, 1)},
 		{Arch: "resnet1d-10", Width: 4, Stem: "large", Input: Input{Sequences, []int{200, 1}}},
 		{Arch: "vit-tiny", Input: ImageInput(8, 3)},
+		{Arch: "vit", Dim: 16, Blocks: 2, Heads: 4, Positions: "sincos", Input: ImageInput(8, 3)},
 		{Arch: "text", Input: Input{Texts, []int{9}}},
 		{Arch: "mlp", Width: 7, Input: Input{Numbers, []int{5}}},
 	} {

@@ -112,8 +112,7 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 	in := c.Input.Shape
 	for _, a := range archs {
 		if a.name == c.Arch {
-			stem := map[string]stem1D{"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D},
-				"small": {size: 3, stride: 1, pad: 1}}[c.Stem]
+			stem, _ := stem2D(c.Stem)
 			return lentResNet(m, a, float64(c.Width*a.widen), stem, float64(n), in[0], in[1])
 		}
 	}
@@ -124,28 +123,8 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 			}
 		}
 	}
-	for _, v := range vits {
-		if v.name == c.Arch {
-			patch := ViTConfig{Height: in[0], Width: in[1], Patch: c.Patch}.patch()
-			patches := float64(n) * float64(in[0]/patch) * float64(in[1]/patch)
-			d, rows := float64(v.dim), patches+float64(n)
-			x := m.acts(rows * d)
-			m.put(m.acts(patches * d)) // before positions are added
-			t := transformer{m, v.depth, float64(n), rows, d, float64(v.heads)}
-			x, block := t.forward(x)
-			first := m.acts(float64(n) * d)
-			m.drop(x)
-			norm := m.both(float64(n)*d, 2*float64(n))
-			m.drop(first)
-			return norm, func() {
-				own := m.acts(float64(n) * d)
-				m.put(norm)
-				g := m.acts(rows * d)
-				m.put(first)
-				m.put(own)
-				block(g)
-			}
-		}
+	if c.isViT() {
+		return lentViT(m, c, float64(n))
 	}
 	if c.Arch == "text" {
 		rows := float64(n) * float64(in[0])
@@ -163,6 +142,40 @@ func lentEncoder(m *meter, c Config, n int) (y float64, back func()) {
 		}
 	}
 	return lentMLP(m, float64(n), mlpWidths(c.Width))
+}
+
+// lentViT is a vision transformer.
+func lentViT(m *meter, config Config, n float64) (y float64, back func()) {
+	c, v, _ := config.vit().filled()
+	d, rows, patches := float64(v.dim), n*float64(c.tokens()), n*float64(c.Height/c.Patch*(c.Width/c.Patch))
+	x := m.acts(rows * d)
+	m.put(m.acts(patches * d)) // before positions are added
+	t := transformer{m, v.depth, n, rows, d, float64(v.heads)}
+	x, block := t.forward(x)
+	if c.Pool == "mean" {
+		norm := m.both(rows*d, 2*rows)
+		m.drop(x)
+		mean := m.acts(n * d)
+		m.drop(norm)
+		return mean, func() {
+			g := m.acts(rows * d)
+			m.put(mean)
+			m.put(norm)
+			block(g)
+		}
+	}
+	first := m.acts(n * d)
+	m.drop(x)
+	norm := m.both(n*d, 2*n)
+	m.drop(first)
+	return norm, func() {
+		own := m.acts(n * d)
+		m.put(norm)
+		g := m.acts(rows * d)
+		m.put(first)
+		m.put(own)
+		block(g)
+	}
 }
 
 // dimOf returns the width of an encoder's representations.

@@ -18,7 +18,7 @@ import (
 func TestLent(t *testing.T) {
 	for kind, shape := range map[Kind][]int{Images: {20, 16, 3}, Sequences: {80, 2}, Numbers: {7}, Texts: {9}} {
 		for k, arch := range ArchsFor(kind) {
-			if arch == "resnet101" || arch == "resnet200x2" || arch == "vit-small" {
+			if arch == "resnet101" || arch == "resnet200x2" || arch == "resnet152" || arch == "vit-small" || arch == "vit-base" {
 				continue // the same layers, more of them
 			}
 			for i, stem := range []string{"small", "imagenet", "large"} {
@@ -41,6 +41,13 @@ func TestLent(t *testing.T) {
 				}
 			}
 		}
+	}
+	for _, c := range variants {
+		e, err := New(c, rand.New(rand.NewPCG(1, 2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareLent(t, device.Local, c, e, Head{Widths: "16"})
 	}
 	defer func(n int) { device.KeptSum = n }(device.KeptSum)
 	device.KeptSum = 1000 // sums that are made again

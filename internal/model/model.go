@@ -44,8 +44,13 @@ type Config struct {
 	// perceptron; 0: the usual. Transformers do not use it.
 	Width int
 
-	Stem  string // of a residual network: small, imagenet, or large for waveforms
+	Stem  string // of a residual network: small, padded, imagenet, or large for waveforms
 	Patch int    // of a vision transformer: pixels, width and height; 0: by the size of the images
+
+	// Of a vision transformer, where they are not those of its name; 0 or empty: they are.
+	// The architecture vit has no name of its own.
+	Dim, Blocks, Heads int
+	Pool, Positions    string // as in ViTConfig
 
 	// ZeroInitResidual starts every residual block as the identity.
 	ZeroInitResidual bool
@@ -85,8 +90,7 @@ var families = []family{
 			ZeroInitResidual: c.ZeroInitResidual}, rng)
 	}},
 	{ViTs(), Images, func(c Config, rng *rand.Rand) (Encoder, error) {
-		return NewViT(ViTConfig{Arch: c.Arch, Height: c.Input.Shape[0], Width: c.Input.Shape[1],
-			Channels: c.Input.Shape[2], Patch: c.Patch}, rng)
+		return NewViT(c.vit(), rng)
 	}},
 	{[]string{"text"}, Texts, func(c Config, rng *rand.Rand) (Encoder, error) {
 		return NewText(TextConfig{Context: c.Input.Shape[0]}, rng)
@@ -100,7 +104,8 @@ var families = []family{
 	}},
 }
 
-// Archs names the encoders.
+// Archs names the encoders that a run may choose: all but the vision transformer of no
+// usual size, vit, which imported weights may ask for.
 func Archs() []string {
 	var names []string
 	for _, f := range families {
@@ -123,7 +128,7 @@ func ArchsFor(k Kind) []string {
 // find returns the family of an encoder that reads a kind of items.
 func find(arch string, k Kind) (family, error) {
 	for _, f := range families {
-		if !slices.Contains(f.archs, arch) {
+		if !slices.Contains(f.archs, arch) && !(arch == anyViT && slices.Contains(f.archs, vits[0].name)) {
 			continue
 		}
 		if f.input != k {

@@ -15,7 +15,7 @@ import (
 type ResNetConfig struct {
 	Arch     string // one of Archs2D
 	Width    int    // channels of the first stage before widening; 64 is the usual
-	Stem     string // imagenet: 7×7/2 and max-pool; small: 3×3
+	Stem     string // imagenet: 7×7/2 and max-pool; small: 3×3; padded: that with a border of 2
 	Channels int    // of the images
 
 	// ZeroInitResidual starts every block as the identity: γ of its last
@@ -38,6 +38,7 @@ var archs = []arch{
 	{"resnet34", [4]int{3, 4, 6, 3}, false, 1},
 	{"resnet50", [4]int{3, 4, 6, 3}, true, 1},
 	{"resnet101", [4]int{3, 4, 23, 3}, true, 1},
+	{"resnet152", [4]int{3, 8, 36, 3}, true, 1},
 	{"resnet50x2", [4]int{3, 4, 6, 3}, true, 2},
 	{"resnet200x2", [4]int{3, 24, 36, 3}, true, 2},
 }
@@ -80,14 +81,13 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	a := archs[i]
 	m := &ResNet{config: config}
 	planes := config.Width * a.widen
-	switch config.Stem {
-	case "imagenet":
-		m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, 7, 2, 3, true)
+	stem, err := stem2D(config.Stem)
+	if err != nil {
+		return nil, err
+	}
+	m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, stem.size, stem.stride, stem.pad, true)
+	if stem.pool != nil {
 		m.pool = new(nn.MaxPool)
-	case "small":
-		m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, 3, 1, 1, true)
-	default:
-		return nil, errStem2D(config.Stem)
 	}
 	m.stages(a, planes, nn.NewConvNorm)
 	m.init(rng)
@@ -114,8 +114,22 @@ func (m *ResNet) stages(a arch, planes int, conv convolution) {
 	m.dim = in
 }
 
-func errStem2D(stem string) error {
-	return fmt.Errorf("unknown stem %q: known are imagenet and small", stem)
+// stems2D are the first layers of residual networks for images. With the border of padded
+// the images of CIFAR are 34 × 34 pixels behind it, as solo-learn has them
+// (solo/methods/base.py, where conv1 is replaced).
+var stems2D = map[string]stem1D{
+	"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D},
+	"small":    {size: 3, stride: 1, pad: 1},
+	"padded":   {size: 3, stride: 1, pad: 2},
+}
+
+// stem2D returns a stem by its name.
+func stem2D(name string) (stem1D, error) {
+	s, ok := stems2D[name]
+	if !ok {
+		return s, fmt.Errorf("unknown stem %q: known are imagenet and small (and padded, of imported weights)", name)
+	}
+	return s, nil
 }
 
 // newBlock returns a basic block (3×3, 3×3) or a bottleneck (1×1, 3×3, and 1×1

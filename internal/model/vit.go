@@ -1,9 +1,11 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"vicreg/internal/device"
@@ -13,22 +15,90 @@ import (
 
 // ViTConfig describes a vision transformer.
 type ViTConfig struct {
-	Arch          string // vit-tiny or vit-small
+	Arch          string // one of ViTs, or vit: as Dim, Blocks and Heads say
 	Height, Width int    // of the images: their positions are learned, so others cannot be read
 	Channels      int
 	Patch         int    // pixels, width and height; 0: 16, or 4 for images of less than 64 pixels
 	Pool          string // class (default): the class token; mean: the mean of the patches, without a class token
 	Positions     string // learned (default), as timm and DeiT; sincos: fixed, as MoCo v3
+
+	Dim, Blocks, Heads int // 0: as Arch says
+}
+
+// vit is the size of a vision transformer.
+type vit struct {
+	name              string
+	dim, depth, heads int
 }
 
 // vits are the sizes of Touvron et al. 2021 (DeiT), table 1, by their names in
-// timm: vit_tiny_patch16_224 and vit_small_patch16_224.
-var vits = []struct {
-	name              string
-	dim, depth, heads int
-}{
+// timm: vit_tiny_patch16_224, vit_small_patch16_224 and vit_base_patch16_224.
+var vits = []vit{
 	{"vit-tiny", 192, 12, 3},
 	{"vit-small", 384, 12, 6},
+	{"vit-base", 768, 12, 12},
+}
+
+// anyViT is a vision transformer of any size.
+const anyViT = "vit"
+
+// mostDepth is more blocks than any vision transformer has.
+const mostDepth = 1000
+
+// vit is the part of a configuration that makes a vision transformer.
+func (c Config) vit() ViTConfig {
+	return ViTConfig{Arch: c.Arch, Height: c.Input.Shape[0], Width: c.Input.Shape[1], Channels: c.Input.Shape[2],
+		Patch: c.Patch, Pool: c.Pool, Positions: c.Positions, Dim: c.Dim, Blocks: c.Blocks, Heads: c.Heads}
+}
+
+// isViT reports whether an encoder is a vision transformer.
+func (c Config) isViT() bool { return c.Arch == anyViT || slices.Contains(ViTs(), c.Arch) }
+
+// tokens counts what a network with its defaults filled in makes of an image.
+func (c ViTConfig) tokens() int {
+	n := c.Height / c.Patch * (c.Width / c.Patch)
+	if c.Pool == "class" {
+		n++
+	}
+	return n
+}
+
+// filled returns c with its defaults filled in, and the network's size.
+func (c ViTConfig) filled() (ViTConfig, vit, error) {
+	c.Patch, c.Pool, c.Positions = c.patch(), cmp.Or(c.Pool, "class"), cmp.Or(c.Positions, "learned")
+	v := vit{name: c.Arch}
+	if i := slices.IndexFunc(vits, func(v vit) bool { return v.name == c.Arch }); i >= 0 {
+		v = vits[i]
+	} else if c.Arch != anyViT {
+		return c, v, fmt.Errorf("unknown encoder %q: known vision transformers are %s", c.Arch, strings.Join(ViTs(), ", "))
+	}
+	v.dim, v.depth, v.heads = cmp.Or(c.Dim, v.dim), cmp.Or(c.Blocks, v.depth), cmp.Or(c.Heads, v.heads)
+	return c, v, c.check(v)
+}
+
+// check returns what is wrong with a configuration whose defaults are filled in.
+func (c ViTConfig) check(v vit) error {
+	switch {
+	case v.dim < 1 || v.dim > mostWidth:
+		return fmt.Errorf("dim is %d: a vision transformer needs between 1 and %d", v.dim, mostWidth)
+	case v.depth < 1 || v.depth > mostDepth:
+		return fmt.Errorf("blocks are %d: a vision transformer needs between 1 and %d", v.depth, mostDepth)
+	case v.heads < 1 || v.dim%v.heads != 0:
+		return fmt.Errorf("heads are %d: there must be at least 1, and they must divide the dim %d", v.heads, v.dim)
+	case c.Channels < 1:
+		return fmt.Errorf("encoder channels are %d: there must be at least 1", c.Channels)
+	case c.Patch < 1:
+		return fmt.Errorf("encoder patch is %d: it must be at least 1", c.Patch)
+	case c.Height < 1 || c.Width < 1 || c.Height%c.Patch != 0 || c.Width%c.Patch != 0:
+		return errPatch(c.Height, c.Width, c.Patch)
+	case c.Pool != "class" && c.Pool != "mean":
+		return fmt.Errorf("unknown pooling %q of a vision transformer: known are class and mean", c.Pool)
+	case c.Positions != "learned" && c.Positions != "sincos":
+		return fmt.Errorf("unknown positions %q of a vision transformer: known are learned and sincos", c.Positions)
+	case c.Positions == "sincos" && v.dim%4 != 0:
+		return fmt.Errorf("dim is %d: fixed positions need one that 4 divides", v.dim)
+	}
+	return nil
 }
 
 // ViTs names the vision transformers.
@@ -62,19 +132,11 @@ type ViT struct {
 // NewViT builds a network, initialised from rng as timm does; with a nil rng its
 // weights are zero, to be loaded.
 func NewViT(config ViTConfig, rng *rand.Rand) (*ViT, error) {
-	config.Patch = config.patch()
-	if config.Pool == "" {
-		config.Pool = "class"
+	config, v, err := config.filled()
+	if err != nil {
+		return nil, err
 	}
-	if config.Positions == "" {
-		config.Positions = "learned"
-	}
-	for _, v := range vits {
-		if v.name == config.Arch {
-			return newViT(config, v.dim, v.depth, v.heads, rng)
-		}
-	}
-	return nil, fmt.Errorf("unknown encoder %q: known vision transformers are %s", config.Arch, strings.Join(ViTs(), ", "))
+	return newViT(config, v.dim, v.depth, v.heads, rng)
 }
 
 // patch returns the width and height of a patch.
@@ -94,17 +156,8 @@ func errPatch(h, w, patch int) error {
 
 // newViT builds a network of any size.
 func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
-	switch {
-	case c.Channels < 1:
-		return nil, fmt.Errorf("encoder channels are %d: there must be at least 1", c.Channels)
-	case c.Patch < 1:
-		return nil, fmt.Errorf("encoder patch is %d: it must be at least 1", c.Patch)
-	case c.Height < 1 || c.Width < 1 || c.Height%c.Patch != 0 || c.Width%c.Patch != 0:
-		return nil, errPatch(c.Height, c.Width, c.Patch)
-	case c.Pool != "class" && c.Pool != "mean":
-		return nil, fmt.Errorf("unknown pooling %q of a vision transformer: known are class and mean", c.Pool)
-	case c.Positions != "learned" && c.Positions != "sincos":
-		return nil, fmt.Errorf("unknown positions %q of a vision transformer: known are learned and sincos", c.Positions)
+	if err := c.check(vit{dim: dim, depth: depth, heads: heads}); err != nil {
+		return nil, err
 	}
 	h, w := c.Height/c.Patch, c.Width/c.Patch
 	m := &ViT{config: c, dim: dim, blocks: nn.NewTransformer(depth, dim, heads), norm: nn.NewLayerNorm("norm", dim)}
@@ -113,10 +166,9 @@ func newViT(c ViTConfig, dim, depth, heads int, rng *rand.Rand) (*ViT, error) {
 		Bias:   nn.NewParam("patch_embed.proj.bias", dim),
 		Size:   c.Patch,
 	}
-	tokens := h * w
+	tokens := c.tokens()
 	if c.Pool == "class" {
 		m.patches.Class = nn.NewTable("cls_token", 1, 1, dim)
-		tokens++
 	}
 	m.patches.Position = nn.NewTable("pos_embed", 1, tokens, dim)
 	if c.Positions == "sincos" {

@@ -100,13 +100,14 @@ func TestViTBF16(t *testing.T) {
 }
 
 // TestViTSizes checks the parameter counts of timm: vit_tiny_patch16_224 has
-// 5,717,416 with its head of 1000 classes, vit_small_patch16_224 22,050,664.
+// 5,717,416 with its head of 1000 classes, vit_small_patch16_224 22,050,664 and
+// vit_base_patch16_224 86,567,656.
 func TestViTSizes(t *testing.T) {
 	for _, c := range []struct {
 		arch string
 		dim  int
 		want int
-	}{{"vit-tiny", 192, 5717416}, {"vit-small", 384, 22050664}} {
+	}{{"vit-tiny", 192, 5717416}, {"vit-small", 384, 22050664}, {"vit-base", 768, 86567656}} {
 		m, err := NewViT(ViTConfig{Arch: c.arch, Height: 224, Width: 224, Channels: 3}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -156,6 +157,10 @@ func TestViTErrors(t *testing.T) {
 		{func(c *ViTConfig) { c.Height = 30 }, "30 × 32 do not divide into patches of 4 × 4"},
 		{func(c *ViTConfig) { c.Patch = -1 }, "patch"},
 		{func(c *ViTConfig) { c.Channels = 0 }, "channels"},
+		{func(c *ViTConfig) { c.Arch = "vit" }, "dim is 0"},
+		{func(c *ViTConfig) { c.Heads = 5 }, "heads are 5"},
+		{func(c *ViTConfig) { c.Blocks = -1 }, "blocks are -1"},
+		{func(c *ViTConfig) { c.Dim, c.Heads, c.Positions = 6, 1, "sincos" }, "fixed positions"},
 		{func(c *ViTConfig) { c.Pool = "max" }, "class and mean"},
 		{func(c *ViTConfig) { c.Positions = "none" }, "learned and sincos"},
 	} {

@@ -9,6 +9,7 @@ import (
 	"vicreg/internal/device/far"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/model"
+	"vicreg/internal/rng"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 )
@@ -69,6 +70,39 @@ func TestExpanderThatIsNotNamed(t *testing.T) {
 	}
 	if _, err := Open(path, 0); err == nil {
 		t.Error("it opens")
+	}
+}
+
+// What a vision transformer is beside its name stands in its file.
+func TestVariants(t *testing.T) {
+	for _, c := range []model.Config{
+		{Arch: "vit", Dim: 24, Blocks: 2, Heads: 3, Positions: "sincos", Patch: 4, Input: model.ImageInput(16, 3)},
+		{Arch: "vit", Dim: 8, Blocks: 1, Heads: 2, Pool: "mean", Input: model.ImageInput(16, 1)},
+		{Arch: "vit-tiny", Blocks: 1, Input: model.ImageInput(8, 3)},
+		{Arch: "resnet10", Width: 2, Stem: "padded", Input: model.ImageInput(16, 3)},
+	} {
+		encoder, err := model.New(c, rng.New(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := Meta{Method: "mae", Encoder: c, Size: c.Input.Shape[0], Mean: []float64{0.5}, Std: []float64{0.5}}
+		path := filepath.Join(t.TempDir(), runlog.ModelFile)
+		if err := Save(path, meta, encoder, nil); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(path, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Meta.Encoder.Input.Kind != c.Input.Kind {
+			t.Errorf("got %+v", m.Meta.Encoder)
+		}
+		got := m.Meta.Encoder
+		if got.Input, c.Input = (model.Input{}), (model.Input{}); !reflect.DeepEqual(got, c) {
+			t.Errorf("got %+v, want %+v", got, c)
+		}
+		same(t, m.Encoder.Params(), encoder.Params())
+		same(t, m.Encoder.Buffers(), encoder.Buffers())
 	}
 }
 

@@ -46,6 +46,16 @@ func (m *Meta) encode() map[string]string {
 		"step": strconv.Itoa(m.Step), "steps": strconv.Itoa(m.Steps),
 		"seed": strconv.FormatUint(m.Seed, 10),
 	}
+	for key, v := range map[string]int{"dim": e.Dim, "blocks": e.Blocks, "heads": e.Heads} {
+		if v != 0 {
+			all[key] = strconv.Itoa(v)
+		}
+	}
+	for key, v := range map[string]string{"pool": e.Pool, "positions": e.Positions} {
+		if v != "" {
+			all[key] = v
+		}
+	}
 	if m.Init != "" {
 		all["init"] = m.Init
 	}
@@ -106,6 +116,13 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	m.Encoder.Arch, m.Encoder.Stem = meta["arch"], meta["stem"]
 	number("width", &m.Encoder.Width, 0, math.MaxInt)
 	number("patch", &m.Encoder.Patch, 0, math.MaxInt)
+	for i, to := range []*int{&m.Encoder.Dim, &m.Encoder.Blocks, &m.Encoder.Heads} {
+		key := []string{"dim", "blocks", "heads"}[i]
+		if _, ok := meta[key]; ok { // where it is not that of the architecture's name
+			number(key, to, 1, math.MaxInt)
+		}
+	}
+	m.Encoder.Pool, m.Encoder.Positions = meta["pool"], meta["positions"]
 	number("branch", &m.Branch, 0, 1)
 	parse("input", func(s string) error { return json.Unmarshal([]byte(s), &m.Encoder.Input) })
 	number("size", &m.Size, 1, mostSize)

@@ -104,11 +104,19 @@ type Init struct {
 
 // Encoder is the network that is kept. See package model.
 type Encoder struct {
-	Arch             string `yaml:"arch"`
-	Width            int    `yaml:"width"`           // channels of the first stage; 64 is the usual ResNet
-	Stem             string `yaml:"stem"`            // small: 3×3, no pool; imagenet: 7×7/2 and max-pool
-	Patch            int    `yaml:"patch,omitempty"` // pixels, of a vision transformer
-	ZeroInitResidual bool   `yaml:"zero_init_residual"`
+	Arch  string `yaml:"arch"`
+	Width int    `yaml:"width"`           // channels of the first stage; 64 is the usual ResNet
+	Stem  string `yaml:"stem"`            // small: 3×3, no pool; imagenet: 7×7/2 and max-pool
+	Patch int    `yaml:"patch,omitempty"` // pixels, of a vision transformer
+
+	// Of a vision transformer, where they are not those of its name.
+	Dim       int    `yaml:"dim,omitempty"`
+	Blocks    int    `yaml:"blocks,omitempty"`
+	Heads     int    `yaml:"heads,omitempty"`
+	Pool      string `yaml:"pool,omitempty"`      // class (default) or mean
+	Positions string `yaml:"positions,omitempty"` // learned (default) or sincos
+
+	ZeroInitResidual bool `yaml:"zero_init_residual"`
 }
 
 // Loss holds VICReg's coefficients. See package loss.
@@ -187,6 +195,11 @@ func (c *Config) EncoderOf(branch int) Encoder {
 		}
 		e.Arch, e.Width, e.Stem = cmp.Or(b.Arch, e.Arch), cmp.Or(b.Width, e.Width), cmp.Or(b.Stem, e.Stem)
 		e.Patch, e.ZeroInitResidual = cmp.Or(b.Patch, e.Patch), b.ZeroInitResidual || e.ZeroInitResidual
+		if b.Arch != "" && b.Arch != c.Encoder.Arch { // another size
+			e.Dim, e.Blocks, e.Heads = 0, 0, 0
+		}
+		e.Dim, e.Blocks, e.Heads = cmp.Or(b.Dim, e.Dim), cmp.Or(b.Blocks, e.Blocks), cmp.Or(b.Heads, e.Heads)
+		e.Pool, e.Positions = cmp.Or(b.Pool, e.Pool), cmp.Or(b.Positions, e.Positions)
 	}
 	return e
 }

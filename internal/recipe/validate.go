@@ -15,7 +15,7 @@ import (
 
 var (
 	sharings   = []string{"shared", "separate"}
-	stems      = []string{"small", "imagenet", "large"}
+	stems      = []string{"small", "padded", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
 	precisions = []string{"float32", "tf32", "bf16"}
 )
@@ -214,6 +214,8 @@ func (c *Config) validateNumbers() error {
 		{first.Width <= most && second.Width <= most, "encoder width", max(first.Width, second.Width), atMost(most)},
 		{min(first.Patch, second.Patch) >= 0, "encoder patch", min(first.Patch, second.Patch), "at least 1 pixel, or 0 for the usual"},
 		{max(first.Patch, second.Patch) <= maxSize, "encoder patch", max(first.Patch, second.Patch), atMost(maxSize) + " pixels"},
+		{sized(first), "encoder dim, blocks and heads", size(first), "from 0, for the usual, to " + fmt.Sprint(most)},
+		{sized(second), "encoder dim, blocks and heads", size(second), "from 0, for the usual, to " + fmt.Sprint(most)},
 		{c.Batch >= 2, "batch", c.Batch, "at least 2: variance and covariance are taken over the batch"},
 		{c.Batch <= most, "batch", c.Batch, atMost(most)},
 		{c.Epochs >= 1, "epochs", c.Epochs, "at least 1"},
@@ -259,6 +261,14 @@ func (c *Config) validateNumbers() error {
 func wide(e Encoder) bool {
 	return e.Width >= 1 || e.Width == 0 && !strings.HasPrefix(e.Arch, "resnet")
 }
+
+// sized reports whether the size of a vision transformer is one that can be; the
+// network's own limits come later.
+func sized(e Encoder) bool {
+	return min(e.Dim, e.Blocks, e.Heads) >= 0 && max(e.Dim, e.Blocks, e.Heads) <= most
+}
+
+func size(e Encoder) string { return fmt.Sprintf("%d, %d, %d", e.Dim, e.Blocks, e.Heads) }
 
 func (c *Config) validateData() error {
 	d, n := c.Data, c.Normalize

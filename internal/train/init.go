@@ -35,8 +35,10 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	}
 	c.Init = &recipe.Init{Path: absolute(path)}
 	for i, m := range metas {
-		e := recipe.Encoder{Arch: m.Encoder.Arch, Width: m.Encoder.Width, Stem: m.Encoder.Stem, Patch: m.Encoder.Patch,
-			ZeroInitResidual: m.Encoder.ZeroInitResidual}
+		n := m.Encoder
+		e := recipe.Encoder{Arch: n.Arch, Width: n.Width, Stem: n.Stem, Patch: n.Patch,
+			Dim: n.Dim, Blocks: n.Blocks, Heads: n.Heads, Pool: n.Pool, Positions: n.Positions,
+			ZeroInitResidual: n.ZeroInitResidual}
 		if i == 0 {
 			c.Encoder, c.EncoderB, c.Branches = e, nil, "shared"
 		} else {
@@ -111,7 +113,9 @@ func (r *run) origin() error {
 			has, want any
 		}{
 			{"encoder", has.Arch, want.Arch}, {"width", has.Width, want.Width}, {"stem", has.Stem, want.Stem},
-			{"patch", has.Patch, want.Patch},
+			{"patch", has.Patch, want.Patch}, {"dim", has.Dim, want.Dim}, {"number of blocks", has.Blocks, want.Blocks},
+			{"number of heads", has.Heads, want.Heads}, {"pooling", has.Pool, want.Pool},
+			{"kind of positions", has.Positions, want.Positions},
 			{"kind of input", has.Input.Kind, want.Input.Kind},
 		} {
 			if part.has != part.want {

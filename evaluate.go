@@ -1,6 +1,7 @@
 package vicreg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -27,6 +28,9 @@ type Scores struct {
 	Linear           float64      // by a linear probe
 	RandomInitKNN    float64      // of the untrained encoder
 	RandomInitLinear float64      // of the untrained encoder
+	Neighbours       []KScores    // by each of EvalOptions.Ks; the first has KNN
+	Probe            Outcome      // of the linear probe
+	RandomInitProbe  Outcome      // of the untrained encoder's
 	Raw              *RawScores   // if they were asked for
 	Below            string       // that the untrained encoder is better, and the likely reason; empty if it is not
 	Bad              []string     // images, or rows, that could not be used, each with its reason
@@ -41,16 +45,56 @@ type ClassCount struct {
 	Test  int    // scored on
 }
 
+// KScores are what a number of neighbours get right, see [Outcome].
+type KScores struct {
+	K         int     // neighbours that vote
+	Trained   Outcome // of the encoder's features
+	Untrained Outcome // of those of the untrained encoder
+}
+
 // RawScores are those of the values that the encoder reads, without an encoder.
 type RawScores struct {
-	KNN    float64 // by a vote of the nearest neighbours, by cosine
-	Linear float64 // by a linear probe
+	KNN    float64   // by a vote of the nearest neighbours, by cosine
+	Linear float64   // by a linear probe
+	Votes  []Outcome // of each of EvalOptions.Ks; the first has KNN
+	Probe  Outcome   // of the linear probe
+}
+
+// Outcome is what a classifier got right.
+type Outcome struct {
+	Items   int            // that have a label
+	Top1    float64        // share whose class is ranked first
+	Top5    *float64       // share whose class is among the first five; nil with 5 classes or fewer
+	Outside int            // items of classes without a number that it was not fitted on; all wrong
+	Classes []ClassOutcome // that it was fitted on, or that have items, in order
+
+	// Confusion counts items by class and predicted class, in order, without pairs that
+	// did not occur.
+	Confusion []Confused
+}
+
+// ClassOutcome is what a classifier got right of a class.
+type ClassOutcome struct {
+	Class  int    // its number, which Confusion has too
+	Name   string // of the class
+	Items  int    // that were scored
+	Right  int    // items whose class is ranked first
+	Right5 int    // items whose class is among the first five
+	Fitted bool   // the classifier was fitted on images of the class
+}
+
+// Confused counts items of a class that a classifier took for a class.
+type Confused struct {
+	Class     int // of the items; -2: one without a number
+	Predicted int // the class that they were taken for
+	Items     int // how many
 }
 
 // EvalOptions say how Evaluate and EvaluatePairs score. The zero value is what is usual.
 type EvalOptions struct {
 	Raw         bool    // score the values that the encoder reads, too
 	K           int     // neighbours that vote; 0: 20
+	Ks          []int   // several numbers of neighbours, each scored; empty: K alone
 	Temperature float64 // of their votes; 0: 0.07
 	Limit       int     // images of each part at most, spread evenly; 0: all
 	Workers     int     // goroutines that decode; 0: one for each processor
@@ -128,6 +172,18 @@ func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) e
 	if err != nil {
 		return err
 	}
+	for i := range s.Neighbours {
+		s.Neighbours[i].Trained.name(classes)
+		s.Neighbours[i].Untrained.name(classes)
+	}
+	s.Probe.name(classes)
+	s.RandomInitProbe.name(classes)
+	if s.Raw != nil {
+		for i := range s.Raw.Votes {
+			s.Raw.Votes[i].name(classes)
+		}
+		s.Raw.Probe.name(classes)
+	}
 	s.ByClass = make([]ClassCount, len(classes))
 	for i, name := range classes {
 		s.ByClass[i].Name = name
@@ -147,6 +203,13 @@ func (m *Model) judge(s *Scores, classes []string, fit, held []int, err error) e
 	untrained := eval.Scores{KNN: s.RandomInitKNN, Linear: s.RandomInitLinear}
 	s.Below = eval.BelowUntrained(trained, untrained, m.training())
 	return nil
+}
+
+// name writes the names of the classes into o.
+func (o *Outcome) name(classes []string) {
+	for i := range o.Classes {
+		o.Classes[i].Name = classes[o.Classes[i].Class]
+	}
 }
 
 // training is how the model came to be, as far as its file and its run's folder
@@ -174,6 +237,9 @@ func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder,
 	phase, tell := "", counted(o.Progress)
 	e.Progress = func(done, total int) { tell(phase, done, total) }
 	how := eval.Options{K: o.K, Temperature: o.Temperature, Progress: tell}
+	if len(o.Ks) > 0 {
+		how.K, how.Others = o.Ks[0], o.Ks[1:]
+	}
 	s, err := e.Score(ctx, untrained, fit, held, how, func(what string) {
 		phase = what
 		o.Progress(what)
@@ -188,13 +254,21 @@ func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder,
 		KNN: s.Trained.KNN, Linear: s.Trained.Linear, RandomInitKNN: s.Untrained.KNN,
 		RandomInitLinear: s.Untrained.Linear,
 		Bad:              bad, Notes: notes}
+	all.Probe, all.RandomInitProbe = outer[Outcome](s.Trained.Probed), outer[Outcome](s.Untrained.Probed)
+	for i, votes := range s.Trained.Votes {
+		k := cmp.Or(how.K, 20)
+		if i > 0 {
+			k = how.Others[i-1]
+		}
+		all.Neighbours = append(all.Neighbours, KScores{k, outer[Outcome](votes), outer[Outcome](s.Untrained.Votes[i])})
+	}
 	if o.Raw {
 		o.Progress("scoring the input values")
 		raw, err := pretrained.Raw(ctx, fit, held, how)
 		if err != nil {
 			return nil, err
 		}
-		all.Raw = &RawScores{raw.KNN, raw.Linear}
+		all.Raw = &RawScores{raw.KNN, raw.Linear, outer[[]Outcome](raw.Votes), outer[Outcome](raw.Probed)}
 		if raw.Note != "" {
 			all.Notes = append(all.Notes, "input values: "+raw.Note)
 		}

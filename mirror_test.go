@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vicreg/internal/eval"
 	"vicreg/internal/loss"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
@@ -28,6 +29,7 @@ var mirrors = []struct{ public, internal any }{
 	{Warning{}, runlog.Warning{}},
 	{Summary{}, runlog.Summary{}},
 	{Retrieval{}, runlog.Retrieval{}},
+	{Outcome{}, eval.Outcome{}},
 	{Forecast{}, train.Forecast{}},
 }
 

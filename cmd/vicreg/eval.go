@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +40,7 @@ scored on its test part, or on a share held out where it has none.`,
 	var (
 		o                 vicreg.EvalOptions
 		retrieval, asJSON bool
+		g                 guard
 	)
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -51,18 +51,39 @@ scored on its test part, or on a share held out where it has none.`,
 	model.scoring()
 	flags.BoolVar(&retrieval, "retrieval", false, "of a run on pairs: how often the partner is among the nearest, both ways")
 	flags.BoolVar(&o.Raw, "raw", false, "score the values that the encoder reads as well: pixels, samples, mel bands")
-	flags.IntVar(&o.K, "k", 20, "`neighbours` that vote")
+	flags.IntSliceVar(&o.Ks, "k", []int{20}, "`neighbours` that vote, or several numbers of them, each scored, such as 20,200")
+	flags.Lookup("k").DefValue = "20"
 	flags.Float64Var(&o.Temperature, "temperature", 0.07, "`temperature` of the votes")
 	model.whichBranch()
 	config.machine()
 	where := newDeviceFlag(flags)
+	confusion := newConfusionFlag(flags, "the linear probe")
+	g.forcible(flags)
+	others := asks()
+	for _, a := range others {
+		a.bind(flags)
+	}
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if o.K < 1 {
-			return usagef("--k is %d, but must be at least 1", o.K)
+		if k := slices.Min(o.Ks); k < 1 {
+			return usagef("--k is %d, but must be at least 1", k)
+		}
+		if sorted := slices.Sorted(slices.Values(o.Ks)); len(slices.Compact(sorted)) < len(o.Ks) {
+			return usagef("--k names a number of neighbours twice")
 		}
 		if !(o.Temperature > 0) || math.IsInf(o.Temperature, 0) {
 			return usagef("--temperature is %v, but must be a number above 0", o.Temperature)
+		}
+		other, err := asked(others, flags)
+		if err != nil {
+			return err
+		}
+		if other != nil || retrieval {
+			for _, name := range ofProbes {
+				if flags.Changed(name) {
+					return usagef("--%s is about neighbours and a linear probe, which are not asked for here; leave it out", name)
+				}
+			}
 		}
 		in, err := model.open(args[0], config)
 		if err != nil {
@@ -70,19 +91,26 @@ scored on its test part, or on a share held out where it has none.`,
 		}
 		vicreg.SetThreads(in.threads)
 		o.Workers, o.Device = in.workers, where.name
+		g.looks(args[0], in)
+		if err := confusion.open(flags, &g); err != nil {
+			return err
+		}
+		defer confusion.close()
 		switch {
+		case other != nil:
+			return other.run(evaluation{args[0], flags, in, o, asJSON})
 		case retrieval:
 			return evalRetrieval(args[0], in.pairs, o, asJSON)
 		case in.paired:
 			o.Limit = in.pairs.Limit
-			err := evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, asJSON)
+			err := evalClasses(in.model.EvaluatePairs, in.pairs, "pairs", o, confusion, asJSON)
 			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
 				return evalRetrieval(args[0], in.pairs, o, asJSON)
 			}
 			return err
 		default:
 			o.Limit = in.images.Limit
-			err := evalClasses(in.model.Evaluate, in.images, "images", o, asJSON)
+			err := evalClasses(in.model.Evaluate, in.images, "images", o, confusion, asJSON)
 			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
 				return evalViews(args[0], in.model, in.images, o, asJSON) // of the run's own images
 			}
@@ -93,7 +121,10 @@ scored on its test part, or on a share held out where it has none.`,
 }
 
 // ofScores are the flags that ask for scores, or for data that should have labels.
-var ofScores = []string{"data", "holdout", "pairs", "label", "split", "branch", "raw", "k", "temperature"}
+var ofScores = append([]string{"data", "holdout", "pairs", "label", "split", "branch"}, ofProbes...)
+
+// ofProbes are the flags of neighbours and the linear probe.
+var ofProbes = []string{"raw", "k", "temperature", "confusion"}
 
 // evalViews prints what an encoder is worth without labels.
 func evalViews(folder string, m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON bool) error {
@@ -131,7 +162,7 @@ func recorded(v *vicreg.Verdict) *runlog.Verdict {
 // evalClasses prints the scores of an encoder on labelled data, which evaluate
 // takes.
 func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*vicreg.Scores, error), data D,
-	what string, o vicreg.EvalOptions, asJSON bool) error {
+	what string, o vicreg.EvalOptions, confusion *confusionFlag, asJSON bool) error {
 	s, err := counting(func(ctx context.Context, c *counter) (*vicreg.Scores, error) {
 		o.Progress = c.describe
 		return evaluate(ctx, data, o)
@@ -139,6 +170,11 @@ func evalClasses[D any](evaluate func(context.Context, D, vicreg.EvalOptions) (*
 	if err != nil {
 		return err
 	}
+	notes, err := confusion.write(s.Probe)
+	if err != nil {
+		return err
+	}
+	s.Notes = append(s.Notes, notes...)
 	return printScores(s, what, asJSON)
 }
 
@@ -160,64 +196,4 @@ func evalRetrieval(folder string, data vicreg.PairData, o vicreg.EvalOptions, as
 	writeBad(stdout, true, found.Bad)
 	writeRetrieval(stdout, &both)
 	return nil
-}
-
-func printScores(s *vicreg.Scores, what string, asJSON bool) error {
-	if asJSON {
-		all := map[string]any{
-			"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test, "classes": s.Classes,
-			"knn": s.KNN, "linear": s.Linear, "random_init_knn": s.RandomInitKNN, "random_init_linear": s.RandomInitLinear,
-			"class_counts": countsOf(s.ByClass), "below_untrained": nil,
-			"bad_images": len(s.Bad), "bad_image_list": append([]string{}, s.Bad...), "notes": append([]string{}, s.Notes...),
-		}
-		if s.Below != "" {
-			all["below_untrained"] = s.Below
-		}
-		if s.Raw != nil {
-			all["raw_knn"], all["raw_linear"] = s.Raw.KNN, s.Raw.Linear
-		}
-		return printJSON(all)
-	}
-	writeNotes(stdout, s.Notes)
-	writeBad(stdout, what == "pairs", s.Bad)
-	fmt.Fprintf(stdout, "%s: %d classes, fitted on %d %s, scored on %d\n", s.Dataset, s.Classes, s.Train, what, s.Test)
-	fmt.Fprintf(stdout, "%s\n", describeClasses(s.ByClass))
-	writeScores(stdout, runlog.Summary{Scores: runlog.Scores{KNN: &s.KNN, Linear: &s.Linear,
-		RandomInitKNN: &s.RandomInitKNN, RandomInitLinear: &s.RandomInitLinear}})
-	if s.Raw != nil {
-		fmt.Fprintf(stdout, "The input values themselves: kNN %s, linear probe %s\n", percent(&s.Raw.KNN), percent(&s.Raw.Linear))
-	}
-	if s.Below != "" {
-		writeWarning(stdout, s.Below)
-	}
-	return nil
-}
-
-// countsOf are the classes as JSON has them.
-func countsOf(classes []vicreg.ClassCount) map[string]any {
-	all := map[string]any{}
-	for _, c := range classes {
-		all[c.Name] = map[string]int{"train": c.Train, "test": c.Test}
-	}
-	return all
-}
-
-// describeClasses says how many there are of each class, the largest first.
-func describeClasses(classes []vicreg.ClassCount) string {
-	const most = 20
-	classes = slices.Clone(classes)
-	slices.SortStableFunc(classes, func(a, b vicreg.ClassCount) int { return b.Train + b.Test - a.Train - a.Test })
-	var words []string
-	for _, c := range classes[:min(most, len(classes))] {
-		words = append(words, fmt.Sprintf("%s %d", show.Name(c.Name), c.Train+c.Test))
-	}
-	s := "Classes: " + strings.Join(words, ", ")
-	if more := len(classes) - most; more > 0 {
-		first, last := classes[most], classes[len(classes)-1]
-		s += fmt.Sprintf(" and %d more of %d", more, last.Train+last.Test)
-		if n := first.Train + first.Test; n > last.Train+last.Test {
-			s += fmt.Sprintf(" to %d", n)
-		}
-	}
-	return s
 }

@@ -18,11 +18,12 @@ import (
 
 // What commands write, told by what is in a file. See guard.
 var (
-	packedData = kind{"a packed data set", pack.Is}
-	gradients  = kind{"gradients that vicreg loss wrote", isGradients}
-	picture    = kind{"a picture that vicreg drew", compare.IsPicture}
-	profile    = kind{"a processor profile", isProfile}
-	jobList    = kind{"the list of runs of a comparison", func(path string) bool { return readJobs(path) != nil }}
+	packedData      = kind{"a packed data set", pack.Is}
+	gradients       = kind{"gradients that vicreg loss wrote", isGradients}
+	picture         = kind{"a picture that vicreg drew", compare.IsPicture}
+	profile         = kind{"a processor profile", isProfile}
+	confusionMatrix = kind{"a confusion matrix that vicreg wrote", isConfusion}
+	jobList         = kind{"the list of runs of a comparison", func(path string) bool { return readJobs(path) != nil }}
 )
 
 // isGradients reports whether a file holds nothing but what loss --grad writes.

@@ -372,17 +372,24 @@ func writeScores(out io.Writer, s runlog.Summary) {
 		fmt.Fprintln(out, "No scores: vicreg eval takes them on labelled images.")
 		return
 	}
+	rows := []scoreRow{{"kNN", s.RandomInitKNN, s.KNN}, {"linear probe", s.RandomInitLinear, s.Linear}}
+	if b := s.BranchB; b != nil {
+		rows = append(rows, scoreRow{"branch b, kNN", b.RandomInitKNN, b.KNN}, scoreRow{"linear probe", b.RandomInitLinear, b.Linear})
+	}
+	writeScoreRows(out, rows)
+}
+
+// scoreRow is a score of an encoder and of the same one untrained.
+type scoreRow struct {
+	name               string
+	untrained, trained *float64
+}
+
+// writeScoreRows writes scores, those that got better in green.
+func writeScoreRows(out io.Writer, rows []scoreRow) {
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tuntrained\ttrained\t")
-	type score struct {
-		name               string
-		untrained, trained *float64
-	}
-	rows := []score{{"kNN", s.RandomInitKNN, s.KNN}, {"linear probe", s.RandomInitLinear, s.Linear}}
-	if b := s.BranchB; b != nil {
-		rows = append(rows, score{"branch b, kNN", b.RandomInitKNN, b.KNN}, score{"linear probe", b.RandomInitLinear, b.Linear})
-	}
 	for _, row := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t\n", row.name, percent(row.untrained), percent(row.trained))
 	}

@@ -1,5 +1,5 @@
 // Package eval measures what frozen features are worth: [KNN] and [Linear]
-// score them on labels, [Evaluate] does both, [Retrieval] scores pairs without
+// score them on labels, [Evaluate] does both, a [Tally] counts what is right, [Retrieval] scores pairs without
 // labels, and a [Spectrum] tells whether they have collapsed.
 package eval
 
@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"vicreg/internal/parallel"
 )
@@ -36,6 +37,7 @@ func (s Set) some(n int) Set {
 // Options say how to score. A zero field means the default.
 type Options struct {
 	K           int     // neighbours that vote: 20
+	Others      []int   // other numbers of neighbours, scored beside
 	Temperature float64 // of the votes: 0.07
 	C           float64 // inverse strength of the linear probe's penalty: 1
 	Iterations  int     // of the linear probe, at most: 300
@@ -72,13 +74,17 @@ type Scores struct {
 	Iterations  int // of the linear probe
 	Converged   bool
 	Note        string // on how the linear probe was fitted, if not as usual
+
+	Votes  []Outcome // of the nearest neighbours, o.K of them and then o.Others
+	Probed Outcome   // of the linear probe
 }
 
 // Evaluate scores features by k nearest neighbours and by a linear probe, both
 // fitted on train and scored on test. When ctx ends it returns ctx's error within
 // a second.
 func Evaluate(ctx context.Context, train, test Set, o Options) (Scores, error) {
-	knn, err := KNN(ctx, train, test, o)
+	o = o.filled()
+	votes, err := Neighbours(ctx, train, test, o)
 	if err != nil {
 		return Scores{}, err
 	}
@@ -86,8 +92,8 @@ func Evaluate(ctx context.Context, train, test Set, o Options) (Scores, error) {
 	if err != nil {
 		return Scores{}, err
 	}
-	s := Scores{KNN: knn, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged,
-		Note: probe.Note}
+	s := Scores{KNN: votes[0].Top1, Linear: probe.Accuracy, Iterations: probe.Iterations, Converged: probe.Converged,
+		Note: probe.Note, Votes: votes, Probed: probe.Outcome}
 	s.Train, s.Classes = count(train.Labels)
 	s.Test, _ = count(test.Labels)
 	return s, nil
@@ -106,12 +112,16 @@ func count(labels []int) (n, classes int) {
 }
 
 // task is two sets without the unlabelled images; labels are numbered from 0
-// in the order of the classes of the training set, and -1 is a class that only
-// the test set has.
+// in the order of the classes of the training set, and behind them those of the classes that
+// only the test set has.
 type task struct {
 	train, test Set
-	classes     int
+	classes     int   // of the training set
+	labels      []int // of each number
 }
+
+// outcome is what was counted, under the sets' own labels.
+func (t *task) outcome(of *Tally) Outcome { return of.Outcome().renumbered(t.labels) }
 
 func newTask(train, test Set) (task, error) {
 	check("training", train)
@@ -119,22 +129,23 @@ func newTask(train, test Set) (task, error) {
 	if train.D != test.D {
 		panic(fmt.Sprintf("eval: %d features to train on, %d to test on", train.D, test.D))
 	}
-	top := -1
-	for _, l := range train.Labels {
-		top = max(top, l)
-	}
-	number := make([]int, top+1) // of each label, 0: not in the training set
-	for _, l := range train.Labels {
-		if l >= 0 {
-			number[l] = 1
-		}
-	}
 	t := task{}
-	for l, there := range number {
-		if there == 1 {
-			t.classes++
-			number[l] = t.classes
+	number := map[int]int{} // of each label
+	for i, s := range []Set{train, test} {
+		before := len(t.labels)
+		for _, l := range s.Labels {
+			if _, known := number[l]; l >= 0 && !known {
+				number[l] = 0
+				t.labels = append(t.labels, l)
+			}
 		}
+		slices.Sort(t.labels[before:])
+		if i == 0 {
+			t.classes = len(t.labels)
+		}
+	}
+	for i, l := range t.labels {
+		number[l] = i
 	}
 	if t.classes < 2 {
 		have := "no labels"
@@ -160,11 +171,7 @@ func newTask(train, test Set) (task, error) {
 					return t, fmt.Errorf("the features of %s image %d are not finite: the encoder is broken", s.what, i)
 				}
 			}
-			class := -1
-			if l <= top {
-				class = number[l] - 1
-			}
-			s.to.Labels = append(s.to.Labels, class)
+			s.to.Labels = append(s.to.Labels, number[l])
 		}
 		s.to.X = s.from.X
 		if n := len(s.to.Labels); n < len(s.from.Labels) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"vicreg/internal/kernel/product"
 )
@@ -15,16 +16,28 @@ import (
 // all vote. Of equal cosines the earlier training image counts as nearer; of equal votes
 // the earlier class wins.
 func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
-	o = o.filled()
-	if o.K < 1 || !(o.Temperature > 0) {
-		panic(fmt.Sprintf("eval: k %d and temperature %v", o.K, o.Temperature))
-	}
-	t, err := newTask(train, test)
+	o.Others = nil
+	votes, err := Neighbours(ctx, train, test, o)
 	if err != nil {
 		return 0, err
 	}
+	return votes[0].Top1, nil
+}
+
+// Neighbours returns what is right by the votes of o.K neighbours, see KNN, and of each of
+// o.Others. Classes that get no vote have no rank.
+func Neighbours(ctx context.Context, train, test Set, o Options) ([]Outcome, error) {
+	o = o.filled()
+	numbers := append([]int{o.K}, o.Others...)
+	if slices.Min(numbers) < 1 || !(o.Temperature > 0) {
+		panic(fmt.Sprintf("eval: %d neighbours and temperature %v", numbers, o.Temperature))
+	}
+	t, err := newTask(train, test)
+	if err != nil {
+		return nil, err
+	}
 	n, m, d := len(t.train.Labels), len(t.test.Labels), t.train.D
-	k := min(o.K, n)
+	k := min(slices.Max(numbers), n)
 	near := unit(t.train.X, d)
 	far := unit(t.test.X, d)
 
@@ -37,8 +50,11 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 	for i := range best {
 		best[i] = neighbours{make([]float32, k), make([]int, k), 0}
 	}
-	hits := 0
-	votes := make([]float64, t.classes)
+	tallies := make([]*Tally, len(numbers))
+	for i := range tallies {
+		tallies[i] = NewTally(t.classes)
+	}
+	ballot := newBallot(t.classes)
 	for i := 0; i < m; i += high {
 		h := min(high, m-i)
 		for r := range h {
@@ -47,7 +63,7 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 		o.Progress("nearest neighbours", i, m)
 		for j := 0; j < n; j += wide {
 			if err := ctx.Err(); err != nil {
-				return 0, err
+				return nil, err
 			}
 			w := min(wide, n-j)
 			product.Gemm(product.Mat{Data: cos, Rows: h, Cols: w},
@@ -60,12 +76,18 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 			})
 		}
 		for r := range h {
-			if best[r].vote(votes, t.train.Labels, o.Temperature) == t.test.Labels[i+r] {
-				hits++
+			for a, number := range numbers {
+				label := t.test.Labels[i+r]
+				winner, rank := ballot.vote(&best[r], min(number, n), t.train.Labels, o.Temperature, label)
+				tallies[a].count(label, winner, rank)
 			}
 		}
 	}
-	return float64(hits) / float64(m), nil
+	outcomes := make([]Outcome, len(numbers))
+	for i, tally := range tallies {
+		outcomes[i] = t.outcome(tally)
+	}
+	return outcomes, nil
 }
 
 // unit returns the rows of x, n × d, scaled to length 1; a zero row stays.
@@ -123,22 +145,52 @@ func (b *neighbours) offer(cos []float32, first int) {
 	}
 }
 
-// vote returns the class that the neighbours vote for. Votes are relative to the nearest
-// neighbour's, so that no temperature makes them overflow. votes has a zero for each
-// class, before and after.
-func (b *neighbours) vote(votes []float64, labels []int, temperature float64) int {
-	for i, c := range b.cos {
-		votes[labels[b.index[i]]] += math.Exp(float64(c-b.cos[0]) / temperature)
+// ballot counts votes.
+type ballot struct {
+	votes []float64 // of each class; -1: none
+	voted []int     // classes that have some
+}
+
+func newBallot(classes int) *ballot {
+	b := &ballot{votes: make([]float64, classes)}
+	for i := range b.votes {
+		b.votes[i] = -1
 	}
-	winner := labels[b.index[0]]
-	for _, i := range b.index {
-		class := labels[i]
-		if v := votes[class]; v > votes[winner] || v == votes[winner] && class < winner {
+	return b
+}
+
+// vote returns the class that the k nearest vote for, and how many rank before a label;
+// all classes do if nobody votes for it. Votes are relative to the nearest neighbour's, so
+// that no temperature makes them overflow.
+func (b *ballot) vote(of *neighbours, k int, labels []int, temperature float64, label int) (winner, rank int) {
+	b.voted = b.voted[:0]
+	for i, c := range of.cos[:k] {
+		class := labels[of.index[i]]
+		if b.votes[class] < 0 {
+			b.votes[class] = 0
+			b.voted = append(b.voted, class)
+		}
+		b.votes[class] += math.Exp(float64(c-of.cos[0]) / temperature)
+	}
+	before := func(class, other int) bool {
+		v, w := b.votes[class], b.votes[other]
+		return v > w || v == w && class < other
+	}
+	known := label < len(b.votes) && b.votes[label] >= 0
+	winner = b.voted[0]
+	for _, class := range b.voted {
+		if before(class, winner) {
 			winner = class
 		}
+		if known && before(class, label) {
+			rank++
+		}
 	}
-	for _, i := range b.index {
-		votes[labels[i]] = 0
+	if !known {
+		rank = len(b.votes)
 	}
-	return winner
+	for _, class := range b.voted {
+		b.votes[class] = -1
+	}
+	return winner, rank
 }

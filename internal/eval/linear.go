@@ -12,6 +12,7 @@ type Probe struct {
 	Iterations int
 	Converged  bool
 	Loss       float64 // what was minimised, divided by C·n; 0 of a discriminant analysis
+	Outcome    Outcome // of the test images
 	Note       string  // a sentence on what was done in another way than usual; empty: nothing
 }
 
@@ -96,9 +97,12 @@ func Linear(ctx context.Context, train, test Set, o Options) (Probe, error) {
 	}{{x, &p.Train}, {Set{X: s.apply(t.test), D: t.test.D, Labels: t.test.Labels}, &p.Accuracy}} {
 		g := newLogistic(ctx, part.set.X, part.set.Labels, part.set.D, t.classes, o.C)
 		g.w = w
-		if *part.to, err = g.accuracy(bias); err != nil {
+		right, err := g.classify(bias)
+		if err != nil {
 			return p, err
 		}
+		p.Outcome = t.outcome(right)
+		*part.to = p.Outcome.Top1
 	}
 	return p, nil
 }

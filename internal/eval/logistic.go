@@ -194,28 +194,22 @@ func softmax(z []float32) float64 {
 	return math.Log(sum) + float64(top)
 }
 
-// accuracy returns the share of images whose greatest logit, by f.w and bias, is
-// the label's.
-func (f *logistic) accuracy(bias []float64) (float64, error) {
-	var hits, wild atomic.Int64 // wild: 1 + an image whose logits are not finite
+// classify counts the images whose greatest logits, by f.w and bias, are the label's.
+func (f *logistic) classify(bias []float64) (*Tally, error) {
+	var wild atomic.Int64 // 1 + an image whose logits are not finite
+	right := NewTally(f.k)
 	f.chunks(func(lo, hi int) {
 		f.score(lo, hi, bias, func(i int, z []float32) {
-			best := 0
-			for j, v := range z {
+			for _, v := range z {
 				if v-v != 0 {
 					wild.Store(int64(lo + i + 1))
 				}
-				if v > z[best] {
-					best = j
-				}
-			}
-			if best == f.labels[lo+i] {
-				hits.Add(1)
 			}
 		})
+		right.Add(f.logits[:(hi-lo)*f.k], f.labels[lo:hi])
 	})
 	if i := wild.Load(); i > 0 {
-		return 0, fmt.Errorf("the linear probe's scores of image %d of %d are not finite: its features lie too far from those of the other images", i, len(f.labels))
+		return nil, fmt.Errorf("the linear probe's scores of image %d of %d are not finite: its features lie too far from those of the other images", i, len(f.labels))
 	}
-	return float64(hits.Load()) / float64(len(f.labels)), f.ctx.Err()
+	return right, f.ctx.Err()
 }

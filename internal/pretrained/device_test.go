@@ -3,6 +3,7 @@ package pretrained
 import (
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -82,7 +83,7 @@ func TestOnDevice(t *testing.T) {
 	}
 	near, nearScores, nearSight := all(m)
 	farX, farScores, farSight := all(on)
-	if !slices.Equal(near, farX) || nearScores != farScores || nearSight != farSight {
+	if !slices.Equal(near, farX) || !reflect.DeepEqual(nearScores, farScores) || nearSight != farSight {
 		t.Errorf("features equal: %v; %v, %v; %v, %v", slices.Equal(near, farX), nearScores, farScores, nearSight, farSight)
 	}
 	before := d.Held

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"vicreg"
+)
+
+// evaluation is what eval was asked for.
+type evaluation struct {
+	folder string
+	flags  *pflag.FlagSet
+	in     looker
+	o      vicreg.EvalOptions
+	json   bool
+}
+
+// ask is another way to score an encoder than by neighbours and a linear probe. A flag
+// asks for it.
+type ask struct {
+	flag string
+	bind func(flags *pflag.FlagSet) // registers the flag, and those that only it takes
+	run  func(evaluation) error
+}
+
+// asks are all of them, each with flags of its own.
+func asks() []ask { return []ask{} }
+
+// asked returns the one that was asked for, nil if none was.
+func asked(all []ask, flags *pflag.FlagSet) (*ask, error) {
+	var given []string
+	var one *ask
+	for i, a := range all {
+		if f := flags.Lookup(a.flag); f.Changed && f.Value.String() != "false" {
+			given, one = append(given, "--"+a.flag), &all[i]
+		}
+	}
+	if len(given) > 1 {
+		return nil, usagef("%s are different ways to score; give one", strings.Join(given, " and "))
+	}
+	return one, nil
+}

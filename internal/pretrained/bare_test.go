@@ -77,7 +77,7 @@ func TestExpanderThatIsNotNamed(t *testing.T) {
 func TestVariants(t *testing.T) {
 	for _, c := range []model.Config{
 		{Arch: "vit", Dim: 24, Blocks: 2, Heads: 3, Positions: "sincos", Patch: 4, Input: model.ImageInput(16, 3)},
-		{Arch: "vit", Dim: 8, Blocks: 1, Heads: 2, Pool: "mean", Input: model.ImageInput(16, 1)},
+		{Arch: "vit", Dim: 8, Blocks: 1, Heads: 2, Pool: "mean", Input: model.ImageInput(16, 3)},
 		{Arch: "vit-tiny", Blocks: 1, Input: model.ImageInput(8, 3)},
 		{Arch: "resnet10", Width: 2, Stem: "padded", Input: model.ImageInput(16, 3)},
 	} {
@@ -85,7 +85,8 @@ func TestVariants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		meta := Meta{Method: "mae", Encoder: c, Size: c.Input.Shape[0], Mean: []float64{0.5}, Std: []float64{0.5}}
+		meta := Meta{Method: "mae", Encoder: c, Size: c.Input.Shape[0], Mean: []float64{0.5, 0.4, 0.3},
+			Std: []float64{1, 2, 3}}
 		path := filepath.Join(t.TempDir(), runlog.ModelFile)
 		if err := Save(path, meta, encoder, nil); err != nil {
 			t.Fatal(err)

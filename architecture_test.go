@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"nn", "batch"},
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},
-	{"method", "eval"},
+	{"method", "eval", "index"},
 	{"pretrained", "reckon"},
 	{"advice"},
 	{"train", "compare"},

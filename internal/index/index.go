@@ -34,7 +34,9 @@ import (
 	"hash/crc64"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
@@ -72,14 +74,14 @@ type Meta struct {
 	Model   Model
 	Dataset string   // name of the data
 	Source  string   // as --data takes it, from any folder; empty: images named one by one
-	Root    string   // the folder that files lie below, absolute; empty: there are no files
+	Root    string   // the folder that files lie below, absolute
 	Classes []string // names
 }
 
 // Item is an image of an index.
 type Item struct {
 	Name  string
-	File  string // below Meta.Root, with slashes; empty: Name
+	File  string // below Meta.Root, with slashes; ".": Name; empty: its pixels are in no file of their own
 	Label int    // index into the classes; -1: none
 }
 
@@ -286,6 +288,41 @@ func (f *File) Vector(item int) ([]float32, error) {
 	}
 	at := (row - f.blocks[i].row) * f.D
 	return slices.Clone(x[at : at+f.D]), nil
+}
+
+// FileOf returns the file of an image, empty if it is in none of its own.
+func (f *File) FileOf(item int) string {
+	name := f.Items[item].File
+	switch {
+	case name == "":
+		return ""
+	case name == ".":
+		name = f.Items[item].Name
+	}
+	if name = filepath.FromSlash(name); filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(f.Root, name)
+}
+
+// At returns the image whose file is the one at path, or -1.
+func (f *File) At(path string) int {
+	is, err := os.Stat(path)
+	if err != nil {
+		return -1
+	}
+	base := filepath.Base(path)
+	for i := range f.Items {
+		if !strings.HasSuffix(f.Items[i].Name, base) && !strings.HasSuffix(f.Items[i].File, base) {
+			continue
+		}
+		if file := f.FileOf(i); file != "" {
+			if st, err := os.Stat(file); err == nil && os.SameFile(is, st) {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // Class returns the name of the class of an image, empty if it has none.

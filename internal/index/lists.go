@@ -51,7 +51,8 @@ func (w *Writer) group(ctx context.Context, phase func(string)) error {
 	}
 	f.centroids = make([]float32, f.Lists*d)
 	r := rand.New(rand.NewPCG(1, 0))
-	if _, err := new(cluster.KMeans).Run(r, bank, len(sample), d, f.centroids, make([]int32, len(sample)), iterations); err != nil {
+	labels := make([]int32, len(sample))
+	if _, err := new(cluster.KMeans).Run(r, bank, len(sample), d, f.centroids, labels, iterations); err != nil {
 		return err
 	}
 	list, err := assign(ctx, x, f.centroids, d)

@@ -6,6 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"vicreg/internal/kernel/product"
+	"vicreg/internal/parallel"
 )
 
 // pooled is how much the covariance of all images counts in a discriminant analysis; the
@@ -30,40 +31,19 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 	for c := range bias {
 		bias[c] = math.Log(count[c] / float64(n))
 	}
-	of := make([][]int, k) // the images of each class
-	for i, l := range f.labels {
-		of[l] = append(of[l], i)
-	}
-	rows(k, func(lo, hi int) {
-		sum := make([]float64, d)
-		for c := lo; c < hi; c++ {
-			clear(sum)
-			for _, i := range of[c] {
-				for j, v := range f.x[i*d : (i+1)*d] {
-					sum[j] += float64(v)
-				}
-			}
-			for j, v := range sum {
-				means[c*d+j] = float32(v / count[c])
-			}
-		}
-	})
+	f.means(means, count, o)
 
 	// The features have mean 0, so their second moments are the covariance of all
 	// images. Without the part of the classes' means it is the covariance within
 	// classes.
 	within, total := make([]float64, d*d), make([]float64, d*d)
 	part, less := make([]float32, d*d), make([]float32, min(f.chunk, n)*d)
-	for lo := 0; lo < n; lo += f.chunk {
-		if f.ctx.Err() != nil {
-			return f.w, bias
-		}
+	f.chunks(func(lo, hi int) {
 		o.Progress("linear probe: covariance", lo, n)
-		hi := min(lo+f.chunk, n)
 		rows(hi-lo, func(from, to int) {
 			for i := from; i < to; i++ {
 				m := means[f.labels[lo+i]*d:]
-				for j, v := range f.x[(lo+i)*d : (lo+i+1)*d] {
+				for j, v := range f.at[i*d : (i+1)*d] {
 					less[i*d+j] = v - m[j]
 				}
 			}
@@ -71,12 +51,15 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 		for _, s := range []struct {
 			x   product.Mat
 			sum []float64
-		}{{f.images(lo, hi), total}, {product.Mat{Data: less, Rows: hi - lo, Cols: d}, within}} {
+		}{{f.images(), total}, {product.Mat{Data: less, Rows: hi - lo, Cols: d}, within}} {
 			product.Gemm(product.Mat{Data: part, Rows: d, Cols: d}, s.x.T(), s.x, false)
 			for i, v := range part {
 				s.sum[i] += float64(v)
 			}
 		}
+	})
+	if f.ctx.Err() != nil {
+		return f.w, bias
 	}
 	for i := range within {
 		within[i] = (1-pooled)*within[i]/float64(max(1, n-k)) + pooled*total[i]/float64(n)
@@ -113,4 +96,37 @@ func (f *logistic) discriminant(o Options) (w []float32, bias []float64) {
 		bias[c] -= square / 2
 	}
 	return f.w, bias
+}
+
+// means writes the mean of each class, k × d, of which there are count images. Each is
+// added up in float64 in the order of the images, as many classes at a time as fit.
+func (f *logistic) means(means []float32, count []float64, o Options) {
+	const most = 1 << 24 // sums: 134 MB
+	d, k := f.d, f.k
+	wide := min(k, max(1, most/d))
+	sum := make([]float64, wide*d)
+	for from := 0; from < k; from += wide {
+		to := min(from+wide, k)
+		clear(sum)
+		f.chunks(func(lo, hi int) {
+			o.Progress("linear probe: means of classes", lo, len(f.labels))
+			parallel.Range(d, 64, func(_, left, right int) {
+				for i := range hi - lo {
+					c := f.labels[lo+i]
+					if c < from || c >= to {
+						continue
+					}
+					row, add := f.at[i*d:(i+1)*d], sum[(c-from)*d:(c-from+1)*d]
+					for j := left; j < right; j++ {
+						add[j] += float64(row[j])
+					}
+				}
+			})
+		})
+		for c := from; c < to; c++ {
+			for j, v := range sum[(c-from)*d : (c-from+1)*d] {
+				means[c*d+j] = float32(v / count[c])
+			}
+		}
+	}
 }

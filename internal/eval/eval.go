@@ -17,21 +17,34 @@ type Set struct {
 	X      []float32 // n × D
 	D      int
 	Labels []int // n; -1: none, the image is left out
+
+	// Stored holds the features in place of X where memory has no room for them. All its
+	// images have labels.
+	Stored *Store
 }
 
-// some returns at most n of the images, spread evenly.
-func (s Set) some(n int) Set {
-	all := len(s.Labels)
-	if n >= all {
-		return s
+// Close removes what the set keeps outside memory.
+func (s Set) Close() {
+	if s.Stored != nil {
+		s.Stored.Close()
 	}
+}
+
+// some returns at most n of the images that x has features of, spread evenly.
+func (s Set) some(x features, n int) (Set, error) {
+	all := len(s.Labels)
+	n = min(n, all)
 	out := Set{X: make([]float32, 0, n*s.D), D: s.D}
 	for i := range n {
 		at := i * all / n
-		out.X = append(out.X, s.X[at*s.D:(at+1)*s.D]...)
+		row, err := x.block(at, at+1)
+		if err != nil {
+			return out, err
+		}
+		out.X = append(out.X, row...)
 		out.Labels = append(out.Labels, s.Labels[at])
 	}
-	return out
+	return out, nil
 }
 
 // Options say how to score. A zero field means the default.
@@ -160,21 +173,22 @@ func newTask(train, test Set) (task, error) {
 		what string
 	}{{train, &t.train, "training"}, {test, &t.test, "test"}} {
 		d := s.from.D
-		s.to.D = d
+		s.to.D, s.to.Stored = d, s.from.Stored
 		for i, l := range s.from.Labels {
 			if l < 0 {
 				continue
 			}
-			x := s.from.X[i*d : (i+1)*d]
-			for _, v := range x {
-				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-					return t, fmt.Errorf("the features of %s image %d are not finite: the encoder is broken", s.what, i)
+			if s.from.Stored == nil {
+				for _, v := range s.from.X[i*d : (i+1)*d] {
+					if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+						return t, fmt.Errorf("the features of %s image %d are not finite: the encoder is broken", s.what, i)
+					}
 				}
 			}
 			s.to.Labels = append(s.to.Labels, number[l])
 		}
 		s.to.X = s.from.X
-		if n := len(s.to.Labels); n < len(s.from.Labels) {
+		if n := len(s.to.Labels); s.from.Stored == nil && n < len(s.from.Labels) {
 			s.to.X = make([]float32, 0, n*d)
 			for i, l := range s.from.Labels {
 				if l >= 0 {
@@ -190,6 +204,12 @@ func newTask(train, test Set) (task, error) {
 }
 
 func check(what string, s Set) {
+	if s.Stored != nil {
+		if s.Stored.d != s.D || s.Stored.n != len(s.Labels) || slices.Min(append(s.Labels, 0)) < 0 {
+			panic(fmt.Sprintf("eval: %s set of %d labels, some may be none, %d × %d stored, %d features", what, len(s.Labels), s.Stored.n, s.Stored.d, s.D))
+		}
+		return
+	}
 	if s.D < 1 || len(s.X) != len(s.Labels)*s.D {
 		panic(fmt.Sprintf("eval: %s set of %d labels, %d values, %d features", what, len(s.Labels), len(s.X), s.D))
 	}

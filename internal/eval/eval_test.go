@@ -63,7 +63,11 @@ func TestLinearMatchesScikitLearn(t *testing.T) {
 
 func TestLogisticGradient(t *testing.T) {
 	s := made(70, 6, 3, 5)
-	f := newLogistic(t.Context(), newScaler(s).apply(s), s.Labels, s.D, 3, 0.5)
+	scale, err := newScaler(t.Context(), s, Options{}.filled().Progress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newLogistic(t.Context(), nil, s.features(scale), s.Labels, s.D, 3, 0.5)
 	r := rng.New(1)
 	w, g, scrap := make([]float64, f.params()), make([]float64, f.params()), make([]float64, f.params())
 	for i := range w {

@@ -33,7 +33,7 @@ func (f *logistic) hessian(w []float64) func(g []float64) {
 			}
 			f.loss[i] = math.Sqrt(max(left, 0))
 			root := float32(f.loss[i])
-			from, to := f.x[(lo+i)*d:(lo+i+1)*d], weighted[i*d:(i+1)*d]
+			from, to := f.at[i*d:(i+1)*d], weighted[i*d:(i+1)*d]
 			for j, v := range from {
 				to[j] = v * root
 			}

@@ -26,61 +26,63 @@ func KNN(ctx context.Context, train, test Set, o Options) (float64, error) {
 
 // Neighbours returns what is right by the votes of o.K neighbours, see KNN, and of each of
 // o.Others. Classes that get no vote have no rank.
-func Neighbours(ctx context.Context, train, test Set, o Options) ([]Outcome, error) {
+func Neighbours(ctx context.Context, fit, test Set, o Options) ([]Outcome, error) {
 	o = o.filled()
 	numbers := append([]int{o.K}, o.Others...)
 	if slices.Min(numbers) < 1 || !(o.Temperature > 0) {
 		panic(fmt.Sprintf("eval: %d neighbours and temperature %v", numbers, o.Temperature))
 	}
-	t, err := newTask(train, test)
+	t, err := newTask(fit, test)
 	if err != nil {
 		return nil, err
 	}
 	n, m, d := len(t.train.Labels), len(t.test.Labels), t.train.D
 	k := min(slices.Max(numbers), n)
-	near := unit(t.train.X, d)
 	far := unit(t.test.X, d)
 
 	// Cosines come in blocks of test × training images; of each only the best k of a
-	// test image are kept.
+	// test image are kept. Training features are read once.
 	const wide = 2048
 	high := max(16, min(256, (1<<22)/d)) // a block takes a fraction of a second
 	cos := make([]float32, high*wide)
-	best := make([]neighbours, min(high, m))
+	best := make([]neighbours, m)
 	for i := range best {
-		best[i] = neighbours{make([]float32, k), make([]int, k), 0}
+		best[i] = neighbours{make([]float32, k), make([]int32, k), 0}
+	}
+	train, near := t.train.features(nil), make([]float32, min(wide, n)*d)
+	for j := 0; j < n; j += wide {
+		o.Progress("nearest neighbours", j, n)
+		w := min(wide, n-j)
+		block, err := train.block(j, j+w)
+		if err != nil {
+			return nil, err
+		}
+		unitTo(near, block, d)
+		for i := 0; i < m; i += high {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			h := min(high, m-i)
+			product.Gemm(product.Mat{Data: cos, Rows: h, Cols: w},
+				product.Mat{Data: far[i*d:], Rows: h, Cols: d},
+				product.Mat{Data: near, Rows: w, Cols: d, Trans: true}, false)
+			rows(h, func(lo, hi int) {
+				for r := lo; r < hi; r++ {
+					best[i+r].offer(cos[r*w:(r+1)*w], j)
+				}
+			})
+		}
 	}
 	tallies := make([]*Tally, len(numbers))
 	for i := range tallies {
 		tallies[i] = NewTally(t.classes)
 	}
 	ballot := newBallot(t.classes)
-	for i := 0; i < m; i += high {
-		h := min(high, m-i)
-		for r := range h {
-			best[r].n = 0
-		}
-		o.Progress("nearest neighbours", i, m)
-		for j := 0; j < n; j += wide {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			w := min(wide, n-j)
-			product.Gemm(product.Mat{Data: cos, Rows: h, Cols: w},
-				product.Mat{Data: far[i*d:], Rows: h, Cols: d},
-				product.Mat{Data: near[j*d:], Rows: w, Cols: d, Trans: true}, false)
-			rows(h, func(lo, hi int) {
-				for r := lo; r < hi; r++ {
-					best[r].offer(cos[r*w:(r+1)*w], j)
-				}
-			})
-		}
-		for r := range h {
-			for a, number := range numbers {
-				label := t.test.Labels[i+r]
-				winner, rank := ballot.vote(&best[r], min(number, n), t.train.Labels, o.Temperature, label)
-				tallies[a].count(label, winner, rank)
-			}
+	for i := range best {
+		for a, number := range numbers {
+			label := t.test.Labels[i]
+			winner, rank := ballot.vote(&best[i], min(number, n), t.train.Labels, o.Temperature, label)
+			tallies[a].count(label, winner, rank)
 		}
 	}
 	outcomes := make([]Outcome, len(numbers))
@@ -93,6 +95,12 @@ func Neighbours(ctx context.Context, train, test Set, o Options) ([]Outcome, err
 // unit returns the rows of x, n × d, scaled to length 1; a zero row stays.
 func unit(x []float32, d int) []float32 {
 	out := make([]float32, len(x))
+	unitTo(out, x, d)
+	return out
+}
+
+// unitTo is unit in memory that is there.
+func unitTo(out, x []float32, d int) {
 	rows(len(x)/d, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			from, to := x[i*d:(i+1)*d], out[i*d:(i+1)*d]
@@ -101,6 +109,7 @@ func unit(x []float32, d int) []float32 {
 				sum += float64(v) * float64(v)
 			}
 			if sum == 0 {
+				clear(to)
 				continue
 			}
 			inv := 1 / math.Sqrt(sum)
@@ -109,13 +118,12 @@ func unit(x []float32, d int) []float32 {
 			}
 		}
 	})
-	return out
 }
 
 // neighbours are the nearest training images seen so far, the nearest first.
 type neighbours struct {
 	cos   []float32
-	index []int
+	index []int32
 	n     int
 }
 
@@ -138,7 +146,7 @@ func (b *neighbours) offer(cos []float32, first int) {
 			b.cos[at], b.index[at] = b.cos[at-1], b.index[at-1]
 			at--
 		}
-		b.cos[at], b.index[at] = c, first+i
+		b.cos[at], b.index[at] = c, int32(first+i)
 		if b.n == k {
 			worst = b.cos[k-1]
 		}

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -49,36 +50,66 @@ func Linear(ctx context.Context, train, test Set, o Options) (Probe, error) {
 	if err != nil {
 		return Probe{}, err
 	}
-	s := newScaler(t.train)
+	outer := ctx
+	ctx, fail := context.WithCancelCause(outer)
+	defer fail(nil)
+	ended := func() error { // why, if it has
+		if ctx.Err() == nil {
+			return nil
+		}
+		return cmp.Or(outer.Err(), context.Cause(ctx))
+	}
+	s, err := newScaler(ctx, t.train, o.Progress)
+	if err != nil {
+		return Probe{}, err
+	}
 	p := Probe{}
-	x := t.train
-	x.X = s.apply(t.train)
-	small, back := x, func(w []float32) []float32 { return w }
-	switch n, d := len(x.Labels), x.D; {
+	full := t.train.features(s)
+	labels, d := t.train.Labels, t.train.D
+	x, back := full, func(w []float32) []float32 { return w }
+	switch n := len(labels); {
 	case d <= mostFeatures:
 	case n <= mostFeatures:
 		o.Progress("linear probe: products of the training images", 0, n)
-		if small, back, err = span(ctx, x); err != nil {
+		if x, back, err = span(ctx, full, n, d); err != nil {
 			return p, err
 		}
+		d = n
 	default:
 		r := NewProjection(d, mostFeatures)
-		small.X, small.D, back = r.Apply(nil, x.X), mostFeatures, r.back
 		p.Note = fmt.Sprintf("linear probe: %d features of %d images are projected to %d at random", d, n, mostFeatures)
+		if t.train.Stored != nil {
+			less, err := r.store(ctx, full, n, o)
+			if err != nil {
+				return p, err
+			}
+			defer less.Close()
+			x = &stored{from: less}
+		} else {
+			x = held{r.Apply(nil, full.(held).x), mostFeatures}
+		}
+		d, back = mostFeatures, r.back
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ended(); err != nil {
 		return p, err
 	}
-	f := newLogistic(ctx, small.X, small.Labels, small.D, t.classes, o.C)
+	f := newLogistic(ctx, fail, x, labels, d, t.classes, o.C)
 	w, bias := f.w, []float64(nil)
+	again := Set{Labels: labels, D: t.train.D} // to be scored with full
 	if f.params() > mostWeights {
 		if p.Note != "" {
 			p.Note += "; "
 		}
-		p.Note += fmt.Sprintf("linear probe: %d classes of %d features are too many weights for logistic regression; a discriminant analysis is fitted", t.classes, small.D)
+		p.Note += fmt.Sprintf("linear probe: %d classes of %d features are too many weights for logistic regression; a discriminant analysis is fitted", t.classes, d)
 		w, bias = f.discriminant(o)
 		p.Converged = true
-		x = x.some(2000)
+		if t.train.Stored != nil {
+			full = t.train.features(s) // which reads no more than single images
+		}
+		if again, err = again.some(full, 2000); err != nil {
+			return p, err
+		}
+		full = again.features(nil)
 	} else {
 		all := make([]float64, f.params())
 		m := minimizer{f: f.evaluate, hessian: f.hessian, iterations: o.Iterations, ctx: ctx, progress: o.Progress}
@@ -86,19 +117,20 @@ func Linear(ctx context.Context, train, test Set, o Options) (Probe, error) {
 		f.set(all)
 		bias = all[len(f.w):]
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ended(); err != nil {
 		return p, err
 	}
 	w = back(w)
 	o.Progress("linear probe: scoring", 0, 0)
 	for _, part := range []struct {
-		set Set
-		to  *float64
-	}{{x, &p.Train}, {Set{X: s.apply(t.test), D: t.test.D, Labels: t.test.Labels}, &p.Accuracy}} {
-		g := newLogistic(ctx, part.set.X, part.set.Labels, part.set.D, t.classes, o.C)
+		x      features
+		labels []int
+		to     *float64
+	}{{full, again.Labels, &p.Train}, {t.test.features(s), t.test.Labels, &p.Accuracy}} {
+		g := newLogistic(ctx, fail, part.x, part.labels, t.train.D, t.classes, o.C)
 		g.w = w
 		right, err := g.classify(bias)
-		if err != nil {
+		if err := cmp.Or(ended(), err); err != nil {
 			return p, err
 		}
 		p.Outcome = t.outcome(right)

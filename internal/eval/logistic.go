@@ -13,22 +13,43 @@ import (
 // as scikit-learn's StandardScaler. A constant feature becomes 0.
 type scaler struct{ mean, inv []float64 }
 
-func newScaler(s Set) scaler {
+func newScaler(ctx context.Context, s Set, progress func(what string, done, total int)) (*scaler, error) {
 	n, d := len(s.Labels), s.D
 	mean, variance := make([]float64, d), make([]float64, d)
-	for i := range n {
-		for j, v := range s.X[i*d : (i+1)*d] {
+	x := s.features(nil)
+	each := func(body func(row []float32)) error {
+		for lo := 0; lo < n; lo += 2048 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			progress("linear probe: means and deviations", lo, n)
+			block, err := x.block(lo, min(lo+2048, n))
+			if err != nil {
+				return err
+			}
+			for ; len(block) > 0; block = block[d:] {
+				body(block[:d])
+			}
+		}
+		return nil
+	}
+	if err := each(func(row []float32) {
+		for j, v := range row {
 			mean[j] += float64(v)
 		}
+	}); err != nil {
+		return nil, err
 	}
 	for j := range mean {
 		mean[j] /= float64(n)
 	}
-	for i := range n {
-		for j, v := range s.X[i*d : (i+1)*d] {
+	if err := each(func(row []float32) {
+		for j, v := range row {
 			c := float64(v) - mean[j]
 			variance[j] += c * c
 		}
+	}); err != nil {
+		return nil, err
 	}
 	for j, v := range variance {
 		v /= float64(n)
@@ -37,18 +58,23 @@ func newScaler(s Set) scaler {
 			variance[j] = 1 / math.Sqrt(v)
 		}
 	}
-	return scaler{mean, variance}
+	return &scaler{mean, variance}, nil
 }
 
-func (s scaler) apply(set Set) []float32 {
+// row standardises the features of an image.
+func (s *scaler) row(to, from []float32) {
+	for j, v := range from {
+		to[j] = float32((float64(v) - s.mean[j]) * s.inv[j])
+	}
+}
+
+// apply returns the standardised features of a set in memory.
+func (s *scaler) apply(set Set) []float32 {
 	d := set.D
 	out := make([]float32, len(set.X))
 	rows(len(set.Labels), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			from, to := set.X[i*d:(i+1)*d], out[i*d:(i+1)*d]
-			for j, v := range from {
-				to[j] = float32((float64(v) - s.mean[j]) * s.inv[j])
-			}
+			s.row(out[i*d:(i+1)*d], set.X[i*d:(i+1)*d])
 		}
 	})
 	return out
@@ -58,21 +84,23 @@ func (s scaler) apply(set Set) []float32 {
 // Parameters are W, k × d, and after it the k intercepts. Products are in
 // float32, sums over images in float64.
 type logistic struct {
-	x       []float32 // n × d
+	x       features // n × d
 	labels  []int
 	d, k    int
 	chunk   int // images at once
 	penalty float64
 
 	ctx    context.Context // ends the work early, with whatever has come out by then
+	fail   func(error)     // ends it because features cannot be read
+	at     []float32       // features of a chunk
 	w      []float32       // W in float32
 	logits []float32       // chunk × k; then probabilities, then the loss's gradient
 	grad   []float32       // k × d, of a chunk
 	loss   []float64       // of each image of a chunk
 }
 
-func newLogistic(ctx context.Context, x []float32, labels []int, d, k int, c float64) *logistic {
-	f := &logistic{ctx: ctx, x: x, labels: labels, d: d, k: k, penalty: 1 / (c * float64(len(labels)))}
+func newLogistic(ctx context.Context, fail func(error), x features, labels []int, d, k int, c float64) *logistic {
+	f := &logistic{ctx: ctx, fail: fail, x: x, labels: labels, d: d, k: k, penalty: 1 / (c * float64(len(labels)))}
 	// The gradients of a chunk are added in float32. The size of its logits, and the
 	// time that a product takes, have a limit.
 	f.chunk = max(16, min(2048, (1<<24)/k, int(int64(1<<32)/(int64(k)*int64(d)))))
@@ -100,20 +128,26 @@ func (f *logistic) chunks(body func(lo, hi int)) {
 	f.room()
 	n := len(f.labels)
 	for lo := 0; lo < n && f.ctx.Err() == nil; lo += f.chunk {
-		body(lo, min(lo+f.chunk, n))
+		hi := min(lo+f.chunk, n)
+		var err error
+		if f.at, err = f.x.block(lo, hi); err != nil {
+			f.fail(err)
+			return
+		}
+		body(lo, hi)
 	}
 }
 
-// images returns the features of the images from lo to hi.
-func (f *logistic) images(lo, hi int) product.Mat {
-	return product.Mat{Data: f.x[lo*f.d : hi*f.d], Rows: hi - lo, Cols: f.d}
+// images returns the features of the chunk.
+func (f *logistic) images() product.Mat {
+	return product.Mat{Data: f.at, Rows: len(f.at) / f.d, Cols: f.d}
 }
 
 // score has each called with the logits, by f.w and bias, of every image of a chunk, in
 // parallel; i counts from lo.
 func (f *logistic) score(lo, hi int, bias []float64, each func(i int, z []float32)) {
 	k := f.k
-	product.Gemm(product.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(lo, hi),
+	product.Gemm(product.Mat{Data: f.logits, Rows: hi - lo, Cols: k}, f.images(),
 		product.Mat{Data: f.w, Rows: k, Cols: f.d, Trans: true}, false)
 	rows(hi-lo, func(from, to int) {
 		for i := from; i < to; i++ {
@@ -157,7 +191,7 @@ func (f *logistic) evaluate(g, w []float64) float64 {
 			}
 		}
 		product.Gemm(product.Mat{Data: f.grad, Rows: k, Cols: f.d},
-			product.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(lo, hi), false)
+			product.Mat{Data: f.logits, Rows: hi - lo, Cols: k, Trans: true}, f.images(), false)
 		for i, v := range f.grad {
 			gw[i] += float64(v)
 		}
@@ -194,7 +228,8 @@ func softmax(z []float32) float64 {
 	return math.Log(sum) + float64(top)
 }
 
-// classify counts the images whose greatest logits, by f.w and bias, are the label's.
+// classify counts the images whose greatest logits, by f.w and bias, are the label's, until
+// ctx ends.
 func (f *logistic) classify(bias []float64) (*Tally, error) {
 	var wild atomic.Int64 // 1 + an image whose logits are not finite
 	right := NewTally(f.k)
@@ -211,5 +246,5 @@ func (f *logistic) classify(bias []float64) (*Tally, error) {
 	if i := wild.Load(); i > 0 {
 		return nil, fmt.Errorf("the linear probe's scores of image %d of %d are not finite: its features lie too far from those of the other images", i, len(f.labels))
 	}
-	return right, f.ctx.Err()
+	return right, nil
 }

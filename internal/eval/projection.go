@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"math"
 
@@ -83,4 +85,26 @@ func (p *Projection) back(w []float32) []float32 {
 		}
 	})
 	return out
+}
+
+// store puts the projections of features into a store, which must be closed.
+func (p *Projection) store(ctx context.Context, x features, n int, o Options) (*Store, error) {
+	out, err := NewStore(n, p.width)
+	if err != nil {
+		return nil, err
+	}
+	var room []float32
+	for lo := 0; lo < n && err == nil; lo += 2048 {
+		o.Progress("linear probe: projecting", lo, n)
+		var block []float32
+		if block, err = x.block(lo, min(lo+2048, n)); err == nil {
+			room = p.Apply(room[:0], block)
+			err = cmp.Or(ctx.Err(), out.Add(room))
+		}
+	}
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	return out, nil
 }

@@ -17,8 +17,11 @@ import (
 //	X Xᵀ = L Lᵀ, features L; weights V of them stand for V L⁻¹ X
 //
 // A small multiple of the identity is added to the products because of rounding.
-func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float32, err error) {
-	n, d := len(x.Labels), x.D
+func span(ctx context.Context, of features, n, d int) (small held, back func(v []float32) []float32, err error) {
+	x, err := of.block(0, n)
+	if err != nil {
+		return small, nil, err
+	}
 	gram := make([]float64, n*n)
 	part := make([]float32, n*n)
 	const wide = 1024 // features whose products are added in float32
@@ -26,7 +29,7 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 		if err := ctx.Err(); err != nil {
 			return small, nil, err
 		}
-		m := product.Mat{Data: x.X[lo:], Rows: n, Cols: min(wide, d-lo), Stride: d}
+		m := product.Mat{Data: x[lo:], Rows: n, Cols: min(wide, d-lo), Stride: d}
 		product.Gemm(product.Mat{Data: part, Rows: n, Cols: n}, m, m.T(), false)
 		for i, v := range part {
 			gram[i] += float64(v)
@@ -45,10 +48,10 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 	}
 	lower := mat.NewTriDense(n, mat.Lower, nil)
 	chol.LTo(lower)
-	small = Set{X: make([]float32, n*n), D: n, Labels: x.Labels}
+	small = held{make([]float32, n*n), n}
 	for i := range n {
 		for j := range i + 1 {
-			small.X[i*n+j] = float32(lower.At(i, j))
+			small.x[i*n+j] = float32(lower.At(i, j))
 		}
 	}
 	back = func(v []float32) []float32 {
@@ -71,7 +74,7 @@ func span(ctx context.Context, x Set) (small Set, back func(v []float32) []float
 		w := make([]float32, k*d)
 		product.Gemm(product.Mat{Data: w, Rows: k, Cols: d},
 			product.Mat{Data: coefficients, Rows: n, Cols: k, Trans: true},
-			product.Mat{Data: x.X, Rows: n, Cols: d}, false)
+			product.Mat{Data: x, Rows: n, Cols: d}, false)
 		return w
 	}
 	return small, back, nil

@@ -1,10 +1,12 @@
 package pretrained
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
@@ -75,11 +77,26 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 
 // Embed returns the features of all items, Items × Dim. They are computed where the
 // encoder is; a device that fails is an error.
-func (e *Embedder) Embed(ctx context.Context, in Input) (features []float32, err error) {
+func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
+	features := make([]float32, 0, in.Items*e.Dim())
+	err := e.each(ctx, in, func(x []float32) ([]float32, error) {
+		features = x
+		return features, nil
+	}, features)
+	if err != nil {
+		return nil, err
+	}
+	return features, nil
+}
+
+// each has take called after each batch with the features since the last call, appended to
+// what that returned, at first to room.
+func (e *Embedder) each(ctx context.Context, in Input, take func(features []float32) ([]float32, error),
+	room []float32) (err error) {
 	defer device.Catch(&err)
 	if n := min(e.Batch, in.Items); e.model != nil && n > 0 {
 		if err := e.model.fitsMemory(n); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	memory, _ := model.DeviceOf(e.Encoder).(batch.Memory)
@@ -94,27 +111,31 @@ func (e *Embedder) Embed(ctx context.Context, in Input) (features []float32, err
 		engine = newEngine(e.Arena)
 		defer engine.pass.Close()
 	}
-	features = make([]float32, 0, in.Items*e.Dim())
-	for {
+	for done := 0; ; {
 		b, err := loader.Next()
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		if errors.Is(err, io.EOF) {
-			return features, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		done := len(features)
-		if features, err = engine.features(ctx, e, features, b.Views[0]); err != nil {
-			return nil, err
+		before := len(room)
+		if room, err = engine.features(ctx, e, room, b.Views[0]); err != nil {
+			return err
 		}
-		if i, ok := notFinite(features[done:]); ok {
-			return nil, errNotFinite(in.Name((done+i)/e.Dim()), i%e.Dim(), features[done+i])
+		fresh := room[before:]
+		if i, ok := notFinite(fresh); ok {
+			return errNotFinite(in.Name(done+i/e.Dim()), i%e.Dim(), fresh[i])
+		}
+		done += len(fresh) / e.Dim()
+		if room, err = take(room); err != nil {
+			return err
 		}
 		if e.Progress != nil {
-			e.Progress(len(features)/e.Dim(), in.Items)
+			e.Progress(done, in.Items)
 		}
 	}
 }
@@ -139,6 +160,37 @@ func notFinite(x []float32) (int, bool) {
 func (e *Embedder) Set(ctx context.Context, in Input) (eval.Set, error) {
 	x, err := e.Embed(ctx, in)
 	return eval.Set{X: x, D: e.Dim(), Labels: in.Labels}, err
+}
+
+// stored is Set with the features in a file, and without items that have no label. The set
+// is to be closed.
+func (e *Embedder) stored(ctx context.Context, in Input) (eval.Set, error) {
+	d := e.Dim()
+	set := eval.Set{D: d}
+	for _, l := range in.Labels {
+		if l >= 0 {
+			set.Labels = append(set.Labels, l)
+		}
+	}
+	var err error
+	if set.Stored, err = eval.NewStore(len(set.Labels), d); err != nil {
+		return set, err
+	}
+	done := 0
+	err = e.each(ctx, in, func(x []float32) ([]float32, error) {
+		all := x[:0]
+		for i := 0; i < len(x); i += d {
+			if in.Labels[done] >= 0 {
+				all = append(all, x[i:i+d]...)
+			}
+			done++
+		}
+		return x[:0], set.Stored.Add(all)
+	}, nil)
+	if err != nil {
+		set.Close()
+	}
+	return set, err
 }
 
 func labels(d *dataset.Dataset, items []int) []int {
@@ -166,6 +218,10 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 		return s, err
 	}
 	defer free()
+	store, note, err := e.keeps(train, test, o)
+	if err != nil {
+		return s, err
+	}
 	for _, part := range []struct {
 		what string
 		Embedder
@@ -174,23 +230,36 @@ func (e *Embedder) Score(ctx context.Context, untrained model.Encoder, train, te
 		phase("embedding with the " + part.what + " encoder")
 		one := part.Embedder
 		one.Expander = nil
-		fit, err := one.Set(ctx, train)
-		if err != nil {
+		*part.to, err = one.score(ctx, store, train, test, o, func() { phase("scoring the " + part.what + " encoder") })
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return s, err
 		}
-		held, err := one.Set(ctx, test)
-		if err != nil {
-			return s, err
-		}
-		phase("scoring the " + part.what + " encoder")
-		if *part.to, err = eval.Evaluate(ctx, fit, held, o); err != nil {
-			return s, err
-		}
-		if err := ctx.Err(); err != nil {
-			return s, err
+		if note != "" {
+			part.to.Note = strings.TrimPrefix(part.to.Note+"; "+note, "; ")
 		}
 	}
 	return s, nil
+}
+
+// score evaluates the encoder, with the features that are fitted on in a file or not. It
+// calls embedded before the scores.
+func (e *Embedder) score(ctx context.Context, store bool, train, test Input, o eval.Options,
+	embedded func()) (eval.Scores, error) {
+	take := e.Set
+	if store {
+		take = e.stored
+	}
+	fit, err := take(ctx, train)
+	if err != nil {
+		return eval.Scores{}, err
+	}
+	defer fit.Close()
+	held, err := e.Set(ctx, test)
+	if err != nil {
+		return eval.Scores{}, err
+	}
+	embedded()
+	return eval.Evaluate(ctx, fit, held, o)
 }
 
 // Raw evaluates the values that an encoder reads, without one: pixels, samples, whatever

@@ -3,6 +3,7 @@ package pretrained
 import (
 	"fmt"
 
+	"vicreg/internal/eval"
 	"vicreg/internal/host"
 	"vicreg/internal/model"
 	"vicreg/internal/tensor"
@@ -46,11 +47,10 @@ func (m *Model) fitsMemory(n int) error {
 		return nil // it was there before
 	}
 	input := m.Meta.Encoder.Input
-	lent := model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n)
 	if d := model.DeviceOf(m.Encoder); !d.Shared() {
-		return m.fitsDevice(d, n, lent)
+		return m.fitsDevice(d, n, model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n))
 	}
-	need := host.PeakRSS()*(1<<20) + 4*(lent.Target+lent.Aside+waiting*float64(n)*float64(tensor.Count(input.Shape)))
+	need := host.PeakRSS()*(1<<20) + m.batchBytes(n)
 	limit := host.MemoryLimit()
 	if need <= limit.Bytes {
 		return nil
@@ -60,4 +60,41 @@ func (m *Model) fitsMemory(n int) error {
 		what, help = fmt.Sprintf("one of its %s, %v values,", input.Kind, input.Shape), "use a machine with more"
 	}
 	return fmt.Errorf("%s: embedding %s takes about %s of memory, but %s; %s", m.Path, what, host.Bytes(need), limit, help)
+}
+
+// batchBytes is how much memory of the host a batch of n items takes.
+func (m *Model) batchBytes(n int) float64 {
+	read := waiting * float64(n) * float64(tensor.Count(m.Meta.Encoder.Input.Shape))
+	if !model.DeviceOf(m.Encoder).Shared() {
+		return 4 * read
+	}
+	lent := model.LentBy(m.Meta.Encoder, m.Meta.Expander, nil, n)
+	return 4 * (lent.Target + lent.Aside + read)
+}
+
+// keeps says whether the features of what is fitted on are to be kept in a file, as memory
+// has no room for them, and then a sentence on it. Scoring that would not fit even so is an
+// error, unless it ends a run, whose memory was seen to before.
+func (e *Embedder) keeps(train, test Input, o eval.Options) (file bool, note string, err error) {
+	known := map[int]bool{}
+	for _, l := range train.Labels {
+		known[l] = l >= 0
+	}
+	d := e.Encoder.Dim()
+	need := eval.Need(train.Items, test.Items, d, len(known), o)
+	now, limit := host.PeakRSS()*(1<<20), host.MemoryLimit()
+	if e.model != nil {
+		now += e.model.batchBytes(max(1, min(e.Batch, max(train.Items, test.Items))))
+	}
+	if now+need.Held <= limit.Bytes {
+		return false, "", nil
+	}
+	if now+need.Stored > limit.Bytes && e.model != nil {
+		return false, "", fmt.Errorf("scoring %d by %d, %d features each, takes about %s of memory even with the "+
+			"features of the latter in a file, but %s; score fewer (--limit), or use a machine with more",
+			test.Items, train.Items, d, host.Bytes(now+need.Stored), limit)
+	}
+	return true, fmt.Sprintf("the features of %d images to fit on (%s) are in a temporary file in %s: to hold all "+
+		"takes about %s of memory, but %s", train.Items, host.Bytes(4*float64(train.Items)*float64(d)),
+		eval.StoreFolder(), host.Bytes(now+need.Held), limit), nil
 }

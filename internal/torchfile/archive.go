@@ -7,8 +7,6 @@ import (
 	"io"
 	"math"
 	"strings"
-
-	"vicreg/internal/show"
 )
 
 // mostListed is how many bytes the list of a zip file's entries may have: as many as
@@ -47,7 +45,7 @@ func (f *File) readArchive() (any, error) {
 	found := false
 	for _, e := range z.File {
 		if _, twice := a.entries[e.Name]; twice {
-			return nil, flawf("is damaged or made up: it has two entries %s", show.Name(e.Name))
+			return nil, flawf("is damaged or made up: it has two entries %s", brief(e.Name))
 		}
 		a.entries[e.Name] = e
 		folder, name := "", e.Name
@@ -140,20 +138,20 @@ func (a *archive) record(name string) (*record, error) {
 	}
 	e := a.entries[a.folder+name]
 	if e == nil {
-		return nil, flawf("was cut short or is damaged: it has no entry %s, which its list of tensors names; %s", show.Name(a.folder+name), again)
+		return nil, flawf("was cut short or is damaged: it has no entry %s, which its list of tensors names; %s", brief(a.folder+name), again)
 	}
 	if e.Method != zip.Store || e.CompressedSize64 != e.UncompressedSize64 {
-		return nil, flawf("was packed anew: its entry %s is compressed, and torch.save writes plain ones; load it in Python and save it again with torch.save", show.Name(e.Name))
+		return nil, flawf("was packed anew: its entry %s is compressed, and torch.save writes plain ones; load it in Python and save it again with torch.save", brief(e.Name))
 	}
 	if e.Flags&1 != 0 {
-		return nil, flawf("was packed anew: its entry %s is encrypted", show.Name(e.Name))
+		return nil, flawf("was packed anew: its entry %s is encrypted", brief(e.Name))
 	}
 	at, err := e.DataOffset()
 	if err != nil {
-		return nil, flawf("is damaged: its entry %s is not where its list of entries says; %s", show.Name(e.Name), again)
+		return nil, flawf("is damaged: its entry %s is not where its list of entries says; %s", brief(e.Name), again)
 	}
 	if at > a.f.size || e.CompressedSize64 > uint64(a.f.size-at) {
-		return nil, flawf("was cut short: its entry %s claims %d bytes, and only %d are there; %s", show.Name(e.Name),
+		return nil, flawf("was cut short: its entry %s claims %d bytes, and only %d are there; %s", brief(e.Name),
 			e.CompressedSize64, max(0, a.f.size-at), again)
 	}
 	r := &record{name: e.Name, at: at, bytes: int64(e.CompressedSize64), sum: e.CRC32}
@@ -188,12 +186,12 @@ func (f *File) verify(r *record) error {
 		return nil
 	}
 	sum := crc32.NewIEEE()
-	buf := make([]byte, min(64<<10, r.bytes))
+	buf := make([]byte, max(1, min(chunk, r.bytes)))
 	if _, err := io.CopyBuffer(onlyWriter{sum}, io.NewSectionReader(f.r, r.at, r.bytes), buf); err != nil {
 		return err
 	}
 	if sum.Sum32() != r.sum {
-		return flawf("is damaged: the checksum of its entry %s differs from what is there; %s", show.Name(r.name), again)
+		return flawf("is damaged: the checksum of its entry %s differs from what is there; %s", brief(r.name), again)
 	}
 	r.checked = true
 	return nil

@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	mostTensors = 100_000
 	mostScalars = 1000
 	mostVisits  = 4 << 20 // of things inside containers
 	deepest     = 100     // containers in one another
@@ -22,7 +21,6 @@ type collector struct {
 	f      *File
 	path   []step // to what is being searched
 	visits int
-	names  int   // of tensors, the same ones too
 	left   int   // scalars beyond mostScalars
 	stores int   // storages that are no tensors
 	total  int64 // elements of all tensors
@@ -162,8 +160,8 @@ func (c *collector) name() (string, bool) {
 			return "", false
 		}
 	}
-	if !c.f.budget.spend(2*len(b) + 256) {
-		c.refuse("its names take too much memory")
+	if !c.f.budget.spend(3*len(b) + 512) { // with what else there is for each
+		c.refuse("it has more tensors than %d MiB of memory hold the names of", most>>20)
 	}
 	return string(b), c.err == nil
 }
@@ -185,10 +183,6 @@ func (c *collector) tensor(t *tensor) {
 	if !t.found {
 		t.found = true
 		c.found++
-	}
-	if c.names++; c.names > mostTensors {
-		c.refuse("it has more than %d tensors", mostTensors)
-		return
 	}
 	name, ok := c.name()
 	if !ok {

@@ -17,14 +17,14 @@ const chunk = 64 << 10
 func (f *File) Float32(name string) ([]float32, error) {
 	t := f.tensors[name]
 	if t == nil {
-		return nil, fmt.Errorf("%s has no tensor %q", f.name, name)
+		return nil, fmt.Errorf("%s has no tensor %s", f.name, brief(name))
 	}
 	out, err := f.float32(name, t)
 	if fl, ok := err.(flaw); ok {
-		return nil, fmt.Errorf("%s: tensor %q %s", f.name, name, string(fl))
+		return nil, fmt.Errorf("%s: its tensor %s %s", f.name, brief(name), string(fl))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read tensor %q of %s: %w", name, f.name, durable.Reason(err))
+		return nil, fmt.Errorf("cannot read tensor %s of %s: %w", brief(name), f.name, durable.Reason(err))
 	}
 	return out, nil
 }
@@ -52,7 +52,7 @@ func (f *File) float32(name string, t *tensor) ([]float32, error) {
 	if t.contiguous() {
 		return out, f.run(t, 0, out)
 	}
-	if t.span/16 <= t.count+1024 { // most of the span is used, so it is read in order
+	if t.span/16 <= t.count { // most of the span is used, so it is read in order
 		whole := make([]float32, t.span)
 		if err := f.run(t, 0, whole); err != nil {
 			return nil, err

@@ -79,7 +79,7 @@ func Open(path string) (*File, error) {
 // newFile reads what size bytes behind r say about their tensors; name stands in messages.
 func newFile(r io.ReaderAt, size int64, name string) (*File, error) {
 	f := &File{name: show.Name(name), r: r, size: size,
-		objects: map[string]int{}, named: map[string]int{},
+		roots: map[string]*record{}, objects: map[string]int{}, named: map[string]int{},
 		tensors: map[string]*tensor{}, twice: map[string]bool{}, scalars: map[string]string{}}
 	if err := f.read(); err != nil {
 		if flaw := flaw(""); errors.As(err, &flaw) {
@@ -96,6 +96,15 @@ type flaw string
 func (f flaw) Error() string { return string(f) }
 
 func flawf(format string, args ...any) error { return flaw(fmt.Sprintf(format, args...)) }
+
+// brief is a name of the file's own making as a message shows it.
+func brief(name string) string {
+	const most = 100 // bytes
+	if len(name) > most {
+		return show.Name(name[:most/2]) + "…" + show.Name(name[len(name)-most/2:])
+	}
+	return show.Name(name)
+}
 
 const (
 	again     = "download or copy it again"

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"vicreg/internal/show"
 )
 
 // plain are the classes and functions outside PyTorch that are read for what they hold,
@@ -71,14 +69,14 @@ func (m *machine) global(module, name string) {
 	if m.err != nil || m.in.err != nil {
 		return
 	}
-	if len(module)+len(name) > 500 {
+	if len(module)+len(name) > 200 {
 		m.malformed()
 		return
 	}
 	full := module + "." + name
 	first, _, _ := strings.Cut(module, ".")
 	if slices.Contains(unsafeModules, first) || module == "builtins" && slices.Contains(unsafeBuiltins, name) {
-		m.fail(flawf("is refused: it would have PyTorch run %s, which can do anything to your machine and is in no file of weights; nothing of it was run", show.Name(full)))
+		m.fail(flawf("is refused: it would have PyTorch run %s, which can do anything to your machine and is in no file of weights; nothing of it was run", brief(full)))
 		return
 	}
 	m.spend(48 + len(full))
@@ -141,15 +139,19 @@ func (m *machine) made(g *global, args tuple) any {
 			m.wholeModel(g.name)
 			return nil
 		}
-		m.fail(flawf("is refused: it would have PyTorch call %s, which is not among the harmless names that weights need; nothing of it was run; in Python, save the weights alone with %s", show.Name(g.name), stateDict))
+		m.refuseCall(g.name)
 		return nil
 	}
 	m.malformed()
 	return nil
 }
 
+func (m *machine) refuseCall(name string) {
+	m.fail(flawf("is refused: it would have PyTorch call %s, which is not among the harmless names that weights need; nothing of it was run; in Python, save the weights alone with %s", brief(name), stateDict))
+}
+
 func (m *machine) wholeModel(class string) {
-	m.fail(flawf("holds a whole model as Python code knows it (%s), not its weights alone: in Python, save those with %s", show.Name(class), stateDict))
+	m.fail(flawf("holds a whole model as Python code knows it (%s), not its weights alone: in Python, save those with %s", brief(class), stateDict))
 }
 
 // limitNames fails when there are more different names than any checkpoint has.

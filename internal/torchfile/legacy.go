@@ -39,7 +39,6 @@ func (f *File) readLegacy() (any, error) {
 			}
 		}
 	}
-	f.roots = map[string]*record{}
 	top, err := f.load(in)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,11 @@ func (m *machine) madeTensor(name string, args tuple) (any, bool) {
 		g, ok1 := args[0].(*global)
 		with, ok2 := args[2].(tuple)
 		if ok1 && ok2 && g.name != name {
-			return m.madeTensor(g.name, with)
+			v, ok := m.madeTensor(g.name, with)
+			if !ok {
+				m.refuseCall(g.name)
+			}
+			return v, true
 		}
 	case "torch._utils._rebuild_qtensor":
 		if len(args) >= 3 {

@@ -154,7 +154,8 @@ func (a *archive) record(name string) (*record, error) {
 		return nil, flawf("was cut short: its entry %s claims %d bytes, and only %d are there; %s", brief(e.Name),
 			e.CompressedSize64, max(0, a.f.size-at), again)
 	}
-	r := &record{name: e.Name, at: at, bytes: int64(e.CompressedSize64), sum: e.CRC32}
+	// A sum of 0 says that it was left out: torch.utils.serialization.config.save.compute_crc32.
+	r := &record{name: e.Name, at: at, bytes: int64(e.CompressedSize64), sum: e.CRC32, checked: e.CRC32 == 0}
 	a.used += r.bytes
 	if a.used > a.f.size {
 		return nil, flaw("is made up: its entries lie on top of each other")

@@ -153,6 +153,8 @@ func (c *collector) name() (string, bool) {
 			b = strconv.AppendInt(b, k, 10)
 		case float64:
 			b = strconv.AppendFloat(b, k, 'g', -1, 64)
+		case *global:
+			b = append(b, k.name...)
 		default:
 			b = append(b, '?')
 		}

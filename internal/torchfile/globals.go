@@ -19,7 +19,7 @@ const (
 var passed = []string{
 	"builtins.object", "builtins.int", "builtins.float", "builtins.str", "builtins.bool", "builtins.bytes",
 	"builtins.complex", "builtins.slice", "builtins.range", "collections.deque", "types.SimpleNamespace",
-	"functools.partial", "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "logging.Logger", "logging.getLogger",
+	"functools.partial", "operator.getitem", "_operator.getitem", "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "logging.Logger", "logging.getLogger",
 	"argparse.", "datetime.", "enum.", "pathlib.", "typing.",
 	"numpy.dtype", "numpy.ndarray", "numpy.dtypes.", "numpy.core.multiarray.", "numpy._core.multiarray.",
 	"numpy.random.", "pandas.",
@@ -55,8 +55,8 @@ var unsafeModules = []string{
 }
 
 // unsafeBuiltins are what no file of weights names of Python's own functions.
-var unsafeBuiltins = []string{"eval", "exec", "execfile", "compile", "open", "__import__", "getattr", "setattr",
-	"delattr", "globals", "locals", "vars", "apply", "input", "breakpoint", "file", "reload", "exit", "quit", "memoryview"}
+var unsafeBuiltins = []string{"eval", "exec", "execfile", "compile", "open", "__import__", "setattr", "delattr",
+	"globals", "locals", "vars", "apply", "input", "breakpoint", "file", "reload", "exit", "quit", "memoryview"}
 
 // global pushes the class or function of a name, which is a name here and nothing else.
 func (m *machine) global(module, name string) {
@@ -74,9 +74,11 @@ func (m *machine) global(module, name string) {
 		return
 	}
 	full := module + "." + name
-	first, _, _ := strings.Cut(module, ".")
-	if slices.Contains(unsafeModules, first) || module == "builtins" && slices.Contains(unsafeBuiltins, name) {
-		m.fail(flawf("is refused: it would have PyTorch run %s, which can do anything to your machine and is in no file of weights; nothing of it was run", brief(full)))
+	outer, _, _ := strings.Cut(module, ".")
+	harmless := isPassed(module, name)
+	if !harmless && slices.Contains(unsafeModules, outer) ||
+		module == "builtins" && slices.Contains(unsafeBuiltins, name) {
+		m.refuseRun(full)
 		return
 	}
 	m.spend(48 + len(full))
@@ -84,7 +86,7 @@ func (m *machine) global(module, name string) {
 		m.push(k)
 		return
 	}
-	m.push(&global{name: full, class: isPassed(module, name)})
+	m.push(&global{name: full, class: harmless})
 }
 
 // torchModule reports whether classes of storages are there.
@@ -120,6 +122,18 @@ func (m *machine) made(g *global, args tuple) any {
 		if class, ok := args[0].(*global); ok {
 			return m.made(class, nil)
 		}
+	case "builtins.getattr": // a class or a method inside a class
+		if len(args) != 2 {
+			break
+		}
+		class, ok1 := args[0].(*global)
+		name, ok2 := args[1].(string)
+		if !ok1 || !ok2 || !class.class {
+			m.refuseRun(g.name)
+			return nil
+		}
+		m.spend(48 + len(class.name) + len(name))
+		return &global{name: class.name + "." + name, class: true}
 	case "torch.Size":
 		if len(args) == 1 {
 			return args[0]
@@ -130,7 +144,11 @@ func (m *machine) made(g *global, args tuple) any {
 		}
 		if g.class || g.name == namespace {
 			m.spend(64)
-			m.f.objects[g.name]++
+			name := g.name
+			if class := first(args); strings.HasSuffix(name, "._reconstruct") && class != nil {
+				name = class.name
+			}
+			m.f.objects[name]++
 			m.limitNames(len(m.f.objects))
 			return &object{class: g.name, args: args}
 		}
@@ -144,6 +162,20 @@ func (m *machine) made(g *global, args tuple) any {
 	}
 	m.malformed()
 	return nil
+}
+
+// first returns the first argument if it is the name of a class, as those of NumPy's
+// arrays is.
+func first(args tuple) *global {
+	if len(args) == 0 {
+		return nil
+	}
+	g, _ := args[0].(*global)
+	return g
+}
+
+func (m *machine) refuseRun(name string) {
+	m.fail(flawf("is refused: it would have PyTorch run %s, which can do anything to your machine and is in no file of weights; nothing of it was run", brief(name)))
 }
 
 func (m *machine) refuseCall(name string) {

@@ -75,7 +75,7 @@ func TestBesideTheTensors(t *testing.T) {
 			}
 		}
 		notes := strings.Join(f.Notes(), "\n")
-		want := "objects that are no weights were passed over: 1 numpy.core.multiarray._reconstruct\n" +
+		want := "objects that are no weights were passed over: 1 numpy.ndarray\n" +
 			"names of classes and functions were passed over: 1 torch.nn.modules.activation.GELU"
 		if notes != want {
 			t.Errorf("%s: the notes are\n%s\nwant\n%s", file, notes, want)
@@ -149,6 +149,14 @@ func TestForms(t *testing.T) {
 		"twice the same key": {mapped(text("w"), "K\x01", text("w"), vector(4)), map[string][]float32{"w": {1, 2, 3, 4}}},
 		"itself":             {"\x80\x02}q\x00(" + text("me") + "h\x00" + text("w") + vector(4) + "u.", map[string][]float32{"w": {1, 2, 3, 4}}},
 		"configurations": {mapped(text("w"), vector(4), text("hyper"), naming("omegaconf.dictconfig.DictConfig")+")\x81}"+text("x")+"K\x01sb"),
+			map[string][]float32{"w": {1, 2, 3, 4}}},
+		"of other devices": {mapped(text("a"), viewed(stored("cuda.FloatStorage", 4), 0, wholes(4), wholes(1)),
+			text("b"), called("torch._utils._rebuild_device_tensor_from_cpu_tensor", vector(4), naming("torch.float32"), text("mps"), "\x89")),
+			map[string][]float32{"a": {1, 2, 3, 4}, "b": {1, 2, 3, 4}}},
+		"keys that are classes": {mapped(naming("pytorch_lightning.callbacks.ModelCheckpoint"), "}"+text("best")+vector(4)+"s"),
+			map[string][]float32{"pytorch_lightning.callbacks.ModelCheckpoint.best": {1, 2, 3, 4}}},
+		"inside classes": {mapped(text("w"), vector(4), text("x"), called("builtins.getattr", naming("mmengine.HistoryBuffer"), text("mean")),
+			text("y"), called("_operator.getitem", naming("typing.Dict"), tupled(naming("builtins.str"), naming("builtins.int")))),
 			map[string][]float32{"w": {1, 2, 3, 4}}},
 		"of no elements": {mapped(text("w"), viewed(store, 4, wholes(0, 3), wholes(1<<40, 1<<40))), map[string][]float32{"w": {}}},
 	} {

@@ -120,6 +120,13 @@ type Config struct {
 	// chosen (see Minutes). Default: 256
 	Batch int
 
+	// MicroBatch is how many images go through the network together, at least 2, while the
+	// loss and the gradients are those of the whole batch: a batch larger than the memory
+	// goes through in such pieces, twice, the last of which may have fewer. Batch
+	// normalisation takes its statistics of a piece. 0, or as many as Batch: all together.
+	// Default: 0
+	MicroBatch int
+
 	// Epochs is how many times the run goes through the images; 0: chosen (see Minutes).
 	// Default: 6
 	Epochs int

@@ -128,7 +128,8 @@ func writePlan(p *train.Forecast) {
 		}
 		line("network", "%s%s, expander %s", e.Arch, width, c.ExpanderOf(b))
 	}
-	line("run", "%s, %s of %s of %d %s: %s in all", c.Method, show.Count(c.Epochs, "epoch"), show.Count(p.StepsPerEpoch, "step"), c.Batch, p.Kind, show.Count(p.Steps, "step"))
+	line("run", "%s, %s of %s of %d %s%s: %s in all", c.Method, show.Count(c.Epochs, "epoch"),
+		show.Count(p.StepsPerEpoch, "step"), c.Batch, p.Kind, c.InPieces(), show.Count(p.Steps, "step"))
 	if p.Seconds > 0 {
 		line("time", "about %s, scoring included, on this machine as it is now", advice.Span(p.Seconds))
 	}
@@ -169,6 +170,7 @@ type plannedRun struct {
 	Expander      string        `json:"expander"`
 	Size          int           `json:"size"`
 	Batch         int           `json:"batch"`
+	MicroBatch    int           `json:"micro_batch,omitempty"`
 	Epochs        int           `json:"epochs"`
 	Warmup        float64       `json:"warmup"`
 	StepsPerEpoch int           `json:"steps_per_epoch"`
@@ -186,7 +188,8 @@ func planned(p *train.Forecast) plannedRun {
 	out := plannedRun{Event: "plan", Recipe: c.Recipe, Dataset: p.Dataset, Images: p.Images, Scored: p.Scored,
 		Chosen: []chosenValue{},
 		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem, Expander: c.Expander,
-		Size: c.Size, Batch: c.Batch, Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch,
+		Size: c.Size, Batch: c.Batch, MicroBatch: c.MicroBatch,
+		Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch,
 		Steps:  p.Steps,
 		Memory: p.Bytes, Device: p.Device, DeviceMemory: p.DeviceBytes,
 		Warnings: append([]string{}, p.Warnings...), Notes: append([]string{}, p.Notes...)}

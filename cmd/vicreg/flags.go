@@ -94,6 +94,10 @@ func (f *configFlags) batch() {
 	bind(f, f.flags.Int, "batch", "`images` in a step", func(c *recipe.Config) *int { return &c.Batch })
 }
 
+func (f *configFlags) pieces() {
+	bind(f, f.flags.Int, "micro-batch", "`images` that go through the network together; the loss is still that of the batch", func(c *recipe.Config) *int { return &c.MicroBatch })
+}
+
 func (f *configFlags) precision() {
 	bind(f, f.flags.String, "precision", "`kind` of numbers to compute with: float32, tf32 or bf16", func(c *recipe.Config) *string { return &c.Precision })
 }

@@ -96,6 +96,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	config.expander()
 	config.branches()
 	config.batch()
+	config.pieces()
 	config.run()
 	config.views()
 	config.time()

@@ -33,6 +33,7 @@ forward and backward, whatever way they are computed.`,
 	config := newNetworkFlags(cmd)
 	config.method()
 	config.expander()
+	config.pieces()
 	cmd.RunE = func(*cobra.Command, []string) error {
 		c, err := config.network()
 		if err != nil {
@@ -142,7 +143,7 @@ func warnPrecision(p shape.Precision) {
 
 func describe(c recipe.Config) string {
 	return fmt.Sprintf("%s, width %d, %s stem, %d × %d × %d × %d, %s", c.Encoder.Arch, c.Encoder.Width, c.Encoder.Stem,
-		c.Batch, c.Size, c.Size, c.Channels, c.Precision)
+		c.Batch, c.Size, c.Size, c.Channels, c.Precision) + c.InPieces()
 }
 
 // view returns a batch of random images.
@@ -199,6 +200,9 @@ func stepWork(d device.Device, c recipe.Config) (func() error, int, int, error) 
 		}
 		if branch.Predictor != nil {
 			once += branch.Predictor.Flops(c.Batch)
+		}
+		if c.Pieces() { // forward twice
+			target += once
 		}
 		forward += once
 	}

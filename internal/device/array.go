@@ -124,6 +124,18 @@ func LiftAs(d Device, room *Array, t Type, x []float32) Array {
 	return a
 }
 
+// LiftPart is LiftAs for x[from:to], where x is what may be on the device already.
+func LiftPart(d Device, room *Array, t Type, x []float32, from, to int) Array {
+	if s, ok := d.(Ahead); ok {
+		if a, ok := s.Sent(x); ok {
+			part := Room(d, room, Float32, to-from)
+			d.Copy(part, a.Slice(from, to)) // operations want arrays that begin as those of Alloc do
+			return part
+		}
+	}
+	return LiftAs(d, room, t, x[from:to])
+}
+
 // LiftInts is Lift for numbers of rows.
 func LiftInts(d Device, room *Array, x []int32) Array {
 	if d.Shared() || len(x) == 0 {

@@ -31,6 +31,8 @@ type core struct {
 	cross  []crossing
 	stays  []stays // in place of z and dz
 
+	pieces pieces
+
 	unit    bool // the loss sees unit rows
 	units   loss.Units
 	watched copies
@@ -65,14 +67,29 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 		views[i] = m.branches[min(i, 1)]
 	}
 	m.joint = model.NewJoint(data.device(), views...)
-	m.joint.Defer()
+	m.pieces.rows = pieceOf(c)
+	if m.pieces.rows > 0 {
+		m.joint.DeferPieces(PieceRows(c))
+	} else {
+		m.joint.Defer()
+	}
 	if d := data.device(); !d.Shared() {
-		m.joint.Reserve(lent(c, d))
+		m.reserve(c, d)
 	}
 	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))
 	m.dz, m.dp = make([][]float32, len(views)), make([][]float32, len(views))
 	m.cross, m.stays = make([]crossing, len(views)), make([]stays, len(views))
 	return m, nil
+}
+
+// reserve gets a device's memory for a step.
+func (m *core) reserve(c recipe.Config, d device.Device) {
+	views := lent(c, d)
+	if m.pieces.rows > 0 {
+		m.joint.ReservePieces(views)
+		return
+	}
+	m.joint.Reserve(views)
 }
 
 // lent returns what each view of a step takes of a device.
@@ -91,7 +108,7 @@ func lent(c recipe.Config, d device.Device) []model.Lent {
 		if c.Pairs == nil {
 			e.Input = model.ImageInput(crop.Size, e.Input.Shape[2])
 		}
-		views = append(views, model.LentOn(d, Precision(c), e, c.Projector(branch), predictor, c.Batch))
+		views = append(views, model.LentOn(d, Precision(c), e, c.Projector(branch), predictor, c.Piece()))
 	}
 	return views
 }
@@ -112,6 +129,7 @@ func (m *core) Close() {
 		m.joint.Device().Free(a)
 	}
 	m.watched = copies{}
+	m.pieces.free(m.joint.Device())
 	m.joint.Close()
 }
 
@@ -127,6 +145,11 @@ func (m *core) TargetStd() float64 {
 // gradients, and makes room for those of embeddings and predictions.
 func (m *core) forward(b *batch.Batch) {
 	m.joint.ZeroGrad()
+	if m.pieces.cuts(b) {
+		m.forwardPieces(b)
+		m.watch()
+		return
+	}
 	for i := range m.z {
 		v, x := m.joint.Forward(i, b.Views[i]), &m.cross[i]
 		m.n, m.d = v.Z.N, v.Z.C
@@ -142,18 +165,31 @@ func (m *core) forward(b *batch.Batch) {
 func (m *core) forwardStays(b *batch.Batch) {
 	m.joint.ZeroGrad()
 	dev := m.joint.Device()
-	for i := range m.stays {
-		v := m.joint.Forward(i, b.Views[i])
-		m.n, m.d = v.Z.N, v.Z.C
-		m.stays[i] = stays{v.Z.X, device.Room(dev, &m.cross[i].dz, device.Float32, m.n*m.d)}
+	if m.pieces.cuts(b) {
+		m.embedPieces(b)
+	} else {
+		m.embedStays(b)
 	}
 	for i := range m.Branches() {
 		m.watched.takeFar(i, m.stays[i].z, m.n, m.d, dev)
 	}
 }
 
+func (m *core) embedStays(b *batch.Batch) {
+	dev := m.joint.Device()
+	for i := range m.stays {
+		v := m.joint.Forward(i, b.Views[i])
+		m.n, m.d = v.Z.N, v.Z.C
+		m.stays[i] = stays{v.Z.X, device.Room(dev, &m.cross[i].dz, device.Float32, m.n*m.d)}
+	}
+}
+
 // backwardStays takes the gradients that the device has set down to the parameters.
 func (m *core) backwardStays() {
+	if m.pieces.batch != nil {
+		m.backwardPieces()
+		return
+	}
 	for i := len(m.stays) - 1; i >= 0; i-- {
 		m.joint.Backward(i, m.stays[i].dz, device.Array{})
 		m.stays[i].z = device.Array{} // given back
@@ -179,6 +215,10 @@ func (m *core) backward(total float64, terms runlog.Terms) (float64, runlog.Term
 		total += t.Total
 		terms = append(terms, runlog.Term{Name: "added_variance", Value: t.Variance}, runlog.Term{Name: "added_covariance", Value: t.Covariance})
 	}
+	if m.pieces.batch != nil {
+		m.backwardPieces()
+		return total, terms, nil
+	}
 	for i := len(m.z) - 1; i >= 0; i-- {
 		x, dev := &m.cross[i], m.joint.Device()
 		m.joint.Backward(i, device.Lift(dev, &x.dz, m.dz[i]), device.Lift(dev, &x.dp, m.dp[i]))
@@ -193,6 +233,7 @@ func (m *core) abandon() {
 		m.joint.Release(i)
 		m.z[i], m.p[i] = nil, nil
 	}
+	m.pieces.batch = nil
 }
 
 // copies are embeddings by branch. They are kept because backward uses the memory of the

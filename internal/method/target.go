@@ -20,6 +20,7 @@ type target struct {
 	state       []*nn.Param // own, and running statistics, as the checkpoint names them
 	base, final float64
 
+	rows int          // of a piece; 0: batches go through whole
 	keys [2][]float32 // embeddings of the batch by view, n × d
 	room []float32    // where these cross to the host
 }
@@ -32,7 +33,7 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{joint: joint.NewTarget(b, b), base: c.Momentum.Base, final: c.Momentum.Final}
+	t := &target{joint: joint.NewTarget(b, b), rows: pieceOf(c), base: c.Momentum.Base, final: c.Momentum.Final}
 	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)
 	t.own = append(b.Encoder.Params(), b.Expander.Params()...)
 	for i, p := range t.own {
@@ -48,8 +49,15 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 // forward sets the keys of a batch.
 func (t *target) forward(b *batch.Batch) {
 	for i := range t.keys {
+		t.keys[i] = t.keys[i][:0]
+	}
+	if t.rows > 0 {
+		t.forwardPieces(b)
+		return
+	}
+	for i := range t.keys {
 		v := t.joint.Forward(i, b.Views[i])
-		t.keys[i] = append(t.keys[i][:0], t.joint.Read(v.Z, &t.room)...)
+		t.keys[i] = append(t.keys[i], t.joint.Read(v.Z, &t.room)...)
 		t.joint.Release(i)
 	}
 }

@@ -82,6 +82,11 @@ type Joint struct {
 	later           *nn.Later // or nil
 	targets         []*Joint  // that share the arena
 	cleared         device.Group
+
+	// Of views that go forward in pieces.
+	scout *nn.Pass      // keeps nothing for backward; nil before the first piece
+	piece tensor.Tensor // the one on its way
+	open  bool          // more pieces may go backward
 }
 
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
@@ -103,6 +108,7 @@ func NewJoint(d device.Device, branches ...*Branch) *Joint {
 // and shares j's memory.
 func (j *Joint) NewTarget(branches ...*Branch) *Joint {
 	target := newJoint(j.arena, branches, nn.NewTargetPass)
+	target.scout = target.passes[0]
 	j.targets = append(j.targets, target)
 	return target
 }
@@ -119,10 +125,23 @@ func (j *Joint) Reserve(views []Lent) {
 		kept -= l.Kept
 		most = max(most, kept+l.Backward)
 	}
-	if j.later != nil {
-		most -= float64(j.later.Lends())
+	j.reserve(most)
+}
+
+// ReservePieces is Reserve for views that go through in pieces, one after the other.
+func (j *Joint) ReservePieces(views []Lent) {
+	most := 0.0
+	for _, l := range views {
+		most = max(most, l.Forward, l.Backward, l.Target)
 	}
-	j.arena.Reserve(int(most))
+	j.reserve(most)
+}
+
+func (j *Joint) reserve(bytes float64) {
+	if j.later != nil {
+		bytes -= float64(j.later.Lends())
+	}
+	j.arena.Reserve(int(bytes))
 }
 
 // Close gives all memory back to the device, that of the branches and of targets too: none
@@ -139,6 +158,9 @@ func (j *Joint) Close() {
 func (j *Joint) free() {
 	for _, p := range j.passes {
 		p.Close()
+	}
+	if j.scout != nil {
+		j.scout.Close()
 	}
 	if j.later != nil {
 		j.later.Close()
@@ -215,10 +237,13 @@ var DeferFrom = 1 << 20
 // gone backward or been released, which saves time and memory. Between ZeroGrad and that
 // moment nobody may touch the gradients, nor get memory from the arena that is kept for
 // longer. Where no expander is large enough it does nothing.
-func (j *Joint) Defer() {
+func (j *Joint) Defer() { j.deferRows(0) }
+
+// deferRows is Defer for so many rows that come in pieces, or 0.
+func (j *Joint) deferRows(rows int) {
 	var weights []*nn.Param
 	for _, p := range j.params {
-		if strings.Contains(p.Name, "projector.") && len(p.Shape) == 2 && p.Grad.Len() >= DeferFrom {
+		if strings.Contains(p.Name, "projector.") && (Array{p.Name, p.Shape}).Deferred(rows) {
 			weights = append(weights, p)
 		}
 	}
@@ -226,6 +251,7 @@ func (j *Joint) Defer() {
 		return
 	}
 	j.later = nn.NewLater(j.arena, weights)
+	j.later.Expect(rows)
 	for _, p := range j.passes {
 		p.Defer(j.later)
 	}
@@ -233,7 +259,7 @@ func (j *Joint) Defer() {
 
 // finish completes the gradients if no view is left to go backward.
 func (j *Joint) finish() {
-	if j.later == nil {
+	if j.later == nil || j.open {
 		return
 	}
 	for _, p := range j.passes {
@@ -248,9 +274,14 @@ func (j *Joint) finish() {
 func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 	p, b := j.passes[i], j.branches[i]
 	p.Reset()
+	return b.forward(p, x)
+}
+
+func (b *Branch) forward(p *nn.Pass, x *tensor.Tensor) View {
 	v := View{Y: b.Encoder.Forward(p, x)}
 	v.Z = b.Expander.Forward(p, v.Y)
 	if b.Predictor != nil {
+		p.Keep(v.Z)
 		v.P = b.Predictor.Forward(p, v.Z)
 	}
 	return v
@@ -283,5 +314,8 @@ func (j *Joint) Backward(i int, dz, dp device.Array) {
 // Release gives back the memory of view i, which will not go backward.
 func (j *Joint) Release(i int) {
 	j.passes[i].Reset()
+	if j.scout != nil {
+		j.scout.Reset()
+	}
 	j.finish()
 }

@@ -134,12 +134,12 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 			panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
 		}
 		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
-		p.dev.BatchStatistics(u.batchNorm(r), r.sums, m)
+		p.dev.BatchStatistics(u.batchNorm(p, r), r.sums, m)
 	case p.ready:
-		p.dev.RunningStatistics(u.batchNorm(r))
+		p.dev.RunningStatistics(u.batchNorm(p, r))
 	default:
 		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, device.Sums{})
-		p.dev.RunningStatistics(u.batchNorm(r))
+		p.dev.RunningStatistics(u.batchNorm(p, r))
 	}
 	if p.ready {
 		p.dev.ConvInfer(r.y, s, in.Source, u.Weight.Value,
@@ -156,7 +156,7 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 }
 
 // batchNorm is the normalisation for the kernels, with the arrays that a record keeps.
-func (u *ConvNorm) batchNorm(r *record) device.BatchNorm {
+func (u *ConvNorm) batchNorm(p *Pass, r *record) device.BatchNorm {
 	n := device.BatchNorm{
 		Gamma: u.Gamma.Value, Beta: u.Beta.Value, RunMean: u.RunMean.Value, RunVar: u.RunVar.Value,
 		Batches: u.Batches.Value,
@@ -165,6 +165,12 @@ func (u *ConvNorm) batchNorm(r *record) device.BatchNorm {
 	}
 	if u.Bias != nil {
 		n.Bias = u.Bias.Value
+	}
+	if p.counted {
+		c := u.Gamma.Value.Len()
+		n.RunMean = device.Room(p.dev, &p.nowhere[0], device.Float32, c)
+		n.RunVar = device.Room(p.dev, &p.nowhere[1], device.Float32, c)
+		n.Batches = device.Room(p.dev, &p.nowhere[2], device.Float32, 1)
 	}
 	return n
 }
@@ -183,7 +189,7 @@ func (u *ConvNorm) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	if !u.Fixed {
 		n.DGamma, n.DBeta = u.Gamma.Grad, u.Beta.Grad
 	}
-	p.dev.BatchNormBackward(n, u.batchNorm(r), r.sums, s.N*s.OutH()*s.OutW())
+	p.dev.BatchNormBackward(n, u.batchNorm(p, r), r.sums, s.N*s.OutH()*s.OutW())
 	g := device.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
 	if len(u.Weight.Shape) == 2 {
 		p.linearGrads(u.Weight, dx, s, g, in.Source, f)

@@ -27,6 +27,7 @@ type product struct {
 type operand struct {
 	data device.Array
 	rows int
+	most int // rows there will be, if that is known
 }
 
 // NewLater returns one for weights (out, in) of [Linear] or [NewLinearNorm].
@@ -39,6 +40,13 @@ func NewLater(arena *Arena, weights []*Param) *Later {
 		l.products = append(l.products, &product{weight: w, chunk: arena.adopt(w.Grad)})
 	}
 	return l
+}
+
+// Expect says how many rows there will be of all views, so that their memory is got at once.
+func (l *Later) Expect(rows int) {
+	for _, q := range l.products {
+		q.x.most, q.d.most = rows, rows
+	}
 }
 
 // Has reports whether the gradient of a weight is put off.
@@ -106,7 +114,7 @@ func (q *product) add(p *Pass, n int, src device.Source, g device.Grad) {
 // more returns n more rows of c, of type t as those before them.
 func (o *operand) more(dev device.Device, t device.Type, n, c int) device.Array {
 	if need := (o.rows + n) * c; o.data.Len() < need || o.data.Type() != t {
-		grown := dev.Alloc(t, need)
+		grown := dev.Alloc(t, max(need, o.most*c))
 		dev.Copy(grown.Slice(0, o.rows*c), o.data.Slice(0, o.rows*c))
 		dev.Free(o.data)
 		o.data = grown

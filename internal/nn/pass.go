@@ -43,6 +43,9 @@ func Whole(x device.Array, n, h, w, c int) Act {
 
 // Input brings a view's values to the pass's device.
 func (p *Pass) Input(x []float32, n, h, w, c int) Act {
+	if p.whole != nil {
+		return Whole(device.LiftPart(p.dev, &p.input, p.act, p.whole, p.from, p.from+len(x)), n, h, w, c)
+	}
 	return Whole(device.LiftAs(p.dev, &p.input, p.act, x), n, h, w, c)
 }
 
@@ -83,6 +86,12 @@ type Pass struct {
 	tape    []*record    // records past n are kept for their memory
 	n       int
 	later   *Later // or nil
+
+	whole   []float32       // values of the view of which the input is a part, or nil,
+	from    int             // and where that begins
+	kept    device.Array    // of what was made, for someone else to read
+	counted bool            // running statistics are left as they are
+	nowhere [3]device.Array // that they are written to instead
 }
 
 // record is what a layer remembers between forward and backward.
@@ -149,6 +158,13 @@ func (p *Pass) pooled() device.Type {
 	return device.Float32
 }
 
+// Part says that inputs from here on are parts of a view's values, of which the next
+// begins at from.
+func (p *Pass) Part(whole []float32, from int) { p.whole, p.from = whole, from }
+
+// Counted says that running statistics have counted what goes forward from here on.
+func (p *Pass) Counted() { p.counted = true }
+
 // Room lends a buffer of the arena for the gradient of an activation.
 func (p *Pass) Room(a Act) device.Array { return p.arena.Get(a.X.Type(), a.Len()) }
 
@@ -167,7 +183,7 @@ func (p *Pass) Reset() {
 	for _, r := range p.tape[:p.n] {
 		p.done(r)
 	}
-	p.n = 0
+	p.n, p.kept = 0, device.Array{}
 }
 
 // push appends the record of a layer that reads in and writes n numbers of type t.
@@ -245,7 +261,7 @@ func (p *Pass) masking(a Act) Act {
 // Drop says that an activation will not be read again in forward: inference
 // gives its memory back, training keeps it.
 func (p *Pass) Drop(a Act) {
-	if p.train {
+	if p.train || !p.kept.None() && p.kept.Same(a.X) {
 		return
 	}
 	for _, r := range p.tape[:p.n] {
@@ -256,6 +272,9 @@ func (p *Pass) Drop(a Act) {
 	}
 }
 
+// Keep says that an activation is read by others too, until the next Reset.
+func (p *Pass) Keep(a Act) { p.kept = a.X }
+
 // Close gives back all memory that the pass has outside of the arena.
 func (p *Pass) Close() {
 	p.Reset()
@@ -265,8 +284,10 @@ func (p *Pass) Close() {
 			p.dev.Free(a)
 		}
 	}
-	p.dev.Free(p.input)
-	p.input, p.tape = device.Array{}, nil
+	for _, a := range append(p.nowhere[:], p.input) {
+		p.dev.Free(a)
+	}
+	p.input, p.nowhere, p.tape = device.Array{}, [3]device.Array{}, nil
 }
 
 // channels makes room for c values in each of the record's arrays of channels.

@@ -59,7 +59,9 @@ type Config struct {
 	// before the run begins.
 	Minutes float64 `yaml:"minutes"`
 
-	Batch     int       `yaml:"batch"` // images, of which two views each are made
+	Batch      int `yaml:"batch"`                 // images, of which two views each are made
+	MicroBatch int `yaml:"micro_batch,omitempty"` // images that go through the network together, while the loss is that of the batch; 0: all
+
 	Epochs    int       `yaml:"epochs"`
 	Warmup    float64   `yaml:"warmup"` // epochs
 	Optimizer Optimizer `yaml:"optimizer"`

@@ -62,7 +62,8 @@ func (c *Config) Validate() error {
 
 func (c *Config) validate() error {
 	for _, f := range []func() error{c.validateValues, c.validateNames, c.validateNumbers, c.validateViews,
-		c.validateData, c.validatePairs, c.validateBranches, c.validateReplans} {
+		c.validateData, c.validatePieces, c.validatePairs,
+		c.validateBranches, c.validateReplans} {
 		if err := f(); err != nil {
 			return err
 		}

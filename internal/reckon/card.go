@@ -93,8 +93,8 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 			fitting(c, d, func(n Need) bool { return n.OnCard() <= card.Free }))
 	}
 	if total > near*card.Free {
-		note = fmt.Sprintf("the run needs about %s of the device's memory, and %s; if that does not suffice, take a smaller batch",
-			host.Bytes(total), card)
+		note = fmt.Sprintf("the run needs about %s of the device's memory, and %s; if that does not suffice, take a smaller batch%s",
+			host.Bytes(total), card, orPieces(c))
 	}
 	return note, nil
 }

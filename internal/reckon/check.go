@@ -39,9 +39,17 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 			fitting(c, d, func(n Need) bool { return n.Total() <= limit.Bytes }))
 	}
 	if total > near*limit.Bytes {
-		note = fmt.Sprintf("the run needs about %s of memory, and %s; if it is killed for want of memory, take a smaller batch", host.Bytes(total), limit)
+		note = fmt.Sprintf("the run needs about %s of memory, and %s; if it is killed for want of memory, take a smaller batch%s", host.Bytes(total), limit, orPieces(c))
 	}
 	return note, nil
+}
+
+// orPieces ends a sentence that tells to take a smaller batch.
+func orPieces(c recipe.Config) string {
+	if c.Pieces() {
+		return " or smaller pieces of it"
+	}
+	return " or have it in pieces (--micro-batch)"
 }
 
 // Room returns how many bytes of decoded images each of two parts of the data may keep
@@ -97,7 +105,7 @@ func about(c recipe.Config) string {
 	if q := c.Queue.Size; q > 0 {
 		what += fmt.Sprintf(", a queue of %d", q)
 	}
-	return fmt.Sprintf("%s, expander %s, with batch %d", what, c.Expander, c.Batch)
+	return fmt.Sprintf("%s, expander %s, with batch %d%s", what, c.Expander, c.Batch, c.InPieces())
 }
 
 // describe names an encoder and what it reads: "resnet50 at 224 px".
@@ -123,6 +131,8 @@ type knob struct {
 // knobs are in the order in which they are best given up.
 func knobs(c recipe.Config, d Data) []knob {
 	all := []knob{
+		{c.MicroBatch, 8, func(c *recipe.Config, v int) { c.MicroBatch = v },
+			func(v int) string { return fmt.Sprintf("pieces of %d", v) }},
 		{c.Batch, 8, func(c *recipe.Config, v int) { c.Batch = v }, func(v int) string { return fmt.Sprintf("a batch of %d", v) }},
 		{c.Queue.Size, c.Batch, func(c *recipe.Config, v int) { c.Queue.Size = v / c.Batch * c.Batch },
 			func(v int) string { return fmt.Sprintf("a queue of %d", v/c.Batch*c.Batch) }},
@@ -187,7 +197,7 @@ func setExpander(c *recipe.Config, v int) {
 // by itself or together with another stem or a batch of 32, or says that none can.
 func fitting(c recipe.Config, d Data, fits func(Need) bool) string {
 	if one := fittingAlone(c, d, fits); one != "" {
-		return one + " would fit"
+		return one + " would fit" + inPieces(c, d, one, fits)
 	}
 	if c.Encoder.Stem == "small" && c.Size >= 96 && c.Pairs == nil {
 		n := c
@@ -207,6 +217,23 @@ func fitting(c recipe.Config, d Data, fits func(Need) bool) string {
 		}
 	}
 	return "take a smaller network, smaller views and a smaller batch"
+}
+
+// inPieces adds to one thing that would fit that the batch would in pieces, if it was the batch
+// that was too large.
+func inPieces(c recipe.Config, d Data, one string, fits func(Need) bool) string {
+	if c.MicroBatch > 0 || !strings.HasPrefix(one, "a batch") {
+		return ""
+	}
+	for n := 1 << 20; n >= 8; n /= 2 {
+		if c.MicroBatch = n; !c.Pieces() || c.Validate() != nil {
+			continue
+		}
+		if need, err := Run(c, d); err == nil && fits(need) {
+			return fmt.Sprintf(", and so would this one in pieces of %d (--micro-batch %[1]d)", n)
+		}
+	}
+	return ""
 }
 
 // divisor returns the greatest divisor of n up to most, or 0 if that is far below most.

@@ -99,8 +99,9 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		need.Momentum = float * (views[0].values - views[0].predictor)
 	}
 
-	// The arena: one view after the other goes forward, then all come back.
-	n, arena, kept, target, later := c.Batch, 0.0, 0.0, 0.0, 0.0
+	// The arena: one view after the other goes forward, then all come back; or each piece
+	// of each view goes forward and comes back.
+	n, arena, kept, target, later := c.Piece(), 0.0, 0.0, 0.0, 0.0
 	batches := 0.0
 	var peaks []model.Lent
 	for i, crop := range crops {
@@ -117,17 +118,24 @@ func Run(c recipe.Config, d Data) (Need, error) {
 			return need, err // of a view of its own size
 		}
 		l := d.Card.lent(v.config, v.head, v.predict, n)
-		peaks = append(peaks, l)
-		arena = max(arena, kept+l.Forward)
-		kept += l.Kept
-		target = max(target, l.Target)
-		need.forward = max(need.forward, float*l.Target)
-		need.Activations += float * l.Aside
 		values := float64(n)
 		for _, s := range in.Shape {
 			values *= float64(s)
 		}
-		batches += values
+		peaks = append(peaks, l)
+		arena = max(arena, kept+l.Forward)
+		if c.Pieces() {
+			arena = max(arena, l.Backward, l.Target)
+			if d.Card != nil { // a piece, beside the views
+				need.Activations += float * values
+			}
+		} else {
+			kept += l.Kept
+		}
+		target = max(target, l.Target)
+		need.forward = max(need.forward, float*l.Target)
+		need.Activations += float * l.Aside
+		batches += values / float64(n) * float64(c.Batch)
 		if d.Scored > 0 && i < branches { // they are embedded beside, 256 at a time
 			need.Features += float * (l.Target + 3*values) * float64(min(n, 256)) / float64(n)
 			need.inference += float * l.Target * float64(min(n, 256)) / float64(n)
@@ -137,10 +145,12 @@ func Run(c recipe.Config, d Data) (Need, error) {
 			need.Features += float * (l.Target + 2*values) * float64(min(n, Viewed(c.Size))) / float64(n)
 			need.inference += float * l.Target * float64(min(n, Viewed(c.Size))) / float64(n)
 		}
-		later += float64(n) * v.deferred // rows of what makes the gradients of the expander
+		later += float64(c.Batch) * v.deferred // rows of what makes the gradients of the expander
 	}
 	for _, l := range slices.Backward(peaks) {
-		kept -= l.Kept
+		if !c.Pieces() {
+			kept -= l.Kept
+		}
 		arena = max(arena, kept+l.Backward)
 	}
 	if c.Momentum.Use {
@@ -153,7 +163,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	need.Activations += float * (max(arena-lent, 0.25*arena) + later)
 
 	slots := 3.0
-	if float*batches > 64<<20 && d.Card == nil {
+	if float*batches > 64<<20 && d.Card == nil || c.Pieces() {
 		slots = 2
 	}
 	need.Batches = float * batches * slots
@@ -208,7 +218,7 @@ func ofBranch(c recipe.Config, b int) (v viewOf, err error) {
 	v.add(all)
 	v.heads(all)
 	for _, a := range all {
-		if size := float64(a.Len()); len(a.Shape) == 2 && size >= float64(model.DeferFrom) {
+		if size := float64(a.Len()); len(a.Shape) == 2 && a.Deferred(method.PieceRows(c)) {
 			v.lent += size
 			v.deferred += float64(a.Shape[0] + a.Shape[1])
 		}
@@ -292,8 +302,13 @@ func ofMethod(c recipe.Config, data Data, views, branches int) (queue, prototype
 	// Gradients of the embeddings, copies that are watched for collapse, and those
 	// of an epoch.
 	values := v*n*d + float64(branches)*(n*d+2*min(1024, cmp.Or(float64(data.Items), 1024))*d)
+	seen := v * n * d // embeddings and predictions
 	if _, ok := c.Predictor(); ok {
 		values += v * n * d
+		seen *= 2
+	}
+	if c.Pieces() { // which all are there at once
+		values += seen
 	}
 	unit := n * d * (2 + v) // unit rows and their gradients
 	square := min(n, d) * min(n, d)

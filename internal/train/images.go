@@ -179,7 +179,7 @@ func (s *images) unscored() string {
 
 func (s *images) batches(c recipe.Config, o batch.Order, memory batch.Memory) (*batch.Loader, error) {
 	return s.trainSource.Train(batch.Config{Order: o, Views: c.Crops(), Batch: c.Batch,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers, Memory: memory})
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Workers: c.Workers, Ahead: c.Ahead(), Memory: memory})
 }
 
 func (s *images) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,

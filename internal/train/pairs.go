@@ -144,7 +144,7 @@ func (s *pairing) batches(c recipe.Config, o batch.Order, memory batch.Memory) (
 		views = append(views, v.View)
 	}
 	return s.trainSource.Train(pairs.Config{Order: o, Images: views, Batch: c.Batch, Workers: c.Workers,
-		Memory: memory})
+		Ahead: c.Ahead(), Memory: memory})
 }
 
 func (s *pairing) inputs(e *pretrained.Embedder, branch, most int, late []checkpoint.Bad) (train,

@@ -318,7 +318,7 @@ func (r *run) build() (err error) {
 	for _, b := range r.method.Branches() {
 		r.recent = append(r.recent, newRecent(r.steps*c.Batch, b.Expander.Dim()))
 		r.embedders = append(r.embedders, &pretrained.Embedder{Encoder: b.Encoder, Size: c.Size,
-			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Batch, 256), Workers: c.Workers,
+			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Piece(), 256), Workers: c.Workers,
 			Arena: r.arena})
 	}
 	r.viewers = r.newViewers()
@@ -390,8 +390,9 @@ func (r *run) plan() Plan {
 			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
 		}
 	}
-	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s, %s", r.folder, c.Method,
-		show.Count(c.Epochs, "epoch"), show.Count(r.steps, "step"), c.Batch, r.corpus.kind(), show.Count(parallel.Workers(), "thread"))
+	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s%s, %s", r.folder, c.Method,
+		show.Count(c.Epochs, "epoch"), show.Count(r.steps, "step"), c.Batch, r.corpus.kind(), c.InPieces(),
+		show.Count(parallel.Workers(), "thread"))
 	var unwise []string
 	if r.at.Steps > 0 {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()

@@ -33,7 +33,7 @@ var layers = [][]string{
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},
 	{"method", "eval", "index"},
-	{"pretrained", "reckon"},
+	{"pretrained", "reckon", "foreign"},
 	{"advice"},
 	{"train", "compare"},
 	{"vicreg"},

@@ -17,7 +17,7 @@ type Encoder struct {
 	Width int
 
 	// Stem is the first layers of a residual network: small (3×3, for images up to some 64
-	// pixels), padded (the same with a border of two pixels), imagenet (7×7 at every second
+	// pixels), padded (the same with a border of two pixels), linear (without ReLU), imagenet (7×7 at every second
 	// pixel, and max-pooling) or large (for waveforms); empty: chosen (see Config.Minutes).
 	// Default: small
 	Stem string

@@ -215,10 +215,19 @@ func shapeOf(shape []int) string {
 }
 
 // network writes the networks of a branch that reads in.
-func (b branchInfo) network(w io.Writer, width int, stem, in string) {
-	name := b.Encoder
+func (b branchInfo) network(w io.Writer, e model.Config, in string) {
+	name := e.Arch
 	if strings.HasPrefix(name, "resnet") {
-		name += fmt.Sprintf(", width %d, %s stem", width, stem)
+		name += fmt.Sprintf(", width %d, %s stem", e.Width, e.Stem)
+	}
+	if e.Dim > 0 {
+		name += fmt.Sprintf(", %s of width %d", show.Count(e.Blocks, "block"), e.Dim)
+	}
+	if e.Heads > 0 {
+		name += ", " + show.Count(e.Heads, "head")
+	}
+	if e.Positions == "sincos" {
+		name += ", fixed positions"
 	}
 	fmt.Fprintf(w, "encoder\t%s, %s in, %d features out\n", name, in, b.Features)
 	fmt.Fprintf(w, "\t%.3g M parameters, %.3g Gflop an image\n", float64(b.EncoderParameters)/1e6, float64(b.ForwardFlops)/1e9)
@@ -247,14 +256,14 @@ func (r *runInfo) print() error {
 		branches = []branchInfo{r.branchInfo}
 	}
 	for i, b := range branches {
-		e := c.EncoderOf(i)
+		e := method.EncoderConfig(c, i)
 		in := fmt.Sprintf("%d × %d × %s", c.Size, c.Size, channels)
 		if c.Pairs != nil {
 			side := c.Sides()[i]
 			fmt.Fprintf(w, "side %s\t%s\n", [2]string{"a", "b"}[i], &side)
 			in = shapeOf(b.Input)
 		}
-		b.network(w, e.Width, e.Stem, in)
+		b.network(w, e, in)
 	}
 	if e := r.LastEpoch; e != nil {
 		fmt.Fprintf(w, "epoch %d\tloss %.4g", e.Epoch, e.Loss)

@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GOLDEN", golden)
+			env.Setenv("FOREIGN", filepath.Join(filepath.Dir(golden), "../../foreign/testdata"))
 			env.Setenv("RIVALS", filepath.Dir(golden))
 			env.Setenv("TINY", strings.Join(tiny, " "))
 			return nil

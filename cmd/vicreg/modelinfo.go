@@ -55,16 +55,22 @@ func readModel(path string) (*modelInfo, error) {
 	}
 	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std,
 		Notes: append([]string{}, m.Notes...), meta: m.Meta}
-	in := m.Meta.Encoder.Input.Shape
-	r.branchInfo = branchInfo{
-		Encoder: m.Meta.Encoder.Arch, Input: in, EncoderParameters: model.Count(m.Encoder.Params()),
-		Expander: m.Meta.Expander.Widths, Features: m.Encoder.Dim(),
-		ForwardFlops: m.Encoder.Flops(append([]int{1}, in...)...),
-	}
-	if m.Expander != nil {
-		r.ExpanderParameters = model.Count(m.Expander.Params())
-	}
+	r.branchInfo = infoOf(m.Meta, m.Encoder, m.Expander)
 	return r, nil
+}
+
+// infoOf describes a model's networks; the expander may be nil.
+func infoOf(meta pretrained.Meta, encoder model.Encoder, expander *model.Expander) branchInfo {
+	in := meta.Encoder.Input.Shape
+	b := branchInfo{
+		Encoder: meta.Encoder.Arch, Input: in, EncoderParameters: model.Count(encoder.Params()),
+		Expander: meta.Expander.Widths, Features: encoder.Dim(),
+		ForwardFlops: encoder.Flops(append([]int{1}, in...)...),
+	}
+	if expander != nil {
+		b.ExpanderParameters = model.Count(expander.Params())
+	}
+	return b
 }
 
 // list writes numbers with commas between.
@@ -86,7 +92,7 @@ func (r *modelInfo) print() error {
 	if r.meta.Side != nil {
 		fmt.Fprintf(w, "side\t%s\n", r.meta.Side)
 	}
-	r.network(w, r.meta.Encoder.Width, r.meta.Encoder.Stem, shapeOf(r.Input))
+	r.network(w, r.meta.Encoder, shapeOf(r.Input))
 	if len(r.Mean) > 0 {
 		fmt.Fprintf(w, "pixels\tmean %s, std %s\n", list(r.Mean), list(r.Std))
 	}

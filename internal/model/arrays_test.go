@@ -36,6 +36,7 @@ var variants = []Config{
 	{Arch: "vit", Dim: 16, Blocks: 2, Heads: 1, Positions: "sincos", Patch: 16, Input: ImageInput(32, 3)},
 	{Arch: "vit-tiny", Blocks: 1, Heads: 6, Patch: 16, Input: ImageInput(32, 3)},
 	{Arch: "resnet10", Width: 4, Stem: "padded", Input: ImageInput(15, 3)},
+	{Arch: "resnet10", Width: 4, Stem: "linear", Input: ImageInput(15, 3)},
 }
 
 // What is listed is what is built.

@@ -22,6 +22,7 @@ func TestFarDevice(t *testing.T) {
 	const n = 5
 	for _, c := range []Config{
 		{Arch: "resnet10", Width: 4, Stem: "small", Input: ImageInput(12, 3)},
+		{Arch: "resnet10", Width: 4, Stem: "linear", Input: ImageInput(12, 3)},
 		{Arch: "resnet50", Width: 2, Stem: "imagenet", Input: ImageInput(40, 1)},
 		{Arch: "resnet1d-10", Width: 4, Stem: "large", Input: Input{Sequences, []int{200, 1}}},
 		{Arch: "vit-tiny", Input: ImageInput(8, 3)},

@@ -44,7 +44,7 @@ type Config struct {
 	// perceptron; 0: the usual. Transformers do not use it.
 	Width int
 
-	Stem  string // of a residual network: small, padded, imagenet, or large for waveforms
+	Stem  string // of a residual network: small, padded, linear, imagenet, or large for waveforms
 	Patch int    // of a vision transformer: pixels, width and height; 0: by the size of the images
 
 	// Of a vision transformer, where they are not those of its name; 0 or empty: they are.

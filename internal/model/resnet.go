@@ -15,7 +15,7 @@ import (
 type ResNetConfig struct {
 	Arch     string // one of Archs2D
 	Width    int    // channels of the first stage before widening; 64 is the usual
-	Stem     string // imagenet: 7×7/2 and max-pool; small: 3×3; padded: that with a border of 2
+	Stem     string // imagenet: 7×7/2 and max-pool; small: 3×3; padded, linear: see stems2D
 	Channels int    // of the images
 
 	// ZeroInitResidual starts every block as the identity: γ of its last
@@ -85,7 +85,7 @@ func NewResNet(config ResNetConfig, rng *rand.Rand) (*ResNet, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, stem.size, stem.stride, stem.pad, true)
+	m.stem = nn.NewConvNorm("conv1", "bn1", config.Channels, planes, stem.size, stem.stride, stem.pad, !stem.linear)
 	if stem.pool != nil {
 		m.pool = new(nn.MaxPool)
 	}
@@ -114,20 +114,23 @@ func (m *ResNet) stages(a arch, planes int, conv convolution) {
 	m.dim = in
 }
 
-// stems2D are the first layers of residual networks for images. With the border of padded
-// the images of CIFAR are 34 × 34 pixels behind it, as solo-learn has them
-// (solo/methods/base.py, where conv1 is replaced).
+// stems2D are the first layers of residual networks for images. The last two are those of
+// weights from elsewhere. With the border of padded the images of CIFAR are 34 × 34 pixels
+// behind it, as solo-learn has them (solo/methods/base.py, where conv1 is replaced); linear
+// has no ReLU, as lightly's ResNetGenerator loses it where it is made a sequence of its
+// children (lightly's benchmarks of CIFAR-10).
 var stems2D = map[string]stem1D{
 	"imagenet": {size: 7, stride: 2, pad: 3, pool: maxPool2D},
 	"small":    {size: 3, stride: 1, pad: 1},
 	"padded":   {size: 3, stride: 1, pad: 2},
+	"linear":   {size: 3, stride: 1, pad: 1, linear: true},
 }
 
 // stem2D returns a stem by its name.
 func stem2D(name string) (stem1D, error) {
 	s, ok := stems2D[name]
 	if !ok {
-		return s, fmt.Errorf("unknown stem %q: known are imagenet and small (and padded, of imported weights)", name)
+		return s, fmt.Errorf("unknown stem %q: known are imagenet and small (also padded and linear, of imported weights)", name)
 	}
 	return s, nil
 }
@@ -274,4 +277,18 @@ func (m *ResNet) Flops(shape ...int) int {
 		total += s.Flops()
 	}
 	return total
+}
+
+// ResNetOf returns the name and the width of the residual network for images that has so
+// many blocks, each of three convolutions or of two, and a first stage of planes channels.
+func ResNetOf(blocks [4]int, bottleneck bool, planes int) (name string, width int, ok bool) {
+	for _, a := range archs {
+		if a.blocks != blocks || a.bottleneck != bottleneck || planes%a.widen != 0 {
+			continue
+		}
+		if ok = true; name == "" || planes/a.widen == 64 { // of two names that with the usual width
+			name, width = a.name, planes/a.widen
+		}
+	}
+	return name, width, ok
 }

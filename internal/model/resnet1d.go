@@ -38,6 +38,7 @@ type stem1D struct {
 	name              string
 	size, stride, pad int
 	pool              *nn.MaxPool // or nil
+	linear            bool        // no ReLU behind the convolution
 }
 
 // The stems:
@@ -51,9 +52,9 @@ type stem1D struct {
 //     Oates, "Time series classification from scratch", 2017, take 8, which
 //     cannot be centred.
 var stems1D = []stem1D{
-	{"large", 80, 4, 38, &nn.MaxPool{Size: 4, Sequence: true}},
-	{"imagenet", 7, 2, 3, &nn.MaxPool{Sequence: true}},
-	{"small", 7, 1, 3, nil},
+	{name: "large", size: 80, stride: 4, pad: 38, pool: &nn.MaxPool{Size: 4, Sequence: true}},
+	{name: "imagenet", size: 7, stride: 2, pad: 3, pool: &nn.MaxPool{Sequence: true}},
+	{name: "small", size: 7, stride: 1, pad: 3},
 }
 
 // Stems1D names the stems of residual networks for sequences.

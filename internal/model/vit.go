@@ -277,3 +277,17 @@ func (m *ViT) Flops(shape ...int) int {
 	patches := m.config.Height / m.config.Patch * (m.config.Width / m.config.Patch)
 	return 2*n*patches*m.patches.Weight.Value.Len() + m.blocks.Flops(n, tokens)
 }
+
+// ViTOf returns the name of the vision transformer of a size, and those of its numbers
+// that the name does not say.
+func ViTOf(dim, blocks, heads int) (arch string, d, b, h int) {
+	for _, v := range vits {
+		if v.dim == dim && v.depth == blocks {
+			if v.heads != heads {
+				h = heads
+			}
+			return v.name, 0, 0, h
+		}
+	}
+	return anyViT, dim, blocks, heads
+}

@@ -56,7 +56,7 @@ func TestWithoutExpander(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(here, there) {
 		t.Errorf("on a device %v, %v; here %v", there, err, here)
 	}
-	if err := m.fitsMemory(1 << 40); err == nil {
+	if err := m.fitsMemory(1 << 30); err == nil {
 		t.Error("no batch is too large")
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 var (
 	sharings   = []string{"shared", "separate"}
-	stems      = []string{"small", "padded", "imagenet", "large"}
+	stems      = []string{"small", "padded", "linear", "imagenet", "large"}
 	optimizers = []string{"lars", "sgd", "adamw"}
 	precisions = []string{"float32", "tf32", "bf16"}
 )

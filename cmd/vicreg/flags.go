@@ -53,7 +53,7 @@ func (f *configFlags) apply(c *recipe.Config) {
 // encoder binds the flags of the network.
 func (f *configFlags) encoder() {
 	s, i := f.flags.String, f.flags.Int
-	bind(f, s, "encoder", "`architecture`: "+strings.Join(recipe.Archs(), ", "), func(c *recipe.Config) *string { return &c.Encoder.Arch })
+	bind(f, s, "encoder", "`network`: "+strings.Join(recipe.Archs(), ", "), func(c *recipe.Config) *string { return &c.Encoder.Arch })
 	bind(f, i, "width", "`channels` of the encoder's first stage; 64 is the usual ResNet", func(c *recipe.Config) *int { return &c.Encoder.Width })
 	bind(f, s, "stem", "`kind` of first layers: small (3×3, for small images) or imagenet (7×7/2, max-pool)", func(c *recipe.Config) *string { return &c.Encoder.Stem })
 	bind(f, i, "size", "width and height of a view, in `pixels`", func(c *recipe.Config) *int { return &c.Size })

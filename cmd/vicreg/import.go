@@ -180,7 +180,8 @@ type imported struct {
 }
 
 // takeFrom writes the encoder in a file to path.
-func takeFrom(ctx context.Context, name string, f *foreign.File, o foreign.Options, path string, c *counter) (*imported, error) {
+func takeFrom(ctx context.Context, name string, f *foreign.File, o foreign.Options, path string,
+	c *counter) (*imported, error) {
 	if strings.HasPrefix(f.Said["format"], "vicreg model") {
 		return again(name, o, path)
 	}
@@ -226,7 +227,8 @@ func again(name string, o foreign.Options, path string) (*imported, error) {
 		return nil, err
 	}
 	r := reported(path, meta, m.Encoder, m.Expander)
-	r.Taken, r.Left, r.Notes = len(m.Encoder.Params())+len(m.Encoder.Buffers()), []foreign.Left{}, append([]string{}, m.Notes...)
+	r.Taken = len(m.Encoder.Params()) + len(m.Encoder.Buffers())
+	r.Left, r.Notes = []foreign.Left{}, append([]string{}, m.Notes...)
 	if m.Expander != nil {
 		r.Taken += len(m.Expander.Params()) + len(m.Expander.Buffers())
 	}

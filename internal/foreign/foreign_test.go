@@ -99,7 +99,8 @@ func TestLayouts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.HasPrefix(x.Layout, c.layout) || describe(x.Encoder) != c.arch || x.Expander.Widths != c.expander {
+			if !strings.HasPrefix(x.Layout, c.layout) || describe(x.Encoder) != c.arch ||
+				x.Expander.Widths != c.expander {
 				t.Errorf("found %q, %s, expander %q; want %q, %s, %q", x.Layout, describe(x.Encoder), x.Expander.Widths,
 					c.layout, c.arch, c.expander)
 			}

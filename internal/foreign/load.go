@@ -13,7 +13,8 @@ import (
 
 // Load reads the encoder, and the expander unless there is none. It tells progress after
 // each array and ends with ctx's error.
-func (x *Found) Load(ctx context.Context, f *File, progress func(done, total int)) (model.Encoder, *model.Expander, error) {
+func (x *Found) Load(ctx context.Context, f *File, progress func(done, total int)) (model.Encoder, *model.Expander,
+	error) {
 	if err := x.room(f); err != nil {
 		return nil, nil, err
 	}

@@ -57,21 +57,9 @@ func NewSpectrum(z []float32, n, d int) Spectrum {
 	}
 	mean, std := columnStats(z, n, d)
 	var s Spectrum
+	s.Rows, s.Limit = limits(n, d)
 	var varying []int
-	for j, v := range std {
-		s.Std += v / float64(d)
-		if v > stillRatio*math.Abs(mean[j]) {
-			varying = append(varying, j)
-		}
-	}
-	s.Rows = n
-	switch {
-	case min(n, d) > mostSquare:
-		s.Rows = mostSquare
-	case n > mostRows:
-		s.Rows = mostRows
-	}
-	s.Limit = min(s.Rows-1, d)
+	s.Std, varying = varied(mean, std)
 	if math.IsNaN(s.Std) || math.IsInf(s.Std, 0) {
 		s.Std, s.Correlation, s.Rank = math.NaN(), math.NaN(), math.NaN()
 		return s
@@ -79,6 +67,30 @@ func NewSpectrum(z []float32, n, d int) Spectrum {
 	s.Correlation = correlation(z, n, d, mean, std, evenly(varying, mostPairs))
 	s.Rank = effectiveRank(z, n, d, mean, varying, s.Rows)
 	return s
+}
+
+// varied returns the mean of the standard deviations, and the columns that vary.
+func varied(mean, std []float64) (sum float64, varying []int) {
+	for j, v := range std {
+		sum += v / float64(len(std))
+		if v > stillRatio*math.Abs(mean[j]) {
+			varying = append(varying, j)
+		}
+	}
+	return sum, varying
+}
+
+// limits is of how many rows the spectrum of n × d is taken, and the largest rank that
+// they can have when they are centred.
+func limits(n, d int) (rows, limit int) {
+	rows = n
+	switch {
+	case min(n, d) > mostSquare:
+		rows = mostSquare
+	case n > mostRows:
+		rows = mostRows
+	}
+	return rows, min(rows-1, d)
 }
 
 // Collapsed judges the figures and says why. It is a collapse if the mean
@@ -165,27 +177,39 @@ func correlation(z []float32, n, d int, mean, std []float64, columns []int) floa
 	return sum / (float64(m) * float64(m-1) / 2)
 }
 
-// effectiveRank works on evenly spaced rows of z, centred anew. It uses the smaller of
-// the two Gram matrices, in float64: its eigenvalues are the squares of the singular
-// values, and float32 would leave noise of 3·10⁻⁴ in each.
+// effectiveRank is the rank of evenly spaced rows of z, centred anew.
 func effectiveRank(z []float32, n, d int, mean []float64, columns []int, rows int) float64 {
+	return math.Exp(entropy(singular(eigenvalues(z, n, d, mean, columns, rows)), 0))
+}
+
+// eigenvalues returns those of Xᵀ·X of columns of evenly spaced rows of z, the smallest
+// first: the squares of their singular values, min(rows, columns) of them. The rows are
+// centred where there is a mean to begin with. It takes the smaller of the two Gram
+// matrices, in float64: float32 would leave noise of 3·10⁻⁴ in each singular value.
+// Without columns there are none.
+func eigenvalues(z []float32, n, d int, mean []float64, columns []int, rows int) []float64 {
 	m := len(columns)
 	if m == 0 {
-		return 0
+		return nil
 	}
 	x := mat.NewDense(rows, m, nil)
 	sum := make([]float64, m)
 	for i := range rows {
 		from := z[i*n/rows*d:][:d]
 		for k, j := range columns {
-			v := float64(from[j]) - mean[j]
+			v := float64(from[j])
+			if mean != nil {
+				v -= mean[j]
+			}
 			x.Set(i, k, v)
 			sum[k] += v
 		}
 	}
-	for i := range rows {
-		for k, v := range x.RawRowView(i) {
-			x.Set(i, k, v-sum[k]/float64(rows))
+	if mean != nil {
+		for i := range rows {
+			for k, v := range x.RawRowView(i) {
+				x.Set(i, k, v-sum[k]/float64(rows))
+			}
 		}
 	}
 	var small mat.Matrix = x
@@ -194,28 +218,52 @@ func effectiveRank(z []float32, n, d int, mean []float64, columns []int, rows in
 	}
 	var gram mat.SymDense
 	gram.SymOuterK(1, small)
+	return symmetric(&gram)
+}
+
+// symmetric returns the eigenvalues of a matrix, the smallest first. Those that are
+// nothing but rounding are 0; all are NaN if gonum's iteration does not converge.
+func symmetric(a *mat.SymDense) []float64 {
+	lambda := make([]float64, a.SymmetricDim())
 	var eigen mat.EigenSym
-	if !eigen.Factorize(&gram, false) {
-		return math.NaN() // gonum's iteration did not converge
-	}
-	lambda := eigen.Values(nil) // ascending
-	floor := lambda[len(lambda)-1] * float64(len(lambda)) * 1e-15
-	var total float64
-	for i, l := range lambda {
-		lambda[i] = 0
-		if l > floor {
-			lambda[i] = math.Sqrt(l)
+	if !eigen.Factorize(a, false) {
+		for i := range lambda {
+			lambda[i] = math.NaN()
 		}
-		total += lambda[i]
+		return lambda
+	}
+	eigen.Values(lambda)
+	floor := lambda[len(lambda)-1] * float64(len(lambda)) * 1e-15
+	for i, l := range lambda {
+		if l <= floor {
+			lambda[i] = 0
+		}
+	}
+	return lambda
+}
+
+// singular makes singular values of eigenvalues, in place.
+func singular(lambda []float64) []float64 {
+	for i, l := range lambda {
+		lambda[i] = math.Sqrt(l)
+	}
+	return lambda
+}
+
+// entropy is −Σ p·ln p, where p are values of 0 or more divided by their sum, plus eps;
+// −∞ where all are 0.
+func entropy(values []float64, eps float64) (h float64) {
+	var total float64
+	for _, v := range values {
+		total += v
 	}
 	if total == 0 {
-		return 0
+		return math.Inf(-1)
 	}
-	var entropy float64
-	for _, sigma := range lambda {
-		if p := sigma / total; p > 0 {
-			entropy -= p * math.Log(p)
+	for _, v := range values {
+		if p := v/total + eps; p != 0 {
+			h -= p * math.Log(p)
 		}
 	}
-	return math.Exp(entropy)
+	return h
 }

@@ -98,6 +98,8 @@ type EvalOptions struct {
 	Temperature float64 // of their votes; 0: 0.07
 	Limit       int     // images of each part at most, spread evenly; 0: all
 	Workers     int     // goroutines that decode; 0: one for each processor
+	Images      int     // of Judge: images that are measured, spread evenly; 0: 256
+	Views       int     // of Judge: views of each that are measured, an even number; 0: 2, and more of few images
 	Device      string  // what the networks are computed on, as in WithDevice; empty: where the model is
 
 	// Progress is told what goes on, and how far it is; may be nil.

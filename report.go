@@ -119,6 +119,7 @@ type Summary struct {
 	BranchB      *BranchScores // of the second branch, if it has an encoder of its own
 	Retrieval    *Retrieval    // of pairs, else nil
 	Verdict      *Verdict      // without labels; nil: none was made
+	Unlabelled   *Unlabelled   // what the features of images tell; nil of pairs
 
 	Seconds         float64 // that the run took, pauses left out
 	TrainSeconds    float64 // of its training steps and their data
@@ -178,6 +179,34 @@ type Verdict struct {
 	HeldOut   bool    // whether these were not trained on
 	Trend     []Seen  // on the way, the last at the end
 	Rising    bool    // whether R1 still rose at the end
+}
+
+// Unlabelled are measures without labels of an encoder and of the same one untrained.
+type Unlabelled struct {
+	Trained   Layers
+	Untrained Layers
+	Images    int  // of which views were drawn
+	Views     int  // of each
+	HeldOut   bool // whether these images were not trained on
+}
+
+// Layers are the measures of an encoder's output and of its expander's.
+type Layers struct {
+	Representation Measures  // what the encoder gives
+	Embedding      *Measures // what the expander makes of it; nil: there is none
+}
+
+// Measures are what features tell without labels, of two or more views of each of some
+// images. docs/evaluation.md has their sources.
+type Measures struct {
+	Width       int      // values of a feature
+	Std         float64  // standard deviation, mean over the values; 0 of features that have collapsed
+	Correlation float64  // absolute correlation of two values, mean over all pairs; good near 0
+	RankMe      float64  // effective rank, not centred; higher is better, up to Width
+	LiDAR       float64  // effective rank of what tells images apart; higher is better, up to Width
+	AlphaReQ    *float64 // exponent of the eigenvalues' decay; good near 1; nil: too few to tell
+	Alignment   float64  // of views of an image; lower is better, 0 to 2 and more
+	Uniformity  float64  // of images on the sphere; lower is better, from 0 to about -4
 }
 
 // BranchScores are shares of the scoring set that are right, from 0 to 1, by the encoder and

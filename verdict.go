@@ -1,9 +1,11 @@
 package vicreg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"vicreg/internal/batch"
@@ -12,6 +14,7 @@ import (
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // ErrNoLabels is matched by the error of Evaluate where the data has no labels. Judge
@@ -26,25 +29,37 @@ func (e unlabelled) Is(target error) bool { return target == ErrNoLabels }
 
 // Judged is a verdict and what it rests on.
 type Judged struct {
-	Verdict          // on the encoder
-	Dataset string   // name of the data
-	Bad     []string // images that could not be read, each with its reason
-	Notes   []string // what of the data was left out or guessed, a sentence each
+	Verdict               // on the encoder; Is, Text and Next are empty of a model that lies in no folder of a run
+	Unlabelled Unlabelled // measures of the encoder and of the same one untrained
+	Dataset    string     // name of the data
+	Bad        []string   // images that could not be read, each with its reason
+	Notes      []string   // what of the data was left out or guessed, a sentence each
 }
 
 // Judge says without labels what the encoder of a run's folder has learned: two views
 // of each of some images are drawn as the run does, and the encoder, beside the same
-// one untrained, is to find those that belong together. The images are those that d
-// holds out to be scored on, or else some of those that it would have trained on. When
-// ctx ends it returns ctx's error.
+// one untrained, is to find those that belong together; and its features are measured. The
+// images are those that d holds out to be scored on, or else some of those that it would
+// have trained on. Of a model that lies in no folder of a run, views are drawn as the
+// recipe photos does. When ctx ends it returns ctx's error.
 func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, error) {
 	if err := m.errImages(); err != nil {
 		return nil, err
 	}
 	folder := filepath.Dir(m.file.Path)
 	c, err := recipe.ReadFile(filepath.Join(folder, runlog.ConfigFile))
+	var notes []string
+	alone := errors.Is(err, fs.ErrNotExist)
+	if alone {
+		if c, err = recipe.Load("photos"); err != nil {
+			return nil, err
+		}
+		c.Size, c.Method = m.file.Size, ""
+		notes = append(notes, fmt.Sprintf("%s lies in no folder of a run: views are drawn as the recipe photos does",
+			show.Name(m.file.Path)))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s lies in no folder of a run, so how to draw views is not known: %w", m.file.Path, err)
+		return nil, err
 	}
 	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
 	if err != nil {
@@ -54,26 +69,38 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 	if c.Method == "vicreg" {
 		j.Mu = c.Loss.Mu
 	}
-	seen := train
-	seen.Limit(d.Limit)
+	images := train
+	images.Limit(d.Limit)
 	if test != nil {
-		seen = test
+		images = test
 	}
-	seen.Limit(o.Limit)
-	if len(seen.Items) > 10_000 { // to look at all for bad ones would take longer than to judge
-		seen.Limit(pretrained.MostJudged)
+	images.Limit(o.Limit)
+	if len(images.Items) > 10_000 { // to look at all for bad ones would take longer than to judge
+		images.Limit(max(o.Images, pretrained.MostJudged))
 	}
 	progress := o.Progress
 	if progress == nil {
 		progress = func(string) {}
 	}
 	progress("looking at the images")
-	source, bad, err := m.source(ctx, seen, d, o.Workers, &batch.Tally{Total: len(seen.Items), Most: d.MaxBad}, "images to judge by")
+	source, bad, err := m.source(ctx, images, d, o.Workers, &batch.Tally{Total: len(images.Items), Most: d.MaxBad}, "images to judge by")
 	if err != nil {
 		return nil, err
 	}
 	v := pretrained.NewViews(source, nil, c.Crops(), c.Seed)
+	if n := len(v.Items); n < 2 {
+		return nil, fmt.Errorf("%s has %s, but two or more are needed to tell images apart", d.Source, show.Count(n, "image"))
+	}
+	more := v
+	if o.Images > 0 || o.Views > 0 {
+		more = pretrained.NewViewsOf(source, nil, c.Crops(), c.Seed, cmp.Or(o.Images, pretrained.MostJudged))
+		more.Rounds = cmp.Or((o.Views+1)/2, v.Rounds)
+	}
 	untrained, err := m.file.Untrained()
+	if err != nil {
+		return nil, err
+	}
+	head, err := m.file.UntrainedExpander(untrained)
 	if err != nil {
 		return nil, err
 	}
@@ -84,16 +111,17 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 	e := on.file.Embedder(0, o.Workers)
 	tell := counted(progress)
 	e.Progress = func(done, total int) { tell("looking at views", done, total) }
-	now, err := e.Sight(ctx, v)
+	e.Head = on.file.Head()
+	now, err := seen(ctx, e, v, more)
 	if err != nil {
 		return nil, err
 	}
-	e, free, err := e.Of(untrained)
+	e, free, err := e.With(untrained, head)
 	if err != nil {
 		return nil, err
 	}
 	defer free()
-	before, err := e.Sight(ctx, v)
+	before, err := seen(ctx, e, v, more)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +134,24 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 			}
 		}
 	}
-	return &Judged{Verdict: outer[Verdict](eval.Judge(j)), Dataset: seen.Name, Bad: bad, Notes: m.notes(seen.Notes)},
-		nil
+	verdict := eval.Judge(j)
+	if alone {
+		verdict.Is, verdict.Text, verdict.Next = "", "", ""
+	}
+	return &Judged{Verdict: outer[Verdict](verdict), Unlabelled: Unlabelled{Trained: outer[Layers](*now.Layers),
+		Untrained: outer[Layers](*before.Layers), Images: len(more.Items), Views: now.Views, HeldOut: test != nil},
+		Dataset: images.Name, Bad: bad, Notes: append(m.notes(images.Notes), notes...)}, nil
+}
+
+// seen is how an encoder sees views, and the measures of others.
+func seen(ctx context.Context, e *pretrained.Embedder, v, measured pretrained.Views) (s pretrained.Sighting, err error) {
+	same := len(v.Items) == len(measured.Items) && v.Rounds == measured.Rounds
+	e.Measure = same
+	if s, err = e.Sight(ctx, v); err != nil || same {
+		return s, err
+	}
+	e.Measure = true
+	m, err := e.Sight(ctx, measured)
+	s.Layers, s.Views = m.Layers, m.Views
+	return s, err
 }

@@ -222,6 +222,12 @@ func NewEncoder(c model.Config, seed uint64, branch int) (model.Encoder, error) 
 	return model.New(c, stream(seed, encoderInit, branch))
 }
 
+// NewExpander builds the expander of branch 0 or 1, of representations of width in, as
+// every run with this seed starts with it.
+func NewExpander(in int, h model.Head, seed uint64, branch int) (*model.Expander, error) {
+	return model.NewHead(in, h, stream(seed, expanderInit, branch))
+}
+
 // newBranches returns the branches of both views: the same one twice if they
 // share their weights.
 func newBranches(c recipe.Config) (b [2]*model.Branch, err error) {
@@ -241,7 +247,7 @@ func newBranch(c recipe.Config, i int) (*model.Branch, error) {
 		return nil, err
 	}
 	encoder.SetPrecision(Precision(c))
-	expander, err := model.NewHead(encoder.Dim(), c.Projector(i), stream(c.Seed, expanderInit, i))
+	expander, err := NewExpander(encoder.Dim(), c.Projector(i), c.Seed, i)
 	if err != nil {
 		return nil, err
 	}

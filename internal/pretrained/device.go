@@ -2,7 +2,6 @@ package pretrained
 
 import (
 	"fmt"
-	"slices"
 
 	"vicreg/internal/device"
 	"vicreg/internal/host"
@@ -50,14 +49,17 @@ func (m *Model) On(d device.Device) (on *Model, err error) {
 	return c, nil
 }
 
-// bring takes an encoder for inference to a device. What it returns gives that memory
-// back, and that of an arena (or nil) that lends for it.
-func bring(e model.Encoder, arena *nn.Arena, d device.Device) (free func(), err error) {
+// bring takes an encoder, and a head unless that is nil, for inference to a device. What
+// it returns gives that memory back, and that of an arena (or nil) that lends for them.
+func bring(e model.Encoder, head *model.Expander, arena *nn.Arena, d device.Device) (free func(), err error) {
 	defer device.Catch(&err)
 	if model.DeviceOf(e) == d {
 		return func() {}, nil
 	}
-	all := slices.Concat(e.Params(), e.Buffers())
+	var all []*nn.Param
+	for _, p := range parts(e, head) {
+		all = append(all, arrays(p)...)
+	}
 	for _, p := range all {
 		p.Freeze()
 		p.To(d)

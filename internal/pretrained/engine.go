@@ -53,5 +53,9 @@ func (g *engine) features(ctx context.Context, e *Embedder, dst []float32, x *te
 		y = e.Expander.Forward(g.pass, y)
 	}
 	g.most.Store(max(g.most.Load(), int64(x.Shape[0])))
-	return append(dst, g.pass.Read(y, &g.room)...), nil
+	dst = append(dst, g.pass.Read(y, &g.room)...)
+	if e.Head != nil && e.heads != nil {
+		*e.heads = append(*e.heads, g.pass.Read(e.Head.Forward(g.pass, y), &g.room)...)
+	}
+	return dst, nil
 }

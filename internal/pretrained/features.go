@@ -30,6 +30,11 @@ type Embedder struct {
 	Workers   int // that decode; 0: as package batch chooses
 	Progress  func(done, total int)
 
+	// Measure makes Sight measure what it sees, and what Head makes of it: the expander of an
+	// Embedder that has none, or nil.
+	Measure bool
+	Head    *model.Expander
+
 	// Precision is the kind of numbers that products multiply. For an Embedder that no
 	// Model made, the encoder's own counts.
 	Precision shape.Precision
@@ -38,8 +43,9 @@ type Embedder struct {
 	// its own.
 	Arena *nn.Arena
 
-	engine *engine // the model's, or nil: the weights may change from call to call
-	model  *Model  // or nil: its memory has been seen to
+	engine *engine    // the model's, or nil: the weights may change from call to call
+	model  *Model     // or nil: its memory has been seen to
+	heads  *[]float32 // what Head makes of features is appended to it; nil: nothing is made
 }
 
 // Dim returns the width of a feature vector.

@@ -21,6 +21,7 @@ import (
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/pairs"
+	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/safetensors"
 	"vicreg/internal/show"
@@ -356,6 +357,27 @@ func load(f *safetensors.File, name string, p *nn.Param) error {
 func (m *Meta) Untrained() (model.Encoder, error) {
 	return method.NewEncoder(m.Encoder, m.Seed, m.Branch)
 }
+
+// UntrainedExpander returns the expander as it was before the first step; nil if there is
+// none, or it is the classifier of a supervised method.
+func (m *Meta) UntrainedExpander(encoder model.Encoder) (*model.Expander, error) {
+	if m.Expander.None() || Classifies(m.Method) {
+		return nil, nil
+	}
+	return method.NewExpander(encoder.Dim(), m.Expander, m.Seed, m.Branch)
+}
+
+// Head is the expander; nil if there is none, or it is the classifier of a supervised
+// method.
+func (m *Model) Head() *model.Expander {
+	if Classifies(m.Method) {
+		return nil
+	}
+	return m.Expander
+}
+
+// Classifies reports whether a method has a classifier where others have an expander.
+func Classifies(method string) bool { return method == recipe.Supervised }
 
 // Channels returns the channels of the images that the encoder reads, 0 if it reads
 // something else.

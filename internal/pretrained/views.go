@@ -3,6 +3,7 @@ package pretrained
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 
 	"vicreg/internal/batch"
@@ -18,6 +19,8 @@ type Sighting struct {
 	runlog.Sight
 	Chance float64 // of R1
 	Items  int
+	Views  int            // of each, 0 of pairs
+	Layers *runlog.Layers // what was seen, measured; nil: it was not
 }
 
 // Views are images and how two views of each are drawn, by which encoders are judged
@@ -27,6 +30,7 @@ type Views struct {
 	Items  []int
 	Views  [2]batch.View
 	Seed   uint64
+	Rounds int // how often both are drawn
 }
 
 // MostJudged is how many items an encoder is judged by at most: few enough to take
@@ -36,13 +40,20 @@ const MostJudged = 256
 // NewViews returns the first two kinds of views of at most MostJudged of the images of
 // a source that items lists (nil: all), spread evenly.
 func NewViews(s *batch.Source, items []int, kinds []batch.View, seed uint64) Views {
-	v := Views{Source: s, Views: [2]batch.View{kinds[0], kinds[min(1, len(kinds)-1)]}, Seed: seed}
+	v := NewViewsOf(s, items, kinds, seed, MostJudged)
+	v.Rounds = Rounds(len(v.Items))
+	return v
+}
+
+// NewViewsOf is NewViews of at most so many images, each kind once.
+func NewViewsOf(s *batch.Source, items []int, kinds []batch.View, seed uint64, most int) Views {
+	v := Views{Source: s, Views: [2]batch.View{kinds[0], kinds[min(1, len(kinds)-1)]}, Seed: seed, Rounds: 1}
 	n := len(items)
 	if items == nil {
 		n = len(s.Data().Items)
 	}
-	for i := range min(n, MostJudged) {
-		at := i * n / min(n, MostJudged)
+	for i := range min(n, most) {
+		at := i * n / min(n, most)
 		if items != nil {
 			at = items[at]
 		}
@@ -54,15 +65,20 @@ func NewViews(s *batch.Source, items []int, kinds []batch.View, seed uint64) Vie
 // Of returns an Embedder as this one, of another encoder without an expander, which it
 // takes to the same device; free gives that memory back.
 func (e *Embedder) Of(encoder model.Encoder) (other *Embedder, free func(), err error) {
+	return e.With(encoder, nil)
+}
+
+// With is Of with a head, which goes to the device as well; it may be nil.
+func (e *Embedder) With(encoder model.Encoder, head *model.Expander) (other *Embedder, free func(), err error) {
 	o := *e
-	o.Encoder, o.Expander, o.engine = encoder, nil, nil
+	o.Encoder, o.Expander, o.Head, o.engine = encoder, nil, head, nil
 	d := model.DeviceOf(e.Encoder)
 	var arena *nn.Arena // of its own
 	if o.Arena == nil && !d.Shared() {
 		arena = nn.NewArena(d)
 		o.Arena = arena
 	}
-	free, err = bring(encoder, arena, d)
+	free, err = bring(encoder, head, arena, d)
 	return &o, free, err
 }
 
@@ -73,10 +89,14 @@ func Rounds(items int) int { return max(1, (MostJudged/2+items-1)/max(1, items))
 // Sight returns how an encoder sees views of images.
 func (e *Embedder) Sight(ctx context.Context, v Views) (s Sighting, err error) {
 	s.Items = len(v.Items)
-	rounds := Rounds(s.Items)
+	rounds := v.Rounds
+	s.Views = 2 * rounds
 	d := e.Dim()
-	var all []float32
+	var all, heads []float32
 	one := *e
+	if e.Measure {
+		one.heads = &heads
+	}
 	defer func() { e.Arena = one.Arena }()
 	for round := range rounds {
 		var x [2][]float32
@@ -97,7 +117,27 @@ func (e *Embedder) Sight(ctx context.Context, v Views) (s Sighting, err error) {
 		all = append(append(all, x[0]...), x[1]...)
 	}
 	s.Rank, s.Std = eval.Spread(all, d)
-	return s, s.finite(ctx)
+	if err := s.finite(ctx); err != nil || !e.Measure {
+		return s, err
+	}
+	return s, s.measure(ctx, all, heads, e)
+}
+
+// measure fills in the layers from features and what a head made of them.
+func (s *Sighting) measure(ctx context.Context, features, heads []float32, e *Embedder) (err error) {
+	s.Layers = new(runlog.Layers)
+	if s.Layers.Representation, err = eval.Measure(features, s.Items, e.Dim()); err != nil || e.Head == nil {
+		return err
+	}
+	if i, ok := notFinite(heads); ok {
+		return fmt.Errorf("number %d of an embedding is %v: the expander is broken", i%e.Head.Dim()+1, heads[i])
+	}
+	m, err := eval.Measure(heads, s.Items, e.Head.Dim())
+	s.Layers.Embedding = &m
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 // finite is an error if there is no rank, or ctx's.

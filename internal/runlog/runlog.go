@@ -155,6 +155,8 @@ type Summary struct {
 
 	Verdict *Verdict `json:"verdict,omitempty"` // without labels
 
+	Unlabelled *Unlabelled `json:"unlabelled,omitempty"` // what the features of images tell; nil of pairs
+
 	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
 	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data
 	ImagesPerSecond float64 `json:"images_per_second"`

@@ -60,6 +60,7 @@ type run struct {
 	recent    recents                // by branch
 	embedders []*pretrained.Embedder // by branch
 	viewers   []*pretrained.Embedder // by branch, to judge them without labels
+	layers    *runlog.Layers         // that the last look measured; nil: it has not, in this process
 
 	at         checkpoint.State // where the run stands
 	beginning  string           // what a new run starts from, a sentence; empty: random weights

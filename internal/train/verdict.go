@@ -6,6 +6,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/eval"
 	"vicreg/internal/method"
+	"vicreg/internal/model"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
@@ -34,7 +35,7 @@ func (r *run) due(epoch int) bool {
 }
 
 // watch fills in what the encoder is worth at the end of an epoch: its score, how it
-// sees views, or both.
+// sees views, or both. The last look is measured.
 func (r *run) watch(ctx context.Context, e *runlog.Epoch, score, look bool) error {
 	if score {
 		knn, err := r.knn(ctx)
@@ -44,21 +45,26 @@ func (r *run) watch(ctx context.Context, e *runlog.Epoch, score, look bool) erro
 		e.KNN = &knn
 	}
 	if look {
-		found, err := r.sight(ctx, r.viewers)
+		last := e.Epoch == r.config.Epochs
+		found, err := r.sight(ctx, r.viewers, last)
 		if err != nil {
 			return err
 		}
 		e.Views = &found.Sight
+		if last {
+			r.layers = found.Layers
+		}
 	}
 	return nil
 }
 
-// sight returns how encoders, by branch, see views.
-func (r *run) sight(ctx context.Context, viewers []*pretrained.Embedder) (pretrained.Sighting, error) {
+// sight returns how encoders, by branch, see views, which are measured if that is asked
+// for.
+func (r *run) sight(ctx context.Context, viewers []*pretrained.Embedder, measure bool) (pretrained.Sighting, error) {
 	what := "looking at views"
 	r.report.Phase(what)
 	for _, v := range viewers {
-		v.Progress = r.progress(what)
+		v.Progress, v.Measure = r.progress(what), measure
 	}
 	return r.corpus.sight(ctx, r.config, viewers, r.at.BadLate)
 }
@@ -68,33 +74,29 @@ func (r *run) newViewers() (all []*pretrained.Embedder) {
 	for i, e := range r.embedders {
 		v := *e
 		v.Batch = min(r.config.Batch, reckon.Viewed(r.config.Size))
-		if r.config.Pairs != nil {
-			v.Expander = r.method.Branches()[i].Expander
+		switch expander := r.method.Branches()[i].Expander; {
+		case r.config.Pairs != nil:
+			v.Expander = expander
+		case !pretrained.Classifies(r.config.Method):
+			v.Head = expander
 		}
 		all = append(all, &v)
 	}
 	return all
 }
 
-// judge fills in the verdict on a run.
+// judge fills in the verdict on a run, and what its features tell without labels.
 func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
 	if r.corpus.judges() == 0 {
 		return nil
 	}
 	j := r.judgement(s)
 	j.HeldOut = r.corpus.heldOut()
-	if r.config.Pairs == nil {
-		encoder, err := method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0)
-		if err != nil {
-			return err
-		}
-		other, free, err := r.viewers[0].Of(encoder)
-		if err != nil {
-			return err
-		}
-		defer free()
-		before, err := r.sight(ctx, []*pretrained.Embedder{other})
-		if err != nil {
+	images := r.config.Pairs == nil
+	var before pretrained.Sighting
+	if images {
+		var err error
+		if before, err = r.untrained(ctx); err != nil {
 			return err
 		}
 		j.Untrained, j.Chance, j.Items = &before.Sight, before.Chance, before.Items
@@ -102,14 +104,46 @@ func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
 	if n := len(j.Trend); n > 0 && j.Trend[n-1].Step == r.at.Steps && j.Items > 0 {
 		j.Trained = j.Trend[n-1].Sight
 	} else {
-		now, err := r.sight(ctx, r.viewers)
+		now, err := r.sight(ctx, r.viewers, images)
 		if err != nil {
 			return err
 		}
-		j.Trained, j.Chance, j.Items = now.Sight, now.Chance, now.Items
+		j.Trained, j.Chance, j.Items, r.layers = now.Sight, now.Chance, now.Items, now.Layers
 	}
 	s.Verdict = new(eval.Judge(j))
+	if !images {
+		return nil
+	}
+	if r.layers == nil { // an earlier process had the last look
+		now, err := r.sight(ctx, r.viewers, true)
+		if err != nil {
+			return err
+		}
+		r.layers = now.Layers
+	}
+	s.Unlabelled = &runlog.Unlabelled{Trained: *r.layers, Untrained: *before.Layers, Images: before.Items,
+		Views: before.Views, HeldOut: j.HeldOut}
 	return nil
+}
+
+// untrained returns how the encoder of images saw views before any training.
+func (r *run) untrained(ctx context.Context) (s pretrained.Sighting, err error) {
+	encoder, err := method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0)
+	if err != nil {
+		return s, err
+	}
+	var head *model.Expander
+	if r.viewers[0].Head != nil {
+		if head, err = method.NewExpander(encoder.Dim(), r.config.Projector(0), r.config.Seed, 0); err != nil {
+			return s, err
+		}
+	}
+	other, free, err := r.viewers[0].With(encoder, head)
+	if err != nil {
+		return s, err
+	}
+	defer free()
+	return r.sight(ctx, []*pretrained.Embedder{other}, true)
 }
 
 // judgement is what a run is judged by, but for how its encoder sees views.

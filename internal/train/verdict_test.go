@@ -39,6 +39,12 @@ func TestVerdict(t *testing.T) {
 			v.Trend[0].Epoch != 1 {
 			t.Errorf("labels %s: trend %v of %v", labels, v.Trend, v.Trained)
 		}
+		u := whole.Unlabelled
+		views := 2 * ((127 + held) / held) // of few images more are drawn
+		if u == nil || u.Images != held || u.Views != views || u.HeldOut != v.HeldOut || u.Trained.Embedding == nil ||
+			u.Untrained.Embedding == nil || u.Trained.Representation.LiDAR == u.Untrained.Representation.LiDAR {
+			t.Errorf("labels %s: measured %+v", labels, u)
+		}
 		if v.Is == "" || v.Text == "" || v.Next == "" {
 			t.Errorf("labels %s: %+v", labels, v)
 		}
@@ -58,6 +64,9 @@ func TestVerdict(t *testing.T) {
 			s, err := Resume(t.Context(), c.Out, Options{Threads: 1, Workers: 1})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(s.Unlabelled, u) {
+				t.Errorf("labels %s, stopped at step %d, %s: measured %+v, want %+v", labels, at.step, at.phase, s.Unlabelled, u)
 			}
 			if !reflect.DeepEqual(s.Verdict, v) {
 				t.Errorf("labels %s, stopped at step %d, %s: verdict %+v, want %+v", labels, at.step, at.phase, s.Verdict, v)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 
 	"vicreg"
 	"vicreg/internal/runlog"
-	"vicreg/internal/show"
 )
 
 const labelsUsage = "classes for scoring: auto, folders (the first on an image's path), leaf (the last), none, a CSV, TSV or JSON `file` of paths and labels, or a pattern of file names such as {label}_{number}.jpg"
@@ -33,6 +31,7 @@ scored on its test part, or on a share held out where it has none.`,
   vicreg eval runs/photos --labels leaf            # each folder is a class
   vicreg eval runs/photos --labels '{label}_{number}.jpg'
   vicreg eval runs/photos --data labelled/ --raw   # beside the pixels themselves
+  vicreg eval runs/photos --data unseen/ --unlabelled   # is it any good, without labels
   vicreg eval runs/calls --retrieval               # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,
 		Args: oneArg("run folder"),
@@ -112,7 +111,7 @@ scored on its test part, or on a share held out where it has none.`,
 			o.Limit = in.images.Limit
 			err := evalClasses(in.model.Evaluate, in.images, "images", o, confusion, asJSON)
 			if errors.Is(err, vicreg.ErrNoLabels) && !slices.ContainsFunc(ofScores, flags.Changed) {
-				return evalViews(args[0], in.model, in.images, o, asJSON) // of the run's own images
+				return evalViews(args[0], in.model, in.images, o, false, asJSON) // of the run's own images
 			}
 			return err
 		}
@@ -125,39 +124,6 @@ var ofScores = append([]string{"data", "holdout", "pairs", "label", "split", "br
 
 // ofProbes are the flags of neighbours and the linear probe.
 var ofProbes = []string{"raw", "k", "temperature", "confusion"}
-
-// evalViews prints what an encoder is worth without labels.
-func evalViews(folder string, m *vicreg.Model, data vicreg.Data, o vicreg.EvalOptions, asJSON bool) error {
-	j, err := counting(func(ctx context.Context, c *counter) (*vicreg.Judged, error) {
-		o.Progress = c.describe
-		return m.Judge(ctx, data, o)
-	})
-	if err != nil {
-		return err
-	}
-	v := recorded(&j.Verdict)
-	if asJSON {
-		return printJSON(map[string]any{"dataset": j.Dataset, "verdict": v,
-			"bad_images": len(j.Bad), "bad_image_list": append([]string{}, j.Bad...), "notes": append([]string{}, j.Notes...)})
-	}
-	writeNotes(stdout, j.Notes)
-	writeBad(stdout, false, j.Bad)
-	fmt.Fprintf(stdout, "%s has no labels, so no scores: views of %d of its images are looked at\n", show.Line(j.Dataset), j.Items)
-	writeSight(stdout, v)
-	writeVerdict(stdout, v, folder)
-	return nil
-}
-
-// recorded is a verdict as a run's folder has it.
-func recorded(v *vicreg.Verdict) *runlog.Verdict {
-	r := &runlog.Verdict{Is: v.Is, Text: v.Text, Next: v.Next, Trained: runlog.Sight(v.Trained),
-		Untrained: new(runlog.Sight(*v.Untrained)),
-		Chance:    v.Chance, Items: v.Items, HeldOut: v.HeldOut, Rising: v.Rising}
-	for _, t := range v.Trend {
-		r.Trend = append(r.Trend, runlog.Seen{Epoch: t.Epoch, Step: t.Step, Sight: runlog.Sight(t.Sight)})
-	}
-	return r
-}
 
 // evalClasses prints the scores of an encoder on labelled data, which evaluate
 // takes.

@@ -290,6 +290,7 @@ func (r *runInfo) print() error {
 			took(s.Seconds), s.ImagesPerSecond, show.Line(computedOn(s.Device)))
 		writeScores(stdout, *s)
 		writeVerdict(stdout, s.Verdict, r.Folder)
+		writeBrief(stdout, *s)
 		writeBad(stdout, c.Pairs != nil, s.Bad)
 		writeNotes(stdout, s.Notes)
 	}

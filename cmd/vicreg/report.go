@@ -312,10 +312,11 @@ func (c *console) Done(s runlog.Summary) {
 	}
 	folder := show.Name(c.plan.Folder)
 	kind := cmp.Or(c.plan.Kind, "images")
-	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s%s\n", show.Count(s.Epochs, "epoch"), s.Images, kind,
+	fmt.Fprintf(c.out, "\n%s on %d %s in %s, %.0f %[3]s/s%[6]s\n", show.Count(s.Epochs, "epoch"), s.Images, kind,
 		took(s.Seconds), s.ImagesPerSecond, show.Line(computedOn(s.Device)))
 	writeScores(c.out, s)
 	writeVerdict(c.out, s.Verdict, c.plan.Folder)
+	writeBrief(c.out, s)
 	next := [][2]string{
 		{"vicreg embed " + folder + " --data DIR --out e.npy", "the encoder's features of any images"},
 		{"vicreg eval " + folder + " --data DIR", "its scores on labelled images"},

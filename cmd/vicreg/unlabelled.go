@@ -147,3 +147,29 @@ func writeMeasures(out io.Writer, u *runlog.Unlabelled) {
 		out.Write(table.Bytes())
 	}
 }
+
+// brief are the measures that a run without labels ends with.
+var brief = []struct {
+	name, good string
+	of         func(runlog.Layers) string
+}{
+	{"RankMe", "high", func(l runlog.Layers) string { return fmt.Sprintf("%.1f", l.Representation.RankMe) }},
+	{"LiDAR", "high", func(l runlog.Layers) string { return fmt.Sprintf("%.1f", l.Representation.LiDAR) }},
+	{"alignment, uniformity", "low, low", func(l runlog.Layers) string {
+		return fmt.Sprintf("%.2f, %.2f", l.Representation.Alignment, l.Representation.Uniformity)
+	}},
+}
+
+// writeBrief writes what a run without labels is measured by.
+func writeBrief(out io.Writer, s runlog.Summary) {
+	u := s.Unlabelled
+	if u == nil || s.KNN != nil {
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tuntrained\ttrained\tgood is\t")
+	for _, b := range brief {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", b.name, b.of(u.Untrained), b.of(u.Trained), b.good)
+	}
+	w.Flush()
+}

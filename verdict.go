@@ -144,7 +144,8 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 }
 
 // seen is how an encoder sees views, and the measures of others.
-func seen(ctx context.Context, e *pretrained.Embedder, v, measured pretrained.Views) (s pretrained.Sighting, err error) {
+func seen(ctx context.Context, e *pretrained.Embedder, v, measured pretrained.Views) (s pretrained.Sighting,
+	err error) {
 	same := len(v.Items) == len(measured.Items) && v.Rounds == measured.Rounds
 	e.Measure = same
 	if s, err = e.Sight(ctx, v); err != nil || same {

@@ -44,8 +44,9 @@ func newCompare() *cobra.Command {
 		Use:   "compare [RUN ...]",
 		Short: "Train methods, or variants of one, alike and put them side by side",
 		Long: `Trains each method in its turn on the same data with the same recipe, and writes
-one table and one plot: kNN and linear probe, collapse figures, time, memory, and
-what machinery each needed. Every flag of pretrain goes to all of them. A variant
+one table and one plot: kNN and linear probe, collapse figures, time, memory,
+what machinery each needed, and its place without labels; where there are none, that
+is the order. Every flag of pretrain goes to all of them. A variant
 has a name and flags of its own.
 
 A comparison that is stopped saves the run that it is at, and one that is killed

@@ -92,10 +92,11 @@ func recorded(v *vicreg.Verdict) *runlog.Verdict {
 // measured are measures as a run's folder has them.
 func measured(u *vicreg.Unlabelled) *runlog.Unlabelled {
 	layers := func(l vicreg.Layers) runlog.Layers {
-		return runlog.Layers{Representation: runlog.Measures(l.Representation), Embedding: (*runlog.Measures)(l.Embedding)}
+		return runlog.Layers{Representation: runlog.Measures(l.Representation),
+			Embedding: (*runlog.Measures)(l.Embedding)}
 	}
-	return &runlog.Unlabelled{Trained: layers(u.Trained), Untrained: layers(u.Untrained), Images: u.Images, Views: u.Views,
-		HeldOut: u.HeldOut}
+	return &runlog.Unlabelled{Trained: layers(u.Trained), Untrained: layers(u.Untrained), Images: u.Images,
+		Views: u.Views, HeldOut: u.HeldOut}
 }
 
 // measure is one of the measures without labels, and what is a good value.

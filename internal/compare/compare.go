@@ -62,17 +62,20 @@ func Read(name, folder string) (Run, error) {
 
 // Markdown writes a table of runs on the same data, first the encoder before any
 // training. Scores are in percent. Runs of one name, which differ in their seed,
-// are one row with means; scores have their standard deviation.
+// are one row with means; scores have their standard deviation. Where no run has scores,
+// the rows are in the order of their places without labels.
 func Markdown(w io.Writer, runs []Run) error {
 	var b strings.Builder
-	b.WriteString("| run | kNN | linear probe | std | correlation | rank | collapsed | seconds | images/s | peak memory | beside the gradient |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
-	groups := Groups(runs)
+	b.WriteString("| run | kNN | linear probe | std | correlation | rank | collapsed | seconds | images/s | peak memory | beside the gradient |" + bareHead + "\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	groups := ranked(Groups(runs))
 	if len(groups) > 0 {
 		g := groups[0]
-		fmt.Fprintf(&b, "| untrained | %s | %s | | | | | | | | |\n", g.UntrainedKNN, g.UntrainedLinear)
+		fmt.Fprintf(&b, "| untrained | %s | %s | | | | | | | | |%s\n", g.UntrainedKNN, g.UntrainedLinear,
+			bareUntrained(g.Runs[0]))
 	}
-	for _, g := range groups {
+	place := places(groups)
+	for i, g := range groups {
 		mean := func(of func(runlog.Summary) float64) float64 {
 			var values []float64
 			for _, r := range g.Runs {
@@ -101,13 +104,14 @@ func Markdown(w io.Writer, runs []Run) error {
 		if uses == "" {
 			uses = "nothing"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |\n", name, g.KNN, g.Linear,
+		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |%s\n", name, g.KNN, g.Linear,
 			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
 			mean(func(s runlog.Summary) float64 { return s.Correlation }),
 			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed,
 			mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
 			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }),
-			mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses)
+			mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses,
+			bareCells(g.bare(), place[i]))
 	}
 	for _, g := range groups {
 		if below := g.below(); below != "" {

@@ -60,6 +60,46 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// Without scores the rows are in the order of what shows without labels.
+func TestPlaces(t *testing.T) {
+	runs := example()
+	for i, r1 := range []float64{0.1, 0.3, 0.2} {
+		runs[i].Summary.Verdict = &runlog.Verdict{Trained: runlog.Sight{R1: r1}, Untrained: &runlog.Sight{R1: 0.05}}
+		runs[i].Summary.Unlabelled = &runlog.Unlabelled{
+			Trained:   runlog.Layers{Representation: runlog.Measures{RankMe: 10 + float64(i), LiDAR: 20}},
+			Untrained: runlog.Layers{Representation: runlog.Measures{RankMe: 5, LiDAR: 6}}}
+	}
+	table := func() (lines []string) {
+		var b bytes.Buffer
+		if err := Markdown(&b, runs); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(b.String(), "\n")
+	}
+	lines := table() // with scores: as given
+	for i, want := range map[int]string{2: "| 5.0 | 5.0 | 6.0 | – |", 3: "| 10.0 | 10.0 | 20.0 | 3 |",
+		4: "| 30.0 | 11.0 | 20.0 | 1 |", 5: "| 20.0 | 12.0 | 20.0 | 2 |"} {
+		if !strings.HasSuffix(lines[i], want) {
+			t.Errorf("line %d is %s\nwant %s", i, lines[i], want)
+		}
+	}
+	for i := range runs {
+		runs[i].Summary.Scores = runlog.Scores{}
+	}
+	runs = append(runs, Run{Name: "old"}, runs[1]) // one of an earlier version, and a second seed
+	runs[4].Summary.Verdict = &runlog.Verdict{Trained: runlog.Sight{R1: 0.1}}
+	lines = table()
+	for i, want := range map[int]string{3: "| byol (2 seeds) ", 4: "| simsiam ", 5: "| vicreg ", 6: "| old "} {
+		if !strings.HasPrefix(lines[i], want) {
+			t.Errorf("line %d is %s\nwant %s", i, lines[i], want)
+		}
+	}
+	if !strings.HasSuffix(lines[4], " 1 |") || !strings.HasSuffix(lines[3], "| 20.0 | 11.0 | 20.0 | 1 |") ||
+		!strings.HasSuffix(lines[6], "| – | – | – | – |") {
+		t.Errorf("places: %s", strings.Join(lines, "\n"))
+	}
+}
+
 func TestPlot(t *testing.T) {
 	dir := t.TempDir()
 	for _, runs := range [][]Run{example(), example()[:1],

@@ -1,25 +1,95 @@
 package compare
 
-// without are the means of a group's figures that need no labels.
-type without struct {
-	Views, RankMe, LiDAR float64 // the first in percent
-	N                    int     // runs that have them
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// bare are a group's figures that need no labels, each the mean of its runs.
+type bare struct {
+	Views, RankMe, LiDAR Stat // the first in percent; of representations
 }
 
-// unlabelled returns the figures of a group without labels.
-func (g *Group) unlabelled() (w without) {
+// bare returns what is known of a group without labels.
+func (g *Group) bare() bare {
+	var views, rank, lidar []float64
 	for _, r := range g.Runs {
-		u, v := r.Summary.Unlabelled, r.Summary.Verdict
-		if u == nil || v == nil {
+		if v := r.Summary.Verdict; v != nil {
+			views = append(views, 100*v.Trained.R1)
+		}
+		if u := r.Summary.Unlabelled; u != nil {
+			rank = append(rank, u.Trained.Representation.RankMe)
+			lidar = append(lidar, u.Trained.Representation.LiDAR)
+		}
+	}
+	return bare{newStat(views), newStat(rank), newStat(lidar)}
+}
+
+// places returns the place of each group without labels: 1 for the one whose views find
+// each other most often, and so on; equal ones share the better place. It is 0 of a group
+// of which that is not known. See docs/evaluation.md for how well that agrees with scores.
+func places(groups []Group) []int {
+	out := make([]int, len(groups))
+	for i := range groups {
+		mine := groups[i].bare().Views
+		if mine.N == 0 {
 			continue
 		}
-		w.N++
-		w.Views += 100 * v.Trained.R1
-		w.RankMe += u.Trained.Representation.RankMe
-		w.LiDAR += u.Trained.Representation.LiDAR
+		out[i] = 1
+		for k := range groups {
+			if other := groups[k].bare().Views; other.N > 0 && other.Mean > mine.Mean {
+				out[i]++
+			}
+		}
 	}
-	if n := float64(w.N); n > 0 {
-		w.Views, w.RankMe, w.LiDAR = w.Views/n, w.RankMe/n, w.LiDAR/n
+	return out
+}
+
+// ranked returns the groups in the order of their places if none has scores, those without
+// a place last; else as they are.
+func ranked(groups []Group) []Group {
+	if slices.ContainsFunc(groups, func(g Group) bool { return g.KNN.N > 0 || g.Linear.N > 0 }) {
+		return groups
 	}
-	return w
+	place := map[string]int{}
+	for i, p := range places(groups) {
+		place[groups[i].Name] = cmp.Or(p, len(groups)+1)
+	}
+	out := slices.Clone(groups)
+	slices.SortStableFunc(out, func(a, b Group) int { return place[a.Name] - place[b.Name] })
+	return out
+}
+
+// bareHead are the columns of figures without labels, and bareCells those of a group.
+const bareHead = " views | RankMe | LiDAR | place without labels |"
+
+func bareCells(b bare, place int) string {
+	number := func(s Stat) string {
+		if s.N == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.1f", s.Mean)
+	}
+	at := "–"
+	if place > 0 {
+		at = fmt.Sprint(place)
+	}
+	return fmt.Sprintf(" %s | %s | %s | %s |", number(b.Views), number(b.RankMe), number(b.LiDAR), at)
+}
+
+// bareUntrained are the cells of the encoder before any training.
+func bareUntrained(r Run) string {
+	var b bare
+	if v := r.Summary.Verdict; v != nil && v.Untrained != nil {
+		b.Views = newStat([]float64{100 * v.Untrained.R1})
+	}
+	if u := r.Summary.Unlabelled; u != nil {
+		b.RankMe = newStat([]float64{u.Untrained.Representation.RankMe})
+		b.LiDAR = newStat([]float64{u.Untrained.Representation.LiDAR})
+	}
+	if b.Views.N == 0 && b.RankMe.N == 0 {
+		return " | | | |"
+	}
+	return bareCells(b, 0)
 }

@@ -183,11 +183,11 @@ type Verdict struct {
 
 // Unlabelled are measures without labels of an encoder and of the same one untrained.
 type Unlabelled struct {
-	Trained   Layers
-	Untrained Layers
-	Images    int  // of which views were drawn
-	Views     int  // of each
-	HeldOut   bool // whether these images were not trained on
+	Trained   Layers // of the trained encoder and its expander
+	Untrained Layers // of both before any training
+	Images    int    // of which views were drawn
+	Views     int    // of each
+	HeldOut   bool   // whether these images were not trained on
 }
 
 // Layers are the measures of an encoder's output and of its expander's.

@@ -54,8 +54,8 @@ type Config struct {
 	// Normalize holds mean and standard deviation of pixels.
 	Normalize Normalize
 
-	// Views are how the views of an image are drawn, two or more. Every method takes two;
-	// swav, deepcluster, wmse and supervised take more, smaller ones after them. Every
+	// Views are how the views of an image are drawn, two or more; supervised may do with
+	// one. Every method takes two; swav, deepcluster, wmse and supervised take more, smaller ones after them. Every
 	// recipe shows two.
 	Views []View
 
@@ -109,6 +109,10 @@ type Config struct {
 	// Init names the weights that the run starts from, as From fills it in; nil: random
 	// ones. Default: none
 	Init *Init
+
+	// Tune makes the run one that teaches an encoder classes; [Protocol] fills it in. Method
+	// is supervised then, and Optimizer.BaseLR the classifier's rate. Default: none
+	Tune *Tune
 
 	// Minutes is how long to train. Where it is above 0, a Size, Batch or Epochs of 0, an
 	// empty Encoder.Stem, and a Warmup or Eval.Every of -1 are open: what suits the images
@@ -164,6 +168,41 @@ type Config struct {
 	// Precision is what numbers the products in the encoder multiply: float32, bf16
 	// where the processor has it, or tf32 on an NVIDIA GPU. Default: float32
 	Precision string
+}
+
+// Tune is how an encoder is taught classes, by a linear classifier on its representation.
+type Tune struct {
+	// Protocol is the name of the protocol that it grew from, one of Protocols, or empty.
+	Protocol string
+
+	// EncoderLR is the encoder's learning rate for a batch of 256, above 0; it grows with
+	// the batch, as the classifier's does. 0: all of the encoder is frozen.
+	EncoderLR float64
+
+	// Freeze names the first stages of the encoder, which stay as they are, or "all" in
+	// their place: a linear probe. Stages of ResNets are stem and layer1 to layer4.
+	Freeze []string
+
+	// Statistics are those of batch normalisation where the encoder learns: empty for the
+	// batch's, running for those it came with, which then stay.
+	Statistics string
+
+	// Fraction is the share of each class to train on, above 0 to 1; 0: all.
+	Fraction float64
+
+	// Subset is a file that names the images to train on, one a line; empty: all.
+	Subset string
+
+	// Drops are the epochs after which the rates are divided by 10; none: a cosine to 0, by
+	// epochs.
+	Drops []int
+
+	// Scratch has the encoder start from random weights, as what to compare with.
+	Scratch bool
+
+	// Resize treats images to score on that are of the size itself like all others: the
+	// shorter side is resized to Size·256/224, and the middle cut out.
+	Resize bool
 }
 
 // Data says which images to train on.

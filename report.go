@@ -89,8 +89,11 @@ type Epoch struct {
 	Collapsed    bool     // whether EmbeddingStd or Rank is close to 0, or Correlation to 1
 	KNN          *float64 // share of the scoring set that its neighbours name right; nil: not scored
 	Views        *Sight   // how the encoder sees views; nil: not looked at
-	Seconds      float64  // since the start of the run, pauses left out
-	Device       string   // that it was computed on; empty: the processor
+
+	Classified *Classified // what the classifier gets right, of an encoder that is taught classes
+
+	Seconds float64 // since the start of the run, pauses left out
+	Device  string  // that it was computed on; empty: the processor
 }
 
 // Warning is something that a user should know.
@@ -120,6 +123,7 @@ type Summary struct {
 	Retrieval    *Retrieval    // of pairs, else nil
 	Verdict      *Verdict      // without labels; nil: none was made
 	Unlabelled   *Unlabelled   // what the features of images tell; nil of pairs
+	Classifier   *Classifier   // of an encoder that was taught classes, else nil
 
 	Seconds         float64 // that the run took, pauses left out
 	TrainSeconds    float64 // of its training steps and their data
@@ -233,6 +237,31 @@ type Recall struct {
 	Median                     float64 // rank of the partner, from 1
 	Queries                    int     // items that were looked for
 	Gallery                    int     // items to choose from
+}
+
+// Classified is how many images a trained classifier gets right, as shares from 0 to 1.
+type Classified struct {
+	Top1   float64  // whose class is ranked first
+	Top5   *float64 // whose class is among the first five; nil with 5 classes or fewer
+	Scored int      // images that these are shares of
+}
+
+// Classifier is what came of teaching an encoder classes.
+type Classifier struct {
+	Classified            // at the end, on all images there are to score on
+	Best       Classified // of the scores at the ends of epochs, which may be of some of the images
+	BestEpoch  int        // from 1; 0: there were none
+
+	Classes   []ClassScore // in order
+	Confusion [][3]int     // a class, by its place in Classes, one that images of it were taken for, and how many
+}
+
+// ClassScore is what a classifier gets right of a class.
+type ClassScore struct {
+	Name   string // of the class
+	Items  int    // images that were scored
+	Right  int    // whose class is ranked first
+	Right5 int    // whose class is among the first five
 }
 
 // Forecast is what a run would do.

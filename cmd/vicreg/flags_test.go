@@ -32,6 +32,8 @@ func stopped(cmd *cobra.Command, flag string) []string {
 	switch cmd.CommandPath() {
 	case "vicreg pretrain", "vicreg compare":
 		return []string{"--data", "nosuch"}
+	case "vicreg finetune":
+		return []string{"nosuch", "--data", "nosuch"}
 	case "vicreg eval", "vicreg info":
 		return []string{"nosuch"}
 	case "vicreg embed":

@@ -270,12 +270,17 @@ func (r *runInfo) print() error {
 		for _, t := range e.Terms {
 			fmt.Fprintf(w, ", %s %.4g", t.Name, t.Value)
 		}
-		fmt.Fprintf(w, "\n\tstd %.3f, corr %.3f, rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+		if c.Tune == nil {
+			fmt.Fprintf(w, "\n\tstd %.3f, corr %.3f, rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+		}
 		if e.Collapsed {
 			fmt.Fprint(w, ": collapsed")
 		}
 		if e.KNN != nil {
 			fmt.Fprintf(w, ", kNN %s", percent(e.KNN))
+		}
+		if e.Classified != nil {
+			fmt.Fprintf(w, ", %s", top(*e.Classified))
 		}
 		fmt.Fprintln(w)
 	}

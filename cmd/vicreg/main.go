@@ -132,8 +132,8 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 		return usagef("%s (see %s --help)", message, cmd.CommandPath())
 	})
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newPretrain(), newCompare(), newEval(), newEmbed(), newIndex(), newSearch(), newImport(), newLoss(),
-		newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newMan(), newVersion())
+	root.AddCommand(newPretrain(), newFinetune(), newCompare(), newEval(), newEmbed(), newIndex(), newSearch(),
+		newImport(), newLoss(), newPack(), newInfo(), newPlot(), newRecipes(), newBench(), newMan(), newVersion())
 	strictly(root)
 	withHelp(root)
 	completing(root)

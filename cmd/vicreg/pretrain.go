@@ -136,9 +136,13 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	return carryOut(start, newReporter(f.json, f.quiet, f.resume))
+}
+
+// carryOut starts or goes on with a run until it has ended or is stopped.
+func carryOut(start func(context.Context, train.Reporter) error, report train.Reporter) error {
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
-	report := newReporter(f.json, f.quiet, f.resume)
 	defer context.AfterFunc(ctx, func() { heard(report) })()
 	c, ok := report.(*console)
 	if !ok || !c.live { // without its terminal a run goes on; without its reader, or on a full disk, it saves and ends
@@ -147,7 +151,7 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		defer stop(nil)
 		stdout.onError(stop)
 	}
-	err = start(ctx, report)
+	err := start(ctx, report)
 	if ok && err != nil {
 		c.clear()
 	}

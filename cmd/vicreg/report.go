@@ -243,7 +243,12 @@ func (c *console) Epoch(e runlog.Epoch) {
 	if e.Collapsed {
 		figures = c.out.paint(red, figures)
 	}
-	fmt.Fprintf(&b, "  %s", figures)
+	if e.Rank != 0 || e.EmbeddingStd != 0 || e.Collapsed { // else no embeddings are watched
+		fmt.Fprintf(&b, "  %s", figures)
+	}
+	if e.Classified != nil {
+		fmt.Fprintf(&b, "  %s", top(*e.Classified))
+	}
 	if e.KNN != nil {
 		fmt.Fprintf(&b, "  kNN %.2f%%", 100**e.KNN)
 	}
@@ -361,8 +366,13 @@ func writeNext(out *printer, next [][2]string) {
 	}
 }
 
-// writeScores writes the scores of the trained encoder beside the untrained one's.
+// writeScores writes the scores of the trained encoder beside the untrained one's, or those
+// of a classifier that was trained with it.
 func writeScores(out io.Writer, s runlog.Summary) {
+	if s.Classifier != nil {
+		writeClassifier(out, s.Classifier)
+		return
+	}
 	if s.Retrieval != nil {
 		defer writeRetrieval(out, s.Retrieval)
 		if s.KNN == nil && s.Linear == nil {

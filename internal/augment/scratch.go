@@ -88,6 +88,11 @@ func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
 		n.ToFloat(dst, s.img)
 		return
 	}
+	s.Middle(dst, img, size, n)
+}
+
+// Middle is Plain of images of any size: one of size × size is resized and cut as well.
+func (s *Scratch) Middle(dst []float32, img imagefile.Image, size int, n *Norm) {
 	checkImage(img)
 	s.center(dst, img, inner(img.W, img.H), (size*256+112)/224, size, n)
 }

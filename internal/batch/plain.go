@@ -14,6 +14,7 @@ type PlainConfig struct {
 	Workers   int // goroutines; 0: one for each processor
 	Ahead     int
 	Memory    Memory // that views are made in; nil: Go's
+	Resize    bool   // images of size × size as well
 }
 
 // Plain starts making batches for evaluation from the items listed (nil: all),
@@ -45,8 +46,8 @@ func (r Rows) Plain(items []int) *Loader {
 }
 
 // Plain starts making batches of images for evaluation: those of size × size
-// as they are, others with the shorter side resized to size·256/224 and the
-// middle cut out, as is usual for 224 pixels. There is one view.
+// as they are unless Resize, others with the shorter side resized to size·256/224 and
+// the middle cut out, as is usual for 224 pixels. There is one view.
 func (s *Source) Plain(c PlainConfig) *Loader {
 	norm := s.norm(c.Mean, c.Std)
 	r := s.rows(c.Batch, c.Workers, c.Ahead)
@@ -58,7 +59,11 @@ func (s *Source) Plain(c PlainConfig) *Loader {
 			return err
 		}
 		defer held.Release()
-		w.scratch.Plain(row.Views[0], m, c.Size, norm)
+		if c.Resize {
+			w.scratch.Middle(row.Views[0], m, c.Size, norm)
+		} else {
+			w.scratch.Plain(row.Views[0], m, c.Size, norm)
+		}
 		return nil
 	}
 	return r.Plain(c.Items)

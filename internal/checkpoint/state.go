@@ -30,6 +30,7 @@ type State struct {
 
 	Last  *runlog.Epoch `json:"last_epoch,omitempty"` // the last one that is done
 	Trend []runlog.Seen `json:"trend,omitempty"`      // how the encoder saw views on the way
+	Best  *runlog.Epoch `json:"best_epoch,omitempty"` // of an encoder that is taught classes
 
 	MetricsSize  int64   `json:"metrics_size"`             // bytes
 	MetricsSum   string  `json:"metrics_crc32c,omitempty"` // of them

@@ -156,6 +156,9 @@ func (d *Dataset) sizes() []int {
 	return size
 }
 
+// HeldOut ends what is said of data of which a part was held out.
+const HeldOut = " held out for scoring"
+
 // split holds out a share of each class for scoring, see Options.Holdout. test
 // is nil if nothing is held out.
 func (d *Dataset) split(share float64) (train, test *Dataset) {
@@ -183,6 +186,6 @@ func (d *Dataset) split(share float64) (train, test *Dataset) {
 	if len(held.Items) == 0 {
 		return d, nil
 	}
-	rest.About += fmt.Sprintf("; %d images of them held out for scoring", len(held.Items))
+	rest.About += fmt.Sprintf("; %d images of them", len(held.Items)) + HeldOut
 	return &rest, &held
 }

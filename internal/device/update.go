@@ -10,7 +10,7 @@ type Member struct {
 	M, V Array // what an optimizer keeps: momentum or mean, and mean square
 
 	Decay  bool // weight decay applies, and LARS's ratio
-	Static bool // the learning rate is Update.Peak
+	Static bool // the learning rate is Update.Peak: the second of two
 	Frozen bool // it is left alone
 }
 

@@ -73,7 +73,7 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	} else {
 		m.joint.Defer()
 	}
-	if d := data.device(); !d.Shared() {
+	if d := data.device(); !d.Shared() && (c.Tune == nil || len(c.Tune.Freeze) == 0) {
 		m.reserve(c, d)
 	}
 	m.z, m.p = make([][]float32, len(views)), make([][]float32, len(views))

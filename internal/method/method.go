@@ -252,6 +252,9 @@ func newBranch(c recipe.Config, i int) (*model.Branch, error) {
 		return nil, err
 	}
 	b := &model.Branch{Encoder: encoder, Expander: expander}
+	if c.Tune != nil {
+		return b, tuned(b, c, stream(c.Seed, expanderInit, i))
+	}
 	if head, ok := c.Predictor(); ok {
 		b.Predictor, err = model.NewHead(expander.Dim(), head, stream(c.Seed, predictorInit, i))
 	}
@@ -289,5 +292,5 @@ func NewOptimizer(c recipe.Config, params []*nn.Param) (optim.Optimizer, error) 
 	o := c.Optimizer
 	return optim.New(params, optim.Config{Name: o.Name, Momentum: o.Momentum, WeightDecay: o.WeightDecay,
 		Eta: o.Eta, Clip: o.Clip, Nesterov: o.Nesterov, Betas: o.Betas, Eps: o.Eps, DecayAll: o.DecayAll,
-		Peak: c.PeakLR()})
+		Peak: c.PeakLR(), Share: c.EncoderShare()})
 }

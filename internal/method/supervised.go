@@ -2,6 +2,7 @@ package method
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"vicreg/internal/batch"
@@ -31,7 +32,33 @@ func completeSupervised(c *recipe.Config, d Data) {
 
 func newSupervised(c recipe.Config, data Data) (Method, error) {
 	m, err := newCore(c, data, false)
+	if err == nil && c.Tune != nil && c.Tune.Statistics == recipe.Running {
+		m.joint.UseRunning()
+	}
 	return &supervised{core: m, labels: slices.Clone(data.Labels)}, err
+}
+
+// tuned makes a new branch one that is taught classes: its classifier begins as that of
+// vicreg's evaluate.py (commit 4e12602), with weights of standard deviation 0.01 and no
+// biases, the encoder learns at the second of the optimizer's rates, and what is frozen has
+// no gradients.
+func tuned(b *model.Branch, c recipe.Config, random *rand.Rand) error {
+	for _, p := range b.Expander.Params() {
+		p.Draw(func() float64 {
+			if len(p.Shape) < 2 {
+				return 0
+			}
+			return 0.01 * random.NormFloat64()
+		})
+	}
+	for _, p := range b.Encoder.Params() {
+		p.Static = true
+		if c.Tune.Frozen() {
+			p.Freeze()
+		}
+	}
+	b.Frozen = c.Tune.Frozen()
+	return model.Freeze(b.Encoder, c.Tune.Stages())
 }
 
 // Step takes the mean of the views' losses.

@@ -47,7 +47,7 @@ func TestFarDevice(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b := &Branch{e, expander, predictor}
+				b := &Branch{Encoder: e, Expander: expander, Predictor: predictor}
 				j := NewJoint(d, b, b)
 				j.Defer()
 				var room []float32

@@ -14,6 +14,10 @@ type Branch struct {
 	Encoder   Encoder
 	Expander  *Expander
 	Predictor *Expander // of the methods that have one; else nil
+
+	// Frozen leaves the encoder as it is: it normalises by running statistics, and no
+	// gradient reaches it.
+	Frozen bool
 }
 
 // part is a network of a branch.
@@ -222,7 +226,7 @@ func (j *Joint) ZeroGrad() {
 	}
 	j.cleared.Members = j.cleared.Members[:0]
 	for _, p := range j.params {
-		if j.later != nil && j.later.Has(p) {
+		if p.Grad.None() || j.later != nil && j.later.Has(p) {
 			continue
 		}
 		j.cleared.Members = append(j.cleared.Members, device.Member{G: p.Grad})
@@ -278,7 +282,11 @@ func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 }
 
 func (b *Branch) forward(p *nn.Pass, x *tensor.Tensor) View {
-	v := View{Y: b.Encoder.Forward(p, x)}
+	encoding := p
+	if b.Frozen {
+		encoding = p.Frozen()
+	}
+	v := View{Y: b.Encoder.Forward(encoding, x)}
 	v.Z = b.Expander.Forward(p, v.Y)
 	if b.Predictor != nil {
 		p.Keep(v.Z)
@@ -306,9 +314,19 @@ func (j *Joint) Backward(i int, dz, dp device.Array) {
 	}
 	dy := b.Expander.Backward(p, dz)
 	j.arena.Put(below)
-	b.Encoder.Backward(p, dy, device.Array{})
+	if !b.Frozen {
+		b.Encoder.Backward(p, dy, device.Array{})
+	}
 	j.arena.Put(dy)
 	j.finish()
+}
+
+// UseRunning has the branches normalise by their running statistics, which stay as they
+// are, in training too.
+func (j *Joint) UseRunning() {
+	for _, p := range j.passes {
+		p.UseRunning()
+	}
 }
 
 // Release gives back the memory of view i, which will not go backward.

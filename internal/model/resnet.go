@@ -61,8 +61,10 @@ type ResNet struct {
 	stem   *nn.ConvNorm
 	pool   *nn.MaxPool // nil with the small stem
 	blocks []*nn.Residual
+	starts []int // the first block of each stage
 	mean   nn.GlobalPool
 	dim    int
+	frozen int // stages that do not learn, the stem included
 }
 
 // NewResNet builds a network. Its convolutions are initialised from rng
@@ -102,6 +104,7 @@ type convolution func(name, norm string, in, out, size, stride, pad int, relu bo
 func (m *ResNet) stages(a arch, planes int, conv convolution) {
 	in := planes
 	for stage, n := range a.blocks {
+		m.starts = append(m.starts, len(m.blocks))
 		for block := range n {
 			stride := 1
 			if stage > 0 && block == 0 {
@@ -225,12 +228,20 @@ func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 		panic(fmt.Sprintf("model: a ResNet reads n × h × w × %d, got %v", m.config.Channels, x.Shape))
 	}
 	p.SetPrecision(m.stem.Precision)
-	a := m.stem.Forward(p, p.Input(x.Data, x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]))
-	if m.pool != nil {
-		a = m.pool.Forward(p, a)
+	learn, q := m.learns(), p
+	if p.Train() && m.frozen > 0 {
+		q = p.Frozen()
+		q.SetPrecision(m.stem.Precision)
 	}
-	for _, b := range m.blocks {
-		a = b.Forward(p, a)
+	a := m.stem.Forward(q, q.Input(x.Data, x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]))
+	if m.pool != nil {
+		a = m.pool.Forward(q, a)
+	}
+	for i, b := range m.blocks {
+		if i == learn {
+			q = p
+		}
+		a = b.Forward(q, a)
 	}
 	return m.mean.Forward(p, a)
 }
@@ -239,8 +250,12 @@ func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 // gradients of the parameters. Unless dx is none it gets the gradient of the images.
 func (m *ResNet) Backward(p *nn.Pass, dy, dx device.Array) {
 	d := m.mean.Backward(p, dy)
-	for _, b := range slices.Backward(m.blocks) {
+	for _, b := range slices.Backward(m.blocks[m.learns():]) {
 		d = b.Backward(p, d)
+	}
+	if m.frozen > 0 {
+		p.Arena().Put(d)
+		return
 	}
 	if m.pool != nil {
 		d = m.pool.Backward(p, d)

@@ -190,6 +190,10 @@ func (u *ConvNorm) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 		n.DGamma, n.DBeta = u.Gamma.Grad, u.Beta.Grad
 	}
 	p.dev.BatchNormBackward(n, u.batchNorm(p, r), r.sums, s.N*s.OutH()*s.OutW())
+	if !p.byBatch { // the statistics are constants: dy = A·d
+		p.dev.Fill(r.b, 0)
+		p.dev.Fill(r.k, 0)
+	}
 	g := device.Grad{D: d, Y: r.y, A: r.a, B: r.b, K: r.k}
 	if len(u.Weight.Shape) == 2 {
 		p.linearGrads(u.Weight, dx, s, g, in.Source, f)

@@ -19,9 +19,9 @@ type Param struct {
 	// in × out for linear layers. Use Torch and SetTorch at the border.
 	Value, Grad device.Array
 
-	// Static: the optimizer always uses the schedule's highest learning rate for it
-	// (SimSiam's predictor). Frozen: the optimizer leaves it alone for now (SwAV's
-	// prototypes at first).
+	// Static: the optimizer uses its second learning rate for it, the schedule's highest
+	// (SimSiam's predictor) or a share of the first (an encoder beside its classifier).
+	// Frozen: the optimizer leaves it alone for now (SwAV's prototypes at first).
 	Static, Frozen bool
 
 	// Table: rows are looked up in it, and our order is PyTorch's.

@@ -86,6 +86,7 @@ type Pass struct {
 	tape    []*record    // records past n are kept for their memory
 	n       int
 	later   *Later // or nil
+	frozen  *Pass  // of what comes before that does not learn, or nil
 
 	whole   []float32       // values of the view of which the input is a part, or nil,
 	from    int             // and where that begins
@@ -129,6 +130,21 @@ func NewPass(arena *Arena, train bool) *Pass {
 // statistics, but keeps nothing for a backward.
 func NewTargetPass(arena *Arena) *Pass {
 	return &Pass{dev: arena.Device(), arena: arena, byBatch: true}
+}
+
+// UseRunning has a pass of training normalise by the running statistics, which stay as
+// they are.
+func (p *Pass) UseRunning() { p.byBatch = false }
+
+// Frozen returns the pass of layers that do not learn and come before all that do. It is
+// one of inference, and lets go of what it made when p is reset. Readers take its last
+// activation to p as it is.
+func (p *Pass) Frozen() *Pass {
+	if p.frozen == nil {
+		p.frozen = NewInferencePass(p.arena)
+	}
+	p.frozen.Reset()
+	return p.frozen
 }
 
 // NewInferencePass returns a pass for many batches through a network whose weights do
@@ -184,6 +200,9 @@ func (p *Pass) Reset() {
 		p.done(r)
 	}
 	p.n, p.kept = 0, device.Array{}
+	if p.frozen != nil {
+		p.frozen.Reset()
+	}
 }
 
 // push appends the record of a layer that reads in and writes n numbers of type t.
@@ -278,6 +297,9 @@ func (p *Pass) Keep(a Act) { p.kept = a.X }
 // Close gives back all memory that the pass has outside of the arena.
 func (p *Pass) Close() {
 	p.Reset()
+	if p.frozen != nil {
+		p.frozen.Close()
+	}
 	for _, r := range p.tape {
 		r.free(p.dev)
 		for _, a := range []device.Array{r.argmax, r.signs, r.startsRoom, r.idsRoom} {

@@ -43,11 +43,20 @@ type Config struct {
 	Eps         float64    // adamw; lars with Clip
 	DecayAll    bool       // sgd, adamw: weight decay on 1-D parameters as well
 	Peak        float64    // learning rate of static parameters
+	Share       float64    // above 0: these have this share of the schedule's rate instead
 }
 
 // New returns the optimizer that c names. Weight decay leaves out 1-D parameters
 // (biases and the scales and shifts of normalisation) unless DecayAll.
 func New(params []*nn.Param, c Config) (Optimizer, error) {
+	o, err := named(params, c)
+	if s, ok := o.(interface{ share(float64) }); ok {
+		s.share(c.Share)
+	}
+	return o, err
+}
+
+func named(params []*nn.Param, c Config) (Optimizer, error) {
 	switch c.Name {
 	case "lars":
 		l := LARS{Peak: c.Peak, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Eta: c.Eta, Clip: c.Clip}
@@ -95,7 +104,11 @@ type step struct {
 	params []*nn.Param
 	all    bool // weight decay on 1-D parameters as well
 	update device.Update
+	part   float64 // of the rate, that static parameters have; 0: the update's Peak
 }
+
+// share gives static parameters a share of the schedule's rate.
+func (s *step) share(part float64) { s.part = part }
 
 // newStep returns the update of the parameters that have a gradient, where m, and v, are
 // what the optimizer keeps of them.
@@ -137,6 +150,9 @@ func (s *step) Step(lr float64) {
 	s.look()
 	s.update.Number++
 	s.update.LR = lr
+	if s.part > 0 {
+		s.update.Peak = lr * s.part
+	}
 	s.device().Update(&s.update)
 }
 

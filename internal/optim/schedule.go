@@ -3,13 +3,22 @@ package optim
 import "math"
 
 // Schedule is a linear warm-up from 0 to Peak and a cosine from there to
-// End·Peak at the last step; released lines 165–179. See [Schedule.Replan] for one
-// whose last step became another on the way.
+// End·Peak at the last step; released lines 165–179. Stairs and Drops change that for
+// training with labels. See [Schedule.Replan] for one whose last step became another on
+// the way.
 type Schedule struct {
 	Peak   float64 // learning rate after warm-up
 	End    float64 // share of Peak that is left at the end; released 0.001
 	Warmup int     // steps
 	Steps  int     // of the whole run
+
+	// Stairs is the steps of a stair: the rate changes after so many alone, as PyTorch's
+	// CosineAnnealingLR does that is told of epochs. 0: after every step.
+	Stairs int
+
+	// Drops, if there are any, take the cosine's place: after so many steps the rate is
+	// divided by 10.
+	Drops []int
 
 	before  *Schedule // the plan that held up to a step; nil: there was none
 	from    int       // that step
@@ -41,6 +50,9 @@ func (s Schedule) Replan(from, steps, passage int) Schedule {
 
 // At returns the learning rate of a step, which count from 0.
 func (s Schedule) At(step int) float64 {
+	if s.Stairs > 0 {
+		step -= step % s.Stairs
+	}
 	if s.before == nil || s.from == 0 {
 		return s.plain(step)
 	}
@@ -62,6 +74,15 @@ func (s Schedule) At(step int) float64 {
 func (s Schedule) plain(step int) float64 {
 	if step < s.Warmup {
 		return s.Peak * float64(step) / float64(s.Warmup)
+	}
+	if len(s.Drops) > 0 {
+		rate := s.Peak
+		for _, drop := range s.Drops {
+			if step >= drop {
+				rate /= 10
+			}
+		}
+		return rate
 	}
 	return s.cosine(step, s.Warmup)
 }

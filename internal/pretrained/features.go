@@ -26,8 +26,9 @@ type Embedder struct {
 
 	Size      int // pixels, width and height of an input
 	Mean, Std []float64
-	Batch     int // images at once
-	Workers   int // that decode; 0: as package batch chooses
+	Resize    bool // images of that size are resized and cut like others
+	Batch     int  // images at once
+	Workers   int  // that decode; 0: as package batch chooses
 	Progress  func(done, total int)
 
 	// Measure makes Sight measure what it sees, and what Head makes of it: the expander of an
@@ -76,7 +77,7 @@ func (e *Embedder) Images(s *batch.Source, items []int) Input {
 	}
 	in.Load = func(m batch.Memory) *batch.Loader {
 		return s.Plain(batch.PlainConfig{Items: items, Size: e.Size, Batch: e.Batch, Mean: e.Mean, Std: e.Std,
-			Workers: e.Workers, Memory: m})
+			Workers: e.Workers, Memory: m, Resize: e.Resize})
 	}
 	return in
 }
@@ -93,6 +94,17 @@ func (e *Embedder) Embed(ctx context.Context, in Input) ([]float32, error) {
 		return nil, err
 	}
 	return features, nil
+}
+
+// Stream is Embed batch by batch: it calls take with the features of the items from first
+// on, which are take's until it returns.
+func (e *Embedder) Stream(ctx context.Context, in Input, take func(first int, features []float32)) error {
+	first := 0
+	return e.each(ctx, in, func(x []float32) ([]float32, error) {
+		take(first, x)
+		first += len(x) / e.Dim()
+		return x[:0], nil
+	}, nil)
 }
 
 // each has take called after each batch with the features since the last call, appended to

@@ -83,6 +83,17 @@ func spellOut(n, part *yaml.Node) {
 	}
 }
 
+// single reports whether the method that a file names, or else c's, may do with one view:
+// those that learn from labels compare no views.
+func (c *Config) single(method *yaml.Node) bool {
+	name := c.Method
+	if method != nil {
+		name = method.Value
+	}
+	m, err := MachineryOf(name)
+	return err == nil && m.Has("labels")
+}
+
 // find returns the value of a key, or nil.
 func find(n *yaml.Node, key string) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
@@ -108,6 +119,9 @@ func (c *Config) merge(raw []byte, name string) error {
 func (c *Config) lay(root *yaml.Node, name string) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("%s:%d: a configuration is a list of keys and values, as \"epochs: 100\"", name, root.Line)
+	}
+	if views := find(root, "views"); views != nil && len(views.Content) == 1 && !c.single(find(root, "method")) {
+		return fmt.Errorf("%s:%d: views is a list of two views or more", name, views.Line)
 	}
 	if err := settings.Lay(root, name, c); err != nil {
 		return err
@@ -140,7 +154,7 @@ func UsualWidth(arch string) int {
 // released one.
 func (v *Views) Start(n int) error {
 	switch {
-	case n < 2:
+	case n < 1:
 		return errors.New("is a list of two views or more")
 	case n > maxViews:
 		return fmt.Errorf("is a list of %d views, more than %d; count repeats one", n, maxViews)

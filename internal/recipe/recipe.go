@@ -52,6 +52,7 @@ type Config struct {
 	Regularize  Regularize `yaml:"regularize,omitempty"`
 
 	Init *Init `yaml:"init,omitempty"` // the weights that the run starts from; none: random ones
+	Tune *Tune `yaml:"tune,omitempty"` // what an encoder is taught classes by; none: another run
 
 	// Minutes of training for which the number of epochs is chosen. If it is above 0,
 	// these are open: a size, batch or number of epochs of 0, an empty stem, and a
@@ -169,7 +170,8 @@ type View struct {
 }
 
 // Views are all views of an image. Every method takes two; those with
-// multi-crop take more, smaller ones after them.
+// multi-crop take more, smaller ones after them, and one that learns from labels may take
+// one.
 type Views []View
 
 // Crops lists the views that batches have, each as often as it counts.

@@ -62,7 +62,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) validate() error {
 	for _, f := range []func() error{c.validateValues, c.validateNames, c.validateNumbers, c.validateViews,
-		c.validateData, c.validatePieces, c.validatePairs,
+		c.validateData, c.validatePieces, c.validateTune, c.validatePairs,
 		c.validateBranches, c.validateReplans} {
 		if err := f(); err != nil {
 			return err
@@ -114,7 +114,7 @@ func readable(v reflect.Value, path string) error {
 }
 
 func (c *Config) validateViews() error {
-	if len(c.Views) < 2 {
+	if len(c.Views) < 2 && (len(c.Views) == 0 || !c.single(nil)) {
 		return fmt.Errorf("views has %d views, but an image needs two or more", len(c.Views))
 	}
 	total := 0
@@ -135,6 +135,9 @@ func (c *Config) validateViews() error {
 		if total += max(1, v.Count); total > maxViews {
 			return fmt.Errorf("views has more than %d views of an image; take fewer", maxViews)
 		}
+	}
+	if total == 1 && (c.Separate() || c.Regularize.On() || c.Pairs != nil) {
+		return fmt.Errorf("views has one view, but separate branches, pairs and added variance or covariance need two")
 	}
 	return nil
 }

@@ -88,10 +88,13 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		v := &views[b]
 		largest, widths, widest = max(largest, v.largest), widths+v.widths, max(widest, v.widest)
 		need.Network += float * (v.values*(2+state) + v.statistics)
+		if c.Tune.Frozen() { // the encoder has no gradients
+			need.Network -= float * v.encoder * (1 + state)
+		}
 		// The model is scored beside one that is not trained, its weights in the
 		// order in which they are read.
 		need.Features += float * 2 * v.encoder
-		if d.Scored > 0 {
+		if d.Scored > 0 && c.Tune == nil { // else scores are counted batch by batch
 			need.Features += float * 3 * float64(d.Items+d.Scored) * float64(v.dim)
 		}
 	}
@@ -118,6 +121,9 @@ func Run(c recipe.Config, d Data) (Need, error) {
 			return need, err // of a view of its own size
 		}
 		l := d.Card.lent(v.config, v.head, v.predict, n)
+		if c.Tune.Frozen() {
+			l.Kept, l.Forward, l.Backward = 0, l.Target, l.Target
+		}
 		values := float64(n)
 		for _, s := range in.Shape {
 			values *= float64(s)

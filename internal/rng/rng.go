@@ -21,6 +21,7 @@ const (
 	Eval    uint64 = 6 // evaluation: (seed, Eval)
 	Bench   uint64 = 7 // made-up data for timing: (seed, Bench)
 	Judge   uint64 = 8 // views that an encoder is judged by: (seed, Judge, round, item, view)
+	Share   uint64 = 9 // choice of a share of the labelled images: (seed, Share, class)
 )
 
 // New returns the stream of the keys.

@@ -76,10 +76,13 @@ type Epoch struct {
 	Correlation  float64  `json:"correlation"`   // mean absolute, off the diagonal
 	Rank         float64  `json:"rank"`          // effective rank
 	Collapsed    bool     `json:"collapsed"`
-	KNN          *float64 `json:"knn,omitempty"`    // share of the scoring set that is right
-	Views        *Sight   `json:"views,omitempty"`  // how the encoder sees views, at some epochs
-	Seconds      float64  `json:"seconds"`          // since the start of the run, pauses left out
-	Device       string   `json:"device,omitempty"` // that it was computed on; empty: the processor
+	KNN          *float64 `json:"knn,omitempty"`   // share of the scoring set that is right
+	Views        *Sight   `json:"views,omitempty"` // how the encoder sees views, at some epochs
+
+	Classified *Classified `json:"classified,omitempty"` // what the classifier gets right, of an encoder that is taught classes
+
+	Seconds float64 `json:"seconds"`          // since the start of the run, pauses left out
+	Device  string  `json:"device,omitempty"` // that it was computed on; empty: the processor
 }
 
 // Warning is anything a reader of the log should know.
@@ -156,6 +159,8 @@ type Summary struct {
 	Verdict *Verdict `json:"verdict,omitempty"` // without labels
 
 	Unlabelled *Unlabelled `json:"unlabelled,omitempty"` // what the features of images tell; nil of pairs
+
+	Classifier *Classifier `json:"classifier,omitempty"` // of an encoder that was taught classes
 
 	Seconds         float64 `json:"seconds"`       // of the whole run, pauses left out
 	TrainSeconds    float64 `json:"train_seconds"` // of its training steps and their data

@@ -193,6 +193,9 @@ func (r *run) needs() string {
 
 // advise lists what is unwise in the configuration.
 func (r *run) advise() []string {
+	if r.config.Tune != nil {
+		return nil
+	}
 	if s, ok := r.corpus.(*images); ok && s.own {
 		all := advice.Warnings(r.config, r.corpus.len())
 		if d := advice.Decoding(r.config, r.facts(), r.speed); d != "" && s.trainData.Items[0].Path != "" {

@@ -31,7 +31,11 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 	}
 	told := "" // why there are no scores
 	if r.corpus.scored() > 0 {
-		err := r.score(ctx, s)
+		score := r.score
+		if r.config.Tune != nil {
+			score = r.grade
+		}
+		err := score(ctx, s)
 		if ctx.Err() != nil {
 			return nil, r.interrupt()
 		}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -22,9 +23,9 @@ func newFolder(c *recipe.Config) (string, error) {
 	if c.Out != "" {
 		return c.Out, madeFolder(os.MkdirAll(c.Out, 0o777), c.Out)
 	}
-	base := c.Recipe
-	if base == "" {
-		base = c.Method
+	base := cmp.Or(c.Recipe, c.Method)
+	if c.Tune != nil {
+		base = cmp.Or(c.Tune.Protocol, "finetune")
 	}
 	base = filepath.Join("runs", base)
 	if err := os.MkdirAll("runs", 0o777); err != nil {
@@ -102,6 +103,14 @@ func digest(c recipe.Config) (string, error) {
 	}
 	if c.Init != nil {
 		c.Init = &recipe.Init{Sum: c.Init.Sum, SumB: c.Init.SumB}
+	}
+	if c.Tune != nil {
+		t := *c.Tune
+		t.Protocol, t.Resize = "", false
+		if t.Subset != "" {
+			t.Subset = "a file"
+		}
+		c.Tune = &t
 	}
 	c.Threads, c.Workers, c.LogEvery, c.CheckpointMinutes = 0, 0, 0, 0
 	c.Eval = recipe.Eval{}

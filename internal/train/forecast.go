@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
@@ -43,6 +44,9 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (p *Forecast, err 
 	if r.adapted != "" {
 		p.Warnings = append(p.Warnings, r.adapted)
 	}
+	if r.shrunk != "" {
+		p.Notes = append(slices.Clip(p.Notes), r.shrunk)
+	}
 	if r.memory != "" {
 		p.Warnings = append(p.Warnings, r.memory)
 	}
@@ -61,10 +65,16 @@ func prepare(ctx context.Context, c recipe.Config, o Options) (r *run, err error
 	if file := dataset.LabelFile(c.Data.Labels); file != "" {
 		c.Data.Labels = absolute(file)
 	}
+	if c.Tune != nil && c.Tune.Subset != "" {
+		t := *c.Tune
+		t.Subset = absolute(t.Subset)
+		c.Tune = &t
+	}
 	r = newRun(c, o)
 	if err := r.list(); err != nil {
 		return nil, err
 	}
+	r.suit()
 	if err := r.origin(); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (s *images) list(c recipe.Config) (err error) {
 			s.trainData.Notes = append(s.trainData.Notes, fmt.Sprintf("%s not trained on for want of a label, as method %s learns from labels", isOrAre(n, "image"), c.Method))
 		}
 	}
+	if err := s.choose(c); err != nil {
+		return err
+	}
 	s.trainData.Limit(d.Limit)
 	s.own = dataset.Own(d.Source)
 	return nil

@@ -176,7 +176,8 @@ func (r *run) adopt(ctx context.Context) error {
 			return fmt.Errorf("the encoder of %s does not fit: %w", show.Name(m.Path), err)
 		}
 		none = none || m.Expander == nil
-		if m.Expander != nil && r.config.Projector(i) == m.Meta.Expander && take(b.Expander, m.Expander) == nil {
+		same := r.config.Tune == nil && m.Expander != nil && r.config.Projector(i) == m.Meta.Expander
+		if same && take(b.Expander, m.Expander) == nil {
 			taken = append(taken, "expander")
 		}
 		if m.Source != nil {
@@ -195,6 +196,9 @@ func (r *run) adopt(ctx context.Context) error {
 	}
 	note := "starts from the encoder of " + strings.Join(started, " and of ")
 	switch {
+	case r.config.Tune != nil:
+		r.beginning = note + "; the classifier starts with small random weights"
+		return nil
 	case len(taken) == len(started):
 		note = strings.Replace(note, "the encoder", "the encoder and the expander", 1)
 	case len(taken) == 0 && none:

@@ -29,6 +29,12 @@ type Goal struct {
 func (r *run) schedule() optim.Schedule {
 	c := r.config
 	s := optim.NewSchedule(c.Optimizer.BaseLR, c.Optimizer.EndLRFactor, c.Batch, r.steps, c.PlannedFor(0), c.Warmup)
+	if c.Tune != nil {
+		s.Stairs = r.steps
+		for _, epoch := range c.Tune.Drops {
+			s.Drops = append(s.Drops, epoch*r.steps)
+		}
+	}
 	for i, p := range c.Replanned {
 		epochs := c.Epochs
 		if i+1 < len(c.Replanned) {

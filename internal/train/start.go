@@ -45,6 +45,7 @@ type run struct {
 
 	choices []advice.Choice // that were made for the configuration
 	adapted string          // what was changed in it, a sentence
+	shrunk  string          // likewise, of its batch
 	speed   advice.Speed    // that was measured for them
 
 	goal   Goal
@@ -125,6 +126,9 @@ func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog
 	}
 	if open := c.Open(); len(open) > 0 {
 		return nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
+	}
+	if c.Tune != nil && goal != (Goal{}) {
+		return nil, fmt.Errorf("%s is of an encoder that is taught classes, whose rates go down over all its epochs; they cannot be changed on the way, so start a new run", show.Name(folder))
 	}
 	r := newRun(c, o)
 	r.folder, r.goal = folder, goal
@@ -317,10 +321,12 @@ func (r *run) build() (err error) {
 		r.arena = nn.NewArena(r.device)
 	}
 	for _, b := range r.method.Branches() {
-		r.recent = append(r.recent, newRecent(r.steps*c.Batch, b.Expander.Dim()))
+		if c.Tune == nil { // logits are watched by what they get right
+			r.recent = append(r.recent, newRecent(r.steps*c.Batch, b.Expander.Dim()))
+		}
 		r.embedders = append(r.embedders, &pretrained.Embedder{Encoder: b.Encoder, Size: c.Size,
 			Mean: c.Normalize.Mean, Std: c.Normalize.Std, Batch: min(c.Piece(), 256), Workers: c.Workers,
-			Arena: r.arena})
+			Arena: r.arena, Resize: c.Tune != nil && c.Tune.Resize})
 	}
 	r.viewers = r.newViewers()
 	return nil
@@ -345,8 +351,10 @@ func (r *run) start(warning string) (err error) {
 		}
 	}
 	r.at.Notes = append(r.corpus.notes(), r.advise()...)
-	if r.memory != "" {
-		r.at.Notes = append(r.at.Notes, r.memory)
+	for _, note := range []string{r.shrunk, r.memory} {
+		if note != "" {
+			r.at.Notes = append(r.at.Notes, note)
+		}
 	}
 	for _, note := range r.at.Notes {
 		if err := r.warn("%s", note); err != nil {
@@ -383,10 +391,14 @@ func (r *run) plan() Plan {
 		about += fmt.Sprintf(", and %d to score on", scored)
 	}
 	about += r.about() + "\nviews    " + r.corpus.views(c)
+	head := "expander"
+	if c.Tune != nil {
+		head = "classifier"
+	}
 	for i, b := range r.method.Branches() {
-		about += fmt.Sprintf("\nnetwork  %s, %s parameters, %d features; expander %s, %s",
+		about += fmt.Sprintf("\nnetwork  %s, %s parameters, %d features; %s %s, %s",
 			encoderName(c.EncoderOf(i)), many(model.Count(b.Encoder.Params())), b.Encoder.Dim(),
-			c.ExpanderOf(i), many(model.Count(b.Expander.Params())))
+			head, c.ExpanderOf(i), many(model.Count(b.Expander.Params())))
 		if b.Predictor != nil {
 			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
 		}
@@ -406,6 +418,7 @@ func (r *run) plan() Plan {
 	if r.beginning != "" {
 		about += "\ninit     " + r.beginning
 	}
+	about += r.teaching()
 	replans := r.replans(r.known)
 	for _, e := range replans {
 		about += "\nplan     " + ofReplan(e)

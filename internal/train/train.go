@@ -134,6 +134,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 			trend = append(trend, runlog.Seen{Epoch: e.Epoch, Step: e.Step, Sight: *e.Views})
 		}
 	}
+	best := r.better(&e)
 	e.Seconds = r.clock.elapsed()
 	r.report.Epoch(e)
 	if err := r.write(e); err != nil {
@@ -144,7 +145,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 			return err
 		}
 	}
-	r.at.Epoch, r.at.Step, r.at.Last, r.at.Trend = r.at.Epoch+1, 0, &e, trend
+	r.at.Epoch, r.at.Step, r.at.Last, r.at.Trend, r.at.Best = r.at.Epoch+1, 0, &e, trend, best
 	return r.save()
 }
 

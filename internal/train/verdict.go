@@ -16,6 +16,9 @@ import (
 // looks is of how many items, each as often as it counts, two views are seen each time
 // the encoder is looked at.
 func (r *run) looks() int {
+	if r.config.Tune != nil { // its classifier tells
+		return 0
+	}
 	n := r.corpus.judges()
 	if r.config.Pairs != nil {
 		return n
@@ -37,7 +40,13 @@ func (r *run) due(epoch int) bool {
 // watch fills in what the encoder is worth at the end of an epoch: its score, how it
 // sees views, or both. The last look is measured.
 func (r *run) watch(ctx context.Context, e *runlog.Epoch, score, look bool) error {
-	if score {
+	if score && r.config.Tune != nil {
+		o, err := r.classify(ctx, r.config.Eval.Limit)
+		if err != nil {
+			return err
+		}
+		e.Classified = classified(o)
+	} else if score {
 		knn, err := r.knn(ctx)
 		if err != nil {
 			return err
@@ -87,7 +96,7 @@ func (r *run) newViewers() (all []*pretrained.Embedder) {
 
 // judge fills in the verdict on a run, and what its features tell without labels.
 func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
-	if r.corpus.judges() == 0 {
+	if r.looks() == 0 {
 		return nil
 	}
 	j := r.judgement(s)

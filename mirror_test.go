@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vicreg/internal/eval"
+	"vicreg/internal/export"
 	"vicreg/internal/loss"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
@@ -31,6 +32,7 @@ var mirrors = []struct{ public, internal any }{
 	{Retrieval{}, runlog.Retrieval{}},
 	{Outcome{}, eval.Outcome{}},
 	{Forecast{}, train.Forecast{}},
+	{Exported{}, export.Result{}},
 }
 
 // fields lists the paths of all values in a type, each with its kind.

@@ -38,6 +38,8 @@ func stopped(cmd *cobra.Command, flag string) []string {
 		return []string{"nosuch"}
 	case "vicreg embed":
 		return []string{"nosuch", "--data", "nosuch", "--out", "e.npy"}
+	case "vicreg export":
+		return []string{"nosuch", "--out", "e.onnx"}
 	case "vicreg pack":
 		return []string{"--data", "nosuch", "--out", "p.pack"}
 	case "vicreg loss", "vicreg plot":

@@ -89,7 +89,7 @@ func TestFullOutput(t *testing.T) {
 		{"info", "run"}, {"info", "run", "--json"},
 		{"eval", "run", "--data", "data"}, {"eval", "run", "--data", "data", "--json"},
 		{"embed", "run", "--data", "data", "--out", "e.npy"},
-		{"finetune", "run", "--data", "data", "--plan"},
+		{"finetune", "run", "--data", "data", "--plan"}, {"export", "run", "--out", "e.onnx"},
 		{"loss", golden}, {"loss", golden, "--method", "simclr"},
 		{"pack", "--data", "data", "--out", "d.pack"},
 		{"compare", "run", "--out", "c"}, {"plot", "run"},

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
+	"vicreg/internal/export"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
 )
@@ -36,6 +37,8 @@ func choices(flag string) []string {
 		return []string{"shared", "separate"}
 	case "branch":
 		return []string{"a", "b"}
+	case "format":
+		return export.Formats()
 	case "layer":
 		return []string{"representation", "embedding"}
 	case "labels":

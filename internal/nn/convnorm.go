@@ -95,6 +95,9 @@ func (u *ConvNorm) Fixtures() []*Param {
 	return []*Param{u.Gamma, u.Beta}
 }
 
+// Eps is what is added to a variance.
+func (u *ConvNorm) Eps() float64 { return normEps }
+
 // Conv returns the shape of the convolution on n × h × w images.
 func (u *ConvNorm) Conv(n, h, w int) device.Conv {
 	s := device.Conv{

@@ -66,6 +66,9 @@ func NewLayerNorm(name string, c int) *LayerNorm {
 // Params returns γ and β.
 func (l *LayerNorm) Params() []*Param { return []*Param{l.Gamma, l.Beta} }
 
+// Eps is what is added to a variance.
+func (l *LayerNorm) Eps() float64 { return layerNormEps }
+
 // row returns the normalisation for the kernels; stats has room for two values
 // a row.
 func (l *LayerNorm) row(stats device.Array) device.RowNorm {

@@ -43,7 +43,13 @@ func Write(path string, tensors []Tensor) error {
 // mostBytes is how many bytes of a tensor an entry takes without a longer header.
 const mostBytes = math.MaxUint32 - 1
 
-func write(to io.Writer, tensors []Tensor) error {
+// producer is the entry that says which program wrote a file. PyTorch does not look at it.
+const producer = "archive/producer"
+
+func write(to io.Writer, tensors []Tensor) error { return Encode(to, tensors, "") }
+
+// Encode writes the file that Write does. by, unless empty, is the program that does it.
+func Encode(to io.Writer, tensors []Tensor, by string) error {
 	list, err := stateDictOf(tensors)
 	if err != nil {
 		return err
@@ -70,7 +76,32 @@ func write(to io.Writer, tensors []Tensor) error {
 	if err := text("version", []byte("3\n")); err != nil {
 		return err
 	}
+	if by != "" {
+		if err := text("producer", []byte(by)); err != nil {
+			return err
+		}
+	}
 	return z.Close()
+}
+
+// Producer returns the program that [Encode] was told for the file at path, "" if there is
+// none or another program wrote it.
+func Producer(path string) string {
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		return ""
+	}
+	defer z.Close()
+	f, err := z.Open(producer)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	by, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return ""
+	}
+	return string(by)
 }
 
 // writeEntry writes an entry whose data begins at a multiple of 64 bytes, as PyTorch wants

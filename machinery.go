@@ -56,6 +56,11 @@ type Optimizer struct {
 	// BaseLR is the learning rate for a batch of 256, above 0. Default: 0.3
 	BaseLR float64
 
+	// BaseLRAuto has BaseLR chosen by Batch before the run begins, as Preview tells: the
+	// paper's rate for VICReg with lars; BaseLR itself where the paper has none. Default:
+	// false
+	BaseLRAuto bool
+
 	// EndLRFactor is the learning rate of the last step, as a share of the greatest.
 	// Default: 0.001
 	EndLRFactor float64

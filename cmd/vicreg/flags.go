@@ -132,7 +132,7 @@ func (f *configFlags) run() {
 	s, i, x := f.flags.String, f.flags.Int, f.flags.Float64
 	bind(f, i, "epochs", "`passes` over the data", func(c *recipe.Config) *int { return &c.Epochs })
 	bind(f, x, "warmup", "`epochs` over which the learning rate rises", func(c *recipe.Config) *float64 { return &c.Warmup })
-	bind(f, x, "base-lr", "learning `rate` for a batch of 256; it grows with the batch", func(c *recipe.Config) *float64 { return &c.Optimizer.BaseLR })
+	f.rate()
 	bind(f, s, "optimizer", "`name`: lars, sgd or adamw", func(c *recipe.Config) *string { return &c.Optimizer.Name })
 	bind(f, x, "weight-decay", "`factor` of the weights added to their gradients", func(c *recipe.Config) *float64 { return &c.Optimizer.WeightDecay })
 	bind(f, x, "momentum", "`factor` of lars and sgd", func(c *recipe.Config) *float64 { return &c.Optimizer.Momentum })

@@ -51,6 +51,8 @@ func choices(flag string) []string {
 		return []string{"none"}
 	case "color":
 		return colourModes
+	case "base-lr":
+		return []string{automatic}
 	}
 	return nil
 }

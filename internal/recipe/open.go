@@ -30,6 +30,15 @@ func (c *Config) Open() []string {
 	return open
 }
 
+// Undecided is Open with what does not depend on the minutes.
+func (c *Config) Undecided() []string {
+	open := c.Open()
+	if c.Optimizer.BaseLRAuto {
+		open = append(open, "optimizer.base_lr")
+	}
+	return open
+}
+
 // Filled returns c with usual values in place of what is open, so that all the rest can
 // be checked.
 func (c *Config) Filled() Config {

@@ -140,8 +140,9 @@ type Loss struct {
 type Optimizer struct {
 	Name        string     `yaml:"name"` // lars, sgd or adamw
 	BaseLR      float64    `yaml:"base_lr"`
-	EndLRFactor float64    `yaml:"end_lr_factor"` // of the peak, reached at the last step
-	Momentum    float64    `yaml:"momentum"`      // lars, sgd
+	BaseLRAuto  bool       `yaml:"base_lr_auto,omitempty"` // BaseLR is chosen by the batch before the run begins
+	EndLRFactor float64    `yaml:"end_lr_factor"`          // of the peak, reached at the last step
+	Momentum    float64    `yaml:"momentum"`               // lars, sgd
 	WeightDecay float64    `yaml:"weight_decay"`
 	Eta         float64    `yaml:"eta"`        // lars: trust coefficient
 	Clip        bool       `yaml:"clip"`       // lars: never more than the plain learning rate

@@ -105,7 +105,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	// The arena: one view after the other goes forward, then all come back; or each piece
 	// of each view goes forward and comes back.
 	n, arena, kept, target, later := c.Piece(), 0.0, 0.0, 0.0, 0.0
-	batches := 0.0
+	batches, scout := 0.0, 0.0
 	var peaks []model.Lent
 	for i, crop := range crops {
 		v := views[min(i, branches-1)]
@@ -131,7 +131,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		peaks = append(peaks, l)
 		arena = max(arena, kept+l.Forward)
 		if c.Pieces() {
-			arena = max(arena, l.Backward, l.Target)
+			arena, scout = max(arena, l.Backward, l.Target), max(scout, l.Aside)
 			if d.Card != nil { // a piece, beside the views
 				need.Activations += float * values
 			}
@@ -162,7 +162,8 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	if c.Momentum.Use {
 		arena = max(arena, target)
 	}
-	lent := 0.0 // memory of gradients that is the arena's while views are on their way
+	need.Activations += float * scout // of the pass that goes forward first
+	lent := 0.0                       // memory of gradients that is the arena's while views are on their way
 	for b := range branches {
 		lent += views[b].lent
 	}

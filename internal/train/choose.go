@@ -26,6 +26,9 @@ func (r *run) choose(ctx context.Context) error {
 		f.Side = s.looked(s.trainData).side
 		r.choices = advice.Choose(c, f)
 	}
+	if c.Optimizer.BaseLRAuto {
+		r.choices = append(r.choices, advice.Rate(c))
+	}
 	if err := r.enough(); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if open := c.Open(); len(open) > 0 {
+	if open := c.Undecided(); len(open) > 0 {
 		return nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
 	}
 	if c.Tune != nil && goal != (Goal{}) {

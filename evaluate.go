@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/eval"
 	"vicreg/internal/model"
@@ -137,20 +136,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, unlabelled(fmt.Sprintf("%s has no labels, which scoring needs: put the images of each class into a folder "+
 			"of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why))
 	}
-	train.KeepLabelled()
-	train.Limit(d.Limit)
-	train.Limit(o.Limit)
-	test.Limit(o.Limit)
-	if o.Progress == nil {
-		o.Progress = func(string) {}
-	}
-	o.Progress("looking at the images")
-	all := &batch.Tally{Total: len(train.Items) + len(test.Items), Most: d.MaxBad}
-	fit, bad, err := m.source(ctx, train, d, o.Workers, all, "images to fit on")
-	if err != nil {
-		return nil, err
-	}
-	held, badTest, err := m.source(ctx, test, d, o.Workers, all, "images to score on")
+	fit, held, bad, err := m.sources(ctx, train, test, d, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +149,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := on.file.Embedder(0, o.Workers)
-	bad, notes := append(bad, badTest...), m.notes(train.Notes)
-	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad, notes)
+	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad, m.notes(train.Notes))
 	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
 }
 

@@ -59,6 +59,10 @@ type Dataset struct {
 	// of it, a sentence each: other files, rows without a label, parts not used.
 	Notes []string
 
+	// Marks say of an image, by its name, and of each class whether it is there, where an
+	// image may be of several classes. Labels are then 0 for images that have marks.
+	Marks map[string][]int8
+
 	sum string // of the packed file that holds the items
 }
 

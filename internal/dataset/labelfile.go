@@ -53,38 +53,17 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 	if l.column = "of labels"; c.named {
 		l.column = short(t.Columns[c.label])
 	}
-	var unknown []string
-	first := "none has a path"
-	var pathless, empty, again table.Tally
+	read := reader{labelRows: t, columns: c, finder: f, data: data}
+	var empty, again table.Tally
 	for _, r := range t.Rows {
-		if r.Err != nil {
-			return nil, fmt.Errorf("%s: row %d: %w", t.Name, r.Line, r.Err)
+		at, row, err := read.row(r)
+		if err != nil {
+			return nil, err
 		}
-		name := strings.TrimSpace(r.Cells[c.path])
-		if name == "" {
-			pathless.Add(r.Line)
+		if at < 0 {
 			continue
 		}
-		row := labelled{line: r.Line, class: norm.NFC.String(strings.TrimSpace(r.Cells[c.label]))}
-		if c.split >= 0 {
-			cell := strings.TrimSpace(r.Cells[c.split])
-			row.role, row.rank = roleOf(cell), rank(cell)
-			if row.role != trains && row.role != scores {
-				return nil, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", t.Name, r.Line, short(t.Columns[c.split]), table.Clip(cell))
-			}
-		}
-		at := f.find(name)
-		switch {
-		case at == several:
-			return nil, fmt.Errorf("%s: row %d: %s may be any of %s (%s); write the path below %s, with its ending", t.Name, r.Line, table.Clip(name),
-				images(len(f.sharers(name))), show.Some(f.sharers(name), 3), data)
-		case at < 0:
-			if len(unknown) == 0 {
-				first = fmt.Sprintf("the first is %s in row %d", table.Clip(name), r.Line)
-			}
-			unknown = append(unknown, name)
-			continue
-		}
+		row.class = norm.NFC.String(strings.TrimSpace(r.Cells[c.label]))
 		if before, ok := l.rows[at]; ok {
 			if before.class != row.class || before.role != row.role {
 				return nil, fmt.Errorf("%s: row %d: %s is %s, but row %d says %s; an image has one label", t.Name, r.Line, show.Name(f.items[at].Name), row, before.line, before)
@@ -100,17 +79,13 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 		}
 	}
 	if len(l.rows) == 0 {
-		return nil, fmt.Errorf("%s: no row of column %s names an image of %s (%s); write paths below that folder, below the folder of %[1]s, or names of files", t.Name, c.pathName(t), data, first)
+		return nil, read.nothing()
 	}
-	if n := len(unknown); n > 0 {
-		l.notes = append(l.notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", t.Name, show.Plural(n, "row", "rows"),
-			len(t.Rows), names(n), data, someCells(unknown, 3)))
-	}
+	l.notes = append(l.notes, read.notes()...)
 	for _, n := range []struct {
 		table.Tally
 		one, more string
 	}{
-		{pathless, "row has no path and is left out", "rows have no path and are left out"},
 		{again, "row says again what an earlier one says of an image", "rows say again what an earlier one says of an image"},
 		{empty, "row has no label", "rows have no label"},
 	} {
@@ -120,6 +95,72 @@ func parseLabels(path string, raw []byte, f *finder, data string) (*labelFile, e
 	}
 	l.notes = append(l.notes, table.Doubtful(t.Name, l.column, l.classes)...)
 	return l, nil
+}
+
+// reader finds the images that the rows of a file of labels are about.
+type reader struct {
+	*labelRows
+	columns
+	*finder
+	data string // messages' name for the images
+
+	unknown  []string // names of no image
+	first    int      // the row of the first
+	pathless table.Tally
+}
+
+// row returns the image that a row is about, below 0 if there is none, and what the row
+// says besides labels.
+func (l *reader) row(r table.Record) (at int32, row labelled, err error) {
+	if r.Err != nil {
+		return -1, row, fmt.Errorf("%s: row %d: %w", l.Name, r.Line, r.Err)
+	}
+	name := strings.TrimSpace(r.Cells[l.path])
+	if name == "" {
+		l.pathless.Add(r.Line)
+		return -1, row, nil
+	}
+	row.line = r.Line
+	if l.split >= 0 {
+		cell := strings.TrimSpace(r.Cells[l.split])
+		row.role, row.rank = roleOf(cell), rank(cell)
+		if row.role != trains && row.role != scores {
+			return -1, row, fmt.Errorf("%s: row %d: %s is %s, but must be train, test or val", l.Name, r.Line, short(l.Columns[l.split]), table.Clip(cell))
+		}
+	}
+	at = l.find(name)
+	switch {
+	case at == several:
+		return -1, row, fmt.Errorf("%s: row %d: %s may be any of %s (%s); write the path below %s, with its ending", l.Name, r.Line, table.Clip(name),
+			images(len(l.sharers(name))), show.Some(l.sharers(name), 3), l.data)
+	case at < 0:
+		if len(l.unknown) == 0 {
+			l.first = r.Line
+		}
+		l.unknown = append(l.unknown, name)
+	}
+	return at, row, nil
+}
+
+// nothing is the error if no row is about an image.
+func (l *reader) nothing() error {
+	first := "none has a path"
+	if len(l.unknown) > 0 {
+		first = fmt.Sprintf("the first is %s in row %d", table.Clip(l.unknown[0]), l.first)
+	}
+	return fmt.Errorf("%s: no row of column %s names an image of %s (%s); write paths below that folder, below the folder of %[1]s, or names of files", l.Name, l.pathName(l.labelRows), l.data, first)
+}
+
+// notes say which rows are about no image.
+func (l *reader) notes() (notes []string) {
+	if n := len(l.unknown); n > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s of %d %s no image of %s: %s", l.Name, show.Plural(n, "row", "rows"),
+			len(l.Rows), names(n), l.data, someCells(l.unknown, 3)))
+	}
+	if l.pathless.N > 0 {
+		notes = append(notes, l.pathless.Note(l.Name, "row has no path and is left out", "rows have no path and are left out"))
+	}
+	return notes
 }
 
 func names(n int) string {

@@ -132,6 +132,8 @@ type labeller struct {
 	leaf  bool
 	name  *pattern
 	file  string // path
+
+	several bool // the file gives an image any number of classes
 }
 
 // labeller reads Options.Labels.
@@ -143,7 +145,7 @@ func (o Options) labeller() (*labeller, error) {
 		if err := table.IsFile(file); err != nil {
 			return nil, fmt.Errorf("the file of labels cannot be read: %w", err)
 		}
-		return &labeller{about: "labels of " + show.Name(file), file: file}, nil
+		return &labeller{about: "labels of " + show.Name(file), file: file, several: o.Several}, nil
 	case isPattern(o.Labels):
 		p, err := compilePattern(o.Labels)
 		return &labeller{about: "labels by names like " + show.Name(o.Labels), name: p}, err

@@ -34,6 +34,10 @@ type Options struct {
 	// more, and never the whole class.
 	Holdout float64
 
+	// Several says that an image may be of several classes, which the file that Labels
+	// names tells: see Dataset.Marks. Holdout is then a share of all images.
+	Several bool
+
 	labelFile string // that Labels names
 }
 
@@ -145,6 +149,9 @@ func OpenAll(spec string, o Options) (*Dataset, error) {
 func (o Options) check() error {
 	if err := CheckLabels(o.Labels); err != nil {
 		return err
+	}
+	if o.Several && LabelFile(o.Labels) == "" {
+		return errors.New("several labels an image are told by a file alone; name a CSV, TSV or JSON file of paths and labels")
 	}
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)

@@ -39,7 +39,16 @@ func (s *source) relabel(by *labeller, root string) error {
 	take(s.rest)
 	classes := make([]string, len(items))
 	var file *labelFile
+	var marks *markFile
+	find := func() *finder { return newFinder(items, root, s.inner, filepath.Dir(by.file)) }
 	switch {
+	case by.several:
+		var err error
+		if marks, err = readMarks(by.file, find(), s.people(root)); err != nil {
+			return err
+		}
+		file = &marks.labelFile
+		s.notes = append(s.notes, file.notes...)
 	case by.leaf:
 		for i, item := range items {
 			classes[i] = s.at.leaf(s.below(item))
@@ -51,8 +60,7 @@ func (s *source) relabel(by *labeller, root string) error {
 		}
 	default:
 		var err error
-		if file, err = readLabels(by.file, newFinder(items, root, s.inner, filepath.Dir(by.file)),
-			s.people(root)); err != nil {
+		if file, err = readLabels(by.file, find(), s.people(root)); err != nil {
 			return err
 		}
 		for i, row := range file.rows {
@@ -70,6 +78,9 @@ func (s *source) relabel(by *labeller, root string) error {
 		}
 	}
 	names := slices.Sorted(maps.Keys(index))
+	if marks != nil && len(marks.marks) > 0 {
+		names = marks.names
+	}
 	if len(names) == 0 {
 		return by.nothing(items)
 	}
@@ -80,6 +91,13 @@ func (s *source) relabel(by *labeller, root string) error {
 		item.Label = -1
 		if classes[i] != "" {
 			item.Label = index[classes[i]]
+		}
+	}
+	if marks != nil {
+		s.train.Marks = map[string][]int8{}
+		for at, m := range marks.marks {
+			items[at].Label = 0
+			s.train.Marks[items[at].Name] = m
 		}
 	}
 	s.withoutLabel(by, file, items)
@@ -100,8 +118,11 @@ func (s *source) relabel(by *labeller, root string) error {
 		return nil
 	}
 	s.test.Name, s.test.Channels, s.test.Classes, s.test.sum = s.train.Name, s.train.Channels, names, s.train.sum
+	s.test.Marks = s.train.Marks
 	s.train.About += fmt.Sprintf("; %s (%s) scores", s.part, images(len(s.test.Items)))
-	s.oneSided()
+	if marks == nil {
+		s.oneSided()
+	}
 	return nil
 }
 

@@ -149,7 +149,8 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		return nil, err
 	}
 	e := on.file.Embedder(0, o.Workers)
-	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad, m.notes(train.Notes))
+	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad,
+		m.notes(train.Notes))
 	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
 }
 

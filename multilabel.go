@@ -84,7 +84,8 @@ func (m *Model) EvaluateMultilabel(ctx context.Context, d Data, o EvalOptions) (
 		Bad: bad, Notes: m.notes(train.Notes)}
 	for i, c := range s[0].Classes {
 		out.ByClass = append(out.ByClass, ClassPrecision{Name: train.Classes[c.Class], AP: c.AP, AP11: c.AP11,
-			RandomInitAP: s[1].Classes[i].AP, Cost: c.Cost, Train: c.Train, Test: c.Test, Scored: c.Scored, Settled: c.Settled})
+			RandomInitAP: s[1].Classes[i].AP, Cost: c.Cost, Train: c.Train, Test: c.Test, Scored: c.Scored,
+			Settled: c.Settled})
 	}
 	for _, c := range s[0].Left {
 		out.LeftOut = append(out.LeftOut, fmt.Sprintf("%s: %s", show.Name(train.Classes[c.Class]), c.Why))
@@ -94,8 +95,8 @@ func (m *Model) EvaluateMultilabel(ctx context.Context, d Data, o EvalOptions) (
 
 // sources makes sources of the images to fit and to score on, those that are wanted and
 // can be read.
-func (m *Model) sources(ctx context.Context, train, test *dataset.Dataset, d Data, o *EvalOptions) (fit, held *batch.Source,
-	bad []string, err error) {
+func (m *Model) sources(ctx context.Context, train, test *dataset.Dataset, d Data, o *EvalOptions) (
+	fit, held *batch.Source, bad []string, err error) {
 	train.KeepLabelled()
 	train.Limit(d.Limit)
 	train.Limit(o.Limit)

@@ -26,7 +26,7 @@ type ask struct {
 }
 
 // asks are all of them, each with flags of its own.
-func asks() []ask { return []ask{askProtocol(), unlabelled()} }
+func asks() []ask { return []ask{askProtocol(), unlabelled(), askMultilabel()} }
 
 // asked returns the one that was asked for, nil if none was.
 func asked(all []ask, flags *pflag.FlagSet) (*ask, error) {

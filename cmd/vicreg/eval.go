@@ -20,18 +20,21 @@ func newEval() *cobra.Command {
 		Short: "Score a run's encoder on labelled images",
 		Long: `Scores the frozen encoder of a run folder (or of a model.safetensors file) on
 labelled images, and beside it the same encoder untrained: nearest neighbours by
-cosine, and a linear probe. Of a run on pairs it takes those the run held out, or
-another manifest with the same columns; of a run on images, without --data, those
-the run was trained with. Where these have no labels, it says what the encoder
-has learned without: how often two views of an image find each other. Both are fitted on the training part of the data and
-scored on its test part, or on a share held out where it has none.`,
+cosine, and a linear probe. Both are fitted on the training part of the data and
+scored on its test part, or on a share held out where it has none. Of a run on
+pairs it takes those the run held out, or another manifest with the same columns;
+of a run on images, without --data, those the run was trained with. Where these
+have no labels, it says what the encoder has learned without. Features that
+memory has no room for are kept in a temporary file (in TMPDIR).`,
 		Example: `  vicreg eval runs/photos --data labelled/
-  vicreg eval runs/photos --data labelled/ --k 5 --json
+  vicreg eval runs/photos --data labelled/ --k 20,200 --json
+  vicreg eval runs/photos --data labelled/ --confusion confusion.csv
   vicreg eval runs/photos --labels labels.csv      # of the run's own images
   vicreg eval runs/photos --labels leaf            # each folder is a class
   vicreg eval runs/photos --labels '{label}_{number}.jpg'
   vicreg eval runs/photos --data labelled/ --raw   # beside the pixels themselves
   vicreg eval runs/photos --data unseen/ --unlabelled   # is it any good, without labels
+  vicreg eval runs/photos --data VOC/ --labels voc.csv --multilabel
   vicreg eval runs/calls --retrieval               # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,
 		Args: oneArg("run folder"),
@@ -76,6 +79,9 @@ scored on its test part, or on a share held out where it has none.`,
 		other, err := asked(others, flags)
 		if err != nil {
 			return err
+		}
+		if other != nil && retrieval {
+			return usagef("--%s and --retrieval are different ways to score; give one", other.flag)
 		}
 		if other != nil || retrieval {
 			for _, name := range ofProbes {

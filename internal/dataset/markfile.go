@@ -216,7 +216,8 @@ func (t *labelRows) flagColumns(f *finder) ([]int, error) {
 	}
 	var flags []int
 	for i, column := range t.Columns {
-		if name := simple(column); slices.Contains(pathColumns, name) || slices.Contains(splitColumns, name) || name == "" {
+		if name := simple(column); name == "" || slices.Contains(pathColumns, name) ||
+			slices.Contains(splitColumns, name) {
 			continue
 		}
 		good, empty, bad, line := 0, 0, "", 0

@@ -65,8 +65,8 @@ func TestMachinesMatchScikitLearn(t *testing.T) {
 	for i, w := range want {
 		g := got.Classes[i]
 		mean += w.AP / 5
-		if g.Cost != w.Cost || math.Abs(g.Chosen-w.Cross) > 1e-6 || math.Abs(g.AP-w.AP) > 1e-9 || math.Abs(g.AP11-w.AP11) > 1e-9 ||
-			!g.Settled {
+		if g.Cost != w.Cost || math.Abs(g.Chosen-w.Cross) > 1e-6 || math.Abs(g.AP-w.AP) > 1e-9 ||
+			math.Abs(g.AP11-w.AP11) > 1e-9 || !g.Settled {
 			t.Errorf("class %d: cost %v, cross-validation %v, AP %v, %v, settled %v; want %v, %v, %v, %v", i,
 				g.Cost, g.Chosen, g.AP, g.AP11, g.Settled, w.Cost, w.Cross, w.AP, w.AP11)
 		}
@@ -152,19 +152,19 @@ func TestMachinesStop(t *testing.T) {
 
 func TestAveragePrecision(t *testing.T) {
 	for _, c := range []struct {
-		scores       []float64
-		relevant     []bool
-		step, area11 [2]float64 // average precision and the area; the eleven points
+		scores             []float64
+		relevant           []bool
+		step, area, eleven float64
 	}{
-		{[]float64{0.1, 0.4, 0.35, 0.8}, []bool{false, false, true, true}, [2]float64{5.0 / 6, 5.0 / 6}, [2]float64{(6 + 5*2.0/3) / 11}},
-		{[]float64{1, 1, 0}, []bool{true, false, true}, [2]float64{0.5*0.5 + 0.5*2/3, 0.5*1 + 0.5*2/3}, [2]float64{(6 + 5*2.0/3) / 11}},
-		{[]float64{3, 2, 1}, []bool{false, false, false}, [2]float64{0, 0}, [2]float64{0}},
-		{[]float64{3, 2, 1}, []bool{false, true, true}, [2]float64{0.5*0.5 + 0.5*2/3, 2.0 / 3}, [2]float64{2.0 / 3}},
+		{[]float64{0.1, 0.4, 0.35, 0.8}, []bool{false, false, true, true}, 5.0 / 6, 5.0 / 6, (6 + 5*2.0/3) / 11},
+		{[]float64{1, 1, 0}, []bool{true, false, true}, 0.5*0.5 + 0.5*2/3, 0.5*1 + 0.5*2/3, (6 + 5*2.0/3) / 11},
+		{[]float64{3, 2, 1}, []bool{false, false, false}, 0, 0, 0},
+		{[]float64{3, 2, 1}, []bool{false, true, true}, 0.5*0.5 + 0.5*2/3, 2.0 / 3, 2.0 / 3},
 	} {
 		area, eleven := interpolated(c.scores, c.relevant)
 		step := averagePrecision(c.scores, c.relevant)
-		if math.Abs(step-c.step[0]) > 1e-12 || math.Abs(area-c.step[1]) > 1e-12 || math.Abs(eleven-c.area11[0]) > 1e-12 {
-			t.Errorf("%v %v: %v, %v, %v; want %v, %v", c.scores, c.relevant, step, area, eleven, c.step, c.area11)
+		if math.Abs(step-c.step) > 1e-12 || math.Abs(area-c.area) > 1e-12 || math.Abs(eleven-c.eleven) > 1e-12 {
+			t.Errorf("%v %v: %v, %v, %v; want %v, %v, %v", c.scores, c.relevant, step, area, eleven, c.step, c.area, c.eleven)
 		}
 	}
 }

@@ -28,10 +28,11 @@ type layout struct {
 	cifar    string // the stem of its residual networks that begin with 3×3; empty: small
 
 	mean, std []float64 // of its small images; nil: ImageNet's
+	pixels    string    // what else they may be
 }
 
 // wrappers are keys and modules that other modules are put into.
-var wrappers = []string{"state_dict", "model", "module", "_orig_mod", "model_state_dict", "model_state", "ema"}
+var wrappers = []string{"state_dict", "model", "module", "_orig_mod", "model_state_dict", "model_state"}
 
 // Each row's source: the repository that is named, and the file that writes its
 // checkpoints or its models.
@@ -74,8 +75,9 @@ var layouts = []layout{
 	// facebookresearch/mae models_mae.py
 	{name: "MAE", at: []string{""}, signs: []string{"mask_token", "decoder_blocks."}},
 	{name: "torchvision's vision transformer", at: []string{""}, naming: "torchvision's vision transformer"},
+	// huggingface/pytorch-image-models timm/models/vision_transformer.py, default_cfgs
 	{name: "timm's vision transformer", at: []string{""}, signs: []string{"head.", "pre_logits."},
-		naming: "timm's vision transformer"},
+		naming: "timm's vision transformer", pixels: "; those of AugReg want 0.5 and 0.5, DeiT's do not"},
 	// facebookresearch/dino hubconf.py, facebookresearch/mae FINETUNE.md: the encoder alone
 	{name: "a vision transformer alone, as of DINO, DeiT or timm", at: []string{""}, naming: "timm's vision transformer"},
 	{name: "lightly's ResNetGenerator", at: []string{""}, signs: []string{"linear."}, naming: "torchvision"},

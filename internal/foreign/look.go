@@ -1,8 +1,10 @@
 package foreign
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vicreg/internal/model"
@@ -48,6 +50,9 @@ func Look(f *File, o Options) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n, err := strconv.Atoi(f.Said["size"]); err == nil && n > 0 && f.ours() && o.Size == 0 {
+		o.Size = min(n, 1<<14)
+	}
 	x := &Found{Layout: l.name, Prefix: p.prefix, Method: l.method, from: map[string]string{}}
 	shapes := map[string][]int{} // by our names
 	for _, a := range f.Arrays {
@@ -64,7 +69,7 @@ func Look(f *File, o Options) (*Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the encoder in it%s is not one that vicreg has: %w", show.Name(f.path), under(p.prefix), err)
 	}
-	if err := x.pixels(l, o); err != nil {
+	if err := x.pixels(f, l, o); err != nil {
 		return nil, err
 	}
 	needed, dim, err := model.Arrays(x.Encoder)
@@ -157,8 +162,14 @@ var (
 )
 
 // pixels says how images are made ready.
-func (x *Found) pixels(l *layout, o Options) error {
+func (x *Found) pixels(f *File, l *layout, o Options) error {
 	channels := x.Encoder.Input.Shape[2]
+	if f.ours() {
+		a, b := numbers(f.Said["mean"]), numbers(f.Said["std"])
+		if len(a) == channels && len(b) == channels && slices.Min(b) > 0 {
+			o.Mean, o.Std = given(o.Mean, a), given(o.Std, b)
+		}
+	}
 	mean, std, whose := imageNetMean, imageNetStd, "ImageNet's"
 	if l.mean != nil && x.Encoder.Stem != "imagenet" && x.Size <= 64 {
 		mean, std, whose = l.mean, l.std, "CIFAR-10's, as "+l.name+" has them"
@@ -184,9 +195,27 @@ func (x *Found) pixels(l *layout, o Options) error {
 		}
 	}
 	if len(o.Mean) == 0 || len(o.Std) == 0 {
-		x.guess("the pixels' mean and std are %s (--mean and --std say otherwise)", whose)
+		x.guess("the pixels' mean and std are %s (--mean and --std say otherwise%s)", whose, l.pixels)
 	}
 	return nil
+}
+
+// ours reports whether vicreg export wrote a file.
+func (f *File) ours() bool { return f.Said["vicreg_version"] != "" }
+
+// numbers reads a list of finite numbers, nil if it is none.
+func numbers(text string) (list []float64) {
+	if json.Unmarshal([]byte(text), &list) != nil {
+		return nil
+	}
+	return list
+}
+
+func given(flag, file []float64) []float64 {
+	if len(flag) > 0 {
+		return flag
+	}
+	return file
 }
 
 func (x *Found) guess(format string, args ...any) {

@@ -13,7 +13,7 @@ import (
 // resnet finds which residual network has arrays of these shapes.
 func (x *Found) resnet(shapes map[string][]int, p place, l *layout, o Options) error {
 	stem := shapes["conv1.weight"]
-	if len(stem) != 4 {
+	if len(stem) != 4 || slices.Min(stem) < 1 {
 		return missing("conv1.weight", shapes)
 	}
 	var blocks [4]int
@@ -82,7 +82,7 @@ func (x *Found) resnet(shapes map[string][]int, p place, l *layout, o Options) e
 func (x *Found) vit(f *File, shapes map[string][]int, l *layout, o Options) error {
 	patches, pos := shapes["patch_embed.proj.weight"], shapes["pos_embed"]
 	switch {
-	case len(patches) != 4:
+	case len(patches) != 4 || slices.Min(patches) < 1:
 		return missing("patch_embed.proj.weight", shapes)
 	case len(pos) != 3 || pos[0] != 1 || pos[2] != patches[0]:
 		return missing("pos_embed", shapes)
@@ -203,7 +203,7 @@ func (x *Found) fits(shapes map[string][]int, needed []model.Array) error {
 	if what, by := oddity(shapes); what != "" {
 		return fmt.Errorf("it has %s (%s)", what, show.Name(by))
 	}
-	known := map[string]bool{}
+	known, uncounted := map[string]bool{}, false
 	for _, a := range needed {
 		known[a.Name] = true
 		s, ok := shapes[a.Name]
@@ -212,12 +212,15 @@ func (x *Found) fits(shapes map[string][]int, needed []model.Array) error {
 		}
 		switch {
 		case !ok && strings.HasSuffix(a.Name, tracked):
-			continue // which no computation reads
+			uncounted = true // which no computation reads
 		case !ok:
 			return fmt.Errorf("it has no %s", a.Name)
 		case !slices.Equal(s, a.Shape) && !(strings.HasSuffix(a.Name, tracked) && len(s) == 1 && s[0] == 1):
 			return fmt.Errorf("%s is %v, but should be %v", show.Name(x.from[a.Name]), s, a.Shape)
 		}
+	}
+	if uncounted {
+		x.guess("the file does not say how many batches its normalisations have seen; it counts from 0 here")
 	}
 	for _, name := range sorted(shapes) {
 		if known[name] {

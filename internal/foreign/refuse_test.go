@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -117,6 +118,47 @@ func TestPrefix(t *testing.T) {
 		if err != nil || x.Prefix != "state_dict.module.encoder_k." {
 			t.Errorf("%q: %v, %v", prefix, x, err)
 		}
+	}
+}
+
+// Whatever shapes a file claims, they are refused or an encoder is found; nothing panics.
+func TestAnyShapes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	odd := []int{0, 1, 2, 3, 4, 7, 16, 64, 1 << 20, math.MaxInt}
+	for _, c := range fixtures {
+		f, err := Open(filepath.Join("testdata", c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		all := slices.Clone(f.Arrays)
+		for range 50 {
+			f.Arrays = slices.Clone(all)
+			for range 1 + r.IntN(3) {
+				shape := make([]int, r.IntN(6))
+				for i := range shape {
+					shape[i] = odd[r.IntN(len(odd))]
+				}
+				i := r.IntN(len(all))
+				if r.IntN(2) == 0 && len(all[i].Shape) > 0 {
+					shape = slices.Clone(all[i].Shape)
+					shape[r.IntN(len(shape))] = odd[r.IntN(len(odd))]
+				}
+				f.Arrays[i].Shape = shape
+			}
+			_, _ = Look(f, c.options)
+		}
+	}
+}
+
+// What vicreg exported says of itself what is read.
+func TestExported(t *testing.T) {
+	f := changed(t, "torchvision.safetensors", func(*[]Array) {})
+	f.Said = map[string]string{"vicreg_version": "1", "size": "40", "mean": "[0.1,0.2,0.3]", "std": "[1,2,3]"}
+	x, err := Look(f, Options{})
+	if err != nil || x.Size != 40 || !slices.Equal(x.Mean, []float64{0.1, 0.2, 0.3}) || x.Std[2] != 3 ||
+		x.Guessed != nil {
+		t.Errorf("%+v, %v", x, err)
 	}
 }
 

@@ -239,7 +239,11 @@ func take(to, from network) error {
 			if i < len(all) {
 				has = fmt.Sprint(all[i].Shape)
 			}
-			return fmt.Errorf("its %s is %s, and that of this run is %v", p.Name, has, p.Shape)
+			help := ""
+			if p.Name == "pos_embed" {
+				help = ": a vision transformer reads images of one size; leave --size out, or import its weights with the other size"
+			}
+			return fmt.Errorf("its %s is %s, and that of this run is %v%s", p.Name, has, p.Shape, help)
 		}
 	}
 	for i, p := range slices.Concat(to.Params(), to.Buffers()) {

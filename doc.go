@@ -9,8 +9,8 @@
 //
 // [Open] loads the encoder of a run. [Model.Embed] turns images into features with it,
 // [Model.EmbedData] whole data sets, [Model.EmbedPairs] a side of pairs, and
-// [Model.Evaluate] scores it on labelled images. A Model may be used by any number of
-// goroutines at once. [Loss] is the loss alone, for embeddings of any origin.
+// [Model.Evaluate] scores it on labelled images. [Model.Export] writes it for other programs.
+// A Model may be used by any number of goroutines at once. [Loss] is the loss alone, for embeddings of any origin.
 //
 // In a build with -tags native, [WithDevice] and [Model.On] have the networks computed on an
 // NVIDIA card.

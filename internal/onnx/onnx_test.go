@@ -139,6 +139,16 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
+// What readers would refuse is not written.
+func TestTooLarge(t *testing.T) {
+	m := small()
+	m.Graph.Constants = append(m.Graph.Constants, Tensor{Name: "large", Type: Float, Shape: []int{1 << 14, 1 << 15}})
+	err := m.Write(new(bytes.Buffer))
+	if want := "the graph takes 2048 MiB, and an ONNX file holds less than 2048"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
 // A graph that does not fit together is an error that says where.
 func TestRun(t *testing.T) {
 	x := map[string]Array{"x": {Shape: []int{2, 2}, Floats: []float32{1, 2, 3, -4}}}

@@ -48,7 +48,7 @@ func (m *Model) Write(w io.Writer) error {
 	}
 	head.length(7, n)
 	if n += len(head); n > most {
-		return fmt.Errorf("the graph takes %.1f GB, and an ONNX file holds at most %.1f", float64(n)/1e9, most/1e9)
+		return fmt.Errorf("the graph takes %d MiB, and an ONNX file holds less than 2048", n>>20)
 	}
 	out := bufio.NewWriterSize(w, 1<<18)
 	out.Write(head)

@@ -280,6 +280,11 @@ func (w *work) metadata() map[string]string {
 	all["vicreg_version"] = host.Version()
 	all["arch"], all["method"] = m.Meta.Encoder.Arch, m.Method
 	all["dim"] = fmt.Sprint(m.Encoder.Dim())
+	if e := m.Meta.Encoder; strings.HasPrefix(e.Arch, "resnet") {
+		all["stem"] = e.Stem
+	} else if e.Heads > 0 { // else those of the name
+		all["heads"] = fmt.Sprint(e.Heads)
+	}
 	all["source"] = filepath.ToSlash(m.Path)
 	if m.Source != nil {
 		all["weights_from"] = m.Source.String()

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -50,8 +51,8 @@ func Look(f *File, o Options) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n, err := strconv.Atoi(f.Said["size"]); err == nil && n > 0 && f.ours() && o.Size == 0 {
-		o.Size = min(n, 1<<14)
+	if f.ours() {
+		o = f.said(o)
 	}
 	x := &Found{Layout: l.name, Prefix: p.prefix, Method: l.method, from: map[string]string{}}
 	shapes := map[string][]int{} // by our names
@@ -69,7 +70,7 @@ func Look(f *File, o Options) (*Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the encoder in it%s is not one that vicreg has: %w", show.Name(f.path), under(p.prefix), err)
 	}
-	if err := x.pixels(f, l, o); err != nil {
+	if err := x.pixels(l, o); err != nil {
 		return nil, err
 	}
 	needed, dim, err := model.Arrays(x.Encoder)
@@ -162,14 +163,8 @@ var (
 )
 
 // pixels says how images are made ready.
-func (x *Found) pixels(f *File, l *layout, o Options) error {
+func (x *Found) pixels(l *layout, o Options) error {
 	channels := x.Encoder.Input.Shape[2]
-	if f.ours() {
-		a, b := numbers(f.Said["mean"]), numbers(f.Said["std"])
-		if len(a) == channels && len(b) == channels && slices.Min(b) > 0 {
-			o.Mean, o.Std = given(o.Mean, a), given(o.Std, b)
-		}
-	}
 	mean, std, whose := imageNetMean, imageNetStd, "ImageNet's"
 	if l.mean != nil && x.Encoder.Stem != "imagenet" && x.Size <= 64 {
 		mean, std, whose = l.mean, l.std, "CIFAR-10's, as "+l.name+" has them"
@@ -203,19 +198,30 @@ func (x *Found) pixels(f *File, l *layout, o Options) error {
 // ours reports whether vicreg export wrote a file.
 func (f *File) ours() bool { return f.Said["vicreg_version"] != "" }
 
-// numbers reads a list of finite numbers, nil if it is none.
-func numbers(text string) (list []float64) {
-	if json.Unmarshal([]byte(text), &list) != nil {
-		return nil
+// said fills in from what such a file says of its encoder what flags do not.
+func (f *File) said(o Options) Options {
+	number := func(key string) int {
+		n, err := strconv.Atoi(f.Said[key])
+		if err != nil || n < 0 || n > 1<<14 {
+			return 0
+		}
+		return n
 	}
-	return list
-}
-
-func given(flag, file []float64) []float64 {
-	if len(flag) > 0 {
-		return flag
+	numbers := func(key string) (list []float64) {
+		if json.Unmarshal([]byte(f.Said[key]), &list) != nil {
+			return nil
+		}
+		return list
 	}
-	return file
+	o.Size, o.Heads = cmp.Or(o.Size, number("size")), cmp.Or(o.Heads, number("heads"))
+	o.Stem = cmp.Or(o.Stem, f.Said["stem"])
+	if o.Mean == nil {
+		o.Mean = numbers("mean")
+	}
+	if std := numbers("std"); o.Std == nil && len(std) > 0 && slices.Min(std) > 0 {
+		o.Std = std
+	}
+	return o
 }
 
 func (x *Found) guess(format string, args ...any) {

@@ -155,9 +155,20 @@ func TestAnyShapes(t *testing.T) {
 func TestExported(t *testing.T) {
 	f := changed(t, "torchvision.safetensors", func(*[]Array) {})
 	f.Said = map[string]string{"vicreg_version": "1", "size": "40", "mean": "[0.1,0.2,0.3]", "std": "[1,2,3]"}
+	f.Said["stem"] = "imagenet"
 	x, err := Look(f, Options{})
 	if err != nil || x.Size != 40 || !slices.Equal(x.Mean, []float64{0.1, 0.2, 0.3}) || x.Std[2] != 3 ||
 		x.Guessed != nil {
+		t.Errorf("%+v, %v", x, err)
+	}
+	f = changed(t, "lightly_generator.pth", func(*[]Array) {})
+	f.Said = map[string]string{"vicreg_version": "1", "stem": "linear"}
+	if x, err := Look(f, Options{}); err != nil || x.Encoder.Stem != "linear" {
+		t.Errorf("%+v, %v", x, err)
+	}
+	f = changed(t, "dino_vit.pth", func(*[]Array) {})
+	f.Said = map[string]string{"vicreg_version": "1", "heads": "4"}
+	if x, err := Look(f, Options{}); err != nil || x.Encoder.Heads != 4 {
 		t.Errorf("%+v, %v", x, err)
 	}
 }

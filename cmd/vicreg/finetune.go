@@ -104,6 +104,7 @@ func (f *configFlags) tune() {
 	bind(f, x, "weight-decay", "`factor` of the weights added to their gradients", func(c *recipe.Config) *float64 { return &c.Optimizer.WeightDecay })
 	bind(f, i, "epochs", "`passes` over the images", func(c *recipe.Config) *int { return &c.Epochs })
 	f.batch()
+	f.pieces()
 	bind(f, i, "size", "width and height of a view, in `pixels` (default the run's)", func(c *recipe.Config) *int { return &c.Size })
 	bind(f, f.flags.Uint64, "seed", "`number` that fixes every random choice", func(c *recipe.Config) *uint64 { return &c.Seed })
 	bind(f, i, "eval-every", "`epochs` between scores of the classifier; 0: only at the end", func(c *recipe.Config) *int { return &c.Eval.Every })

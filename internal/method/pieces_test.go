@@ -79,6 +79,16 @@ func TestPiecesAreTheBatch(t *testing.T) {
 		more.Count = 2
 		c.Views = append(slices.Clone(c.Views), more)
 	}
+	// Normalised by running statistics, or frozen, a convolutional network does not see the
+	// batch either.
+	tuned := func(tune recipe.Tune) func(*recipe.Config) {
+		return func(c *recipe.Config) {
+			c.Tune, c.Encoder = &tune, config(t, "supervised").Encoder
+		}
+	}
+	cases["supervised by running statistics"] = tuned(recipe.Tune{EncoderLR: 0.1, Statistics: recipe.Running})
+	cases["supervised after frozen stages"] = tuned(recipe.Tune{EncoderLR: 0.1, Statistics: recipe.Running, Freeze: []string{"stem", "layer1"}})
+	cases["supervised after a frozen encoder"] = tuned(recipe.Tune{Freeze: []string{recipe.All}})
 	was := model.DeferFrom
 	model.DeferFrom = 1
 	defer func() { model.DeferFrom = was }()
@@ -245,7 +255,7 @@ func TestPiecesAnywhere(t *testing.T) {
 		parallel.SetWorkers(1)
 		want, _, _ := trained(t, c, 2, device.Local, nil)
 		parallel.SetWorkers(3)
-		same := func(what string, got [][]float32) {
+		same := func(what string, got, want [][]float32) {
 			for i, values := range got {
 				if !slices.Equal(values, want[i]) {
 					t.Errorf("%s %s: array %d of the method or its optimizer differs", name, what, i)
@@ -253,14 +263,21 @@ func TestPiecesAnywhere(t *testing.T) {
 			}
 		}
 		got, _, _ := trained(t, c, 2, device.Local, nil)
-		same("on three workers", got)
-		d := far.New()
-		got, _, _ = trained(t, c, 2, d, nil)
-		same("on another device", got)
-		if d.Held != 0 {
-			t.Errorf("%s: %d arrays were not given back", name, d.Held)
+		same("on three workers", got, want)
+		onFar := func(c recipe.Config, d *far.Device, want [][]float32) {
+			got, _, _ := trained(t, c, 2, d, nil)
+			same("on another device, in "+c.Precision, got, want)
+			if d.Held != 0 {
+				t.Errorf("%s: %d arrays were not given back", name, d.Held)
+			}
+			d.Close()
 		}
-		d.Close()
+		onFar(c, far.New(), want)
+		if name == "byol" {
+			c.Precision = "bf16"
+			want, _, _ := trained(t, c, 2, device.Local, nil)
+			onFar(c, far.NewExact(), want)
+		}
 	}
 }
 

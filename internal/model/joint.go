@@ -91,6 +91,8 @@ type Joint struct {
 	scout *nn.Pass      // keeps nothing for backward; nil before the first piece
 	piece tensor.Tensor // the one on its way
 	open  bool          // more pieces may go backward
+
+	running bool // see UseRunning
 }
 
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
@@ -324,6 +326,7 @@ func (j *Joint) Backward(i int, dz, dp device.Array) {
 // UseRunning has the branches normalise by their running statistics, which stay as they
 // are, in training too.
 func (j *Joint) UseRunning() {
+	j.running = true
 	for _, p := range j.passes {
 		p.UseRunning()
 	}

@@ -16,7 +16,9 @@ import (
 // the next piece.
 func (j *Joint) Embed(i int, x *tensor.Tensor, from, to int) View {
 	if j.scout == nil {
-		j.scout = nn.NewTargetPass(j.arena)
+		if j.scout = nn.NewTargetPass(j.arena); j.running {
+			j.scout.UseRunning()
+		}
 	}
 	j.scout.Reset()
 	return j.branches[i].forward(j.scout, j.cut(j.scout, x, from, to))

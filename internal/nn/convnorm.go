@@ -169,7 +169,7 @@ func (u *ConvNorm) batchNorm(p *Pass, r *record) device.BatchNorm {
 	if u.Bias != nil {
 		n.Bias = u.Bias.Value
 	}
-	if p.counted {
+	if p.counted && p.byBatch {
 		c := u.Gamma.Value.Len()
 		n.RunMean = device.Room(p.dev, &p.nowhere[0], device.Float32, c)
 		n.RunVar = device.Room(p.dev, &p.nowhere[1], device.Float32, c)

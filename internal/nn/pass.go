@@ -81,6 +81,7 @@ type Pass struct {
 	act     device.Type  // of activations
 	input   device.Array // room for a view, where it has to be brought
 	train   bool         // keeps what backward needs
+	target  bool         // what it makes is that of a pass of training
 	byBatch bool         // normalises by the batch, not by running statistics
 	ready   bool         // stores activations as they are read, and keeps packed weights
 	tape    []*record    // records past n are kept for their memory
@@ -129,10 +130,10 @@ func NewPass(arena *Arena, train bool) *Pass {
 // gradients, as momentum encoders do. It normalises by the batch and updates running
 // statistics, but keeps nothing for a backward.
 func NewTargetPass(arena *Arena) *Pass {
-	return &Pass{dev: arena.Device(), arena: arena, byBatch: true}
+	return &Pass{dev: arena.Device(), arena: arena, byBatch: true, target: true}
 }
 
-// UseRunning has a pass of training normalise by the running statistics, which stay as
+// UseRunning has a pass of training, or of a target, normalise by the running statistics, which stay as
 // they are.
 func (p *Pass) UseRunning() { p.byBatch = false }
 
@@ -168,7 +169,7 @@ func (p *Pass) stored(float32 bool) device.Type {
 
 // pooled is the type of representations.
 func (p *Pass) pooled() device.Type {
-	if p.train || p.byBatch {
+	if p.train || p.target {
 		return p.act
 	}
 	return device.Float32

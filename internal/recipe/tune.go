@@ -116,8 +116,6 @@ func (c *Config) validateTune() error {
 		return fmt.Errorf("the encoder is to start from scratch and from the weights of %s; leave one out", c.Init.Path)
 	case t.Scratch && t.Frozen():
 		return fmt.Errorf("an encoder that starts from scratch and is frozen learns nothing; leave one out")
-	case c.Pieces():
-		return fmt.Errorf("tune takes batches whole; leave micro_batch out")
 	case c.Pairs != nil:
 		return fmt.Errorf("tune is for images with classes, but these are pairs")
 	case c.Separate():

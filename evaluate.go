@@ -204,7 +204,7 @@ func (o *Outcome) name(classes []string) {
 // tell.
 func (m *Model) training() eval.Training {
 	f := m.file
-	t := eval.Training{Method: f.Method, Images: f.Images, Steps: f.Steps}
+	t := eval.Training{Method: f.Method, Images: f.Images, Steps: f.Steps, Taken: f.Source != nil && f.Steps == 0}
 	if f.Step > 0 {
 		t.Steps = f.Step
 	}

@@ -15,6 +15,7 @@ type Training struct {
 	Steps     int
 	BaseRate  float64 // learning rate for a batch of 256
 	Collapsed bool
+	Taken     bool // the weights are another project's
 }
 
 // supervised is the name of the method for which few steps are enough.
@@ -73,6 +74,8 @@ func below(p, q float64, n int) bool {
 func (t Training) reason() string {
 	few := t.Steps > 0 && t.Steps < fewSteps
 	switch {
+	case t.Taken:
+		return "its weights are another project's, so likely they were trained on images quite unlike these, or want another size, mean or std (vicreg import --size, --mean, --std)"
 	case t.Collapsed:
 		return "the embeddings have collapsed; lower the learning rate (--base-lr)"
 	case few && t.Batch > 0 && t.Batch > smallBatch && t.Images > 0 && t.Images/t.Batch < leastSteps:

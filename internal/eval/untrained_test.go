@@ -32,6 +32,7 @@ func TestBelowUntrained(t *testing.T) {
 		{0.4, 0.5, with(func(t *Training) { t.Batch, t.Method = 8, "supervised" }), "learning rate"},
 		{0.4, 0.5, with(func(t *Training) { t.Collapsed = true }), "the embeddings have collapsed"},
 		{0.4, 0.5, Training{}, "likely it had too few steps, a batch too small or too large for its images, or"},
+		{0.4, 0.5, Training{Taken: true}, "its weights are another project's, so likely they were trained on images quite unlike these"},
 	} {
 		got := BelowUntrained(Scores{KNN: c.knn, Linear: c.linear}, untrained, c.training)
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.ContainsAny(got, "\n") {

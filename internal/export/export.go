@@ -226,9 +226,9 @@ func difference(a, b []float32) float64 {
 func (w *work) onnx(ctx context.Context) error {
 	model := &onnx.Model{Producer: Producer, Version: host.Version(), Metadata: w.metadata(),
 		Graph: *newGraph(w.m, &w.input, w.head)}
-	size := float64(model.Size())
-	if limit := host.MemoryLimit(); host.PeakRSS()*(1<<20)+1.5*size > limit.Bytes {
-		return fmt.Errorf("reading %s back would take about %s of memory, but %s", w.path, host.Bytes(1.5*size), limit)
+	need := host.PeakRSS()*(1<<20) + 1.5*float64(model.Size()) // of which all is read back
+	if limit := host.MemoryLimit(); need > limit.Bytes {
+		return fmt.Errorf("writing %s and reading it back takes about %s of memory, but %s", w.path, host.Bytes(need), limit)
 	}
 	f, err := durable.Create(w.path)
 	if err != nil {

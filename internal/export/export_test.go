@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"vicreg/internal/durable"
@@ -48,8 +49,11 @@ func TestEveryEncoder(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	small := model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(9, 3)}
 	narrow := model.Config{Arch: "resnet18", Width: 8, Stem: "imagenet", Input: model.ImageInput(33, 3)}
-	wide := model.Config{Arch: "resnet50x2", Width: 64, Stem: "imagenet", Input: model.ImageInput(33, 3)}
 	vit := model.Config{Arch: "vit", Dim: 8, Blocks: 1, Heads: 2, Patch: 8, Input: model.ImageInput(16, 3)}
+	_, _, err := timmResNet(model.ResNetConfig{Arch: "resnet50x2", Width: 64, Stem: "imagenet", Channels: 3})
+	if err == nil || !strings.Contains(err.Error(), "timm has no resnet50x2, whose stages and stem are all wider") {
+		t.Errorf("a wide network: %v", err)
+	}
 	for _, c := range []struct {
 		example example
 		options Options
@@ -57,7 +61,6 @@ func TestRefusals(t *testing.T) {
 	}{
 		{example{encoder: small}, Options{Format: "timm"}, "timm has no resnet10 with the stem small"},
 		{example{encoder: narrow}, Options{Format: "timm"}, "timm has no resnet18 of width 8, only of 64"},
-		{example{encoder: wide}, Options{Format: "timm"}, "timm has no resnet50x2"},
 		{examples()[len(examples())-1], Options{Format: "timm"}, "timm has networks of images"},
 		{example{encoder: vit, head: model.Head{Widths: "4-4"}}, Options{Format: "timm", Expander: true},
 			"no place for an expander"},
@@ -142,6 +145,31 @@ func TestReadingBack(t *testing.T) {
 	kept, _ := os.ReadFile(path)
 	if err == nil || string(kept) != "before" {
 		t.Errorf("%v, and there is %q", err, kept)
+	}
+}
+
+// Whatever the disk does, there is a sentence about it, and nothing or what was there.
+func TestDiskFails(t *testing.T) {
+	e := example{encoder: model.Config{Arch: "vit", Dim: 8, Blocks: 1, Heads: 2, Patch: 8, Input: model.ImageInput(16, 3)}}
+	m := e.open(t)
+	for _, format := range Formats() {
+		for _, fails := range []string{"create", "write", "sync", "rename"} {
+			path := filepath.Join(t.TempDir(), "out")
+			restore := durable.Inject(func(op, _ string) error {
+				if op == fails {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			_, err := Write(context.Background(), m, path, Options{Format: format})
+			restore()
+			if err == nil || !strings.HasSuffix(err.Error(), "cannot be written: the disk is full") {
+				t.Errorf("%s, %s fails: %v", format, fails, err)
+			}
+			if left, _ := os.ReadDir(filepath.Dir(path)); len(left) > 0 {
+				t.Errorf("%s, %s fails: %v is left", format, fails, left)
+			}
+		}
 	}
 }
 

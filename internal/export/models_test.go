@@ -43,7 +43,7 @@ func examples() []example {
 			head: model.Head{Widths: "7-5", NoNorm: true, Last: model.Bias}, mean: one, std: two},
 		{name: "resnet50x2", encoder: model.Config{Arch: "resnet50x2", Width: 4, Stem: "small", Input: model.ImageInput(12, 3)},
 			head: model.Head{Widths: "8", Last: model.Norm}},
-		{name: "vit-tiny", encoder: model.Config{Arch: "vit-tiny", Patch: 8, Input: model.ImageInput(32, 3)},
+		{name: "vit-tiny", encoder: model.Config{Arch: "vit-tiny", Blocks: 3, Patch: 8, Input: model.ImageInput(32, 3)},
 			head: model.Head{Widths: "16-12", Last: model.Plain}},
 		{name: "vit", encoder: model.Config{Arch: "vit", Dim: 24, Blocks: 2, Heads: 3, Patch: 4, Positions: "sincos",
 			Input: model.ImageInput(16, 3)}, head: model.Head{Widths: "7", Last: model.Bias}, method: "supervised"},

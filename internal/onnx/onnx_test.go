@@ -141,6 +141,9 @@ func TestReadBack(t *testing.T) {
 
 // What readers would refuse is not written.
 func TestTooLarge(t *testing.T) {
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("nothing so large has a place here")
+	}
 	m := small()
 	m.Graph.Constants = append(m.Graph.Constants, Tensor{Name: "large", Type: Float, Shape: []int{1 << 14, 1 << 15}})
 	err := m.Write(new(bytes.Buffer))

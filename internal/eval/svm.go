@@ -119,7 +119,7 @@ func (m *machines) step(w, p, g, f, q []float64, a, ka, k int) float64 {
 
 // direction solves (1 + Xᵀ curve X) p = -g, all ka classes at once.
 func (m *machines) direction(g []float64, curve []float32, ka int) []float64 {
-	const small = 1e-3 // share of the gradient that may be left
+	const small = 1e-2 // share of the gradient that may be left
 	e := m.e
 	p, r := make([]float64, ka*e), make([]float64, ka*e)
 	for i, v := range g {

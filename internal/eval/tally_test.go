@@ -2,6 +2,7 @@ package eval
 
 import (
 	"cmp"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -90,6 +91,30 @@ func TestVotesOfNoNeighbour(t *testing.T) {
 	for i, k := range []int{1, 70} { // each as if alone
 		if alone, err := KNN(t.Context(), train, test, Options{K: k}); err != nil || alone != votes[i].Top1 {
 			t.Errorf("k=%d: %v among others, %v alone, %v", k, votes[i].Top1, alone, err)
+		}
+	}
+}
+
+// Counts of scikit-learn 1.2.1 of 400 test images: KNeighborsClassifier(k, metric="cosine",
+// weights=lambda d: exp((1-d)/0.07)), of whose classes those without a vote do not count, and
+// LogisticRegression(C=1, tol=1e-10) after StandardScaler.
+func TestCountsMatchScikitLearn(t *testing.T) {
+	s, err := Evaluate(t.Context(), made(2500, 9, 7, 1), made(400, 9, 7, 2), Options{K: 1, Others: []int{20, 200}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][2]float64{{141, 141}, {176, 362}, {172, 386}, {199, 394}} {
+		o := s.Probed
+		if i < 3 {
+			o = s.Votes[i]
+		}
+		if math.Abs(400*o.Top1-want[0]) > 1.01 || math.Abs(400**o.Top5-want[1]) > 1.01 {
+			t.Errorf("%d: %.1f and %.1f are right, want %v", i, 400*o.Top1, 400**o.Top5, want)
+		}
+	}
+	for i, want := range []int{29, 29, 25, 33, 30, 33, 20} {
+		if got := s.Probed.Classes[i].Right; got < want-1 || got > want+1 {
+			t.Errorf("class %d: %d right, want %d", i, got, want)
 		}
 	}
 }

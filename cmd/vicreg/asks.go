@@ -15,6 +15,8 @@ type evaluation struct {
 	in     looker
 	o      vicreg.EvalOptions
 	json   bool
+
+	confusion *confusionFlag // for those that count right answers by class
 }
 
 // ask is another way to score an encoder than by neighbours and a linear probe. A flag
@@ -23,6 +25,8 @@ type ask struct {
 	flag string
 	bind func(flags *pflag.FlagSet) // registers the flag, and those that only it takes
 	run  func(evaluation) error
+
+	counts bool // it counts right answers by class, and takes --confusion
 }
 
 // asks are all of them, each with flags of its own.

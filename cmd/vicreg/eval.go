@@ -59,7 +59,7 @@ memory has no room for are kept in a temporary file (in TMPDIR).`,
 	model.whichBranch()
 	config.machine()
 	where := newDeviceFlag(flags)
-	confusion := newConfusionFlag(flags, "the linear probe")
+	confusion := newConfusionFlag(flags, "the linear probe (or that of --protocol)")
 	g.forcible(flags)
 	others := asks()
 	for _, a := range others {
@@ -85,7 +85,7 @@ memory has no room for are kept in a temporary file (in TMPDIR).`,
 		}
 		if other != nil || retrieval {
 			for _, name := range ofProbes {
-				if flags.Changed(name) {
+				if flags.Changed(name) && !(name == "confusion" && other != nil && other.counts) {
 					return usagef("--%s is about neighbours and a linear probe, which are not asked for here; leave it out", name)
 				}
 			}
@@ -103,7 +103,7 @@ memory has no room for are kept in a temporary file (in TMPDIR).`,
 		defer confusion.close()
 		switch {
 		case other != nil:
-			return other.run(evaluation{args[0], flags, in, o, asJSON})
+			return other.run(evaluation{args[0], flags, in, o, asJSON, confusion})
 		case retrieval:
 			return evalRetrieval(args[0], in.pairs, o, asJSON)
 		case in.paired:

@@ -311,10 +311,5 @@ func writeClassifier(out io.Writer, c *runlog.Classifier) {
 		}
 		fmt.Fprintf(out, "Best at the end of an epoch: %s, epoch %d%s; the last one counts\n", top(c.Best), c.BestEpoch, some)
 	}
-	var all vicreg.Outcome
-	for i, class := range c.Classes {
-		all.Classes = append(all.Classes,
-			vicreg.ClassOutcome{Class: i, Name: class.Name, Items: class.Items, Right: class.Right})
-	}
-	writeClasses(out, "Classifier", all)
+	writeClasses(out, "Classifier", outcomeOf(c))
 }

@@ -14,6 +14,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/durable"
+	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
 
@@ -103,7 +104,14 @@ func writeConfusion(to io.Writer, o vicreg.Outcome) error {
 	}
 	w.Write(append([]string{confusionHead}, names...))
 	row := make([]string, 1+len(names))
-	rest := o.Confusion
+	var rest, others []vicreg.Confused // those of classes without a name are written last
+	for _, c := range o.Confusion {
+		if _, known := column[c.Class]; known {
+			rest = append(rest, c)
+		} else {
+			others = append(others, c)
+		}
+	}
 	write := func(class int) {
 		row[0] = name(class)
 		for i := range names {
@@ -114,18 +122,27 @@ func writeConfusion(to io.Writer, o vicreg.Outcome) error {
 		}
 		w.Write(row)
 	}
-	var others []vicreg.Confused
-	for len(rest) > 0 && rest[0].Class < 0 { // they sort first and are written last
-		others, rest = append(others, rest[0]), rest[1:]
-	}
 	for _, c := range o.Classes {
 		write(c.Class)
 	}
-	if rest = others; len(rest) > 0 {
+	for rest = others; len(rest) > 0; {
 		write(rest[0].Class)
 	}
 	w.Flush()
 	return w.Error()
+}
+
+// outcomeOf is what a trained classifier got right, as a run's summary has it.
+func outcomeOf(c *runlog.Classifier) vicreg.Outcome {
+	o := vicreg.Outcome{Items: c.Scored, Top1: c.Top1, Top5: c.Top5}
+	for i, class := range c.Classes {
+		o.Classes = append(o.Classes, vicreg.ClassOutcome{Class: i, Name: class.Name, Items: class.Items,
+			Right: class.Right, Right5: class.Right5, Fitted: true})
+	}
+	for _, at := range c.Confusion {
+		o.Confusion = append(o.Confusion, vicreg.Confused{Class: at[0], Predicted: at[1], Items: at[2]})
+	}
+	return o
 }
 
 // className is a class for people.

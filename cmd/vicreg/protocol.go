@@ -28,7 +28,8 @@ func askProtocol() ask {
 		epochs    int
 	)
 	return ask{
-		flag: "protocol",
+		flag:   "protocol",
+		counts: true,
 		bind: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "protocol", "", "train the probe as a `protocol` says: "+strings.Join(linear(), ", ")+"; "+recipe.Released+" is the paper's, "+recipe.Linear)
 			flags.StringVar(&out, "out", "", "`folder` for the probe of --protocol, where asking again goes on (default one inside the run's)")
@@ -104,7 +105,7 @@ func runProbe(c recipe.Config, e evaluation) error {
 	if err != nil {
 		return err
 	}
-	r := &probing{counter: newCounter(), folder: c.Out, json: e.json}
+	r := &probing{counter: newCounter(), folder: c.Out, json: e.json, confusion: e.confusion}
 	err = carryOut(func(ctx context.Context, _ train.Reporter) error {
 		d, err := where.open()
 		if err != nil {
@@ -146,11 +147,12 @@ type probing struct {
 	folder  string
 	json    bool
 
-	plan    train.Plan
-	began   time.Time
-	score   string // at the end of the last epoch
-	result  *runlog.Summary
-	started bool // this command did some of it
+	confusion *confusionFlag
+	plan      train.Plan
+	began     time.Time
+	score     string // at the end of the last epoch
+	result    *runlog.Summary
+	started   bool // this command did some of it
 }
 
 func (p *probing) Start(plan train.Plan) {
@@ -184,6 +186,11 @@ func (p *probing) print(c recipe.Config) error {
 		return fmt.Errorf("%s has no images to score on: --holdout keeps a share of them for that", show.Name(s.Dataset))
 	}
 	o := s.Classifier
+	notes, err := p.confusion.write(outcomeOf(o))
+	if err != nil {
+		return err
+	}
+	s.Notes = append(s.Notes, notes...)
 	if p.json {
 		classes := map[string]any{}
 		for _, class := range o.Classes {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"vicreg"
+)
+
+// A square of few classes, with the classes that are not fitted on at the end; a list of
+// many.
+func TestWriteConfusion(t *testing.T) {
+	o := vicreg.Outcome{Confusion: []vicreg.Confused{{Class: -2, Predicted: 4, Items: 7},
+		{Class: 2, Predicted: 2, Items: 3}, {Class: 2, Predicted: 4, Items: 1}, {Class: 9, Predicted: 2, Items: 5}},
+		Classes: []vicreg.ClassOutcome{{Class: 2, Name: "a,b"}, {Class: 4, Name: `"c"`}, {Class: 9, Name: "new"}}}
+	var b strings.Builder
+	if err := writeConfusion(&b, o); err != nil {
+		t.Fatal(err)
+	}
+	want := "class \\ predicted,\"a,b\",\"\"\"c\"\"\",new\n\"a,b\",3,1,0\n\"\"\"c\"\"\",0,0,0\nnew,5,0,0\n(not fitted on),0,7,0\n"
+	if b.String() != want {
+		t.Errorf("%s\nwant\n%s", b.String(), want)
+	}
+	for i := range mostSquare {
+		o.Classes = append(o.Classes, vicreg.ClassOutcome{Class: 10 + i, Name: fmt.Sprint("k", i)})
+	}
+	b.Reset()
+	if err := writeConfusion(&b, o); err != nil {
+		t.Fatal(err)
+	}
+	if want := "class,predicted,count\n(not fitted on),\"\"\"c\"\"\",7\n\"a,b\",\"a,b\",3\n\"a,b\",\"\"\"c\"\"\",1\nnew,\"a,b\",5\n"; b.String() != want {
+		t.Errorf("%s\nwant\n%s", b.String(), want)
+	}
+}

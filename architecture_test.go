@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"recipe"},
 	{"method", "eval", "index"},
 	{"pretrained", "reckon", "foreign"},
-	{"advice", "export"},
+	{"advice", "export", "serve"},
 	{"train", "compare"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench", "bench/gpu"},

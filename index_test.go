@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"image/jpeg"
 	"image/png"
+	"io"
+	"log"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,4 +146,86 @@ func TestIndexRefuses(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a stopped index was written")
 	}
+}
+
+// A server answers until its context ends, and lets nobody else listen in.
+func TestServe(t *testing.T) {
+	m := untrained(t, "resnet10", 8, 24)
+	folder := album(t, 12)
+	x, err := m.IndexData(t.Context(), "", vicreg.Data{Source: folder, Labels: "none"}, vicreg.IndexOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	ready := make(chan int, 1)
+	o := vicreg.ServeOptions{Token: "correct horse", Ready: func(together int) { ready <- together }}
+	go func() { ended <- m.Serve(ctx, l, x, o) }()
+	if together := <-ready; together < 1 {
+		t.Errorf("%d images together", together)
+	}
+	image, err := os.ReadFile(filepath.Join(folder, "004.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest("POST", "http://"+l.Addr().String()+"/v1/search?k=1", bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer correct horse")
+	got, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(got.Body)
+	got.Body.Close()
+	if got.StatusCode != 200 || !strings.Contains(string(answer), `"name":"004.png"`) {
+		t.Errorf("%d %s", got.StatusCode, answer)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if l, err = net.Listen("tcp", "0.0.0.0:0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Serve(t.Context(), l, nil, vicreg.ServeOptions{}); err == nil || !strings.Contains(err.Error(), "there is no token") {
+		t.Error(err)
+	}
+}
+
+func ExampleModel_IndexData() {
+	folder, remove := pictures(20)
+	defer remove()
+	ctx := context.Background()
+	c := tiny()
+	c.Data.Source, c.Out = folder, filepath.Join(folder, "run")
+	run, err := vicreg.Pretrain(ctx, c)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := vicreg.Open(run.Folder)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	x, err := m.IndexData(ctx, filepath.Join(folder, "pictures.index"), vicreg.Data{Source: folder}, vicreg.IndexOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer x.Close()
+	query, err := m.Embed(ctx, stripes(7))
+	if err != nil {
+		log.Fatal(err)
+	}
+	found, err := x.Search(ctx, query, vicreg.SearchOptions{K: 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("the nearest of %d is %s, with a cosine of %.2f\n", x.Info().Images, found[0][0].Name, found[0][0].Cosine)
+	// Output: the nearest of 20 is 07.png, with a cosine of 1.00
 }

@@ -21,6 +21,9 @@ type ServeOptions struct {
 	Reading     time.Duration // that a client may take to send a request; 0: 30 seconds
 	Device      string        // what the networks are computed on, as in WithDevice
 
+	// Failed is told of errors that are nobody's fault but the server's, such as an index
+	// that is damaged; clients are told no more than that it failed. May be nil.
+	Failed func(error)
 	// Ready is told, when requests are about to be taken, how many waiting images go
 	// through the network together at most: 1 if their features would have other bits
 	// then. May be nil.
@@ -51,7 +54,7 @@ func (m *Model) Serve(ctx context.Context, l net.Listener, x *Index, o ServeOpti
 		f = x.file
 	}
 	so := serve.Options{Token: o.Token, Bytes: o.MaxBytes, Concurrency: o.Concurrency, Timeout: o.Timeout,
-		Reading: o.Reading, Version: host.Version()}
+		Reading: o.Reading, Version: host.Version(), Failed: o.Failed}
 	if o.MaxPixels > 0 {
 		so.Pixels = recipe.Data{MaxPixels: o.MaxPixels}.Pixels()
 	}

@@ -110,7 +110,8 @@ func checkAddr(addr, token string, given bool) error {
 		name = "--token"
 	}
 	const least = 8
-	if (given || token != "") && (len(token) < least || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+	strange := func(r rune) bool { return r <= ' ' || r > '~' }
+	if (given || token != "") && (len(token) < least || strings.ContainsFunc(token, strange)) {
 		return usagef("%s must have at least %d letters, digits or signs of ASCII, without spaces", name, least)
 	}
 	if token != "" {
@@ -141,6 +142,7 @@ func listen(m *vicreg.Model, x *vicreg.Index, run, addr string, o vicreg.ServeOp
 			fmt.Fprintln(stdout, "note: images that wait go through the network one by one: together their features would have other last bits here")
 		}
 	}
+	o.Failed = func(err error) { complain(red, "vicreg:", show.Text(err.Error())) }
 	o.Ending = func(requests int) {
 		if requests > 0 {
 			complain(plain, "vicreg:", fmt.Sprintf("answering %s; again to leave at once", show.Count(requests, "request")))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"vicreg/internal/index"
@@ -134,6 +135,26 @@ func (m *metered) fault(what string, err error) error {
 
 // wanted is what a search asks for besides what it looks for.
 type wanted struct{ k, probe int }
+
+// parameters reads what the address asks for.
+func (o *wanted) parameters(r *http.Request) error {
+	all := r.URL.Query()
+	for _, p := range []struct {
+		name string
+		to   *int
+	}{{"k", &o.k}, {"probe", &o.probe}} {
+		v := all.Get(p.name)
+		if v == "" {
+			continue
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return faultf(http.StatusBadRequest, "bad_"+p.name, "%s is %.50q, but must be a whole number", p.name, v)
+		}
+		*p.to = n
+	}
+	return nil
+}
 
 // vectorQuery is a search by features.
 type vectorQuery struct {

@@ -106,8 +106,9 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	client.CloseIdleConnections()
 	left := runtime.NumGoroutine()
-	for deadline := time.Now().Add(3 * time.Second); left > before+5 && time.Now().Before(deadline); left = runtime.NumGoroutine() {
+	for deadline := time.Now().Add(3 * time.Second); left > before+5 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
+		left = runtime.NumGoroutine()
 	}
 	if left > before+5 {
 		t.Errorf("%d goroutines are left, of %d before", left, before)

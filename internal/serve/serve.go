@@ -38,6 +38,7 @@ type Options struct {
 	Timeout     time.Duration // of a request's work, once it has been read; 0: 30 seconds
 	Reading     time.Duration // that a client may take to send a request; 0: 30 seconds
 	Version     string        // of the program
+	Failed      func(error)   // is told what is nobody's fault but the server's; may be nil
 
 	header time.Duration // that a client may take to send a request's head; 0: 5 seconds
 	room   int64         // bytes of all bodies together; 0: 512 MiB, or one body if that is more

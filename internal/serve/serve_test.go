@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -155,7 +156,8 @@ func TestEmbed(t *testing.T) {
 		want = append(want, features(t, s.model, f))
 	}
 	one := decoded[embedAnswer](t, ask(s, "POST", "/v1/embed", "image/png", files[0]))
-	if len(one.Embeddings) != 1 || !slices.Equal(one.Embeddings[0].Features, want[0]) || one.Model != s.about || one.Embeddings[0].Name != "image" {
+	if len(one.Embeddings) != 1 || !slices.Equal(one.Embeddings[0].Features, want[0]) || one.Model != s.about ||
+		one.Embeddings[0].Name != "image" {
 		t.Errorf("%+v", one)
 	}
 	kind, body := form(files...)
@@ -189,7 +191,8 @@ func TestSearch(t *testing.T) {
 	}
 	kind, body := form(picture(3, 20, 18), picture(4, 20, 18))
 	two := decoded[searchAnswer](t, ask(s, "POST", "/v1/search", kind, body))
-	if len(two.Results) != 2 || two.Results[1].Query != "1.png" || two.Results[1].Matches[0].Item != 4 || len(two.Results[1].Matches) != 12 {
+	if len(two.Results) != 2 || two.Results[1].Query != "1.png" || two.Results[1].Matches[0].Item != 4 ||
+		len(two.Results[1].Matches) != 12 {
 		t.Errorf("%+v", two)
 	}
 }
@@ -252,7 +255,8 @@ func TestFaults(t *testing.T) {
 			continue
 		}
 		var e errorAnswer
-		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error.Code != c.code || len(e.Error.Message) < 10 || len(e.Error.Message) > 500 {
+		err := json.Unmarshal(w.Body.Bytes(), &e)
+		if err != nil || e.Error.Code != c.code || len(e.Error.Message) < 10 || len(e.Error.Message) > 500 {
 			t.Errorf("%s: %s, want code %s", c.what, w.Body, c.code)
 		}
 		for _, jargon := range []string{"goroutine", "panic", "json:", "serve.", "multipart:", "0x"} {
@@ -369,6 +373,37 @@ func TestQueueMerges(t *testing.T) {
 	}
 	if got := s.queue.images.Load(); got != n {
 		t.Errorf("%d images went through the network", got)
+	}
+}
+
+// What is the server's own fault is told to whoever runs it, and to no client.
+func TestDamagedIndex(t *testing.T) {
+	m := tiny(t)
+	path := filepath.Join(t.TempDir(), "x.index")
+	w, err := index.Create(path, index.Meta{}, 1, m.Encoder.Dim(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Add(features(t, m, picture(1, 20, 18))); err != nil {
+		t.Fatal(err)
+	}
+	x, err := w.Close(t.Context(), []index.Item{{Name: "a", Label: -1}}, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	var told []error
+	s, err := New(m, x, Options{Failed: func(err error) { told = append(told, err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := os.Truncate(path, 70); err != nil {
+		t.Fatal(err)
+	}
+	got := ask(s, "POST", "/v1/search", "", picture(1, 20, 18))
+	if got.Code != 500 || strings.Contains(got.Body.String(), path) || len(told) != 1 || !strings.Contains(told[0].Error(), path) {
+		t.Errorf("%d %s, told %v", got.Code, got.Body, told)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,7 +103,7 @@ func (s *stats) write(w io.Writer, server *Server) {
 	}
 	head("vicreg_build_info", "gauge", "The version of the program.")
 	fmt.Fprintf(w, "vicreg_build_info{version=%q} 1\n", server.o.Version)
-	number("go_goroutines", "gauge", "Goroutines of the process.", float64(goroutines()))
+	number("go_goroutines", "gauge", "Goroutines of the process.", float64(runtime.NumGoroutine()))
 	if rss := resident(); rss > 0 {
 		number("process_resident_memory_bytes", "gauge", "Memory that the process takes.", float64(rss))
 	}

@@ -402,7 +402,8 @@ func TestDamagedIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := ask(s, "POST", "/v1/search", "", picture(1, 20, 18))
-	if got.Code != 500 || strings.Contains(got.Body.String(), path) || len(told) != 1 || !strings.Contains(told[0].Error(), path) {
+	if got.Code != 500 || strings.Contains(got.Body.String(), path) || len(told) != 1 ||
+		!strings.Contains(told[0].Error(), path) {
 		t.Errorf("%d %s, told %v", got.Code, got.Body, told)
 	}
 }
@@ -411,7 +412,8 @@ func TestDamagedIndex(t *testing.T) {
 func TestPage(t *testing.T) {
 	w := ask(started(t, 3, Options{}), "GET", "/", "", nil)
 	csp := w.Header().Get("Content-Security-Policy")
-	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") || !strings.HasPrefix(csp, "default-src 'none'") ||
+	kind := w.Header().Get("Content-Type")
+	if w.Code != 200 || !strings.HasPrefix(kind, "text/html") || !strings.HasPrefix(csp, "default-src 'none'") ||
 		strings.Contains(w.Body.String(), "http://") || strings.Contains(w.Body.String(), "https://") {
 		t.Errorf("%d, %v", w.Code, w.Header())
 	}

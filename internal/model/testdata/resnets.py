@@ -184,9 +184,10 @@ def ten_steps(n=16, size=14):
     write("ten_steps.safetensors", {**out, "loss": torch.tensor(losses)}, meta)
 
 
-resnet("resnet18_w4_imagenet")
-resnet("resnet18_w4_small")
-resnet("resnet34_w4_small", clear=True)
-resnet("resnet50_w4_imagenet", clear=True)
-expander()
-ten_steps()
+if __name__ == "__main__":
+    resnet("resnet18_w4_imagenet")
+    resnet("resnet18_w4_small")
+    resnet("resnet34_w4_small", clear=True)
+    resnet("resnet50_w4_imagenet", clear=True)
+    expander()
+    ten_steps()

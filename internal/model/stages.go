@@ -70,5 +70,20 @@ func (m *ResNet) Freeze(n int) []*nn.Param {
 	return ps
 }
 
+// Stages are the stem, which makes tokens of patches, and the blocks, under timm's names.
+func (m *ViT) Stages() []string {
+	names := []string{"stem"}
+	for i := range m.blocks.MLP {
+		names = append(names, fmt.Sprintf("blocks.%d", i))
+	}
+	return names
+}
+
+// Freeze freezes the stem and n − 1 blocks.
+func (m *ViT) Freeze(n int) []*nn.Param {
+	m.frozen = n
+	return append(m.stem(), m.blocks.PartParams(0, n-1)...)
+}
+
 // learns is the first block that learns.
 func (m *ResNet) learns() int { return m.starts[max(0, m.frozen-1)] }

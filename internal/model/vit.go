@@ -127,6 +127,7 @@ type ViT struct {
 	dim     int
 	first   nn.FirstToken
 	mean    nn.TokenMean
+	frozen  int // stages that do not learn, the stem included
 }
 
 // NewViT builds a network, initialised from rng as timm does; with a nil rng its
@@ -216,20 +217,27 @@ func (m *ViT) Dim() int { return m.dim }
 
 // Params returns the trainable parameters in timm's order.
 func (m *ViT) Params() []*nn.Param {
+	return append(append(m.stem(), m.blocks.Params()...), m.norm.Params()...)
+}
+
+// stem are the parameters before the first block.
+func (m *ViT) stem() []*nn.Param {
 	var ps []*nn.Param
 	if m.patches.Class != nil {
 		ps = append(ps, m.patches.Class)
 	}
-	if !m.patches.Position.Grad.None() {
+	if !m.fixed() {
 		ps = append(ps, m.patches.Position)
 	}
-	ps = append(ps, m.patches.Weight, m.patches.Bias)
-	return append(append(ps, m.blocks.Params()...), m.norm.Params()...)
+	return append(ps, m.patches.Weight, m.patches.Bias)
 }
+
+// fixed reports whether the position embedding is no parameter.
+func (m *ViT) fixed() bool { return m.config.Positions == "sincos" }
 
 // Buffers returns the position embedding if it is fixed.
 func (m *ViT) Buffers() []*nn.Param {
-	if m.patches.Position.Grad.None() {
+	if m.fixed() {
 		return []*nn.Param{m.patches.Position}
 	}
 	return nil
@@ -248,7 +256,13 @@ func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 		panic(fmt.Sprintf("model: this vision transformer reads n × %d × %d × %d, got %v", c.Height, c.Width, c.Channels, x.Shape))
 	}
 	p.SetPrecision(m.patches.Precision)
-	t := m.blocks.Forward(p, m.patches.Forward(p, p.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels)))
+	learn, q := max(0, m.frozen-1), p
+	if p.Train() && m.frozen > 0 {
+		q = p.Frozen()
+		q.SetPrecision(m.patches.Precision)
+	}
+	t := m.patches.Forward(q, q.Input(x.Data, x.Shape[0], c.Height, c.Width, c.Channels))
+	t = m.blocks.Part(p, m.blocks.Part(q, t, 0, learn), learn, len(m.blocks.MLP))
 	if m.patches.Class != nil {
 		return nn.Whole(m.norm.Forward(p, m.first.Forward(p, t)).X, x.Shape[0], 1, 1, m.dim)
 	}
@@ -268,7 +282,12 @@ func (m *ViT) Backward(p *nn.Pass, dy, dx device.Array) {
 	} else {
 		d = m.norm.Backward(p, m.mean.Backward(p, dy))
 	}
-	m.patches.Backward(p, m.blocks.Backward(p, d), dx)
+	d = m.blocks.BackwardTo(p, d, max(0, m.frozen-1))
+	if m.frozen > 0 {
+		p.Arena().Put(d)
+		return
+	}
+	m.patches.Backward(p, d, dx)
 }
 
 // Flops counts the operations of the products for images n × h × w × c.

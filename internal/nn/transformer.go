@@ -3,7 +3,6 @@ package nn
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"vicreg/internal/device"
 )
@@ -29,10 +28,13 @@ func NewTransformer(depth, c, heads int) *Transformer {
 }
 
 // Params returns the parameters in timm's order.
-func (t *Transformer) Params() []*Param {
+func (t *Transformer) Params() []*Param { return t.PartParams(0, len(t.MLP)) }
+
+// PartParams is Params of blocks from..to alone.
+func (t *Transformer) PartParams(from, to int) []*Param {
 	var ps []*Param
-	for i, a := range t.Attention {
-		ps = append(append(ps, a.Params()...), t.MLP[i].Params()...)
+	for i := from; i < to; i++ {
+		ps = append(append(ps, t.Attention[i].Params()...), t.MLP[i].Params()...)
 	}
 	return ps
 }
@@ -65,18 +67,24 @@ func (t *Transformer) SetPrecision(p device.Precision) {
 func (t *Transformer) Precision() device.Precision { return t.Attention[0].QKV.Precision }
 
 // Forward returns tokens of the same shape.
-func (t *Transformer) Forward(p *Pass, x Tokens) Tokens {
-	for i, a := range t.Attention {
-		x = t.MLP[i].Forward(p, a.Forward(p, x))
+func (t *Transformer) Forward(p *Pass, x Tokens) Tokens { return t.Part(p, x, 0, len(t.MLP)) }
+
+// Part is Forward of blocks from..to alone.
+func (t *Transformer) Part(p *Pass, x Tokens, from, to int) Tokens {
+	for i := from; i < to; i++ {
+		x = t.MLP[i].Forward(p, t.Attention[i].Forward(p, x))
 	}
 	return x
 }
 
 // Backward turns d, the gradient of the output, into the gradient of the input. d is a
 // buffer of the arena; Backward takes it over and returns it.
-func (t *Transformer) Backward(p *Pass, d device.Array) device.Array {
-	for i, a := range slices.Backward(t.Attention) {
-		d = a.Backward(p, t.MLP[i].Backward(p, d))
+func (t *Transformer) Backward(p *Pass, d device.Array) device.Array { return t.BackwardTo(p, d, 0) }
+
+// BackwardTo is Backward of the blocks from one on, after a Part of them.
+func (t *Transformer) BackwardTo(p *Pass, d device.Array, from int) device.Array {
+	for i := len(t.MLP) - 1; i >= from; i-- {
+		d = t.Attention[i].Backward(p, t.MLP[i].Backward(p, d))
 	}
 	return d
 }

@@ -113,7 +113,13 @@ func writePlan(p *train.Forecast) {
 		about = fmt.Sprintf(", and %d to score on", p.Scored)
 	}
 	line("data", "%s, %d %s%s", p.Dataset, p.Images, p.Kind, about)
-	line("recipe", "%s", c.Recipe)
+	head := "expander"
+	if c.Tune != nil {
+		head = "classifier"
+		line("teaches", "%s", train.Teaching(c))
+	} else {
+		line("recipe", "%s", c.Recipe)
+	}
 	for _, choice := range p.Choices {
 		line("chosen", "%s", choice)
 	}
@@ -126,7 +132,7 @@ func writePlan(p *train.Forecast) {
 		if e.Width > 0 {
 			width = fmt.Sprintf(" of width %d", e.Width)
 		}
-		line("network", "%s%s, expander %s", e.Arch, width, c.ExpanderOf(b))
+		line("network", "%s%s, %s %s", e.Arch, width, head, c.ExpanderOf(b))
 	}
 	line("run", "%s, %s of %s of %d %s%s: %s in all", c.Method, show.Count(c.Epochs, "epoch"),
 		show.Count(p.StepsPerEpoch, "step"), c.Batch, p.Kind, c.InPieces(), show.Count(p.Steps, "step"))

@@ -25,7 +25,7 @@ func completing(cmd *cobra.Command) {
 				known = lossMethods()
 			}
 			switch {
-			case f.Name == "methods":
+			case f.Name == "methods" || f.Name == "freeze":
 				must(cmd.RegisterFlagCompletionFunc(f.Name, oneOfList(known)))
 			case f.Name == "labels" || f.Name == "data": // or a file
 				must(cmd.RegisterFlagCompletionFunc(f.Name,

@@ -33,6 +33,7 @@ func TestResumeAfterKill(t *testing.T) {
 		"deepcluster": append(photos, "--method", "deepcluster", "--prototypes", "4,5"),
 		"supervised":  append(photos, "--method", "supervised"),
 		"separate":    append(photos, "--branches", "separate"),
+		"taught":      append(photos, "--method", "supervised", "--config", "tune.yaml"),
 		"encoders":    slices.Concat(photos, []string{"--encoder-a", "resnet18", "--encoder-b", "vit-tiny"}, seldom),
 		"captions":    slices.Concat(pairs("--a", "image=photo", "--b", "text=caption"), seldom),
 		"spectrogram": pairs("--a", "waveform=wav", "--b", "spectrogram=wav"),
@@ -57,6 +58,10 @@ func resumeAfterKill(t *testing.T, want, most int, flags ...string) {
 		}
 	}
 	if err := writePairs(filepath.Join(dir, "p"), 60); err != nil {
+		t.Fatal(err)
+	}
+	tune := []byte("tune: {encoder_lr: 0.1, freeze: [stem], fraction: 0.7, scratch: true}\n")
+	if err := os.WriteFile(filepath.Join(dir, "tune.yaml"), tune, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r := &killer{t: t, dir: dir, rng: rand.New(rand.NewPCG(1, 2)), most: most, flags: flags}

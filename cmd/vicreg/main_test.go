@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"poke":     cmdPoke,
 			"same":     cmdSame,
 			"pretrain": cmdPretrain,
+			"stopped":  func(ts *testscript.TestScript, neg bool, args []string) { interrupt(ts, args) },
 		},
 		RequireExplicitExec: true,
 	})

@@ -39,6 +39,12 @@ func choices(flag string) []string {
 		return []string{"a", "b"}
 	case "format":
 		return export.Formats()
+	case "protocol":
+		return append(vicreg.Protocols(), recipe.Released)
+	case "freeze": // of a residual network
+		return []string{"all", "stem", "layer1", "layer2", "layer3", "layer4"}
+	case "statistics":
+		return []string{"batch", "running"}
 	case "layer":
 		return []string{"representation", "embedding"}
 	case "labels":

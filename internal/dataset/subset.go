@@ -92,17 +92,20 @@ func (d *Dataset) Subset(path, root string, held *Dataset) (notes []string, err 
 	if len(d.Items) == 0 {
 		why := "it names nothing"
 		if lines > 0 {
-			why = fmt.Sprintf("%s name no image to train on (%s)", show.Count(lines, "line"), show.Some(append(unknown, scored...), 3))
+			why = fmt.Sprintf("%s no image to train on (%s)", show.Plural(lines, "line names", "lines name"),
+				show.Some(append(unknown, scored...), 3))
 		}
 		return nil, fmt.Errorf("%s: %s; each line is an image of %s, by its file name or its path", file, why, d.Name)
 	}
 	note := func(format string, args ...any) { notes = append(notes, file+": "+fmt.Sprintf(format, args...)) }
 	note("names %d of the %d labelled images to train on, and no others are", len(d.Items), had)
 	if n := len(unknown); n > 0 {
-		note("%s %s no image and %s passed over: %s", show.Count(n, "line"), plural(n, "names", "name"), plural(n, "is", "are"), show.Some(unknown, 5))
+		note("%s no image and %s passed over: %s", show.Plural(n, "line names", "lines name"), plural(n, "is", "are"),
+			show.Some(unknown, 5))
 	}
 	if n := len(scored); n > 0 {
-		note("%s %s kept to score on, and so not trained on: %s", show.Count(n, "image"), plural(n, "is", "are"), show.Some(scored, 5))
+		note("%s kept to score on, and so not trained on: %s", show.Plural(n, "image is", "images are"),
+			show.Some(scored, 5))
 	}
 	if twice > 0 {
 		note("%s an image again that a line before has named", show.Plural(twice, "line names", "lines name"))

@@ -116,6 +116,8 @@ func (c *Config) validateTune() error {
 		return fmt.Errorf("the encoder is to start from scratch and from the weights of %s; leave one out", c.Init.Path)
 	case t.Scratch && t.Frozen():
 		return fmt.Errorf("an encoder that starts from scratch and is frozen learns nothing; leave one out")
+	case c.Optimizer.BaseLRAuto:
+		return fmt.Errorf("base_lr_auto is for rates of pretraining; give the classifier's rate as base_lr")
 	case c.Pairs != nil:
 		return fmt.Errorf("tune is for images with classes, but these are pairs")
 	case c.Separate():

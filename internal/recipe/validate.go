@@ -289,7 +289,7 @@ func (c *Config) validateData() error {
 		return fmt.Errorf("eval has a limit of %d and every %d, but must have at most %d and %d", c.Eval.Limit, c.Eval.Every, most, maxEpochs)
 	case c.Recipe != "" && !slices.Contains(names, c.Recipe):
 		return fmt.Errorf("unknown recipe %q; known: %s", c.Recipe, strings.Join(names, ", "))
-	case d.Limit > 0 && d.Limit < c.Batch:
+	case d.Limit > 0 && d.Limit < c.Batch && c.Tune == nil: // else the batch is made smaller
 		return fmt.Errorf("a batch of %d is larger than the %d images that limit leaves; lower the batch or raise the limit", c.Batch, d.Limit)
 	case !(d.Holdout >= 0 && d.Holdout < 1):
 		return fmt.Errorf("holdout is %v, but must be a share from 0 to below 1", d.Holdout)

@@ -418,7 +418,9 @@ func (r *run) plan() Plan {
 	if r.beginning != "" {
 		about += "\ninit     " + r.beginning
 	}
-	about += r.teaching()
+	if c.Tune != nil {
+		about += "\nteaches  " + Teaching(c)
+	}
 	replans := r.replans(r.known)
 	for _, e := range replans {
 		about += "\nplan     " + ofReplan(e)

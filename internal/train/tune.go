@@ -96,12 +96,9 @@ func (r *run) suit() {
 	c.Batch = n
 }
 
-// teaching says for people what a run that teaches classes does.
-func (r *run) teaching() string {
-	t, c := r.config.Tune, r.config
-	if t == nil {
-		return ""
-	}
+// Teaching says for people what a run that teaches classes does.
+func Teaching(c recipe.Config) string {
+	t := c.Tune
 	peak := c.PeakLR()
 	what := fmt.Sprintf("the classifier at rate %.3g", peak)
 	switch {
@@ -123,7 +120,7 @@ func (r *run) teaching() string {
 	if t.Protocol != "" {
 		what = t.Protocol + ", " + what
 	}
-	return "\nteaches  " + what + "; " + how
+	return what + "; " + how
 }
 
 // classify counts what the classifier gets right of at most so many images to score on (0:

@@ -343,7 +343,7 @@ func TestTuneTakesAPart(t *testing.T) {
 	}
 	write("n01440764_10074.JPEG")
 	if _, err := part(func(c *recipe.Config) { c.Tune.Subset = list }); err == nil ||
-		!strings.Contains(err.Error(), "1percent.txt: 1 line name no image") {
+		!strings.Contains(err.Error(), "1percent.txt: 1 line names no image") {
 		t.Error(err)
 	}
 	if _, err := part(func(c *recipe.Config) { c.Tune.Subset = list + "x" }); err == nil ||

@@ -229,7 +229,7 @@ func (m *ResNet) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	}
 	p.SetPrecision(m.stem.Precision)
 	learn, q := m.learns(), p
-	if p.Train() && m.frozen > 0 {
+	if p.Learns() && m.frozen > 0 {
 		q = p.Frozen()
 		q.SetPrecision(m.stem.Precision)
 	}

@@ -257,7 +257,7 @@ func (m *ViT) Forward(p *nn.Pass, x *tensor.Tensor) nn.Act {
 	}
 	p.SetPrecision(m.patches.Precision)
 	learn, q := max(0, m.frozen-1), p
-	if p.Train() && m.frozen > 0 {
+	if p.Learns() && m.frozen > 0 {
 		q = p.Frozen()
 		q.SetPrecision(m.patches.Precision)
 	}

@@ -169,7 +169,7 @@ func (p *Pass) stored(float32 bool) device.Type {
 
 // pooled is the type of representations.
 func (p *Pass) pooled() device.Type {
-	if p.train || p.target {
+	if p.Learns() {
 		return p.act
 	}
 	return device.Float32
@@ -187,6 +187,10 @@ func (p *Pass) Room(a Act) device.Array { return p.arena.Get(a.X.Type(), a.Len()
 
 // Train reports whether the pass is one for training.
 func (p *Pass) Train() bool { return p.train }
+
+// Learns reports whether the pass is of a network that learns, be it that what it makes is
+// not kept for a backward.
+func (p *Pass) Learns() bool { return p.train || p.target }
 
 // Arena returns where the pass takes its buffers from.
 func (p *Pass) Arena() *Arena { return p.arena }

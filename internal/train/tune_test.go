@@ -105,22 +105,26 @@ func TestFrozen(t *testing.T) {
 	for _, tt := range []struct {
 		freeze     []string
 		statistics string
+		pieces     int
 		stay       func(name string) bool
 	}{
-		{[]string{recipe.All}, "", func(name string) bool { return !strings.HasPrefix(name, "expander.") }},
-		{[]string{"layer1", "stem"}, "", func(name string) bool {
+		{[]string{recipe.All}, "", 0, func(name string) bool { return !strings.HasPrefix(name, "expander.") }},
+		{[]string{"layer1", "stem"}, "", 0, func(name string) bool {
 			return strings.HasPrefix(name, "conv1") || strings.HasPrefix(name, "bn1") || strings.HasPrefix(name, "layer1")
 		}},
-		{[]string{"stem"}, recipe.Running, func(name string) bool {
+		{[]string{"layer1", "stem"}, "", 4, func(name string) bool {
+			return strings.HasPrefix(name, "conv1") || strings.HasPrefix(name, "bn1") || strings.HasPrefix(name, "layer1")
+		}},
+		{[]string{"stem"}, recipe.Running, 0, func(name string) bool {
 			return strings.HasPrefix(name, "conv1") || strings.HasPrefix(name, "bn1") ||
 				strings.Contains(name, "running") || strings.HasSuffix(name, "tracked")
 		}},
-		{nil, "", func(name string) bool { return false }},
+		{nil, "", 0, func(name string) bool { return false }},
 	} {
 		c := c
 		t2 := *c.Tune
 		c.Tune = &t2
-		c.Tune.Freeze, c.Tune.Statistics = tt.freeze, tt.statistics
+		c.Tune.Freeze, c.Tune.Statistics, c.MicroBatch = tt.freeze, tt.statistics, tt.pieces
 		if !c.Tune.Frozen() {
 			c.Tune.EncoderLR = 0.5
 		}

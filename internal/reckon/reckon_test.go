@@ -156,6 +156,9 @@ func TestAnyNumbers(t *testing.T) {
 		if c.Queue.Size > 0 {
 			c.Queue.Size = odd()
 		}
+		if r.IntN(2) == 0 {
+			c.MicroBatch = odd()
+		}
 		if len(c.Prototypes.Counts) > 0 {
 			c.Prototypes.Counts = []int{odd()}
 		}

@@ -25,7 +25,11 @@ scored on its test part, or on a share held out where it has none. Of a run on
 pairs it takes those the run held out, or another manifest with the same columns;
 of a run on images, without --data, those the run was trained with. Where these
 have no labels, it says what the encoder has learned without. Features that
-memory has no room for are kept in a temporary file (in TMPDIR).`,
+memory has no room for are kept in a temporary file (in TMPDIR).
+
+With --protocol it trains the probe as a paper does, by SGD on crops drawn anew
+each epoch, in a folder inside the run's; if that was stopped, asking again goes
+on, and once it has ended the result is there at once.`,
 		Example: `  vicreg eval runs/photos --data labelled/
   vicreg eval runs/photos --data labelled/ --k 20,200 --json
   vicreg eval runs/photos --data labelled/ --confusion confusion.csv
@@ -34,6 +38,7 @@ memory has no room for are kept in a temporary file (in TMPDIR).`,
   vicreg eval runs/photos --labels '{label}_{number}.jpg'
   vicreg eval runs/photos --data labelled/ --raw   # beside the pixels themselves
   vicreg eval runs/photos --data unseen/ --unlabelled   # is it any good, without labels
+  vicreg eval runs/photos --data labelled/ --protocol released
   vicreg eval runs/photos --data VOC/ --labels voc.csv --multilabel
   vicreg eval runs/calls --retrieval               # R@1, R@5, R@10
   vicreg eval runs/calls --branch b --label caller`,

@@ -22,6 +22,8 @@ type Facts struct {
 	Threads int     // that compute
 	Memory  float64 // bytes that there may be
 
+	Taught bool // classes: it is the classifier that is scored, on what there is to score on alone
+
 	Retrieved int // pairs whose sides are to find each other
 
 	Card *reckon.Card // the device that computes; nil: the processor

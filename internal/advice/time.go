@@ -43,8 +43,11 @@ func Seconds(c recipe.Config, f Facts, s Speed) (whole, epoch float64) {
 				}
 				return n
 			}
-			times := float64(c.Epochs / every)
-			epoch += times * float64(few(f.Images)+few(f.Scored)) * s.Embed / float64(c.Epochs)
+			times, items := float64(c.Epochs/every), few(f.Images)+few(f.Scored)
+			if f.Taught {
+				items = few(f.Scored)
+			}
+			epoch += times * float64(items) * s.Embed / float64(c.Epochs)
 		}
 	}
 	whole = s.once(f) + float64(c.Epochs)*epoch
@@ -74,7 +77,10 @@ func (s Speed) once(f Facts) float64 {
 // scores is how long scores and retrieval take at the end.
 func (s Speed) scores(f Facts) float64 {
 	scores := float64(f.Retrieved) * s.pair()
-	if f.Scored > 0 {
+	switch {
+	case f.Taught:
+		scores += float64(f.Scored) * s.Embed
+	case f.Scored > 0:
 		scores += 2 * float64(f.Images+f.Scored) * (s.Embed + s.EmbedB) // trained and untrained
 	}
 	return scores

@@ -67,8 +67,8 @@ func (r *run) choose(ctx context.Context) error {
 // facts are what is known of data and machine before a look at the images.
 func (r *run) facts() advice.Facts {
 	return advice.Facts{Images: r.corpus.len(), Scored: r.corpus.scored(), Judged: r.looks(),
-		Retrieved: r.corpus.retrieved(),
-		Threads:   parallel.Workers(), Memory: host.MemoryLimit().Bytes, Card: r.card()}
+		Retrieved: r.corpus.retrieved(), Taught: r.config.Tune != nil,
+		Threads: parallel.Workers(), Memory: host.MemoryLimit().Bytes, Card: r.card()}
 }
 
 // looks are what the headers of some images of a data set say, spread evenly.

@@ -227,26 +227,24 @@ func TestTuneResumes(t *testing.T) {
 			return graded(t, folder)
 		}
 		model, metrics := run(nil, 0)
-		for _, stop := range []int{0, 7} {
-			for _, on := range []bool{false, true} {
-				if stop == 0 && !on {
-					continue
-				}
-				var d device.Device
-				if on {
-					far := far.New()
-					defer far.Close()
-					d = far
-				}
-				m, text := run(d, stop)
-				if !bytes.Equal(m, model) || text != metrics {
-					t.Errorf("%s, stopped at step %d, elsewhere %v: model equal: %v;\n%s\n%s", protocol, stop, on, bytes.Equal(m, model), text, metrics)
-				}
-				if f, ok := d.(*far.Device); ok && f.Held != 0 {
+		same := func(d device.Device, stop int) {
+			m, text := run(d, stop)
+			if !bytes.Equal(m, model) || text != metrics {
+				t.Errorf("%s, stopped at step %d: model equal: %v;\n%s\n%s", protocol, stop, bytes.Equal(m, model), text, metrics)
+			}
+			if f, ok := d.(*far.Device); ok {
+				if f.Held != 0 {
 					t.Errorf("%s: %d arrays were not given back", protocol, f.Held)
 				}
+				f.Close()
 			}
 		}
+		same(nil, 7)
+		same(far.New(), 0)
+		same(far.New(), 7)
+		c.Precision = "bf16"
+		model, metrics = run(nil, 0)
+		same(far.NewExact(), 7)
 	}
 }
 

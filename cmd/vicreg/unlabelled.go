@@ -149,28 +149,27 @@ func writeMeasures(out io.Writer, u *runlog.Unlabelled) {
 	}
 }
 
-// brief are the measures that a run without labels ends with.
-var brief = []struct {
-	name, good string
-	of         func(runlog.Layers) string
-}{
-	{"RankMe", "high", func(l runlog.Layers) string { return fmt.Sprintf("%.1f", l.Representation.RankMe) }},
-	{"LiDAR", "high", func(l runlog.Layers) string { return fmt.Sprintf("%.1f", l.Representation.LiDAR) }},
-	{"alignment, uniformity", "low, low", func(l runlog.Layers) string {
-		return fmt.Sprintf("%.2f, %.2f", l.Representation.Alignment, l.Representation.Uniformity)
-	}},
-}
-
-// writeBrief writes what a run without labels is measured by.
+// writeBrief writes what a run without labels is measured by: what can be held against
+// the untrained encoder. LiDAR and α-ReQ cannot.
 func writeBrief(out io.Writer, s runlog.Summary) {
 	u := s.Unlabelled
 	if u == nil || s.KNN != nil {
 		return
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tuntrained\ttrained\tgood is\t")
-	for _, b := range brief {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", b.name, b.of(u.Untrained), b.of(u.Trained), b.good)
+	line := func(what string, of func(runlog.Layers) string, good string) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", what, of(u.Untrained), of(u.Trained), good)
 	}
+	fmt.Fprintln(w, "\tuntrained\ttrained\tgood is\t")
+	line("RankMe of the representation", func(l runlog.Layers) string {
+		return fmt.Sprintf("%.1f", l.Representation.RankMe)
+	}, "high")
+	if u.Trained.Embedding != nil && u.Untrained.Embedding != nil {
+		line("RankMe of the embedding", func(l runlog.Layers) string { return fmt.Sprintf("%.1f", l.Embedding.RankMe) },
+			"high")
+	}
+	line("alignment, uniformity", func(l runlog.Layers) string {
+		return fmt.Sprintf("%.2f, %.2f", l.Representation.Alignment, l.Representation.Uniformity)
+	}, "low, low")
 	w.Flush()
 }

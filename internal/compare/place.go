@@ -8,7 +8,7 @@ import (
 
 // bare are a group's figures that need no labels, each the mean of its runs.
 type bare struct {
-	Views, RankMe, LiDAR Stat // the first in percent; of representations
+	Views, RankMe, LiDAR Stat // the first in percent, RankMe of representations
 }
 
 // bare returns what is known of a group without labels.

@@ -1,0 +1,43 @@
+package vicreg_test
+
+import (
+	"reflect"
+	"testing"
+
+	"vicreg"
+)
+
+// Judge measures what the run's end did; with more images and views, others, and never
+// changes the verdict by it.
+func TestJudgeMeasures(t *testing.T) {
+	c, err := vicreg.Recipe("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Out = t.TempDir() + "/run"
+	c.Data.Limit, c.Data.Labels, c.Batch, c.Epochs, c.Encoder.Width, c.Expander, c.Size = 40, "none", 8, 1, 2, "8-8", 12
+	ctx := t.Context()
+	run, err := vicreg.Pretrain(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := run.Summary.Unlabelled
+	if u == nil || u.Images != 40 || u.Views != 8 || u.HeldOut || u.Trained.Embedding.Width != 8 ||
+		u.Trained.Representation.RankMe <= 1 || u.Trained == u.Untrained {
+		t.Fatalf("the run measured %+v", u)
+	}
+	m, err := vicreg.Open(run.Folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := m.Judge(ctx, c.Data, vicreg.EvalOptions{})
+	if err != nil || !reflect.DeepEqual(&j.Unlabelled, u) {
+		t.Errorf("%v: measured %+v\nthe run %+v", err, j.Unlabelled, u)
+	}
+	more, err := m.Judge(ctx, c.Data, vicreg.EvalOptions{Images: 30, Views: 4})
+	if err != nil || more.Unlabelled.Images != 30 || more.Unlabelled.Views != 4 ||
+		!reflect.DeepEqual(more.Verdict, j.Verdict) ||
+		more.Unlabelled.Trained.Representation == j.Unlabelled.Trained.Representation {
+		t.Errorf("%v: 4 views of 30 images: %+v", err, more)
+	}
+}

@@ -83,9 +83,9 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 		return "", err
 	}
 	limit := host.MemoryLimit()
-	if total := need.OnHost(card); total > min(limit.Bytes, anyMachine.Bytes) {
+	if total := need.OnHost(card) - need.movable; total > min(limit.Bytes, anyMachine.Bytes) {
 		return "", fmt.Errorf("%s needs about %s of memory beside the device's, and %s: %s", about(c), host.Bytes(total), limit,
-			fitting(c, d, func(n Need) bool { return n.OnHost(card) <= limit.Bytes }))
+			fitting(c, d, func(n Need) bool { return n.OnHost(card)-n.movable <= limit.Bytes }))
 	}
 	total := need.OnCard()
 	if total > card.Free {

@@ -35,8 +35,11 @@ func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error
 	}
 	total := need.Total()
 	if total > limit.Bytes {
+		total = need.Least()
+	}
+	if total > limit.Bytes {
 		return "", fmt.Errorf("%s needs about %s of memory, and %s: %s", about(c), host.Bytes(total), limit,
-			fitting(c, d, func(n Need) bool { return n.Total() <= limit.Bytes }))
+			fitting(c, d, func(n Need) bool { return n.Least() <= limit.Bytes }))
 	}
 	if total > near*limit.Bytes {
 		note = fmt.Sprintf("the run needs about %s of memory, and %s; if it is killed for want of memory, take a smaller batch%s", host.Bytes(total), limit, orPieces(c))

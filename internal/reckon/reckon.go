@@ -35,6 +35,7 @@ type Need struct {
 	Batches     float64 // views that are ready
 	Features    float64 // that are scored
 
+	movable   float64 // of Features: those to fit on, which may be in a file instead
 	inference float64 // of Features: activations of encoders that score,
 	twins     float64 // and the batches that they read
 	forward   float64 // the most that lie side by side while a view goes forward, nothing kept
@@ -44,6 +45,9 @@ type Need struct {
 func (n Need) Total() float64 {
 	return n.Program + n.Network + n.Momentum + n.Queue + n.Prototypes + n.Activations + n.Loss + n.Batches + n.Features
 }
+
+// Least is Total where the features that are fitted on are kept in a file.
+func (n Need) Least() float64 { return n.Total() - n.movable }
 
 // float is the size of a number in bytes.
 const float = 4
@@ -96,6 +100,11 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		need.Features += float * 2 * v.encoder
 		if d.Scored > 0 && c.Tune == nil { // else scores are counted batch by batch
 			need.Features += float * 3 * float64(d.Items+d.Scored) * float64(v.dim)
+			held := 0 // for neighbours between epochs
+			if c.Eval.Every > 0 {
+				held = min(cmp.Or(c.Eval.Limit, d.Items), d.Items)
+			}
+			need.movable += float * 3 * float64(d.Items-held) * float64(v.dim)
 		}
 	}
 	if c.Momentum.Use {
@@ -179,7 +188,11 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	// channels. A model is written one tensor at a time.
 	pieces := math.Ceil(float64(n) / max(1, math.Floor(32768/widest)))
 	need.Activations += 16*pieces*widest + float*float64(n)*widest + 200*widths
-	need.Features = max(need.Features, float*largest)
+	if least := float * largest; need.Features < least {
+		need.Features, need.movable = least, 0
+	} else {
+		need.movable = min(need.movable, need.Features-least)
+	}
 	need.Queue, need.Prototypes, need.Loss = ofMethod(c, d, len(crops), branches)
 	return need, nil
 }

@@ -208,3 +208,28 @@ func TestWideHeads(t *testing.T) {
 		}
 	}
 }
+
+// Features of very many images are no reason to refuse a run: they are fitted on from a file.
+func TestFeaturesMayBeInAFile(t *testing.T) {
+	c := load(t, "cifar", "vicreg", nil)
+	d := Data{Items: 2_000_000, Scored: 1000}
+	need, err := Run(c, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if need.Least() > need.Total()/2 {
+		t.Fatalf("%v of %v without the features", need.Least(), need.Total())
+	}
+	for _, tt := range []struct {
+		bytes float64
+		fits  bool
+	}{{need.Total(), true}, {1.1 * need.Least(), true}, {0.9 * need.Least(), false}} {
+		if _, err := checkIn(c, d, host.Memory{Bytes: tt.bytes, Limit: "this machine has"}); (err == nil) != tt.fits {
+			t.Errorf("in %v bytes: %v", tt.bytes, err)
+		}
+	}
+	c.Eval.Limit = 0 // neighbours of all images between epochs
+	if need, err = Run(c, d); err != nil || need.Least() != need.Total() {
+		t.Errorf("%v, %v of %v", err, need.Least(), need.Total())
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"vicreg/internal/batch"
@@ -387,6 +388,27 @@ func TestPiecesOnCard(t *testing.T) {
 		check.Scalar(t, name+": norm of the gradient", norm, wantNorm, 1e-4)
 		if n := driver.Launches("loss_terms"); (n == 1) != (name == "vicreg") {
 			t.Errorf("the card computed VICReg's loss %d times", n)
+		}
+	}
+}
+
+// A batch that is no larger than a piece goes through whole, after others in pieces too.
+func TestPiecesThenWhole(t *testing.T) {
+	c := config(t, "vicreg")
+	c.MicroBatch = 6
+	m := build(t, c)
+	step(t, m, noise(c, rows, 0, 0))
+	got, _ := step(t, m, noise(c, 6, 0, 1))
+	c.MicroBatch = 0
+	whole := build(t, c)
+	want, _ := step(t, whole, noise(c, 6, 0, 1))
+	if got != want {
+		t.Errorf("loss %v, of a run without pieces %v", got, want)
+	}
+	const first, batches = 2 * 3, 2 // views and pieces of the first batch, views of the second
+	for _, p := range m.Buffers() {
+		if strings.HasSuffix(p.Name, "num_batches_tracked") && p.Number() != first+batches {
+			t.Fatalf("%s is %d", p.Name, p.Number())
 		}
 	}
 }

@@ -280,6 +280,7 @@ func (j *Joint) finish() {
 func (j *Joint) Forward(i int, x *tensor.Tensor) View {
 	p, b := j.passes[i], j.branches[i]
 	p.Reset()
+	p.Whole()
 	return b.forward(p, x)
 }
 

@@ -179,6 +179,9 @@ func (p *Pass) pooled() device.Type {
 // begins at from.
 func (p *Pass) Part(whole []float32, from int) { p.whole, p.from = whole, from }
 
+// Whole takes back what Part and Counted said.
+func (p *Pass) Whole() { p.whole, p.counted = nil, false }
+
 // Counted says that running statistics have counted what goes forward from here on.
 func (p *Pass) Counted() { p.counted = true }
 

@@ -42,6 +42,15 @@ func TestPretrainOpenEmbedEvaluate(t *testing.T) {
 		s.RandomInitLinear != *run.Summary.RandomInitLinear || s.Train != 256 || s.Test != 2000 || s.Classes != 10 {
 		t.Errorf("scores %+v\nthe run's own %+v", s, run.Summary)
 	}
+	many, err := m.Evaluate(context.Background(), c.Data, vicreg.EvalOptions{Ks: []int{5, 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := many.Neighbours; len(n) != 2 || n[0].K != 5 || n[1].K != 20 || many.KNN != n[0].Trained.Top1 ||
+		n[1].Trained.Top1 != s.KNN || n[1].Untrained.Top1 != s.RandomInitKNN || many.Probe.Top1 != s.Linear ||
+		len(many.Probe.Classes) != 10 || many.Probe.Classes[3].Name != "Dress" || *many.Probe.Top5 < s.Linear {
+		t.Errorf("by 5 and 20 neighbours %+v", many)
+	}
 
 	data := c.Data
 	data.Limit = 3

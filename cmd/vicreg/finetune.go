@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ type tuneFlags struct {
 	branch                        string
 	json, quiet, plan             bool
 	device                        *deviceFlag
+	confusion                     *confusionFlag
+	guard                         guard
 
 	flags *pflag.FlagSet
 }
@@ -70,6 +73,8 @@ same result, and eval, embed and info work on it.`,
 	config.precision()
 	config.machine()
 	f.device = newDeviceFlag(flags)
+	f.confusion = newConfusionFlag(flags, "the classifier")
+	f.guard.forcible(flags)
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
@@ -120,6 +125,9 @@ func (f *tuneFlags) run(args []string, config *configFlags) error {
 	if f.json && f.quiet {
 		return usagef("--json and --quiet contradict each other; give one")
 	}
+	if f.plan && f.flags.Changed("confusion") {
+		return usagef("--plan trains nothing, so there is no --confusion to write; give one of them")
+	}
 	if f.plan {
 		return f.preview(args, config)
 	}
@@ -127,11 +135,53 @@ func (f *tuneFlags) run(args []string, config *configFlags) error {
 	if err != nil {
 		return err
 	}
-	return carryOut(start, newReporter(f.json, f.quiet, f.resume))
+	if err := f.begin(args, config); err != nil {
+		return err
+	}
+	defer f.confusion.close()
+	report := newReporter(f.json, f.quiet, f.resume)
+	return carryOut(func(ctx context.Context, r train.Reporter) error {
+		s, err := start(ctx, r)
+		if err != nil || s == nil || s.Classifier == nil {
+			return err
+		}
+		notes, err := f.confusion.write(outcomeOf(s.Classifier))
+		if err == nil && len(notes) > 0 && !f.json && !f.quiet {
+			writeNotes(stdout, notes)
+		}
+		return err
+	}, report)
 }
 
+// begin begins to write the confusion matrix, if one is wanted, outside the data and other
+// runs.
+func (f *tuneFlags) begin(args []string, config *configFlags) error {
+	if !f.flags.Changed("confusion") {
+		return nil
+	}
+	c, err := f.configuration(args, config)
+	if f.resume != "" {
+		c, err = recipe.ReadFile(filepath.Join(f.resume, runlog.ConfigFile))
+	}
+	if err != nil {
+		return err
+	}
+	f.guard.reads(f.config)
+	f.guard.config(&c)
+	if c.Tune != nil {
+		f.guard.reads(c.Tune.Subset)
+	}
+	for _, run := range args {
+		f.guard.reads(run)
+	}
+	return f.confusion.open(f.flags, &f.guard)
+}
+
+// tuning carries out a run that teaches classes.
+type tuning func(context.Context, train.Reporter) (*runlog.Summary, error)
+
 // job returns what the flags ask for: a new run or an old one resumed.
-func (f *tuneFlags) job(args []string, config *configFlags) (func(context.Context, train.Reporter) error, error) {
+func (f *tuneFlags) job(args []string, config *configFlags) (tuning, error) {
 	if f.resume != "" {
 		return f.goOn(args, config)
 	}
@@ -139,17 +189,17 @@ func (f *tuneFlags) job(args []string, config *configFlags) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, r train.Reporter) error {
+	return func(ctx context.Context, r train.Reporter) (s *runlog.Summary, err error) {
 		d, err := f.device.open()
 		if err == nil {
-			_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d})
+			_, s, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d})
 		}
-		return err
+		return s, err
 	}, nil
 }
 
 // goOn is job for a run that is there.
-func (f *tuneFlags) goOn(args []string, config *configFlags) (func(context.Context, train.Reporter) error, error) {
+func (f *tuneFlags) goOn(args []string, config *configFlags) (tuning, error) {
 	given := config.given()
 	for name, value := range map[string]string{"protocol": f.protocol, "config": f.config, "out": f.out, "branch": f.branch} {
 		if value != "" {
@@ -173,13 +223,13 @@ func (f *tuneFlags) goOn(args []string, config *configFlags) (func(context.Conte
 	}
 	c := recipe.Config{Tune: new(recipe.Tune)}
 	config.apply(&c)
-	return func(ctx context.Context, r train.Reporter) error {
+	return func(ctx context.Context, r train.Reporter) (s *runlog.Summary, err error) {
 		d, err := f.device.open()
 		if err == nil {
 			o := train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers, Device: d}
-			_, err = train.Resume(ctx, f.resume, o)
+			s, err = train.Resume(ctx, f.resume, o)
 		}
-		return err
+		return s, err
 	}, nil
 }
 

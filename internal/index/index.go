@@ -108,7 +108,7 @@ type File struct {
 }
 
 // block is a piece of the file, all of one group.
-type block struct{ row, rows int }
+type block struct{ row, rows, group int }
 
 // Is reports whether the file at path begins as an index does.
 func Is(path string) bool {
@@ -226,10 +226,10 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 func (f *File) cut() {
 	f.starts = make([]int, 0, len(f.lengths)+1)
 	row := 0
-	for _, n := range f.lengths {
+	for group, n := range f.lengths {
 		f.starts = append(f.starts, len(f.blocks))
 		for end := row + n; row < end; {
-			b := block{row, min(blockRows, end-row)}
+			b := block{row, min(blockRows, end-row), group}
 			f.blocks = append(f.blocks, b)
 			row += b.rows
 		}

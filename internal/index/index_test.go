@@ -153,6 +153,35 @@ func TestExactSearch(t *testing.T) {
 	}
 }
 
+// Many queries at once find in some of the groups what each finds alone.
+func TestManyQueries(t *testing.T) {
+	const n, d = 2000, 16
+	f, x := written(t, n, d, 30)
+	for _, probe := range []int{1, 3, 29} {
+		all, err := f.Search(t.Context(), x[:300*d], Options{K: 9, Probe: probe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exact, err := f.Search(t.Context(), x[:300*d], Options{K: 9, Probe: 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		missed := 0
+		for q := range all {
+			alone, err := f.Search(t.Context(), x[q*d:][:d], Options{K: 9, Probe: probe})
+			if err != nil || !slices.Equal(alone[0], all[q]) {
+				t.Fatalf("query %d in %d groups: %v alone, %v among others, %v", q, probe, alone, all[q], err)
+			}
+			if !slices.Equal(all[q], exact[q]) {
+				missed++
+			}
+		}
+		if probe == 1 && missed == 0 {
+			t.Error("one group has all the nearest")
+		}
+	}
+}
+
 // Of equal cosines the earlier image comes first, wherever it lies in the file.
 func TestTies(t *testing.T) {
 	const n, d = 700, 8

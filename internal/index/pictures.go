@@ -23,7 +23,7 @@ type Pictures struct {
 	Limits imagefile.Limits
 
 	once sync.Once
-	item map[string]*dataset.Item // of images without a file of their own
+	item map[string]*dataset.Item // of images without a file of their own; nil: several have the name
 	err  error
 }
 
@@ -37,8 +37,11 @@ func (p *Pictures) Image(item int) (imagefile.Image, error) {
 		return imagefile.Image{}, p.err
 	}
 	name := p.Index.Items[item].Name
-	in := p.item[name]
-	if in == nil {
+	in, known := p.item[name]
+	if known && in == nil {
+		return imagefile.Image{}, fmt.Errorf("%s is the name of several images in %s", show.Name(name), show.Name(p.Index.Source))
+	}
+	if !known {
 		return imagefile.Image{}, fmt.Errorf("%s is no longer in %s", show.Name(name), show.Name(p.Index.Source))
 	}
 	return in.Read(p.Limits, nil)
@@ -57,7 +60,12 @@ func (p *Pictures) open() {
 	}
 	p.item = make(map[string]*dataset.Item, len(all.Items))
 	for i := range all.Items {
-		p.item[all.Items[i].Name] = &all.Items[i]
+		name := all.Items[i].Name
+		if _, twice := p.item[name]; twice {
+			p.item[name] = nil
+			continue
+		}
+		p.item[name] = &all.Items[i]
 	}
 }
 

@@ -48,23 +48,29 @@ func (f *File) Search(ctx context.Context, queries []float32, o Options) ([][]Ma
 	s := newScan(f, min(o.K, len(f.Items)), min(n, most))
 	out := make([][]Match, 0, n)
 	probe := cmp.Or(o.Probe, f.Probe)
-	if f.Lists == 0 || probe >= f.Lists {
-		all := make([]int, len(f.blocks))
-		for i := range all {
-			all[i] = i
-		}
-		for part := range slices.Chunk(q, most*f.D) {
-			found, err := s.run(ctx, part, all)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, found...)
-		}
-		return out, nil
+	if f.Lists > 0 && probe < f.Lists && n*probe < f.Lists {
+		return s.groups(ctx, q, probe)
 	}
+	all := spread(len(f.blocks), len(f.blocks))
+	for part := range slices.Chunk(q, most*f.D) {
+		if f.Lists > 0 && probe < f.Lists {
+			s.choose(part, probe)
+		}
+		found, err := s.run(ctx, part, all)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+// groups reads for one query after the other the groups that are nearest to it.
+func (s *scan) groups(ctx context.Context, queries []float32, probe int) (out [][]Match, err error) {
+	f := s.f
 	var blocks []int
 	near := newRanking(f.centroids, f.D)
-	for part := range slices.Chunk(q, f.D) {
+	for part := range slices.Chunk(queries, f.D) {
 		blocks = blocks[:0]
 		for _, l := range near.of(part)[:probe] {
 			for i := f.starts[l]; i < f.starts[l+1]; i++ {
@@ -80,12 +86,28 @@ func (f *File) Search(ctx context.Context, queries []float32, o Options) ([][]Ma
 	return out, nil
 }
 
+// choose marks the groups that are nearest to each query: to go through all of them once
+// takes less time than to go through some of them for each of many queries, and finds the
+// same.
+func (s *scan) choose(queries []float32, probe int) {
+	s.wants = s.wants[:0]
+	near := newRanking(s.f.centroids, s.f.D)
+	for q := range slices.Chunk(queries, s.f.D) {
+		wants := make([]bool, s.f.Lists)
+		for _, l := range near.of(q)[:probe] {
+			wants[l] = true
+		}
+		s.wants = append(s.wants, wants)
+	}
+}
+
 // scan goes through blocks with some queries.
 type scan struct {
 	f       *File
 	k       int
 	queries int
 	packed  []float32 // of every panel
+	wants   [][]bool  // of every query, the groups that are looked at; nil: all
 	blocks  []int
 	workers []scanner
 	failed  atomic.Pointer[failure]
@@ -168,6 +190,9 @@ func (s *scan) block(worker, piece int) {
 	for first := 0; first < s.queries; first += panel {
 		product.BlockNN(b.rows, panel, d, w.cosines, panel, x, d, s.packed[first/panel*wide:], false)
 		for q := first; q < min(first+panel, s.queries); q++ {
+			if s.wants != nil && !s.wants[q][b.group] {
+				continue
+			}
 			best := &w.best[q]
 			worst := best.worst(s.k)
 			for r := range b.rows {

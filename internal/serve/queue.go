@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
-
-	"vicreg/internal/pretrained"
 )
 
 // queue takes prepared images through a model, one batch after the other. Images that
@@ -16,13 +14,19 @@ import (
 // the queue begins, since the order in which a product sums may depend on how many there
 // are, and does not depend on what they are.
 type queue struct {
-	model *pretrained.Model
+	embedder
 	merge []int // images that may go together, the most first, 1 last
 	jobs  chan *job
 	quit  chan struct{} // closed: no more is taken
 	ended chan struct{}
 
 	batches, images atomic.Int64 // so far
+}
+
+// embedder is what a queue needs of a model.
+type embedder interface {
+	Values() int
+	Prepared(ctx context.Context, values []float32) ([]float32, error)
 }
 
 // job is an image that waits.
@@ -38,8 +42,8 @@ type job struct {
 // time.
 const together = 8
 
-func newQueue(m *pretrained.Model) (*queue, error) {
-	q := &queue{model: m, jobs: make(chan *job, together), quit: make(chan struct{}), ended: make(chan struct{})}
+func newQueue(m embedder) (*queue, error) {
+	q := &queue{embedder: m, jobs: make(chan *job, together), quit: make(chan struct{}), ended: make(chan struct{})}
 	if err := q.try(); err != nil {
 		return nil, err
 	}
@@ -51,14 +55,14 @@ func newQueue(m *pretrained.Model) (*queue, error) {
 func (q *queue) try() error {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(1, 2))
-	n := q.model.Values()
+	n := q.Values()
 	noise := make([]float32, together*n)
 	for i := range noise {
 		noise[i] = float32(r.NormFloat64())
 	}
 	var alone []float32
 	for x := range slices.Chunk(noise, n) {
-		y, err := q.model.Prepared(ctx, x)
+		y, err := q.Prepared(ctx, x)
 		if err != nil {
 			return err
 		}
@@ -68,7 +72,7 @@ func (q *queue) try() error {
 	for k := 2; k <= together; k *= 2 {
 		var all []float32
 		for x := range slices.Chunk(noise, k*n) {
-			y, err := q.model.Prepared(ctx, x)
+			y, err := q.Prepared(ctx, x)
 			if err != nil {
 				return nil // too many for the memory there is
 			}
@@ -168,7 +172,7 @@ func (q *queue) together(jobs []*job) {
 	}
 }
 
-// safely is the model's Prepared, of which a mistake in the code must not end all other
+// safely is Prepared, of which a mistake in the code must not end all other
 // requests.
 func (q *queue) safely(values []float32) (y []float32, err error) {
 	defer func() {
@@ -176,7 +180,7 @@ func (q *queue) safely(values []float32) (y []float32, err error) {
 			err = errors.Join(errInternal, fmt.Errorf("%v", r))
 		}
 	}()
-	return q.model.Prepared(context.Background(), values)
+	return q.Prepared(context.Background(), values)
 }
 
 var errInternal = errors.New("the model failed")

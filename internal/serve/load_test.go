@@ -195,6 +195,11 @@ func TestSlowClients(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	s := started(t, 0, Options{})
 	url, stop := listening(t, s)
+	silent, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	for range cap(s.decoding) {
 		s.decoding <- struct{}{} // the request waits for a place
 	}
@@ -231,8 +236,12 @@ func TestShutdown(t *testing.T) {
 	if status := <-answered; status != 200 {
 		t.Errorf("status %d", status)
 	}
+	began := time.Now()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("a silent connection kept the server for %v", took)
 	}
 }
 

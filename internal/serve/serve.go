@@ -123,6 +123,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, ending func(requests
 	server := &http.Server{Handler: s, ReadHeaderTimeout: s.o.header, ReadTimeout: s.o.header + s.o.Reading,
 		WriteTimeout: s.o.header + s.o.Reading + s.o.Timeout + 30*time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: log.New(io.Discard, "", 0)}
+	var silent sync.Map // connections on which nothing has come yet
+	server.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			silent.Store(c, nil)
+			return
+		}
+		silent.Delete(c)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(&limited{Listener: l, free: make(chan struct{}, mostConnections)}) }()
 	select {
@@ -135,6 +143,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, ending func(requests
 	}
 	grace, cancel := context.WithTimeout(context.Background(), s.o.Reading+s.o.Timeout)
 	defer cancel()
+	// Browsers hold connections ready, for which Shutdown would wait for seconds.
+	defer time.AfterFunc(patience, func() {
+		silent.Range(func(c, _ any) bool {
+			c.(net.Conn).Close()
+			return true
+		})
+	}).Stop()
 	err := server.Shutdown(grace)
 	if err != nil {
 		server.Close()
@@ -142,6 +157,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, ending func(requests
 	}
 	return nil
 }
+
+// patience is how long a connection may be silent once the server ends.
+const patience = 300 * time.Millisecond
 
 // limited is a listener with so many connections at a time.
 type limited struct {

@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"nn", "batch"},
 	{"model", "loss", "cluster", "optim", "checkpoint", "pairs"},
 	{"recipe"},
-	{"method", "eval", "index"},
+	{"method", "eval", "index", "atlas"},
 	{"pretrained", "reckon", "foreign"},
 	{"advice", "export", "serve"},
 	{"train", "compare"},

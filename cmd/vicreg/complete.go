@@ -12,7 +12,7 @@ import (
 
 // endings are those of the files that a flag names; none: any.
 var endings = map[string][]string{
-	"config": {"yaml", "yml"}, "pairs": {"csv", "tsv", "jsonl", "json"}, "grad": {"safetensors"},
+	"config": {"yaml", "yml"}, "pairs": {"csv", "tsv", "jsonl", "json"}, "confusion": {"csv"}, "grad": {"safetensors"},
 }
 
 // completing has the shell complete the values of flags and the arguments of

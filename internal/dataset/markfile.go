@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type markFile struct {
 	names []string           // of the classes
 	marks map[int32][]int8   // of each class
 	sets  map[int32][]string // labels of an image, while the classes are not known
+
+	listed bool // cells are lists, of JSON, and labels as they stand
 }
 
 // readMarks reads a file of several labels an image.
@@ -67,6 +70,12 @@ func parseMarks(path string, raw []byte, f *finder, data string) (*markFile, err
 	}
 	read := reader{labelRows: t, columns: c, finder: f, data: data}
 	for _, r := range t.Rows {
+		var list *table.Listed // of labels, in JSON
+		if flags == nil && errors.As(r.Err, &list) && list.Values != nil && r.Cells[c.label] == "" {
+			r.Err = nil
+		} else {
+			list = nil
+		}
 		at, row, err := read.row(r)
 		if err != nil {
 			return nil, err
@@ -89,6 +98,11 @@ func parseMarks(path string, raw []byte, f *finder, data string) (*markFile, err
 			if m.marks[at], err = t.flags(r, flags); err != nil {
 				return nil, err
 			}
+			continue
+		}
+		if list != nil {
+			m.listed = true
+			m.sets[at] = append(m.sets[at], list.Values...)
 			continue
 		}
 		m.sets[at] = append(m.sets[at], strings.TrimSpace(r.Cells[c.label]))
@@ -138,6 +152,7 @@ func (m *markFile) collect() error {
 	}
 	apart := func(cell string) []string { return []string{cell} }
 	switch {
+	case m.listed:
 	case sign != "":
 		apart = func(cell string) []string { return strings.Split(cell, sign) }
 		m.notes = append(m.notes, fmt.Sprintf("%s: labels are taken apart at %q", m.name, sign))

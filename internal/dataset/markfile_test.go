@@ -46,6 +46,11 @@ func TestSeveralLabels(t *testing.T) {
 		{"columns", "voc.csv", "image,width,cat,dog,split\n0,300,1,0,train\n1,200,-1,1,train\n2,100,,0,test\n3,7,0,0,test\n",
 			[]string{"cat", "dog"}, map[string][]int8{"0.png": {p, a}, "1.png": {d, p}, "2.png": {u, a}, "3.png": {a, a}},
 			4, 2, "1 column is not used: width"},
+		{"lists", "l.json", `[{"file": "0.png", "labels": ["cat", "big, bad; wolf"]}, {"file": "1.png", "labels": []},
+			{"file": "2.png", "labels": ["cat"]}]`, []string{"big, bad; wolf", "cat"},
+			map[string][]int8{"0.png": {p, p}, "2.png": {a, p}}, 5, 1, "1 row has no label"},
+		{"a map of lists", "l.json", `{"0.png": ["cat", "dog"], "1.png": ["dog"]}`, []string{"cat", "dog"},
+			map[string][]int8{"0.png": {p, p}, "1.png": {a, p}}, 5, 1, ""},
 		{"JSON", "voc.json", `[{"file": "0.png", "cat": 1, "dog": 0}, {"file": "5.png", "cat": 0, "dog": 1}]`,
 			[]string{"cat", "dog"}, map[string][]int8{"0.png": {p, a}, "5.png": {a, p}}, 5, 1, ""},
 	} {

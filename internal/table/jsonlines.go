@@ -181,9 +181,30 @@ func cellOf(value json.RawMessage) (string, error) {
 		err := json.Unmarshal(value, &s)
 		return s, err
 	case '[':
-		return "", errors.New("is a list; a text or a number is needed")
+		return "", listed(value)
 	case '{':
 		return "", errors.New("is an object; a text or a number is needed")
 	}
 	return string(value), nil
+}
+
+// Listed is the error of a cell that is a list, with the values if they are cells.
+type Listed struct{ Values []string }
+
+func (*Listed) Error() string { return "is a list; a text or a number is needed" }
+
+func listed(value json.RawMessage) *Listed {
+	var all []json.RawMessage
+	if json.Unmarshal(value, &all) != nil {
+		return new(Listed)
+	}
+	l := &Listed{Values: []string{}}
+	for _, v := range all {
+		cell, err := cellOf(v)
+		if err != nil {
+			return new(Listed)
+		}
+		l.Values = append(l.Values, cell)
+	}
+	return l
 }

@@ -161,7 +161,8 @@ func TestPictures(t *testing.T) {
 		"damaged":        func(path string) error { return os.WriteFile(path, sheets[0][:40], 0o666) },
 		"32 × 32 pixels, not 384 × 320": func(path string) error {
 			var b bytes.Buffer
-			return errors.Join(jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 32, 32)), nil), os.WriteFile(path, b.Bytes(), 0o666))
+			err := jpeg.Encode(&b, image.NewRGBA(image.Rect(0, 0, 32, 32)), nil)
+			return errors.Join(err, os.WriteFile(path, b.Bytes(), 0o666))
 		},
 	} {
 		if err := m.Write(folder, sheets); err != nil {

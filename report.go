@@ -90,6 +90,8 @@ type Epoch struct {
 	KNN          *float64 // share of the scoring set that its neighbours name right; nil: not scored
 	Views        *Sight   // how the encoder sees views; nil: not looked at
 
+	Spectrum *Spectrum // of the embeddings; nil: not known
+
 	Classified *Classified // what the classifier gets right, of an encoder that is taught classes
 
 	Seconds float64 // since the start of the run, pauses left out
@@ -144,6 +146,13 @@ type Summary struct {
 
 	Files   map[string]string // those that the run ended with, each with its checksum
 	Changed []string          // those that are others now
+}
+
+// Spectrum holds eigenvalues of the covariance of embeddings, the largest first. Few that
+// are large and many near 0 mean that the embeddings lie in few directions.
+type Spectrum struct {
+	Ranks  []int     // of the eigenvalues that are kept, from 1, spread evenly on a logarithmic scale
+	Values []float64 // those eigenvalues
 }
 
 // Sight is how an encoder sees views of images, or the sides of pairs, which needs no

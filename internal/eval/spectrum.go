@@ -29,6 +29,10 @@ type Spectrum struct {
 	// dimension is constant.
 	Rank float64
 
+	// Eigenvalues are those of the embeddings' covariance (unbiased), the largest first: of
+	// the rows and dimensions that Rank is of.
+	Eigenvalues []float64
+
 	// Limit is the largest rank possible, min(Rows − 1, d).
 	Limit int
 
@@ -65,7 +69,11 @@ func NewSpectrum(z []float32, n, d int) Spectrum {
 		return s
 	}
 	s.Correlation = correlation(z, n, d, mean, std, evenly(varying, mostPairs))
-	s.Rank = effectiveRank(z, n, d, mean, varying, s.Rows)
+	lambda := eigenvalues(z, n, d, mean, varying, s.Rows)
+	for i := len(lambda) - 1; i >= 0; i-- {
+		s.Eigenvalues = append(s.Eigenvalues, lambda[i]/float64(s.Rows-1))
+	}
+	s.Rank = math.Exp(entropy(singular(lambda), 0))
 	return s
 }
 
@@ -175,11 +183,6 @@ func correlation(z []float32, n, d int, mean, std []float64, columns []int) floa
 		}
 	}
 	return sum / (float64(m) * float64(m-1) / 2)
-}
-
-// effectiveRank is the rank of evenly spaced rows of z, centred anew.
-func effectiveRank(z []float32, n, d int, mean []float64, columns []int, rows int) float64 {
-	return math.Exp(entropy(singular(eigenvalues(z, n, d, mean, columns, rows)), 0))
 }
 
 // eigenvalues returns those of Xᵀ·X of columns of evenly spaced rows of z, the smallest

@@ -65,6 +65,9 @@ func TestSpectrumBySVD(t *testing.T) {
 		within(t, "std", got.Std, std, 1e-6*std)
 		within(t, "correlation", got.Correlation, corr, 1e-5)
 		within(t, "rank", got.Rank, math.Exp(entropy), 1e-4)
+		for i, v := range svd.Values(nil) {
+			within(t, "eigenvalue", got.Eigenvalues[i], v*v/float64(n-1), 1e-5*v*v+1e-9)
+		}
 		if got.Rows != n || got.Limit != min(n-1, d) {
 			t.Errorf("%d × %d: %+v", n, d, got)
 		}

@@ -79,6 +79,8 @@ type Epoch struct {
 	KNN          *float64 `json:"knn,omitempty"`   // share of the scoring set that is right
 	Views        *Sight   `json:"views,omitempty"` // how the encoder sees views, at some epochs
 
+	Spectrum *Spectrum `json:"spectrum,omitempty"` // of the embeddings; nil in what older versions wrote
+
 	Classified *Classified `json:"classified,omitempty"` // what the classifier gets right, of an encoder that is taught classes
 
 	Seconds float64 `json:"seconds"`          // since the start of the run, pauses left out

@@ -79,6 +79,7 @@ func (r recents) figures(e *runlog.Epoch, targetStd float64) (collapses []string
 		s := eval.NewSpectrum(r[i].read(), r[i].rows, r[i].d)
 		if i == 0 {
 			e.EmbeddingStd, e.Correlation, e.Rank = s.Std, s.Correlation, s.Rank
+			e.Spectrum = runlog.NewSpectrum(s.Eigenvalues)
 		}
 		collapsed, why := s.Collapsed(targetStd)
 		if !collapsed {

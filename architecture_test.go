@@ -14,7 +14,7 @@ import (
 // layers lists every package from the bottom up. A package may import those of
 // lower layers only, whatever the build tags.
 var layers = [][]string{
-	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native"},
+	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate"},
 	{"tiff", "table"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "torchfile", "npy", "runlog", "settings"},
 	{"kernel/shape", "augment", "pack", "onnx"},

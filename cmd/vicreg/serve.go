@@ -14,7 +14,7 @@ import (
 
 	"vicreg"
 	"vicreg/internal/durable"
-	"vicreg/internal/serve"
+	"vicreg/internal/gate"
 	"vicreg/internal/show"
 )
 
@@ -117,7 +117,7 @@ func checkAddr(addr, token string, given bool) error {
 	if token != "" {
 		return nil
 	}
-	if a, err := net.ResolveTCPAddr("tcp", addr); host != "" && err == nil && serve.Loopback(a) {
+	if a, err := net.ResolveTCPAddr("tcp", addr); host != "" && err == nil && gate.Loopback(a) {
 		return nil
 	}
 	return usagef("--addr %s can be reached from other machines: give a token that requests must carry, by the variable %s or --token, or take an address of this machine alone, such as 127.0.0.1:8081",

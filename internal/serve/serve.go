@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vicreg/internal/gate"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/index"
 	"vicreg/internal/pretrained"
@@ -103,12 +104,6 @@ func (s *Server) Close() { s.queue.close() }
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Loopback reports whether an address is of this machine alone.
-func Loopback(a net.Addr) bool {
-	t, ok := a.(*net.TCPAddr)
-	return ok && t.IP.IsLoopback()
-}
-
 // mostConnections is how many connections there are at a time; more wait.
 const mostConnections = 4096
 
@@ -116,7 +111,7 @@ const mostConnections = 4096
 // returns when the requests that are there have been answered. It calls ending then, with
 // the number of these, which may be nil.
 func (s *Server) Serve(ctx context.Context, l net.Listener, ending func(requests int)) error {
-	if s.o.Token == "" && !Loopback(l.Addr()) {
+	if s.o.Token == "" && !gate.Loopback(l.Addr()) {
 		l.Close()
 		return fmt.Errorf("%s can be reached from other machines, and there is no token that requests must carry; set one, or take an address of this machine alone", l.Addr())
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func probe(e evaluation, name string) (recipe.Config, error) {
 	case !c.Tune.Frozen():
 		return c, usagef("--protocol %s changes the encoder itself; vicreg finetune --protocol %[1]s does that. Those that score it as it is: %s", name, strings.Join(linear(), ", "))
 	case e.in.paired:
-		return c, usagef("--protocol is for images, but this run was trained on pairs; give --data")
+		return c, usagef("--protocol is for images, but this run was trained on pairs; vicreg finetune --protocol %s takes its encoder of images", name)
 	}
 	branch := 0
 	if e.flags.Lookup("branch").Value.String() == "b" {
@@ -153,6 +154,7 @@ type probing struct {
 	score     string // at the end of the last epoch
 	result    *runlog.Summary
 	started   bool // this command did some of it
+	warned    []string
 }
 
 func (p *probing) Start(plan train.Plan) {
@@ -179,10 +181,24 @@ func (p *probing) Epoch(e runlog.Epoch) {
 
 func (p *probing) Phase(what string) { p.counter.describe(show.Line(what)) }
 
+// Warning keeps what the result does not say.
+func (p *probing) Warning(w runlog.Warning) { p.warned = append(p.warned, w.Message) }
+
+// warnings are those that are not among the notes or the bad images.
+func (p *probing) warnings() []string {
+	return slices.DeleteFunc(slices.Clone(p.warned), func(message string) bool {
+		return slices.Contains(p.result.Notes, message) ||
+			slices.Contains(p.result.Bad, strings.TrimPrefix(message, "skipped: "))
+	})
+}
+
 // print prints the result.
 func (p *probing) print(c recipe.Config) error {
 	s := p.result
 	if s.Classifier == nil {
+		if w := p.warnings(); len(w) > 0 {
+			return errors.New(w[len(w)-1])
+		}
 		return fmt.Errorf("%s has no images to score on: --holdout keeps a share of them for that", show.Name(s.Dataset))
 	}
 	o := s.Classifier
@@ -201,10 +217,14 @@ func (p *probing) print(c recipe.Config) error {
 			"train_images": s.Images, "test_images": o.Scored, "classes": len(o.Classes), "epochs": s.Epochs,
 			"top1": o.Top1, "top5": o.Top5, "by_class": classes, "best_top1": o.Best.Top1, "best_top5": o.Best.Top5,
 			"best_epoch": o.BestEpoch, "best_of": o.Best.Scored,
-			"bad_images": s.BadImages, "bad_image_list": append([]string{}, s.Bad...), "notes": append([]string{}, s.Notes...)})
+			"bad_images": s.BadImages, "bad_image_list": append([]string{}, s.Bad...),
+			"notes": append(append([]string{}, s.Notes...), p.warnings()...)})
 	}
 	if !p.started {
 		fmt.Fprintf(stdout, "%s holds the result of this already\n", show.Name(p.folder))
+	}
+	for _, w := range p.warnings() {
+		writeWarning(stdout, w)
 	}
 	writeNotes(stdout, s.Notes)
 	writeBad(stdout, false, s.Bad)

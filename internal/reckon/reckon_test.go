@@ -233,3 +233,26 @@ func TestFeaturesMayBeInAFile(t *testing.T) {
 		t.Errorf("%v, %v of %v", err, need.Least(), need.Total())
 	}
 }
+
+// A linear probe keeps nothing for backward and has no gradients of the encoder: it takes a
+// fraction of the memory, whatever it is scored on.
+func TestFrozenEncoderTakesLittle(t *testing.T) {
+	c, err := recipe.LoadProtocol("semi-1percent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Channels, c.Encoder = 3, recipe.Encoder{Arch: "resnet50", Width: 64, Stem: "imagenet"}
+	need := func(freeze ...string) Need {
+		c.Tune.Freeze = freeze
+		n, err := Run(c, Data{Items: 12_811, Scored: 50_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	all, probe := need(), need(recipe.All)
+	if probe.Activations > all.Activations/5 || probe.Network > 0.4*all.Network || probe.Features > 3e9 {
+		t.Errorf("a probe takes %.3g, %.3g and %.3g bytes, the whole network %.3g, %.3g", probe.Activations, probe.Network,
+			probe.Features, all.Activations, all.Network)
+	}
+}

@@ -36,6 +36,7 @@ var layers = [][]string{
 	{"pretrained", "reckon", "foreign"},
 	{"advice", "export", "serve"},
 	{"train", "compare"},
+	{"report"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench", "bench/gpu"},
 }

@@ -61,7 +61,7 @@ func completing(cmd *cobra.Command) {
 			}
 			return vicreg.Recipes(), cobra.ShellCompDirectiveNoFileComp
 		}
-	case "info", "plot", "compare", "man":
+	case "info", "plot", "report", "compare", "man":
 		cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		}

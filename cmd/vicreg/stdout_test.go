@@ -92,7 +92,7 @@ func TestFullOutput(t *testing.T) {
 		{"finetune", "run", "--data", "data", "--plan"}, {"export", "run", "--out", "e.onnx"},
 		{"loss", golden}, {"loss", golden, "--method", "simclr"},
 		{"pack", "--data", "data", "--out", "d.pack"},
-		{"compare", "run", "--out", "c"}, {"plot", "run"},
+		{"compare", "run", "--out", "c"}, {"plot", "run"}, {"report", "run"},
 		append([]string{"compare", "--variant", "a:", "--data", "data", "--out", "c2"}, tiny...),
 		{"bench"}, {"bench", "loss", "--n", "4", "--d", "8"}, {"bench", "peak", "--steps", "1", "--json"},
 		{"pretrain", "--resume", "run"}, {"pretrain", "--resume", "run", "--json"},

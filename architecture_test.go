@@ -16,7 +16,8 @@ import (
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate"},
 	{"tiff", "table"},
-	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "torchfile", "npy", "runlog", "settings"},
+	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "torchfile", "npy", "runlog", "settings",
+		"tensorboard"},
 	{"kernel/shape", "augment", "pack", "onnx"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},

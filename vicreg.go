@@ -74,6 +74,17 @@ func WithMachine(threads, workers int) Option {
 	}}
 }
 
+// WithTensorBoard has the run write event files that TensorBoard reads into its folder
+// tensorboard: the figures of every step and epoch, how the standard deviations of the
+// embedding are spread, and views of the first images. A run that goes on writes them again
+// without being told.
+func WithTensorBoard() Option {
+	return Option{func(o *train.Options) error {
+		o.TensorBoard = true
+		return nil
+	}}
+}
+
 func collect(options []Option) (o train.Options, err error) {
 	for _, option := range options {
 		if option.set != nil && err == nil {

@@ -79,7 +79,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 		}
 		var common []string
 		flags.Visit(func(f *pflag.Flag) {
-			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) && f.Name != "device" {
+			if shared.Flags().Lookup(f.Name) != nil && !slices.Contains(ofRuns, f.Name) && f.Name != "device" && f.Name != "tensorboard" {
 				value := f.Value.String()
 				if list, ok := f.Value.(pflag.SliceValue); ok { // whose String has brackets
 					value = strings.Join(list.GetSlice(), ",")
@@ -88,7 +88,8 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 			}
 		})
 		if len(runs) > 0 {
-			if methods != "" || len(variants) > 0 || len(common) > 0 || flags.Changed("seeds") || flags.Changed("device") {
+			if methods != "" || len(variants) > 0 || len(common) > 0 || flags.Changed("seeds") || flags.Changed("device") ||
+				flags.Changed("tensorboard") {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
 			var all []named
@@ -113,7 +114,7 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 		if err != nil {
 			return err
 		}
-		return compareAll(out, files, f.device, jobs)
+		return compareAll(out, files, f.device, f.tensorboard, jobs)
 	}
 	return cmd
 }
@@ -158,7 +159,7 @@ func (g *guard) comparison(out string) (map[string]string, error) {
 
 // compareAll trains what has not been trained and compares. Each run is a
 // process of its own, so that its memory is its own.
-func compareAll(out string, files map[string]string, where *deviceFlag, jobs []job) error {
+func compareAll(out string, files map[string]string, where *deviceFlag, board bool, jobs []job) error {
 	running := new(child)
 	ctx, release := interruptible(context.Background(), running.leave)
 	defer release()
@@ -204,6 +205,9 @@ func compareAll(out string, files map[string]string, where *deviceFlag, jobs []j
 			args = []string{"pretrain", "--resume", folder}
 		}
 		args = append(args, where.args()...)
+		if board {
+			args = append(args, "--tensorboard")
+		}
 		err := running.run(ctx, args)
 		var exit *exec.ExitError
 		switch stopped := errors.As(err, &exit) && exit.ExitCode() == exitStopped; {

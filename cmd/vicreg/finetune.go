@@ -22,12 +22,12 @@ import (
 
 // tuneFlags are the flags of finetune that are no part of a configuration.
 type tuneFlags struct {
-	protocol, config, out, resume string
-	branch                        string
-	json, quiet, plan             bool
-	device                        *deviceFlag
-	confusion                     *confusionFlag
-	guard                         guard
+	protocol, config, out, resume  string
+	branch                         string
+	json, quiet, plan, tensorboard bool
+	device                         *deviceFlag
+	confusion                      *confusionFlag
+	guard                          guard
 
 	flags *pflag.FlagSet
 }
@@ -75,6 +75,7 @@ same result, and eval, embed and info work on it.`,
 	f.device = newDeviceFlag(flags)
 	f.confusion = newConfusionFlag(flags, "the classifier")
 	f.guard.forcible(flags)
+	flags.BoolVar(&f.tensorboard, "tensorboard", false, "write event files for TensorBoard into the run's folder tensorboard")
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
@@ -192,7 +193,7 @@ func (f *tuneFlags) job(args []string, config *configFlags) (tuning, error) {
 	return func(ctx context.Context, r train.Reporter) (s *runlog.Summary, err error) {
 		d, err := f.device.open()
 		if err == nil {
-			_, s, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d})
+			_, s, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d, TensorBoard: f.tensorboard})
 		}
 		return s, err
 	}, nil
@@ -226,7 +227,8 @@ func (f *tuneFlags) goOn(args []string, config *configFlags) (tuning, error) {
 	return func(ctx context.Context, r train.Reporter) (s *runlog.Summary, err error) {
 		d, err := f.device.open()
 		if err == nil {
-			o := train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers, Device: d}
+			o := train.Options{Reporter: r, Threads: c.Threads, Workers: c.Workers, Device: d,
+				TensorBoard: f.tensorboard}
 			s, err = train.Resume(ctx, f.resume, o)
 		}
 		return s, err

@@ -23,7 +23,7 @@ import (
 // pretrainFlags are the flags of pretrain that are no part of a configuration.
 type pretrainFlags struct {
 	recipe, config, out, resume, init string
-	json, quiet, plan                 bool
+	json, quiet, plan, tensorboard    bool
 	profile                           string
 	device                            *deviceFlag
 
@@ -104,6 +104,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	config.precision()
 	config.machine()
 	f.device = newDeviceFlag(flags)
+	flags.BoolVar(&f.tensorboard, "tensorboard", false, "write event files for TensorBoard into the run's folder tensorboard")
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
@@ -192,7 +193,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		return func(ctx context.Context, r train.Reporter) error {
 			d, err := f.device.open()
 			if err == nil {
-				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d})
+				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d, TensorBoard: f.tensorboard})
 			}
 			return err
 		}, err
@@ -223,7 +224,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		d, err := f.device.open()
 		if err == nil {
 			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads,
-				Workers: c.Workers, Device: d})
+				Workers: c.Workers, Device: d, TensorBoard: f.tensorboard})
 		}
 		return err
 	}, nil

@@ -120,6 +120,18 @@ func (s Spectrum) Collapsed(target float64) (bool, string) {
 	return false, ""
 }
 
+// Deviations returns the standard deviation of every dimension of z, n × d, n ≥ 2, those that
+// are finite.
+func Deviations(z []float32, n, d int) (finite []float64) {
+	_, std := columnStats(z, n, d)
+	for _, v := range std {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			finite = append(finite, v)
+		}
+	}
+	return finite
+}
+
 // columnStats returns mean and unbiased standard deviation of every column.
 func columnStats(z []float32, n, d int) (mean, std []float64) {
 	mean, std = make([]float64, d), make([]float64, d)

@@ -91,6 +91,9 @@ func stored(p *nn.Param) []int {
 
 // save writes the checkpoint. Before that it brings the metrics to the disk.
 func (r *run) save() error {
+	if err := r.flushBoard(); err != nil {
+		return err
+	}
 	mark, err := r.sync()
 	if err != nil {
 		return err

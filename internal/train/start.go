@@ -31,6 +31,7 @@ type Options struct {
 	Reporter         Reporter
 	Threads, Workers int           // override the configuration's unless 0
 	Device           device.Device // that networks are trained on; nil: the CPU
+	TensorBoard      bool          // tell TensorBoard of the run, in a folder of it; a run that has done so goes on with it
 }
 
 // run is a run in progress.
@@ -39,6 +40,9 @@ type run struct {
 	folder string
 	report Reporter
 	log    *runlog.Log
+	board  board
+
+	tensorboard bool // the board is wanted
 
 	corpus corpus
 	memory string // what is to be said of it
@@ -166,7 +170,7 @@ func newRun(c recipe.Config, o Options) *run {
 		c.Workers = o.Workers
 	}
 	parallel.SetWorkers(c.Threads)
-	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1}
+	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1, tensorboard: o.TensorBoard}
 	if o.Device != nil && !o.Device.Shared() {
 		r.device = o.Device
 	}
@@ -229,9 +233,13 @@ func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 	} else {
 		err = r.start(unscored)
 	}
+	if err == nil {
+		err = r.openBoard()
+	}
 	if err != nil {
 		return nil, err
 	}
+	defer r.closeBoard()
 	if err := r.train(ctx); err != nil {
 		return nil, err
 	}

@@ -65,6 +65,10 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 		return err
 	}
 
+	if err := r.boardViews(b); err != nil {
+		return err
+	}
+
 	// Forward, loss and backward; update.
 	lr := schedule.At(r.at.Steps)
 	outcome, err := method.Queue(r.method, b)
@@ -91,6 +95,9 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 		GradNorm: norm,
 		Images:   per(float64(c.Batch), r.clock.step), WaitShare: per(r.clock.wait, r.clock.step)}
 	r.report.Step(s)
+	if err := r.boardStep(s); err != nil {
+		return err
+	}
 	if r.at.Steps%c.LogEvery == 0 {
 		if err := r.write(s); err != nil {
 			return err
@@ -138,6 +145,9 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	e.Seconds = r.clock.elapsed()
 	r.report.Epoch(e)
 	if err := r.write(e); err != nil {
+		return err
+	}
+	if err := r.boardEpoch(e); err != nil {
 		return err
 	}
 	for _, why := range collapses {

@@ -5,7 +5,8 @@ of Fashion-MNIST or on all, prints one JSON line.
 Follows the released evaluate.py: one random crop and flip of an image, SGD with momentum
 0.9, a rate for the encoder and one for the head, both in a cosine by epoch; batch
 statistics in training mode, or the running ones where the encoder is frozen. Test images
-are scaled by 256/224 and cropped at their centre. It reads a run's model.safetensors,
+are scaled by 256/224 and cropped at their centre. Images left over after the last full
+batch wait for another epoch, as with vicreg. It reads a run's model.safetensors,
 whose names are torchvision's.
 Needs Debian's python3-torch, python3-torchvision and dataset-fashion-mnist; run with
 /usr/bin/python3.
@@ -100,7 +101,7 @@ def main():
     norm = [T.ToTensor(), T.Normalize(json.loads(meta["mean"]), json.loads(meta["std"]))]
     train = T.Compose([T.ToPILImage(), T.RandomResizedCrop(SIZE, scale=(a.crop_min, 1.0)), T.RandomHorizontalFlip()] + norm)
     test = T.Compose([T.ToPILImage(), T.Resize(round(SIZE * 256 / 224)), T.CenterCrop(SIZE)] + norm)
-    loader = torch.utils.data.DataLoader(Images(xtr, ytr, train), a.batch, shuffle=True)
+    loader = torch.utils.data.DataLoader(Images(xtr, ytr, train), a.batch, shuffle=True, drop_last=True)
     held = torch.utils.data.DataLoader(Images(xte, yte, test), a.batch)
 
     encoder.requires_grad_(not a.freeze)

@@ -25,6 +25,7 @@ var looksInto = map[string]string{
 	"internal/model/vit.go":          "fixed positions, at the start",
 	"internal/method/queue.go":       "a queue is the host's",
 	"internal/method/deepcluster.go": "banks, labels and prototypes are the host's",
+	"internal/train/board.go":        "views as pictures, in the host's batch",
 }
 
 // TestArraysAreOpaque finds every index into a slice of float32 or bfloat16, every range

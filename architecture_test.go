@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"method", "eval", "index", "atlas"},
 	{"pretrained", "reckon", "foreign"},
 	{"advice", "export", "serve"},
-	{"train", "compare"},
+	{"train", "compare", "watch"},
 	{"report"},
 	{"vicreg"},
 	{"cmd/vicreg", "bench", "bench/gpu"},

@@ -103,6 +103,7 @@ type Warning struct {
 	Epoch   int    // in which it came up, from 1; 0: before
 	Step    int    // after which, since the start of the run
 	Message string // a sentence
+	Failed  bool   // whether the run ended with it
 }
 
 // Summary is what came of a run; summary.json in its folder holds the same.

@@ -24,7 +24,7 @@ import (
 type pretrainFlags struct {
 	recipe, config, out, resume, init string
 	json, quiet, plan, tensorboard    bool
-	profile                           string
+	profile, watch                    string
 	device                            *deviceFlag
 
 	flags *pflag.FlagSet
@@ -108,6 +108,8 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
+	flags.StringVar(&f.watch, "watch", "", "show the run in a browser while it goes on, as vicreg watch does; --watch=`address` listens elsewhere")
+	flags.Lookup("watch").NoOptDefVal = watchAddr
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))
 	f.flags = flags
@@ -131,6 +133,11 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	start, err := f.job(config)
 	if err != nil {
 		return err
+	}
+	if f.flags.Changed("watch") {
+		if start, err = watched(start, f.watch); err != nil {
+			return err
+		}
 	}
 	stop, err := startProfile(f.profile, f.guard(config))
 	if err != nil {

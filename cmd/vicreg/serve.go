@@ -73,7 +73,7 @@ answers those that are there.`,
 		if o.Token == "" && !flags.Changed("token") {
 			o.Token = os.Getenv(tokenVariable)
 		}
-		if err := checkAddr(addr, o.Token, flags.Changed("token")); err != nil {
+		if err := checkAddr("addr", addr, o.Token, flags.Changed("token"), "127.0.0.1:8081"); err != nil {
 			return err
 		}
 		vicreg.SetThreads(threads)
@@ -96,14 +96,15 @@ answers those that are there.`,
 	return cmd
 }
 
-// checkAddr finds what is wrong with an address to listen on and its token.
-func checkAddr(addr, token string, given bool) error {
+// checkAddr finds what is wrong with the address to listen on that a flag names, one such as
+// usual, and its token, which another flag may have given.
+func checkAddr(flag, addr, token string, given bool, usual string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return usagef("--addr %q is not an address and a port, such as 127.0.0.1:8081", addr)
+		return usagef("--%s %q is not an address and a port, such as %s", flag, addr, usual)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return usagef("--addr %q: the port must be a number from 0 to 65535", addr)
+		return usagef("--%s %q: the port must be a number from 0 to 65535", flag, addr)
 	}
 	name := "the variable " + tokenVariable
 	if given {
@@ -120,8 +121,12 @@ func checkAddr(addr, token string, given bool) error {
 	if a, err := net.ResolveTCPAddr("tcp", addr); host != "" && err == nil && gate.Loopback(a) {
 		return nil
 	}
-	return usagef("--addr %s can be reached from other machines: give a token that requests must carry, by the variable %s or --token, or take an address of this machine alone, such as 127.0.0.1:8081",
-		addr, tokenVariable)
+	how := "the variable " + tokenVariable
+	if flag == "addr" {
+		how += " or --token"
+	}
+	return usagef("--%s %s can be reached from other machines: give a token that requests must carry, by %s, or take an address of this machine alone, such as %s",
+		flag, addr, how, usual)
 }
 
 // listen serves until the first signal.

@@ -93,6 +93,7 @@ type Warning struct {
 	Epoch   int    `json:"epoch"`
 	Step    int    `json:"step"`
 	Message string `json:"message"`
+	Failed  bool   `json:"failed,omitempty"` // the run ended with it
 }
 
 // Replan is a change of the number of epochs in a run that had begun.

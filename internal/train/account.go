@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -117,6 +118,20 @@ func (r *run) warn(format string, args ...any) error {
 	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Message: fmt.Sprintf(format, args...)}
 	r.report.Warning(w)
 	return r.write(w)
+}
+
+// logFailure writes an error that the run ends with as the last line of the log, for those who
+// look at it from outside. A resumed run writes over it. Before the first checkpoint the line
+// is one of step 0, as a run that has done nothing may be begun anew.
+func (r *run) logFailure(err error) {
+	if err == nil || errors.Is(err, ErrInterrupted) {
+		return
+	}
+	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Message: "the run failed: " + err.Error(), Failed: true}
+	if r.savedStep >= 0 {
+		w.Step = r.at.Steps
+	}
+	r.log.Write(w) // where that fails as well, err says more
 }
 
 // write appends to the metrics.

@@ -226,7 +226,10 @@ func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.log.Close()
+	defer func() {
+		r.logFailure(err)
+		r.log.Close()
+	}()
 	r.report.Start(r.plan())
 	if resumed {
 		err = r.goOn()

@@ -91,7 +91,7 @@ func (c *Config) single(method *yaml.Node) bool {
 		name = method.Value
 	}
 	m, err := MachineryOf(name)
-	return err == nil && m.Has("labels")
+	return name == "" || err == nil && m.Has("labels") // of a file without its recipe that is not known
 }
 
 // find returns the value of a key, or nil.

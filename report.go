@@ -186,6 +186,8 @@ type Verdict struct {
 	Text string // it in a sentence, with the figures that tell
 	Next string // what to try next, a sentence
 
+	Spread string // whether anything collapsed, a sentence; empty in what older versions wrote
+
 	Trained   Sight   // of the encoder
 	Untrained *Sight  // of the same one before any training; nil of pairs
 	Chance    float64 // the R1 that chance would give

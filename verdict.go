@@ -29,7 +29,7 @@ func (e unlabelled) Is(target error) bool { return target == ErrNoLabels }
 
 // Judged is a verdict and what it rests on.
 type Judged struct {
-	Verdict               // on the encoder; Is, Text and Next are empty of a model that lies in no folder of a run
+	Verdict               // on the encoder; Is, Text, Spread and Next are empty of a model that lies in no folder of a run
 	Unlabelled Unlabelled // measures of the encoder and of the same one untrained
 	Dataset    string     // name of the data
 	Bad        []string   // images that could not be read, each with its reason
@@ -136,7 +136,7 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 	}
 	verdict := eval.Judge(j)
 	if alone {
-		verdict.Is, verdict.Text, verdict.Next = "", "", ""
+		verdict.Is, verdict.Text, verdict.Spread, verdict.Next = "", "", "", ""
 	}
 	return &Judged{Verdict: outer[Verdict](verdict), Unlabelled: Unlabelled{Trained: outer[Layers](*now.Layers),
 		Untrained: outer[Layers](*before.Layers), Images: len(more.Items), Views: now.Views, HeldOut: test != nil},

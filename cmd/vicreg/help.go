@@ -22,7 +22,7 @@ var groups = []struct{ title, flags string }{
 	{"Training", ""}, // and whatever is in no other
 	{"Views", "crop-min flip jitter grey blur solarize"},
 	{"Machine", "device threads workers precision max-pixels max-bad"},
-	{"Output", "out force plan json quiet tensorboard checkpoint-every color help help-all"},
+	{"Output", "out force plan json quiet watch tensorboard checkpoint-every color help help-all"},
 }
 
 // seldom are flags that only --help-all lists.

@@ -109,6 +109,7 @@ type console struct {
 	began  time.Time // when this process began to train
 	rate   float64   // images a second, over the last steps
 	step   int       // the last
+	past   history   // of the epochs
 	spoken time.Time // when the live line was brought up to date or a plain line written
 
 	mu      sync.Mutex
@@ -193,7 +194,12 @@ func (c *console) Step(s runlog.Step) {
 		fmt.Fprintln(c.out, c.status(s, now, true, true))
 		return
 	}
-	c.keep(c.status(s, now, true, true), c.status(s, now, true, false), c.status(s, now, false, false), c.brief(s, now))
+	texts := []string{c.status(s, now, true, true), c.status(s, now, true, false), c.status(s, now, false, false),
+		c.brief(s, now)}
+	if past := c.past.String(); past != "" && c.out.drawsBlocks() {
+		texts = append([]string{texts[0] + "  " + past, texts[1] + "  " + past, texts[3] + "  " + past}, texts...)
+	}
+	c.keep(texts...)
 }
 
 // brief is the shortest status.
@@ -233,6 +239,7 @@ func (c *console) status(s runlog.Step, now time.Time, wait, names bool) string 
 func (c *console) clear() { c.out.keep(nil) }
 
 func (c *console) Epoch(e runlog.Epoch) {
+	c.past.add(e)
 	var b strings.Builder
 	digits := len(fmt.Sprint(c.plan.Epochs))
 	fmt.Fprintf(&b, "epoch %*d/%d  loss %.4g", digits, e.Epoch, c.plan.Epochs, e.Loss)
@@ -437,6 +444,9 @@ func writeVerdict(out io.Writer, v *runlog.Verdict, folder string) {
 		colour = red
 	}
 	is, figures, _ := strings.Cut(v.Text, ":")
+	if v.Spread != "" {
+		figures += " " + v.Spread
+	}
 	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures),
 		strings.ReplaceAll(show.Line(v.Next), "--resume RUN ", "--resume "+show.Name(folder)+" "))
 }

@@ -121,7 +121,11 @@ func Markdown(w io.Writer, runs []Run) error {
 	for _, g := range groups { // what has no scores has a verdict
 		for _, r := range g.Runs {
 			if v := r.Summary.Verdict; v != nil && g.KNN.N == 0 {
-				fmt.Fprintf(&b, "\n%s: %s %s\n", strings.ReplaceAll(show.Line(r.Name), "|", `\|`), show.Line(v.Text), show.Line(v.Next))
+				text := v.Text
+				if v.Spread != "" {
+					text += " " + v.Spread
+				}
+				fmt.Fprintf(&b, "\n%s: %s %s\n", strings.ReplaceAll(show.Line(r.Name), "|", `\|`), show.Line(text), show.Line(v.Next))
 			}
 		}
 	}

@@ -76,6 +76,7 @@ func Judge(j Judgement) runlog.Verdict {
 		v.Is = runlog.Little
 	}
 	v.Text = fmt.Sprintf("%s: %s.", words[v.Is], j.figures())
+	v.Spread = j.spread()
 	v.Next = j.next(v)
 	return v
 }
@@ -115,6 +116,26 @@ func (j *Judgement) collapsed() bool {
 	return j.Collapsed && !j.clear()
 }
 
+// spread says whether anything collapsed, and by which figures.
+func (j *Judgement) spread() string {
+	is := "Nothing has collapsed"
+	switch r := j.Trained; {
+	case r.Std < lowSpread:
+		is = "The features are all but alike"
+	case j.collapsed() && !j.Collapsed:
+		is = "The features lie in few directions"
+	case j.Collapsed && j.clear():
+		is = "The embedding has collapsed, the features have not"
+	case j.Collapsed:
+		is = "The embedding has collapsed"
+	}
+	untrained := ""
+	if j.Untrained != nil {
+		untrained = fmt.Sprintf(", untrained %.0f", j.Untrained.Rank)
+	}
+	return fmt.Sprintf("%s: effective rank %.0f%s.", is, j.Trained.Rank, untrained)
+}
+
 // rising reports whether R1 still rose in the last third of the run.
 func (j *Judgement) rising() bool {
 	n := len(j.Trend)
@@ -140,14 +161,14 @@ func (j *Judgement) figures() string {
 	if s := j.Scores; s != nil {
 		text = fmt.Sprintf("kNN %s and linear probe %s, untrained %s and %s; ", percent(s[0].KNN), percent(s[0].Linear), percent(s[1].KNN), percent(s[1].Linear))
 	}
-	what, untrained, rank := "of views find the other one of their image first", "", ""
+	what, untrained := "of views find the other one of their image first", ""
 	if u := j.Untrained; u != nil {
-		untrained, rank = fmt.Sprintf(", untrained %s", percent(u.R1)), fmt.Sprintf(", untrained %.0f", u.Rank)
+		untrained = fmt.Sprintf(", untrained %s", percent(u.R1))
 	} else {
 		what = "of the sides of pairs find their other side first"
 	}
-	return text + fmt.Sprintf("%s %s among %d%s, by chance %s; effective rank %.0f%s",
-		percent(j.Trained.R1), what, j.Items, untrained, percent(j.Chance), j.Trained.Rank, rank)
+	return text + fmt.Sprintf("%s %s among %d%s, by chance %s", percent(j.Trained.R1), what, j.Items, untrained,
+		percent(j.Chance))
 }
 
 // percent is a percentage to two figures or so.

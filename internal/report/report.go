@@ -81,6 +81,7 @@ type page struct {
 	Verdict   string // what is: learned, needs longer, …, running
 	Is        string
 	Rests     string
+	Spread    string
 	Next      string
 	Scores    []Score
 	Figures   []Measure
@@ -175,6 +176,7 @@ func (p *page) judge() {
 	case s.Verdict != nil:
 		is, figures, _ := strings.Cut(s.Verdict.Text, ":")
 		p.Verdict, p.Is, p.Rests = strings.ReplaceAll(s.Verdict.Is, " ", "-"), is+".", sentence(strings.TrimSpace(figures))
+		p.Spread = s.Verdict.Spread
 		p.Next = strings.TrimPrefix(s.Verdict.Next, "Next: ")
 		p.Next = sentence(strings.ReplaceAll(p.Next, "--resume RUN ", "--resume "+show.Name(p.Folder)+" "))
 	case s.Classifier != nil:

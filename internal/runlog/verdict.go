@@ -30,6 +30,10 @@ type Verdict struct {
 	Text string `json:"text"` // it in a sentence, with the figures that tell
 	Next string `json:"next"` // what to try next, a sentence
 
+	// Spread says whether anything collapsed, a sentence. It is empty in what older versions
+	// wrote, whose Text has its figures.
+	Spread string `json:"spread,omitempty"`
+
 	Trained   Sight   `json:"trained"`
 	Untrained *Sight  `json:"untrained,omitempty"` // the same encoder before any training; nil of pairs
 	Chance    float64 `json:"chance_r1"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"vicreg/internal/durable"
@@ -67,11 +68,15 @@ func (c *counter) describe(what string) {
 	}
 }
 
-func (c *counter) count(done, total int) {
+func (c *counter) count(done, total int) { c.of("", done, total) }
+
+// of is count with words on what is counted.
+func (c *counter) of(what string, done, total int) {
 	if now := time.Now(); c.out != nil && now.Sub(c.last) >= livePause {
 		c.last = now
 		c.out.keep(func(width int) string {
-			return bar(float64(done)/float64(max(1, total)), fmt.Sprintf("%d of %d", done, total), width)
+			share, count := float64(done)/float64(max(1, total)), fmt.Sprintf("%d of %d", done, total)
+			return bar(share, fitting(width, strings.TrimPrefix(what+", "+count, ", "), count), width)
 		})
 	}
 }

@@ -18,6 +18,8 @@ const MostPoints = 20_000
 const (
 	Folder   = "map"
 	FileName = "map.json"
+	// SheetName is a name that a sheet of pictures may have.
+	SheetName = "thumbs-00000000-0.jpg"
 )
 
 // Map is what an encoder sees in some images of a data set.

@@ -35,7 +35,7 @@ type file struct {
 	Images     int          `json:"images"`
 	Notes      []string     `json:"notes,omitempty"`
 	Classes    []string     `json:"classes,omitempty"`
-	Clusters   []cluster    `json:"clusters,omitempty"`
+	Clusters   []clusterRow `json:"clusters,omitempty"`
 	Sheets     sheets       `json:"sheets"`
 	Variance   [2]rounded   `json:"variance"`
 	Duplicates [][]int      `json:"duplicates,omitempty"`
@@ -43,7 +43,7 @@ type file struct {
 	Points     pointColumns `json:"points"`
 }
 
-type cluster struct {
+type clusterRow struct {
 	Size     int     `json:"size"`
 	Cosine   rounded `json:"cosine"`
 	Examples []int   `json:"examples"`
@@ -175,7 +175,7 @@ func (m *Map) encode() []byte {
 		Variance: [2]rounded{rounded(m.Variance[0]), rounded(m.Variance[1])}, Duplicates: m.Duplicates,
 		Outliers: m.Outliers}
 	for _, c := range m.Clusters {
-		f.Clusters = append(f.Clusters, cluster{c.Size, rounded(c.Cosine), c.Examples})
+		f.Clusters = append(f.Clusters, clusterRow{c.Size, rounded(c.Cosine), c.Examples})
 	}
 	q := &f.Points
 	for i := range m.Points {

@@ -67,7 +67,7 @@ func part(name string, data any) template.HTML {
 
 // Some returns n points of a map, drawn at random, always the same ones.
 func (m *Map) Some(n int) []int {
-	r := rng.New(1)
+	r := rng.New(0, rng.Map, 0)
 	return r.Perm(len(m.Points))[:min(n, len(m.Points))]
 }
 

@@ -13,15 +13,16 @@ import "math/rand/v2"
 // Purposes keep the streams of one seed apart. Their values are part of what a
 // seed means: append, never renumber.
 const (
-	Init    uint64 = 1 // weights: (seed, Init, network)
-	Shuffle uint64 = 2 // order of the training images: (seed, Shuffle, epoch)
-	Augment uint64 = 3 // views: (seed, Augment, epoch, item, view)
-	Sample  uint64 = 4 // choice of a part of a data set: (seed, Sample)
-	Method  uint64 = 5 // a method's own chance: (seed, Method, step)
-	Eval    uint64 = 6 // evaluation: (seed, Eval)
-	Bench   uint64 = 7 // made-up data for timing: (seed, Bench)
-	Judge   uint64 = 8 // views that an encoder is judged by: (seed, Judge, round, item, view)
-	Share   uint64 = 9 // choice of a share of the labelled images: (seed, Share, class)
+	Init    uint64 = 1  // weights: (seed, Init, network)
+	Shuffle uint64 = 2  // order of the training images: (seed, Shuffle, epoch)
+	Augment uint64 = 3  // views: (seed, Augment, epoch, item, view)
+	Sample  uint64 = 4  // choice of a part of a data set: (seed, Sample)
+	Method  uint64 = 5  // a method's own chance: (seed, Method, step)
+	Eval    uint64 = 6  // evaluation: (seed, Eval)
+	Bench   uint64 = 7  // made-up data for timing: (seed, Bench)
+	Judge   uint64 = 8  // views that an encoder is judged by: (seed, Judge, round, item, view)
+	Share   uint64 = 9  // choice of a share of the labelled images: (seed, Share, class)
+	Map     uint64 = 10 // maps of embeddings: (seed, Map, what for)
 )
 
 // New returns the stream of the keys.

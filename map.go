@@ -18,7 +18,7 @@ type MapInfo struct {
 	Dataset  string // name of the data
 	Images   int    // of the data
 	Points   int    // of them that the map shows
-	Clusters int
+	Clusters int    // groups of images that lie in one direction
 
 	Duplicates [][]string // names of images that show the same, the largest group first
 	Outliers   []string   // names of the images that lie farthest from others, the farthest first

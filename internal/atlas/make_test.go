@@ -194,12 +194,13 @@ func TestGallery(t *testing.T) {
 	}
 	bad := errors.New("bad")
 	g := NewGallery(5, 20)
-	if err := g.Add(t.Context(), 5, 0, func(i int) (imagefile.Image, error) { return scene(i, 20, 20, 3), bad }); !errors.Is(err, bad) {
+	err := g.Add(t.Context(), 5, 0, func(i int) (imagefile.Image, error) { return scene(i, 20, 20, 3), bad })
+	if !errors.Is(err, bad) {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := NewGallery(5, 20).Add(ctx, 5, 0, func(i int) (imagefile.Image, error) { return scene(i, 20, 20, 3), nil })
+	err = NewGallery(5, 20).Add(ctx, 5, 0, func(i int) (imagefile.Image, error) { return scene(i, 20, 20, 3), nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

@@ -132,7 +132,8 @@ func TestPrincipal(t *testing.T) {
 	if at, share := principal(same, 3); share != [2]float64{} || slices.Max(at) != 0 {
 		t.Errorf("equal points at %v with %v", at, share)
 	}
-	if at, share := principal([]float32{1, -1, 1, 1}, 1); math.Abs(share[0]-1) > 1e-6 || math.Abs(math.Abs(at[2])-1.5) > 1e-6 {
+	at, share := principal([]float32{1, -1, 1, 1}, 1)
+	if math.Abs(share[0]-1) > 1e-6 || math.Abs(math.Abs(at[2])-1.5) > 1e-6 {
 		t.Errorf("a single feature: %v with %v", at, share)
 	}
 }

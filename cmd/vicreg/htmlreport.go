@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vicreg/internal/atlas"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
 	"vicreg/internal/recipe"
@@ -132,6 +133,7 @@ func reportOf(folder string) (*report.Run, error) {
 	if r.Summary == nil {
 		r.State = unended(info)
 	}
+	r.AddMap(filepath.Join(folder, atlas.Folder))
 	return r, nil
 }
 

@@ -109,7 +109,7 @@ func (c *Chart) SVG() template.HTML {
 			anchor, shift = "end", -3.0
 		}
 		fmt.Fprintf(&b, `<path class="mark %s" d="M%.1f %gV%g"/><text class="%s" x="%.1f" y="%g" text-anchor="%s">%s</text>`,
-			m.Class, at, top, y.from, m.Class, at+shift, top+9, anchor, html.EscapeString(m.Name))
+			m.Class, at, top, y.from, m.Class, at+shift, y.from-5, anchor, html.EscapeString(m.Name))
 	}
 	c.draw(&b, x, y)
 	b.WriteString("</svg>")

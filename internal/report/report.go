@@ -11,6 +11,7 @@ import (
 	"math"
 	"strings"
 
+	"vicreg/internal/atlas"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
@@ -46,9 +47,11 @@ type Run struct {
 	Strange []string        // what in the folder is not this run's, a sentence each
 	Made    string          // by which version, when
 
-	Map   template.HTML // the map of the embedding as SVG, empty: there is none
-	Walls template.HTML // of neighbours
-	Notes []string      // on both
+	Map      template.HTML // the map of the embedding as SVG, empty: there is none
+	About    string        // what it shows
+	Walls    template.HTML // of neighbours
+	Clusters template.HTML // with images
+	Notes    []string      // on the map
 }
 
 //go:embed style.css
@@ -61,6 +64,7 @@ var runPage = template.Must(template.New("run").Funcs(functions).Parse(runText))
 
 var functions = template.FuncMap{
 	"style": func() template.CSS { return template.CSS(style) },
+	"parts": func() template.CSS { return atlas.Style },
 	"mark":  func() template.HTML { return Mark },
 	"line":  show.Line,
 }
@@ -121,6 +125,11 @@ func Write(w io.Writer, r *Run) error {
 		p.Settings = Settings(r.Config)
 		if r.Plain != nil {
 			p.Changes = Differences(p.Settings, Settings(r.Plain))
+			for i, c := range p.Changes {
+				if _, is := open[c.Key]; is && open[c.Key] == c.Before {
+					p.Changes[i].Before = "left open"
+				}
+			}
 		}
 	}
 	p.Scores = r.scores()
@@ -149,6 +158,10 @@ func Write(w io.Writer, r *Run) error {
 	_, err := w.Write(b.Bytes())
 	return err
 }
+
+// open are the values of settings that a recipe leaves to be chosen.
+var open = map[string]string{"size": "0", "channels": "0", "batch": "0", "epochs": "0", "warmup": "-1",
+	"eval.every": "-1", "encoder.stem": ""}
 
 // distinct drops warnings that repeat the words of an earlier one.
 func distinct(all []runlog.Warning) (some []runlog.Warning) {

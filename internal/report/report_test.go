@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -106,6 +108,30 @@ func TestPageOfWhatThereIs(t *testing.T) {
 		if strings.Contains(page, c.not) {
 			t.Errorf("%s: the page has %q", name, c.not)
 		}
+	}
+}
+
+func TestMap(t *testing.T) {
+	r := long(2, 2)
+	r.AddMap("../atlas/testdata/map")
+	page := write(t, r)
+	for _, want := range []string{"What it sees", "data:image/jpeg;base64,", "Groups that it found", "Map of 240 images"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	none := long(2, 2)
+	none.AddMap(t.TempDir())
+	if page := write(t, none); strings.Contains(page, "What it sees") || len(none.Notes) > 0 {
+		t.Errorf("a map that is not there is told of: %q", none.Notes)
+	}
+	broken, folder := long(2, 2), t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "map.json"), []byte("{"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	broken.AddMap(folder)
+	if page := write(t, broken); !strings.Contains(page, "is left out: ") {
+		t.Error("a damaged map is not told of")
 	}
 }
 

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"vicreg/internal/atlas"
+	"vicreg/internal/show"
+)
+
+// What of a map a report shows.
+const (
+	mapPoints     = 8000
+	wallImages    = 8
+	wallNeighbour = 8
+	examples      = 12
+)
+
+// AddMap adds the map of the embedding that lies in the run's folder, if there is one. What of
+// it cannot be shown is a note.
+func (r *Run) AddMap(folder string) {
+	m, err := atlas.Read(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = r.addMap(m, folder)
+	}
+	if err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("The map in %s is left out: %s", filepath.Base(folder), err))
+	}
+}
+
+func (r *Run) addMap(m *atlas.Map, folder string) (err error) {
+	pictures := m.Pictures(folder)
+	if r.Walls, err = atlas.Wall(m, pictures, m.Some(wallImages), wallNeighbour); err != nil {
+		return err
+	}
+	if len(m.Clusters) > 0 {
+		if r.Clusters, err = atlas.Clusters(m, pictures, examples); err != nil {
+			return err
+		}
+	}
+	r.Map = atlas.SVG(m, atlas.Drawing{Points: mapPoints})
+	r.About = fmt.Sprintf("Each dot is one of %s of “%s”; images that the network describes alike lie near each other. Names stand in the midst of what they name.",
+		show.Count(len(m.Points), "image"), show.Line(m.Dataset))
+	if now, before, ok := m.Agreement(); ok {
+		r.About += fmt.Sprintf(" Of the nearest neighbours %s are of the image's own class, and with the untrained network %s.",
+			percent(now), percent(before))
+	}
+	if n := len(m.Duplicates); n > 0 {
+		r.About += fmt.Sprintf(" %s show the same image more than once.", show.Plural(n, "group", "groups"))
+	}
+	if s := r.Summary; s != nil && m.Epochs > 0 && m.Epochs != s.Epochs {
+		r.Notes = append(r.Notes, fmt.Sprintf("The map was made when the run had %s; vicreg map makes it anew.", show.Count(m.Epochs, "epoch")))
+	}
+	for _, n := range m.Note {
+		r.Notes = append(r.Notes, sentence(n)+".")
+	}
+	return nil
+}

@@ -25,12 +25,14 @@ var (
 	mapSheets = kind{"the pictures of a map that vicreg drew", func(path string) bool {
 		return atlas.Is(filepath.Join(filepath.Dir(path), atlas.FileName))
 	}}
+	mapPage = kind{"a page that vicreg map wrote", func(path string) bool { return begins(path, atlas.Mark) }}
 )
 
 // mapFlags are the flags of vicreg map besides those of data and machine.
 type mapFlags struct {
 	o      vicreg.MapOptions
 	out    string
+	html   string
 	asJSON bool
 	guard  guard
 }
@@ -46,8 +48,11 @@ nearest neighbours, now and with the encoder untrained; for all of them clusters
 duplicates and outliers. No labels are needed; where there are some, they colour
 the map.
 
-All goes to the folder map of the run, where vicreg watch and vicreg report find it.`,
+All goes to the folder map of the run, where vicreg watch and vicreg report find it.
+--html writes a page as well, one file that needs nothing else: point at the map to
+see images.`,
 		Example: `  vicreg map runs/photos --data ~/photos
+  vicreg map runs/photos --data ~/photos --html map.html
   vicreg map runs/photos --points 20000 --clusters 30 --json`,
 		Args: oneArg("run folder"),
 	}
@@ -59,6 +64,7 @@ All goes to the folder map of the run, where vicreg watch and vicreg report find
 	flags.IntVar(&f.o.Points, "points", 10_000, "`images` on the map at most, spread evenly over the data; up to 20000")
 	flags.IntVar(&f.o.Clusters, "clusters", 0, "`groups` to find; 0: by the number of images, from 2 to 40")
 	flags.StringVar(&f.out, "out", "", "`folder` to write to, in place of an earlier map (default map in the run folder)")
+	flags.StringVar(&f.html, "html", "", "write a page to this `file` ending in .html as well, under 5 MB; replaces none but an earlier one")
 	f.guard.forcible(flags)
 	flags.IntVar(&f.o.Batch, "batch", 0, "`images` at once; 0: from 16 to 256, as their size is")
 	flags.StringVar(&f.o.Precision, "precision", "float32", "`kind` of numbers to compute with: float32, tf32 or bf16")
@@ -84,6 +90,11 @@ All goes to the folder map of the run, where vicreg watch and vicreg report find
 		vicreg.SetThreads(in.threads)
 		f.o.Workers, f.o.Device = in.workers, where.name
 		f.guard.looks(args[0], in)
+		if f.html != "" {
+			if f.html, err = f.guard.output("--html", f.html, mapPage); err != nil {
+				return err
+			}
+		}
 		return f.draw(args[0], in)
 	}
 	return cmd
@@ -100,6 +111,8 @@ func (f *mapFlags) check(out bool) error {
 		return usagef("--batch is %d, but must be 0 or more", f.o.Batch)
 	case out && f.out == "":
 		return usagef("--out is empty; name a folder")
+	case f.html != "" && filepath.Ext(f.html) != ".html":
+		return usagef("--html %q must name a file that ends in .html", f.html)
 	}
 	return nil
 }
@@ -156,12 +169,29 @@ func (f *mapFlags) draw(run string, in looker) error {
 	if err != nil {
 		return err
 	}
+	if f.html != "" {
+		page, notes, err := atlas.Page(m, m.Pictures(folder))
+		if err == nil {
+			err = durable.WriteFile(f.html, page)
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be written: %w", f.html, durable.Reason(err))
+		}
+		info.Notes = append(info.Notes, notes...)
+	}
 	if f.asJSON {
-		return printJSON(mapped(m, info))
+		all := mapped(m, info)
+		if f.html != "" {
+			all["html"] = f.html
+		}
+		return printJSON(all)
 	}
 	writeNotes(stdout, info.Notes)
 	writeBad(stdout, false, info.Bad)
 	writeMap(m, info)
+	if f.html != "" {
+		fmt.Fprintf(stdout, "page        %s\n", f.html)
+	}
 	return nil
 }
 

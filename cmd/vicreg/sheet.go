@@ -24,7 +24,10 @@ var sheetPage = template.Must(template.New("sheet").Parse(sheetText))
 const sheetMark = `<meta name="generator" content="vicreg search">`
 
 // contactSheet is the kind of the pages that vicreg search writes.
-var contactSheet = kind{"a contact sheet that vicreg search wrote", func(path string) bool {
+var contactSheet = kind{"a contact sheet that vicreg search wrote", func(path string) bool { return begins(path, sheetMark) }}
+
+// begins reports whether a mark is at the beginning of a file.
+func begins(path, mark string) bool {
 	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return false
@@ -32,8 +35,8 @@ var contactSheet = kind{"a contact sheet that vicreg search wrote", func(path st
 	defer f.Close()
 	head := make([]byte, 512)
 	n, _ := f.Read(head)
-	return bytes.Contains(head[:n], []byte(sheetMark))
-}}
+	return bytes.Contains(head[:n], []byte(mark))
+}
 
 // thumbnail is the longer side of an image on a contact sheet, in pixels: twice what is
 // shown, for screens of high density.

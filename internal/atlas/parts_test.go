@@ -176,3 +176,44 @@ func TestPictures(t *testing.T) {
 		}
 	}
 }
+
+// A page holds the map whole, refers to nothing beside it, and stays below its size by leaving
+// pictures out, which it says.
+func TestPage(t *testing.T) {
+	m, sheets := fixture()
+	m.Classes[2] = "</script><b>"
+	folder := t.TempDir()
+	if err := m.Write(folder, sheets); err != nil {
+		t.Fatal(err)
+	}
+	page, notes, err := Page(m, m.Pictures(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(page)
+	for _, w := range []string{Mark, "What the encoder sees in squares", "Note: the map shows 240 of 1200 images",
+		`"pictures":240,"columns":16,"side":32`, "100% of the nearest 8", "Cluster 6", "<h2>Outliers</h2>"} {
+		if !strings.Contains(html, w) {
+			t.Errorf("no %q", w)
+		}
+	}
+	for _, w := range []string{"http:", "https:", "</script><b>", " src=\"thumbs", "ZgotmplZ"} {
+		if strings.Contains(html, w) {
+			t.Errorf("there is %q", w)
+		}
+	}
+	if n := strings.Count(html, "</script>"); n != 2 || len(notes) > 0 {
+		t.Errorf("%d ends of scripts, notes %v", n, notes)
+	}
+	d := m.drawn()
+	for _, room := range []int{40_000, 12_000} {
+		b, err := m.sprite(m.Pictures(folder), d, room)
+		if err != nil || len(b) > room || d.Pictures >= 240 || d.Pictures < 10 {
+			t.Errorf("%d bytes of %d pictures in room for %d, %v", len(b), d.Pictures, room, err)
+		}
+	}
+	m.Sheets = Sheets{}
+	if page, _, err := Page(m, m.Pictures(folder)); err != nil || !bytes.Contains(page, []byte(`"pictures":0`)) {
+		t.Errorf("without pictures: %v", err)
+	}
+}

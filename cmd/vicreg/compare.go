@@ -19,7 +19,9 @@ import (
 	"vicreg/internal/compare"
 	"vicreg/internal/durable"
 	"vicreg/internal/eval"
+	"vicreg/internal/host"
 	"vicreg/internal/recipe"
+	"vicreg/internal/report"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
@@ -28,6 +30,7 @@ import (
 const (
 	compareTable = "compare.md"
 	compareJobs  = "compare.json" // what each run was asked for
+	comparePage  = "compare.html"
 )
 
 var comparePlots = []string{"compare.png", "compare.svg"}
@@ -44,7 +47,7 @@ func newCompare() *cobra.Command {
 		Use:   "compare [RUN ...]",
 		Short: "Train methods, or variants of one, alike and put them side by side",
 		Long: `Trains each method in its turn on the same data with the same recipe, and writes
-one table and one plot: kNN and linear probe, collapse figures, time, memory,
+one table, one plot and a page of both as compare.html: kNN and linear probe, collapse figures, time, memory,
 what machinery each needed, and its place without labels; where there are none, that
 is the order. Every flag of pretrain goes to all of them. A variant
 has a name and flags of its own.
@@ -130,7 +133,7 @@ func (g *guard) comparison(out string) (map[string]string, error) {
 		return nil, fmt.Errorf("--out %s cannot be used: %w", out, durable.Reason(err))
 	}
 	table := filepath.Join(out, compareTable)
-	kinds := map[string]kind{compareTable: comparison(table), compareJobs: jobList}
+	kinds := map[string]kind{compareTable: comparison(table), compareJobs: jobList, comparePage: htmlReport}
 	for _, name := range comparePlots {
 		kinds[name] = comparison(table)
 	}
@@ -238,7 +241,10 @@ type named struct{ name, folder string }
 
 // sideBySide writes table and plots of runs that have ended.
 func sideBySide(out string, files map[string]string, all []named) error {
-	var runs []compare.Run
+	var (
+		runs    []compare.Run
+		configs [][]byte
+	)
 	for _, n := range all {
 		r, err := compare.Read(n.name, n.folder)
 		if err != nil {
@@ -255,7 +261,11 @@ func sideBySide(out string, files map[string]string, all []named) error {
 			complain(yellow, "warning:", runlog.Altered(n.folder, runlog.ConfigFile))
 		}
 		r.Trained = eval.Training{Batch: c.Batch, BaseRate: c.Optimizer.BaseLR}
-		runs = append(runs, r)
+		text, err := c.YAML()
+		if err != nil {
+			return err
+		}
+		runs, configs = append(runs, r), append(configs, text)
 	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return fmt.Errorf("--out %s cannot be made: %w", out, err)
@@ -276,6 +286,16 @@ func sideBySide(out string, files map[string]string, all []named) error {
 		}
 		written = append(written, path)
 	}
+	var page bytes.Buffer
+	if err := report.WriteMany(&page, &report.Many{Name: runName(out), Runs: runs, Configs: configs,
+		Made: "Written by vicreg " + host.Version() + "."}); err != nil {
+		return err
+	}
+	path = files[comparePage]
+	if err := durable.WriteFile(path, page.Bytes()); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	written = append(written, path)
 	writeTable(stdout, table.String())
 	fmt.Fprintf(stdout, "\nwritten: %s\n", strings.Join(written, ", "))
 	return nil

@@ -81,7 +81,7 @@ func Markdown(w io.Writer, runs []Run) error {
 			for _, r := range g.Runs {
 				values = append(values, of(r.Summary))
 			}
-			return newStat(values).Mean
+			return NewStat(values).Mean
 		}
 		collapses := 0
 		for _, r := range g.Runs {

@@ -44,6 +44,17 @@ func Groups(runs []Run) []Group {
 	return groups
 }
 
+// Stat returns the mean and deviation of a number, of those runs that have it.
+func (g *Group) Stat(of func(Run) *float64) Stat {
+	var values []float64
+	for _, r := range g.Runs {
+		if v := of(r); v != nil {
+			values = append(values, *v)
+		}
+	}
+	return NewStat(values)
+}
+
 // stat returns the mean and deviation of shares, in per cent.
 func (g *Group) stat(of func(Run) *float64) Stat {
 	var values []float64
@@ -52,10 +63,11 @@ func (g *Group) stat(of func(Run) *float64) Stat {
 			values = append(values, 100**v)
 		}
 	}
-	return newStat(values)
+	return NewStat(values)
 }
 
-func newStat(values []float64) Stat {
+// NewStat returns the mean and deviation of values.
+func NewStat(values []float64) Stat {
 	s := Stat{N: len(values)}
 	for _, v := range values {
 		s.Mean += v / float64(s.N)
@@ -95,7 +107,7 @@ func (g *Group) knn() (curve plotter.XYs, spread []float64) {
 	}
 	add(0, g.UntrainedKNN)
 	for epoch := 1; epoch <= last; epoch++ {
-		add(epoch, newStat(values[epoch]))
+		add(epoch, NewStat(values[epoch]))
 	}
 	return curve, spread
 }

@@ -23,7 +23,7 @@ func (g *Group) bare() bare {
 			lidar = append(lidar, u.Trained.Representation.LiDAR)
 		}
 	}
-	return bare{newStat(views), newStat(rank), newStat(lidar)}
+	return bare{NewStat(views), NewStat(rank), NewStat(lidar)}
 }
 
 // places returns the place of each group without labels: 1 for the one whose views find
@@ -82,11 +82,11 @@ func bareCells(b bare, place int) string {
 func bareUntrained(r Run) string {
 	var b bare
 	if v := r.Summary.Verdict; v != nil && v.Untrained != nil {
-		b.Views = newStat([]float64{100 * v.Untrained.R1})
+		b.Views = NewStat([]float64{100 * v.Untrained.R1})
 	}
 	if u := r.Summary.Unlabelled; u != nil {
-		b.RankMe = newStat([]float64{u.Untrained.Representation.RankMe})
-		b.LiDAR = newStat([]float64{u.Untrained.Representation.LiDAR})
+		b.RankMe = NewStat([]float64{u.Untrained.Representation.RankMe})
+		b.LiDAR = NewStat([]float64{u.Untrained.Representation.LiDAR})
 	}
 	if b.Views.N == 0 && b.RankMe.N == 0 {
 		return " | | | |"

@@ -72,7 +72,7 @@ func write(path string, width, height vg.Length, rows, columns int, panels []*pl
 // a run stands at the end of its line.
 func learning(groups []Group) *plot.Plot {
 	p := newPlot("kNN while training, %")
-	p.X.Label.Text = "epoch"
+	p.X.Label.Text, p.Y.Label.Text = "epoch", "right, %"
 	p.Add(grid(false, true))
 	names := newEnds(p)
 	drawn := false
@@ -108,6 +108,7 @@ func learning(groups []Group) *plot.Plot {
 // where the untrained encoder stands.
 func scores(groups []Group) *plot.Plot {
 	p := newPlot("at the end, %")
+	p.X.Label.Text = "right, %"
 	p.Add(grid(true, false))
 	sorted := slices.Clone(groups)
 	slices.SortStableFunc(sorted, func(a, b Group) int {

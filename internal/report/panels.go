@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"vicreg/internal/runlog"
@@ -30,8 +31,13 @@ func (c curve) panel() (Panel, bool) {
 	return Panel{Title: c.title, About: c.about, SVG: svg}, svg != ""
 }
 
-func four(v float64) string   { return fmt.Sprintf("%.4g", v) }
-func three(v float64) string  { return fmt.Sprintf("%.3f", v) }
+func four(v float64) string { return fmt.Sprintf("%.4g", v) }
+func three(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
 func tenths(v float64) string { return fmt.Sprintf("%.1f", v) }
 func shared(v float64) string { return fmt.Sprintf("%.1f%%", v) }
 

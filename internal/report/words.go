@@ -77,7 +77,7 @@ func (r *Run) figures(std, correlation, rank float64) []Measure {
 		target = fmt.Sprintf("near %g; 0 is a collapse", f.Target)
 	}
 	return []Measure{
-		{"Standard deviation", fmt.Sprintf("%.3f", std), "", target, "How much a number of the description changes from image to image."},
+		{"Standard deviation", three(std), "", target, "How much a number of the description changes from image to image."},
 		{"Correlation", fmt.Sprintf("%.3f", correlation), "", "near 0; 1 is a collapse", "How much two numbers of the description say the same, on average."},
 		{"Effective rank", fmt.Sprintf("%.1f", rank), "", "high; 1 is a collapse", "In how many directions the descriptions differ."},
 	}

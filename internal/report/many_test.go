@@ -1,0 +1,76 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"vicreg/internal/compare"
+	"vicreg/internal/runlog"
+)
+
+// several are groups of runs whose linear probes score as given, each group of some seeds.
+func several(scores map[string][]float64, configs map[string]string) *Many {
+	m := &Many{Name: "<b>many</b>", Made: "Written by a test."}
+	for _, name := range sorted(scores) {
+		for _, s := range scores[name] {
+			before := 0.5
+			m.Runs = append(m.Runs, compare.Run{Name: name, Summary: runlog.Summary{Method: "vicreg",
+				Scores: runlog.Scores{KNN: new(s - 0.1), Linear: new(s), RandomInitKNN: &before,
+					RandomInitLinear: &before, Scored: 1000}, Collapsed: s < 0.4},
+				Epochs: []runlog.Epoch{{Epoch: 1, KNN: new(s - 0.2), Rank: 5}, {Epoch: 2, KNN: new(s - 0.1), Rank: 9}}})
+			m.Configs = append(m.Configs, []byte(configs[name]))
+		}
+	}
+	return m
+}
+
+func sorted(m map[string][]float64) (names []string) {
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestMany(t *testing.T) {
+	var long strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&long, "key%d: 1\n", i)
+	}
+	for name, c := range map[string]struct {
+		m    *Many
+		want []string
+		not  string
+	}{
+		"seeds": {several(map[string][]float64{"a": {0.6, 0.64}, "b": {0.9, 0.9}, "<i>": {0.3}},
+			map[string]string{"a": "batch: 8\nsize: 3\nseed: 1\n", "b": "batch: 9\nsize: 3\nseed: 2\n", "<i>": "batch: 9\nsize: 3\n"}),
+			[]string{"By a linear probe “b” is best, with 90.00 ± 0.00%.", "28.0 points ahead of “a”, more than chance",
+				"62.00 ± 2.83", "(2 seeds)", "Collapsed: “&lt;i&gt;”.", "<th>batch</th>", "Settings that all share (1)",
+				"untrained 50.0", ">b</text>", "kNN while training"}, "<i>"},
+		"noise": {several(map[string][]float64{"a": {0.6}, "b": {0.61}}, nil),
+			[]string{"within what chance in images and seeds makes", "They differ in no setting", "Nothing has collapsed."}, "more than chance"},
+		"many settings": {several(map[string][]float64{"a": {0.6}, "b": {0.61}},
+			map[string]string{"a": long.String(), "b": strings.ReplaceAll(long.String(), "1", "2")}),
+			[]string{"<th>setting</th>", "key8"}, "stands in the table above"},
+		"none": {&Many{Runs: []compare.Run{{Name: "a"}}, Configs: [][]byte{nil}}, []string{"None of the runs has a score"}, "<circle"},
+	} {
+		var b bytes.Buffer
+		if err := WriteMany(&b, c.m); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		page := b.String()
+		for _, want := range c.want {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page lacks %q", name, want)
+			}
+		}
+		for _, not := range []string{c.not, "<script", "http", "NaN", "<b>many", "src="} {
+			if not != "" && strings.Contains(page, not) {
+				t.Errorf("%s: the page has %q", name, not)
+			}
+		}
+	}
+}

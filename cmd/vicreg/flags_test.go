@@ -42,7 +42,7 @@ func stopped(cmd *cobra.Command, flag string) []string {
 		return []string{"nosuch", "--out", "e.onnx"}
 	case "vicreg pack":
 		return []string{"--data", "nosuch", "--out", "p.pack"}
-	case "vicreg loss", "vicreg plot":
+	case "vicreg loss", "vicreg plot", "vicreg watch":
 		return []string{"nosuch"}
 	case "vicreg bench step", "vicreg bench embed", "vicreg bench loss", "vicreg bench views", "vicreg bench peak":
 		if flag == "warmup" {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"vicreg/internal/atlas"
 	"vicreg/internal/runlog"
 )
 
@@ -107,7 +108,7 @@ func (r *run) look(now time.Time, locks runlog.Locks) {
 		}
 	}
 	var at time.Time
-	if st, err := os.Stat(filepath.Join(r.dir, "map", "map.json")); err == nil {
+	if st, err := os.Stat(filepath.Join(r.dir, atlas.Folder, atlas.FileName)); err == nil {
 		at = st.ModTime()
 	}
 	if !at.Equal(r.mapAt) {

@@ -18,6 +18,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vicreg/internal/gate"
@@ -52,6 +53,9 @@ type server struct {
 	token   string
 	ending  context.Context
 	streams chan struct{} // full while as many streams are open as may be
+
+	mapMu sync.Mutex
+	kept  keptMap
 }
 
 const mostStreams = 128
@@ -84,7 +88,7 @@ func (w *Watcher) Serve(ctx context.Context, l net.Listener, token string) error
 
 // handler answers requests until ending is done.
 func (w *Watcher) handler(ending context.Context, token string) http.Handler {
-	s := &server{w, token, ending, make(chan struct{}, mostStreams)}
+	s := &server{Watcher: w, token: token, ending: ending, streams: make(chan struct{}, mostStreams)}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                  s.table,
@@ -92,6 +96,10 @@ func (w *Watcher) handler(ending context.Context, token string) http.Handler {
 		"GET /events":               s.events,
 		"GET /curves":               s.curves,
 		"GET /settings":             s.differences,
+		"GET /map":                  s.chart,
+		"GET /map/data":             s.mapData,
+		"GET /map/neighbours":       s.neighbours,
+		"GET /map/sheet":            s.sheet,
 		"GET /bundle/{name}/{file}": s.file,
 		"GET /favicon.ico":          nothing,
 		"GET /login":                s.login,
@@ -218,6 +226,7 @@ func (s *server) curves(w http.ResponseWriter, req *http.Request) error {
 		}
 		return v
 	}
+	s.look(time.Now())
 	c, ok, err := s.history(q.Get("id"), min(pixels, 4000), limit("from", 0), limit("to", math.Inf(1)))
 	if !ok {
 		return fault{http.StatusNotFound, "there is no such run"}
@@ -235,6 +244,7 @@ func (s *server) differences(w http.ResponseWriter, req *http.Request) error {
 	if len(ids) > most {
 		return fault{http.StatusBadRequest, fmt.Sprintf("more than %d runs at once", most)}
 	}
+	s.look(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string

@@ -37,8 +37,9 @@ func (r *Run) story() []string {
 		what = "pairs"
 	}
 	on := show.Line(f.Data)
+	was := "is"
 	if s != nil {
-		on = fmt.Sprintf("%s %s of “%s”", thousands(s.Images), what, show.Line(s.Dataset))
+		was, on = "was", fmt.Sprintf("%s %s of “%s”", thousands(s.Images), what, show.Line(s.Dataset))
 	} else if on != "" {
 		on = fmt.Sprintf("the %s of “%s”", what, on)
 	}
@@ -46,8 +47,8 @@ func (r *Run) story() []string {
 	if f.Tuned {
 		how = "with their labels"
 	}
-	first := fmt.Sprintf("A network (%s) was trained on %s, %s, so that it turns %s into a short list of numbers, its description.",
-		f.Network, on, how, map[bool]string{true: "each side of a pair", false: "an image"}[f.Pairs])
+	first := fmt.Sprintf("A network (%s) %s trained on %s, %s, so that it turns %s into a short list of numbers, its description.",
+		f.Network, was, on, how, map[bool]string{true: "each side of a pair", false: "an image"}[f.Pairs])
 	var second, third string
 	switch {
 	case f.Tuned:

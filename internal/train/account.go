@@ -120,11 +120,12 @@ func (r *run) warn(format string, args ...any) error {
 	return r.write(w)
 }
 
-// logFailure writes an error that the run ends with as the last line of the log, for those who
-// look at it from outside. A resumed run writes over it. Before the first checkpoint the line
-// is one of step 0, as a run that has done nothing may be begun anew.
+// logFailure makes numbers that are not finite, with which a run ends for good, the last line of
+// the log, for those who look at it from outside. A resumed run writes over it. Before the first
+// checkpoint the line is one of step 0, as a run that has done nothing may be begun anew. After
+// any other error a run goes on as if it had been stopped.
 func (r *run) logFailure(err error) {
-	if err == nil || errors.Is(err, ErrInterrupted) {
+	if !errors.As(err, new(*NotFinite)) {
 		return
 	}
 	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Message: "the run failed: " + err.Error(), Failed: true}

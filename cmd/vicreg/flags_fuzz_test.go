@@ -26,7 +26,7 @@ func FuzzPretrainFlags(f *testing.F) {
 		}
 	})
 	for i, name := range names {
-		value := map[string]string{"int": "16", "float64": "0.5", "uint64": "7", "bool": "true", "intSlice": "4,5"}[cmd.Flags().Lookup(name).Value.Type()]
+		value := map[string]string{"int": "16", "float64": "0.5", "uint64": "7", "bool": "true", "intSlice": "4,5", "float64Slice": "0.5,0.25"}[cmd.Flags().Lookup(name).Value.Type()]
 		f.Add(uint8(i), value, uint8(i+1), "10-20")
 	}
 	for i, value := range []string{"8--8", "image=photo", "text=a,b", "moco-v2", "nan", "99999999999999999999", "supervised", "separate", "resnet1d-18", "no", "\x00", "\xff", "512-16"} {

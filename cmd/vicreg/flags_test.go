@@ -19,7 +19,7 @@ func nasty(kind string) []string {
 	switch kind {
 	case "bool":
 		return []string{"", "x", "2", "nan", "a\nb"}
-	case "int", "uint64", "float64", "intSlice":
+	case "int", "uint64", "float64", "intSlice", "float64Slice":
 		return []string{"", "x", "3.5", "1e3", "010", "0x10", "1__0", "99999999999999999999", "-99999999999999999999", "9223372036854775807", "-1",
 			"1000000000000", "NaN", "-Inf", "1e400", "50%", "0,5", "10-20", "true", "a\nb", "\u2028", "1 2", strings.Repeat("9", 400)}
 	}
@@ -115,7 +115,7 @@ func tryFlag(t *testing.T, args []string, kind, value string) {
 			t.Errorf("%q: the message holds %q: %s", shown, jargon, message)
 		}
 	}
-	number := kind == "int" || kind == "uint64" || kind == "float64" || kind == "intSlice"
+	number := kind == "int" || kind == "uint64" || kind == "float64" || kind == "intSlice" || kind == "float64Slice"
 	if bad := strings.Trim(value, "0123456789.+-e_x,") != "" || value == "" || value == "8--8" ||
 		value == "x"; number && bad && code != exitUsage {
 		t.Errorf("%q ends with code %d: %s", shown, code, message)

@@ -79,7 +79,7 @@ encoders are left, and named. An expander is taken from VICReg's own checkpoints
 		if err != nil {
 			return err
 		}
-		t.made = ""
+		t.made = nil
 		if asJSON {
 			return printJSON(r)
 		}
@@ -122,13 +122,23 @@ var importedModel = kind{"a model that vicreg import wrote", func(path string) b
 // target is where a model is imported to.
 type target struct {
 	path string
-	made string // the folder, if it was not there; else empty
+	made []string // folders that were not there, the innermost first
 }
 
-// remove takes back a folder that was made for nothing.
+// remove takes back folders that were made for nothing.
 func (t *target) remove() {
-	if t.made != "" {
-		os.Remove(t.made)
+	for _, folder := range t.made {
+		os.Remove(folder)
+	}
+}
+
+// absent lists a folder and those above it, as far as they are not there.
+func absent(folder string) (all []string) {
+	for folder = filepath.Clean(folder); ; folder = filepath.Dir(folder) {
+		if _, err := os.Lstat(folder); !errors.Is(err, fs.ErrNotExist) {
+			return all
+		}
+		all = append(all, folder)
 	}
 }
 
@@ -140,10 +150,11 @@ func (g *guard) taken(out string) (*target, error) {
 	case err == nil && !st.IsDir():
 		return nil, usagef("--out %s: this is %s, not a folder; name another", out, durable.Kind(st.Mode()))
 	case errors.Is(err, fs.ErrNotExist):
+		t.made = absent(out)
 		if err := os.MkdirAll(out, 0o777); err != nil {
+			t.remove()
 			return nil, fmt.Errorf("--out %s cannot be made: %w", out, durable.Reason(err))
 		}
-		t.made = out
 	case err != nil:
 		return nil, fmt.Errorf("--out %s cannot be written: %w", out, durable.Reason(err))
 	}

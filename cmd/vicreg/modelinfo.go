@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -29,6 +30,9 @@ type modelInfo struct {
 	meta pretrained.Meta
 }
 
+// weights are endings of files of weights, of vicreg's own and of others.
+var weights = []string{".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt"}
+
 // alone reports whether a path leads to a model without a run: a file, or a folder that
 // has one and nothing else of a run.
 func alone(path string) bool {
@@ -37,7 +41,7 @@ func alone(path string) bool {
 		return false
 	}
 	if !st.IsDir() {
-		return st.Mode().IsRegular() && strings.EqualFold(filepath.Ext(path), ".safetensors")
+		return st.Mode().IsRegular() && slices.Contains(weights, strings.ToLower(filepath.Ext(path)))
 	}
 	for _, name := range []string{runlog.ConfigFile, runlog.CheckpointFile, runlog.SummaryFile} {
 		if _, err := os.Lstat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {

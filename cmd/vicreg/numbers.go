@@ -26,7 +26,7 @@ func strictly(cmd *cobra.Command) {
 func strictFlags(flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		switch f.Value.Type() {
-		case "int", "uint64", "float64", "intSlice":
+		case "int", "uint64", "float64", "intSlice", "float64Slice":
 			number := strictNumber{f.Value, f.Name}
 			switch inner := f.Value.(type) {
 			case strictNumber, strictNumbers:
@@ -83,14 +83,27 @@ func (v strictNumber) plain(s string) (string, error) {
 	case "float64":
 		x, err := settings.ParseFloat(s)
 		return strconv.FormatFloat(x, 'g', -1, 64), err
+	case "float64Slice":
+		return joined(s, "a list of numbers joined by commas, such as 0.5,0.25", func(part string) (string, error) {
+			x, err := settings.ParseFloat(part)
+			return strconv.FormatFloat(x, 'g', -1, 64), err
+		})
 	}
-	var parts []string
+	return joined(s, "a list of whole numbers joined by commas, such as 10,20", func(part string) (string, error) {
+		n, err := settings.ParseInt(part)
+		return strconv.Itoa(n), err
+	})
+}
+
+// joined gives each part of a list its plain form; what says what the list should be.
+func joined(s, what string, plain func(string) (string, error)) (string, error) {
+	var all []string
 	for part := range strings.SplitSeq(s, ",") {
-		n, err := settings.ParseInt(strings.TrimSpace(part))
+		p, err := plain(strings.TrimSpace(part))
 		if err != nil {
-			return "", fmt.Errorf("a list of whole numbers joined by commas, such as 10,20")
+			return "", notNumber(what)
 		}
-		parts = append(parts, strconv.Itoa(n))
+		all = append(all, p)
 	}
-	return strings.Join(parts, ","), nil
+	return strings.Join(all, ","), nil
 }

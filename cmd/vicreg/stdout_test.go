@@ -70,6 +70,10 @@ func TestFullOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	weights, err := filepath.Abs("../../internal/foreign/testdata/vicreg.pth")
+	if err != nil {
+		t.Fatal(err)
+	}
 	run := func(out *os.File, args ...string) (stderr string, code int) {
 		cmd := exec.Command("vicreg", args...)
 		var b strings.Builder
@@ -91,6 +95,9 @@ func TestFullOutput(t *testing.T) {
 		{"eval", "run", "--data", "data"}, {"eval", "run", "--data", "data", "--json"},
 		{"embed", "run", "--data", "data", "--out", "e.npy"},
 		{"finetune", "run", "--data", "data", "--plan"}, {"export", "run", "--out", "e.onnx"},
+		{"import", weights, "--out", "in"}, {"import", weights, "--out", "in", "--json"},
+		{"index", "run", "--data", "data", "--out", "d.index"}, {"search", "run", "--index", "d.index", "--query", "data/a/img000.jpg"},
+		{"serve", "run", "--index", "d.index", "--addr", "127.0.0.1:0"},
 		{"loss", golden}, {"loss", golden, "--method", "simclr"},
 		{"pack", "--data", "data", "--out", "d.pack"},
 		{"compare", "run", "--out", "c"}, {"plot", "run"}, {"report", "run"},

@@ -184,6 +184,9 @@ func (w *work) outputs(ctx context.Context, x *tensor.Tensor) (map[string][]floa
 		if err != nil {
 			return nil, err
 		}
+		if i := slices.IndexFunc(y, func(v float32) bool { return v-v != 0 }); i >= 0 {
+			return nil, fmt.Errorf("the %s of a made-up item are not finite (number %d is %v): the weights are damaged or far too large, so nothing was written", o.Name, i%e.Dim()+1, y[i])
+		}
 		all[o.Name] = y
 	}
 	return all, nil

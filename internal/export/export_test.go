@@ -227,3 +227,24 @@ func TestGraph(t *testing.T) {
 		t.Errorf("the producer is %q", onnx.Producer(path))
 	}
 }
+// Weights that give no finite features are told as such, and nothing is written.
+func TestNotFinite(t *testing.T) {
+	e := examples()[0]
+	m := e.open(t)
+	p := m.Encoder.Params()[0]
+	values := make([]float32, p.Value.Len())
+	for i := range values {
+		values[i] = 1e38
+	}
+	p.SetTorch(values)
+	for _, format := range []string{"safetensors", "torch"} {
+		out := filepath.Join(t.TempDir(), "out")
+		_, err := Write(context.Background(), m, out, Options{Format: format})
+		if want := "of a made-up item are not finite (number 1 is NaN): the weights are damaged"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", format, err, want)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s: something was written", format)
+		}
+	}
+}

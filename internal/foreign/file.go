@@ -80,12 +80,14 @@ func isSafetensors(path string) (bool, error) {
 		return false, fmt.Errorf("there is no file %s", show.Name(path))
 	case err == nil && st.IsDir():
 		return false, fmt.Errorf("%s is a folder; name the file of weights in it", show.Name(path))
+	case err == nil && !st.Mode().IsRegular():
+		return false, fmt.Errorf("%s is %s, not a file of weights", show.Name(path), durable.Kind(st.Mode()))
 	case err != nil:
-		return false, fmt.Errorf("%s cannot be read: %w", show.Name(path), durable.Reason(err))
+		return false, unread(path, err)
 	}
 	f, err := durable.OpenRegular(path)
 	if err != nil {
-		return false, err
+		return false, unread(path, err)
 	}
 	defer f.Close()
 	head := make([]byte, 16)
@@ -101,12 +103,16 @@ func isSafetensors(path string) (bool, error) {
 func Sum(path string) (string, error) {
 	f, err := durable.OpenRegular(path)
 	if err != nil {
-		return "", err
+		return "", unread(path, err)
 	}
 	defer f.Close()
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("%s cannot be read: %w", show.Name(path), durable.Reason(err))
+		return "", unread(path, err)
 	}
 	return fmt.Sprintf("%08x", sum.Sum32()), nil
+}
+
+func unread(path string, err error) error {
+	return fmt.Errorf("%s cannot be read: %w", show.Name(path), durable.Reason(err))
 }

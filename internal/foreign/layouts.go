@@ -29,10 +29,13 @@ type layout struct {
 
 	mean, std []float64 // of its small images; nil: ImageNet's
 	pixels    string    // what else they may be
+	says      string    // what else a user should know, a sentence
 }
 
 // wrappers are keys and modules that other modules are put into.
 var wrappers = []string{"state_dict", "model", "module", "_orig_mod", "model_state_dict", "model_state"}
+
+const segmentation = "torchvision's segmentation networks"
 
 // Each row's source: the repository that is named, and the file that writes its
 // checkpoints or its models.
@@ -54,6 +57,9 @@ var layouts = []layout{
 	{name: "VICRegL", at: []string{"backbone."}, signs: []string{"maps_projector."}, expander: "projector."},
 	// facebookresearch/barlowtwins main.py
 	{name: "Barlow Twins", at: []string{"backbone."}, signs: []string{"bn.running_mean"}, method: "barlow-twins"},
+	// pytorch/vision torchvision/models/segmentation: fcn.py and deeplabv3.py
+	{name: segmentation, at: []string{"backbone."}, signs: []string{"classifier.4.", "aux_classifier."},
+		naming: "torchvision", says: "such networks do not halve the resolution in their last two stages, and vicreg does, so features differ from theirs"},
 	// vturrisi/solo-learn solo/methods/base.py: conv1 of CIFAR's is 3×3 with a border of 2;
 	// solo/data/pretrain_dataloader.py for the pixels
 	{name: "solo-learn", at: []string{"backbone.", "encoder."},

@@ -51,13 +51,18 @@ var parts = map[string]string{
 	"target_net": "a momentum encoder", "target": "a momentum encoder",
 	"student": "the student", "student_backbone": "the student", "student_head": "the student's projector",
 	"teacher": "the teacher", "teacher_backbone": "the teacher", "teacher_head": "the teacher's projector",
-	"mask_token": "of a decoder", "decoder": "a decoder", "decoder_embed": "of a decoder",
+	"model_ema": average, "ema": average, "state_dict_ema": average, "ema_model": average, "averaged_model": average,
+	"aux_classifier": "a classifier",
+	"mask_token":     "of a decoder", "decoder": "a decoder", "decoder_embed": "of a decoder",
 	"decoder_pos_embed": "of a decoder", "decoder_blocks": "of a decoder", "decoder_norm": "of a decoder",
 	"decoder_pred": "of a decoder", "optimizer": "state of an optimizer", "optimizer_states": "state of an optimizer",
 	"optimizer_state_dict": "state of an optimizer", "lr_schedulers": "a schedule", "scheduler": "a schedule",
 	"scaler": "state of mixed precision", "fp16_scaler": "state of mixed precision", "dino_loss": "the centre of a loss",
 	"criterion": "state of a loss", "loss": "state of a loss", "callbacks": "state of training", "loops": "state of training",
 }
+
+// average is what training keeps beside the weights; --prefix takes it.
+const average = "an average of the weights over steps"
 
 // mostNamed is how many arrays of a part that is not known are named.
 const mostNamed = 3

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"vicreg/internal/host"
 	"vicreg/internal/model"
@@ -35,6 +36,9 @@ func (x *Found) Load(ctx context.Context, f *File, progress func(done, total int
 			}
 			if i := slices.IndexFunc(v, func(v float32) bool { return v-v != 0 }); i >= 0 {
 				return fmt.Errorf("%s: number %d of %s is %v, so no features would be finite", show.Name(f.path), i+1, show.Name(name), v[i])
+			}
+			if i := slices.IndexFunc(v, func(v float32) bool { return v < 0 }); i >= 0 && strings.HasSuffix(p.Name, "running_var") {
+				return fmt.Errorf("%s: number %d of %s is %v, but it is a variance, so the file is damaged", show.Name(f.path), i+1, show.Name(name), v[i])
 			}
 			if to := x.Size / max(1, x.Encoder.Patch); p.Name == "pos_embed" && to != x.grid {
 				v = resized(v, x.grid, to, encoder.Dim())

@@ -3,6 +3,7 @@ package foreign
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -67,6 +68,9 @@ func Look(f *File, o Options) (*Found, error) {
 	} else {
 		err = x.resnet(shapes, p, l, o)
 	}
+	if flag := new(unsuited); errors.As(err, flag) {
+		return nil, fmt.Errorf("%s: %w", show.Name(f.path), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the encoder in it%s is not one that vicreg has: %w", show.Name(f.path), under(p.prefix), err)
 	}
@@ -80,12 +84,22 @@ func Look(f *File, o Options) (*Found, error) {
 	if err := x.fits(shapes, needed); err != nil {
 		return nil, fmt.Errorf("%s: the encoder in it%s is no %s: %w", show.Name(f.path), under(p.prefix), x.Encoder.Arch, err)
 	}
+	if l.says != "" {
+		x.guess("%s", l.says)
+	}
 	if l.expander != "" {
 		x.head(f, parentOf(p.prefix)+l.expander, dim)
 	}
 	x.count(f)
 	return x, nil
 }
+
+// unsuited is a flag that does not suit the encoder, which alone would do.
+type unsuited string
+
+func (u unsuited) Error() string { return string(u) }
+
+func unsuitedf(format string, args ...any) error { return unsuited(fmt.Sprintf(format, args...)) }
 
 func under(prefix string) string {
 	if prefix == "" {
@@ -151,7 +165,7 @@ func choose(f *File, all []place, prefix string) (place, *layout, error) {
 
 func quoted(prefix string) string {
 	if prefix == "" {
-		return `""`
+		return `the top, ""`
 	}
 	return show.Name(prefix)
 }

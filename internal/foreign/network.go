@@ -22,6 +22,9 @@ func (x *Found) resnet(shapes map[string][]int, p place, l *layout, o Options) e
 			blocks[stage]++
 		}
 	}
+	if o.Heads > 0 {
+		return unsuitedf("--heads is %d, but a residual network has none", o.Heads)
+	}
 	planes, in := stem[0], stem[1]
 	bottleneck := shapes["layer1.0.conv3.weight"] != nil
 	if bottleneck {
@@ -48,7 +51,7 @@ func (x *Found) resnet(shapes map[string][]int, p place, l *layout, o Options) e
 	case stem[2] == 7 && stem[3] == 7:
 		c.Stem, x.Size = "imagenet", 224
 		if o.Stem != "" && o.Stem != c.Stem {
-			return fmt.Errorf("--stem is %s, but its first convolution is 7×7", o.Stem)
+			return unsuitedf("--stem is %s, but its first convolution is 7×7", o.Stem)
 		}
 	case stem[2] == 3 && stem[3] == 3:
 		c.Stem, x.Size = "small", 32
@@ -65,7 +68,7 @@ func (x *Found) resnet(shapes map[string][]int, p place, l *layout, o Options) e
 			x.guess("the first convolution is 3×3 at every pixel with a border of 1 and no pooling behind it (--stem padded: of 2)")
 		}
 		if c.Stem == "imagenet" {
-			return fmt.Errorf("--stem is imagenet, but its first convolution is 3×3")
+			return unsuitedf("--stem is imagenet, but its first convolution is 3×3")
 		}
 	default:
 		return fmt.Errorf("its first convolution is %d×%d, but 7×7 and 3×3 are known", stem[2], stem[3])
@@ -89,7 +92,7 @@ func (x *Found) vit(f *File, shapes map[string][]int, l *layout, o Options) erro
 	case patches[2] != patches[3]:
 		return fmt.Errorf("its patches are %d × %d, but should be as wide as they are high", patches[2], patches[3])
 	case o.Stem != "":
-		return fmt.Errorf("--stem is %s, but a vision transformer has none", o.Stem)
+		return unsuitedf("--stem is %s, but a vision transformer has none", o.Stem)
 	}
 	c := model.Config{Patch: patches[2], Input: model.Input{Kind: model.Images}}
 	tokens := pos[1]
@@ -109,7 +112,7 @@ func (x *Found) vit(f *File, shapes map[string][]int, l *layout, o Options) erro
 	x.Size = x.grid * c.Patch
 	if o.Size > 0 && o.Size != x.Size {
 		if o.Size%c.Patch != 0 {
-			return fmt.Errorf("--size is %d, but its patches of %d must divide it", o.Size, c.Patch)
+			return unsuitedf("--size is %d, but its patches of %d must divide it", o.Size, c.Patch)
 		}
 		x.guess("its positions are for images of %d × %d pixels: those of %d × %[3]d are interpolated between them", x.Size, x.Size, o.Size)
 		x.Size = o.Size
@@ -136,10 +139,10 @@ func (x *Found) vit(f *File, shapes map[string][]int, l *layout, o Options) erro
 		heads = dim / 64
 		x.guess("it has %d heads, one for each 64 channels (--heads says otherwise)", heads)
 	default:
-		return fmt.Errorf("how many heads its %d channels are in cannot be seen; give --heads", dim)
+		return unsuitedf("how many heads its %d channels are in cannot be seen; give --heads", dim)
 	}
 	if patches[0]%heads != 0 {
-		return fmt.Errorf("%d heads do not divide its %d channels; give another --heads", heads, patches[0])
+		return unsuitedf("%d heads do not divide its %d channels; give another --heads", heads, patches[0])
 	}
 	c.Arch, c.Dim, c.Blocks, c.Heads = model.ViTOf(patches[0], depth, heads)
 	return x.reads(&c, patches[1])

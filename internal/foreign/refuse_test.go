@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -206,5 +207,68 @@ func TestNotFinite(t *testing.T) {
 	if _, _, err := x.Load(t.Context(), f, nil); err == nil ||
 		!strings.Contains(err.Error(), "number 5 of layer2.0.conv1.weight is +Inf") {
 		t.Error(err)
+	}
+}
+
+// The backbones of segmentation networks are known, and that they keep their resolution.
+func TestSegmentation(t *testing.T) {
+	f := changed(t, "torchvision.pth", func(all *[]Array) {
+		*all = slices.DeleteFunc(*all, func(a Array) bool { return strings.HasPrefix(a.Name, "fc.") })
+		for i, a := range *all {
+			(*all)[i].Name = "backbone." + a.Name
+		}
+		added("classifier.0.weight", "classifier.4.weight")(all)
+	})
+	x, err := Look(f, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Layout != segmentation || !slices.ContainsFunc(x.Guessed, func(s string) bool {
+		return strings.Contains(s, "so features differ from theirs")
+	}) {
+		t.Errorf("%s: %q", x.Layout, x.Guessed)
+	}
+}
+
+// Flags that do not suit an encoder are told as such, not as faults of the file.
+func TestUnsuited(t *testing.T) {
+	for _, c := range []struct {
+		file string
+		o    Options
+		want string
+	}{
+		{"torchvision.pth", Options{Heads: 3}, "--heads is 3, but a residual network has none"},
+		{"torchvision.pth", Options{Stem: "small"}, "--stem is small, but its first convolution is 7×7"},
+		{"timm_vit.pth", Options{Stem: "small"}, "--stem is small, but a vision transformer has none"},
+		{"timm_vit.pth", Options{Size: 13}, "--size is 13, but its patches of 4 must divide it"},
+		{"dino_vit.pth", Options{Heads: 3}, "3 heads do not divide its 16 channels; give another --heads"},
+		{"dino_vit.pth", Options{}, "how many heads its 16 channels are in cannot be seen; give --heads"},
+	} {
+		f := changed(t, c.file, func(*[]Array) {})
+		want := filepath.Join("testdata", c.file) + ": " + c.want
+		if _, err := Look(f, c.o); err == nil || err.Error() != want {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
+// A variance below zero is damage, which no features would be made of.
+func TestVariance(t *testing.T) {
+	f := changed(t, "torchvision.pth", func(*[]Array) {})
+	read := f.read
+	f.read = func(name string) ([]float32, error) {
+		v, err := read(name)
+		if name == "layer1.0.bn2.running_var" {
+			v[1] = -0.5
+		}
+		return v, err
+	}
+	x, err := Look(f, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = x.Load(context.Background(), f, nil)
+	if want := "number 2 of layer1.0.bn2.running_var is -0.5, but it is a variance"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
 	}
 }

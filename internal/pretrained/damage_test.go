@@ -40,8 +40,8 @@ func tiny(t testing.TB) string {
 	return path
 }
 
-// opened is Open of a file that is not on disk.
-func opened(b []byte, path string) (*Model, error) {
+// openedBytes is Open of a file that is not on disk.
+func openedBytes(b []byte, path string) (*Model, error) {
 	f, err := safetensors.NewFile(bytes.NewReader(b), int64(len(b)), path)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func TestEveryByteCounts(t *testing.T) {
 	for i := range good {
 		b := bytes.Clone(good)
 		b[i] ^= 1 << (i % 8)
-		if _, err := opened(b, path); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := openedBytes(b, path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Fatalf("byte %d of %d: %v", i, len(good), err)
 		}
 	}

@@ -169,14 +169,11 @@ func Describe(path string, branch int) (*Meta, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := safetensors.Open(file)
+	f, err := opened(file)
 	if err != nil {
-		return nil, advised(err)
+		return nil, err
 	}
 	defer f.Close()
-	if name := f.Metadata["format"]; !slices.Contains([]string{format, bareFormat, firstFormat}, name) {
-		return nil, fmt.Errorf("%s is not a model that vicreg wrote: its metadata has format %s, not %q", file, quote(name), format)
-	}
 	m := new(Meta)
 	if err := m.decode(f.Metadata); err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", file, err, advice)
@@ -190,9 +187,9 @@ func Open(path string, branch int) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := safetensors.Open(path)
+	f, err := opened(path)
 	if err != nil {
-		return nil, advised(err)
+		return nil, err
 	}
 	defer f.Close()
 	m, err := read(f, path)
@@ -224,8 +221,8 @@ func located(path string, branch int) (string, error) {
 // read takes a model out of a file.
 func read(f *safetensors.File, path string) (m *Model, err error) {
 	m = &Model{Path: path}
-	if f := f.Metadata["format"]; !slices.Contains([]string{format, bareFormat, firstFormat}, f) {
-		return nil, fmt.Errorf("%s is not a model that vicreg wrote: its metadata has format %s, not %q", path, quote(f), format)
+	if err := notOurs(f, path); err != nil {
+		return nil, err
 	}
 	if err := m.Meta.decode(f.Metadata); err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", path, err, advice)

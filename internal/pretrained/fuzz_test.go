@@ -66,7 +66,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		check.Bounded(t, 32, 2*time.Second, func() {
-			got, err := opened(b.Bytes(), "x")
+			got, err := openedBytes(b.Bytes(), "x")
 			if err != nil {
 				if len(err.Error()) > 2000+len(value1)+len(value2) {
 					t.Errorf("a message of %d bytes", len(err.Error()))

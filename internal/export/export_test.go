@@ -227,6 +227,7 @@ func TestGraph(t *testing.T) {
 		t.Errorf("the producer is %q", onnx.Producer(path))
 	}
 }
+
 // Weights that give no finite features are told as such, and nothing is written.
 func TestNotFinite(t *testing.T) {
 	e := examples()[0]

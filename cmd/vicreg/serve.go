@@ -133,6 +133,8 @@ func checkAddr(flag, addr, token string, given bool, usual string) error {
 func listen(m *vicreg.Model, x *vicreg.Index, run, addr string, o vicreg.ServeOptions) error {
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("--addr %s cannot be listened on: %w", addr, durable.Reason(unwrapped(err)))
@@ -142,7 +144,9 @@ func listen(m *vicreg.Model, x *vicreg.Index, run, addr string, o vicreg.ServeOp
 		if x != nil {
 			about = show.Count(x.Info().Images, "image")
 		}
-		fmt.Fprintf(stdout, "Serving %s at http://%s: %s; Ctrl-C ends\n", show.Name(run), l.Addr(), about)
+		if _, err := fmt.Fprintf(stdout, "Serving %s at http://%s: %s; Ctrl-C ends\n", show.Name(run), l.Addr(), about); err != nil {
+			stop() // nobody learns where it is
+		}
 		if together == 1 {
 			fmt.Fprintln(stdout, "note: images that wait go through the network one by one: together their features would have other last bits here")
 		}

@@ -97,7 +97,7 @@ func TestFullOutput(t *testing.T) {
 		{"finetune", "run", "--data", "data", "--plan"}, {"export", "run", "--out", "e.onnx"},
 		{"import", weights, "--out", "in"}, {"import", weights, "--out", "in", "--json"},
 		{"index", "run", "--data", "data", "--out", "d.index"}, {"search", "run", "--index", "d.index", "--query", "data/a/img000.jpg"},
-		{"serve", "run", "--index", "d.index", "--addr", "127.0.0.1:0"},
+		{"serve", "run", "--index", "d.index", "--addr", "127.0.0.1:0"}, {"watch", ".", "--addr", "127.0.0.1:0"},
 		{"loss", golden}, {"loss", golden, "--method", "simclr"},
 		{"pack", "--data", "data", "--out", "d.pack"},
 		{"compare", "run", "--out", "c"}, {"plot", "run"}, {"report", "run"},

@@ -73,7 +73,10 @@ machine alone; for another address, visitors must know a token. Ctrl-C ends.`,
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "Watching the runs below %s at http://%s; Ctrl-C ends\n", show.Name(folder), l.Addr())
+		if _, err := fmt.Fprintf(stdout, "Watching the runs below %s at http://%s; Ctrl-C ends\n", show.Name(folder), l.Addr()); err != nil {
+			l.Close()
+			return err // nobody learns where it is
+		}
 		return watch.New(folder).Serve(ctx, l, token)
 	}
 	return cmd

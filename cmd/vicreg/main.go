@@ -133,8 +133,8 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 	})
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newPretrain(), newFinetune(), newCompare(), newEval(), newEmbed(), newIndex(), newSearch(),
-		newMap(), newServe(), newWatch(), newImport(), newExport(), newLoss(), newPack(), newInfo(), newPlot(),
-		newReport(), newRecipes(), newBench(), newMan(), newVersion())
+		newMap(), newViews(), newServe(), newWatch(), newImport(), newExport(), newLoss(), newPack(), newInfo(),
+		newPlot(), newReport(), newRecipes(), newBench(), newMan(), newVersion())
 	strictly(root)
 	withHelp(root)
 	completing(root)

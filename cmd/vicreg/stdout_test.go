@@ -91,7 +91,7 @@ func TestFullOutput(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"--help"}, {"help", "loss"}, {"pretrain", "--help"}, {"version"}, {"--version"}, {"completion", "bash"}, {"man", "man1"}, {"recipes"}, {"recipes", "quick"},
 		{"info", "run"}, {"info", "run", "--json"},
-		{"map", "run"}, {"map", "run", "--json"},
+		{"map", "run"}, {"map", "run", "--json"}, {"views", "run"},
 		{"eval", "run", "--data", "data"}, {"eval", "run", "--data", "data", "--json"},
 		{"embed", "run", "--data", "data", "--out", "e.npy"},
 		{"finetune", "run", "--data", "data", "--plan"}, {"export", "run", "--out", "e.onnx"},

@@ -3,6 +3,7 @@ package augment
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"vicreg/internal/imagefile"
 )
@@ -40,6 +41,16 @@ func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View
 	d := v.Draw(r, img.W, img.H, len(n.lut))
 	s.apply(img, &d, size, len(n.lut))
 	n.apply(dst, s.img, &s.lut)
+}
+
+// Picture is View in pixels of c channels, with what was drawn.
+func (s *Scratch) Picture(r *rand.Rand, img imagefile.Image, v *View, size, c int) (imagefile.Image, Draw) {
+	d := v.Draw(r, img.W, img.H, c)
+	s.apply(img, &d, size, c)
+	s.settle()
+	out := s.img
+	out.Pix = slices.Clone(out.Pix)
+	return out, d
 }
 
 // apply leaves the view in s.img, with s.lut still to be applied.

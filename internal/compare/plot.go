@@ -62,7 +62,7 @@ func write(path string, width, height vg.Length, rows, columns int, panels []*pl
 	if _, err := c.WriteTo(&b); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(path, sign(b.Bytes())); err != nil {
+	if err := durable.WriteFile(path, Sign(b.Bytes())); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return nil

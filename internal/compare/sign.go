@@ -12,9 +12,9 @@ import (
 // signature tells pictures that vicreg drew from all others.
 const signature = "Software\x00vicreg"
 
-// sign puts the signature into a PNG, as a text chunk after its first chunk (PNG
+// Sign puts the signature into a PNG, as a text chunk after its first chunk (PNG
 // specification, 11.3.3), or into an SVG, as a comment before its drawing.
-func sign(picture []byte) []byte {
+func Sign(picture []byte) []byte {
 	at, mark := bytes.Index(picture, []byte("<svg")), []byte("<!-- "+signature[9:]+" -->\n")
 	if bytes.HasPrefix(picture, []byte("\x89PNG")) {
 		at = 8 + 12 + int(binary.BigEndian.Uint32(picture[8:]))

@@ -63,8 +63,9 @@ func (w *watched) changed(path string) bool {
 }
 
 const (
-	endBytes  = 128 << 10 // of a log that are read for the table
-	tailLines = 40        // that are shown
+	endBytes  = 32 << 10 // of a log that are read for the table,
+	moreBytes = 8 << 20  // or so many if no epoch ends in them
+	tailLines = 40       // that are shown
 )
 
 func newRun(root, id string) *run {
@@ -93,7 +94,13 @@ func (r *run) look(now time.Time, locks runlog.Locks) {
 		}
 	}
 	damaged := r.end.Damaged
+	first := r.written.IsZero()
 	err := r.end.Next(r.forget, r.add)
+	if first && r.epoch == nil && len(r.lines) > 0 {
+		r.forget()
+		r.end = runlog.FollowEnd(r.dir, moreBytes)
+		err = r.end.Next(r.forget, r.add)
+	}
 	if err != nil || r.end.Damaged != damaged {
 		r.version++
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,10 +108,8 @@ func reportOf(folder string) (*report.Run, error) {
 	}
 	c := info.config
 	r.Config, r.Summary, r.Strange = info.yaml, info.Summary, info.Strange
-	if metrics, err := runlog.ReadMetrics(folder); err == nil {
-		r.Metrics = *metrics
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if info.metrics != nil {
+		r.Metrics = *info.metrics
 	}
 	r.Facts = report.Facts{Method: c.Method, Network: networkOf(info), Data: filepath.Base(c.Data.Source),
 		Epochs: c.Epochs, K: cmp.Or(c.Eval.K, 20), Pairs: c.Pairs != nil, Tuned: c.Tune != nil}

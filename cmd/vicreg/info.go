@@ -107,8 +107,9 @@ type runInfo struct {
 	LastEpoch  *runlog.Epoch   `json:"last_epoch,omitempty"`
 	Strange    []string        `json:"warnings,omitempty"` // what in the folder is not this run's, a sentence each
 
-	config recipe.Config
-	yaml   []byte
+	config  recipe.Config
+	yaml    []byte
+	metrics *runlog.Metrics // nil: there are none
 }
 
 // branchInfo describes the networks of a branch.
@@ -143,6 +144,7 @@ func readRun(folder string) (*runInfo, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	r.metrics = metrics
 	if metrics != nil && len(metrics.Epochs) > 0 {
 		r.LastEpoch = &metrics.Epochs[len(metrics.Epochs)-1]
 		r.EpochsDone = r.LastEpoch.Epoch

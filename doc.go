@@ -9,7 +9,8 @@
 //
 // [Open] loads the encoder of a run. [Model.Embed] turns images into features with it,
 // [Model.EmbedData] whole data sets, [Model.EmbedPairs] a side of pairs, and
-// [Model.Evaluate] scores it on labelled images. [Model.Export] writes it for other programs.
+// [Model.Evaluate] scores it on labelled images. [Model.Export] writes it for other
+// programs, and [Import] takes theirs.
 // [Model.IndexData] keeps the features of many images to be searched for the nearest, and
 // [Model.Serve] answers HTTP requests with both.
 // A Model may be used by any number of goroutines at once. [Loss] is the loss alone, for embeddings of any origin.

@@ -41,8 +41,8 @@ func source(t *testing.T) []*ast.File {
 	return files
 }
 
-// foreign names a type of an internal package that the declaration shows, or "".
-func foreign(f *ast.File, n ast.Node) (found string) {
+// stranger names a type of an internal package that the declaration shows, or "".
+func stranger(f *ast.File, n ast.Node) (found string) {
 	var internal []string
 	for _, i := range f.Imports {
 		if path := strings.Trim(i.Path.Value, `"`); strings.HasPrefix(path, "vicreg/internal/") {
@@ -92,7 +92,7 @@ func TestEveryNameIsTold(t *testing.T) {
 					continue
 				}
 				tell(name, d.Doc)
-				if x := foreign(f, d.Type); x != "" {
+				if x := stranger(f, d.Type); x != "" {
 					t.Errorf("%s shows %s", name, x)
 				}
 			case *ast.GenDecl:
@@ -123,7 +123,7 @@ func TestEveryNameIsTold(t *testing.T) {
 								continue
 							}
 							tell(s.Name.Name+"."+strings.Join(names, ", "), x.Doc, x.Comment)
-							if y := foreign(f, x); y != "" {
+							if y := stranger(f, x); y != "" {
 								t.Errorf("%s.%s shows %s", s.Name.Name, names[0], y)
 							}
 						}

@@ -11,6 +11,7 @@ import (
 
 	"vicreg/internal/eval"
 	"vicreg/internal/export"
+	"vicreg/internal/foreign"
 	"vicreg/internal/loss"
 	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
@@ -33,6 +34,7 @@ var mirrors = []struct{ public, internal any }{
 	{Outcome{}, eval.Outcome{}},
 	{Forecast{}, train.Forecast{}},
 	{Exported{}, export.Result{}},
+	{Imported{}, foreign.Result{}},
 }
 
 // fields lists the paths of all values in a type, each with its kind.

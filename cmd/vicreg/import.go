@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -58,8 +56,11 @@ encoders are left, and named. An expander is taken from VICReg's own checkpoints
 	flags.StringVar(&o.Stem, "stem", "", "`kind` of a 3×3 first convolution: small (a border of 1 pixel), padded (of 2) or linear (no ReLU) (default found)")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if err := checkImport(o, out); err != nil {
-			return err
+		if out == "" {
+			return usagef("--out is missing: name the folder to write, such as runs/released")
+		}
+		if err := o.Validate(); err != nil {
+			return usagef("--%w", err)
 		}
 		file := args[0]
 		f, err := foreign.Open(file)
@@ -73,44 +74,24 @@ encoders are left, and named. An expander is taken from VICReg's own checkpoints
 			return err
 		}
 		defer t.remove()
-		r, err := counting(func(ctx context.Context, c *counter) (*imported, error) {
-			return takeFrom(ctx, file, f, o, t.path, c)
+		taken, err := counting(func(ctx context.Context, c *counter) (*foreign.Taken, error) {
+			o.Progress = c.count
+			return foreign.Take(ctx, f, t.path, o)
 		})
+		if errors.Is(err, foreign.ErrOurs) {
+			return usagef("%w; leave the flags but --out away", err)
+		}
 		if err != nil {
 			return err
 		}
 		t.made = nil
+		r := reported(taken)
 		if asJSON {
 			return printJSON(r)
 		}
 		return r.print()
 	}
 	return cmd
-}
-
-// checkImport finds what is wrong with the flags of import.
-func checkImport(o foreign.Options, out string) error {
-	switch {
-	case out == "":
-		return usagef("--out is missing: name the folder to write, such as runs/released")
-	case o.Size < 0 || o.Size > 1<<14:
-		return usagef("--size is %d, but must be between 1 and %d, or 0", o.Size, 1<<14)
-	case o.Heads < 0:
-		return usagef("--heads is %d, but must be at least 1, or 0", o.Heads)
-	case o.Stem != "" && o.Stem != "small" && o.Stem != "padded" && o.Stem != "linear":
-		return usagef("--stem %q is unknown; known: small, padded, linear", o.Stem)
-	}
-	for _, v := range o.Mean {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return usagef("--mean has %v, but must have finite numbers", v)
-		}
-	}
-	for _, v := range o.Std {
-		if !(v > 0) || math.IsInf(v, 0) {
-			return usagef("--std has %v, but must have finite numbers above 0", v)
-		}
-	}
-	return nil
 }
 
 // importedModel is what import replaces: its own kind.
@@ -190,73 +171,13 @@ type imported struct {
 	config model.Config
 }
 
-// takeFrom writes the encoder in a file to path.
-func takeFrom(ctx context.Context, name string, f *foreign.File, o foreign.Options, path string,
-	c *counter) (*imported, error) {
-	if strings.HasPrefix(f.Said["format"], "vicreg model") {
-		return again(name, o, path)
+func reported(t *foreign.Taken) *imported {
+	e := t.Meta.Encoder
+	return &imported{
+		config: e, Model: t.Path, Source: t.Meta.Source, Prefix: t.Prefix,
+		Encoder: infoOf(t.Meta, t.Encoder, t.Expander), Width: e.Width, Stem: e.Stem, Heads: e.Heads, Patch: e.Patch,
+		Size: t.Meta.Size, Mean: t.Meta.Mean, Std: t.Meta.Std, Taken: t.Arrays, Left: t.Left, Notes: t.Notes,
 	}
-	x, err := foreign.Look(f, o)
-	if err != nil {
-		return nil, err
-	}
-	sum, err := foreign.Sum(name)
-	if err != nil {
-		return nil, err
-	}
-	encoder, expander, err := x.Load(ctx, f, c.count)
-	if err != nil {
-		return nil, err
-	}
-	meta := pretrained.Meta{Method: x.Method, Encoder: x.Encoder, Expander: x.Expander, Size: x.Size, Mean: x.Mean,
-		Std: x.Std, Source: &pretrained.Source{File: filepath.Base(name), Sum: sum, Layout: "layout of " + x.Layout}}
-	if err := write(path, meta, encoder, expander); err != nil {
-		return nil, err
-	}
-	r := reported(path, meta, encoder, expander)
-	r.Prefix, r.Taken, r.Left = x.Prefix, x.Taken, append([]foreign.Left{}, x.Left...)
-	r.Notes = append(append([]string{}, f.Notes...), x.Guessed...)
-	return r, nil
-}
-
-// again writes a model that vicreg wrote once more.
-func again(name string, o foreign.Options, path string) (*imported, error) {
-	if o.Prefix != "" || o.Heads > 0 || o.Stem != "" || o.Size > 0 || o.Mean != nil || o.Std != nil {
-		return nil, usagef("%s is a model that vicreg wrote, which says itself what it is; leave the flags but --out away", show.Name(name))
-	}
-	m, err := pretrained.Open(name, 0)
-	if err != nil {
-		return nil, err
-	}
-	sum, err := foreign.Sum(name)
-	if err != nil {
-		return nil, err
-	}
-	meta := m.Meta
-	meta.Source = &pretrained.Source{File: filepath.Base(name), Sum: sum, Layout: "a model of vicreg"}
-	if err := write(path, meta, m.Encoder, m.Expander); err != nil {
-		return nil, err
-	}
-	r := reported(path, meta, m.Encoder, m.Expander)
-	r.Taken = len(m.Encoder.Params()) + len(m.Encoder.Buffers())
-	r.Left, r.Notes = []foreign.Left{}, append([]string{}, m.Notes...)
-	if m.Expander != nil {
-		r.Taken += len(m.Expander.Params()) + len(m.Expander.Buffers())
-	}
-	return r, nil
-}
-
-func write(path string, meta pretrained.Meta, encoder model.Encoder, expander *model.Expander) error {
-	if err := pretrained.Save(path, meta, encoder, expander); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, durable.Reason(err))
-	}
-	return nil
-}
-
-func reported(path string, meta pretrained.Meta, encoder model.Encoder, expander *model.Expander) *imported {
-	return &imported{config: meta.Encoder, Model: path, Source: meta.Source, Encoder: infoOf(meta, encoder, expander),
-		Width: meta.Encoder.Width, Stem: meta.Encoder.Stem, Heads: meta.Encoder.Heads, Patch: meta.Encoder.Patch,
-		Size: meta.Size, Mean: meta.Mean, Std: meta.Std}
 }
 
 func (r *imported) print() error {

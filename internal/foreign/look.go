@@ -20,6 +20,8 @@ type Options struct {
 	Stem      string // of a residual network that begins with 3×3; empty: found
 	Size      int    // pixels, width and height of an input; 0: found
 	Mean, Std []float64
+
+	Progress func(done, total int) // of arrays that are read; may be nil
 }
 
 // Found is an encoder in a file.

@@ -46,6 +46,9 @@ func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
 	timed := &run{config: c, corpus: some, report: Silent{}, device: r.device}
 	defer func() { timed.release(err) }()
 	defer device.Catch(&err)
+	if d := timed.data(); d.Classes > 1 {
+		method.Complete(&timed.config, d)
+	}
 	began := time.Now()
 	if err := timed.build(); err != nil {
 		return speed, err

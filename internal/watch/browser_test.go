@@ -307,6 +307,9 @@ func TestBrowser(t *testing.T) {
 		if got := p.eval("document.querySelector('#tip .thumb').style.backgroundImage"); !strings.Contains(got, "/map/sheet?id=live") {
 			t.Errorf("the image is %s", got)
 		}
+		if got := p.eval("document.querySelector('#tip .thumb').style.backgroundSize"); got != `"9600px"` && got != `"9600px auto"` {
+			t.Errorf("the sheet is scaled to %s", got) // a sheet that is not full has fewer rows than others
+		}
 		p.mouse(x, y, true)
 		p.await("document.querySelectorAll('#near .picture').length", "16")
 		p.await("document.querySelectorAll('#near .picture.same').length >= 8", "true")

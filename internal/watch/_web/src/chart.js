@@ -128,7 +128,7 @@ export class Panel {
 
   rescale() {
     const xs = this.u.data[0];
-    const from = this.range?.[0] ?? xs[0] ?? 0;
+    const from = this.range?.[0] ?? (xs.length > 2 || this.axis === 'rank' ? xs[0] : 0);
     let to = this.range?.[1] ?? xs[xs.length - 1] ?? 1;
     if (!(to > from)) to = from + 1;
     this.u.batch(() => this.u.setScale('x', { min: from, max: to }));

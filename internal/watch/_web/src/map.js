@@ -47,7 +47,7 @@ export async function map(main) {
     const s = span.style;
     s.width = s.height = `${size}px`;
     s.backgroundImage = `url("/map/sheet?${query({ n: Math.floor(i / each) })}")`;
-    s.backgroundSize = `${d.columns * size}px ${d.rows * size}px`;
+    s.backgroundSize = `${d.columns * size}px auto`; // the last sheet may have fewer rows
     s.backgroundPosition = `${-(at % d.columns) * size}px ${-Math.floor(at / d.columns) * size}px`;
     return span;
   };
@@ -107,8 +107,9 @@ export async function map(main) {
     const at = d[places];
     const v = values();
     const few = v ? Math.max(...v, 0) + 2 : 1;
-    const x = Float32Array.from({ length: n }, (_, i) => at[2 * i]);
-    const y = Float32Array.from({ length: n }, (_, i) => at[2 * i + 1]);
+    const inner = 0.92; // the outermost points are to be seen whole
+    const x = Float32Array.from({ length: n }, (_, i) => inner * at[2 * i]);
+    const y = Float32Array.from({ length: n }, (_, i) => inner * at[2 * i + 1]);
     const dark = matchMedia('(prefers-color-scheme: dark)').matches;
     plot.set({ backgroundColor: rgb(css('--raised')), pointColorHover: css('--front'), pointColorActive: css('--front'),
       colorBy: v ? 'category' : null, pointColor: v ? [dark ? '#666c73' : '#a5abb1', ...shades(few - 1)] : css('--accent') });

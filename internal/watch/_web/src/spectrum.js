@@ -9,7 +9,7 @@ export function spectrum(element) {
   const show = (spectra) => {
     last = spectra ?? [];
     if (!last.length) {
-      element.textContent = 'This run logged no spectra.';
+      element.textContent = 'None so far.';
       panel = null;
       return;
     }

@@ -30,9 +30,9 @@ func nasty(kind string) []string {
 // read is not there.
 func stopped(cmd *cobra.Command, flag string) []string {
 	switch cmd.CommandPath() {
-	case "vicreg pretrain", "vicreg compare":
+	case "vicreg pretrain", "vicreg compare", "vicreg views":
 		return []string{"--data", "nosuch"}
-	case "vicreg finetune":
+	case "vicreg finetune", "vicreg map":
 		return []string{"nosuch", "--data", "nosuch"}
 	case "vicreg eval", "vicreg info":
 		return []string{"nosuch"}

@@ -16,9 +16,9 @@ import (
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate"},
 	{"tiff", "table"},
-	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "torchfile", "npy", "runlog", "settings",
+	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings",
 		"tensorboard"},
-	{"kernel/shape", "augment", "pack", "onnx"},
+	{"kernel/shape", "augment", "pack", "onnx", "torchfile"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},

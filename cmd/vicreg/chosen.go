@@ -85,9 +85,14 @@ func (f *pretrainFlags) preview(config *configFlags) error {
 	if err != nil {
 		return err
 	}
+	return previewRun(c, f.device, f.json)
+}
+
+// previewRun says what a run would do, on a device.
+func previewRun(c recipe.Config, on *deviceFlag, asJSON bool) error {
 	ctx, release := interruptible(context.Background(), nil)
 	defer release()
-	d, err := f.device.open()
+	d, err := on.open()
 	if err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func (f *pretrainFlags) preview(config *configFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.json {
+	if asJSON {
 		return printJSON(planned(p))
 	}
 	writePlan(p)

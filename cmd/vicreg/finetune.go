@@ -328,21 +328,7 @@ func (f *tuneFlags) preview(args []string, config *configFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := interruptible(context.Background(), nil)
-	defer release()
-	d, err := f.device.open()
-	if err != nil {
-		return err
-	}
-	p, err := train.Preview(ctx, c, train.Options{Device: d})
-	if err != nil {
-		return err
-	}
-	if f.json {
-		return printJSON(planned(p))
-	}
-	writePlan(p)
-	return nil
+	return previewRun(c, f.device, f.json)
 }
 
 // top is what a classifier gets right, in short.

@@ -59,7 +59,7 @@ func decode[T number](dst []T, src []byte, d DType) {
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = T(half(le.Uint16(src[2*i:])))
+			dst[i] = T(Half(le.Uint16(src[2*i:])))
 		}
 	case BF16:
 		for i := range dst {
@@ -109,8 +109,8 @@ func decode[T number](dst []T, src []byte, d DType) {
 	}
 }
 
-// half widens an IEEE 754 binary16.
-func half(h uint16) float32 {
+// Half widens an IEEE 754 binary16.
+func Half(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exp, frac := uint32(h>>10&31), uint32(h&0x3ff)
 	switch exp {

@@ -184,7 +184,7 @@ func TestConversions(t *testing.T) {
 			t.Errorf("%s %#x: %v (%v), want %v", c.d, c.bits, got, err, c.want)
 		}
 	}
-	if !math.IsNaN(float64(half(0x7e00))) {
+	if !math.IsNaN(float64(Half(0x7e00))) {
 		t.Error("NaN was lost")
 	}
 }

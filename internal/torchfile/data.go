@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/safetensors"
 )
 
 // chunk is how many bytes are read at once.
@@ -132,7 +133,7 @@ var le = binary.LittleEndian
 var decoders = map[string]func(out []float32, b []byte){
 	"float64":  each(8, func(b []byte) float32 { return float32(math.Float64frombits(le.Uint64(b))) }),
 	"float32":  each(4, func(b []byte) float32 { return math.Float32frombits(le.Uint32(b)) }),
-	"float16":  each(2, func(b []byte) float32 { return half(le.Uint16(b)) }),
+	"float16":  each(2, func(b []byte) float32 { return safetensors.Half(le.Uint16(b)) }),
 	"bfloat16": each(2, func(b []byte) float32 { return math.Float32frombits(uint32(le.Uint16(b)) << 16) }),
 	"int64":    each(8, func(b []byte) float32 { return float32(int64(le.Uint64(b))) }),
 	"int32":    each(4, func(b []byte) float32 { return float32(int32(le.Uint32(b))) }),
@@ -156,18 +157,4 @@ func each(size int, one func([]byte) float32) func([]float32, []byte) {
 			out[i] = one(b[i*size:])
 		}
 	}
-}
-
-// half widens an IEEE 754 binary16.
-func half(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp, frac := uint32(h>>10&31), uint32(h&0x3ff)
-	switch exp {
-	case 0: // zero or subnormal: frac · 2⁻²⁴
-		v := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(sign | math.Float32bits(v))
-	case 31: // infinity or NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/safetensors"
 )
 
 // What PyTorch reads of the files of testdata/make.py is what is read here, in the same order.
@@ -220,6 +221,6 @@ func TestAmbiguousNames(t *testing.T) {
 func TestHalf(t *testing.T) {
 	for h, want := range map[uint16]float64{0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: math.Ldexp(1, -24),
 		0x0400: math.Ldexp(1, -14), 0x7c00: math.Inf(1)} {
-		check.Scalar(t, "half", math.Min(float64(half(h)), 1e9), math.Min(want, 1e9), 0)
+		check.Scalar(t, "half", math.Min(float64(safetensors.Half(h)), 1e9), math.Min(want, 1e9), 0)
 	}
 }

@@ -137,7 +137,9 @@ export class Panel {
   options(width, scales) {
     const ink = css('--quiet');
     const grid = { stroke: css('--line'), width: 1 };
-    const few = (u, values) => values.map((v) => (v === null ? null : this.text(v)));
+    const powers = (u, values) => values.map((v) => (Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9 ? v : null));
+    const ruled = (scale) => (scale?.distr === 3 ? { ...grid, filter: powers } : grid);
+    const few = (u, values) => values.map((v) => (v === null ? null : this.text(v).replace('.00e', 'e')));
     const whole = (u, values) => values.map((v) => (v === null ? null : v >= 10000 ? `${digits(v / 1000)}k` : digits(v)));
     const labelled = this.curves.some((c) => c.label);
     return {
@@ -149,8 +151,8 @@ export class Panel {
         sync: this.zoom ? { key: 'page', setSeries: false } : undefined },
       scales: { x: { time: false, auto: false, ...scales.x }, y: { ...scales.y } },
       axes: [
-        { stroke: ink, font, grid, ticks: grid, values: whole, size: 30, space: 60 },
-        { stroke: ink, font, grid, ticks: grid, values: few, size: 52, space: 34 },
+        { stroke: ink, font, grid: ruled(scales.x), ticks: ruled(scales.x), values: whole, size: 30, space: 60 },
+        { stroke: ink, font, grid: ruled(scales.y), ticks: ruled(scales.y), values: few, size: 52, space: 34 },
       ],
       series: [{}, ...this.curves.map((c) => ({ stroke: c.stroke, width: c.width ?? 1.5, spanGaps: true,
         points: { show: c.x.length < 3, size: 5, fill: c.stroke } }))],

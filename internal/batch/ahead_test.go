@@ -103,7 +103,7 @@ func TestSendFails(t *testing.T) {
 	s := NewSource(noise(40, 12, 10, 1), SourceOptions{Channels: 1})
 	m := &twin{t: t, held: map[*float32]int{}, sent: map[*float32][]float32{}, fails: 5}
 	l := train(t, s, Config{Order: Order{Epochs: 9}, Views: pair(8), Batch: 6, Mean: []float64{.5}, Std: []float64{.2},
-		Memory: m})
+		Workers: 1, Memory: m}) // one worker sends in order
 	defer l.Done()
 	for n := 0; ; n++ {
 		if _, err := l.Next(); err != nil {

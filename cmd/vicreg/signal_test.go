@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -71,6 +72,9 @@ func TestSecondSignalLeavesNoFile(t *testing.T) {
 // A closed terminal saves as Ctrl-C does, also where the shell says it once more;
 // under nohup it is no reason to stop.
 func TestHangup(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("this test runs under nohup, and so would all commands that it starts")
+	}
 	dir := t.TempDir()
 	if err := writeImages(filepath.Join(dir, "photos"), 40); err != nil {
 		t.Fatal(err)
@@ -162,6 +166,9 @@ func TestComparisonTakesItsRunAlong(t *testing.T) {
 		"killed": {[]syscall.Signal{syscall.SIGKILL}, -1, "everything is saved, go on with --resume killed/a\n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if slices.Contains(x.signals, syscall.SIGHUP) && signal.Ignored(syscall.SIGHUP) {
+				t.Skip("this test runs under nohup, and so would the comparison")
+			}
 			args := append([]string{"compare", "--variant", "a:", "--data", "photos", "--out", name}, append(tiny, "--epochs", "40000")...)
 			if name == "twice" { // steps of seconds, which leaving at once does not wait for
 				args = append(args, "--width", "24", "--size", "64", "--batch", "40", "--threads", "1")

@@ -100,17 +100,7 @@ func Read(folder string) (*Map, error) {
 }
 
 // Is reports whether a file is a map.json, whole or damaged.
-func Is(path string) bool {
-	f, err := durable.OpenRegular(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	want := `{"format":"` + mark[:len(mark)-1]
-	head := make([]byte, len(want))
-	_, err = io.ReadFull(f, head)
-	return err == nil && string(head) == want
-}
+func Is(path string) bool { return durable.Begins(path, `{"format":"`+mark[:len(mark)-1]) }
 
 // parse returns a map, or what is wrong with it.
 func parse(b []byte) (*Map, string) {

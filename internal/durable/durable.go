@@ -5,6 +5,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -73,6 +74,18 @@ func OpenRegular(path string) (*os.File, error) {
 		return nil, fs.ErrInvalid
 	}
 	return os.Open(path)
+}
+
+// Begins reports whether there is a regular file at path that begins with prefix.
+func Begins(path, prefix string) bool {
+	f, err := OpenRegular(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(prefix))
+	_, err = io.ReadFull(f, head)
+	return err == nil && string(head) == prefix
 }
 
 // Kind says what stands at a path, for messages.

@@ -111,16 +111,7 @@ type File struct {
 type block struct{ row, rows, group int }
 
 // Is reports whether the file at path begins as an index does.
-func Is(path string) bool {
-	f, err := durable.OpenRegular(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, len(magic))
-	_, err = io.ReadFull(f, head)
-	return err == nil && string(head) == magic
-}
+func Is(path string) bool { return durable.Begins(path, magic) }
 
 // Of returns an index in memory of the features of items, which it scales to length 1.
 func Of(meta Meta, items []Item, features []float32, d int) *File {

@@ -79,16 +79,7 @@ type Stored struct {
 }
 
 // Is reports whether the file at path begins as a packed data set does.
-func Is(path string) bool {
-	f, err := durable.OpenRegular(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, len(magic))
-	_, err = io.ReadFull(f, head)
-	return err == nil && string(head) == magic
-}
+func Is(path string) bool { return durable.Begins(path, magic) }
 
 // Open reads the index of the file at path. Header and index are checked whole,
 // pixels when they are read; those of a file of version 1 are checked here, if

@@ -7,6 +7,7 @@ import (
 
 	"vicreg/internal/device"
 	"vicreg/internal/devices"
+	"vicreg/internal/kernel/shape"
 )
 
 // deviceFlag is what computes networks.
@@ -36,6 +37,19 @@ func (f *deviceFlag) Set(name string) error {
 
 // far says that it is not the processor.
 func (f *deviceFlag) far() bool { return f.name != processor }
+
+// multiplies checks the name of a kind of numbers, and warns where the processor that is
+// chosen does not multiply them.
+func (f *deviceFlag) multiplies(precision string) error {
+	p, err := shape.ParsePrecision(precision)
+	if err != nil {
+		return usageError{err}
+	}
+	if !f.far() {
+		warnPrecision(p)
+	}
+	return nil
+}
 
 // args are the arguments that choose it in another process: none of the processor.
 func (f *deviceFlag) args() []string {

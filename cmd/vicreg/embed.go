@@ -12,7 +12,6 @@ import (
 	"vicreg"
 	"vicreg/internal/dataset"
 	"vicreg/internal/durable"
-	"vicreg/internal/kernel/shape"
 	"vicreg/internal/npy"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
@@ -63,12 +62,8 @@ The images are those of --data, or files and folders that are named one by one.`
 		case o.Batch < 0:
 			return usagef("--batch is %d, but must be 0 or more", o.Batch)
 		}
-		p, err := shape.ParsePrecision(o.Precision)
-		if err != nil {
-			return usageError{err}
-		}
-		if !where.far() {
-			warnPrecision(p)
+		if err := where.multiplies(o.Precision); err != nil {
+			return err
 		}
 		files := args[1:]
 		if len(files) > 0 {

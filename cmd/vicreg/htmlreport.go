@@ -20,16 +20,7 @@ import (
 )
 
 // htmlReport is the kind of the pages that vicreg report writes.
-var htmlReport = kind{"a report that vicreg wrote", func(path string) bool {
-	f, err := durable.OpenRegular(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 512)
-	n, _ := f.Read(head)
-	return bytes.Contains(head[:n], []byte(report.Mark))
-}}
+var htmlReport = kind{"a report that vicreg wrote", func(path string) bool { return begins(path, report.Mark) }}
 
 func newReport() *cobra.Command {
 	cmd := &cobra.Command{

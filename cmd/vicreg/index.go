@@ -12,7 +12,6 @@ import (
 	"vicreg"
 	"vicreg/internal/durable"
 	"vicreg/internal/index"
-	"vicreg/internal/kernel/shape"
 	"vicreg/internal/recipe"
 	"vicreg/internal/show"
 )
@@ -67,12 +66,8 @@ tenth of them is an error, unless --max-bad says otherwise.`,
 		case o.Batch < 0:
 			return usagef("--batch is %d, but must be 0 or more", o.Batch)
 		}
-		p, err := shape.ParsePrecision(o.Precision)
-		if err != nil {
-			return usageError{err}
-		}
-		if !where.far() {
-			warnPrecision(p)
+		if err := where.multiplies(o.Precision); err != nil {
+			return err
 		}
 		in, err := branch.images(args[0], config)
 		if err != nil {

@@ -15,7 +15,6 @@ import (
 	"vicreg"
 	"vicreg/internal/atlas"
 	"vicreg/internal/durable"
-	"vicreg/internal/kernel/shape"
 	"vicreg/internal/show"
 )
 
@@ -76,12 +75,8 @@ see images.`,
 		if err := f.check(flags.Changed("out")); err != nil {
 			return err
 		}
-		p, err := shape.ParsePrecision(f.o.Precision)
-		if err != nil {
-			return usageError{err}
-		}
-		if !where.far() {
-			warnPrecision(p)
+		if err := where.multiplies(f.o.Precision); err != nil {
+			return err
 		}
 		in, err := branch.images(args[0], config)
 		if err != nil {

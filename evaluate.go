@@ -140,18 +140,25 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 	if err != nil {
 		return nil, err
 	}
-	untrained, err := m.file.Untrained()
+	e, untrained, err := m.both(o)
 	if err != nil {
 		return nil, err
 	}
-	on, err := m.On(o.Device)
-	if err != nil {
-		return nil, err
-	}
-	e := on.file.Embedder(0, o.Workers)
 	s, err := score(ctx, e, untrained, train.Name, e.Images(fit, nil), e.Images(held, nil), o, bad,
 		m.notes(train.Notes))
 	return s, m.judge(s, train.Classes, fit.Data().Labels(), held.Data().Labels(), err)
+}
+
+// both are the encoder at work on its device, and the same one untrained.
+func (m *Model) both(o EvalOptions) (e *pretrained.Embedder, untrained model.Encoder, err error) {
+	if untrained, err = m.file.Untrained(); err != nil {
+		return nil, nil, err
+	}
+	on, err := m.On(o.Device)
+	if err != nil {
+		return nil, nil, err
+	}
+	return on.file.Embedder(0, o.Workers), untrained, nil
 }
 
 // judge adds to scores how many there are of each class, and what to think of

@@ -59,15 +59,10 @@ func (m *Model) EvaluateMultilabel(ctx context.Context, d Data, o EvalOptions) (
 	if err != nil {
 		return nil, err
 	}
-	untrained, err := m.file.Untrained()
+	e, untrained, err := m.both(o)
 	if err != nil {
 		return nil, err
 	}
-	on, err := m.On(o.Device)
-	if err != nil {
-		return nil, err
-	}
-	e := on.file.Embedder(0, o.Workers)
 	phase, tell := "", counted(o.Progress)
 	e.Progress = func(done, total int) { tell(phase, done, total) }
 	classes := len(train.Classes)

@@ -188,15 +188,10 @@ func (m *Model) EvaluatePairs(ctx context.Context, d PairData, o EvalOptions) (*
 		return nil, fmt.Errorf("%s has no rows to score on: name a column that says train or test (--split), "+
 			"or hold out a share (--holdout)", r.name)
 	}
-	untrained, err := m.file.Untrained()
+	e, untrained, err := m.both(o)
 	if err != nil {
 		return nil, err
 	}
-	on, err := m.On(o.Device)
-	if err != nil {
-		return nil, err
-	}
-	e := on.file.Embedder(0, o.Workers)
 	fit, held := e.Pairs(r.train, r.side, some(r.train, o.Limit)), e.Pairs(r.test, r.side, some(r.test, o.Limit))
 	s, err := score(ctx, e, untrained, r.name, fit, held, o, r.bad, m.notes(r.notes))
 	return s, m.judge(s, r.train.Data().Classes, fit.Labels, held.Labels, err)

@@ -13,6 +13,7 @@
 #   waits     the share of time that the card waits       photos.tar                     60 s
 #   recipe    Fashion-MNIST beside PyTorch                fashion.tar.xz   by RECIPE_EPOCHS
 #   methods   the loss of every method beside the processor's                            60 s
+#   pieces    batches in pieces, and a classifier on an encoder, beside the processor's   30 s
 #   bits      killed and resumed, on the card; moved                                     90 s
 #   luck      bad luck that can be provoked                                              60 s
 #
@@ -43,7 +44,7 @@ KILLS=${KILLS:-2}                              # of each run, before it is let g
 SEED=${SEED:-$RANDOM}                          # of the moments when runs are killed
 LIMIT_info=${LIMIT_info:-30} LIMIT_tests=${LIMIT_tests:-150} LIMIT_table=${LIMIT_table:-540}
 LIMIT_waits=${LIMIT_waits:-120} LIMIT_recipe=${LIMIT_recipe:-540} LIMIT_bits=${LIMIT_bits:-180}
-LIMIT_methods=${LIMIT_methods:-150} LIMIT_luck=${LIMIT_luck:-150}
+LIMIT_methods=${LIMIT_methods:-150} LIMIT_pieces=${LIMIT_pieces:-100} LIMIT_luck=${LIMIT_luck:-150}
 
 small=()        # of runs where there is no card
 waitFlags=(--recipe imagenet-100ep --precision bf16 --batch 256)
@@ -281,28 +282,56 @@ PY
   say "${line%%	*}" "recipe: ${line#*	}"
 }
 
-# methods holds the loss of a second epoch on the device against the processor's, in float32.
+# close holds the loss of a run on the device against that of the same run on the processor, in float32.
+close() { # name, the two folders
+  local losses=() run
+  for run in "$2" "$3"; do
+    losses+=("$(sed -n 's/^  "loss": \(.*\),/\1/p' "$run/summary.json" 2>/dev/null)")
+  done
+  local words="$1: a loss of ${losses[1]:-none} on $DEVICE, ${losses[0]:-none} on the processor"
+  if awk -v a="${losses[1]}" -v b="${losses[0]}" \
+    'BEGIN { d = a - b; e = 0.02 * (b < 0 ? -b : b) + 0.01; exit !(a != "" && b != "" && d <= e && -d <= e) }'; then
+    say ok "$words"
+  else
+    say FAIL "$words: $(tail -n 1 "$OUT/${1//[: ]/-}.txt")"
+  fi
+}
+
+# methods holds the loss of a second epoch against the processor's.
 methods() {
   local method run device flags
   for method in vicreg barlow-twins byol deepcluster moco-v2 moco-v3 simclr simsiam swav wmse supervised; do
     flags=(--data sample --limit 1024 --epochs 2 --warmup 1 --width 16 --batch 128 --expander 128-32 --eval-every 0)
     [ $method = swav ] && flags+=(--queue 0)
-    local losses=()
-    for device in cpu "$DEVICE"; do
-      run=$WORK/method-$method-${#losses[@]}
-      rm -rf "$run"
-      within "$vicreg" pretrain --method $method "${flags[@]}" --device "$device" --out "$run" \
-        >"$OUT/method-$method.txt" 2>&1
-      losses+=("$(sed -n 's/^  "loss": \(.*\),/\1/p' "$run/summary.json" 2>/dev/null)")
-    done
-    local words="methods: $method: a loss of ${losses[1]:-none} on $DEVICE, ${losses[0]:-none} on the processor"
-    if awk -v a="${losses[1]}" -v b="${losses[0]}" \
-      'BEGIN { d = a - b; e = 0.02 * (b < 0 ? -b : b) + 0.01; exit !(a != "" && b != "" && d <= e && -d <= e) }'; then
-      say ok "$words"
-    else
-      say FAIL "$words: $(tail -n 1 "$OUT/method-$method.txt")"
-    fi
+    run=$WORK/method-$method
+    rm -rf "$run"-*
+    within "$vicreg" pretrain --method $method "${flags[@]}" --device cpu --out "$run-cpu" >/dev/null 2>&1
+    within "$vicreg" pretrain --method $method "${flags[@]}" --device "$DEVICE" --out "$run-device" \
+      >"$OUT/methods--$method.txt" 2>&1
+    close "methods: $method" "$run-cpu" "$run-device"
   done
+}
+
+# pieces does the same for batches in pieces, and for a classifier on an encoder, also on one that is half frozen.
+pieces() {
+  local name side device run=$WORK/pieces
+  rm -rf "$run"-*
+  for side in cpu device; do
+    device=cpu
+    [ $side = cpu ] || device=$DEVICE
+    for name in vicreg byol; do
+      within "$vicreg" pretrain --data sample --limit 1024 --method $name --epochs 2 --warmup 1 --width 16 --batch 128 \
+        --micro-batch 32 --expander 128-32 --eval-every 0 --device "$device" --out "$run-$side-$name" \
+        >"$OUT/pieces--$name.txt" 2>&1
+    done
+    for name in finetune frozen; do
+      local freeze=()
+      [ $name = finetune ] || freeze=(--freeze "stem,layer1,layer2")
+      within "$vicreg" finetune "$run-cpu-vicreg" --data sample --limit 1024 --fraction 1 --epochs 2 "${freeze[@]}" \
+        --device "$device" --out "$run-$side-$name" >"$OUT/pieces--$name.txt" 2>&1
+    done
+  done
+  for name in vicreg byol finetune frozen; do close "pieces: $name" "$run-cpu-$name" "$run-device-$name"; done
 }
 
 # moment prints seconds between two shares of a time in milliseconds.
@@ -479,7 +508,7 @@ for part in "$@"; do
   name=LIMIT_$part
   limit=${!name:-0}
   case $part in
-  info | tests | table | waits | recipe | methods | bits | luck) "$part" ;;
+  info | tests | table | waits | recipe | methods | pieces | bits | luck) "$part" ;;
   *) echo "no part $part" >&2; exit 2 ;;
   esac
 done

@@ -150,12 +150,22 @@ export async function map(main) {
     get('regions').replaceChildren(...middles.map((m) => m.span));
     settle();
   };
+  // settle puts the names where their points are now, or as far below as other names need.
   const settle = () => {
+    const seen = [];
     for (const { i, span } of middles) {
       const at = plot?.getScreenPosition(i);
       span.hidden = !at || at[0] < 0 || at[1] < 0 || at[0] > plane.clientWidth || at[1] > plane.clientHeight;
-      if (at) span.style.transform = `translate(${at[0]}px, ${at[1]}px) translate(-50%, -50%)`;
+      if (!span.hidden) seen.push({ span, x: at[0], y: at[1] });
     }
+    for (const s of seen) [s.w, s.h] = [s.span.offsetWidth, s.span.offsetHeight];
+    seen.sort((a, b) => a.y - b.y);
+    seen.forEach((s, k) => {
+      for (const t of seen.slice(0, k)) {
+        if (Math.abs(s.x - t.x) < (s.w + t.w) / 2 && Math.abs(s.y - t.y) < (s.h + t.h) / 2) s.y = t.y + (s.h + t.h) / 2;
+      }
+      s.span.style.transform = `translate(${s.x}px, ${s.y}px) translate(-50%, -50%)`;
+    });
     hint();
   };
 

@@ -92,6 +92,8 @@ export function table(main) {
     panels.onzoom(null);
   });
 
+  // short leaves five digits of a number that has more behind its point.
+  const short = (v) => v.replace(/\d+\.\d{5,}(e[-+]?\d+)?/g, (x) => String(Number(Number(x).toPrecision(5))));
   const difference = async () => {
     const at = get('difference');
     const ids = [...chosen];
@@ -120,7 +122,8 @@ export function table(main) {
       const tr = rows.insertRow();
       cell(tr, key, 'row');
       values.forEach((v) => {
-        const c = cell(tr, v);
+        const c = cell(tr, short(v));
+        if (c.textContent !== v) c.title = v;
         c.classList.toggle('differs', v !== values[0]);
       });
     }

@@ -89,7 +89,7 @@ func (o *fusedOps) sums(a device.Array) []float32 {
 
 func (o *fusedOps) source(x string, c int, scaled, relu bool) (shape.Source, device.Source) {
 	o.values(x, device.BFloat16, o.s.InLen())
-	h, d := shape.Source{X: o.host[x], ReLU: relu}, device.Source{X: o.card[x], ReLU: relu}
+	h, d := shape.Source{X: shape.Floats(o.host[x]), ReLU: relu}, device.Source{X: o.card[x], ReLU: relu}
 	if scaled {
 		o.values(x+" scale", device.Float32, c)
 		o.values(x+" shift", device.Float32, c)
@@ -101,13 +101,13 @@ func (o *fusedOps) source(x string, c int, scaled, relu bool) (shape.Source, dev
 
 func (o *fusedOps) grad(normed bool) (shape.Grad, device.Grad) {
 	o.values("d", device.BFloat16, o.s.OutLen())
-	h, d := shape.Grad{D: o.host["d"]}, device.Grad{D: o.card["d"]}
+	h, d := shape.Grad{D: shape.Floats(o.host["d"])}, device.Grad{D: o.card["d"]}
 	if normed {
 		o.values("y", device.BFloat16, o.s.OutLen())
 		for _, name := range []string{"a", "b", "k"} {
 			o.values(name, device.Float32, o.s.K)
 		}
-		h.Y, h.A, h.B, h.K = o.host["y"], o.host["a"], o.host["b"], o.host["k"]
+		h.Y, h.A, h.B, h.K = shape.Floats(o.host["y"]), o.host["a"], o.host["b"], o.host["k"]
 		d.Y, d.A, d.B, d.K = o.card["y"], o.card["a"], o.card["b"], o.card["k"]
 	}
 	return h, d
@@ -159,7 +159,7 @@ func TestFusedForward(t *testing.T) {
 			sums := device.NewSums(o.d, o.s.K)
 			o.d.ConvForward(y, o.s, src, o.card["w"], sums)
 			want, total := make([]float32, o.s.OutLen()), shape.NewSums(o.s.K)
-			plain.Conv(want, o.s, h, o.host["w"], total)
+			plain.Conv(shape.Floats(want), o.s, h, o.host["w"], total)
 			check.Close(t, "y", o.down(y), want, fusedError)
 			check.Close(t, "Σ y", o.sums(sums.A), narrow(total.A), fusedError)
 			check.Close(t, "Σ y²", o.sums(sums.B), narrow(total.B), fusedError)
@@ -206,9 +206,9 @@ func TestFusedInputGrad(t *testing.T) {
 			hf, f := shape.Finish{}, device.Finish{}
 			if full && !strided {
 				o.values("dot", device.BFloat16, o.s.InLen())
-				hf.Add, f.Add = slices.Clone(o.host["dx"]), dx
+				hf.Add, f.Add = shape.Floats(slices.Clone(o.host["dx"])), dx
 				hf.Mask, f.Mask = o.source("mask", o.s.C, o.s.C > 64, true)
-				hf.Dot, f.Dot = o.host["dot"], o.card["dot"]
+				hf.Dot, f.Dot = shape.Floats(o.host["dot"]), o.card["dot"]
 				if o.s.C == 64 {
 					hf.Dot, f.Dot = hf.Mask.X, f.Mask.X
 				}
@@ -216,7 +216,7 @@ func TestFusedInputGrad(t *testing.T) {
 			}
 			o.d.ConvInputGrad(dx, o.s, g, o.card["w"], f)
 			want := make([]float32, o.s.InLen())
-			plain.ConvInputGrad(want, o.s, hg, o.host["w"], hf)
+			plain.ConvInputGrad(shape.Floats(want), o.s, hg, o.host["w"], hf)
 			check.Close(t, "dx", o.down(dx), want, fusedError)
 			if full && !strided {
 				check.Close(t, "Σ d", o.sums(f.Sums.A), narrow(hf.Sums.A), fusedError)
@@ -254,7 +254,7 @@ func TestFusedGrads(t *testing.T) {
 		f := device.Finish{Mask: src}
 		o.d.ConvGrads(o.card["dx"], o.card["dw"], o.s, g, src, o.card["w"], f)
 		want := make([]float32, o.s.InLen())
-		plain.ConvInputGrad(want, o.s, hg, o.host["w"], shape.Finish{Mask: h})
+		plain.ConvInputGrad(shape.Floats(want), o.s, hg, o.host["w"], shape.Finish{Mask: h})
 		plain.ConvWeightGrad(o.host["dw"], o.s, hg, h)
 		check.Close(t, "dx", o.down(o.card["dx"]), want, fusedError)
 		check.Close(t, "dw", o.down(o.card["dw"]), o.host["dw"], fusedError)
@@ -284,12 +284,12 @@ func TestFusedBoth(t *testing.T) {
 				hf.Sums, f.Sums = shape.NewSums(s.C), device.NewSums(o.d, s.C)
 				if i == 2 {
 					o.values("dot", device.BFloat16, s.InLen())
-					hf.Dot, f.Dot = o.host["dot"], o.card["dot"]
-					hf.Add, f.Add = slices.Clone(o.host["dx"]), o.card["dx"]
+					hf.Dot, f.Dot = shape.Floats(o.host["dot"]), o.card["dot"]
+					hf.Add, f.Add = shape.Floats(slices.Clone(o.host["dx"])), o.card["dx"]
 				}
 			}
 			want := make([]float32, s.InLen())
-			plain.ConvInputGrad(want, s, hg, o.host["w"], hf)
+			plain.ConvInputGrad(shape.Floats(want), s, hg, o.host["w"], hf)
 			plain.ConvWeightGrad(o.host["dw"], s, hg, h)
 			o.d.ConvGrads(o.card["dx"], o.card["dw"], s, g, src, o.card["w"], f)
 			check.Close(t, "dx", o.down(o.card["dx"]), want, fusedError)

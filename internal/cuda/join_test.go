@@ -39,7 +39,7 @@ func TestJoined(t *testing.T) {
 				got := o.down(x)
 				check.Close(t, "sum", got, want, fusedError)
 				product, total := make([]float32, o.s.OutLen()), shape.NewSums(k)
-				plain.Conv(product, o.s, shape.Source{X: got}, o.host["w"], total)
+				plain.Conv(shape.Floats(product), o.s, shape.Source{X: shape.Floats(got)}, o.host["w"], total)
 				check.Close(t, "y", o.down(y), product, fusedError)
 				check.Close(t, "Σ y", o.sums(sums.A), narrow(total.A), fusedError)
 				check.Close(t, "Σ y²", o.sums(sums.B), narrow(total.B), fusedError)
@@ -87,6 +87,6 @@ func TestSumWaits(t *testing.T) {
 	o.d.ConvForward(b.X, o.s, device.Source{X: x}, o.card["w"], device.Sums{}) // over what the sum reads
 	check.Close(t, "a sum that is written over", o.down(x), want, fusedError)
 	product := make([]float32, o.s.OutLen())
-	plain.Conv(product, o.s, shape.Source{X: o.down(x)}, o.host["w"], nil)
+	plain.Conv(shape.Floats(product), o.s, shape.Source{X: shape.Floats(o.down(x))}, o.host["w"], nil)
 	check.Close(t, "a product over a summand", o.down(b.X), product, fusedError)
 }

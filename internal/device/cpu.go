@@ -100,12 +100,20 @@ func (c CPU) f64(a Array) []float64 { return slice[float64](c, a, Float64) }
 func (c CPU) i32(a Array) []int32   { return slice[int32](c, a, Int32) }
 func (c CPU) u8(a Array) []uint8    { return slice[uint8](c, a, Uint8) }
 
+// values are those of an activation or of its gradient.
+func (c CPU) values(a Array) shape.Values {
+	if a.t == BFloat16 {
+		return shape.Halves(slice[uint16](c, a, BFloat16))
+	}
+	return shape.Floats(c.f32(a))
+}
+
 func (c CPU) source(s Source) shape.Source {
-	return shape.Source{X: c.f32(s.X), Scale: c.f32(s.Scale), Shift: c.f32(s.Shift), ReLU: s.ReLU}
+	return shape.Source{X: c.values(s.X), Scale: c.f32(s.Scale), Shift: c.f32(s.Shift), ReLU: s.ReLU}
 }
 
 func (c CPU) grad(g Grad) shape.Grad {
-	return shape.Grad{D: c.f32(g.D), Y: c.f32(g.Y), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
+	return shape.Grad{D: c.values(g.D), Y: c.values(g.Y), A: c.f32(g.A), B: c.f32(g.B), K: c.f32(g.K)}
 }
 
 func (c CPU) sums(s Sums) *shape.Sums {
@@ -116,7 +124,7 @@ func (c CPU) sums(s Sums) *shape.Sums {
 }
 
 func (c CPU) finish(f Finish) shape.Finish {
-	return shape.Finish{Add: c.f32(f.Add), Mask: c.source(f.Mask), Dot: c.f32(f.Dot), Sums: c.sums(f.Sums)}
+	return shape.Finish{Add: c.values(f.Add), Mask: c.source(f.Mask), Dot: c.values(f.Dot), Sums: c.sums(f.Sums)}
 }
 
 func (c CPU) norm(n RowNorm) token.RowNorm {

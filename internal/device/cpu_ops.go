@@ -9,7 +9,7 @@ import (
 )
 
 func (c CPU) ConvForward(y Array, s Conv, src Source, w Array, sums Sums) {
-	conv.Forward(c.f32(y), s, c.source(src), c.f32(w), c.sums(sums))
+	conv.Forward(c.values(y), s, c.source(src), c.f32(w), c.sums(sums))
 }
 
 func (c CPU) ConvInfer(y Array, s Conv, src Source, w Array, t Tail) {
@@ -17,11 +17,11 @@ func (c CPU) ConvInfer(y Array, s Conv, src Source, w Array, t Tail) {
 	if t.Packed != nil {
 		tail.Packed = &t.Packed.cpu
 	}
-	conv.Infer(c.f32(y), s, c.source(src), c.f32(w), tail)
+	conv.Infer(c.values(y), s, c.source(src), c.f32(w), tail)
 }
 
 func (c CPU) ConvInputGrad(dx Array, s Conv, g Grad, w Array, f Finish) {
-	conv.InputGrad(c.f32(dx), s, c.grad(g), c.f32(w), c.finish(f))
+	conv.InputGrad(c.values(dx), s, c.grad(g), c.f32(w), c.finish(f))
 }
 
 func (c CPU) ConvWeightGrad(dw Array, s Conv, g Grad, src Source) {
@@ -29,7 +29,7 @@ func (c CPU) ConvWeightGrad(dw Array, s Conv, g Grad, src Source) {
 }
 
 func (c CPU) ConvGrads(dx, dw Array, s Conv, g Grad, src Source, w Array, f Finish) {
-	conv.Grads(c.f32(dx), c.f32(dw), s, c.grad(g), c.source(src), c.f32(w), c.finish(f))
+	conv.Grads(c.values(dx), c.f32(dw), s, c.grad(g), c.source(src), c.f32(w), c.finish(f))
 }
 
 func (c CPU) Gemm(to, a, b Mat, accumulate bool) {
@@ -54,34 +54,34 @@ func (c CPU) LayerNormGrad(dx, d Array, f RowFinish) {
 	token.LayerNormGrad(c.f32(dx), c.f32(d), c.rowFinish(f))
 }
 
-func (c CPU) Apply(y Array, src Source, ch int) { pass.Apply(c.f32(y), c.source(src), ch) }
+func (c CPU) Apply(y Array, src Source, ch int) { pass.Apply(c.values(y), c.source(src), ch) }
 
-func (c CPU) ApplyGrad(y Array, g Grad, ch int) { pass.ApplyGrad(c.f32(y), c.grad(g), ch) }
+func (c CPU) ApplyGrad(y Array, g Grad, ch int) { pass.ApplyGrad(c.values(y), c.grad(g), ch) }
 
 func (c CPU) AddReLU(y Array, a, b Source, ch int, relu bool) {
-	pass.AddReLU(c.f32(y), c.source(a), c.source(b), ch, relu)
+	pass.AddReLU(c.values(y), c.source(a), c.source(b), ch, relu)
 }
 
-func (c CPU) FinishGrad(d Array, ch int, f Finish) { pass.FinishGrad(c.f32(d), ch, c.finish(f)) }
+func (c CPU) FinishGrad(d Array, ch int, f Finish) { pass.FinishGrad(c.values(d), ch, c.finish(f)) }
 
 func (c CPU) AddSums(x, sums Array) { vector.AddSums(c.f32(x), c.f64(sums)) }
 
 func (c CPU) Axpy(y Array, a float32, x Array) { vector.Axpy(c.f32(y), a, c.f32(x)) }
 
 func (c CPU) MaxPool(y, argmax Array, s Conv, src Source) {
-	pass.MaxPool(c.f32(y), c.u8(argmax), s, c.source(src))
+	pass.MaxPool(c.values(y), c.u8(argmax), s, c.source(src))
 }
 
 func (c CPU) MaxPoolGrad(dx, d, argmax Array, s Conv, f Finish) {
-	pass.MaxPoolGrad(c.f32(dx), c.f32(d), c.u8(argmax), s, c.finish(f))
+	pass.MaxPoolGrad(c.values(dx), c.values(d), c.u8(argmax), s, c.finish(f))
 }
 
 func (c CPU) AvgPool(y Array, n, pixels, ch int, src Source) {
-	pass.AvgPool(c.f32(y), n, pixels, ch, c.source(src))
+	pass.AvgPool(c.values(y), n, pixels, ch, c.source(src))
 }
 
 func (c CPU) AvgPoolGrad(dx, d Array, n, pixels, ch int, f Finish) {
-	pass.AvgPoolGrad(c.f32(dx), c.f32(d), n, pixels, ch, c.finish(f))
+	pass.AvgPoolGrad(c.values(dx), c.values(d), n, pixels, ch, c.finish(f))
 }
 
 func (c CPU) DenseForward(y Array, s Dense, src RowSource, w, bias, add Array) {

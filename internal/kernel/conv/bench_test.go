@@ -65,10 +65,10 @@ func BenchmarkConv(b *testing.B) {
 	for _, bc := range benchConvs {
 		s := bc.Conv
 		x, y, w := fill(s.InLen()), fill(s.OutLen()), fill(s.WeightLen())
-		d, dx, dw := fill(s.OutLen()), fill(s.InLen()), make([]float32, s.WeightLen())
-		src := shape.Source{X: x, Scale: fill(s.C), Shift: fill(s.C), ReLU: true}
-		g := shape.Grad{D: d, Y: y, A: fill(s.K), B: fill(s.K), K: fill(s.K)}
-		f := shape.Finish{Mask: src, Dot: x, Sums: shape.NewSums(s.C)}
+		d, dx, dw := fill(s.OutLen()), shape.Floats(fill(s.InLen())), make([]float32, s.WeightLen())
+		src := shape.Source{X: shape.Floats(x), Scale: fill(s.C), Shift: fill(s.C), ReLU: true}
+		g := shape.Grad{D: shape.Floats(d), Y: shape.Floats(y), A: fill(s.K), B: fill(s.K), K: fill(s.K)}
+		f := shape.Finish{Mask: src, Dot: shape.Floats(x), Sums: shape.NewSums(s.C)}
 		sums := shape.NewSums(s.K)
 		out := pages.Floats(s.OutLen())
 		run := func(name string, pass func()) {
@@ -84,7 +84,7 @@ func BenchmarkConv(b *testing.B) {
 				b.ReportMetric(flops*float64(parallel.Workers())/(cpuTime()-start).Seconds(), "Gflop/s-cpu")
 			})
 		}
-		run("forward", func() { Forward(out, s, src, w, sums) })
+		run("forward", func() { Forward(shape.Floats(out), s, src, w, sums) })
 		run("input", func() { InputGrad(dx, s, g, w, f) })
 		run("both", func() { Grads(dx, dw, s, g, src, w, f) })
 		run("weight", func() { WeightGrad(dw, s, g, src) })

@@ -13,8 +13,8 @@ import (
 //
 // This and the other kernels that run on all workers run one at a time: a second call
 // waits for the first.
-func Forward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
-	s.Check(len(src.X), len(y), len(w))
+func Forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
+	s.Check(src.X.Len(), y.Len(), len(w))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	switch {
@@ -29,14 +29,14 @@ func Forward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *sha
 
 // InputGrad computes the gradient of the convolution's input and finishes
 // it as f says.
-func InputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
-	s.Check(len(dx), len(g.D), len(w))
+func InputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+	s.Check(dx.Len(), g.D.Len(), len(w))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	inputGrad(dx, s, g, w, f)
 }
 
-func inputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+func inputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	switch {
 	case linear(s):
 		linearInputGrad(dx, s, g, w, f)
@@ -49,7 +49,7 @@ func inputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Fi
 
 // WeightGrad adds the gradient of the weights to dw.
 func WeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
-	s.Check(len(src.X), len(g.D), len(dw))
+	s.Check(src.X.Len(), g.D.Len(), len(dw))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	weightGrad(dw, s, g, src)
@@ -67,9 +67,9 @@ func weightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 }
 
 // Grads does the work of both WeightGrad and InputGrad.
-func Grads(dx, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
-	s.Check(len(dx), len(g.D), len(w))
-	s.Check(len(src.X), len(g.D), len(dw))
+func Grads(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
+	s.Check(dx.Len(), g.D.Len(), len(w))
+	s.Check(src.X.Len(), g.D.Len(), len(dw))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	if winograd.FitsBoth(s) {

@@ -25,34 +25,37 @@ type convCase struct {
 	alias, sums bool // f.Add is dx
 }
 
+// normal returns random values.
+func normal(r *rand.Rand, n int) shape.Values { return shape.Floats(check.Normal(r, n)) }
+
 // randomCase picks options at random; every kind comes up among a few cases.
 func randomCase(r *rand.Rand, s shape.Conv) *convCase {
 	c := &convCase{Conv: s, w: check.Normal(r, s.WeightLen())}
-	c.src.X = check.Normal(r, s.InLen())
+	c.src.X = normal(r, s.InLen())
 	if r.IntN(2) == 0 {
 		c.src.Scale, c.src.Shift = check.Normal(r, s.C), check.Normal(r, s.C)
 	}
 	c.src.ReLU = r.IntN(2) == 0
-	c.g.D = check.Normal(r, s.OutLen())
+	c.g.D = normal(r, s.OutLen())
 	if r.IntN(2) == 0 {
-		c.g.Y = check.Normal(r, s.OutLen())
+		c.g.Y = normal(r, s.OutLen())
 		c.g.A, c.g.B, c.g.K = check.Normal(r, s.K), check.Normal(r, s.K), check.Normal(r, s.K)
 	}
 	c.dx = check.Normal(r, s.InLen())
 	switch r.IntN(3) {
 	case 0:
-		c.f.Add = check.Normal(r, s.InLen())
+		c.f.Add = normal(r, s.InLen())
 	case 1:
 		c.alias = true
 	}
 	switch r.IntN(3) {
 	case 0:
-		c.f.Mask = shape.Source{X: check.Normal(r, s.InLen())}
+		c.f.Mask = shape.Source{X: normal(r, s.InLen())}
 	case 1:
-		c.f.Mask = shape.Source{X: check.Normal(r, s.InLen()), Scale: check.Normal(r, s.C), Shift: check.Normal(r, s.C)}
+		c.f.Mask = shape.Source{X: normal(r, s.InLen()), Scale: check.Normal(r, s.C), Shift: check.Normal(r, s.C)}
 	}
 	if c.sums = r.IntN(2) == 0; c.sums {
-		c.f.Dot = check.Normal(r, s.InLen())
+		c.f.Dot = normal(r, s.InLen())
 	}
 	return c
 }
@@ -63,8 +66,9 @@ type result struct {
 	sum, back *shape.Sums
 }
 
-func (c *convCase) run(forward func([]float32, shape.Conv, shape.Source, []float32, *shape.Sums),
-	grads func(dx, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish)) result {
+func (c *convCase) run(forward func(shape.Values, shape.Conv, shape.Source, []float32, *shape.Sums),
+	grads func(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32,
+		f shape.Finish)) result {
 	nan := func(n int) []float32 {
 		s := make([]float32, n)
 		for i := range s {
@@ -80,23 +84,25 @@ func (c *convCase) run(forward func([]float32, shape.Conv, shape.Source, []float
 	}
 	if c.alias {
 		copy(out.dx, c.dx)
-		f.Add = out.dx
+		f.Add = shape.Floats(out.dx)
 	}
 	for i := range out.dw {
 		out.dw[i] = float32(i % 7)
 	}
-	forward(out.y, c.Conv, c.src, c.w, out.sum)
-	grads(out.dx, out.dw, c.Conv, c.g, c.src, c.w, f)
+	forward(shape.Floats(out.y), c.Conv, c.src, c.w, out.sum)
+	grads(shape.Floats(out.dx), out.dw, c.Conv, c.g, c.src, c.w, f)
 	return out
 }
 
 // apart does what Grads does, one gradient after the other.
-func apart(dx, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
+func apart(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32,
+	f shape.Finish) {
 	InputGrad(dx, s, g, w, f)
 	WeightGrad(dw, s, g, src)
 }
 
-func plainConvGrads(dx, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
+func plainConvGrads(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32,
+	f shape.Finish) {
 	plain.ConvInputGrad(dx, s, g, w, f)
 	plain.ConvWeightGrad(dw, s, g, src)
 }
@@ -301,7 +307,7 @@ func TestConvNaN(t *testing.T) {
 			x[(8*3+3)*17] = float32(math.NaN())
 			one, zero := row.Constants(17)
 			y := make([]float32, s.OutLen())
-			Forward(y, s, shape.Source{X: x, Scale: one, Shift: zero, ReLU: true}, w, nil)
+			Forward(shape.Floats(y), s, shape.Source{X: shape.Floats(x), Scale: one, Shift: zero, ReLU: true}, w, nil)
 			if !math.IsNaN(float64(y[(8*3+3)*18])) {
 				t.Errorf("winograd %v: a NaN got lost", on)
 			}
@@ -330,7 +336,8 @@ func TestConvAllocations(t *testing.T) {
 		if f.Sums = nil; c.sums {
 			f.Sums = back
 		}
-		y, dx, dw := make([]float32, s.OutLen()), make([]float32, s.InLen()), make([]float32, s.WeightLen())
+		y, dx := shape.Floats(make([]float32, s.OutLen())), shape.Floats(make([]float32, s.InLen()))
+		dw := make([]float32, s.WeightLen())
 		for _, on := range []bool{false, true} {
 			winograd.Set(on)
 			n := testing.AllocsPerRun(3, func() {

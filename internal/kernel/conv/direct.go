@@ -23,8 +23,9 @@ var direct directJob
 
 type directJob struct {
 	shape.Conv
-	in      row.Image     // what is gathered into columns
-	out, w  []float32     // y, or dx
+	in      row.Image    // what is gathered into columns
+	out     shape.Values // y, or dx
+	w       []float32
 	packed  []float32     // weights
 	half    bool          // products of bfloat16
 	bands   scratch.Bands // pieces of the output
@@ -35,7 +36,7 @@ type directJob struct {
 	classes []class      // input gradient
 }
 
-func directForward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail) {
+func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail) {
 	d := &direct
 	d.Conv, d.out, d.w, d.sums, d.half, d.tail = s, y, w, sums != nil, s.BF16(), t
 	d.in = row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W, Left: s.PadW(), Right: s.PadW()}
@@ -78,7 +79,7 @@ func directForward(y []float32, s shape.Conv, src shape.Source, w []float32, sum
 	if d.sums {
 		scratch.AddPartials(sums, pieces, s.K)
 	}
-	d.in, d.out, d.w, d.packed, d.tail = row.Image{}, nil, nil, nil, pass.Tail{}
+	d.in, d.out, d.w, d.packed, d.tail = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}
 }
 
 // pointwise reports whether input and output have the same pixels, each output pixel made of
@@ -117,18 +118,19 @@ func directForwardPiece(worker, piece int) {
 		product.NarrowColumns(cols, stride, pixels, depth)
 	}
 	var f product.Fetcher
-	f.Add(d.out[first*d.K:][:pixels*d.K])
+	out := d.out.Floats()
+	f.Add(d.out.Memory(first*d.K, (first+pixels)*d.K))
 	if next := piece + d.workers; next < d.bands.Count() {
 		fetchColumns(d.Conv, &f, &d.in, d.bands.At(next))
 	}
 	f.Plan(product.Steps(pixels, d.K))
-	d.multiply(pixels, d.K, depth, d.out[first*d.K:], d.K, cols, stride, d.packed, &f)
+	d.multiply(pixels, d.K, depth, out[first*d.K:], d.K, cols, stride, d.packed, &f)
 	if d.tail.On() {
-		d.tail.Rows(d.out, first*d.K, pixels)
+		d.tail.Rows(out, first*d.K, pixels)
 	}
 	if d.sums {
 		sa, sb := scratch.PiecePartials(piece, d.K)
-		row.AddSums(sa, sb, d.out[first*d.K:], d.K, pixels, d.K, m.Take(2*d.K))
+		row.AddSums(sa, sb, out[first*d.K:], d.K, pixels, d.K, m.Take(2*d.K))
 	}
 }
 
@@ -158,7 +160,7 @@ func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst [
 	if pointwise(s) {
 		first, pixels = b.Y0, b.Y1-b.Y0
 		if in.Plain() && dst == nil && s.C%256 != 0 { // else rows of a tile would fall on the same cache lines
-			return in.X[first*s.C:], s.C, first, pixels
+			return in.X.Floats()[first*s.C:], s.C, first, pixels
 		}
 		stride = scratch.Padded(depth)
 		if cols = dst; cols == nil {
@@ -213,7 +215,7 @@ func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst [
 // fetchColumns queues what columns will read.
 func fetchColumns(s shape.Conv, f *product.Fetcher, in *row.Image, b scratch.Band) {
 	if pointwise(s) {
-		f.Add(in.X[b.Y0*s.C : b.Y1*s.C])
+		f.Add(in.X.Memory(b.Y0*s.C, b.Y1*s.C))
 		return
 	}
 	y := b.Y0*s.Stride - s.Pad

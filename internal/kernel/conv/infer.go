@@ -11,9 +11,9 @@ import (
 )
 
 // Infer computes y = conv(src, w), finished as t says.
-func Infer(y []float32, s shape.Conv, src shape.Source, w []float32, t pass.Tail) {
-	s.Check(len(src.X), len(y), len(w))
-	if len(t.Scale) != s.K || len(t.Shift) != s.K || t.Add != nil && len(t.Add) != len(y) {
+func Infer(y shape.Values, s shape.Conv, src shape.Source, w []float32, t pass.Tail) {
+	s.Check(src.X.Len(), y.Len(), len(w))
+	if len(t.Scale) != s.K || len(t.Shift) != s.K || t.Add != nil && len(t.Add) != y.Len() {
 		panic(fmt.Sprintf("kernel: convolution %+v meets a tail of %d, %d and %d elements", s, len(t.Scale), len(t.Shift), len(t.Add)))
 	}
 	scratch.Busy.Lock()
@@ -22,7 +22,7 @@ func Infer(y []float32, s shape.Conv, src shape.Source, w []float32, t pass.Tail
 	switch {
 	case linear(s):
 		linearForward(y, s, src, w, nil)
-		t.Pass(y)
+		t.Pass(y.Floats())
 	case winograd.Fits(s, false):
 		winograd.Forward(y, s, src, w, nil, t)
 	default:

@@ -30,17 +30,20 @@ func TestConvInfer(t *testing.T) {
 			scale, shift, add := check.Normal(r, s.K), check.Normal(r, s.K), check.Normal(r, s.OutLen())
 			eachRoute(func(route string) {
 				want, joined := make([]float32, s.OutLen()), make([]float32, s.OutLen())
-				Forward(want, c.Conv, c.src, c.w, nil)
-				pass.AddReLU(joined, shape.Source{X: want, Scale: scale, Shift: shift}, shape.Source{X: add}, s.K, true)
-				pass.Apply(want, shape.Source{X: want, Scale: scale, Shift: shift, ReLU: i%2 == 0}, s.K)
+				Forward(shape.Floats(want), c.Conv, c.src, c.w, nil)
+				a := shape.Source{X: shape.Floats(want), Scale: scale, Shift: shift, ReLU: i%2 == 0}
+				b := a
+				b.ReLU = false
+				pass.AddReLU(shape.Floats(joined), b, shape.Source{X: shape.Floats(add)}, s.K, true)
+				pass.Apply(a.X, a, s.K)
 				var packed pass.Packed
 				for run := range 3 {
 					parallel.SetWorkers(1 + run)
 					got := check.Normal(r, s.OutLen())
-					Infer(got, c.Conv, c.src, c.w,
+					Infer(shape.Floats(got), c.Conv, c.src, c.w,
 						pass.Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0, Packed: &packed})
 					check.SameBits(t, named(s)+" "+route, got, want)
-					Infer(got, c.Conv, c.src, c.w,
+					Infer(shape.Floats(got), c.Conv, c.src, c.w,
 						pass.Tail{Scale: scale, Shift: shift, Add: add, ReLU: true, Packed: &packed})
 					check.SameBits(t, named(s)+" joined "+route, got, joined)
 				}
@@ -48,9 +51,10 @@ func TestConvInfer(t *testing.T) {
 				other := randomCase(r, shape.Conv{N: 1, H: 3, W: 3, C: 5, K: 7, R: 1, S: 1, Stride: 1})
 				got, plain := make([]float32, other.OutLen()), make([]float32, other.OutLen())
 				one, zero := row.Constants(other.K)
-				Infer(got, other.Conv, other.src, other.w, pass.Tail{Scale: one, Shift: zero, Packed: &packed})
-				Forward(plain, other.Conv, other.src, other.w, nil)
-				pass.Apply(plain, shape.Source{X: plain, Scale: one, Shift: zero}, other.K)
+				Infer(shape.Floats(got), other.Conv, other.src, other.w, pass.Tail{Scale: one, Shift: zero, Packed: &packed})
+				Forward(shape.Floats(plain), other.Conv, other.src, other.w, nil)
+				x := shape.Floats(plain)
+				pass.Apply(x, shape.Source{X: x, Scale: one, Shift: zero}, other.K)
 				check.SameBits(t, "another shape", got, plain)
 			})
 		}

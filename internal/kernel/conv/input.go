@@ -43,7 +43,7 @@ func classesOf(list []class, s shape.Conv) []class {
 	return list
 }
 
-func directInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	d := &direct
 	d.Conv, d.out, d.w, d.half = s, dx, w, s.BF16()
 	d.fin = row.NewFinisher(dx, f, s.C)
@@ -91,7 +91,7 @@ func directInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f sh
 	if f.Sums != nil {
 		scratch.AddPartials(f.Sums, pieces, s.C)
 	}
-	d.in, d.out, d.w, d.fin = row.Image{}, nil, nil, row.Finisher{}
+	d.in, d.out, d.w, d.fin = row.Image{}, shape.Values{}, nil, row.Finisher{}
 }
 
 // gradRowsSeen returns the most rows of the output gradient that some input rows need.
@@ -141,7 +141,7 @@ func directInputPiece(worker, piece int) {
 		pixels := b.Y1 - b.Y0
 		cols, stride := []float32(nil), scratch.Padded(d.K)
 		if d.in.Plain() && !d.half {
-			cols, stride = d.in.X[b.Y0*d.K:], d.K
+			cols, stride = d.in.X.Floats()[b.Y0*d.K:], d.K
 		} else {
 			cols = m.Take(pixels * stride)
 			d.in.Load(cols, stride, b.Y0*d.K, d.K, pixels)
@@ -154,9 +154,9 @@ func directInputPiece(worker, piece int) {
 		d.fin.Fetch(&f, d.out, b.Y0*d.C, b.Y1*d.C)
 		if next := piece + d.workers; next < d.bands.Count() {
 			b := d.bands.At(next)
-			f.Add(d.in.X[b.Y0*d.K : b.Y1*d.K])
+			f.Add(d.in.X.Memory(b.Y0*d.K, b.Y1*d.K))
 			if d.in.Other != nil {
-				f.Add(d.in.Y[b.Y0*d.K : b.Y1*d.K])
+				f.Add(d.in.Y.Memory(b.Y0*d.K, b.Y1*d.K))
 			}
 		}
 		f.Plan(product.Steps(pixels, d.C))

@@ -14,27 +14,28 @@ import (
 
 func linear(s shape.Conv) bool { return s.H == 1 && s.W == 1 && s.R == 1 && s.S == 1 && s.Pad == 0 }
 
-func linearForward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
+func linearForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
 	r := row.ReadSource(src, s.C)
 	scratch.Shared.Reset(matrixRoom(&r, s.N))
 	x := matrix(&r, s.N)
-	product.Gemm(product.Mat{Data: y, Rows: s.N, Cols: s.K}, x, product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
+	product.Gemm(product.Mat{Data: y.Floats(), Rows: s.N, Cols: s.K}, x,
+		product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
 	if sums != nil {
 		pass.Sum(sums, y, s.K)
 	}
 }
 
-func linearInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+func linearInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	r := row.ReadGrad(g, s.K)
 	scratch.Shared.Reset(matrixRoom(&r, s.N))
 	d := matrix(&r, s.N)
-	accumulate := f.Add != nil && &f.Add[0] == &dx[0]
+	accumulate := f.Add.Same(dx)
 	if accumulate {
-		f.Add = nil
+		f.Add = shape.Values{}
 	}
-	product.Gemm(product.Mat{Data: dx, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
+	product.Gemm(product.Mat{Data: dx.Floats(), Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
 		Cols: s.K}.T(), accumulate)
-	if f.Add != nil || f.Mask.X != nil || f.Sums != nil {
+	if !f.Add.None() || !f.Mask.X.None() || f.Sums != nil {
 		pass.Finish(dx, s.C, f)
 	}
 }
@@ -56,10 +57,10 @@ func matrixRoom(r *row.Reader, rows int) int {
 
 // matrix returns what r reads, as rows × c: a copy, unless r changes nothing.
 func matrix(r *row.Reader, rows int) product.Mat {
-	m := product.Mat{Data: r.X, Rows: rows, Cols: r.C}
+	m := product.Mat{Data: r.X.Floats(), Rows: rows, Cols: r.C}
 	if !r.Plain() {
 		m.Data = scratch.Shared.Take(rows * r.C)
-		pass.ReadTo(m.Data, *r)
+		pass.ReadTo(shape.Floats(m.Data), *r)
 	}
 	return m
 }

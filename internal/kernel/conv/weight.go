@@ -123,7 +123,7 @@ func weightPart(worker, part int) {
 // row.Grad returns the output gradient of pixels, rows gs apart.
 func (d *weightJob) gradRows(m *scratch.Arena, first, pixels int) (g []float32, gs int) {
 	if d.grad.Plain() && !d.half {
-		return d.grad.X[first*d.K:], d.K
+		return d.grad.X.Floats()[first*d.K:], d.K
 	}
 	g = m.Take(pixels * d.gRow)
 	d.grad.Load(g, d.gRow, first*d.K, d.K, pixels)
@@ -133,9 +133,9 @@ func (d *weightJob) gradRows(m *scratch.Arena, first, pixels int) (g []float32, 
 // fetchGrad queues the output gradient of a band.
 func (d *weightJob) fetchGrad(f *product.Fetcher, b scratch.Band) {
 	if pointwise(d.Conv) {
-		f.Add(d.grad.X[b.Y0*d.K : b.Y1*d.K])
+		f.Add(d.grad.X.Memory(b.Y0*d.K, b.Y1*d.K))
 		if d.grad.Other != nil {
-			f.Add(d.grad.Y[b.Y0*d.K : b.Y1*d.K])
+			f.Add(d.grad.Y.Memory(b.Y0*d.K, b.Y1*d.K))
 		}
 		return
 	}

@@ -20,8 +20,8 @@ func TestWinogradError(t *testing.T) {
 	for stride := 1; stride <= 2; stride++ {
 		r := rand.New(rand.NewPCG(3, 3))
 		s := shape.Conv{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: stride, Pad: 1}
-		c := &convCase{Conv: s, src: shape.Source{X: check.Normal(r, s.InLen()), ReLU: true},
-			g: shape.Grad{D: check.Normal(r, s.OutLen())},
+		c := &convCase{Conv: s, src: shape.Source{X: normal(r, s.InLen()), ReLU: true},
+			g: shape.Grad{D: normal(r, s.OutLen())},
 			w: check.Normal(r, s.WeightLen())}
 		want := c.run(plain.Conv, plainConvGrads)
 		for _, on := range []bool{false, true} {

@@ -16,7 +16,7 @@ const passFloats = 32 << 10
 
 // pass is the pass under way; its pieces read it, so that a call allocates nothing.
 var pass struct {
-	dst     []float32
+	dst     shape.Values
 	a, b    row.Reader
 	lo      float32
 	stream  bool
@@ -31,7 +31,7 @@ func runPass(n, c int, body func(worker, piece int)) {
 	p := &pass
 	Plan(n, c)
 	parallel.For(p.pieces, body)
-	p.dst, p.a, p.b, p.fin = nil, row.Reader{}, row.Reader{}, row.Finisher{}
+	p.dst, p.a, p.b, p.fin = shape.Values{}, row.Reader{}, row.Reader{}, row.Finisher{}
 }
 
 func Plan(n, c int) {
@@ -48,16 +48,16 @@ func Rows(piece int) (first, rows int) {
 }
 
 // Apply writes what src reads, pixels × c, to dst. dst may be src.X.
-func Apply(dst []float32, src shape.Source, c int) {
-	shape.CheckRows("Apply", c, len(dst), len(src.X))
+func Apply(dst shape.Values, src shape.Source, c int) {
+	shape.CheckRows("Apply", c, dst.Len(), src.X.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	ReadTo(dst, row.ReadSource(src, c))
 }
 
 // ApplyGrad writes what g reads, pixels × c, to dst. dst may be g.D or g.Y.
-func ApplyGrad(dst []float32, g shape.Grad, c int) {
-	shape.CheckRows("ApplyGrad", c, len(dst), len(g.D))
+func ApplyGrad(dst shape.Values, g shape.Grad, c int) {
+	shape.CheckRows("ApplyGrad", c, dst.Len(), g.D.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	ReadTo(dst, row.ReadGrad(g, c))
@@ -66,13 +66,13 @@ func ApplyGrad(dst []float32, g shape.Grad, c int) {
 func applyPiece(_, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
-	p.a.Load(p.dst[first*p.c:], p.c, first*p.c, p.c, rows)
+	p.a.Load(p.dst.Floats()[first*p.c:], p.c, first*p.c, p.c, rows)
 }
 
 // AddReLU writes a + b, each as its Source reads it, to out, or max(0, a + b) if relu.
 // It joins the branches of a residual block. out may be a.X or b.X.
-func AddReLU(out []float32, a, b shape.Source, c int, relu bool) {
-	shape.CheckRows("AddReLU", c, len(out), len(a.X), len(b.X))
+func AddReLU(out shape.Values, a, b shape.Source, c int, relu bool) {
+	shape.CheckRows("AddReLU", c, out.Len(), a.X.Len(), b.X.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	p := &pass
@@ -87,16 +87,16 @@ func AddReLU(out []float32, a, b shape.Source, c int, relu bool) {
 	if relu {
 		p.lo = 0
 	}
-	p.stream = row.Streams(out, c) && &out[0] != &a.X[0] && &out[0] != &b.X[0]
-	runPass(len(out), c, joinPiece)
+	p.stream = row.Streams(out.Floats(), c) && !out.Same(a.X) && !out.Same(b.X)
+	runPass(out.Len(), c, joinPiece)
 }
 
 func joinPiece(_, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
 	o := first * p.c
-	row.Join(p.dst[o:], p.a.X[o:], p.b.X[o:], rows, p.c, p.a.Scale, p.a.Coef, p.b.Scale, p.b.Coef, p.lo, p.a.Lo,
-		p.b.Lo, p.stream)
+	row.Join(p.dst.Floats()[o:], p.a.X.Floats()[o:], p.b.X.Floats()[o:], rows, p.c, p.a.Scale, p.a.Coef,
+		p.b.Scale, p.b.Coef, p.lo, p.a.Lo, p.b.Lo, p.stream)
 	if p.stream {
 		row.Fence()
 	}
@@ -104,24 +104,24 @@ func joinPiece(_, piece int) {
 
 // FinishGrad does what f says to a gradient, pixels × c, that is already in d. With
 // neither Add nor Mask it only computes the sums.
-func FinishGrad(d []float32, c int, f shape.Finish) {
-	shape.CheckRows("FinishGrad", c, len(d))
+func FinishGrad(d shape.Values, c int, f shape.Finish) {
+	shape.CheckRows("FinishGrad", c, d.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	Finish(d, c, f)
 }
 
-func Finish(d []float32, c int, f shape.Finish) {
+func Finish(d shape.Values, c int, f shape.Finish) {
 	p := &pass
 	p.dst, p.fin = d, row.NewFinisher(d, f, c)
-	p.fin.Stream, p.fin.SumsOnly = false, f.Add == nil && f.Mask.X == nil
-	Plan(len(d), c)
+	p.fin.Stream, p.fin.SumsOnly = false, f.Add.None() && f.Mask.X.None()
+	Plan(d.Len(), c)
 	pieces := p.pieces
 	scratch.Reserve(scratch.Room(3 * c))
 	if f.Sums != nil {
 		scratch.ZeroPartials(pieces * 2 * c)
 	}
-	runPass(len(d), c, finishPiece)
+	runPass(d.Len(), c, finishPiece)
 	if f.Sums != nil {
 		scratch.AddPartials(f.Sums, pieces, c)
 	}
@@ -136,18 +136,18 @@ func finishPiece(worker, piece int) {
 	if p.fin.Sums != nil {
 		sa, sb = scratch.PiecePartials(piece, p.c)
 	}
-	p.fin.Store(p.dst, first*p.c, p.c, p.dst[first*p.c:], p.c, rows, sa, sb, part)
+	p.fin.Store(p.dst, first*p.c, p.c, p.dst.Floats()[first*p.c:], p.c, rows, sa, sb, part)
 }
 
 // Sum sets s to Σ y and Σ y² per channel of y, pixels × c.
-func Sum(s *shape.Sums, y []float32, c int) {
+func Sum(s *shape.Sums, y shape.Values, c int) {
 	p := &pass
 	p.a = row.Reader{X: y, Lo: row.MinusInf, C: c}
-	Plan(len(y), c)
+	Plan(y.Len(), c)
 	pieces := p.pieces
 	scratch.Reserve(scratch.Room(2 * c))
 	scratch.ZeroPartials(pieces * 2 * c)
-	runPass(len(y), c, sumPiece)
+	runPass(y.Len(), c, sumPiece)
 	scratch.AddPartials(s, pieces, c)
 }
 
@@ -157,11 +157,11 @@ func sumPiece(worker, piece int) {
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	sa, sb := scratch.PiecePartials(piece, p.c)
-	row.AddSums(sa, sb, p.a.X[first*p.c:], p.c, rows, p.c, m.Take(2*p.c))
+	row.AddSums(sa, sb, p.a.X.Floats()[first*p.c:], p.c, rows, p.c, m.Take(2*p.c))
 }
 
 // ReadTo writes what r reads, rows × r.c, to dst. It belongs to a call under way.
-func ReadTo(dst []float32, r row.Reader) {
+func ReadTo(dst shape.Values, r row.Reader) {
 	pass.dst, pass.a = dst, r
-	runPass(len(dst), r.C, applyPiece)
+	runPass(dst.Len(), r.C, applyPiece)
 }

@@ -11,13 +11,16 @@ import (
 	"vicreg/internal/kernel/shape"
 )
 
+// normal returns random values.
+func normal(r *rand.Rand, n int) shape.Values { return shape.Floats(check.Normal(r, n)) }
+
 func TestApply(t *testing.T) {
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, c := range check.Widths {
 			n := (1 + r.IntN(90)) * c
 			for opt := range 4 {
-				src := shape.Source{X: check.Normal(r, n), ReLU: opt&1 != 0}
+				src := shape.Source{X: normal(r, n), ReLU: opt&1 != 0}
 				if opt&2 != 0 {
 					src.Scale, src.Shift = check.Normal(r, c), check.Normal(r, c)
 				}
@@ -25,16 +28,16 @@ func TestApply(t *testing.T) {
 				for i := range want {
 					want[i] = src.At(i, i%c)
 				}
-				Apply(got, src, c)
+				Apply(shape.Floats(got), src, c)
 				check.Close(t, "Apply", got, want, 1e-6)
 			}
-			g := shape.Grad{D: check.Normal(r, n), Y: check.Normal(r, n), A: check.Normal(r, c),
+			g := shape.Grad{D: normal(r, n), Y: normal(r, n), A: check.Normal(r, c),
 				B: check.Normal(r, c), K: check.Normal(r, c)}
 			got, want := make([]float32, n), make([]float32, n)
 			for i := range want {
 				want[i] = g.At(i, i%c)
 			}
-			ApplyGrad(got, g, c)
+			ApplyGrad(shape.Floats(got), g, c)
 			check.Close(t, "ApplyGrad", got, want, 1e-6)
 		}
 	})
@@ -46,7 +49,7 @@ func TestAddReLU(t *testing.T) {
 		for _, c := range check.Widths {
 			n := (1 + r.IntN(40)) * c
 			source := func(opt int) shape.Source {
-				s := shape.Source{X: check.Normal(r, n), ReLU: opt&1 != 0}
+				s := shape.Source{X: normal(r, n), ReLU: opt&1 != 0}
 				if opt&2 != 0 {
 					s.Scale, s.Shift = check.Normal(r, c), check.Normal(r, c)
 				}
@@ -64,7 +67,7 @@ func TestAddReLU(t *testing.T) {
 				for _, large := range []int{row.StreamFloats, 0} {
 					keep := row.StreamFloats
 					row.StreamFloats = large
-					AddReLU(got, a, b, c, opt&16 != 0)
+					AddReLU(shape.Floats(got), a, b, c, opt&16 != 0)
 					row.StreamFloats = keep
 					check.Close(t, "AddReLU", got, want, 1e-6)
 					clear(got)
@@ -83,16 +86,16 @@ func TestFinishGrad(t *testing.T) {
 			for opt := range 16 {
 				var f, w shape.Finish
 				if opt&1 != 0 {
-					f.Add = check.Normal(r, n)
+					f.Add = normal(r, n)
 				}
 				if opt&2 != 0 {
-					f.Mask.X = check.Normal(r, n)
+					f.Mask.X = normal(r, n)
 				}
 				if opt&4 != 0 {
 					f.Mask.Scale, f.Mask.Shift = check.Normal(r, c), check.Normal(r, c)
 				}
 				if opt&8 != 0 {
-					f.Dot, f.Sums = check.Normal(r, n), shape.NewSums(c)
+					f.Dot, f.Sums = normal(r, n), shape.NewSums(c)
 				}
 				w = f
 				if f.Sums != nil {
@@ -103,8 +106,8 @@ func TestFinishGrad(t *testing.T) {
 				for i, v := range got {
 					acc[i] = float64(v)
 				}
-				plain.Finish(want, acc, c, w)
-				FinishGrad(got, c, f)
+				plain.Finish(shape.Floats(want), acc, c, w)
+				FinishGrad(shape.Floats(got), c, f)
 				check.Close(t, "d", got, want, 1e-6)
 				if f.Sums != nil {
 					check.Close64(t, "Σ d", f.Sums.A, w.Sums.A, 1e-5)
@@ -130,7 +133,7 @@ func TestSumsVariance(t *testing.T) {
 			}
 		}
 		s := shape.NewSums(c)
-		Sum(s, y, c)
+		Sum(s, shape.Floats(y), c)
 		m := s.A[3] / rows
 		got := s.B[3]/rows - m*m
 		check.Scalar(t, "variance", got, want/rows-math.Pow(m-mean, 2), 1e-5)

@@ -15,9 +15,9 @@ var pool poolJob
 type poolJob struct {
 	shape.Conv
 	in     row.Reader
-	out    []float32 // forward
+	out    shape.Values // forward
 	argmax []uint8
-	d, dx  []float32 // backward
+	d, dx  shape.Values // backward
 	fin    row.Finisher
 }
 
@@ -33,7 +33,7 @@ func runPool(s shape.Conv, sums *shape.Sums, body func(worker, piece int)) {
 	}
 	p := &pool
 	p.in, p.fin = row.Reader{}, row.Finisher{}
-	p.out, p.argmax, p.d, p.dx = nil, nil, nil, nil
+	p.out, p.argmax, p.d, p.dx = shape.Values{}, nil, shape.Values{}, shape.Values{}
 }
 
 // sums returns the partial sums of image n, or nil.
@@ -60,10 +60,10 @@ func checkPool(s shape.Conv, x, y int) {
 // MaxPool writes to out (n × oh × ow × c) the greatest value that src has in each R × S
 // window of s, and to argmax its place in the window, as r·S + s. Of equal values it
 // takes the first; if some are not numbers it takes the last of those. s.K is not used.
-func MaxPool(out []float32, argmax []uint8, s shape.Conv, src shape.Source) {
-	checkPool(s, len(src.X), len(out))
-	if len(argmax) != len(out) {
-		panic(fmt.Sprintf("kernel: pooling has %d outputs and room for %d positions", len(out), len(argmax)))
+func MaxPool(out shape.Values, argmax []uint8, s shape.Conv, src shape.Source) {
+	checkPool(s, src.X.Len(), out.Len())
+	if len(argmax) != out.Len() {
+		panic(fmt.Sprintf("kernel: pooling has %d outputs and room for %d positions", out.Len(), len(argmax)))
 	}
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
@@ -93,17 +93,17 @@ func maxPoolPiece(_, n int) {
 				}
 			}
 			at := ((n*oh+oy)*ow + ox) * p.C
-			row.PoolMax(p.out[at:][:p.C], p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
+			row.PoolMax(p.out.Floats()[at:][:p.C], p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
 		}
 	}
 }
 
 // MaxPoolGrad turns d, the gradient of MaxPool's output, into the gradient of its input,
 // finished as f says.
-func MaxPoolGrad(dx, d []float32, argmax []uint8, s shape.Conv, f shape.Finish) {
-	checkPool(s, len(dx), len(d))
-	if len(argmax) != len(d) {
-		panic(fmt.Sprintf("kernel: pooling has %d outputs and positions of %d", len(d), len(argmax)))
+func MaxPoolGrad(dx, d shape.Values, argmax []uint8, s shape.Conv, f shape.Finish) {
+	checkPool(s, dx.Len(), d.Len())
+	if len(argmax) != d.Len() {
+		panic(fmt.Sprintf("kernel: pooling has %d outputs and positions of %d", d.Len(), len(argmax)))
 	}
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
@@ -142,7 +142,7 @@ func maxPoolGradPiece(worker, n int) {
 					count++
 				}
 			}
-			row.PoolGrad(line[x*p.C:][:p.C], p.d, p.argmax, off[:count], tap[:count])
+			row.PoolGrad(line[x*p.C:][:p.C], p.d.Floats(), p.argmax, off[:count], tap[:count])
 		}
 		p.fin.Store(p.dx, (n*p.H+y)*p.W*p.C, p.C, line, p.C, p.W, sa, sb, part)
 	}
@@ -151,8 +151,8 @@ func maxPoolGradPiece(worker, n int) {
 
 // AvgPool writes the mean of each image's pixels, as src reads them, to out,
 // n × c.
-func AvgPool(out []float32, n, pixels, c int, src shape.Source) {
-	checkAvgPool(n, pixels, c, len(src.X), len(out))
+func AvgPool(out shape.Values, n, pixels, c int, src shape.Source) {
+	checkAvgPool(n, pixels, c, src.X.Len(), out.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	p := &pool
@@ -166,7 +166,7 @@ func avgPoolPiece(worker, n int) {
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	part := m.Take(2 * p.C)
-	x := p.in.X[n*p.H*p.C:]
+	x := p.in.X.Floats()[n*p.H*p.C:]
 	if !p.in.Plain() {
 		x = m.Take(p.H * p.C)
 		p.in.Load(x, p.C, n*p.H*p.C, p.C, p.H)
@@ -174,14 +174,14 @@ func avgPoolPiece(worker, n int) {
 	sum, square := scratch.PiecePartials(n, p.C)
 	row.AddSums(sum, square, x, p.C, p.H, p.C, part)
 	for i, v := range sum {
-		p.out[n*p.C+i] = float32(v / float64(p.H))
+		p.out.Set(n*p.C+i, float32(v/float64(p.H)))
 	}
 }
 
 // AvgPoolGrad turns d (n × c), the gradient of AvgPool's output, into the gradient of
 // its input, finished as f says.
-func AvgPoolGrad(dx, d []float32, n, pixels, c int, f shape.Finish) {
-	checkAvgPool(n, pixels, c, len(dx), len(d))
+func AvgPoolGrad(dx, d shape.Values, n, pixels, c int, f shape.Finish) {
+	checkAvgPool(n, pixels, c, dx.Len(), d.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	p := &pool
@@ -195,7 +195,7 @@ func avgPoolGradPiece(worker, n int) {
 	m.Used = 0
 	pixel, part := m.Take(p.C), m.Take(2*p.C)
 	clear(part)
-	copy(pixel, p.d[n*p.C:])
+	copy(pixel, p.d.Floats()[n*p.C:])
 	row.Scale(pixel, 1/float32(p.H))
 	sa, sb := p.sums(n)
 	p.fin.Store(p.dx, n*p.H*p.C, p.C, pixel, 0, p.H, sa, sb, part)

@@ -16,13 +16,13 @@ import (
 func finishCase(r *rand.Rand, n, c, opt int) shape.Finish {
 	var f shape.Finish
 	if opt&1 != 0 {
-		f.Add = check.Normal(r, n)
+		f.Add = normal(r, n)
 	}
 	if opt&2 != 0 {
-		f.Mask = shape.Source{X: check.Normal(r, n), Scale: check.Normal(r, c), Shift: check.Normal(r, c)}
+		f.Mask = shape.Source{X: normal(r, n), Scale: check.Normal(r, c), Shift: check.Normal(r, c)}
 	}
 	if opt&4 != 0 {
-		f.Dot, f.Sums = check.Normal(r, n), shape.NewSums(c)
+		f.Dot, f.Sums = normal(r, n), shape.NewSums(c)
 	}
 	return f
 }
@@ -35,7 +35,7 @@ func closeFinished(t *testing.T, dx []float32, want []float64, c int, f shape.Fi
 		own.Sums = shape.NewSums(c)
 	}
 	wantDX := make([]float32, len(dx))
-	plain.Finish(wantDX, want, c, own)
+	plain.Finish(shape.Floats(wantDX), want, c, own)
 	check.Close(t, "dx", dx, wantDX, 1e-6)
 	if f.Sums != nil {
 		check.Close64(t, "Σ d", f.Sums.A, own.Sums.A, 1e-5)
@@ -59,7 +59,7 @@ func TestMaxPool(t *testing.T) {
 		for i, s := range shapes {
 			for _, c := range []int{1, 16, 19, 48} {
 				s.C, s.K = c, c
-				src := shape.Source{X: check.Normal(r, s.InLen()), ReLU: i%2 == 0}
+				src := shape.Source{X: normal(r, s.InLen()), ReLU: i%2 == 0}
 				if c != 16 {
 					src.Scale, src.Shift = check.Normal(r, c), check.Normal(r, c)
 				}
@@ -80,7 +80,7 @@ func TestMaxPool(t *testing.T) {
 					want[o] = float32(best)
 					grad[from] += float64(d[o])
 				}
-				MaxPool(out, arg, s, src)
+				MaxPool(shape.Floats(out), arg, s, src)
 				check.Close(t, fmt.Sprintf("%+v", s), out, want, 1e-6)
 				for o := range arg {
 					if arg[o] != wantArg[o] {
@@ -89,7 +89,7 @@ func TestMaxPool(t *testing.T) {
 				}
 				f := finishCase(r, s.InLen(), c, r.IntN(8))
 				dx := make([]float32, s.InLen())
-				MaxPoolGrad(dx, d, arg, s, f)
+				MaxPoolGrad(shape.Floats(dx), shape.Floats(d), arg, s, f)
 				closeFinished(t, dx, grad, c, f)
 			}
 		}
@@ -106,7 +106,7 @@ func TestMaxPoolNaN(t *testing.T) {
 				x[at*18+c] = float32(math.NaN())
 			}
 			out, arg := make([]float32, 18), make([]uint8, 18)
-			MaxPool(out, arg, s, shape.Source{X: x})
+			MaxPool(shape.Floats(out), arg, s, shape.Source{X: shape.Floats(x)})
 			for c, v := range out {
 				if !math.IsNaN(float64(v)) || int(arg[c]) != at {
 					t.Errorf("NaN at %d, channel %d: got %v from %d", at, c, v, arg[c])
@@ -123,10 +123,10 @@ func TestAvgPool(t *testing.T) {
 		for _, c := range []int{1, 10, 16, 70} {
 			for _, pixels := range []int{1, 16, 49, 130} {
 				const n = 5
-				src := shape.Source{X: check.Normal(r, n*pixels*c), Scale: check.Normal(r, c),
+				src := shape.Source{X: normal(r, n*pixels*c), Scale: check.Normal(r, c),
 					Shift: check.Normal(r, c), ReLU: true}
 				mean := make([]float64, n*c)
-				for i := range src.X {
+				for i := range src.X.Len() {
 					mean[i/(pixels*c)*c+i%c] += float64(src.At(i, i%c)) / float64(pixels)
 				}
 				want := make([]float32, n*c)
@@ -134,11 +134,11 @@ func TestAvgPool(t *testing.T) {
 					want[i] = float32(v)
 				}
 				got := make([]float32, n*c)
-				AvgPool(got, n, pixels, c, src)
+				AvgPool(shape.Floats(got), n, pixels, c, src)
 				check.Close(t, "AvgPool", got, want, 1e-6)
 
 				d := check.Normal(r, n*c)
-				grad := make([]float64, len(src.X))
+				grad := make([]float64, src.X.Len())
 				for i := range grad {
 					grad[i] = float64(d[i/(pixels*c)*c+i%c]) / float64(pixels)
 				}
@@ -146,7 +146,7 @@ func TestAvgPool(t *testing.T) {
 					f := finishCase(r, len(grad), c, opt)
 					dx := make([]float32, len(grad))
 					parallel.SetWorkers(1 + opt%3)
-					AvgPoolGrad(dx, d, n, pixels, c, f)
+					AvgPoolGrad(shape.Floats(dx), shape.Floats(d), n, pixels, c, f)
 					closeFinished(t, dx, grad, c, f)
 				}
 			}

@@ -9,7 +9,7 @@ import (
 // Every faster way is tested against them.
 
 // Conv is the convolution.
-func Conv(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
+func Conv(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
 	oh, ow := s.OutH(), s.OutW()
 	acc := make([]float64, s.K)
 	if sums != nil {
@@ -28,9 +28,9 @@ func Conv(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.
 						}
 					}
 				})
-				out := y[((n*oh+oy)*ow+ox)*s.K:][:s.K]
+				out := ((n*oh+oy)*ow + ox) * s.K
 				for k, v := range acc {
-					out[k] = float32(v)
+					y.Set(out+k, float32(v))
 					if sums != nil {
 						sums.A[k] += v
 						sums.B[k] += v * v
@@ -42,7 +42,7 @@ func Conv(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.
 }
 
 // ConvInputGrad is its input gradient, finished as f says.
-func ConvInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+func ConvInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	oh, ow := s.OutH(), s.OutW()
 	acc := make([]float64, s.InLen())
 	for n := range s.N {
@@ -63,23 +63,23 @@ func ConvInputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shap
 }
 
 // Finish does what Finish says with the products in acc.
-func Finish(dx []float32, acc []float64, channels int, f shape.Finish) {
+func Finish(dx shape.Values, acc []float64, channels int, f shape.Finish) {
 	if f.Sums != nil {
 		clear(f.Sums.A)
 		clear(f.Sums.B)
 	}
 	for i, v := range acc {
 		c := i % channels
-		if f.Add != nil {
-			v += float64(f.Add[i])
+		if !f.Add.None() {
+			v += float64(f.Add.At(i))
 		}
-		if f.Mask.X != nil && f.Mask.At(i, c) <= 0 {
+		if !f.Mask.X.None() && f.Mask.At(i, c) <= 0 {
 			v = 0
 		}
-		dx[i] = float32(v)
+		dx.Set(i, float32(v))
 		if f.Sums != nil {
 			f.Sums.A[c] += v
-			f.Sums.B[c] += v * float64(f.Dot[i])
+			f.Sums.B[c] += v * float64(f.Dot.At(i))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package row
 
 import (
 	"vicreg/internal/kernel/product"
+	"vicreg/internal/kernel/shape"
 )
 
 // FetchRows queues those of rows [y0, y1) that exist, of images [n0, n1). Of several
@@ -12,9 +13,9 @@ func (m *Image) FetchRows(f *product.Fetcher, n0, n1, y0, y1 int) {
 	if lo >= hi {
 		return
 	}
-	f.Add(m.X[lo:hi])
+	f.Add(m.X.Memory(lo, hi))
 	if m.Other != nil {
-		f.Add(m.Y[lo:hi])
+		f.Add(m.Y.Memory(lo, hi))
 	}
 }
 
@@ -26,24 +27,24 @@ func (m *Image) FetchShare(f *product.Fetcher, n0, y0, n1, y1, share, shares int
 	if from >= to {
 		return
 	}
-	f.Add(m.X[from:to])
+	f.Add(m.X.Memory(from, to))
 	if m.Other != nil {
-		f.Add(m.Y[from:to])
+		f.Add(m.Y.Memory(from, to))
 	}
 }
 
 // Fetch queues what finishing elements [lo, hi) of dst reads and writes.
-func (r *Finisher) Fetch(f *product.Fetcher, dst []float32, lo, hi int) {
-	if r.Mask.X != nil {
-		f.Add(r.Mask.X[lo:hi])
+func (r *Finisher) Fetch(f *product.Fetcher, dst shape.Values, lo, hi int) {
+	if !r.Mask.X.None() {
+		f.Add(r.Mask.X.Memory(lo, hi))
 	}
-	if r.Sums != nil && (r.Mask.X == nil || &r.Mask.X[0] != &r.Dot[0]) {
-		f.Add(r.Dot[lo:hi])
+	if r.Sums != nil && !r.Mask.X.Same(r.Dot) {
+		f.Add(r.Dot.Memory(lo, hi))
 	}
-	if r.Add != nil && &r.Add[0] != &dst[0] {
-		f.Add(r.Add[lo:hi])
+	if !r.Add.None() && !r.Add.Same(dst) {
+		f.Add(r.Add.Memory(lo, hi))
 	}
 	if !r.Stream {
-		f.Add(dst[lo:hi])
+		f.Add(dst.Memory(lo, hi))
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Reader reads pixels of an activation through its [shape.Source], or of a gradient
 // through its [shape.Grad], in the load stage of a kernel.
 type Reader struct {
-	X, Y               []float32
+	X, Y               shape.Values
 	Scale, Other, Coef []float32 // scale·x + other·y + coef, or nil
 	Lo                 float32
 	C                  int
@@ -46,13 +46,13 @@ func (r *Reader) Load(dst []float32, ds, off, stride, pixels int) {
 	}
 	switch {
 	case r.Scale == nil && ds == r.C && stride == r.C:
-		copy(dst[:pixels*r.C], r.X[off:])
+		copy(dst[:pixels*r.C], r.X.Floats()[off:])
 	case r.Scale == nil:
-		Copy(dst, ds, r.X[off:], stride, pixels, r.C)
+		Copy(dst, ds, r.X.Floats()[off:], stride, pixels, r.C)
 	case r.Other == nil:
-		Affine(dst, ds, r.X[off:], stride, pixels, r.C, r.Scale, r.Coef, r.Lo)
+		Affine(dst, ds, r.X.Floats()[off:], stride, pixels, r.C, r.Scale, r.Coef, r.Lo)
 	default:
-		Grad(dst, ds, r.X[off:], r.Y[off:], stride, pixels, r.C, r.Scale, r.Other, r.Coef)
+		Grad(dst, ds, r.X.Floats()[off:], r.Y.Floats()[off:], stride, pixels, r.C, r.Scale, r.Other, r.Coef)
 	}
 }
 
@@ -103,18 +103,19 @@ type Finisher struct {
 var StreamFloats = 8 << 20
 
 // NewFinisher returns a finisher for gradients that go to dst.
-func NewFinisher(dst []float32, f shape.Finish, c int) Finisher {
+func NewFinisher(dst shape.Values, f shape.Finish, c int) Finisher {
 	one, zero := Constants(c)
-	aliased := f.Add != nil && &f.Add[0] == &dst[0]
-	r := Finisher{Finish: f, scale: one, shift: zero, c: c, Stream: !aliased && Streams(dst, c)}
-	if f.Mask.X != nil && f.Mask.Scale != nil {
+	aliased := f.Add.Same(dst)
+	r := Finisher{Finish: f, scale: one, shift: zero, c: c, Stream: !aliased && Streams(dst.Floats(), c)}
+	if !f.Mask.X.None() && f.Mask.Scale != nil {
 		r.scale, r.shift = f.Mask.Scale, f.Mask.Shift
 	}
 	return r
 }
 
 // Store finishes pixels of all channels; see storeColumns.
-func (f *Finisher) Store(dst []float32, off, stride int, prod []float32, ps, rows int, a, b []float64, part []float32) {
+func (f *Finisher) Store(dst shape.Values, off, stride int, prod []float32, ps, rows int, a, b []float64,
+	part []float32) {
 	f.StoreColumns(dst, off, stride, prod, ps, rows, 0, f.c, a, b, part)
 }
 
@@ -122,11 +123,12 @@ func (f *Finisher) Store(dst []float32, off, stride int, prod []float32, ps, row
 // ps apart; nil means that all are zero. They go to dst[off:], stride apart, where off
 // counts from the start of the gradient and is in channel col. If f.Sums is set, a and b
 // get the sums of all channels; part holds 2·c zeros.
-func (f *Finisher) StoreColumns(dst []float32, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64,
+func (f *Finisher) StoreColumns(to shape.Values, off, stride int, prod []float32, ps, rows, col, c int, a, b []float64,
 	part []float32) {
 	if rows == 0 {
 		return
 	}
+	dst, add, mask, dot := to.Floats(), f.Add.Floats(), f.Mask.X.Floats(), f.Dot.Floats()
 	last := off + (rows-1)*stride + c - 1
 	_ = dst[last]
 	args := finishArgs{
@@ -138,17 +140,17 @@ func (f *Finisher) StoreColumns(dst []float32, off, stride int, prod []float32, 
 		_ = prod[(rows-1)*ps+c-1]
 		args.ps = ps
 	}
-	if f.Add != nil {
-		_ = f.Add[last]
+	if add != nil {
+		_ = add[last]
 		args.as = stride
 	}
-	if f.Mask.X != nil {
-		_ = f.Mask.X[last]
+	if mask != nil {
+		_ = mask[last]
 		args.ms = stride
 	}
 	block := rows
 	if f.Sums != nil {
-		_ = f.Dot[last]
+		_ = dot[last]
 		args.dots, block = stride, SumBlock
 	}
 	for r := 0; r < rows; r += block {
@@ -160,17 +162,17 @@ func (f *Finisher) StoreColumns(dst []float32, off, stride int, prod []float32, 
 		if prod != nil {
 			args.prod = &prod[r*ps]
 		}
-		if f.Add != nil {
-			args.add = &f.Add[o]
+		if add != nil {
+			args.add = &add[o]
 		}
-		if f.Mask.X != nil {
-			args.mask = &f.Mask.X[o]
+		if mask != nil {
+			args.mask = &mask[o]
 		}
 		if f.Sums == nil {
 			finishRows(&args, f.Stream)
 			continue
 		}
-		args.dot = &f.Dot[o]
+		args.dot = &dot[o]
 		finishRows(&args, f.Stream)
 		AddWide(a[col:col+c], part[:c])
 		AddWide(b[col:col+c], part[c:2*c])

@@ -211,9 +211,9 @@ func PoolMax(dst []float32, arg []uint8, in *Reader, off []int64, tap []int32) {
 	}
 	_, _, _ = arg[c-1], in.Scale[c-1], in.Coef[c-1]
 	if cpu.AVX512 {
-		poolMaxAVX512(&dst[0], &arg[0], &in.X[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
+		poolMaxAVX512(&dst[0], &arg[0], &in.X.F[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
 	} else {
-		poolMaxAVX2(&dst[0], &arg[0], &in.X[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
+		poolMaxAVX2(&dst[0], &arg[0], &in.X.F[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
 	}
 	poolMaxPlain(dst, arg, in, off, tap, c)
 }

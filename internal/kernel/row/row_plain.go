@@ -159,7 +159,7 @@ func adamPlain(w, m, v, g []float32, a *AdamArgs) {
 func poolMaxPlain(dst []float32, arg []uint8, in *Reader, off []int64, tap []int32, from int) {
 	for i := from; i < len(dst); i++ {
 		for t, o := range off {
-			v := max(in.Lo, in.X[int(o)+i]*in.Scale[i]+in.Coef[i])
+			v := max(in.Lo, in.X.F[int(o)+i]*in.Scale[i]+in.Coef[i])
 			if t == 0 || v > dst[i] || math.IsNaN(float64(v)) {
 				dst[i], arg[i] = v, uint8(tap[t])
 			}

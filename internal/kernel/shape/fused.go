@@ -65,14 +65,14 @@ func (s Conv) Check(x, y, w int) {
 //	v = x·Scale[c] + Shift[c]      otherwise
 //	v = max(0, v)                  if ReLU
 type Source struct {
-	X            []float32 // pixels × c
+	X            Values    // pixels × c
 	Scale, Shift []float32 // c each, or nil
 	ReLU         bool
 }
 
 // At returns element i, in channel c. It is the definition; kernels are faster.
 func (s Source) At(i, c int) float32 {
-	v := s.X[i]
+	v := s.X.At(i)
 	if s.Scale != nil {
 		v = v*s.Scale[c] + s.Shift[c]
 	}
@@ -87,17 +87,17 @@ func (s Source) At(i, c int) float32 {
 //	v = D                          A == nil
 //	v = A[c]·D + B[c]·Y + K[c]     otherwise: the backward of batch normalisation
 type Grad struct {
-	D       []float32 // pixels × c: gradient of the normalised output
-	Y       []float32 // pixels × c: what was normalised
+	D       Values    // pixels × c: gradient of the normalised output
+	Y       Values    // pixels × c: what was normalised
 	A, B, K []float32 // c each, or nil
 }
 
 // At returns element i, in channel c.
 func (g Grad) At(i, c int) float32 {
 	if g.A == nil {
-		return g.D[i]
+		return g.D.At(i)
 	}
-	return g.A[c]*g.D[i] + g.B[c]*g.Y[i] + g.K[c]
+	return g.A[c]*g.D.At(i) + g.B[c]*g.Y.At(i) + g.K[c]
 }
 
 // Sums holds two sums per channel, in float64. They are the same bits for any
@@ -116,11 +116,11 @@ func NewSums(c int) *Sums { return &Sums{make([]float64, c), make([]float64, c)}
 //	d = 0 where Mask reads 0 or less      Mask.X may be nil
 //	Sums = (Σ d, Σ d·Dot) per channel     Sums may be nil
 //
-// Add may be the very slice that the gradient is written to.
+// Add may be the very values that the gradient is written to.
 type Finish struct {
-	Add  []float32
+	Add  Values
 	Mask Source // the ReLU that made this input; only its sign is used
-	Dot  []float32
+	Dot  Values
 	Sums *Sums
 }
 

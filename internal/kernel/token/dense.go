@@ -308,7 +308,7 @@ func DenseWeightGrad(dw []float32, s Dense, x, d []float32) {
 	s.check(len(x), len(d), len(dw))
 	if s.Precision == shape.BF16 && shape.HasBF16() {
 		c := shape.Conv{N: 1, H: s.N, W: 1, C: s.C, K: s.K, R: 1, S: 1, Stride: 1, Precision: shape.BF16}
-		conv.WeightGrad(dw, c, shape.Grad{D: d}, shape.Source{X: x})
+		conv.WeightGrad(dw, c, shape.Grad{D: shape.Floats(d)}, shape.Source{X: shape.Floats(x)})
 		return
 	}
 	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, product.Mat{Data: x, Rows: s.N, Cols: s.C}.T(),

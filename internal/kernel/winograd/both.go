@@ -37,7 +37,7 @@ type both struct {
 	parts, perPart int
 }
 
-func Grads(dx, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
+func Grads(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32, f shape.Finish) {
 	j := &wino
 	*j = winogradJob{
 		scheme: schemeUnit, in: row.Image{Reader: row.ReadGrad(g, s.K), H: s.OutH(), W: s.OutW()},
@@ -144,7 +144,7 @@ func (j *winogradJob) fetchNext(f *product.Fetcher, b scratch.Band, share, n int
 		from, share = j.in.Y, share-18
 	}
 	if lo += share * n; lo < hi {
-		f.Add(from[lo:min(lo+n, hi)])
+		f.Add(from.Memory(lo, min(lo+n, hi)))
 	}
 }
 

@@ -35,7 +35,7 @@ type winogradJob struct {
 	backward bool      // weights are turned and transposed
 	u        []float32 // [k/block][36][panels of c × width]
 	uPlane   int       // from one of 36 to the next
-	out      []float32
+	out      shape.Values
 	fin      row.Finisher // backward
 	tail     pass.Tail    // inference
 	shape    shape.Conv   // inference: whose weights are kept
@@ -66,7 +66,7 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 	if 36*j.c*j.k >= WideWeights {
 		j.runWide(n, sums)
 		if j.tail.On() {
-			j.tail.Pass(j.out)
+			j.tail.Pass(j.out.Floats())
 		}
 		*j = winogradJob{}
 		return
@@ -219,7 +219,7 @@ func winogradPiece(worker, piece int) {
 	if j.tail.On() {
 		for n := b.N0; n < b.N1; n++ {
 			lo, hi := j.tile*b.Y0, min(j.tile*b.Y1, j.h)
-			j.tail.Rows(j.out, (n*j.h+lo)*j.w*j.k, (hi-lo)*j.w)
+			j.tail.Rows(j.out.Floats(), (n*j.h+lo)*j.w*j.k, (hi-lo)*j.w)
 		}
 	}
 	j.fin.Done()
@@ -242,7 +242,7 @@ func (j *winogradJob) fetchOutput(f *product.Fetcher, b scratch.Band) {
 	if j.backward {
 		j.fin.Fetch(f, j.out, lo, hi)
 	} else {
-		f.Add(j.out[lo:hi])
+		f.Add(j.out.Memory(lo, hi))
 	}
 }
 
@@ -277,7 +277,7 @@ func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out 
 	whole := j.tile*j.across == j.w
 	direct := !j.backward && whole && high == j.tile && valid == cols
 	if direct {
-		args.dst = &j.out[first]
+		args.dst = &j.out.Floats()[first]
 		args.dstCol, args.dstRow = 4*uintptr(j.k), 4*uintptr(j.k*j.w)
 	} else {
 		args.dst = &out[0]
@@ -298,10 +298,10 @@ func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out 
 			continue
 		}
 		if !direct {
-			row.Copy(j.out[off:], j.k, rows, cols, pixels, valid)
+			row.Copy(j.out.Floats()[off:], j.k, rows, cols, pixels, valid)
 		}
 		if j.sums {
-			row.AddSums(sa[col:], sb[col:], j.out[off:], j.k, pixels, valid, part)
+			row.AddSums(sa[col:], sb[col:], j.out.Floats()[off:], j.k, pixels, valid, part)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func (s *scheme) weightGrad(p *winogradArgs, channels int) {
 	}
 }
 
-func Forward(y []float32, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail) {
+func Forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail) {
 	j := &wino
 	*j = winogradJob{
 		scheme: schemeOf(s), in: row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W},
@@ -166,7 +166,7 @@ func schemeOf(s shape.Conv) scheme {
 	return schemeUnit
 }
 
-func InputGrad(dx []float32, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
+func InputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	j := &wino
 	*j = winogradJob{
 		scheme: schemeUnit, in: row.Image{Reader: row.ReadGrad(g, s.K), H: s.OutH(), W: s.OutW()},

@@ -51,7 +51,8 @@ func TestConvInfer(t *testing.T) {
 				other := randomCase(r, shape.Conv{N: 1, H: 3, W: 3, C: 5, K: 7, R: 1, S: 1, Stride: 1})
 				got, plain := make([]float32, other.OutLen()), make([]float32, other.OutLen())
 				one, zero := row.Constants(other.K)
-				Infer(shape.Floats(got), other.Conv, other.src, other.w, pass.Tail{Scale: one, Shift: zero, Packed: &packed})
+				Infer(shape.Floats(got), other.Conv, other.src, other.w,
+					pass.Tail{Scale: one, Shift: zero, Packed: &packed})
 				Forward(shape.Floats(plain), other.Conv, other.src, other.w, nil)
 				x := shape.Floats(plain)
 				pass.Apply(x, shape.Source{X: x, Scale: one, Shift: zero}, other.K)

@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},
 	{"kernel/pass", "kernel/vector"},
+	{"scaling"},
 	{"kernel/winograd"},
 	{"kernel/conv"},
 	{"kernel/token"},

@@ -13,6 +13,7 @@ import (
 	"vicreg/internal/device"
 	"vicreg/internal/host"
 	"vicreg/internal/parallel"
+	"vicreg/internal/scaling"
 )
 
 // timing is what a benchmark measured.
@@ -26,6 +27,8 @@ type timing struct {
 	PeakRSS         float64   `json:"peak_rss_mib"`
 	Device          string    `json:"device,omitempty"`          // none: the processor
 	DevicePeak      float64   `json:"device_peak_mib,omitempty"` // of its memory
+
+	Scaling *scaling.Report `json:"scaling,omitempty"`
 }
 
 // benchFlags are shared by all benchmarks.
@@ -33,7 +36,7 @@ type benchFlags struct {
 	threads, steps, warmup int
 	json                   bool
 	profile                string
-	operations             bool
+	operations, scaling    bool
 	graphs, forms          string
 	device                 *deviceFlag
 	flags                  *pflag.FlagSet
@@ -66,6 +69,7 @@ func newBench() *cobra.Command {
 	flags.StringVar(&f.forms, "forms", "", "`file` with a table of kernels for the convolutions of a card")
 	must(flags.MarkHidden("forms"))
 	flags.BoolVar(&f.operations, "operations", false, "show what each operation takes on the card, before the result")
+	flags.BoolVar(&f.scaling, "scaling", false, "show what 2 to 64 threads would gain and what holds them up, before the result; see docs/performance.md")
 	f.device = newDeviceFlag(flags)
 	cmd.AddCommand(newBenchStep(&f), newBenchEmbed(&f), newBenchLoss(&f), newBenchViews(&f), newBenchPeak(&f))
 	return cmd
@@ -87,10 +91,13 @@ func (f *benchFlags) check() error {
 	return nil
 }
 
-// onProcessor refuses another device.
+// onProcessor refuses what is about networks or the loss alone.
 func (f *benchFlags) onProcessor(what string) error {
 	if f.device.far() {
 		return usagef("--device is %s, but %s; leave it out", f.device.name, what)
+	}
+	if f.scaling {
+		return usagef("--scaling is about steps, inference and the loss, but %s; leave it out", what)
 	}
 	return nil
 }
@@ -161,8 +168,16 @@ func (f *benchFlags) measure(what string, setup func(d device.Device) (run func(
 			return err
 		}
 	}
+	if f.scaling {
+		if t.Scaling, err = f.scale(d, run); err != nil {
+			return err
+		}
+	}
 	if f.json {
 		return printJSON(t)
+	}
+	if t.Scaling != nil {
+		printScaling(stdout, t.Scaling)
 	}
 	rate := fmt.Sprintf("%.4g images/s", t.ImagesPerSecond)
 	if flops > 0 {

@@ -11,6 +11,7 @@ import (
 	"vicreg/internal/kernel/token"
 	"vicreg/internal/kernel/vector"
 	"vicreg/internal/pages"
+	"vicreg/internal/parallel"
 )
 
 // CPU is the device that package kernel computes for: it only unwraps arrays. The
@@ -92,6 +93,7 @@ func slice[T any](c CPU, a Array, t Type) []T {
 	if a.n == 0 {
 		return nil
 	}
+	parallel.Operands(a.n * t.Size())
 	return unsafe.Slice((*T)(c.pointer(a, t)), a.n)
 }
 

@@ -153,6 +153,14 @@ func For(n int, body func(worker, piece int)) {
 	if workers == 0 {
 		setWorkers(0)
 	}
+	if recorder != nil {
+		recorder.loop(n, body)
+		return
+	}
+	run(n, body)
+}
+
+func run(n int, body func(worker, piece int)) {
 	if workers == 1 || n <= 1 {
 		for i := range n {
 			body(0, i)

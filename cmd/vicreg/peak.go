@@ -16,10 +16,10 @@ import (
 // ceiling is what bench peak measured.
 type ceiling struct {
 	Precision string  `json:"precision"`
-	Usable    bool    `json:"usable"`  // false: the processor has no such arithmetic, and the rest is 0
+	Usable    bool    `json:"usable"`  // false: products are float32 instead, as that is faster or all there is
 	Variant   string  `json:"variant"` // of the kernels
 	Threads   int     `json:"threads"`
-	Gflops    float64 `json:"gflops"` // median over the steps
+	Gflops    float64 `json:"gflops"` // median over the steps; 0 if the processor has no such arithmetic
 }
 
 func newBenchPeak(f *benchFlags) *cobra.Command {
@@ -46,15 +46,16 @@ does it and computed by Winograd's algorithm.`,
 			parallel.SetWorkers(f.threads)
 			c := ceiling{Precision: precision, Usable: p.Missing() == "", Variant: cpu.Variant(),
 				Threads: parallel.Workers()}
-			if c.Usable {
+			if c.Usable || p == shape.BF16 && cpu.AVX512BF16 {
 				c.Gflops = f.peak(p)
 			}
 			if f.json {
 				return printJSON(c)
 			}
 			if !c.Usable {
-				_, err = fmt.Fprintln(stdout, p.Missing())
-				return err
+				if _, err = fmt.Fprintln(stdout, p.Missing()); err != nil || c.Gflops == 0 {
+					return err
+				}
 			}
 			_, err = fmt.Fprintf(stdout, "%s, %s, %d threads\n%.4g Gflop/s\n", c.Precision, c.Variant, c.Threads, c.Gflops)
 			return err

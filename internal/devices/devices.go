@@ -74,10 +74,18 @@ func processor() Info {
 	i := Info{Name: "cpu", What: model()}
 	i.Details = append(i.Details, show.Count(runtime.GOMAXPROCS(0), "core"))
 	instructions := "instructions " + cpu.Variant()
-	if shape.HasBF16() {
+	switch {
+	case cpu.AMX:
+		instructions += ", with tiles that multiply bfloat16"
+	case shape.HasBF16():
 		instructions += ", with products of bfloat16"
+	case cpu.AVX512BF16:
+		instructions += ", with products of bfloat16 that are slower than those of float32"
 	}
 	i.Details = append(i.Details, instructions)
+	if err := cpu.Withheld(); err != nil {
+		i.Details = append(i.Details, "AMX is not used: "+err.Error())
+	}
 	return i
 }
 

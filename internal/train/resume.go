@@ -13,6 +13,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
 	"vicreg/internal/dataset"
+	"vicreg/internal/kernel/shape"
 	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/method"
 	"vicreg/internal/recipe"
@@ -213,6 +214,9 @@ func (r *run) configSum() (string, error) {
 // host computes: the instructions that kernels use, and how.
 func hostVariant(c recipe.Config) string {
 	name := cpu.Variant()
+	if cpu.AMX && method.Precision(c) != shape.BF16 { // it multiplies nothing else
+		name = "avx512"
+	}
 	if runtime.GOARCH != "amd64" {
 		name += " on " + runtime.GOARCH
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ func TestOtherKernels(t *testing.T) {
 	if _, err := pretrain(c, &breaker{step: 1}); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
-	first := cpu.Variant()
+	first := hostVariant(c)
 	defer winograd.Set(winograd.Set(false))
 	second := hostVariant(c)
 	if second != first+" without Winograd" {
@@ -206,6 +207,23 @@ func TestNothingIsBegunAnew(t *testing.T) {
 		}
 		if now := runlog.Present(c.Out); len(now) != len(kept) {
 			t.Errorf("%q: there are %q", kept, now)
+		}
+	}
+}
+
+// Tiles multiply bfloat16 alone, so with float32 the kernels are those of AVX-512, which a
+// run may have begun with.
+func TestTilesInFloat32(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("no tiles here")
+	}
+	defer func(was bool) { cpu.AMX = was }(cpu.AMX)
+	cpu.AMX = true
+	c := smallest(t)
+	for precision, want := range map[string]string{"float32": "avx512", "bf16": cpu.Variant()} {
+		c.Precision = precision
+		if got := hostVariant(c); got != want {
+			t.Errorf("%s: kernels of %q, want %q", precision, got, want)
 		}
 	}
 }

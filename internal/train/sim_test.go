@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"vicreg/internal/cpu"
 	"vicreg/internal/cuda"
 	"vicreg/internal/cuda/sim"
 	"vicreg/internal/device"
@@ -105,7 +104,7 @@ func TestMoves(t *testing.T) {
 	t.Parallel()
 	c := tiny(t, "float32")
 	d := simulated(t, sim.Options{})
-	host := cpu.Variant()
+	host := hostVariant(c)
 	card := device.Describe(d) + " in float32 beside " + host
 	var seen []string
 	for i, d := range []device.Device{d, nil} {

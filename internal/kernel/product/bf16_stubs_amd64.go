@@ -57,6 +57,3 @@ func narrowAVX512(rows int, blocks int, src *float32, ss uintptr, dst *float32, 
 //
 //go:noescape
 func pairAVX512(rows int, blocks int, src *float32, below *float32, ss uintptr, dst *float32, ds uintptr)
-
-// peakBF16 does n times two multiply-adds in each lane of its accumulators.
-func peakBF16(n int)

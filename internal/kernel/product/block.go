@@ -40,6 +40,13 @@ func Block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 			clear(c[i*crs:][:n])
 		}
 	}
+	if k == 0 {
+		return
+	}
+	if pairs && hasTiles() {
+		blockTiles(m, n, k, c, crs, a, ars, aks, b, brs, accumulate, nil, 0)
+		return
+	}
 	deep := Share(k, depth)
 	most, _ := TileShape(n)
 	high := Share(m, most)

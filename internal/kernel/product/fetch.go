@@ -40,6 +40,15 @@ func (f *Fetcher) Plan(steps int) {
 	f.share = (lines + steps - 1) / max(1, steps)
 }
 
+// lines returns how many lines of slices are left.
+func (f *Fetcher) lines() int {
+	n := 0
+	for i := f.next; i < f.count; i++ {
+		n += f.list[i].Rows
+	}
+	return n
+}
+
 // Step fetches the next few lines.
 func (f *Fetcher) Step() {
 	for n := f.share; n > 0 && f.next < f.count; {
@@ -101,6 +110,10 @@ func Multiply(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars in
 	if m == 0 {
 		return
 	}
+	if pairs && hasTiles() {
+		blockTiles(m, n, k, c, crs, a, ars, 1, b, 0, false, f, min(f.share*Steps(m, n), f.lines()))
+		return
+	}
 	if !pairs && n == 16 && k == 16 && crs == 16 && ars == 16 && hasSquare() && m >= 8 {
 		f.credit += f.share * Steps(m, n)
 		far, _ := f.ahead(b, m*scratch.LineFloats, 1)
@@ -139,6 +152,10 @@ func Steps(m, n int) int {
 // stride of b, so what lies between rows is not fetched.
 func MultiplyTN(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars int, b []float32, brs int,
 	accumulate bool, f *Fetcher) {
+	if pairs && hasTiles() {
+		blockTiles(m, n, k, c, crs, a, 1, ars, b, brs, accumulate, f, f.lines())
+		return
+	}
 	most, _ := TileShape(n)
 	high, deep := Share(m, most), Share(k, depth)
 	for p := 0; p < k; p += deep {

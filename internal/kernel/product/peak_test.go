@@ -15,8 +15,8 @@ func TestPeak(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range []shape.Precision{shape.Float32, shape.BF16} {
-			if one, two := Peak(p, 100), Peak(p, 200); one <= 0 || two != 2*one {
-				t.Errorf("%s, precision %d: %d operations in 100 iterations, %d in 200", v, p, one, two)
+			if one, two := Peak(p, 10), Peak(p, 20); one <= 0 || two != 2*one {
+				t.Errorf("%s, precision %d: %d operations in 10 iterations, %d in 20", v, p, one, two)
 			}
 		}
 		restore()

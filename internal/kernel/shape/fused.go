@@ -32,7 +32,7 @@ func (s Conv) PadW() int {
 	return s.Pad
 }
 
-// BF16 reports whether bfloat16 was asked for and the processor has it.
+// BF16 reports whether bfloat16 was asked for and the processor is faster with it.
 func (s Conv) BF16() bool { return s.Precision == BF16 && HasBF16() }
 
 // OutH returns the height of the output.

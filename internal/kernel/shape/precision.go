@@ -20,7 +20,7 @@ type Precision uint8
 
 const (
 	Float32 Precision = iota
-	BF16              // bfloat16 where the processor has it, or else float32
+	BF16              // bfloat16 where the processor is faster with it, or else float32
 	TF32              // float32 rounded to 10 bits behind the point, on NVIDIA GPUs; or else float32
 )
 
@@ -45,12 +45,16 @@ func ParsePrecision(name string) (Precision, error) {
 func (p Precision) Missing() string {
 	switch {
 	case p == BF16 && !HasBF16():
-		return "precision bf16 needs a processor with AVX512_BF16, which this one has not or may not use; computing in float32"
+		if cpu.AVX512BF16 {
+			return "precision bf16: this processor multiplies float32 faster than bfloat16; computing in float32"
+		}
+		return "precision bf16 needs a processor with AMX or AVX512_BF16, which this one has not or may not use; computing in float32"
 	case p == TF32:
 		return "precision tf32 exists on NVIDIA GPUs alone; computing in float32"
 	}
 	return ""
 }
 
-// HasBF16 says whether the processor, as it may be used, multiplies bfloat16.
-func HasBF16() bool { return cpu.AVX512BF16 }
+// HasBF16 says whether the processor, as it may be used, multiplies bfloat16 and is faster
+// at that than at float32.
+func HasBF16() bool { return cpu.AMX || cpu.AVX512BF16 && cpu.FastPairs() }

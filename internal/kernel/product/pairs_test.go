@@ -1,0 +1,156 @@
+package product
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"vicreg/internal/amx"
+	"vicreg/internal/check"
+	"vicreg/internal/cpu"
+)
+
+// Where the processor has no AMX, its variant is tested under a tracer.
+func TestAMX(t *testing.T) {
+	amx.Run(t, "^(TestPairs|TestPairsRows|TestPeak)$")
+}
+
+// eachPairs runs f in each variant that multiplies pairs.
+func eachPairs(t *testing.T, f func(t *testing.T)) {
+	check.NeedBF16(t)
+	check.EachVariant(t, func(t *testing.T) {
+		if !cpu.AVX512BF16 {
+			t.Skip("this variant multiplies no pairs")
+		}
+		f(t)
+	})
+}
+
+// pairs returns rows × n random pairs, with rows gap elements further apart than they need
+// be, and a guard page right before or after.
+func pairs(t *testing.T, r *rand.Rand, rows, n, gap int) (p []float32, stride int) {
+	stride = n + gap
+	p = check.Guarded(t, (rows-1)*stride+n, r.IntN(2) == 0)
+	for i := range p {
+		if p[i] = pairOf(float32(r.NormFloat64()), float32(r.NormFloat64())); i%stride >= n {
+			p[i] = float32(math.NaN())
+		}
+	}
+	return p, stride
+}
+
+// wantPairs compares c with before + a·b, computed in float64, to within 1e-6 of the sum
+// of magnitudes, and checks that the elements between its rows are as they were.
+func wantPairs(t *testing.T, m, n, k int, c, before []float32, crs int, a []float32, ars, aks int, b []float32, brs int,
+	accumulate bool) {
+	t.Helper()
+	for i := range m {
+		for j := range crs {
+			at := i*crs + j
+			if at >= len(c) {
+				continue
+			}
+			if j >= n {
+				if math.Float32bits(c[at]) != math.Float32bits(before[at]) {
+					t.Fatalf("m=%d n=%d k=%d: element (%d, %d), between rows, changed", m, n, k, i, j)
+				}
+				continue
+			}
+			var sum, size float64
+			if accumulate {
+				sum = float64(before[at])
+				size = math.Abs(sum)
+			}
+			for p := range k {
+				a0, a1 := values(a[i*ars+p*aks])
+				b0, b1 := values(b[p*brs+j])
+				x, y := float64(a0)*float64(b0), float64(a1)*float64(b1)
+				sum, size = sum+x+y, size+math.Abs(x)+math.Abs(y)
+			}
+			if g := float64(c[at]); !(math.Abs(g-sum) <= 1e-6*size) {
+				t.Fatalf("m=%d n=%d k=%d, accumulate %v: c[%d,%d] = %g, want %g", m, n, k, accumulate, i, j, g, sum)
+			}
+		}
+	}
+}
+
+// packPairs packs b, which already holds pairs.
+func packPairs(t *testing.T, b []float32, brs, k, n int) []float32 {
+	packed := check.Guarded(t, PackedLen(k, n), false)
+	PackB(packed, Mat{Data: b, Rows: k, Cols: n, Stride: brs})
+	return packed
+}
+
+// Products of pairs are right in every shape, read and write nothing beside their
+// operands, and are the same whatever they fetch on the way.
+func TestPairs(t *testing.T) {
+	eachPairs(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 16))
+		far := make([]float32, 1<<12)
+		rounds := 120
+		if amx.Traced() {
+			rounds = 40
+		}
+		for i := range rounds {
+			m, n, k := 1+r.IntN(70), 1+r.IntN(100), 1+r.IntN(60)
+			if i%20 == 0 {
+				k = depth - 2 + r.IntN(depth)
+			}
+			accumulate := r.IntN(2) == 0
+			b, brs := pairs(t, r, k, n, r.IntN(8))
+			c, crs := check.Guarded(t, m*(n+3)-3, r.IntN(2) == 0), n+3
+			for j := range c {
+				c[j] = float32(r.NormFloat64())
+			}
+			before := append([]float32(nil), c...)
+			again := func() { copy(c, before) }
+			var f Fetcher
+			for range i % 3 {
+				f.Add(far)
+			}
+			f.Plan(Steps(m, n))
+
+			a, ars := pairs(t, r, m, k, r.IntN(8))
+			packed := packPairs(t, b, brs, k, n)
+			Block(true, m, n, k, c, crs, a, ars, 1, packed, 0, accumulate)
+			wantPairs(t, m, n, k, c, before, crs, a, ars, 1, b, brs, accumulate)
+			block := append([]float32(nil), c...)
+			if !accumulate {
+				again()
+				Multiply(true, m, n, k, c, crs, a, ars, packed, &f)
+				check.SameBits(t, "Multiply", c, block)
+			}
+
+			a, ars = pairs(t, r, k, m, r.IntN(8))
+			again()
+			Block(true, m, n, k, c, crs, a, 1, ars, b, brs, accumulate)
+			wantPairs(t, m, n, k, c, before, crs, a, 1, ars, b, brs, accumulate)
+			copy(block, c)
+			again()
+			MultiplyTN(true, m, n, k, c, crs, a, ars, b, brs, accumulate, &f)
+			check.SameBits(t, "MultiplyTN", c, block)
+		}
+	})
+}
+
+// The bits of a row do not depend on how many are computed at once.
+func TestPairsRows(t *testing.T) {
+	eachPairs(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(8, 16))
+		const m, n = 50, 24
+		for _, k := range []int{9, 16, 53, depth + 40} {
+			a, ars := pairs(t, r, m, k, 0)
+			b, brs := pairs(t, r, k, n, 0)
+			packed := packPairs(t, b, brs, k, n)
+			want := make([]float32, m*n)
+			Block(true, m, n, k, want, n, a, ars, 1, packed, 0, false)
+			for _, rows := range []int{1, 13, 17, 33} {
+				got := make([]float32, m*n)
+				for i := 0; i < m; i += rows {
+					Block(true, min(rows, m-i), n, k, got[i*n:], n, a[i*ars:], ars, 1, packed, 0, false)
+				}
+				check.SameBits(t, "in parts", got, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,196 @@
+package product
+
+import (
+	"unsafe"
+
+	"vicreg/internal/cpu"
+)
+
+//go:generate go -C ../_asm run ./tiles -out ../product/tiles_amd64.s -stubs ../product/tiles_stubs_amd64.go -pkg product
+
+// hasTiles says whether products of pairs run on AMX.
+func hasTiles() bool { return cpu.AMX }
+
+// tileCall is what the assembly reads: a product c = a·b, or c += a·b, in which every sum
+// of tiles has the same shape. Distances count bytes. A group is the rows of a, one or two
+// tiles of 16, that are multiplied at once; a panel is one or two tiles of columns.
+//
+//	for p := range panels {
+//		for g := range groups {
+//			sums of c + g·cGroup + p·cPanel: zero, or loaded
+//			for r := range runs {
+//				for s := range steps {
+//					sums += 16 pairs of a + g·aGroup + r·(64·steps + aNext) + s·64
+//						times 16 rows of b + p·bPanel + (r·steps + s)·bStep
+//				}
+//			}
+//			if tail > 0 {
+//				sums += 16 pairs of a + g·aGroup + aTail times spare
+//			}
+//			sums stored
+//		}
+//	}
+//
+// A depth that is no multiple of 16 pairs ends with a step that begins so much earlier
+// that it ends with the row; what came before meets zeros in spare, to which the last
+// tail rows of b, bTail behind the first, are copied once a panel.
+//
+// The assembly sets the tiles' shapes and gives them back, as a goroutine may move to
+// another thread between two calls. Of the call it writes
+// panels, perStep, left, at and queue.
+type tileCall struct {
+	config         [64]byte
+	a, b, c        *float32
+	spare          *float32
+	ars            uintptr
+	aNext          uintptr
+	aGroup, aTail  uintptr
+	brs            uintptr
+	bPanel, bTail  uintptr
+	tail           int
+	lanes0, lanes1 int // of the rows of b, a bit each
+	crs            uintptr
+	cGroup, cPanel uintptr
+	groups, panels int
+	runs, steps    int
+	accumulate     int
+	perStep        int         // lines to fetch at each step
+	queue          *fetchLines // moves along lists
+	bStep          uintptr
+	left           [2]int     // groups and runs
+	at             [2]uintptr // panels of b and c
+
+	lists [len(Fetcher{}.list) + 1]fetchLines // ends with an empty one
+	rows  [16 * 32]float32
+}
+
+// fetchLines is some memory to fetch.
+type fetchLines struct {
+	from  *float32
+	lines int
+}
+
+// multiplyTiles computes c = a·b, or c += a·b, for m × n elements of c. Rows of b lie brs
+// apart, and its panels of 32 columns panel apart. With several runs, b has rows of zeros
+// after each run, up to a multiple of 16, and the memory of a goes on as far.
+func multiplyTiles(m, n int, c []float32, crs int, a runsOf, b []float32, brs, panel int, accumulate bool, f *Fetcher,
+	lines int) {
+	var t tileCall
+	t.ars, t.brs, t.crs = uintptr(a.ars)*4, uintptr(brs)*4, uintptr(crs)*4
+	t.runs, t.steps = a.count, a.length/16
+	wide := 16 // pairs a step
+	depth := a.length
+	if a.count > 1 {
+		t.steps = (a.length + 15) / 16
+		depth = a.count * t.steps * 16
+	} else if t.tail = a.length % 16; t.steps == 0 {
+		t.steps, wide, t.tail = 1, a.length, 0
+	}
+	_ = a.data[(m-1)*a.ars+(a.count-1)*a.apart+a.length-1]
+	_ = c[(m-1)*crs+n-1]
+	_ = b[(n-1)/32*panel+(depth-1)*brs+(n-1)%32]
+	t.aNext = uintptr(a.apart*4 - 64*t.steps)
+	t.aTail = uintptr(a.length-16) * 4
+	t.bPanel, t.bStep, t.bTail = uintptr(panel)*4, t.brs*16, uintptr(depth-t.tail)*t.brs
+	t.cPanel = 128
+	if accumulate {
+		t.accumulate = 1
+	}
+	t.spare = &t.rows[0]
+
+	for i := 0; i < m; {
+		rows, groups := m-i, 1
+		if rows >= 32 {
+			rows, groups = 32, rows/32
+		}
+		for j := 0; j < n; {
+			cols, panels := n-j, 1
+			if cols >= 32 {
+				cols, panels = 32, cols/32
+			}
+			call := &t
+			call.a, call.b, call.c = &a.data[i*a.ars], &b[j/32*panel], &c[i*crs+j]
+			call.groups, call.panels = groups, panels
+			call.aGroup, call.cGroup = 32*t.ars, 32*t.crs
+			call.lanes0, call.lanes1 = 1<<min(cols, 16)-1, 1<<max(cols-16, 0)-1
+			if call.shape(rows, cols, wide); i+j == 0 {
+				call.fetch(f, lines, groups*panels*t.runs*t.steps)
+			} else {
+				call.perStep = 0
+			}
+			call.run(rows > 16, cols > 16)
+			j += cols * panels
+		}
+		i += rows * groups
+	}
+}
+
+// shape writes the configuration of tiles, palette 1 (Intel 64 manual, volume 1, section
+// 18.2): bytes of a row from 16 on, rows from 48 on.
+func (t *tileCall) shape(rows, cols, pairs int) {
+	t.config = [64]byte{0: 1}
+	set := func(tile, rows, bytes int) {
+		if rows > 0 && bytes > 0 {
+			t.config[48+tile], t.config[16+2*tile] = byte(rows), byte(bytes)
+		}
+	}
+	for i := range 2 {
+		high, wide := max(0, min(rows-16*i, 16)), max(0, min(cols-16*i, 16))
+		set(4+i, high, 4*pairs)
+		set(6+i, pairs, 4*wide)
+		for j := range 2 {
+			set(2*i+j, high, 4*max(0, min(cols-16*j, 16)))
+		}
+	}
+}
+
+func (t *tileCall) run(down, across bool) {
+	call := (*byte)(unsafe.Pointer(t))
+	switch {
+	case down && across:
+		tilesAMX2x2(call)
+	case down:
+		tilesAMX2x1(call)
+	case across:
+		tilesAMX1x2(call)
+	default:
+		tilesAMX1x1(call)
+	}
+}
+
+// fetch lets a call fetch the first lines of a queue, spread over its steps.
+func (t *tileCall) fetch(f *Fetcher, lines, steps int) {
+	t.queue = &t.lists[0]
+	t.perStep = (lines + steps - 1) / steps
+	for i := 0; lines > 0 && f.next < f.count; i++ {
+		m := &f.list[f.next]
+		some := min(lines, m.Rows)
+		t.lists[i] = fetchLines{&m.Data[0], some}
+		lines -= some
+		if m.Rows -= some; m.Rows == 0 {
+			f.next++
+		} else {
+			m.Data = m.Data[some*m.Stride:]
+		}
+	}
+}
+
+// transposePairs writes k rows of m pairs, stride apart, as columns of dst, ds apart.
+func transposePairs(dst []float32, ds int, src []float32, stride, m, k int) {
+	_, _ = src[(k-1)*stride+m-1], dst[(m-1)*ds+k-1]
+	wide, deep := m&^7, k&^7
+	if wide > 0 {
+		for p := 0; p < deep; p += 8 {
+			transposeAVX2(wide/8, &src[p*stride], uintptr(stride)*4, &dst[p], uintptr(ds)*4)
+		}
+	}
+	for p := range k {
+		from := 0
+		if p < deep {
+			from = wide
+		}
+		for i, v := range src[p*stride:][from:m] {
+			dst[(from+i)*ds+p] = v
+		}
+	}
+}

@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},
-	{"kernel/pass", "kernel/vector"},
+	{"kernel/pass", "kernel/vector", "group/mpi"},
 	{"scaling"},
 	{"kernel/winograd"},
 	{"kernel/conv"},

@@ -128,14 +128,17 @@ func CString(p unsafe.Pointer) string {
 }
 
 // Table finds the functions of a struct whose fields are Funcs: the name of a field is
-// that of its function, with its first letter made lower.
+// that of its function, with its first letter made lower unless two are upper (MPI_Init).
 func (l *Library) Table(table any) error {
 	var missing []string
 	v := reflect.ValueOf(table).Elem()
 	for i := range v.NumField() {
 		f := v.Field(i).Addr().Interface().(*Func)
 		name := v.Type().Field(i).Name
-		f.Name = strings.ToLower(name[:1]) + name[1:]
+		f.Name = name
+		if name[1] >= 'a' {
+			f.Name = strings.ToLower(name[:1]) + name[1:]
+		}
 		at, err := purego.Dlsym(l.handle, f.Name)
 		if err != nil {
 			missing = append(missing, f.Name)
@@ -147,6 +150,15 @@ func (l *Library) Table(table any) error {
 			strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// Symbol returns the address of what a library calls name, 0 if it has no such thing.
+func (l *Library) Symbol(name string) uintptr {
+	at, err := purego.Dlsym(l.handle, name)
+	if err != nil {
+		return 0
+	}
+	return at
 }
 
 // String says which library it is.

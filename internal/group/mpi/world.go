@@ -1,0 +1,138 @@
+//go:build native && linux && (amd64 || arm64)
+
+package mpi
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"vicreg/internal/group"
+	"vicreg/internal/native"
+)
+
+// World is all processes that a launcher started.
+type World struct {
+	library    *native.Library
+	kind       kind
+	api        api
+	h          handles
+	rank, size int
+	host       string
+	peers      []peer
+
+	mu     sync.Mutex // one thread at a time is in the library
+	cells  *cells
+	buffer [buffers][]byte
+	room   int // bytes that a transfer has at most
+	watch  watch
+
+	patience time.Duration
+	ended    bool
+	broken   atomic.Bool
+}
+
+// What crosses goes through memory that stays where it is as long as the process lives:
+// drivers of fast networks remember which pages an address had, and Go gives pages back.
+const (
+	buffers = 4
+	staging = 8 << 20 // bytes of a buffer
+)
+
+func (w *World) Rank() int { return w.rank }
+func (w *World) Size() int { return w.size }
+
+// finish waits until what was begun by start is done. Between two looks the processor is
+// given away: soon to another process, later for a while.
+func (w *World) finish(request int, what string) error {
+	c := w.cells
+	var began time.Time
+	for looks := 1; ; looks++ {
+		if r := w.api.MPI_Test.Call(at(&c.request[request]), at(&c.flag), w.h.statusIgnore); r != 0 {
+			return w.failed(what, r)
+		}
+		if c.flag != 0 {
+			return nil
+		}
+		if looks%16 != 0 {
+			continue
+		}
+		if began.IsZero() {
+			began = time.Now()
+		}
+		waited := time.Since(began)
+		if err := w.alive(waited); err != nil {
+			return err
+		}
+		switch {
+		case waited < w.patience:
+		case waited < patient:
+			_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+		default:
+			time.Sleep(min(waited/50, time.Millisecond))
+		}
+	}
+}
+
+// How long a process that waits holds its core: for itself, where every process has cores of
+// its own, then as long as no other wants it. Messages within a machine take microseconds,
+// sleep takes tens of them.
+const (
+	eager   = 200 * time.Microsecond
+	patient = 5 * time.Millisecond
+)
+
+// passing is how long a launcher may take to pass on what a process has written. What it
+// has not passed on when all end is lost.
+const passing = 300 * time.Millisecond
+
+// Crowded says whether there are more threads that compute on this host than cores for them:
+// a process that waits then leaves its core at once.
+func (w *World) Crowded(crowded bool) {
+	w.patience = eager
+	if crowded {
+		w.patience = 0
+	}
+}
+
+// start begins a transfer, which the last argument will know.
+func (w *World) start(what string, f *native.Func, args ...uintptr) error {
+	if r := f.Call(args...); r != 0 {
+		return w.failed(what, r)
+	}
+	return nil
+}
+
+// failed is an operation that the library could not do.
+func (w *World) failed(what string, code int) error {
+	return group.Failure{Rank: -1, Err: fmt.Errorf("process %d of %d on %s could not %s with the others: %s", w.rank, w.size,
+		w.host, what, w.text(code))}
+}
+
+// Close waits for the others and leaves the group. Nothing can be done with it afterwards.
+func (w *World) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended || w.broken.Load() {
+		return nil
+	}
+	w.ended = true
+	if r := w.api.MPI_Finalize.Call(); r != 0 {
+		return fmt.Errorf("MPI_Finalize: %s", w.text(r))
+	}
+	return nil
+}
+
+// Abort ends this process and all others, as soon as the launcher has passed on what was
+// said. It returns only where the group has ended already.
+func (w *World) Abort(code int) {
+	w.broken.Store(true)
+	time.Sleep(passing)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended {
+		w.api.MPI_Abort.Call(w.h.world, uintptr(code))
+	}
+}

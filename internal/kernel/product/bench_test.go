@@ -15,6 +15,19 @@ func reportSpeed(b *testing.B, m, n, k int) {
 	b.ReportMetric(2*float64(m)*float64(n)*float64(k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gflop/s")
 }
 
+// operands returns those of a product of m × k and k × n, transposed as kind says.
+func operands(kind string, m, n, k int) (x, y Mat) {
+	x = Mat{Data: check.Ramp(m * k), Rows: m, Cols: k}
+	y = Mat{Data: check.Ramp(k * n), Rows: k, Cols: n}
+	if kind == "TN" {
+		x.Rows, x.Cols, x.Trans = k, m, true
+	}
+	if kind == "NT" {
+		y.Rows, y.Cols, y.Trans = n, k, true
+	}
+	return x, y
+}
+
 func BenchmarkGemm(b *testing.B) {
 	for _, s := range []struct {
 		kind    string
@@ -30,17 +43,19 @@ func BenchmarkGemm(b *testing.B) {
 	} {
 		b.Run(fmt.Sprintf("%s/%dx%dx%d", s.kind, s.m, s.n, s.k), func(b *testing.B) {
 			c := Mat{Data: make([]float32, s.m*s.n), Rows: s.m, Cols: s.n}
-			x := Mat{Data: check.Ramp(s.m * s.k), Rows: s.m, Cols: s.k}
-			y := Mat{Data: check.Ramp(s.k * s.n), Rows: s.k, Cols: s.n}
-			if s.kind == "TN" {
-				x.Rows, x.Cols, x.Trans = s.k, s.m, true
-			}
-			if s.kind == "NT" {
-				y.Rows, y.Cols, y.Trans = s.n, s.k, true
-			}
+			x, y := operands(s.kind, s.m, s.n, s.k)
 			Gemm(c, x, y, false) // scratch memory
 			for b.Loop() {
 				Gemm(c, x, y, s.kind == "TN") // weight gradients accumulate
+			}
+			reportSpeed(b, s.m, s.n, s.k)
+		})
+		b.Run(fmt.Sprintf("pairs/%s/%dx%dx%d", s.kind, s.m, s.n, s.k), func(b *testing.B) {
+			c := Mat{Data: make([]float32, s.m*s.n), Rows: s.m, Cols: s.n}
+			x, y := operands(s.kind, s.m, s.n, s.k)
+			GemmPairs(c, x, y, false)
+			for b.Loop() {
+				GemmPairs(c, x, y, s.kind == "TN")
 			}
 			reportSpeed(b, s.m, s.n, s.k)
 		})

@@ -77,7 +77,7 @@ func Block(pairs bool, m, n, k int, c []float32, crs int, a []float32, ars, aks 
 func column(pairs bool, m, cols, w, k int, c []float32, crs int, a []float32, ars, aks int, b []float32, brs, ahead,
 	fetches int, accumulate bool) {
 	most, _ := TileShape(cols)
-	if HasColumns() && w <= cols {
+	if HasColumns() && !pairs && w <= cols {
 		tiles := (m + most - 1) / most
 		low := m / tiles
 		count := m - low*tiles // one row higher than the others

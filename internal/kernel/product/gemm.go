@@ -66,7 +66,12 @@ func (m Mat) Checked(name string) Mat {
 
 // Gemm computes c = a·b, or c += a·b if accumulate. It runs on all workers and
 // gives the same bits for any number of them. c must not overlap a or b.
-func Gemm(c, a, b Mat, accumulate bool) {
+func Gemm(c, a, b Mat, accumulate bool) { gemm(c, a, b, accumulate, false) }
+
+// GemmPairs is Gemm with its operands rounded to bfloat16. Sums are float32.
+func GemmPairs(c, a, b Mat, accumulate bool) { gemm(c, a, b, accumulate, true) }
+
+func gemm(c, a, b Mat, accumulate, pairs bool) {
 	c, a, b = c.Checked("c"), a.Checked("a"), b.Checked("b")
 	m, n := c.Dims()
 	am, k := a.Dims()
@@ -93,5 +98,9 @@ func Gemm(c, a, b Mat, accumulate bool) {
 	g := products.take()
 	defer products.put(g)
 	g.m, g.n, g.k, g.c, g.a, g.b, g.accumulate = m, n, k, c, a, b, accumulate
+	if pairs {
+		g.runPairs()
+		return
+	}
 	g.run()
 }

@@ -3,27 +3,18 @@ package product
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vicreg/internal/amx"
 	"vicreg/internal/check"
 	"vicreg/internal/cpu"
+	"vicreg/internal/parallel"
 )
 
 // Where the processor has no AMX, its variant is tested under a tracer.
 func TestAMX(t *testing.T) {
-	amx.Run(t, "^(TestPairs|TestPairsRows|TestPeak)$")
-}
-
-// eachPairs runs f in each variant that multiplies pairs.
-func eachPairs(t *testing.T, f func(t *testing.T)) {
-	check.NeedBF16(t)
-	check.EachVariant(t, func(t *testing.T) {
-		if !cpu.AVX512BF16 {
-			t.Skip("this variant multiplies no pairs")
-		}
-		f(t)
-	})
+	amx.Run(t, "^(TestPairs|TestPairsRows|TestGemmPairs|TestPeak)$/^amx$")
 }
 
 // pairs returns rows × n random pairs, with rows gap elements further apart than they need
@@ -74,8 +65,8 @@ func wantPairs(t *testing.T, m, n, k int, c, before []float32, crs int, a []floa
 	}
 }
 
-// packPairs packs b, which already holds pairs.
-func packPairs(t *testing.T, b []float32, brs, k, n int) []float32 {
+// packed packs b, which already holds pairs.
+func packed(t *testing.T, b []float32, brs, k, n int) []float32 {
 	packed := check.Guarded(t, PackedLen(k, n), false)
 	PackB(packed, Mat{Data: b, Rows: k, Cols: n, Stride: brs})
 	return packed
@@ -84,7 +75,7 @@ func packPairs(t *testing.T, b []float32, brs, k, n int) []float32 {
 // Products of pairs are right in every shape, read and write nothing beside their
 // operands, and are the same whatever they fetch on the way.
 func TestPairs(t *testing.T) {
-	eachPairs(t, func(t *testing.T) {
+	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 16))
 		far := make([]float32, 1<<12)
 		rounds := 120
@@ -111,13 +102,13 @@ func TestPairs(t *testing.T) {
 			f.Plan(Steps(m, n))
 
 			a, ars := pairs(t, r, m, k, r.IntN(8))
-			packed := packPairs(t, b, brs, k, n)
-			Block(true, m, n, k, c, crs, a, ars, 1, packed, 0, accumulate)
+			panels := packed(t, b, brs, k, n)
+			Block(true, m, n, k, c, crs, a, ars, 1, panels, 0, accumulate)
 			wantPairs(t, m, n, k, c, before, crs, a, ars, 1, b, brs, accumulate)
 			block := append([]float32(nil), c...)
 			if !accumulate {
 				again()
-				Multiply(true, m, n, k, c, crs, a, ars, packed, &f)
+				Multiply(true, m, n, k, c, crs, a, ars, panels, &f)
 				check.SameBits(t, "Multiply", c, block)
 			}
 
@@ -135,22 +126,63 @@ func TestPairs(t *testing.T) {
 
 // The bits of a row do not depend on how many are computed at once.
 func TestPairsRows(t *testing.T) {
-	eachPairs(t, func(t *testing.T) {
+	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(8, 16))
 		const m, n = 50, 24
 		for _, k := range []int{9, 16, 53, depth + 40} {
 			a, ars := pairs(t, r, m, k, 0)
 			b, brs := pairs(t, r, k, n, 0)
-			packed := packPairs(t, b, brs, k, n)
+			panels := packed(t, b, brs, k, n)
 			want := make([]float32, m*n)
-			Block(true, m, n, k, want, n, a, ars, 1, packed, 0, false)
+			Block(true, m, n, k, want, n, a, ars, 1, panels, 0, false)
 			for _, rows := range []int{1, 13, 17, 33} {
 				got := make([]float32, m*n)
 				for i := 0; i < m; i += rows {
-					Block(true, min(rows, m-i), n, k, got[i*n:], n, a[i*ars:], ars, 1, packed, 0, false)
+					Block(true, min(rows, m-i), n, k, got[i*n:], n, a[i*ars:], ars, 1, panels, 0, false)
 				}
 				check.SameBits(t, "in parts", got, want)
 			}
+		}
+	})
+}
+
+// GemmPairs is right whichever way it goes, and its bits do not depend on the number of
+// workers.
+func TestGemmPairs(t *testing.T) {
+	defer parallel.SetWorkers(0)
+	defer func(n int) { sharedLen = n }(sharedLen)
+	check.EachVariant(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(11, 16))
+		rounded := func(m Mat) Mat {
+			for i, v := range m.Data {
+				m.Data[i], _ = values(pairOf(v, 0))
+			}
+			return m
+		}
+		try := func(m, n, k int, aTrans, bTrans, cTrans bool, gap int) {
+			a := rounded(randomMat(t, r, m, k, aTrans, gap))
+			b := rounded(randomMat(t, r, k, n, bTrans, gap))
+			c := randomMat(t, r, m, n, cTrans, gap)
+			before, accumulate := cloneMat(c), r.IntN(2) == 0
+			parallel.SetWorkers(1)
+			GemmPairs(c, a, b, accumulate)
+			for range 300 {
+				wantElement(t, r.IntN(m), r.IntN(n), c, before, a, b, accumulate)
+			}
+			wantElement(t, 0, 0, c, before, a, b, accumulate)
+			wantElement(t, m-1, n-1, c, before, a, b, accumulate)
+			one := slices.Clone(c.Data)
+			copy(c.Data, before.Data)
+			parallel.SetWorkers(3)
+			GemmPairs(c, a, b, accumulate)
+			check.SameBits(t, "with three workers", c.Data, one)
+		}
+		for i, l := range large {
+			sharedLen = i % 2 << 20
+			if cpu.AVX512BF16 && (!amx.Traced() || i%6 == 2) {
+				try(l.m, l.n, l.k, l.aTrans, l.bTrans, false, l.gap)
+			}
+			try(1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70), l.aTrans, l.bTrans, i%4 == 0, l.gap)
 		}
 	})
 }

@@ -20,7 +20,12 @@ type product struct {
 	streams    bool      // b is read as it is
 	down       int       // blocks below each other
 
-	blockPiece, packPiece func(worker, piece int) // bodies of the parallel loops, made once
+	// Of products of pairs: all of a, rounded, if several blocks need the same rows.
+	left       []float32
+	leftStride int
+
+	// Bodies of the parallel loops, made once.
+	blockPiece, packPiece, leftPiece, packPairsPiece, blockPairsPiece func(worker, piece int)
 }
 
 // streamRows is the most rows of c for which reading b is a large part of the work.
@@ -242,7 +247,7 @@ func (g *product) putTransposed(out []float32, i, m, j, n int) {
 }
 
 // space is the scratch memory of one block, or of one product.
-type space struct{ a, b, c []float32 }
+type space struct{ a, b, c, left []float32 }
 
 // productList keeps the products that are not in use, so that no call allocates one.
 type productList struct {
@@ -262,11 +267,12 @@ func (l *productList) take() *product {
 	}
 	g := new(product)
 	g.blockPiece, g.packPiece = g.runBlock, g.runPack
+	g.leftPiece, g.packPairsPiece, g.blockPairsPiece = g.runLeft, g.runPackPairs, g.runBlockPairs
 	return g
 }
 
 func (l *productList) put(g *product) {
-	g.c, g.a, g.b, g.packed = Mat{}, Mat{}, Mat{}, nil // the caller's
+	g.c, g.a, g.b, g.packed, g.left = Mat{}, Mat{}, Mat{}, nil, nil // the caller's
 	l.Lock()
 	l.free = append(l.free, g)
 	l.Unlock()

@@ -178,6 +178,10 @@ func (t *tileCall) fetch(f *Fetcher, lines, steps int) {
 // transposePairs writes k rows of m pairs, stride apart, as columns of dst, ds apart.
 func transposePairs(dst []float32, ds int, src []float32, stride, m, k int) {
 	_, _ = src[(k-1)*stride+m-1], dst[(m-1)*ds+k-1]
+	if !cpu.AVX2 {
+		Transpose(dst, ds, src, stride, k, m)
+		return
+	}
 	wide, deep := m&^7, k&^7
 	if wide > 0 {
 		for p := 0; p < deep; p += 8 {

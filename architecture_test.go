@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"tiff", "table"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings",
 		"tensorboard"},
-	{"kernel/shape", "augment", "pack", "onnx", "torchfile"},
+	{"kernel/shape", "augment", "pack", "shard", "onnx", "torchfile"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},

@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"pairs":    cmdPairs,
 			"poke":     cmdPoke,
 			"same":     cmdSame,
+			"shard":    cmdShard,
 			"pretrain": cmdPretrain,
 			"stopped":  func(ts *testscript.TestScript, neg bool, args []string) { interrupt(ts, args) },
 		},

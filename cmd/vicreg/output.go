@@ -246,8 +246,13 @@ func (g *guard) inData(source, path string, is fs.FileInfo, k kind) string {
 		return ""
 	}
 	st, err := os.Stat(place)
-	if err != nil {
-		return "" // which reading it tells
+	if err != nil { // which reading it tells, unless it is a pattern
+		for _, file := range dataset.PatternFiles(source) {
+			if is != nil && same(is, file) {
+				return fmt.Sprintf("that is %s, which the command reads", file)
+			}
+		}
+		return ""
 	}
 	if is != nil && os.SameFile(st, is) {
 		return fmt.Sprintf("that is %s, which the command reads", place)

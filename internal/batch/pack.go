@@ -87,7 +87,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 	for start := 0; start < len(items); start += len(window) {
 		part := items[start:min(start+len(window), len(items))]
 		err := Each(ctx, workers, len(part), func(worker, k int) {
-			if window[k].large = o.Short == 0 && imagefile.Large(part[k].Path); window[k].large {
+			if window[k].large = o.Short == 0 && part[k].Large(); window[k].large {
 				return
 			}
 			var held *imagefile.Held
@@ -137,12 +137,7 @@ func packAll(ctx context.Context, w *pack.Writer, items []dataset.Item, train in
 
 // decoded returns the image of an item as it is packed. Release what is held of it.
 func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.Image, *imagefile.Held, error) {
-	m, held, err := imagefile.Image{}, &nothing, error(nil)
-	if item.Path != "" {
-		m, held, err = imagefile.Hold(item.Path, o.Limits)
-	} else {
-		m, err = item.Read(o.Limits, nil)
-	}
+	m, held, err := item.Hold(o.Limits, new([]byte))
 	if err != nil {
 		return m, held, err
 	}

@@ -61,14 +61,14 @@ func TestPack(t *testing.T) {
 		source := NewSource(train, SourceOptions{})
 		for i, got := range gotTrain.Items {
 			want, err := source.Image(i)
-			m, badly := got.Read(imagefile.Limits{}, nil)
+			m, badly := got.Read(imagefile.Limits{})
 			if err != nil || badly != nil || got.Name != train.Items[i].Name || got.Label != train.Items[i].Label ||
 				got.Image.W != want.W || m.W != want.W || !bytes.Equal(m.Pix, want.Pix) {
 				t.Fatalf("%s comes back otherwise (%v, %v)", train.Items[i].Name, err, badly)
 			}
 		}
 		for i, got := range gotTest.Items {
-			if m, err := got.Read(imagefile.Limits{}, nil); err != nil ||
+			if m, err := got.Read(imagefile.Limits{}); err != nil ||
 				!bytes.Equal(m.Pix, test.Items[i].Image.Pix) || got.Label != 1 {
 				t.Fatalf("%s comes back otherwise (%v)", got.Name, err)
 			}
@@ -109,7 +109,7 @@ func TestPackResizes(t *testing.T) {
 	}
 	var want imagefile.Image
 	new(augment.Scratch).Resize(&want, d.Items[1].Image, 15, 10)
-	if m, err := got.Items[1].Read(imagefile.Limits{}, nil); err != nil || m.W != 15 || m.H != 10 ||
+	if m, err := got.Items[1].Read(imagefile.Limits{}); err != nil || m.W != 15 || m.H != 10 ||
 		!bytes.Equal(m.Pix, want.Pix) {
 		t.Errorf("%d × %d, %v", m.W, m.H, err)
 	}

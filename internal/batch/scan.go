@@ -75,11 +75,8 @@ func (s *Source) look(i int, f *found, decode bool) {
 	item := &s.data.Items[i]
 	switch {
 	case decode:
-	case item.Path == "":
-		f.w, f.h = item.Image.W, item.Image.H
-		return
 	default:
-		f.w, f.h, f.err = imagefile.Stat(item.Path, s.limits)
+		f.w, f.h, f.err = item.Stat(s.limits)
 		return
 	}
 	m, held, err := s.image(i, new([]byte))

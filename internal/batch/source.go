@@ -79,29 +79,20 @@ func (s *Source) Image(i int) (imagefile.Image, error) {
 var nothing imagefile.Held
 
 // image is Image for a goroutine that needs the pixels only until it releases them. The
-// pixels of a packed image that is not kept lie in buf, which grows. The image may be
-// grey although the source's are colour. An image that takes far more memory than its
-// file justifies is not kept.
+// pixels of a packed image that is not kept lie in buf, which grows; files within others
+// are read into it. The image may be grey although the source's are colour. An image
+// that takes far more memory than its file justifies is not kept.
 func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
 	if m := s.cache[i].Load(); m != nil {
 		return s.grey(*m), &nothing, nil
 	}
-	item, held := &s.data.Items[i], &nothing
+	item := &s.data.Items[i]
 	if item.Held() && (s.channels != 1 || item.Image.C == 1) {
-		return item.Image, held, nil
+		return item.Image, &nothing, nil
 	}
-	var m imagefile.Image
-	var err error
-	if item.Path != "" {
-		m, held, err = imagefile.Hold(item.Path, s.limits)
-	} else {
-		m, err = item.Read(s.limits, *buf)
-	}
+	m, held, err := item.Hold(s.limits, buf)
 	if err != nil {
 		return m, held, err
-	}
-	if item.Packed != nil {
-		*buf = m.Pix
 	}
 	m = s.grey(m)
 	size := int64(len(m.Pix))
@@ -112,12 +103,17 @@ func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, er
 		s.room.Add(size)
 		return m, held, nil
 	}
-	*buf = nil // kept, perhaps
+	if same(m.Pix, *buf) {
+		*buf = nil // kept, perhaps
+	}
 	if !s.cache[i].CompareAndSwap(nil, &m) {
 		s.room.Add(size) // another goroutine was first
 	}
 	return m, held, nil
 }
+
+// same reports whether two slices begin at one place.
+func same(a, b []byte) bool { return cap(a) > 0 && cap(b) > 0 && &a[:1][0] == &b[:1][0] }
 
 // grey makes an image of colour grey if the source's are.
 func (s *Source) grey(m imagefile.Image) imagefile.Image {

@@ -18,7 +18,7 @@ func (d *Dataset) Fingerprint() string {
 	h.Write([]byte(d.sum))
 	for _, item := range d.Items {
 		fmt.Fprintf(h, "%s\x00%d\x00", item.Name, item.Label)
-		if item.Path == "" && d.sum == "" {
+		if item.Held() && d.sum == "" {
 			binary.Write(h, binary.LittleEndian,
 				[3]int64{int64(item.Image.W), int64(item.Image.H), int64(item.Image.C)})
 			h.Write(item.Image.Pix)

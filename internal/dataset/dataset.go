@@ -20,31 +20,76 @@ import (
 	"slices"
 
 	"vicreg/internal/imagefile"
-	"vicreg/internal/pack"
 )
 
-// Item is one image: a file at Path, an image of a packed data set, or pixels.
+// Item is one image: a file at Path, an image within a larger file, or pixels.
 type Item struct {
 	Name   string // below the folder that was opened, with slashes; or file[i]
 	Label  int    // index into the data set's classes; -1: none
 	Path   string
-	Packed *pack.Stored
-	Image  imagefile.Image // without pixels if it is packed
+	Stored Stored
+	Image  imagefile.Image // of an image of a pack its size alone; empty if it must be decoded
+}
+
+// Stored is an image within a larger file: of a pack, an archive or a table.
+type Stored interface {
+	// Hold reads the image, which errors call by name, see [imagefile.Hold]. It may use buf,
+	// which grows; the pixels may lie in it.
+	Hold(name string, limits imagefile.Limits, buf *[]byte) (imagefile.Image, *imagefile.Held, error)
+
+	// Stat returns the image's size, see [imagefile.Stat].
+	Stat(name string, limits imagefile.Limits) (w, h int, err error)
+
+	// Large is [imagefile.Large].
+	Large() bool
 }
 
 // Held reports whether the item's pixels are in memory.
-func (i *Item) Held() bool { return i.Path == "" && i.Packed == nil }
+func (i *Item) Held() bool { return i.Path == "" && i.Stored == nil }
 
-// Read decodes the item's file, or takes its pixels from where they are. Packed pixels
-// are read into buf if it is long enough.
-func (i *Item) Read(limits imagefile.Limits, buf []byte) (imagefile.Image, error) {
+// Encoded reports whether the item must be decoded.
+func (i *Item) Encoded() bool { return i.Path != "" || i.Stored != nil && i.Image.W == 0 }
+
+// Hold decodes the item, or takes its pixels from where they are, see [imagefile.Hold].
+// The pixels may lie in buf, which grows.
+func (i *Item) Hold(limits imagefile.Limits, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
 	switch {
 	case i.Path != "":
-		return imagefile.Read(i.Path, limits)
-	case i.Packed != nil:
-		return i.Packed.Read(buf)
+		return imagefile.Hold(i.Path, limits)
+	case i.Stored != nil:
+		return i.Stored.Hold(i.Name, limits, buf)
 	}
-	return i.Image, nil
+	return i.Image, &nothing, nil
+}
+
+// nothing is what is held of pixels that are in memory anyway.
+var nothing imagefile.Held
+
+// Read is Hold for pixels that are the caller's to keep.
+func (i *Item) Read(limits imagefile.Limits) (imagefile.Image, error) {
+	m, held, err := i.Hold(limits, new([]byte))
+	held.Release()
+	return m, err
+}
+
+// Stat returns the item's size, without decoding it.
+func (i *Item) Stat(limits imagefile.Limits) (w, h int, err error) {
+	switch {
+	case i.Path != "":
+		return imagefile.Stat(i.Path, limits)
+	case i.Encoded():
+		return i.Stored.Stat(i.Name, limits)
+	}
+	return i.Image.W, i.Image.H, nil
+}
+
+// Large reports whether no other image should be in memory beside the item while it is
+// decoded.
+func (i *Item) Large() bool {
+	if i.Path != "" {
+		return imagefile.Large(i.Path)
+	}
+	return i.Stored != nil && i.Stored.Large()
 }
 
 // Dataset is a list of images in a fixed order.

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -31,6 +32,10 @@ func CheckLabels(spec string) error {
 	switch {
 	case spec == "" || slices.Contains(labelings, spec):
 		return nil
+	case spec == fieldMark:
+		return errors.New("labels @: name the field after it, as in @cls, @json.label or, of a table, @label")
+	case isField(spec):
+		return nil
 	case isPattern(spec):
 		_, err := compilePattern(spec)
 		return err
@@ -45,10 +50,15 @@ func CheckLabels(spec string) error {
 
 // LabelFile returns the file that Options.Labels names, "" if it names none.
 func LabelFile(spec string) string {
-	if spec == "" || slices.Contains(labelings, spec) || isPattern(spec) {
+	if spec == "" || slices.Contains(labelings, spec) || isField(spec) || isPattern(spec) {
 		return ""
 	}
 	return Place(spec)
+}
+
+// isField reports whether labels are a field of each sample, such as @cls.
+func isField(spec string) bool {
+	return strings.HasPrefix(spec, fieldMark) && table.IsFile(spec) != nil
 }
 
 func isPattern(spec string) bool { return strings.Contains(spec, "{") && table.IsFile(spec) != nil }

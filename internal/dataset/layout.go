@@ -228,16 +228,23 @@ type subtree struct {
 // tree returns the images below one of the folders directly in the walker's, or
 // all.
 func (w *walker) tree(dir string) subtree {
-	t := subtree{dir: dir}
-	known := map[string]bool{}
-	for _, file := range w.files {
-		if dir != "" {
-			var ok bool
-			if file, ok = strings.CutPrefix(file, dir+"/"); !ok {
-				continue
+	files := w.files
+	if dir != "" {
+		files = nil
+		for _, file := range w.files {
+			if file, ok := strings.CutPrefix(file, dir+"/"); ok {
+				files = append(files, file)
 			}
 		}
-		t.files = append(t.files, file)
+	}
+	return treeOf(dir, files)
+}
+
+// treeOf sorts the images below a folder.
+func treeOf(dir string, files []string) subtree {
+	t := subtree{dir: dir, files: files}
+	known := map[string]bool{}
+	for _, file := range files {
 		t.raw = topOf(file)
 		switch class := classOf(file); {
 		case class == "":

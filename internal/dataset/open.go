@@ -38,7 +38,19 @@ type Options struct {
 	// names tells: see Dataset.Marks. Holdout is then a share of all images.
 	Several bool
 
+	// Phase and Progress, which may be nil, tell of what takes long: listing what large data
+	// holds for the first time.
+	Phase    func(what string)
+	Progress func(done, total int)
+
 	labelFile string // that Labels names
+}
+
+// opening tells what begins.
+func (o *Options) opening(what string) {
+	if o.Phase != nil {
+		o.Phase(what)
+	}
 }
 
 // source is all that a name stands for. Each of its images is in one of train, test and
@@ -57,6 +69,7 @@ type source struct {
 	outerNote string // which says so
 
 	files  []string // that were read, of a folder of a few large ones
+	fields bool     // images are parts of samples, other parts of which may tell labels
 	notes  []string // what is not read, and what was guessed
 	unused []string // what rest is
 	unfit  error    // why what seems to be a test set cannot score
@@ -170,7 +183,11 @@ func open(spec string, o Options) (*source, error) {
 		return nil, err
 	}
 	if by == nil {
-		return openKind(spec, o)
+		s, err := openKind(spec, o)
+		if err == nil && isField(o.Labels) && !s.fields {
+			return nil, fmt.Errorf("labels %s: the images of %s have no fields, which samples in shards (.tar) have", o.Labels, show.Name(s.train.Name))
+		}
+		return s, err
 	}
 	o.Labels, o.labelFile = told, by.file
 	s, err := openKind(spec, o)
@@ -194,11 +211,9 @@ func openKind(spec string, o Options) (*source, error) {
 			return s, err
 		}
 	}
-	path := spec
-	if rest, ok := strings.CutPrefix(path, "~"+string(filepath.Separator)); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			path = filepath.Join(home, rest)
-		}
+	path := home(spec)
+	if manyFiles(path) {
+		return openPattern(path, o)
 	}
 	path = tidy(path)
 	info, err := os.Stat(path)
@@ -279,6 +294,10 @@ func openFolder(path string, o Options) (*source, error) {
 	}
 	s, err := openImages(path, o)
 	switch {
+	case errors.As(err, new(noImages)) && len(foreign) == 0:
+		if files := manyIn(path); files != nil {
+			return openMany(path, files, o)
+		}
 	case len(foreign) == 0:
 	case err == nil:
 		for i := range foreign {
@@ -350,6 +369,8 @@ func openFile(path string, o Options) (*source, error) {
 	switch {
 	case isPacked(path):
 		return openPacked(path, o)
+	case manyEnding(path) != "":
+		return openMany(path, []string{path}, o)
 	case isImage(lower):
 		return nil, fmt.Errorf("%s: this is one image; give the folder of all of them", show.Name(path))
 	case isIDXImages(lower):

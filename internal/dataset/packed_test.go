@@ -65,7 +65,7 @@ func TestOpenPacked(t *testing.T) {
 			t.Errorf("%s: %d train, %d score, classes %v, %d channels, %q", c.name, len(train.Items), got, train.Classes, train.Channels, train.Name)
 		}
 		i := train.Items[0]
-		if m, err := i.Read(imagefile.Limits{}, nil); err != nil || i.Name != "0" || (i.Label >= 0) != c.labels ||
+		if m, err := i.Read(imagefile.Limits{}); err != nil || i.Name != "0" || (i.Label >= 0) != c.labels ||
 			m.Pix[0] != 3 || i.Held() {
 			t.Errorf("%s: %+v, %v", c.name, i, err)
 		}

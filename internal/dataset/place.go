@@ -17,9 +17,9 @@ func Own(spec string) bool {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return false
+		return manyFiles(path)
 	case !info.IsDir():
-		return info.Mode().IsRegular() && isPacked(path)
+		return info.Mode().IsRegular() && (isPacked(path) || manyEnding(path) != "")
 	}
 	for _, inner := range unpacked {
 		var names []string
@@ -47,17 +47,21 @@ func Place(spec string) string {
 			return debianFolder
 		}
 	}
-	if rest, ok := strings.CutPrefix(spec, "~"+string(filepath.Separator)); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	return spec
+	return home(spec)
 }
 
 // Absolute makes a path independent of the working folder. Links in it stay, unless ..
 // follows one: then the path as written means another place, so links are resolved.
 func Absolute(path string) (string, error) {
+	if list := strings.Split(path, "::"); len(list) > 1 && manyFiles(path) { // of patterns
+		for i := range list {
+			var err error
+			if list[i], err = Absolute(list[i]); err != nil {
+				return "", err
+			}
+		}
+		return strings.Join(list, "::"), nil
+	}
 	abs, err := filepath.Abs(path)
 	if err == nil && !same(path, abs) {
 		return RealPath(path)

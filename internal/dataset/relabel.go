@@ -127,7 +127,7 @@ func (s *source) relabel(by *labeller, root string) error {
 }
 
 // below is an image's name below the folder that holds the parts.
-func (s *source) below(item *Item) string { return strings.TrimPrefix(item.Name, s.inner) }
+func (s *source) below(item *Item) string { return strings.TrimPrefix(inShard(item), s.inner) }
 
 // people is what messages call the images.
 func (s *source) people(root string) string {

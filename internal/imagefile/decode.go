@@ -198,23 +198,29 @@ func Stat(path string, limits Limits) (w, h int, err error) {
 		return 0, 0, named(path, err)
 	}
 	defer file.Close()
-	head := make([]byte, headBytes)
-	n, err := io.ReadFull(file, head)
-	if err != nil && err != io.ErrUnexpectedEOF {
-		return 0, 0, named(path, err)
-	}
-	f, err := sniff(head[:n])
-	if err == nil {
-		err = f.contain(func() error {
-			head, err := f.header(file, info.Size(), limits)
-			w, h = head.w, head.h
-			return err
-		})
-	}
-	if err != nil {
+	if w, h, err = stat(file, info.Size(), limits); err != nil {
 		return 0, 0, named(path, err)
 	}
 	return w, h, nil
+}
+
+// stat is Stat of the size bytes behind r.
+func stat(r io.ReaderAt, size int64, limits Limits) (w, h int, err error) {
+	head := make([]byte, min(headBytes, size))
+	n, err := r.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return 0, 0, err
+	}
+	f, err := sniff(head[:n])
+	if err != nil {
+		return 0, 0, err
+	}
+	err = f.contain(func() error {
+		head, err := f.header(r, size, limits)
+		w, h = head.w, head.h
+		return err
+	})
+	return w, h, err
 }
 
 func checkFile(info fs.FileInfo, limits Limits) error {
@@ -223,10 +229,16 @@ func checkFile(info fs.FileInfo, limits Limits) error {
 		return errors.New("a folder, not an image file")
 	case !info.Mode().IsRegular():
 		return errors.New("not a regular file")
-	case info.Size() == 0:
+	}
+	return checkBytes(info.Size(), limits)
+}
+
+func checkBytes(size int64, limits Limits) error {
+	switch {
+	case size == 0:
 		return errors.New("the file is empty")
-	case info.Size() > limits.Bytes:
-		return fmt.Errorf("the file has %d MB, more than the limit of %d MB", info.Size()/1e6, limits.Bytes/1e6)
+	case size > limits.Bytes:
+		return fmt.Errorf("the file has %d MB, more than the limit of %d MB", size/1e6, limits.Bytes/1e6)
 	}
 	return nil
 }

@@ -99,6 +99,10 @@ func Large(path string) bool {
 		return false
 	}
 	w, h, err := Stat(path, Limits{})
+	return err == nil && large(w, h, info.Size())
+}
+
+func large(w, h int, bytes int64) bool {
 	pixels := int64(w) * int64(h)
-	return err == nil && (pixels > 16<<20 || 3*pixels > perByte*info.Size()+little)
+	return pixels > 16<<20 || 3*pixels > perByte*bytes+little
 }

@@ -44,7 +44,7 @@ func (p *Pictures) Image(item int) (imagefile.Image, error) {
 	if !known {
 		return imagefile.Image{}, fmt.Errorf("%s is no longer in %s", show.Name(name), show.Name(p.Index.Source))
 	}
-	return in.Read(p.Limits, nil)
+	return in.Read(p.Limits)
 }
 
 // open lists the data that the index was made of.

@@ -186,6 +186,25 @@ func (s *Stored) Read(buf []byte) (imagefile.Image, error) {
 	return m, nil
 }
 
+// Hold is Read into buf, which grows. Pixels take what they take in the file, so nothing
+// is held.
+func (s *Stored) Hold(_ string, _ imagefile.Limits, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
+	m, err := s.Read(*buf)
+	if err == nil {
+		*buf = m.Pix
+	}
+	return m, &nothing, err
+}
+
+// nothing is what is held of pixels that a file holds as they are.
+var nothing imagefile.Held
+
+// Stat returns the image's size.
+func (s *Stored) Stat(string, imagefile.Limits) (w, h int, err error) { return s.W, s.H, nil }
+
+// Large reports that the image needs no room besides its pixels.
+func (s *Stored) Large() bool { return false }
+
 func (s *Stored) pixels() int64 { return int64(s.W) * int64(s.H) * int64(s.C) }
 
 // room returns how many bytes of the file n bytes of pixels take.

@@ -88,12 +88,9 @@ func (s *images) looked(d *dataset.Dataset) *looks {
 	l, sides := new(looks), []int(nil)
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
 		item := &d.Items[i]
-		w, h := item.Image.W, item.Image.H
-		if item.Path != "" {
-			var err error
-			if w, h, err = imagefile.Stat(item.Path, imagefile.Limits{Pixels: s.limits.Pixels()}); err != nil {
-				continue
-			}
+		w, h, err := item.Stat(imagefile.Limits{Pixels: s.limits.Pixels()})
+		if err != nil {
+			continue
 		}
 		a := float64(w) * float64(h)
 		sides, l.areas = append(sides, min(w, h)), append(l.areas, a)
@@ -163,7 +160,7 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 		if d != nil && len(d.Items) > 0 && !d.Items[0].Held() {
 			l := s.looked(d)
 			bytes += 2 * min(float64(s.room()), l.pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
-			if d == s.trainData && d.Items[0].Path != "" {
+			if d == s.trainData && d.Items[0].Encoded() {
 				bytes += working * l.largest * float64(workers)
 			}
 		}
@@ -201,7 +198,7 @@ func (r *run) advise() []string {
 	}
 	if s, ok := r.corpus.(*images); ok && s.own {
 		all := advice.Warnings(r.config, r.corpus.len())
-		if d := advice.Decoding(r.config, r.facts(), r.speed); d != "" && s.trainData.Items[0].Path != "" {
+		if d := advice.Decoding(r.config, r.facts(), r.speed); d != "" && s.trainData.Items[0].Encoded() {
 			all = append(all, d)
 		}
 		return all

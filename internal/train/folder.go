@@ -126,7 +126,7 @@ func digest(c recipe.Config) (string, error) {
 // absolute makes a path that exists independent of the working folder; names of
 // known data sets stay as they are.
 func absolute(source string) string {
-	if _, err := os.Stat(source); err != nil {
+	if _, err := os.Stat(source); err != nil && dataset.PatternFiles(source) == nil {
 		return source
 	}
 	if abs, err := dataset.Absolute(source); err == nil {

@@ -59,7 +59,7 @@ func LookAhead(ctx context.Context, c recipe.Config, n int) (*Peek, error) {
 		if len(places) == n || bad > n+100 {
 			break
 		}
-		m, err := items[i].Read(limits, nil)
+		m, err := items[i].Read(limits)
 		if err != nil {
 			if bad++; bad == 1 {
 				p.Notes = append(p.Notes, fmt.Sprintf("%s cannot be read; the run leaves such images out and draws others",

@@ -88,13 +88,7 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	items := sampled(ctx, c.Workers, s.len(), sampledSeconds, func(i int) {
 		began := time.Now()
 		item := &s.trainData.Items[i]
-		m, held := item.Image, new(imagefile.Held)
-		var err error
-		if item.Path != "" {
-			m, held, err = imagefile.Hold(item.Path, imagefile.Limits{Pixels: s.limits.Pixels()})
-		} else if !item.Held() {
-			m, err = item.Read(imagefile.Limits{}, nil)
-		}
+		m, held, err := item.Hold(imagefile.Limits{Pixels: s.limits.Pixels()}, new([]byte))
 		if err != nil {
 			return
 		}
@@ -143,7 +137,7 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	for k, i := range items {
 		item := s.trainData.Items[i]
 		if all[i].image.Pix != nil && (stays[k] || item.Held()) {
-			item.Path, item.Packed, item.Image = "", nil, all[i].image
+			item.Path, item.Stored, item.Image = "", nil, all[i].image
 			kept = append(kept, item)
 		}
 		some = append(some, item)

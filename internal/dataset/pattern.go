@@ -1,0 +1,214 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vicreg/internal/shard"
+	"vicreg/internal/show"
+)
+
+// Endings of files that hold many images.
+const (
+	shardEnding = ".tar"
+)
+
+// PatternFiles returns the files that spec stands for if it is a pattern of several, see
+// [shard.Names]; nil if it is none.
+func PatternFiles(spec string) []string {
+	if !manyFiles(spec) {
+		return nil
+	}
+	names, err := shard.Names(home(spec))
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// manyFiles reports whether spec is a pattern of several files, and no path of one.
+func manyFiles(spec string) bool {
+	if !shard.Pattern(spec) {
+		return false
+	}
+	_, err := os.Lstat(home(spec))
+	return err != nil
+}
+
+// home writes out the ~ that a path begins with.
+func home(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~"+string(filepath.Separator)); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
+}
+
+// openPattern opens the files that a pattern stands for.
+func openPattern(pattern string, o Options) (*source, error) {
+	files, err := shard.Names(pattern)
+	if err != nil {
+		return nil, err
+	}
+	var gone []string
+	for _, file := range files {
+		switch ending := manyEnding(file); {
+		case ending == "":
+			return nil, fmt.Errorf("%s: a pattern stands for shards (.tar); give a folder of images by its path", show.Name(file))
+		case ending != manyEnding(files[0]):
+			return nil, fmt.Errorf("%s and %s are of two kinds; give a pattern of one", show.Name(files[0]), show.Name(file))
+		}
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			gone = append(gone, file)
+		}
+	}
+	if len(gone) > 0 {
+		return nil, fmt.Errorf("%d of the %d files that %s stands for are not there: %s", len(gone), len(files), show.Name(pattern), show.Some(gone, 3))
+	}
+	return openMany(pattern, files, o)
+}
+
+// openMany opens files of many images each, all of one kind.
+func openMany(name string, files []string, o Options) (*source, error) {
+	return openShards(name, files, o)
+}
+
+// manyEnding returns the ending of a file that holds many images; empty: it is no such
+// file.
+func manyEnding(file string) string {
+	lower := strings.ToLower(file)
+	if packedTar(lower) {
+		return shardEnding // opening it says what to do
+	}
+	if ending := filepath.Ext(lower); ending == shardEnding {
+		return ending
+	}
+	return ""
+}
+
+// packedTar reports whether a name, in small letters, is of a tar file that was compressed.
+func packedTar(lower string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(lower, filepath.Ext(lower)), ".tar") ||
+		slices.Contains([]string{".tgz", ".tbz", ".txz"}, filepath.Ext(lower))
+}
+
+// manyIn lists the files of many images that lie directly in a folder or in its folders,
+// all of one kind; nil: there are none.
+func manyIn(dir string) []string {
+	var found []string
+	for _, depth := range []string{"", "*"} {
+		names, err := filepath.Glob(filepath.Join(escaped(dir), depth, "*"))
+		if err != nil {
+			return nil
+		}
+		for _, name := range names {
+			info, err := os.Stat(name)
+			if err != nil || !info.Mode().IsRegular() || manyEnding(name) == "" || packedTar(strings.ToLower(name)) {
+				continue
+			}
+			if !hidden(filepath.Base(name)) && (depth == "" || !hidden(filepath.Base(filepath.Dir(name)))) &&
+				(found == nil || manyEnding(name) == manyEnding(found[0])) {
+				found = append(found, name)
+			}
+		}
+	}
+	return found
+}
+
+// escaped writes a path so that filepath.Glob takes it letter by letter.
+func escaped(path string) string {
+	if filepath.Separator == '\\' {
+		return path // which has no way to write them
+	}
+	var b strings.Builder
+	for _, r := range path {
+		if strings.ContainsRune(`*?[\`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// belowCommon returns what each of some files is called below the folder that all lie in,
+// and that folder.
+func belowCommon(files []string) (dir string, names []string) {
+	const sep = string(filepath.Separator)
+	dir = filepath.Dir(files[0])
+	for _, file := range files {
+		in := filepath.Dir(file) + sep
+		for !strings.HasPrefix(in, strings.TrimSuffix(dir, sep)+sep) && dir != "." && dir != filepath.Dir(dir) {
+			dir = filepath.Dir(dir)
+		}
+	}
+	for _, file := range files {
+		name := file
+		if rel, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(rel) {
+			name = rel
+		}
+		names = append(names, strings.TrimPrefix(filepath.ToSlash(name), "/"))
+	}
+	return dir, names
+}
+
+// purposes sorts files by the words of their names into those that train and those that
+// score: train-000.tar and val-000.tar. Where the names do not tell, all train.
+func (s *source) purposes(names []string) (train, test []int, part string) {
+	by := map[string][]int{}
+	best := -1
+	for i, name := range names {
+		what := "other"
+		stem := strings.ReplaceAll(strings.TrimSuffix(name, filepath.Ext(name)), "/", " ")
+		switch r, _ := partOf(stem); r {
+		case trains:
+			what = "train"
+		case scores:
+			for _, word := range words(stem) {
+				if k := rank(word); k >= 0 && roles[k/2].role == scores {
+					what = roles[k/2].name
+					if best < 0 || k/2 < best {
+						best = k / 2
+					}
+				}
+			}
+		}
+		by[what] = append(by[what], i)
+	}
+	if len(by["train"]) == 0 || best < 0 {
+		for i := range names {
+			train = append(train, i)
+		}
+		return train, nil, ""
+	}
+	part = roles[best].name
+	for what, files := range by {
+		if what == "train" || what == part {
+			continue
+		}
+		why := "its name is neither of what trains nor of what scores"
+		if len(files) > 1 {
+			why = "their names are neither of what trains nor of what scores"
+		}
+		if what != "other" {
+			why = "as " + names[by[part][0]] + " and the like score"
+		}
+		s.unuse("%s not used, %s: %s", show.Plural(len(files), "file is", "files are"), why, show.Some(pick(names, files), 3))
+	}
+	slices.Sort(s.unused)
+	return by["train"], by[part], part
+}
+
+// pick returns the elements of some places.
+func pick[T any](list []T, places []int) []T {
+	some := make([]T, len(places))
+	for i, at := range places {
+		some[i] = list[at]
+	}
+	return some
+}

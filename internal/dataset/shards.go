@@ -1,0 +1,343 @@
+package dataset
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc64"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"vicreg/internal/imagefile"
+	"vicreg/internal/shard"
+	"vicreg/internal/show"
+)
+
+// fieldMark begins the name of a field of each sample, in Options.Labels.
+const fieldMark = "@"
+
+// mostText is how long a file may be that holds a label.
+const mostText = 1 << 20
+
+// openShards opens tar files of samples, see package shard. A sample's image is its file
+// of an image's ending.
+func openShards(name string, files []string, o Options) (*source, error) {
+	s := &source{fields: true}
+	dir, names := belowCommon(files)
+	train, test, part := s.purposes(names)
+	all := make([]*shard.Shard, len(files))
+	for i, file := range files {
+		all[i] = &shard.Shard{Path: file, Name: names[i]}
+	}
+	from := field{spec: o.Labels}
+	used := pick(all, slices.Concat(train, test))
+	peeked, err := from.choose(used[0], o.Labels)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]shardPart, len(used))
+	o.opening("listing the files in shards")
+	opened, err := shard.Open(used, func(i int, l *shard.Listing) error {
+		return parts[i].take(used[i], l, &from)
+	}, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	if opened.Err == nil {
+		opened.Listed += peeked.Listed
+	}
+	if opened.Listed > 0 && opened.Err != nil {
+		s.note("what %s listed cannot be kept, so it is listed each time: %s: %v", show.Plural(opened.Listed, "shard holds was", "shards hold was"), shard.Cache(), opened.Err)
+	} else if opened.Listed > 0 {
+		s.note("what %s was listed for the first time, and the lists are kept in %s", show.Plural(opened.Listed, "shard holds", "shards hold"), show.Name(opened.Folder))
+	}
+	s.shardNotes(parts)
+	first, texts := joined(parts[:len(train)])
+	if len(first) == 0 {
+		return nil, noImages(fmt.Sprintf("%s: no sample in %s holds a JPEG, PNG, GIF, BMP, TIFF or WebP image", show.Name(name), show.Count(len(train), "shard")))
+	}
+	sum := sumOf(parts)
+	s.train = &Dataset{Name: nameOf(dir, names), Items: first, sum: sum,
+		About: fmt.Sprintf("%s in %s of %s", images(len(first)), show.Count(len(train), "shard"), name)}
+	if len(test) > 0 {
+		second, more := joined(parts[len(train):])
+		if len(second) > 0 {
+			s.part = fmt.Sprintf("what %s hold", part+" shards")
+			s.test = &Dataset{Name: s.train.Name, Items: second, sum: sum}
+			texts = append(texts, more...)
+		}
+	}
+	if o.Labels == told || o.Labels == "none" {
+		return s, nil
+	}
+	return s, s.labelBy(&from, texts, o)
+}
+
+// nameOf is what people call the images in some files: the folder, or the only file.
+func nameOf(dir string, names []string) string {
+	if len(names) == 1 {
+		return strings.TrimSuffix(names[0], filepath.Ext(names[0]))
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return filepath.Base(dir)
+}
+
+// shardPart is what one shard adds.
+type shardPart struct {
+	items  []Item
+	texts  []string // what says each item's class; empty: nothing
+	counts shard.Counts
+
+	bare, many int    // samples without an image, or with several
+	firstBare  string // the first of these, and the file taken of the first with several
+	firstMany  string
+	sum        uint64
+}
+
+// take picks the image and the label of each sample of a shard.
+func (p *shardPart) take(s *shard.Shard, l *shard.Listing, from *field) error {
+	p.counts = l.Counts
+	length, n := 0, 0
+	places := make([]int, len(l.Samples))
+	for i := range l.Samples {
+		sample := &l.Samples[i]
+		at, several := imageOf(sample)
+		places[i] = at
+		switch {
+		case at < 0:
+			if p.bare++; p.bare == 1 {
+				p.firstBare = s.Name + "/" + sample.Key
+			}
+			continue
+		case several:
+			if p.many++; p.many == 1 {
+				p.firstMany = s.Name + "/" + sample.NameOf(&sample.Fields[at])
+			}
+		}
+		n++
+		length += len(s.Name) + 1 + len(sample.NameOf(&sample.Fields[at]))
+	}
+	var names strings.Builder // all in one piece
+	names.Grow(length)
+	p.items = make([]Item, 0, n)
+	p.texts = make([]string, 0, n)
+	members := make([]shard.Member, n)
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	known := map[string]string{}
+	for i := range l.Samples {
+		if places[i] < 0 {
+			continue
+		}
+		sample := &l.Samples[i]
+		f := &sample.Fields[places[i]]
+		k := len(p.items)
+		members[k] = shard.Member{Shard: s, At: f.At, Size: f.Size}
+		start := names.Len()
+		names.WriteString(s.Name)
+		names.WriteByte('/')
+		names.WriteString(sample.NameOf(f))
+		fmt.Fprintf(h, "%d\x00", f.Size)
+		p.items = append(p.items, Item{Name: names.String()[start:], Label: -1, Stored: &members[k]})
+		text, err := from.of(s, sample)
+		if err != nil {
+			return err
+		}
+		if same, ok := known[text]; ok {
+			text = same
+		} else {
+			text = strings.Clone(text)
+			known[text] = text
+		}
+		p.texts = append(p.texts, text)
+	}
+	p.sum = h.Sum64()
+	return nil
+}
+
+// imageOf returns the place of a sample's image among its files, -1 if it has none, and
+// whether it has several: then the first whose ending has no dot, or else the first.
+func imageOf(s *shard.Sample) (at int, several bool) {
+	at = -1
+	for i := range s.Fields {
+		end := "." + s.Fields[i].End
+		if !slices.Contains(imagefile.Extensions, path.Ext(end)) {
+			continue
+		}
+		several = at >= 0
+		if at < 0 || strings.Count(end, ".") == 1 && strings.Contains(s.Fields[at].End, ".") {
+			at = i
+		}
+	}
+	return at, several
+}
+
+// joined returns the items of all parts, and what says their classes.
+func joined(parts []shardPart) (items []Item, texts []string) {
+	n := 0
+	for i := range parts {
+		n += len(parts[i].items)
+	}
+	items, texts = make([]Item, 0, n), make([]string, 0, n)
+	for i := range parts {
+		items, texts = append(items, parts[i].items...), append(texts, parts[i].texts...)
+		parts[i].items, parts[i].texts = nil, nil
+	}
+	return items, texts
+}
+
+func sumOf(parts []shardPart) string {
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
+	for i := range parts {
+		fmt.Fprintf(h, "%016x", parts[i].sum)
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// shardNotes says what in the shards is not read.
+func (s *source) shardNotes(parts []shardPart) {
+	var counts shard.Counts
+	bare, many := 0, 0
+	firstBare, firstMany := "", ""
+	for i := range parts {
+		p := &parts[i]
+		counts.Add(p.counts)
+		if bare == 0 {
+			firstBare = p.firstBare
+		}
+		if many == 0 {
+			firstMany = p.firstMany
+		}
+		bare, many = bare+p.bare, many+p.many
+	}
+	if bare > 0 {
+		s.note("%s no image and %s left out, first %s", show.Plural(bare, "sample has", "samples have"), is(bare), show.Name(firstBare))
+	}
+	if many > 0 {
+		s.note("%s several images, of which one is taken, as %s", show.Plural(many, "sample has", "samples have"), show.Name(firstMany))
+	}
+	s.notes = append(s.notes, counts.Notes()...)
+}
+
+// field says where the class of a sample is told.
+type field struct {
+	spec string
+	end  string   // ending of the file; empty: no file tells
+	keys []string // of the value within, if the file is JSON
+}
+
+// jsonLabels are keys of JSON files that are taken for classes where nobody says.
+var jsonLabels = []string{"label", "class", "cls", "category", "target"}
+
+// choose finds out where classes are told, by what Options.Labels says or else by the
+// first sample of a shard.
+func (f *field) choose(s *shard.Shard, labels string) (shard.Opened, error) {
+	name, ok := strings.CutPrefix(labels, fieldMark)
+	switch {
+	case ok:
+		f.end, f.keys = strings.ToLower(name), nil
+		if end, keys, ok := strings.Cut(name, "."); ok && strings.EqualFold(end, "json") {
+			f.end, f.keys = "json", strings.Split(keys, ".")
+		}
+		if f.end == "json" && f.keys == nil {
+			return shard.Opened{}, fmt.Errorf("labels %q: name the value in the JSON files too, as in @json.label", labels)
+		}
+		return shard.Opened{}, nil
+	case labels != "" && labels != "auto":
+		return shard.Opened{}, nil
+	}
+	return shard.Open([]*shard.Shard{s}, func(_ int, l *shard.Listing) error {
+		for i := range l.Samples {
+			sample := &l.Samples[i]
+			if at, _ := imageOf(sample); at < 0 {
+				continue
+			}
+			if sample.Field("cls") != nil {
+				f.end = "cls"
+				return nil
+			}
+			if sample.Field("json") == nil {
+				return nil
+			}
+			f.end = "json"
+			for _, key := range jsonLabels {
+				f.keys = []string{key}
+				if text, err := f.of(s, sample); err == nil && text != "" {
+					return nil
+				}
+			}
+			f.end, f.keys = "", nil
+			return nil
+		}
+		return nil
+	}, nil)
+}
+
+// about says where classes are told, in words for people.
+func (f *field) about() string {
+	if f.keys != nil {
+		return fmt.Sprintf("%s in the .json of each as its class", show.Name(strings.Join(f.keys, ".")))
+	}
+	return fmt.Sprintf("the .%s of each as its class", show.Name(f.end))
+}
+
+// of returns what tells the class of a sample; empty: nothing does.
+func (f *field) of(s *shard.Shard, sample *shard.Sample) (string, error) {
+	if f.end == "" {
+		return "", nil
+	}
+	in := sample.Field(f.end)
+	if in == nil || in.Size == 0 {
+		return "", nil
+	}
+	text := in.Text
+	if text == "" {
+		m := shard.Member{Shard: s, At: in.At, Size: in.Size}
+		raw, err := m.Read(mostText)
+		if err != nil {
+			return "", fmt.Errorf("%s/%s: %w", show.Name(s.Path), show.Name(sample.NameOf(in)), err)
+		}
+		text = string(raw)
+	}
+	if f.keys == nil {
+		return strings.TrimSpace(text), nil
+	}
+	value, err := jsonValue(text, f.keys)
+	if err != nil {
+		return "", fmt.Errorf("%s/%s: %w", show.Name(s.Path), show.Name(sample.NameOf(in)), err)
+	}
+	return value, nil
+}
+
+// jsonValue returns the text or the number of some keys, one within the other, of a JSON
+// object; empty: there is none.
+func jsonValue(text string, keys []string) (string, error) {
+	raw := json.RawMessage(text)
+	for _, key := range keys {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &object); err != nil {
+			return "", fmt.Errorf("this is no JSON object, where %s is to be found", show.Name(key))
+		}
+		raw = object[key]
+		if raw == nil || string(raw) == "null" {
+			return "", nil
+		}
+	}
+	var value any
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil {
+		return "", fmt.Errorf("this is not JSON: %w", err)
+	}
+	switch v := value.(type) {
+	case string:
+		return strings.TrimSpace(v), nil
+	case json.Number:
+		return v.String(), nil
+	case bool:
+		return fmt.Sprint(v), nil
+	}
+	return "", fmt.Errorf("%s is neither a text nor a number, so it names no class", show.Name(strings.Join(keys, ".")))
+}

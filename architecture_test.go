@@ -15,7 +15,7 @@ import (
 // lower layers only, whatever the build tags.
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate", "group"},
-	{"tiff", "table"},
+	{"tiff", "table", "turbo"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings",
 		"tensorboard"},
 	{"kernel/shape", "augment", "pack", "shard", "onnx", "torchfile"},

@@ -14,6 +14,7 @@ import (
 	"vicreg/internal/device"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/show"
+	"vicreg/internal/turbo"
 )
 
 // Build is how to get the command with what cards need.
@@ -86,7 +87,21 @@ func processor() Info {
 	if err := cpu.Withheld(); err != nil {
 		i.Details = append(i.Details, "AMX is not used: "+err.Error())
 	}
+	i.Details = append(i.Details, decoder())
 	return i
+}
+
+// decoder tells what reads JPEG files, and how to get what reads them faster.
+func decoder() string {
+	at, err := turbo.Found()
+	if err == nil {
+		return fmt.Sprintf("JPEG files are read by %s at %s", turbo.Name, at)
+	}
+	text := "JPEG files are read by Go's decoder"
+	if advice := turbo.Advice(err); advice != "" {
+		text += "; " + advice
+	}
+	return text
 }
 
 // model names the processor, as far as the system does.

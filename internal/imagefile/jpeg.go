@@ -4,13 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"image"
 	"image/jpeg"
 	"io"
+	"path/filepath"
+	"strings"
+
+	"vicreg/internal/turbo"
 )
 
 // frame is what the header of a JPEG's frame tells.
 type frame struct {
 	progressive bool
+	plain       bool // of one component, with one block at a time
 	w, h        int
 	mcuW, mcuH  int // pixels that are coded together
 	parts       []part
@@ -19,8 +25,9 @@ type frame struct {
 // part is a component of a JPEG: which, and how many blocks of 8 × 8 it has in
 // what is coded together.
 type part struct {
-	id   byte
-	h, v int
+	id    byte
+	h, v  int
+	quant byte // which table
 }
 
 // blocks returns the number of blocks of a component.
@@ -99,7 +106,7 @@ func newFrame(marker byte, body []byte) (*frame, error) {
 	most := part{h: 1, v: 1}
 	for i := range int(body[5]) {
 		c := body[6+3*i:]
-		p := part{c[0], int(c[1] >> 4), int(c[1] & 15)}
+		p := part{c[0], int(c[1] >> 4), int(c[1] & 15), c[2]}
 		if p.h < 1 || p.v < 1 || p.h > 4 || p.v > 4 {
 			return nil, fmt.Errorf("sampling of %d × %d", p.h, p.v)
 		}
@@ -108,6 +115,7 @@ func newFrame(marker byte, body []byte) (*frame, error) {
 	}
 	switch len(f.parts) {
 	case 1: // nothing is coded together with it
+		f.plain = f.parts[0].h == 1 && f.parts[0].v == 1
 		f.parts[0].h, f.parts[0].v, most = 1, 1, part{h: 1, v: 1}
 	case 3, 4:
 	default:
@@ -189,11 +197,62 @@ func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
 			return Image{}, err
 		}
 	}
+	if m, ok := f.turbo(data); ok {
+		return m, nil
+	}
 	decoded, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {
 		return Image{}, err
 	}
 	return pixels(decoded, &jfif, false), nil
+}
+
+// Library names the library that decodes JPEG files; it is empty if Go's decoder does.
+func Library() string {
+	if _, err := turbo.Found(); err != nil {
+		return ""
+	}
+	return turbo.Name
+}
+
+// NamedJPEG reports whether a file's name is that of a JPEG.
+func NamedJPEG(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".jpg", ".jpeg", ".jpe", ".jfif":
+		return true
+	}
+	return false
+}
+
+// turbo decodes an everyday file with libjpeg-turbo, if that is there and has nothing to
+// say against the file. What both decoders read differs by the rounding of the inverse
+// transform alone.
+func (f *frame) turbo(data []byte) (Image, bool) {
+	d := turbo.Take()
+	if d == nil {
+		return Image{}, false
+	}
+	defer d.Give()
+	t, ok := f.judge(data)
+	if !ok {
+		return Image{}, false
+	}
+	if t.Grey {
+		out := Image{W: t.W, H: t.H, C: 1, Pix: make([]uint8, t.W*t.H)}
+		return out, d.Pixels(out.Pix, data, t, 1)
+	}
+	planes, strides, ok := d.Planes(data, t)
+	if !ok {
+		return Image{}, false
+	}
+	return pixels(&image.YCbCr{Y: planes[0], Cb: planes[1], Cr: planes[2], YStride: strides[0], CStride: strides[1],
+		SubsampleRatio: ratios[[2]int{t.ShareW, t.ShareH}], Rect: image.Rect(0, 0, t.W, t.H)}, &jfif, false), true
+}
+
+// ratios are the kinds of chroma that libjpeg-turbo is given.
+var ratios = map[[2]int]image.YCbCrSubsampleRatio{
+	{1, 1}: image.YCbCrSubsampleRatio444, {2, 1}: image.YCbCrSubsampleRatio422, {2, 2}: image.YCbCrSubsampleRatio420,
+	{1, 2}: image.YCbCrSubsampleRatio440, {4, 1}: image.YCbCrSubsampleRatio411,
 }
 
 // scans refuses a progressive JPEG that goes over its blocks more often than its length
@@ -219,7 +278,7 @@ func (f *frame) scans(data []byte, visits *int64) error {
 			continue
 		}
 		length := 2 + int(data[i+2])<<8 + int(data[i+3])
-		if marker == 0xd9 || i+length > len(data) {
+		if marker == 0xd9 || length < 4 || i+length > len(data) {
 			break
 		}
 		if marker == 0xda {

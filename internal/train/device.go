@@ -3,9 +3,11 @@ package train
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/method"
 	"vicreg/internal/reckon"
 	"vicreg/internal/show"
@@ -35,14 +37,40 @@ func (r *run) flag() string {
 }
 
 // variant names what the bits of the run depend on besides its configuration: the device
-// and its precision, and the instructions of the host's kernels.
+// and its precision, the instructions of the host's kernels, and what decodes JPEG files.
 func (r *run) variant() string {
 	if r.device == nil {
-		return hostVariant(r.config)
+		return hostVariant(r.config) + r.jpegs()
 	}
 	host := r.config
 	host.Precision = ""
-	return fmt.Sprintf("%s in %s%s%s", r.computer(), r.config.Precision, beside, hostVariant(host))
+	return fmt.Sprintf("%s in %s%s%s", r.computer(), r.config.Precision, beside, hostVariant(host)+r.jpegs())
+}
+
+// byJPEG stands in the variant of a run whose JPEG files another decoder than Go's reads.
+const byJPEG = ", JPEG by "
+
+// jpegs ends the variant of a run with JPEG files, if another decoder than Go's reads them.
+func (r *run) jpegs() string {
+	name := imagefile.Library()
+	if name == "" {
+		return ""
+	}
+	for i := range r.listed.N {
+		if _, path := r.listed.At(i); imagefile.NamedJPEG(path) {
+			return byJPEG + name
+		}
+	}
+	return ""
+}
+
+// decoderOf splits a variant into the instructions and the decoder of JPEG files.
+func decoderOf(variant string) (rest, decoder string) {
+	rest, decoder, found := strings.Cut(variant, byJPEG)
+	if !found {
+		decoder = "Go's decoder"
+	}
+	return rest, decoder
 }
 
 // beside stands in the variant of a run on a device.

@@ -169,11 +169,7 @@ func (r *run) goOn() error {
 		r.at.Variants = []string{now}
 	} else if last := old[len(old)-1]; last != now {
 		r.at.Variants = append(old, now)
-		how := "up to step %d the run used the kernels of %s, from there on those of %s: it ends with other bits than a run that never changed"
-		if strings.Contains(last+now, beside) {
-			how = "up to step %d the run was computed on %s, from there on on %s: rounding differs from there on, so it ends with other bits than a run that never changed"
-		}
-		r.changes = append(r.changes, fmt.Sprintf(how, r.at.Steps, last, now))
+		r.changes = append(r.changes, moved(r.at.Steps, last, now))
 	}
 	sum, err := r.configSum()
 	if err != nil {
@@ -208,6 +204,20 @@ func (r *run) configSum() (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%08x", crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli))), nil
+}
+
+// moved says that a run goes on in another variant.
+func moved(step int, last, now string) string {
+	how := "up to step %d the run used the kernels of %s, from there on those of %s: it ends with other bits than a run that never changed"
+	if strings.Contains(last+now, beside) {
+		how = "up to step %d the run was computed on %s, from there on on %s: rounding differs from there on, so it ends with other bits than a run that never changed"
+	}
+	before, decoder := decoderOf(last)
+	if after, other := decoderOf(now); before == after {
+		how = "up to step %d the run's JPEG files were read by %s, from there on by %s: a pixel here and there differs by a level, so it ends with other bits than a run that never changed"
+		last, now = decoder, other
+	}
+	return fmt.Sprintf(how, step, last, now)
 }
 
 // hostVariant names what the bits of a run depend on besides its configuration where the

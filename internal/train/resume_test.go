@@ -145,6 +145,22 @@ func TestOtherKernels(t *testing.T) {
 	}
 }
 
+// A run that goes on in another variant says in what way.
+func TestMoved(t *testing.T) {
+	const turbo, card = ", JPEG by libjpeg-turbo", "cuda X in tf32 beside avx2"
+	for _, c := range []struct{ last, now, want string }{
+		{"avx512", "avx2", "up to step 7 the run used the kernels of avx512, from there on those of avx2: "},
+		{"avx512", "avx512" + turbo, "up to step 7 the run's JPEG files were read by Go's decoder, from there on by libjpeg-turbo: "},
+		{card + turbo, card, "up to step 7 the run's JPEG files were read by libjpeg-turbo, from there on by Go's decoder: "},
+		{"avx2", card + turbo, "up to step 7 the run was computed on avx2, from there on on " + card + turbo + ": "},
+		{"avx512", "avx2" + turbo, "up to step 7 the run used the kernels of avx512, from there on those of avx2" + turbo + ": "},
+	} {
+		if got := moved(7, c.last, c.now); !strings.HasPrefix(got, c.want) || !strings.Contains(got, "ends with other bits") {
+			t.Errorf("%s, then %s: %s", c.last, c.now, got)
+		}
+	}
+}
+
 // What of the configuration may change is named all the same.
 func TestAChangedConfigurationIsNamed(t *testing.T) {
 	c := smallest(t)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes the fixtures of this folder with Pillow: NAME.EXT is the file, NAME.EXT.raw
 what it should decode to (one byte each of width, height and channels, then the pixels)."""
-import io, os
+import io, os, subprocess
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -42,6 +42,28 @@ save("rgb420.jpg", colour, quality=95, subsampling=2)
 save("rgb422.jpg", colour, quality=95, subsampling=1)
 save("progressive.jpg", colour, quality=95, subsampling=0, progressive=True)
 save("grey.jpg", grey, quality=95)
+# With edges and texture, so that coefficients of every size come up. Of libjpeg-turbo-progs, jpegtran adds marks and
+# djpeg repeats chroma as it is.
+def repeated(name):
+    ppm = subprocess.run(["djpeg", "-nosmooth", name], stdout=subprocess.PIPE, check=True).stdout
+    return Image.open(io.BytesIO(ppm)).convert("RGB")
+
+
+v, u = np.mgrid[0:27, 0:41].astype(float)
+rough = 120 + 60 * np.sin(u / 3) * np.cos(v / 2) + 50 * (u + v > 40) + np.random.default_rng(1).normal(0, 9, v.shape)
+rough = Image.fromarray(np.stack([rough, 255 - rough, rough / 2 + u], -1).clip(0, 255).astype(np.uint8))
+save("rough.jpg", rough, quality=85, subsampling=0)
+save("progressivegrey.jpg", rough.convert("L"), quality=90, progressive=True)
+for name, subsampling, args in (
+        ("rough420.jpg", 2, []), ("progressive420.jpg", 2, ["-progressive"]), ("restart420.jpg", 2, ["-restart", "2b"]),
+        ("transposed422.jpg", 1, ["-transpose"]), ("scans.jpg", 2, ["-scans", "script"])):
+    rough.save("source", "JPEG", quality=90, subsampling=subsampling)
+    with open("script", "w") as f:
+        f.write("0; 1; 2;")
+    with open(name, "wb") as f:
+        f.write(subprocess.run(["jpegtran"] + args + ["source"], stdout=subprocess.PIPE, check=True).stdout)
+    os.remove("source"), os.remove("script")
+    raw(name, repeated(name))
 save("cmyk.jpg", colour.convert("CMYK"), quality=95, subsampling=0)
 
 # PNG

@@ -1,0 +1,370 @@
+package imagefile
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync"
+
+	"vicreg/internal/turbo"
+)
+
+// everyday reports whether a JPEG holds nothing but what every decoder reads alike, from
+// its first byte to its last: one frame of grey or of luma and two chroma planes, whole
+// tables before the pixels, codes without a fault, scans that bring each coefficient to its
+// end. Whatever else there is, missing tables, colours that no marker tells, damage, is
+// left to Go's decoder, so that it is the only one that files are judged by.
+func (f *frame) everyday(data []byte) (turbo.Frame, bool) {
+	t, ok := f.layout()
+	if !ok {
+		return t, false
+	}
+	w := walk{frame: f, data: data, at: 2}
+	if f.progressive {
+		w.masks = make([][]uint64, len(f.parts))
+	}
+	for i, p := range f.parts {
+		w.left = append(w.left, [64]uint8(bytes.Repeat([]byte{unsent}, 64)))
+		if f.progressive {
+			w.masks[i] = make([]uint64, f.blocks(p))
+		}
+	}
+	for {
+		marker, body, ok := w.segment()
+		switch {
+		case !ok:
+			return t, false
+		case marker == 0xd9:
+			return t, w.sent()
+		case !w.take(marker, body):
+			return t, false
+		}
+	}
+}
+
+// judged holds the hashes of files that were found to be everyday ones, since to go over one
+// takes a third of the time that libjpeg-turbo needs for it, and training comes back to it in
+// every epoch.
+var judged = struct {
+	sync.Mutex
+	seed maphash.Seed
+	good map[uint64]struct{}
+}{seed: maphash.MakeSeed(), good: map[uint64]struct{}{}}
+
+// mostJudged bounds what is remembered, to some twenty megabytes.
+const mostJudged = 1 << 20
+
+// judge is everyday that remembers.
+func (f *frame) judge(data []byte) (turbo.Frame, bool) {
+	hash := maphash.Bytes(judged.seed, data)
+	judged.Lock()
+	_, known := judged.good[hash]
+	judged.Unlock()
+	if known {
+		return f.layout()
+	}
+	t, ok := f.everyday(data)
+	if ok {
+		judged.Lock()
+		if len(judged.good) < mostJudged {
+			judged.good[hash] = struct{}{}
+		}
+		judged.Unlock()
+	}
+	return t, ok
+}
+
+// layout tells how chroma is shared.
+func (f *frame) layout() (turbo.Frame, bool) {
+	t := turbo.Frame{W: f.w, H: f.h, ShareW: 1, ShareH: 1}
+	if len(f.parts) == 1 {
+		t.Grey = true
+		return t, f.plain
+	}
+	if len(f.parts) != 3 || f.parts[0].id == 'R' && f.parts[1].id == 'G' && f.parts[2].id == 'B' {
+		return t, false
+	}
+	y, cb, cr := f.parts[0], f.parts[1], f.parts[2]
+	t.ShareW, t.ShareH = y.h, y.v
+	switch [2]int{y.h, y.v} {
+	case [2]int{1, 1}, [2]int{2, 1}, [2]int{2, 2}, [2]int{1, 2}, [2]int{4, 1}:
+		return t, cb.h == 1 && cb.v == 1 && cr.h == 1 && cr.v == 1
+	}
+	return t, false
+}
+
+// walk goes over the segments of a JPEG.
+type walk struct {
+	*frame
+	data    []byte
+	at      int
+	framed  bool
+	scanned bool
+	restart int // how many units of pixels stand between two markers of restart
+	quant   [4]bool
+	huffman [2][4]huffman
+	left    [][64]uint8 // of each part and coefficient, how many low bits are still to come
+	masks   [][]uint64  // of each part and block, which coefficients are not zero, in the order of the file
+}
+
+const unsent = 0xff
+
+// segment returns the next marker and what belongs to it. Nothing may stand before it but
+// bytes that fill.
+func (w *walk) segment() (marker byte, body []byte, ok bool) {
+	d, i := w.data, w.at
+	if i >= len(d) || d[i] != 0xff {
+		return 0, nil, false
+	}
+	for i < len(d) && d[i] == 0xff {
+		i++
+	}
+	if i >= len(d) {
+		return 0, nil, false
+	}
+	if marker = d[i]; marker == 0xd9 {
+		return marker, nil, true
+	}
+	if i+3 > len(d) {
+		return 0, nil, false
+	}
+	end := i + 1 + int(d[i+1])<<8 + int(d[i+2])
+	if end < i+3 || end > len(d) {
+		return 0, nil, false
+	}
+	w.at = end
+	return marker, d[i+3 : end], true
+}
+
+// take looks a segment over, and goes on to the next.
+func (w *walk) take(marker byte, body []byte) bool {
+	switch {
+	case marker == 0xc4:
+		return w.takeHuffman(body)
+	case marker == 0xdb:
+		return !w.scanned && w.takeQuant(body)
+	case marker == 0xdd:
+		if len(body) != 2 || w.scanned {
+			return false
+		}
+		w.restart = int(body[0])<<8 + int(body[1])
+		return w.restart == 0 || !w.progressive
+	case marker == 0xda:
+		return w.framed && (!w.scanned || w.progressive) && w.takeScan(body)
+	case marker == 0xc0, marker == 0xc1, marker == 0xc2:
+		again := w.framed || w.scanned
+		w.framed = true
+		return !again && len(body) == 6+3*len(w.parts)
+	case marker == 0xe0: // JFIF, whole and of a version that is known, or not at all
+		return !bytes.HasPrefix(body, []byte("JFIF\x00")) || len(body) >= 14 && body[5] == 1
+	case marker == 0xee: // Adobe, and that the colours are luma and chroma
+		return !bytes.HasPrefix(body, []byte("Adobe")) || len(body) >= 12 && (body[11] == 1 || len(w.parts) == 1)
+	}
+	return marker >= 0xe0 && marker <= 0xef || marker == 0xfe
+}
+
+func (w *walk) takeQuant(body []byte) bool {
+	for len(body) > 0 {
+		wide, k := int(body[0]>>4), body[0]&15
+		if n := 1 + 64*(1+wide); wide > 1 || k > 3 || len(body) < n {
+			return false
+		} else {
+			w.quant[k], body = true, body[n:]
+		}
+	}
+	return true
+}
+
+func (w *walk) takeHuffman(body []byte) bool {
+	for len(body) > 0 {
+		class, k := body[0]>>4, body[0]&15
+		if len(body) < 17 || class > 1 || k > 3 || k > 1 && !w.progressive {
+			return false
+		}
+		h, n := &w.huffman[class][k], 0
+		for i, count := range body[1:17] {
+			h.counts[i] = int(count)
+			n += int(count)
+		}
+		if n < 1 || n > 256 || len(body) < 17+n {
+			return false
+		}
+		h.values, h.built, body = body[17:17+n], false, body[17+n:]
+	}
+	return true
+}
+
+// scan is one as its header tells it.
+type scan struct {
+	parts     []int
+	dc, ac    []*huffman // of each part
+	from, to  int        // coefficients
+	high, low int        // bits of them
+}
+
+// takeScan looks whether a scan has its tables, notes what it brings, and goes over it.
+func (w *walk) takeScan(body []byte) bool {
+	if len(body) < 1 || len(body) != 4+2*int(body[0]) {
+		return false
+	}
+	n := int(body[0])
+	s := scan{from: int(body[1+2*n]), to: int(body[2+2*n]), high: int(body[3+2*n] >> 4), low: int(body[3+2*n] & 15)}
+	if w.progressive {
+		if n < 1 || s.from > s.to || s.to > 63 || s.from == 0 && s.to > 0 || s.from > 0 && n > 1 || s.low > 10 {
+			return false
+		}
+	} else if n != len(w.parts) || s.from != 0 || s.to != 63 || s.high != 0 || s.low != 0 {
+		return false
+	}
+	for k := range n {
+		p, dc, ac := w.part(body[1+2*k]), body[2+2*k]>>4, body[2+2*k]&15
+		if p < 0 || n == len(w.parts) && p != k || dc > 3 || ac > 3 {
+			return false
+		}
+		if q := w.parts[p].quant; q > 3 || !w.quant[q] {
+			return false
+		}
+		s.parts, s.dc, s.ac = append(s.parts, p), append(s.dc, &w.huffman[0][dc]), append(s.ac, &w.huffman[1][ac])
+		if s.from == 0 && s.high == 0 && !s.dc[k].ready(differences) {
+			return false
+		}
+		if s.to > 0 && !s.ac[k].ready(s.kind(w.progressive)) {
+			return false
+		}
+		for c := s.from; c <= s.to; c++ {
+			left := &w.left[p][c]
+			if s.high == 0 && *left != unsent || s.high != 0 && (int(*left) != s.high || s.low != s.high-1) {
+				return false
+			}
+			*left = uint8(s.low)
+		}
+	}
+	w.scanned = true
+	c := coded{data: w.data, at: w.at}
+	ok := false
+	switch {
+	case !w.progressive:
+		ok = w.sequential(&c, &s)
+	case n > 1:
+		ok = w.together(&c, &s)
+	default:
+		ok = w.alone(&c, &s)
+	}
+	w.at = c.at
+	return ok && c.done()
+}
+
+// kind is what tables of coefficients are read for.
+func (s *scan) kind(progressive bool) kind {
+	switch {
+	case !progressive:
+		return coefficients
+	case s.high == 0:
+		return firstBits
+	}
+	return nextBits
+}
+
+// units returns how many units of pixels that are coded together there are.
+func (f *frame) units() int { return ((f.w-1)/f.mcuW + 1) * ((f.h-1)/f.mcuH + 1) }
+
+// sequential goes over the only scan of a sequential file.
+func (w *walk) sequential(c *coded, s *scan) bool {
+	units := w.units()
+	for u := range units {
+		if w.restart > 0 && u > 0 && u%w.restart == 0 && !c.restart(u/w.restart-1) {
+			return false
+		}
+		for k := range s.parts {
+			for range w.parts[k].h * w.parts[k].v {
+				if !c.block(s.dc[k], s.ac[k]) {
+					return false
+				}
+			}
+		}
+		if c.zeros > 64 { // far behind the end
+			return false
+		}
+	}
+	return true
+}
+
+// together goes over a scan of the means of several parts' blocks.
+func (w *walk) together(c *coded, s *scan) bool {
+	for range w.units() {
+		for k, p := range s.parts {
+			for range w.parts[p].h * w.parts[p].v {
+				if !c.mean(s.dc[k], s.high) {
+					return false
+				}
+			}
+		}
+		if c.zeros > 64 {
+			return false
+		}
+	}
+	return true
+}
+
+// mean goes over bits of a block's mean.
+func (c *coded) mean(dc *huffman, high int) bool {
+	if high > 0 {
+		c.skip(1)
+		return true
+	}
+	if c.n < 32 {
+		c.fill()
+	}
+	e := dc.find(c.next)
+	c.skip(e.bits())
+	return e != 0
+}
+
+// alone goes over a scan of one part's blocks, of which those beyond the edge are not sent.
+func (w *walk) alone(c *coded, s *scan) bool {
+	p := w.parts[s.parts[0]]
+	across, down := w.across(p)
+	masks, run := w.masks[s.parts[0]], 0
+	for b := range across * down {
+		ok := true
+		switch {
+		case s.from == 0:
+			ok = c.mean(s.dc[0], s.high)
+		case s.high == 0:
+			ok = c.first(s.ac[0], &masks[b], s.from, s.to, s.low, &run)
+		default:
+			ok = c.refine(s.ac[0], &masks[b], s.from, s.to, &run)
+		}
+		if !ok || c.zeros > 64 {
+			return false
+		}
+	}
+	return run == 0
+}
+
+// across returns how many blocks of a part hold pixels.
+func (f *frame) across(p part) (across, down int) {
+	each := func(pixels, all, of int) int { return ((pixels*of+all/8-1)/(all/8) + 7) / 8 }
+	return each(f.w, f.mcuW, p.h), each(f.h, f.mcuH, p.v)
+}
+
+// part returns which component has that name, -1 if none.
+func (f *frame) part(id byte) int {
+	for i, p := range f.parts {
+		if p.id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// sent reports whether the scans brought all.
+func (w *walk) sent() bool {
+	for _, left := range w.left {
+		for _, bits := range left {
+			if bits != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -131,6 +131,11 @@ type Config struct {
 	// Default: 0
 	MicroBatch int
 
+	// SyncNorm has processes that train together normalise by the statistics of the whole
+	// batch; without it each uses those of its own rows, and the running statistics are
+	// those of rank 0. Default: true
+	SyncNorm bool
+
 	// Epochs is how many times the run goes through the images; 0: chosen (see Minutes).
 	// Default: 6
 	Epochs int

@@ -98,6 +98,11 @@ func (f *configFlags) pieces() {
 	bind(f, f.flags.Int, "micro-batch", "`images` that go through the network together; the loss is still that of the batch", func(c *recipe.Config) *int { return &c.MicroBatch })
 }
 
+// processes binds the flag for those that train together.
+func (f *configFlags) processes() {
+	bind(f, f.flags.Bool, "sync-norm", "of several processes: normalise by the statistics of the whole batch, not by those of each one's part", func(c *recipe.Config) *bool { return &c.SyncNorm })
+}
+
 func (f *configFlags) precision() {
 	bind(f, f.flags.String, "precision", "`kind` of numbers to compute with: float32, tf32 or bf16", func(c *recipe.Config) *string { return &c.Precision })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"vicreg"
+	"vicreg/internal/group"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
 	"vicreg/internal/runlog"
@@ -26,6 +27,7 @@ type pretrainFlags struct {
 	json, quiet, plan, tensorboard    bool
 	profile, watch                    string
 	device                            *deviceFlag
+	group                             group.Group // that it trains with
 
 	flags *pflag.FlagSet
 }
@@ -97,6 +99,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	config.branches()
 	config.batch()
 	config.pieces()
+	config.processes()
 	config.run()
 	config.views()
 	config.time()
@@ -127,14 +130,23 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	if f.json && f.quiet {
 		return usagef("--json and --quiet contradict each other; give one")
 	}
+	var leave func(error)
+	if f.group, leave, err = openGroup(); err != nil {
+		return err
+	}
+	defer func() { leave(err) }()
+	owner := f.group.Rank() == 0
 	if f.plan {
-		return f.preview(config)
+		if owner {
+			return f.preview(config)
+		}
+		return nil
 	}
 	start, err := f.job(config)
 	if err != nil {
 		return err
 	}
-	if f.flags.Changed("watch") {
+	if f.flags.Changed("watch") && owner {
 		if start, err = watched(start, f.watch); err != nil {
 			return err
 		}
@@ -200,7 +212,8 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		return func(ctx context.Context, r train.Reporter) error {
 			d, err := f.device.open()
 			if err == nil {
-				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d, TensorBoard: f.tensorboard})
+				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d, Group: f.group,
+					TensorBoard: f.tensorboard})
 			}
 			return err
 		}, err
@@ -231,7 +244,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		d, err := f.device.open()
 		if err == nil {
 			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads,
-				Workers: c.Workers, Device: d, TensorBoard: f.tensorboard})
+				Workers: c.Workers, Device: d, Group: f.group, TensorBoard: f.tensorboard})
 		}
 		return err
 	}, nil

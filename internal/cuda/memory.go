@@ -299,6 +299,23 @@ func (d *Device) Down(x []float32, a device.Array) {
 	d.down(bytesOf(x), uintptr(d.f32(a)))
 }
 
+func (d *Device) UpWide(a device.Array, x []float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.f64(a)
+	d.settle() // pieces that are left become what is replaced
+	d.up(a.Addr(), bytesOf(x[:a.Len()]))
+}
+
+func (d *Device) DownWide(x []float64, a device.Array) {
+	if a.None() {
+		return
+	}
+	d.crossing.Lock()
+	defer d.crossing.Unlock()
+	d.down(bytesOf(x[:a.Len()]), uintptr(d.f64(a)))
+}
+
 func (d *Device) Copy(to, from device.Array) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

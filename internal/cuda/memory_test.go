@@ -102,3 +102,33 @@ func TestOutOfMemory(t *testing.T) {
 	d.Free(a) // it goes on
 	d.Free(d.Alloc(device.Float32, 12<<20))
 }
+
+// Sums cross whole, be their pieces added up yet or not, and what comes back counts.
+func TestSumsCross(t *testing.T) {
+	d := open(t)
+	const n, c = 3000, 24
+	x, y := check.Random(3, n*c), check.Random(4, n*c)
+	want := make([]float64, 2*c)
+	for i := range x {
+		want[i%c] += float64(x[i])
+		want[c+i%c] += float64(x[i]) * float64(y[i])
+	}
+	dx, dot, s := d.Alloc(device.Float32, n*c), d.Alloc(device.Float32, n*c), device.NewSums(d, c)
+	d.Up(dx, x)
+	d.Up(dot, y)
+	d.FinishGrad(dx, c, device.Finish{Dot: dot, Sums: s})
+	var room []float64
+	s.Cross(d, &room, func(x []float64) {
+		check.Close64(t, "sums", x, want, 1e-6)
+		for i := range x {
+			x[i] = float64(i)
+		}
+	})
+	s.Cross(d, &room, func(x []float64) {
+		for i := range x {
+			if x[i] != float64(i) {
+				t.Fatalf("sum %d is %v", i, x[i])
+			}
+		}
+	})
+}

@@ -73,6 +73,9 @@ func (c CPU) UpInts(a Array, x []int32) { copy(c.i32(a), x) }
 
 func (c CPU) Down(x []float32, a Array) { vector.Copy(x, c.f32(a)) }
 
+func (c CPU) UpWide(a Array, x []float64)   { copy(c.f64(a), x) }
+func (c CPU) DownWide(x []float64, a Array) { copy(x, c.f64(a)) }
+
 func (c CPU) Copy(to, from Array)     { vector.Copy(c.f32(to), c.f32(from)) }
 func (c CPU) Fill(a Array, v float32) { vector.Fill(c.f32(a), v) }
 

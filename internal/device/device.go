@@ -53,6 +53,11 @@ type Memory interface {
 	UpInts(a Array, x []int32)
 	Down(x []float32, a Array)
 
+	// UpWide and DownWide are Up and Down of arrays of Float64: sums that the ranks of a
+	// group add up.
+	UpWide(a Array, x []float64)
+	DownWide(x []float64, a Array)
+
 	// Copy converts if one of the arrays is of BFloat16 and the other of Float32.
 	Copy(to, from Array)
 	Fill(a Array, v float32)

@@ -56,6 +56,21 @@ func NewSums(d Device, c int) Sums {
 	return s
 }
 
+// Cross brings sums of a device to the host in one run of numbers, those of A first, has
+// it changed there, and takes it back. room keeps its memory for the next time.
+func (s Sums) Cross(d Device, room *[]float64, change func(x []float64)) {
+	c := s.A.Len()
+	if cap(*room) < 2*c {
+		*room = make([]float64, 2*c)
+	}
+	x := (*room)[:2*c]
+	d.DownWide(x[:c], s.A)
+	d.DownWide(x[c:], s.B)
+	change(x)
+	d.UpWide(s.A, x[:c])
+	d.UpWide(s.B, x[c:])
+}
+
 // Finish says what becomes of an input gradient before it is stored:
 //
 //	d = product + Add                     with Add

@@ -24,6 +24,7 @@ type Group interface {
 	SumWide(x []float64)
 
 	// Gather copies the from of every rank to to, which is Size times as long, by rank.
+	// Either from is apart from to, or it lies there where it belongs.
 	Gather(to, from []float32)
 
 	// GatherBytes returns what every rank has given, by rank. Lengths may differ.

@@ -5,6 +5,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -25,13 +26,14 @@ type core struct {
 	// By view, n × d each: embeddings and predictions of the batch where the host
 	// reads them, and their gradients where it writes them. p is nil without a
 	// predictor.
-	n, d   int
+	n, d   int // rows of the whole batch
 	z, p   [][]float32
 	dz, dp [][]float32
 	cross  []crossing
 	stays  []stays // in place of z and dz
 
 	pieces pieces
+	ranks  ranks
 
 	unit    bool // the loss sees unit rows
 	units   loss.Units
@@ -43,6 +45,9 @@ type core struct {
 type crossing struct {
 	z, p   []float32
 	dz, dp device.Array
+
+	allZ, allP []float32    // of all ranks
+	far        device.Array // likewise, on a device
 }
 
 // stays are embeddings of a view and their gradients that stay on a device.
@@ -67,6 +72,11 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 		views[i] = m.branches[min(i, 1)]
 	}
 	m.joint = model.NewJoint(data.device(), views...)
+	m.ranks.group = group.Or(data.Group)
+	if c.SyncNorm {
+		m.joint.Together(m.ranks.group)
+	}
+	c = data.own(c)
 	m.pieces.rows = pieceOf(c)
 	if m.pieces.rows > 0 {
 		m.joint.DeferPieces(PieceRows(c))
@@ -123,6 +133,7 @@ func (m *core) Close() {
 	for _, x := range m.cross {
 		m.joint.Device().Free(x.dz)
 		m.joint.Device().Free(x.dp)
+		m.joint.Device().Free(x.far)
 	}
 	m.cross = nil
 	for _, a := range m.watched.far {
@@ -152,10 +163,10 @@ func (m *core) forward(b *batch.Batch) {
 	}
 	for i := range m.z {
 		v, x := m.joint.Forward(i, b.Views[i]), &m.cross[i]
-		m.n, m.d = v.Z.N, v.Z.C
-		m.z[i], m.dz[i] = m.joint.Read(v.Z, &x.z), tensor.Grow(m.dz[i], m.n*m.d)
+		m.n, m.d = v.Z.N*m.ranks.group.Size(), v.Z.C
+		m.z[i], m.dz[i] = m.gathered(&x.allZ, m.joint.Read(v.Z, &x.z), v.Z.N), tensor.Grow(m.dz[i], m.n*m.d)
 		if !v.P.X.None() {
-			m.p[i], m.dp[i] = m.joint.Read(v.P, &x.p), tensor.Grow(m.dp[i], m.n*m.d)
+			m.p[i], m.dp[i] = m.gathered(&x.allP, m.joint.Read(v.P, &x.p), v.P.N), tensor.Grow(m.dp[i], m.n*m.d)
 		}
 	}
 	m.watch()
@@ -179,8 +190,9 @@ func (m *core) embedStays(b *batch.Batch) {
 	dev := m.joint.Device()
 	for i := range m.stays {
 		v := m.joint.Forward(i, b.Views[i])
-		m.n, m.d = v.Z.N, v.Z.C
-		m.stays[i] = stays{v.Z.X, device.Room(dev, &m.cross[i].dz, device.Float32, m.n*m.d)}
+		x := &m.cross[i]
+		m.n, m.d = v.Z.N*m.ranks.group.Size(), v.Z.C
+		m.stays[i] = stays{m.gatheredFar(x, v.Z), device.Room(dev, &x.dz, device.Float32, m.n*m.d)}
 	}
 }
 
@@ -191,9 +203,10 @@ func (m *core) backwardStays() {
 		return
 	}
 	for i := len(m.stays) - 1; i >= 0; i-- {
-		m.joint.Backward(i, m.stays[i].dz, device.Array{})
+		m.joint.Backward(i, m.gradOf(i, 0, m.own()), device.Array{})
 		m.stays[i].z = device.Array{} // given back
 	}
+	m.ranks.sum(m.joint.Params())
 }
 
 // watch keeps what is watched for collapse.
@@ -221,9 +234,11 @@ func (m *core) backward(total float64, terms runlog.Terms) (float64, runlog.Term
 	}
 	for i := len(m.z) - 1; i >= 0; i-- {
 		x, dev := &m.cross[i], m.joint.Device()
-		m.joint.Backward(i, device.Lift(dev, &x.dz, m.dz[i]), device.Lift(dev, &x.dp, m.dp[i]))
+		m.joint.Backward(i, device.Lift(dev, &x.dz, m.ours(m.dz[i], 0, m.own())),
+			device.Lift(dev, &x.dp, m.ours(m.dp[i], 0, m.own())))
 		m.z[i], m.p[i] = nil, nil // given back
 	}
+	m.ranks.sum(m.joint.Params())
 	return total, terms, nil
 }
 

@@ -118,16 +118,16 @@ func (m *deepcluster) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 		p.Frozen = b.Epoch == 0
 	}
 	m.forward(b)
+	m.who = append(m.who[:0], m.allItems(b.Items)...)
 	for h := range m.clusters {
 		c, head := &m.clusters[h], &m.heads[h]
 		c.score(m.z, c.read(), m.n)
 		head.K, head.Scores, head.DScores = c.k, c.scores, c.scores
-		head.Labels = vector.GatherInts(head.Labels[:0], c.labels.Read(), b.Items)
+		head.Labels = vector.GatherInts(head.Labels[:0], c.labels.Read(), m.who)
 	}
 	for i := range m.fresh {
 		m.fresh[i] = append(m.fresh[i][:0], m.clusters[0].units[i].Data...)
 	}
-	m.who = append(m.who[:0], b.Items...)
 	t := m.loss.Eval(&m.ws, m.heads, m.n)
 	for h := range m.clusters {
 		c := m.clusters[h]

@@ -13,6 +13,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/optim"
@@ -36,6 +37,8 @@ type Method interface {
 	// Step computes the loss of a batch, whose views are n × size × size × c,
 	// and sets the gradients of all Params. It leaves State as it is. An error
 	// says, for people, why there is no loss and what helps; it ends the run.
+	// Where several processes train together, b is this one's part of the batch, and
+	// loss and gradients are those of the whole.
 	Step(b *batch.Batch) (loss float64, terms runlog.Terms, err error)
 
 	// AfterStep is called when the optimizer has done step of total, from 1, and
@@ -105,6 +108,7 @@ type Data struct {
 	Classes int   // 0: there are no labels
 
 	Device device.Device // where the networks live; nil: the CPU
+	Group  group.Group   // of the processes that each take a part of every batch; nil: this one alone
 }
 
 // device returns where the networks live.
@@ -149,6 +153,9 @@ func builderOf(method string) (b builder, labels bool, err error) {
 func Check(c recipe.Config, d Data) error {
 	b, labels, err := builderOf(c.Method)
 	if err != nil {
+		return err
+	}
+	if err := divides(c, group.Or(d.Group).Size()); err != nil {
 		return err
 	}
 	if labels && d.Items > 0 && !Distinct(d.Labels) {

@@ -65,12 +65,13 @@ func (s *pieces) free(d device.Device) {
 // forwardPieces takes the pieces of all views forward, whose embeddings and predictions come
 // to the host.
 func (m *core) forwardPieces(b *batch.Batch) {
-	s, n := &m.pieces, b.Views[0].Shape[0]
+	s, own := &m.pieces, b.Views[0].Shape[0]
+	n := own * m.ranks.group.Size()
 	if s.z == nil {
 		s.z, s.p = make([][]float32, len(m.z)), make([][]float32, len(m.z))
 	}
-	for from := 0; from < n; from = s.to(from, n) {
-		to := s.to(from, n)
+	for from := 0; from < own; from = s.to(from, own) {
+		to := s.to(from, own)
 		for i := range m.z {
 			v := m.joint.Embed(i, b.Views[i], from, to)
 			m.n, m.d = n, v.Z.C
@@ -90,25 +91,34 @@ func (m *core) forwardPieces(b *batch.Batch) {
 	}
 }
 
-// read sets the rows from one on to what a branch made of a piece.
+// read sets the rows of a piece, which begins at from of this rank's rows, to what a branch
+// made of it.
 func (m *core) read(rows []float32, a nn.Act, from int) {
-	part := rows[from*a.C : (from+a.N)*a.C : (from+a.N)*a.C]
+	at := m.ranks.start(from, from+a.N)
+	part := rows[at*a.C : (at+a.N)*a.C : (at+a.N)*a.C]
 	copy(part, m.joint.Read(a, &part)) // from another device they come right here
+	m.ranks.share(rows, from, from+a.N, a.C)
 }
 
 // embedPieces is forwardPieces for embeddings that stay on the device.
 func (m *core) embedPieces(b *batch.Batch) {
-	s, n, dev := &m.pieces, b.Views[0].Shape[0], m.joint.Device()
+	s, own, dev := &m.pieces, b.Views[0].Shape[0], m.joint.Device()
+	n := own * m.ranks.group.Size()
 	if s.far == nil {
 		s.far = make([]device.Array, len(m.z))
 	}
-	for from := 0; from < n; from = s.to(from, n) {
-		to := s.to(from, n)
+	for from := 0; from < own; from = s.to(from, own) {
+		to := s.to(from, own)
 		for i := range m.stays {
 			v := m.joint.Embed(i, b.Views[i], from, to)
 			m.n, m.d = n, v.Z.C
 			m.stays[i] = stays{device.Room(dev, &s.far[i], device.Float32, n*m.d),
 				device.Room(dev, &m.cross[i].dz, device.Float32, n*m.d)}
+			if r := m.ranks.group.Size(); r > 1 {
+				x := &m.cross[i]
+				dev.Up(m.stays[i].z.Slice(from*r*m.d, to*r*m.d), m.gathered(&x.allZ, m.joint.Read(v.Z, &x.z), to-from))
+				continue
+			}
 			dev.Copy(m.stays[i].z.Slice(from*m.d, to*m.d), v.Z.X)
 		}
 	}
@@ -118,32 +128,36 @@ func (m *core) embedPieces(b *batch.Batch) {
 // down to the parameters, where they add up.
 func (m *core) backwardPieces() {
 	s := &m.pieces
-	for from := 0; from < m.n; from = s.to(from, m.n) {
-		to := s.to(from, m.n)
+	for from := 0; from < m.own(); from = s.to(from, m.own()) {
+		to := s.to(from, m.own())
 		for i := len(m.z) - 1; i >= 0; i-- {
 			m.joint.Again(i, s.batch.Views[i], from, to)
 			var dp device.Array
 			if m.p[i] != nil {
-				dp = device.Lift(m.joint.Device(), &m.cross[i].dp, m.dp[i][from*m.d:to*m.d])
+				dp = device.Lift(m.joint.Device(), &m.cross[i].dp, m.ours(m.dp[i], from, to))
 			}
 			m.joint.Backward(i, m.gradOf(i, from, to), dp)
 		}
 	}
 	m.joint.Finish()
+	m.ranks.sum(m.joint.Params())
 	for i := range m.z {
 		m.z[i], m.p[i], m.stays[i].z = nil, nil, device.Array{}
 	}
 	s.batch = nil
 }
 
-// gradOf returns the gradient of the embeddings of items from..to of view i.
+// gradOf returns the gradient of the embeddings of this rank's items from..to of view i.
 func (m *core) gradOf(i, from, to int) device.Array {
 	dev, x := m.joint.Device(), &m.cross[i]
 	if m.z[i] != nil {
-		return device.Lift(dev, &x.dz, m.dz[i][from*m.d:to*m.d])
+		return device.Lift(dev, &x.dz, m.ours(m.dz[i], from, to))
 	}
-	part := device.Room(dev, &m.pieces.dz, device.Float32, (to-from)*m.d)
-	dev.Copy(part, m.stays[i].dz.Slice(from*m.d, to*m.d))
+	if to-from == m.n {
+		return m.stays[i].dz
+	}
+	part, at := device.Room(dev, &m.pieces.dz, device.Float32, (to-from)*m.d), m.ranks.start(from, to)
+	dev.Copy(part, m.stays[i].dz.Slice(at*m.d, (at+to-from)*m.d))
 	return part
 }
 
@@ -154,7 +168,7 @@ func (t *target) forwardPieces(b *batch.Batch) {
 		to := min(from+t.rows, n)
 		for i := range t.keys {
 			v := t.joint.Embed(i, b.Views[i], from, to)
-			t.keys[i] = append(t.keys[i], t.joint.Read(v.Z, &t.room)...)
+			t.keep(i, v.Z, from, n)
 			t.joint.Release(0)
 		}
 	}

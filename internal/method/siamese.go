@@ -29,7 +29,7 @@ func newSiamese(c recipe.Config, data Data, unit bool) (m siamese, err error) {
 	}
 	m.stop = c.Heads.StopGradient
 	if c.Momentum.Use {
-		m.target, err = newTarget(c, m.joint)
+		m.target, err = newTarget(c, data, m.joint)
 	}
 	return m, err
 }

@@ -65,7 +65,7 @@ func tuned(b *model.Branch, c recipe.Config, random *rand.Rand) error {
 func (m *supervised) Step(b *batch.Batch) (float64, runlog.Terms, error) {
 	m.forward(b)
 	m.batch = m.batch[:0]
-	for _, item := range b.Items {
+	for _, item := range m.allItems(b.Items) {
 		m.batch = append(m.batch, m.labels[item])
 	}
 	var total, accuracy float64

@@ -5,9 +5,11 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
 	"vicreg/internal/recipe"
+	"vicreg/internal/tensor"
 )
 
 // target is a momentum encoder with its expander: it starts as a copy of the network
@@ -22,18 +24,22 @@ type target struct {
 
 	rows int          // of a piece; 0: batches go through whole
 	keys [2][]float32 // embeddings of the batch by view, n × d
-	room []float32    // where these cross to the host
+	room []float32    // where those of this rank cross to the host
+
+	ranks ranks
 }
 
 // newTarget builds a target that follows the network of a Joint and shares its memory.
-func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
+func newTarget(c recipe.Config, data Data, joint *model.Joint) (*target, error) {
 	learns := joint.Branch(0)
 	c.Heads.Predictor = recipe.None
 	b, err := newBranch(c, 0)
 	if err != nil {
 		return nil, err
 	}
-	t := &target{joint: joint.NewTarget(b, b), rows: pieceOf(c), base: c.Momentum.Base, final: c.Momentum.Final}
+	t := &target{joint: joint.NewTarget(b, b), rows: pieceOf(data.own(c)),
+		base: c.Momentum.Base, final: c.Momentum.Final,
+		ranks: ranks{group: group.Or(data.Group)}}
 	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)
 	t.own = append(b.Encoder.Params(), b.Expander.Params()...)
 	for i, p := range t.own {
@@ -48,18 +54,25 @@ func newTarget(c recipe.Config, joint *model.Joint) (*target, error) {
 
 // forward sets the keys of a batch.
 func (t *target) forward(b *batch.Batch) {
-	for i := range t.keys {
-		t.keys[i] = t.keys[i][:0]
-	}
 	if t.rows > 0 {
 		t.forwardPieces(b)
 		return
 	}
 	for i := range t.keys {
 		v := t.joint.Forward(i, b.Views[i])
-		t.keys[i] = append(t.keys[i], t.joint.Read(v.Z, &t.room)...)
+		t.keep(i, v.Z, 0, v.Z.N)
 		t.joint.Release(i)
 	}
+}
+
+// keep takes in keys of view i, of rows from..of of this rank, and those of the other
+// ranks.
+func (t *target) keep(i int, z nn.Act, from, of int) {
+	d := z.C
+	t.keys[i] = tensor.Grow(t.keys[i], of*t.ranks.group.Size()*d)
+	at := t.ranks.start(from, from+z.N)
+	copy(t.keys[i][at*d:], t.joint.Read(z, &t.room))
+	t.ranks.share(t.keys[i], from, from+z.N, d)
 }
 
 // follow is the update after step of total, from 1:

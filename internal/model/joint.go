@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/nn"
 	"vicreg/internal/tensor"
 )
@@ -92,7 +93,8 @@ type Joint struct {
 	piece tensor.Tensor // the one on its way
 	open  bool          // more pieces may go backward
 
-	running bool // see UseRunning
+	running bool        // see UseRunning
+	group   group.Group // see Together; nil: none
 }
 
 // View is what a branch makes of a view. The tensors belong to the Joint, until it takes
@@ -115,6 +117,9 @@ func NewJoint(d device.Device, branches ...*Branch) *Joint {
 func (j *Joint) NewTarget(branches ...*Branch) *Joint {
 	target := newJoint(j.arena, branches, nn.NewTargetPass)
 	target.scout = target.passes[0]
+	if j.group != nil {
+		target.Together(j.group)
+	}
 	j.targets = append(j.targets, target)
 	return target
 }
@@ -330,6 +335,16 @@ func (j *Joint) UseRunning() {
 	j.running = true
 	for _, p := range j.passes {
 		p.UseRunning()
+	}
+}
+
+// Together says that every rank of g takes as many rows of each view through the same
+// branches, which normalise by the statistics of all of them; targets that are made later
+// do so too. It comes before the first batch.
+func (j *Joint) Together(g group.Group) {
+	j.group = g
+	for _, p := range j.passes {
+		p.Together(g)
 	}
 }
 

@@ -19,6 +19,9 @@ func (j *Joint) Embed(i int, x *tensor.Tensor, from, to int) View {
 		if j.scout = nn.NewTargetPass(j.arena); j.running {
 			j.scout.UseRunning()
 		}
+		if j.group != nil {
+			j.scout.Together(j.group)
+		}
 	}
 	j.scout.Reset()
 	return j.branches[i].forward(j.scout, j.cut(j.scout, x, from, to))

@@ -132,11 +132,11 @@ func (u *ConvNorm) forward(p *Pass, in Act, add device.Array, relu bool) Act {
 	r.channels(p.dev, s.K)
 	switch {
 	case p.byBatch:
-		m := s.N * s.OutH() * s.OutW()
+		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
+		m := p.everywhere(r.sums, s.N*s.OutH()*s.OutW())
 		if m < 2 {
 			panic(fmt.Sprintf("nn: %s: batch normalisation needs more than one value per channel when training", u.Gamma.Name))
 		}
-		p.dev.ConvForward(r.y, s, in.Source, u.Weight.Value, r.sums)
 		p.dev.BatchStatistics(u.batchNorm(p, r), r.sums, m)
 	case p.ready:
 		p.dev.RunningStatistics(u.batchNorm(p, r))
@@ -183,16 +183,20 @@ func (u *ConvNorm) batchNorm(p *Pass, r *record) device.BatchNorm {
 // [Act] says. Unless dx is none it gets the gradient of the input, finished as f says.
 //
 // [kernel.BatchNormBackward] has the formulas. The gradient of a bias before the
-// normalisation is exactly zero.
+// normalisation is exactly zero. Where a batch lies on several ranks, dγ and dβ come of
+// sums over all of them, so that one rank alone adds them.
 func (u *ConvNorm) Backward(p *Pass, d, dx device.Array, f device.Finish) {
 	in := u.In(p)
 	r := p.pop(u)
 	s := u.Conv(in.N, in.H, in.W)
-	n := device.BatchNormGrad{A: r.a, B: r.b, K: r.k}
-	if !u.Fixed {
+	n, m := device.BatchNormGrad{A: r.a, B: r.b, K: r.k}, s.N*s.OutH()*s.OutW()
+	if p.byBatch {
+		m = p.everywhere(r.sums, m)
+	}
+	if !u.Fixed && !(p.byBatch && p.elsewhere()) {
 		n.DGamma, n.DBeta = u.Gamma.Grad, u.Beta.Grad
 	}
-	p.dev.BatchNormBackward(n, u.batchNorm(p, r), r.sums, s.N*s.OutH()*s.OutW())
+	p.dev.BatchNormBackward(n, u.batchNorm(p, r), r.sums, m)
 	if !p.byBatch { // the statistics are constants: dy = A·d
 		p.dev.Fill(r.b, 0)
 		p.dev.Fill(r.k, 0)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 )
 
 // Act is an activation on its way, n × h × w × c: a raw tensor, and the normalisation
@@ -94,6 +95,10 @@ type Pass struct {
 	kept    device.Array    // of what was made, for someone else to read
 	counted bool            // running statistics are left as they are
 	nowhere [3]device.Array // that they are written to instead
+
+	group group.Group     // whose ranks each have a part of the batch that is normalised; nil: this one has all of it
+	add   func([]float64) // adds up over them
+	sums  []float64       // on their way
 }
 
 // record is what a layer remembers between forward and backward.
@@ -136,6 +141,28 @@ func NewTargetPass(arena *Arena) *Pass {
 // UseRunning has a pass of training, or of a target, normalise by the running statistics, which stay as
 // they are.
 func (p *Pass) UseRunning() { p.byBatch = false }
+
+// Together says that every rank of g takes as many rows of the same batch through the same
+// network. Batch normalisation takes its statistics of all of them.
+func (p *Pass) Together(g group.Group) {
+	if p.group = nil; g.Size() > 1 {
+		p.group, p.add = g, g.SumWide
+	}
+}
+
+// everywhere adds up sums of a layer's m values a channel over all ranks, and returns how
+// many values these are.
+func (p *Pass) everywhere(s device.Sums, m int) int {
+	if p.group == nil {
+		return m
+	}
+	s.Cross(p.dev, &p.sums, p.add)
+	return m * p.group.Size()
+}
+
+// elsewhere reports whether the gradients that come of sums over all ranks are another
+// rank's to add.
+func (p *Pass) elsewhere() bool { return p.group != nil && p.group.Rank() > 0 }
 
 // Frozen returns the pass of layers that do not learn and come before all that do. It is
 // one of inference, and lets go of what it made when p is reset. Readers take its last

@@ -63,6 +63,10 @@ type Config struct {
 	Batch      int `yaml:"batch"`                 // images, of which two views each are made
 	MicroBatch int `yaml:"micro_batch,omitempty"` // images that go through the network together, while the loss is that of the batch; 0: all
 
+	// SyncNorm has processes that train together normalise by the statistics of the whole
+	// batch, as the released code does. Without it each uses those of its own rows.
+	SyncNorm bool `yaml:"sync_norm"`
+
 	Epochs    int       `yaml:"epochs"`
 	Warmup    float64   `yaml:"warmup"` // epochs
 	Optimizer Optimizer `yaml:"optimizer"`
@@ -263,6 +267,7 @@ func base() Config {
 		Seed:     1,
 		Views:    released(),
 		Branches: "shared",
+		SyncNorm: true,
 		Data:     Data{Source: "sample", Labels: "auto", Holdout: 0.2},
 		Encoder:  Encoder{Arch: "resnet18", Width: 64, Stem: "small"},
 		Heads: Heads{Norm: true, Last: model.Plain, Predictor: None, PredictorNorm: true,

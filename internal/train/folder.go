@@ -118,8 +118,9 @@ func digest(c recipe.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Nothing of a run is open, and there was no such key once.
-	raw = bytes.Replace(raw, []byte("\nminutes: 0\n"), []byte("\n"), 1)
+	for _, usual := range []string{"minutes: 0", "sync_norm: true"} { // there were no such keys once
+		raw = bytes.Replace(raw, []byte("\n"+usual+"\n"), []byte("\n"), 1)
+	}
 	return fmt.Sprintf("%x", sha256.Sum256(raw))[:16], nil
 }
 

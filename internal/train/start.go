@@ -14,6 +14,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -31,6 +32,7 @@ type Options struct {
 	Reporter         Reporter
 	Threads, Workers int           // override the configuration's unless 0
 	Device           device.Device // that networks are trained on; nil: the CPU
+	Group            group.Group   // of the processes that train together, which all call the same; nil: this one alone
 	TensorBoard      bool          // tell TensorBoard of the run, in a folder of it; a run that has done so goes on with it
 }
 

@@ -43,6 +43,8 @@ func (d *Device) Free(a device.Array) { d.Held -= a.Len() * a.Type().Size() }
 func (*Device) Up(device.Array, []float32)                                                        {}
 func (*Device) UpInts(device.Array, []int32)                                                      {}
 func (*Device) Down([]float32, device.Array)                                                      {}
+func (*Device) UpWide(device.Array, []float64)                                                    {}
+func (*Device) DownWide([]float64, device.Array)                                                  {}
 func (*Device) Copy(device.Array, device.Array)                                                   {}
 func (*Device) Fill(device.Array, float32)                                                        {}
 func (*Device) ConvForward(device.Array, device.Conv, device.Source, device.Array, device.Sums)   {}

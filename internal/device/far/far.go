@@ -172,4 +172,14 @@ func (d *Device) Down(x []float32, a device.Array) {
 	d.CPU.Down(x, c.read(a))
 }
 
+func (d *Device) UpWide(a device.Array, x []float64) {
+	defer d.open()()
+	d.CPU.UpWide(a, x)
+}
+
+func (d *Device) DownWide(x []float64, a device.Array) {
+	defer d.open()()
+	d.CPU.DownWide(x, a)
+}
+
 var _ device.Device = (*Device)(nil)

@@ -35,6 +35,52 @@ func run(n int, patience time.Duration, do func(g group.Group) error) []error {
 	return errs
 }
 
+// Exercise tries every operation of a group. It is for tests of groups, whose ranks all
+// call it.
+func Exercise(g group.Group) error {
+	n, r := g.Size(), float32(g.Rank())
+	for round := range 3 {
+		x := []float32{1, r, 1e8 - 2e8*float32(g.Rank()%2)}
+		g.Sum(x)
+		all := float32(n * (n - 1) / 2)
+		if x[0] != float32(n) || x[1] != all {
+			return fmt.Errorf("round %d: sum %v", round, x)
+		}
+		wide := []float64{float64(r)}
+		g.SumWide(wide)
+		if wide[0] != float64(all) {
+			return fmt.Errorf("wide sum %v", wide)
+		}
+		to := make([]float32, 2*n)
+		g.Gather(to, []float32{r, -r})
+		inside := make([]float32, 2*n)
+		part := inside[2*g.Rank() : 2*g.Rank()+2]
+		part[0], part[1] = r, -r
+		g.Gather(inside, part)
+		for i := range n {
+			if to[2*i] != float32(i) || to[2*i+1] != -float32(i) {
+				return fmt.Errorf("gathered %v", to)
+			}
+		}
+		if !slices.Equal(inside, to) {
+			return fmt.Errorf("gathered %v where it lies, else %v", inside, to)
+		}
+		for i, b := range g.GatherBytes(make([]byte, 3*g.Rank())) {
+			if len(b) != 3*i {
+				return fmt.Errorf("%d bytes of rank %d", len(b), i)
+			}
+		}
+		b := []byte{byte(g.Rank())}
+		g.Broadcast(b, n-1)
+		if b[0] != byte(n-1) {
+			return fmt.Errorf("broadcast %v", b)
+		}
+		g.Sum(nil)
+		g.Barrier()
+	}
+	return nil
+}
+
 // First returns the first error that is not of a rank which failed because of another;
 // nil if there is none.
 func First(errs []error) error {

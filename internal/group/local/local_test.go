@@ -13,41 +13,7 @@ import (
 
 func TestOperations(t *testing.T) {
 	for _, n := range []int{1, 2, 4, 7} {
-		errs := Run(n, func(g group.Group) error {
-			r := float32(g.Rank())
-			for round := range 3 {
-				x := []float32{1, r, 1e8 - 2e8*float32(g.Rank()%2)}
-				g.Sum(x)
-				all := float32(n * (n - 1) / 2)
-				if x[0] != float32(n) || x[1] != all {
-					return fmt.Errorf("round %d: sum %v", round, x)
-				}
-				wide := []float64{float64(r)}
-				g.SumWide(wide)
-				if wide[0] != float64(all) {
-					return fmt.Errorf("wide sum %v", wide)
-				}
-				to := make([]float32, 2*n)
-				g.Gather(to, []float32{r, -r})
-				for i := range n {
-					if to[2*i] != float32(i) || to[2*i+1] != -float32(i) {
-						return fmt.Errorf("gathered %v", to)
-					}
-				}
-				for i, b := range g.GatherBytes([]byte(strings.Repeat("x", g.Rank()))) {
-					if len(b) != i {
-						return fmt.Errorf("%d bytes of rank %d", len(b), i)
-					}
-				}
-				b := []byte{byte(g.Rank())}
-				g.Broadcast(b, n-1)
-				if b[0] != byte(n-1) {
-					return fmt.Errorf("broadcast %v", b)
-				}
-				g.Barrier()
-			}
-			return nil
-		})
+		errs := Run(n, Exercise)
 		if err := First(errs); err != nil {
 			t.Errorf("%d ranks: %v", n, err)
 		}

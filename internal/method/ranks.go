@@ -1,0 +1,175 @@
+package method
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"vicreg/internal/device"
+	"vicreg/internal/group"
+	"vicreg/internal/nn"
+	"vicreg/internal/recipe"
+	"vicreg/internal/tensor"
+)
+
+// ranks are the processes that train together. Each takes as many rows of a batch through
+// the network and has the embeddings of all of them, so every rank computes the loss of the
+// whole batch, with the same bits, and takes back the gradients of its own rows. What a
+// method keeps from step to step (queues, banks, prototypes) is the same on all ranks.
+//
+// Where a batch goes through in pieces, each rank has a share of every piece: so rows
+// from..to of a rank are the rank-th part of rows from·ranks..to·ranks of the batch.
+type ranks struct {
+	group group.Group
+
+	loose []float32 // gradients of small parameters, one after the other
+	cross []float32 // those of a large one, from another device
+	items []int     // of the whole batch,
+	coded []byte    // and as they travel
+}
+
+// alone reports whether this process has all rows.
+func (r *ranks) alone() bool { return r.group.Size() == 1 }
+
+// start returns where in the batch the rows of this rank lie that are rows from..to of its
+// own.
+func (r *ranks) start(from, to int) int {
+	return from*r.group.Size() + r.group.Rank()*(to-from)
+}
+
+// share gives the rows of the batch, of width d, that are rows from..to of this rank to the
+// others, and takes in theirs.
+func (r *ranks) share(rows []float32, from, to, d int) {
+	if r.alone() {
+		return
+	}
+	n, at := r.group.Size(), r.start(from, to)
+	r.group.Gather(rows[from*n*d:to*n*d], rows[at*d:(at+to-from)*d])
+}
+
+// gatherItems returns the items of the whole batch, in the order of its rows, which go
+// through in pieces of so many of a rank; 0: whole.
+func (r *ranks) gatherItems(own []int, piece int) []int {
+	if r.alone() {
+		return own
+	}
+	r.coded = r.coded[:0]
+	for _, item := range own {
+		r.coded = binary.LittleEndian.AppendUint64(r.coded, uint64(item))
+	}
+	all := r.group.GatherBytes(r.coded)
+	if piece == 0 {
+		piece = len(own)
+	}
+	r.items = r.items[:0]
+	for from := 0; from < len(own); from += piece {
+		for _, theirs := range all {
+			for i := from; i < min(from+piece, len(own)); i++ {
+				r.items = append(r.items, int(binary.LittleEndian.Uint64(theirs[8*i:])))
+			}
+		}
+	}
+	return r.items
+}
+
+// large is how many values a gradient has at least that is summed where it is. Smaller ones
+// are put together, as a sum of many of them takes no longer than that of one.
+const large = 1 << 16
+
+// sum adds up the gradients of parameters over all ranks.
+func (r *ranks) sum(params []*nn.Param) {
+	if r.alone() {
+		return
+	}
+	small := 0
+	for _, p := range params {
+		switch n := p.Grad.Len(); {
+		case n < large:
+			small += n
+		default:
+			x := device.Lower(p.Device(), &r.cross, p.Grad)
+			r.group.Sum(x)
+			p.Device().Up(p.Grad, x)
+		}
+	}
+	r.loose = tensor.Grow(r.loose, small)
+	r.eachSmall(params, func(p *nn.Param, x []float32) { p.Device().Down(x, p.Grad) })
+	r.group.Sum(r.loose)
+	r.eachSmall(params, func(p *nn.Param, x []float32) { p.Device().Up(p.Grad, x) })
+}
+
+// eachSmall calls f with every small parameter that has a gradient, and the place of that.
+func (r *ranks) eachSmall(params []*nn.Param, f func(p *nn.Param, x []float32)) {
+	at := 0
+	for _, p := range params {
+		if n := p.Grad.Len(); n > 0 && n < large {
+			f(p, r.loose[at:at+n])
+			at += n
+		}
+	}
+}
+
+// gathered brings the rows of all ranks together for the host: m.z, say, of what this rank
+// has embedded. room keeps the memory for the next time.
+func (m *core) gathered(room *[]float32, own []float32, n int) []float32 {
+	if m.ranks.alone() {
+		return own
+	}
+	*room = tensor.Grow(*room, n*m.ranks.group.Size()*m.d)
+	m.ranks.group.Gather(*room, own)
+	return *room
+}
+
+// own returns how many rows of the batch are this rank's.
+func (m *core) own() int { return m.n / m.ranks.group.Size() }
+
+// gatheredFar is gathered for embeddings that stay on a device. They cross by way of the
+// host.
+func (m *core) gatheredFar(x *crossing, own nn.Act) device.Array {
+	if m.ranks.alone() {
+		return own.X
+	}
+	dev := m.joint.Device()
+	all := device.Room(dev, &x.far, device.Float32, m.n*m.d)
+	dev.Up(all, m.gathered(&x.allZ, m.joint.Read(own, &x.z), own.N))
+	return all
+}
+
+// ours returns the part of rows of the batch that this rank takes back, of those that are
+// from..to of its own.
+func (m *core) ours(rows []float32, from, to int) []float32 {
+	if rows == nil {
+		return nil
+	}
+	at := m.ranks.start(from, to)
+	return rows[at*m.d : (at+to-from)*m.d]
+}
+
+// allItems returns the items of the whole batch, of which this rank has own.
+func (m *core) allItems(own []int) []int { return m.ranks.gatherItems(own, m.pieces.rows) }
+
+// own is a configuration with the rows that each rank takes through the network.
+func (d Data) own(c recipe.Config) recipe.Config {
+	n := group.Or(d.Group).Size()
+	c.Batch, c.MicroBatch = c.Batch/n, c.MicroBatch/n
+	return c
+}
+
+// divides says what is wrong with the batch of a configuration, or its pieces, for so many
+// processes.
+func divides(c recipe.Config, processes int) error {
+	for _, part := range []struct {
+		what string
+		rows int
+	}{{"a batch", c.Batch}, {"a micro_batch", c.MicroBatch}} {
+		below := part.rows / processes * processes
+		if below == part.rows || part.what != "a batch" && !c.Pieces() {
+			continue
+		}
+		take := fmt.Sprintf("%d or %d", below, below+processes)
+		if below == 0 {
+			take = fmt.Sprint(processes)
+		}
+		return fmt.Errorf("%s of %d cannot be divided equally among %d processes; take %s", part.what, part.rows, processes, take)
+	}
+	return nil
+}

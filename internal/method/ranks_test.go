@@ -1,0 +1,317 @@
+package method
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+
+	"vicreg/internal/batch"
+	"vicreg/internal/check"
+	"vicreg/internal/cuda"
+	"vicreg/internal/cuda/sim"
+	"vicreg/internal/device"
+	"vicreg/internal/device/far"
+	"vicreg/internal/group"
+	"vicreg/internal/group/local"
+	"vicreg/internal/kernel/vector"
+	"vicreg/internal/model"
+	"vicreg/internal/recipe"
+	"vicreg/internal/tensor"
+)
+
+// shareOf returns the part of a batch that a rank has, of every piece of so many rows.
+func shareOf(g group.Group, b *batch.Batch, piece int) *batch.Batch {
+	n := len(b.Items)
+	if piece == 0 {
+		piece = n
+	}
+	own := &batch.Batch{Epoch: b.Epoch, Step: b.Step}
+	for _, v := range b.Views {
+		x := tensor.Tensor{Shape: append([]int{n / g.Size()}, v.Shape[1:]...)}
+		values := tensor.Count(v.Shape[1:])
+		for at := 0; at < n; at += piece {
+			from, to := group.Share(g, min(piece, n-at))
+			x.Data = append(x.Data, v.Data[(at+from)*values:(at+to)*values]...)
+		}
+		own.Views = append(own.Views, &x)
+	}
+	for at := 0; at < n; at += piece {
+		from, to := group.Share(g, min(piece, n-at))
+		own.Items = append(own.Items, b.Items[at+from:at+to]...)
+	}
+	return own
+}
+
+// course is what a few steps came to.
+type course struct {
+	losses []float64
+	terms  []float64
+	grads  [][]float32 // of the first step that learns
+	arrays [][]float32 // in the end
+	seen   []float32   // the last embeddings
+}
+
+// together takes a few steps on several ranks, and returns what each saw.
+func together(t *testing.T, c recipe.Config, processes, steps int, dev func() device.Device) []course {
+	t.Helper()
+	ran := make([]course, processes)
+	errs := local.Run(processes, func(g group.Group) error {
+		d := many
+		d.Group = g
+		if dev != nil {
+			d.Device = dev()
+			defer d.Device.Close()
+		}
+		m, err := New(c, d)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		o, err := NewOptimizer(c, m.Params())
+		if err != nil {
+			return err
+		}
+		got := &ran[g.Rank()]
+		for step := range steps {
+			if step%4 == 0 {
+				m.StartEpoch(step / 4)
+			}
+			outcome, err := Queue(m, shareOf(g, noise(c, c.Batch, step/4, step%4), c.MicroBatch))
+			if err != nil {
+				return err
+			}
+			loss, terms := outcome.Read()
+			got.losses = append(got.losses, loss)
+			for _, x := range terms {
+				got.terms = append(got.terms, x.Value)
+			}
+			if learns := c.Method != "deepcluster" || step >= 4; learns && got.grads == nil {
+				for _, p := range m.Params() {
+					got.grads = append(got.grads, slices.Clone(p.ReadGrad()))
+				}
+			}
+			o.Norm().Read()
+			o.Step(3e-4)
+			m.AfterStep(step+1, 100)
+		}
+		for _, p := range append(all(m), o.State()...) {
+			got.arrays = append(got.arrays, slices.Clone(p.Read()))
+		}
+		z := m.Embeddings()[0]
+		got.seen = slices.Clone(device.Lower(z.Device, new([]float32), z.Values))
+		return nil
+	})
+	if err := local.First(errs); err != nil {
+		t.Fatal(err)
+	}
+	return ran
+}
+
+// Several processes train as one does: every loss, term, embedding and gradient. All ranks
+// end with the same bits, and get them again.
+func TestRanks(t *testing.T) {
+	cases := map[string]func(*recipe.Config){}
+	for _, name := range every() {
+		cases[name] = nil
+	}
+	pieces := func(c *recipe.Config) { c.MicroBatch = 12 }
+	for _, name := range []string{"vicreg", "moco-v2", "byol", "wmse", "deepcluster", "supervised"} {
+		cases[name+" in pieces"] = pieces
+	}
+	cases["vicreg with separate branches"] = func(c *recipe.Config) { c.Branches, c.ExpanderB = "separate", "12-8" }
+	cases["vicreg with a predictor"] = func(c *recipe.Config) { c.Heads.Predictor = "12" }
+	cases["vicreg with a transformer"] = func(c *recipe.Config) {
+		c.Encoder = recipe.Encoder{Arch: "vit-tiny", Stem: "small", Patch: 16}
+	}
+	cases["simsiam regularised"] = func(c *recipe.Config) { c.Regularize = recipe.Regularize{Variance: 1, Covariance: 1} }
+	cases["swav with four views"] = func(c *recipe.Config) {
+		more := c.Views[1]
+		more.Count = 2
+		c.Views = append(slices.Clone(c.Views), more)
+	}
+	cases["supervised by running statistics"] = func(c *recipe.Config) {
+		c.Tune = &recipe.Tune{EncoderLR: 0.1, Statistics: recipe.Running}
+	}
+	was := model.DeferFrom
+	model.DeferFrom = 100
+	defer func() { model.DeferFrom = was }()
+	for what, change := range cases {
+		t.Run(what, func(t *testing.T) {
+			var name string
+			fmt.Sscan(what, &name)
+			c := config(t, name)
+			c.Batch = 2 * rows
+			if c.Queue.Size > 0 {
+				c.Queue.Size = 2 * c.Batch
+			}
+			if change != nil {
+				change(&c)
+			}
+			c.Optimizer.BaseLR = 1e-3 // few steps at a high rate would blow rounding up
+			if err := c.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			const steps = 10
+			one := together(t, c, 1, steps, nil)[0]
+			for _, processes := range []int{2, 4} {
+				many := together(t, c, processes, steps, nil)
+				for rank, got := range many {
+					what := fmt.Sprintf("rank %d of %d: ", rank, processes)
+					for i, loss := range got.losses {
+						tol := 1e-5 * max(1, math.Abs(one.losses[i])) // cosines may be near 0
+						if math.Abs(loss-one.losses[i]) > tol {
+							t.Errorf("%sloss %d is %v, want %v", what, i, loss, one.losses[i])
+						}
+					}
+					check.Close64(t, what+"terms", got.terms, one.terms, 1e-4)
+					largest := 0.0
+					for _, g := range one.grads {
+						largest = max(largest, vector.Length(g))
+					}
+					for i, g := range got.grads {
+						off := slices.Clone(g)
+						vector.Axpy(off, -1, one.grads[i])
+						if l := vector.Length(off); l > 1e-3*vector.Length(one.grads[i])+1e-5*largest {
+							t.Errorf("%sgradient %d of length %g is off by %g", what, i, vector.Length(one.grads[i]), l)
+						}
+					}
+					for i := range got.arrays {
+						if !same(got.arrays[i], many[0].arrays[i]) {
+							t.Errorf("%sarray %d differs from that of rank 0", what, i)
+						}
+					}
+				}
+				if processes == 2 {
+					again := together(t, c, processes, steps, nil)
+					for i := range again[0].arrays {
+						if !same(again[0].arrays[i], many[0].arrays[i]) {
+							t.Errorf("array %d is another the second time", i)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func same(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+}
+
+// On another device the ranks train as on the CPU: where it computes as the CPU does, to
+// the same bits.
+func TestRanksElsewhere(t *testing.T) {
+	for _, name := range []string{"vicreg", "simsiam", "swav", "moco-v2", "vicreg in pieces"} {
+		var kind string
+		fmt.Sscan(name, &kind)
+		c := config(t, kind)
+		if name != kind {
+			c.MicroBatch = 12
+		}
+		want := together(t, c, 2, 3, nil)
+		got := together(t, c, 2, 3, func() device.Device { return far.New() })
+		for rank := range want {
+			for i := range want[rank].arrays {
+				if !same(got[rank].arrays[i], want[rank].arrays[i]) {
+					t.Errorf("%s: array %d of rank %d differs from that on the CPU", name, i, rank)
+				}
+			}
+		}
+	}
+}
+
+// Cards that compute VICReg's loss do so of the rows of all ranks.
+func TestRanksOnCards(t *testing.T) {
+	for _, pieces := range []int{0, 6} {
+		c := config(t, "vicreg")
+		c.MicroBatch = pieces
+		var launched []int
+		var mu sync.Mutex
+		card := func() device.Device {
+			driver := sim.New(sim.Options{Seed: 1})
+			d, err := cuda.New(driver)
+			if err != nil {
+				panic(err)
+			}
+			return counting{d, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				launched = append(launched, driver.Launches("loss_terms"))
+			}}
+		}
+		want := together(t, c, 1, 2, nil)[0]
+		for rank, got := range together(t, c, 2, 2, card) {
+			check.Close64(t, fmt.Sprintf("losses of rank %d", rank), got.losses, want.losses, 1e-4)
+			check.Close(t, fmt.Sprintf("embeddings of rank %d", rank), got.seen, want.seen, 1e-3)
+		}
+		if !slices.Equal(launched, []int{2, 2}) {
+			t.Errorf("the cards computed the loss %d times", launched)
+		}
+	}
+}
+
+// counting is a card that says when it is closed.
+type counting struct {
+	*cuda.Device
+	closed func()
+}
+
+func (c counting) Close() {
+	c.closed()
+	c.Device.Close()
+}
+
+// Without common statistics each rank normalises by its own rows, and all the same the
+// parameters stay the same everywhere.
+func TestRanksApart(t *testing.T) {
+	c := config(t, "vicreg")
+	one := together(t, c, 1, 2, nil)[0]
+	c.SyncNorm = false
+	two := together(t, c, 2, 2, nil)
+	if two[0].losses[0] == one.losses[0] || math.Abs(two[0].losses[0]-one.losses[0]) > 0.2*one.losses[0] {
+		t.Errorf("loss %v, of common statistics %v", two[0].losses[0], one.losses[0])
+	}
+	m := build(t, c)
+	params, buffers := len(m.Params()), len(m.Buffers())
+	differ := 0
+	for i := range two[0].arrays {
+		running := i >= params && i < params+buffers
+		equal := same(two[0].arrays[i], two[1].arrays[i])
+		if !equal && !running {
+			t.Errorf("array %d differs", i)
+		}
+		if !equal {
+			differ++
+		}
+	}
+	if differ == 0 {
+		t.Error("running statistics are the same")
+	}
+}
+
+// A batch that cannot be divided is refused, and what can be is named.
+func TestDivides(t *testing.T) {
+	for _, x := range []struct {
+		batch, piece, processes int
+		want                    string
+	}{
+		{16, 0, 4, ""},
+		{16, 6, 2, ""},
+		{16, 16, 3, "a batch of 16 cannot be divided equally among 3 processes; take 15 or 18"},
+		{16, 6, 4, "a micro_batch of 6 cannot be divided equally among 4 processes; take 4 or 8"},
+		{4, 0, 8, "a batch of 4 cannot be divided equally among 8 processes; take 8"},
+	} {
+		c := config(t, "vicreg")
+		c.Batch, c.MicroBatch = x.batch, x.piece
+		local.Run(x.processes, func(g group.Group) error {
+			d := data
+			d.Group = g
+			if err := Check(c, d); err == nil && x.want != "" || err != nil && err.Error() != x.want {
+				t.Errorf("%d in pieces of %d: %v, want %s", x.batch, x.piece, err, x.want)
+			}
+			return nil
+		})
+	}
+}

@@ -1,6 +1,8 @@
 package parallel
 
 import (
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,30 +58,77 @@ func TestForPanics(t *testing.T) {
 }
 
 // Jobs that follow one another at once, after a while, and after the helpers have
-// gone to sleep, with pieces that take longer than they look out for: all run.
+// gone to sleep, with pieces that take longer than they look out for: all run, whether
+// there is a processor for each worker or not.
 func TestForAgain(t *testing.T) {
-	defer SetWorkers(0)
-	for _, workers := range []int{2, 3, 5} {
-		SetWorkers(workers)
-		var ran, want atomic.Int64
-		for i := range 3000 {
-			switch {
-			case i%500 == 0:
-				time.Sleep(3 * patience)
-			case i%50 == 0:
-				time.Sleep(patience / 2)
-			}
-			n := i % 7
-			want.Add(int64(n))
-			For(n, func(_, piece int) {
-				if i%200 == 0 && piece == 1 {
-					time.Sleep(2 * patience)
+	for _, workers := range []int{2, 3, 5, 9} {
+		for _, watch := range []bool{false, true} {
+			p := newPool(workers, watch)
+			var ran, want atomic.Int64
+			for i := range 1500 {
+				switch {
+				case i%500 == 0:
+					time.Sleep(3 * patience)
+				case i%50 == 0:
+					time.Sleep(patience / 2)
 				}
-				ran.Add(1)
-			})
-			if ran.Load() != want.Load() {
-				t.Fatalf("%d workers, job %d: %d pieces of %d ran", workers, i, ran.Load(), want.Load())
+				n := i%7 + 2
+				want.Add(int64(n))
+				p.run(n, func(worker, piece int) {
+					if worker >= workers || piece >= n {
+						t.Errorf("worker %d of %d has piece %d of %d", worker, workers, piece, n)
+					}
+					if i%200 == 0 && piece == 1 {
+						time.Sleep(2 * patience)
+					}
+					ran.Add(1)
+				})
+				if ran.Load() != want.Load() {
+					t.Fatalf("%d workers, job %d: %d pieces of %d ran", workers, i, ran.Load(), want.Load())
+				}
 			}
+			p.end()
+		}
+	}
+}
+
+// All helpers come to a job that needs all of them at once, even when all sleep: those who
+// come wake others.
+func TestAllCome(t *testing.T) {
+	const workers = 12
+	for _, watch := range []bool{false, true} {
+		p := newPool(workers, watch)
+		for i := range 20 {
+			if i%4 == 0 {
+				time.Sleep(2 * most)
+			}
+			var come sync.WaitGroup
+			come.Add(workers)
+			p.run(workers, func(_, _ int) {
+				come.Done()
+				come.Wait()
+			})
+		}
+		p.end()
+	}
+}
+
+// Helpers that are let go end, asleep or not.
+func TestEnd(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 5 {
+		for _, watch := range []bool{false, true} {
+			p := newPool(4, watch)
+			p.run(8, func(_, _ int) {})
+			if watch {
+				time.Sleep(2 * most)
+			}
+			p.end()
+		}
+	}
+	for start := time.Now(); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 5*time.Second {
+			t.Fatalf("%d goroutines, were %d", runtime.NumGoroutine(), before)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Device struct {
 	holds     holds
 	queue     queue
 	profile   *profile // or nil
+	linked    Joiner   // nil: the card is by itself
 	one       struct { // the product under way, kept off the stack
 		m Matmul
 		c Convolution

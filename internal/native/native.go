@@ -95,7 +95,7 @@ func Preload(file string) { _, _ = purego.Dlopen(file, purego.RTLD_LAZY|purego.R
 type Func struct {
 	Name string
 	at   uintptr
-	args [18]uintptr // a variadic slice would be allocated for each call
+	args [22]uintptr // a variadic slice would be allocated for each call
 }
 
 // Call calls the function and returns its result, an int of C. Pointers among the

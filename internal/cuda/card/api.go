@@ -9,7 +9,7 @@ type driverAPI struct {
 	CuInit, CuDriverGetVersion, CuGetErrorName                                  native.Func
 	CuDeviceGet, CuDeviceGetCount, CuDeviceGetName, CuDeviceGetAttribute        native.Func
 	CuDeviceTotalMem_v2, CuDevicePrimaryCtxRetain, CuDevicePrimaryCtxRelease_v2 native.Func
-	CuCtxSetCurrent                                                             native.Func
+	CuCtxSetCurrent, CuDeviceGetUuid                                            native.Func
 
 	CuMemGetInfo_v2, CuMemAlloc_v2, CuMemFree_v2, CuMemHostAlloc, CuMemFreeHost native.Func
 	CuMemcpyHtoDAsync_v2, CuMemcpyDtoHAsync_v2, CuMemcpyDtoDAsync_v2            native.Func

@@ -37,6 +37,7 @@ type driver struct {
 	convolutions      map[convolutionKey]*convolution
 	lost              atomic.Pointer[cuda.Error]
 	beside            beside
+	joined            joined
 	capturing, graphs bool // a capture is under way; there has been one
 }
 

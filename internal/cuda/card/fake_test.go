@@ -21,6 +21,8 @@ type fake struct {
 	cu, blas, dnn failing
 	card          struct{ FakeCard, FakeUsed native.Func }
 	made          struct{ FakeMade native.Func }
+	nccl          failing
+	of            struct{ FakeVersion native.Func }
 }
 
 type failing struct{ FakeFail native.Func }
@@ -47,7 +49,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	parts := map[string]string{"libcuda.so.1": "0", "libcublasLt.so.13": "1", dnnName: "2"}
+	parts := map[string]string{"libcuda.so.1": "0", "libcublasLt.so.13": "1", dnnName: "2", "libnccl.so.2": "4"}
 	for _, name := range dnnParts {
 		parts[name] = "3"
 	}
@@ -76,7 +78,7 @@ func faked(t *testing.T) *fake {
 	t.Setenv(native.Variable, folder)
 	f := &fake{folder: folder}
 	for name, tables := range map[string][]any{"libcuda.so.1": {&f.cu, &f.card}, "libcublasLt.so.13": {&f.blas},
-		dnnName: {&f.dnn, &f.made}} {
+		dnnName: {&f.dnn, &f.made}, "libnccl.so.2": {&f.nccl, &f.of}} {
 		l, err := native.Search{First: []string{folder}}.Open(name)
 		must(t, err)
 		for _, table := range tables {
@@ -89,11 +91,12 @@ func faked(t *testing.T) *fake {
 }
 
 func (f *fake) reset() {
-	for _, part := range []*failing{&f.cu, &f.blas, &f.dnn} {
+	for _, part := range []*failing{&f.cu, &f.blas, &f.dnn, &f.nccl} {
 		part.fails("", 0, 0)
 	}
 	f.card.FakeCard.Call(13000, 1, 9)
 	f.made.FakeMade.Call(13000)
+	f.of.FakeVersion.Call(22703)
 }
 
 func TestFake(t *testing.T) {

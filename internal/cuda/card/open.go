@@ -181,6 +181,7 @@ func (d *driver) Close() {
 	defer d.leave()
 	runtime.LockOSThread()
 	d.cu.CuCtxSetCurrent.Call(d.context)
+	d.part()
 	if d.lost.Load() == nil {
 		for _, s := range d.streams {
 			if s != 0 {

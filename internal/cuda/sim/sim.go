@@ -50,6 +50,9 @@ type Driver struct {
 	capture *[]operation
 	counts  map[string]*Count
 	where   uint64
+
+	meeting *meeting // nil: it has not joined others
+	rank    int
 }
 
 var _ cuda.Driver = (*Driver)(nil)

@@ -1,5 +1,5 @@
-// Libraries that do on the host what libcuda, cuBLASLt and cuDNN do on a card, as far as
-// the tests call them. PART chooses one: 0 libcuda, 1 cuBLASLt, 2 cuDNN, 3 an empty one.
+// Libraries that do on the host what libcuda, cuBLASLt, cuDNN and NCCL do on a card, as far as
+// the tests call them. PART chooses one: 0 libcuda, 1 cuBLASLt, 2 cuDNN, 3 an empty one, 4 NCCL.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +64,7 @@ int cuGetErrorName(int e, const char **s) {
 int cuDeviceGet(int *d, int i) { *d = i; return 0; }
 int cuDeviceGetCount(int *n) { *n = cards; return 0; }
 int cuDeviceGetName(char *s, int n, int d) { strncpy(s, "Fake card", n); return 0; }
+int cuDeviceGetUuid(char *s, int d) { memset(s, 0x10 + d, 16); return 0; }
 int cuDeviceGetAttribute(int *v, int a, int d) {
   *v = a == 75 ? major : a == 16 ? 132 : a == 38 ? 50 << 20 : a == 97 ? 232448 : 0;
   return 0;
@@ -362,6 +363,73 @@ int cudnnConvolutionBackwardFilter(long h, const float *alpha, struct tensor *xd
   int r = chosen(k, xd->type, algo, work, bytes, alpha, beta);
   return r ? r : conv(2, k, xd, x, wd, w, yd, y);
 }
+#elif PART == 4
+// Ranks are threads of one process. A call of all of them meets here, in two rounds: each
+// leaves its operands, then each takes what it needs.
+#include <pthread.h>
+typedef struct { char bytes[128]; } id;
+struct comm { int rank, size, aborted; };
+static id made;
+static int version = 22703, joined;
+static pthread_barrier_t round;
+static const void *sent[16];
+static double sums[1 << 16];
+void fakeVersion(int v) { version = v; }
+int ncclGetVersion(int *v) { FAIL(ncclGetVersion) *v = version; return 0; }
+const char *ncclGetErrorString(int e) { return e == 5 ? "invalid usage" : "unhandled system error"; }
+int ncclGetUniqueId(id *i) {
+  FAIL(ncclGetUniqueId)
+  for (int k = 0; k < 128; k++) made.bytes[k] = 3 * k + 1;
+  *i = made;
+  joined = 0;
+  return 0;
+}
+int ncclCommInitRank(struct comm **c, int size, id i, int rank) {
+  FAIL(ncclCommInitRank)
+  if (memcmp(&i, &made, sizeof made) || rank < 0 || rank >= size || size > 16) return 4;
+  *c = calloc(1, sizeof **c);
+  (*c)->rank = rank, (*c)->size = size;
+  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&once);
+  if (!joined++) pthread_barrier_init(&round, 0, size);
+  pthread_mutex_unlock(&once);
+  pthread_barrier_wait(&round);
+  return 0;
+}
+int ncclCommAbort(struct comm *c) { free(c); return 0; }
+int ncclAllReduce(const void *from, void *to, size_t n, int type, int op, struct comm *c, long stream) {
+  FAIL(ncclAllReduce)
+  if (op != 0 || type != 7 && type != 8 || n > sizeof sums / sizeof *sums) return 4;
+  sent[c->rank] = from;
+  pthread_barrier_wait(&round);
+  if (!c->rank)
+    for (size_t i = 0; i < n; i++) {
+      double wide = 0;
+      float narrow = 0;
+      for (int r = 0; r < c->size; r++)
+        if (type == 8) wide += ((const double *)sent[r])[i];
+        else narrow += ((const float *)sent[r])[i];
+      sums[i] = type == 8 ? wide : narrow;
+    }
+  pthread_barrier_wait(&round);
+  for (size_t i = 0; i < n; i++)
+    if (type == 8) ((double *)to)[i] = sums[i];
+    else ((float *)to)[i] = sums[i];
+  pthread_barrier_wait(&round);
+  return 0;
+}
+int ncclAllGather(const void *from, void *to, size_t n, int type, struct comm *c, long stream) {
+  FAIL(ncclAllGather)
+  if (type != 1) return 4;
+  sent[c->rank] = from;
+  pthread_barrier_wait(&round);
+  for (int r = 0; r < c->size; r++) memmove((char *)to + r * n, sent[r], n);
+  pthread_barrier_wait(&round);
+  return 0;
+}
+static __thread int group;
+int ncclGroupStart(void) { group++; return 0; }
+int ncclGroupEnd(void) { return group-- > 0 ? 0 : 5; }
 #else
 void fakePart(void) {}
 #endif

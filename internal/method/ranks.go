@@ -21,10 +21,11 @@ import (
 type ranks struct {
 	group group.Group
 
-	loose []float32 // gradients of small parameters, one after the other
-	cross []float32 // those of a large one, from another device
-	items []int     // of the whole batch,
-	coded []byte    // and as they travel
+	loose []float32      // gradients of small parameters, one after the other
+	cross []float32      // those of a large one, from another device
+	grads []device.Array // all, where devices add up by themselves
+	items []int          // of the whole batch,
+	coded []byte         // and as they travel
 }
 
 // alone reports whether this process has all rows.
@@ -80,6 +81,16 @@ func (r *ranks) sum(params []*nn.Param) {
 	if r.alone() {
 		return
 	}
+	if len(params) > 0 {
+		if link := device.Link(params[0].Device()); link != nil {
+			r.grads = r.grads[:0]
+			for _, p := range params {
+				r.grads = append(r.grads, p.Grad)
+			}
+			link.SumRanks(r.grads)
+			return
+		}
+	}
 	small := 0
 	for _, p := range params {
 		switch n := p.Grad.Len(); {
@@ -123,13 +134,17 @@ func (m *core) gathered(room *[]float32, own []float32, n int) []float32 {
 func (m *core) own() int { return m.n / m.ranks.group.Size() }
 
 // gatheredFar is gathered for embeddings that stay on a device. They cross by way of the
-// host.
+// host, unless it is linked to those of the other ranks.
 func (m *core) gatheredFar(x *crossing, own nn.Act) device.Array {
 	if m.ranks.alone() {
 		return own.X
 	}
 	dev := m.joint.Device()
 	all := device.Room(dev, &x.far, device.Float32, m.n*m.d)
+	if link := device.Link(dev); link != nil {
+		link.GatherRanks(all, own.X)
+		return all
+	}
 	dev.Up(all, m.gathered(&x.allZ, m.joint.Read(own, &x.z), own.N))
 	return all
 }

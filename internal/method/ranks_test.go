@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"vicreg/internal/batch"
@@ -54,14 +55,14 @@ type course struct {
 }
 
 // together takes a few steps on several ranks, and returns what each saw.
-func together(t *testing.T, c recipe.Config, processes, steps int, dev func() device.Device) []course {
+func together(t *testing.T, c recipe.Config, processes, steps int, dev func(group.Group) device.Device) []course {
 	t.Helper()
 	ran := make([]course, processes)
 	errs := local.Run(processes, func(g group.Group) error {
 		d := many
 		d.Group = g
 		if dev != nil {
-			d.Device = dev()
+			d.Device = dev(g)
 			defer d.Device.Close()
 		}
 		m, err := New(c, d)
@@ -211,7 +212,7 @@ func TestRanksElsewhere(t *testing.T) {
 			c.MicroBatch = 12
 		}
 		want := together(t, c, 2, 3, nil)
-		got := together(t, c, 2, 3, func() device.Device { return far.New() })
+		got := together(t, c, 2, 3, func(group.Group) device.Device { return far.New() })
 		for rank := range want {
 			for i := range want[rank].arrays {
 				if !same(got[rank].arrays[i], want[rank].arrays[i]) {
@@ -222,18 +223,30 @@ func TestRanksElsewhere(t *testing.T) {
 	}
 }
 
-// Cards that compute VICReg's loss do so of the rows of all ranks.
+// Cards that compute VICReg's loss do so of the rows of all ranks, and those that are linked
+// have nothing of them cross by way of the host.
 func TestRanksOnCards(t *testing.T) {
-	for _, pieces := range []int{0, 6} {
-		c := config(t, "vicreg")
+	for i, pieces := range []int{0, 6, 0, 6} {
+		c, linked := config(t, "vicreg"), i > 1
 		c.MicroBatch = pieces
 		var launched []int
 		var mu sync.Mutex
-		card := func() device.Device {
-			driver := sim.New(sim.Options{Seed: 1})
+		var sums atomic.Int64 // that cards made among themselves
+		card := func(g group.Group) device.Device {
+			driver := sim.New(sim.Options{Seed: 1, Fail: func(call string, _ int) error {
+				if call == "ncclAllReduce" {
+					sums.Add(1)
+				}
+				return nil
+			}})
 			d, err := cuda.New(driver)
 			if err != nil {
 				panic(err)
+			}
+			if linked {
+				if why, err := d.Join(g); why != "" || err != nil {
+					t.Errorf("a card is not linked: %s, %v", why, err)
+				}
 			}
 			return counting{d, func() {
 				mu.Lock()
@@ -245,6 +258,9 @@ func TestRanksOnCards(t *testing.T) {
 		for rank, got := range together(t, c, 2, 2, card) {
 			check.Close64(t, fmt.Sprintf("losses of rank %d", rank), got.losses, want.losses, 1e-4)
 			check.Close(t, fmt.Sprintf("embeddings of rank %d", rank), got.seen, want.seen, 1e-3)
+		}
+		if linked != (sums.Load() > 0) {
+			t.Errorf("linked %v, the cards made %d sums", linked, sums.Load())
 		}
 		if !slices.Equal(launched, []int{2, 2}) {
 			t.Errorf("the cards computed the loss %d times", launched)

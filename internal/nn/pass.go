@@ -99,6 +99,7 @@ type Pass struct {
 	group group.Group     // whose ranks each have a part of the batch that is normalised; nil: this one has all of it
 	add   func([]float64) // adds up over them
 	sums  []float64       // on their way
+	both  [2]device.Array // likewise, of a device that is linked to those of the others
 }
 
 // record is what a layer remembers between forward and backward.
@@ -156,7 +157,12 @@ func (p *Pass) everywhere(s device.Sums, m int) int {
 	if p.group == nil {
 		return m
 	}
-	s.Cross(p.dev, &p.sums, p.add)
+	if link := device.Link(p.dev); link != nil {
+		p.both = [2]device.Array{s.A, s.B}
+		link.SumRanks(p.both[:])
+	} else {
+		s.Cross(p.dev, &p.sums, p.add)
+	}
 	return m * p.group.Size()
 }
 

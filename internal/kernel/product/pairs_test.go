@@ -14,7 +14,7 @@ import (
 
 // Where the processor has no AMX, its variant is tested under a tracer.
 func TestAMX(t *testing.T) {
-	amx.Run(t, "^(TestPairs|TestPairsRows|TestGemmPairs|TestPeak)$/^amx$")
+	amx.Run(t, "^(TestPairs|TestPairsRows|TestGemmPairs|TestMultiplyRuns|TestPeak)$/^amx$")
 }
 
 // pairs returns rows × n random pairs, with rows gap elements further apart than they need
@@ -183,6 +183,57 @@ func TestGemmPairs(t *testing.T) {
 				try(l.m, l.n, l.k, l.aTrans, l.bTrans, false, l.gap)
 			}
 			try(1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70), l.aTrans, l.bTrans, i%4 == 0, l.gap)
+		}
+	})
+}
+
+// Rows that overlap and consist of runs are multiplied as if they were copied together.
+func TestMultiplyRuns(t *testing.T) {
+	defer func(n int) { tilePanels = n }(tilePanels)
+	check.EachVariant(t, func(t *testing.T) {
+		if !HasRuns() {
+			t.Skip("this variant has no such products")
+		}
+		r := rand.New(rand.NewPCG(12, 16))
+		for i := range 30 {
+			tilePanels = i % 3 * 1000 // some go through b panel by panel
+			m, n := 1+r.IntN(50), 1+r.IntN(80)
+			step := 1 + r.IntN(24)
+			a := Runs{Step: step, Count: 2 + r.IntN(2), Length: step * (1 + r.IntN(3)), Blocks: 1 + r.IntN(3)}
+			a.Apart = m*step + r.IntN(5)
+			a.Next = (a.Count+1)*a.Apart + r.IntN(9)
+			rows, depth := RunDepth(a.Length), a.Count*RunDepth(a.Length)
+			a.Data, _ = pairs(t, r, 1, (a.Blocks-1)*a.Next+(m-1)*step+(a.Count-1)*a.Apart+rows, 0)
+			b, _ := pairs(t, r, depth, n, 0)
+			for p := range depth {
+				if p%rows >= a.Length {
+					clear(b[p*n:][:n])
+				}
+			}
+			crs, next := n+r.IntN(4), m*(n+5)
+			c := check.Guarded(t, (a.Blocks-1)*next+(m-1)*crs+n, i%2 == 0)
+			for i := range c {
+				c[i] = 7
+			}
+			var f Fetcher
+			f.Add(make([]float32, 16*r.IntN(300)))
+			MultiplyRuns(m, n, c, crs, next, a, packed(t, b, n, depth, n), &f)
+			for block := range a.Blocks {
+				whole := make([]float32, m*depth)
+				for i := range m {
+					for run := range a.Count {
+						from := a.Data[block*a.Next+i*step+run*a.Apart:]
+						copy(whole[i*depth+run*rows:], from[:rows])
+					}
+				}
+				out := c[block*next:]
+				seven := make([]float32, m*crs)
+				for i := range seven {
+					seven[i] = 7
+				}
+				out = out[:min(len(out), m*crs)]
+				wantPairs(t, m, n, depth, out, seven, crs, whole, depth, 1, b, n, false)
+			}
 		}
 	})
 }

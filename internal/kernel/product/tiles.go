@@ -9,13 +9,47 @@ import "vicreg/internal/kernel/scratch"
 // transposedFloats is the most of a transposed operand to copy at a time.
 const transposedFloats = 16 << 10
 
-// runsOf is the left operand of a product as tiles read it: an element of a row is a pair
-// of bfloat16, and a row consists of count runs of length pairs, which lie apart.
-type runsOf struct {
-	data          []float32
-	ars           int
-	count, length int
-	apart         int
+// tilePanels is the most of b to go through for each block of rows: it should stay in the
+// second-level cache.
+var tilePanels = 256 << 10
+
+// Runs is a left operand of pairs whose rows are not whole: a row is Count runs of Length
+// pairs, Apart elements from one to the next. Rows lie Step apart, and may overlap, so
+// that the pixels which an output pixel of a convolution sees are multiplied where they
+// lie. There are Blocks blocks of rows, Next apart.
+type Runs struct {
+	Data                 []float32
+	Step                 int
+	Count, Length, Apart int
+	Blocks, Next         int
+}
+
+// RunDepth returns how many rows of pairs the right operand takes for a run: those after
+// its length are zeros.
+func RunDepth(length int) int { return scratch.RoundUp(length, 16) }
+
+// HasRuns says whether there are products of Runs.
+func HasRuns() bool { return hasTiles() }
+
+// MultiplyRuns computes c = a·b, m × n elements for each block of a. Rows of c lie crs
+// apart, blocks of them next. b is as PackB left Count·RunDepth(Length) rows of pairs. What
+// follows a run in memory, up to RunDepth, meets zeros; it must be there, and hold numbers.
+func MultiplyRuns(m, n int, c []float32, crs, next int, a Runs, b []float32, f *Fetcher) {
+	f.credit = 0
+	lines := f.lines()
+	depth := a.Count * RunDepth(a.Length)
+	narrow := n % 32 // a last panel of 16 columns
+	if narrow > 16 {
+		narrow = 0
+	}
+	if wide := n - narrow; wide > 0 {
+		multiplyTiles(m, wide, c, crs, next, a, b, 32, 32*depth, false, f, lines)
+		lines = 0
+	}
+	if narrow > 0 {
+		j := n - narrow
+		multiplyTiles(m, narrow, c[j:], crs, next, a, b[j*depth:], 16, 0, false, f, lines)
+	}
 }
 
 // blockTiles is Block for pairs, and fetches some lines of f on the way.
@@ -51,9 +85,9 @@ func blockTiles(m, n, k int, c []float32, crs int, a []float32, ars, aks int, b 
 // panelsOf multiplies kb pairs of rows of a, from pair p of k on, by all panels of b.
 func panelsOf(m, n, k, p, kb int, c []float32, crs int, a []float32, ars int, b []float32, brs int, accumulate bool,
 	f *Fetcher, lines int) {
-	left := runsOf{data: a, ars: ars, count: 1, length: kb}
+	left := Runs{Data: a, Step: ars, Count: 1, Length: kb, Blocks: 1}
 	if brs != 0 {
-		multiplyTiles(m, n, c, crs, left, b[p*brs:], brs, 32, accumulate, f, lines)
+		multiplyTiles(m, n, c, crs, 0, left, b[p*brs:], brs, 32, accumulate, f, lines)
 		return
 	}
 	narrow := n % 32 // a last panel of 16 columns
@@ -61,11 +95,11 @@ func panelsOf(m, n, k, p, kb int, c []float32, crs int, a []float32, ars int, b 
 		narrow = 0
 	}
 	if wide := n - narrow; wide > 0 {
-		multiplyTiles(m, wide, c, crs, left, b[p*32:], 32, 32*k, accumulate, f, lines)
+		multiplyTiles(m, wide, c, crs, 0, left, b[p*32:], 32, 32*k, accumulate, f, lines)
 		lines = 0
 	}
 	if narrow > 0 {
 		j := n - narrow
-		multiplyTiles(m, narrow, c[j:], crs, left, b[j*k+p*16:], 16, 0, accumulate, f, lines)
+		multiplyTiles(m, narrow, c[j:], crs, 0, left, b[j*k+p*16:], 16, 0, accumulate, f, lines)
 	}
 }

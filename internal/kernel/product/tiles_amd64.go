@@ -36,12 +36,12 @@ func hasTiles() bool { return cpu.AMX }
 // tail rows of b, bTail behind the first, are copied once a panel.
 //
 // The assembly sets the tiles' shapes and gives them back, as a goroutine may move to
-// another thread between two calls. Of the call it writes
-// panels, perStep, left, at and queue.
+// another thread between two calls. Of the call it writes panels, perStep, queue, the
+// fields behind bStep, and the bytes of the list that queue points to; no other pointer, as
+// one past the end of memory would be none.
 type tileCall struct {
 	config         [64]byte
 	a, b, c        *float32
-	spare          *float32
 	ars            uintptr
 	aNext          uintptr
 	aGroup, aTail  uintptr
@@ -54,74 +54,86 @@ type tileCall struct {
 	groups, panels int
 	runs, steps    int
 	accumulate     int
-	perStep        int         // lines to fetch at each step
-	queue          *fetchLines // moves along lists
+	perStep        int     // lines to fetch at each step
+	queue          uintptr // where of the call the first list is
 	bStep          uintptr
 	left           [2]int     // groups and runs
 	at             [2]uintptr // panels of b and c
 
 	lists [len(Fetcher{}.list) + 1]fetchLines // ends with an empty one
-	rows  [16 * 32]float32
+	spare [16 * 32]float32
 }
 
-// fetchLines is some memory to fetch.
+// The assembly expects spare here.
+const _ = -(unsafe.Offsetof(tileCall{}.spare) ^ 560)
+
+// fetchLines is some memory to fetch: so many bytes of it, whole lines.
 type fetchLines struct {
 	from  *float32
-	lines int
+	bytes int
 }
 
-// multiplyTiles computes c = a·b, or c += a·b, for m × n elements of c. Rows of b lie brs
-// apart, and its panels of 32 columns panel apart. With several runs, b has rows of zeros
-// after each run, up to a multiple of 16, and the memory of a goes on as far.
-func multiplyTiles(m, n int, c []float32, crs int, a runsOf, b []float32, brs, panel int, accumulate bool, f *Fetcher,
-	lines int) {
+// multiplyTiles computes c = a·b, or c += a·b, for m × n elements of each block of c, next
+// apart. Rows of b lie brs apart, and its panels of 32 columns panel apart. With a single
+// run, b ends with it; with several, after each come rows of zeros up to RunDepth.
+func multiplyTiles(m, n int, c []float32, crs, next int, a Runs, b []float32, brs, panel int, accumulate bool,
+	f *Fetcher, lines int) {
 	var t tileCall
-	t.ars, t.brs, t.crs = uintptr(a.ars)*4, uintptr(brs)*4, uintptr(crs)*4
-	t.runs, t.steps = a.count, a.length/16
-	wide := 16 // pairs a step
-	depth := a.length
-	if a.count > 1 {
-		t.steps = (a.length + 15) / 16
-		depth = a.count * t.steps * 16
-	} else if t.tail = a.length % 16; t.steps == 0 {
-		t.steps, wide, t.tail = 1, a.length, 0
+	t.ars, t.brs, t.crs = uintptr(a.Step)*4, uintptr(brs)*4, uintptr(crs)*4
+	t.runs, t.steps = a.Count, a.Length/16
+	pairs, depth := 16, a.Length // of a step, and in all
+	if a.Count > 1 {
+		t.steps = RunDepth(a.Length) / 16
+		depth = a.Count * t.steps * 16
+	} else if t.tail = a.Length % 16; t.steps == 0 {
+		t.steps, pairs, t.tail = 1, a.Length, 0
 	}
-	_ = a.data[(m-1)*a.ars+(a.count-1)*a.apart+a.length-1]
-	_ = c[(m-1)*crs+n-1]
+	_ = a.Data[(a.Blocks-1)*a.Next+(m-1)*a.Step+(a.Count-1)*a.Apart+max(a.Length, t.steps*pairs)-1]
+	_ = c[(a.Blocks-1)*next+(m-1)*crs+n-1]
 	_ = b[(n-1)/32*panel+(depth-1)*brs+(n-1)%32]
-	t.aNext = uintptr(a.apart*4 - 64*t.steps)
-	t.aTail = uintptr(a.length-16) * 4
+	t.aNext = uintptr(a.Apart*4 - 64*t.steps)
+	t.aTail = uintptr(a.Length-16) * 4
 	t.bPanel, t.bStep, t.bTail = uintptr(panel)*4, t.brs*16, uintptr(depth-t.tail)*t.brs
 	t.cPanel = 128
 	if accumulate {
 		t.accumulate = 1
 	}
-	t.spare = &t.rows[0]
+	t.fetch(f, lines, a.Blocks*((m+31)/32)*((n+31)/32)*t.runs*t.steps)
 
-	for i := 0; i < m; {
-		rows, groups := m-i, 1
-		if rows >= 32 {
-			rows, groups = 32, rows/32
+	// All panels for a block, or all blocks for a panel.
+	wide := n
+	if a.Blocks > 1 && n*depth > tilePanels {
+		wide = 32
+	}
+	for from := 0; from < n; from += wide {
+		to := min(n, from+wide)
+		if m <= 32 {
+			t.groups, t.aGroup, t.cGroup = a.Blocks, uintptr(a.Next)*4, uintptr(next)*4
+			t.across(m, from, to, pairs, c, a.Data, b, panel)
+			continue
 		}
-		for j := 0; j < n; {
-			cols, panels := n-j, 1
-			if cols >= 32 {
-				cols, panels = 32, cols/32
+		for block := range a.Blocks {
+			for i := 0; i < m; {
+				rows := min(32, m-i)
+				t.groups, t.aGroup, t.cGroup = (m-i)/rows, 32*t.ars, 32*t.crs
+				t.across(rows, from, to, pairs, c[block*next+i*crs:], a.Data[block*a.Next+i*a.Step:], b, panel)
+				i += rows * t.groups
 			}
-			call := &t
-			call.a, call.b, call.c = &a.data[i*a.ars], &b[j/32*panel], &c[i*crs+j]
-			call.groups, call.panels = groups, panels
-			call.aGroup, call.cGroup = 32*t.ars, 32*t.crs
-			call.lanes0, call.lanes1 = 1<<min(cols, 16)-1, 1<<max(cols-16, 0)-1
-			if call.shape(rows, cols, wide); i+j == 0 {
-				call.fetch(f, lines, groups*panels*t.runs*t.steps)
-			} else {
-				call.perStep = 0
-			}
-			call.run(rows > 16, cols > 16)
-			j += cols * panels
 		}
-		i += rows * groups
+	}
+}
+
+// across computes columns [from, to) of groups of rows.
+func (t *tileCall) across(rows, from, to, pairs int, c, a, b []float32, panel int) {
+	for j := from; j < to; {
+		cols := min(32, to-j)
+		panels := (to - j) / cols
+		t.a, t.b, t.c = &a[0], &b[j/32*panel], &c[j]
+		t.panels = panels
+		t.lanes0, t.lanes1 = 1<<min(cols, 16)-1, 1<<max(cols-16, 0)-1
+		t.shape(rows, cols, pairs)
+		t.run(rows > 16, cols > 16)
+		j += cols * panels
 	}
 }
 
@@ -158,14 +170,15 @@ func (t *tileCall) run(down, across bool) {
 	}
 }
 
-// fetch lets a call fetch the first lines of a queue, spread over its steps.
+// fetch has the calls fetch the first lines of a queue, spread over their steps. Each call
+// begins with the list that the one before had come to.
 func (t *tileCall) fetch(f *Fetcher, lines, steps int) {
-	t.queue = &t.lists[0]
+	t.queue = unsafe.Offsetof(t.lists)
 	t.perStep = (lines + steps - 1) / steps
 	for i := 0; lines > 0 && f.next < f.count; i++ {
 		m := &f.list[f.next]
 		some := min(lines, m.Rows)
-		t.lists[i] = fetchLines{&m.Data[0], some}
+		t.lists[i] = fetchLines{&m.Data[0], 64 * some}
 		lines -= some
 		if m.Rows -= some; m.Rows == 0 {
 			f.next++

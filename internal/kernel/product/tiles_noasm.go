@@ -4,8 +4,8 @@ package product
 
 func hasTiles() bool { return false }
 
-func multiplyTiles(m, n int, c []float32, crs int, a runsOf, b []float32, brs, panel int, accumulate bool, f *Fetcher,
-	lines int) {
+func multiplyTiles(m, n int, c []float32, crs, next int, a Runs, b []float32, brs, panel int, accumulate bool,
+	f *Fetcher, lines int) {
 	panic("kernel: no tiles")
 }
 

@@ -29,7 +29,7 @@ func main() {
 
 // words are the fields of a tileCall behind the 64 bytes of its configuration, 8 bytes
 // each.
-var words = strings.Fields(`a b c spare ars aNext aGroup aTail brs bPanel bTail tail lanes0 lanes1 crs cGroup cPanel
+var words = strings.Fields(`a b c ars aNext aGroup aTail brs bPanel bTail tail lanes0 lanes1 crs cGroup cPanel
 	groups panels runs steps accumulate perStep queue bStep groupsLeft runsLeft bAt cAt`)
 
 // field returns a field of the call.
@@ -63,14 +63,15 @@ func product(down, across int) {
 	of := func(name string) Mem { return field(call, name) }
 	emit.Configure(c, Mem{Base: call})
 	queue := get(of("queue"))
-	fetch, lines := get(Mem{Base: queue}), get(Mem{Base: queue, Disp: 8})
+	c.ADDQ(call, queue)
+	fetch, left := get(Mem{Base: queue}), get(Mem{Base: queue, Disp: 8})
 	ars, brs := get(of("ars")), get(of("brs"))
 
 	put(get(of("b")), of("bAt"))
 	put(get(of("c")), of("cAt"))
 
 	c.Label("panel")
-	tailRows(of, get, brs)
+	tailRows(of, get, call, brs)
 	put(get(of("groups")), of("groupsLeft"))
 	rows, sums := get(of("a")), get(of("cAt"))
 	c.Label("group")
@@ -83,7 +84,7 @@ func product(down, across int) {
 	steps := get(of("steps"))
 	c.Label("step")
 	step(down, across, a, below, ars, Mem{Base: b, Index: brs, Scale: 1})
-	prefetch(of, get, fetch, lines)
+	prefetch(of, get, call, fetch, left)
 	c.ADDQ(Imm(64), a)
 	if down == 2 {
 		c.ADDQ(Imm(64), below)
@@ -105,7 +106,7 @@ func product(down, across int) {
 	sixteenBelow(down, ars, a, below)
 	stride := c.GP64()
 	c.MOVQ(U32(128), stride)
-	step(down, across, a, below, ars, Mem{Base: get(of("spare")), Index: stride, Scale: 1})
+	step(down, across, a, below, ars, Mem{Base: spare(call), Index: stride, Scale: 1})
 
 	c.Label("store")
 	eachSum(of, get, sums, down, across, func(t int, m Mem) { emit.StoreTile(c, t, m) })
@@ -120,6 +121,9 @@ func product(down, across int) {
 	}
 	c.DECQ(of("panels"))
 	c.JNZ(LabelRef("panel"))
+	at := get(of("queue"))
+	c.ADDQ(call, at)
+	put(left, Mem{Base: at, Disp: 8})
 	emit.Release(c)
 	c.VZEROUPPER()
 	c.RET()
@@ -127,13 +131,22 @@ func product(down, across int) {
 
 func put(r reg.Register, field Mem) { c.MOVQ(r, field) }
 
+// spareRows is where the spare rows of a call are.
+const spareRows = 560
+
+func spare(call reg.Register) reg.Register {
+	r := c.GP64()
+	c.LEAQ(Mem{Base: call, Disp: spareRows}, r)
+	return r
+}
+
 // tailRows copies the rows of b that the last step takes to the end of the spare tile.
 // What is before them stays zero.
-func tailRows(of func(string) Mem, get func(Mem) reg.Register, brs reg.Register) {
+func tailRows(of func(string) Mem, get func(Mem) reg.Register, call, brs reg.Register) {
 	left := get(of("tail"))
 	c.TESTQ(left, left)
 	c.JEQ(LabelRef("whole"))
-	from, to, skip := get(of("bAt")), get(of("spare")), c.GP64()
+	from, to, skip := get(of("bAt")), spare(call), c.GP64()
 	c.ADDQ(of("bTail"), from)
 	c.MOVQ(left, skip)
 	c.NEGQ(skip)
@@ -214,27 +227,27 @@ func step(down, across int, a, below, ars reg.Register, b Mem) {
 	}
 }
 
-// prefetch fetches the next few lines of the queue.
-func prefetch(of func(string) Mem, get func(Mem) reg.Register, fetch, lines reg.Register) {
+// prefetch fetches the next few lines of the queue, the last of a list first: so how much is
+// left says all, and no pointer moves.
+func prefetch(of func(string) Mem, get func(Mem) reg.Register, call, fetch, left reg.Register) {
 	n := get(of("perStep"))
 	c.TESTQ(n, n)
 	c.JEQ(LabelRef("fetched"))
 	c.Label("fetch")
-	c.TESTQ(lines, lines)
+	c.TESTQ(left, left)
 	c.JEQ(LabelRef("next"))
-	c.PREFETCHT1(Mem{Base: fetch})
-	c.ADDQ(Imm(64), fetch)
-	c.DECQ(lines)
+	c.PREFETCHT1(Mem{Base: fetch, Index: left, Scale: 1, Disp: -64})
+	c.SUBQ(Imm(64), left)
 	c.DECQ(n)
 	c.JNZ(LabelRef("fetch"))
 	c.JMP(LabelRef("fetched"))
 	c.Label("next")
+	c.ADDQ(Imm(16), of("queue"))
 	queue := get(of("queue"))
-	c.ADDQ(Imm(16), queue)
-	put(queue, of("queue"))
+	c.ADDQ(call, queue)
 	c.MOVQ(Mem{Base: queue}, fetch)
-	c.MOVQ(Mem{Base: queue, Disp: 8}, lines)
-	c.TESTQ(lines, lines)
+	c.MOVQ(Mem{Base: queue, Disp: 8}, left)
+	c.TESTQ(left, left)
 	c.JNE(LabelRef("fetch"))
 	c.MOVQ(U32(0), of("perStep"))
 	c.Label("fetched")

@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"tiff", "table", "turbo"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings",
 		"tensorboard"},
-	{"kernel/shape", "augment", "pack", "shard", "onnx", "torchfile"},
+	{"kernel/shape", "augment", "pack", "shard", "listing", "onnx", "torchfile"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},

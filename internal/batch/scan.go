@@ -17,6 +17,10 @@ type ScanOptions struct {
 	Progress func(done, total int) // called now and then, done growing; may be nil
 	Tally    *Tally                // of all parts, if these images are a part; nil: they are all
 	Part     string                // what these are, if they are a part: "images to score on"
+
+	// Key names the files and their sizes. If it is given, what is found of very many
+	// images is kept in the user's cache folder, and taken from there the next time.
+	Key string
 }
 
 // Report is what a Scan found, of the images that are left.
@@ -54,6 +58,11 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	if n == 0 {
 		return nil, fmt.Errorf("%s: the data set has no images", s.data.Name)
 	}
+	path, key := s.keptAt(o)
+	if r, ok, err := s.recall(path, key, o); ok {
+		return r, err
+	}
+	had := len(s.data.Notes)
 	all := make([]found, n)
 	chosen, progress := Chosen(o.Decode, n), Counter{Total: n, Report: o.Progress}
 	err := Each(ctx, o.Workers, n, func(_, i int) {
@@ -67,7 +76,11 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	if tally == nil {
 		tally = &Tally{Total: n, Most: s.most}
 	}
-	return s.conclude(all, tally, o.Part)
+	r, err := s.conclude(all, tally, o.Part)
+	if err == nil {
+		s.retain(path, key, r, s.data.Notes[had:])
+	}
+	return r, err
 }
 
 // look fills in what Scan needs to know of item i.

@@ -213,7 +213,7 @@ const HeldOut = " held out for scoring"
 func (d *Dataset) split(share float64) (train, test *Dataset) {
 	size := d.sizes()
 	rest, held := *d, *d
-	rest.Items, held.Items = nil, nil
+	rest.Items, held.Items = make([]Item, 0, len(d.Items)), nil
 	seen := make([]int, len(d.Classes))
 	const slack = 1e-9 // a share such as 0.1 is not exact
 	for _, item := range d.Items {

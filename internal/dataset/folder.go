@@ -17,12 +17,14 @@ import (
 // trained on too. Whatever else is in such a folder is neither trained on nor scores. If
 // all images are in one folder, its sub-folders count.
 func openImages(root string, o Options) (*source, error) {
-	w, err := listTree(root, o.labelFile)
+	o.opening("listing the files in " + show.Name(root))
+	w, err := listTree(root, o.labelFile, o.found())
 	if err != nil {
 		return nil, err
 	}
 	f := &sorter{source: &source{}}
 	w.notes(f.source)
+	f.keeping(w.lists.Report)
 	w, l := w.unwrap(o.Labels)
 	for _, d := range w.denied {
 		if l.train == "" || l.role(topOf(d.name+"/")) != outside {
@@ -405,12 +407,9 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 		}
 	}
 	strays := 0
-	for _, file := range t.files {
-		name := file
-		if t.dir != "" {
-			name = t.dir + "/" + file
-		}
-		item := f.item(name, -1)
+	items := f.items(t)
+	for i, file := range t.files {
+		item := &items[i]
 		if class := classOf(file); labels && class != "" {
 			item.Label = index[class]
 		} else if labels {
@@ -419,7 +418,11 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 			}
 			strays++
 		}
-		d.Items = append(d.Items, item)
+	}
+	if len(d.Items) == 0 {
+		d.Items = items
+	} else {
+		d.Items = append(d.Items, items...)
 	}
 	if labels {
 		d.About += fmt.Sprintf(", sub-folders as %d classes", len(d.Classes))
@@ -434,6 +437,38 @@ func (f *sorter) add(d *Dataset, t subtree, labels, strict bool) error {
 
 func (f *sorter) item(name string, label int) Item {
 	return Item{Name: f.in.inner + name, Label: label, Path: filepath.Join(f.root, filepath.FromSlash(name))}
+}
+
+// items returns the images of a tree, without labels. Names are parts of the paths, which
+// lie in one piece of memory: there may be millions.
+func (f *sorter) items(t subtree) []Item {
+	dir := ""
+	if t.dir != "" {
+		dir = t.dir + "/"
+	}
+	before := f.item(dir+"x", -1)
+	path, name := strings.TrimSuffix(before.Path, "x"), strings.TrimSuffix(before.Name, "x")
+	items := make([]Item, len(t.files))
+	if filepath.Separator != '/' || !strings.HasSuffix(path, name) {
+		for i, file := range t.files {
+			items[i] = f.item(dir+file, -1)
+		}
+		return items
+	}
+	length := 0
+	for _, file := range t.files {
+		length += len(path) + len(file)
+	}
+	var all strings.Builder
+	all.Grow(length)
+	for i, file := range t.files {
+		at := all.Len()
+		all.WriteString(path)
+		all.WriteString(file)
+		whole := all.String()[at:]
+		items[i] = Item{Name: whole[len(path)-len(name):], Label: -1, Path: whole}
+	}
+	return items
 }
 
 // adopt renumbers d's labels by the classes of the part to train on, which has all of

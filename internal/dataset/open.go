@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vicreg/internal/host"
+	"vicreg/internal/listing"
 	"vicreg/internal/show"
 )
 
@@ -50,6 +51,24 @@ type Options struct {
 func (o *Options) opening(what string) {
 	if o.Phase != nil {
 		o.Phase(what)
+	}
+}
+
+// found tells how many names were found so far.
+func (o *Options) found() func(names int) {
+	if o.Progress == nil {
+		return nil
+	}
+	return func(names int) { o.Progress(names, 0) }
+}
+
+// keeping notes where the list of a large tree is kept.
+func (s *source) keeping(r listing.Report) {
+	switch {
+	case r.Err != nil:
+		s.note("the list of %d files and folders cannot be kept, so it is made each time: %s: %v", r.Entries, show.Name(listing.Cache()), r.Err)
+	case r.Fresh:
+		s.note("%d files and folders were listed for the first time, and the list is kept in %s", r.Entries, show.Name(r.Kept))
 	}
 }
 

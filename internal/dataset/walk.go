@@ -1,14 +1,15 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"vicreg/internal/imagefile"
+	"vicreg/internal/listing"
 	"vicreg/internal/show"
 )
 
@@ -19,6 +20,7 @@ type walker struct {
 	base, real string
 	inner      string          // base below the folder that was opened, with a slash at its end; empty: it is that
 	known      string          // a file that is read for something else; empty: none
+	lists      *listing.Tree   // of what folders hold
 	seen       map[string]bool // real paths of folders
 	links      []string        // links to folders, below base
 
@@ -42,13 +44,15 @@ const (
 	noFile     = "pipe, socket or device"
 )
 
-// listTree lists what is below a folder, without one known file.
-func listTree(base, known string) (*walker, error) {
+// listTree lists what is below a folder, without one known file. found, which may be nil,
+// is told now and then how many names there are.
+func listTree(base, known string, found func(names int)) (*walker, error) {
 	real, err := RealPath(base)
 	if err != nil {
 		return nil, plain(base, err)
 	}
 	w := &walker{base: base, real: real, known: known, seen: map[string]bool{}, other: map[string]map[string]int{}}
+	w.lists = listing.Read(real, func(name string) bool { return !hidden(name) && !slices.Contains(bins, name) }, found)
 	w.walk("", real)
 	for i := 0; i < len(w.links); i++ { // grows while it is read
 		w.follow(w.links[i])
@@ -56,13 +60,29 @@ func listTree(base, known string) (*walker, error) {
 	if len(w.denied) > 0 && w.denied[0].name == "" {
 		return nil, plain(base, w.denied[0].err)
 	}
-	slices.SortFunc(w.files, compareNames)
+	if !slices.IsSortedFunc(w.files, compareNames) { // links come last
+		slices.SortFunc(w.files, compareNames)
+	}
 	return w, nil
 }
 
 // compareNames orders folder by folder.
 func compareNames(a, b string) int {
-	return strings.Compare(strings.ReplaceAll(a, "/", "\x00"), strings.ReplaceAll(b, "/", "\x00"))
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return cmp.Compare(order(a[i]), order(b[i]))
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// order is the place of a letter: a slash comes first.
+func order(c byte) int {
+	if c == '/' {
+		return 0
+	}
+	return int(c) + 1
 }
 
 // follow walks a folder that a link leads to.
@@ -88,42 +108,37 @@ func (w *walker) walk(rel, real string) {
 	}
 	w.seen[real] = true
 	dir := filepath.Join(w.base, filepath.FromSlash(rel))
-	entries, err := os.ReadDir(dir)
+	entries, err := w.lists.Folder(real)
 	if err != nil {
 		w.denied = append(w.denied, denial{rel, err})
 	}
-	for _, e := range entries {
-		stands := placeholder(e.Name())
-		if stands == "" && hidden(e.Name()) {
+	names := namesIn(rel, entries)
+	for i, e := range entries {
+		stands := placeholder(e.Name)
+		if stands == "" && hidden(e.Name) {
 			continue
 		}
-		name := e.Name()
-		if rel != "" {
-			name = rel + "/" + name
+		name := names[i]
+		folder, file, link, broken := e.Kind == listing.Folder, e.Kind == listing.File, e.Kind == listing.Link, false
+		if link {
+			info, err := os.Stat(filepath.Join(dir, e.Name))
+			broken = err != nil
+			folder, file = !broken && info.IsDir(), broken || info.Mode().IsRegular()
 		}
-		mode, link, broken := e.Type(), false, false
-		if mode&fs.ModeSymlink != 0 {
-			link = true
-			if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil {
-				mode = info.Mode()
-			} else {
-				mode, broken = 0, true
-			}
-		}
-		if mode.IsDir() && slices.Contains(bins, e.Name()) {
+		if folder && slices.Contains(bins, e.Name) {
 			w.bins = append(w.bins, name)
 			continue
 		}
-		if mode.IsDir() {
+		if folder {
 			w.dirs = append(w.dirs, name)
 		}
 		switch {
-		case mode.IsDir() && link:
+		case folder && link:
 			w.links = append(w.links, name)
-		case mode.IsDir():
-			w.walk(name, filepath.Join(real, e.Name()))
-		case sameFile(filepath.Join(dir, e.Name()), w.known):
-		case !mode.IsRegular():
+		case folder:
+			w.walk(name, filepath.Join(real, e.Name))
+		case w.known != "" && sameFile(filepath.Join(dir, e.Name), w.known):
+		case !file:
 			w.count(name, noFile)
 		case stands != "":
 			w.count(name, stands+absent)
@@ -135,6 +150,32 @@ func (w *walker) walk(rel, real string) {
 			w.count(name, strings.ToLower(filepath.Ext(name)))
 		}
 	}
+}
+
+// namesIn returns the names in a folder as they are called below base, in one piece of
+// memory.
+func namesIn(rel string, entries []listing.Entry) []string {
+	names := make([]string, len(entries))
+	if rel == "" {
+		for i, e := range entries {
+			names[i] = e.Name
+		}
+		return names
+	}
+	length := 0
+	for _, e := range entries {
+		length += len(rel) + 1 + len(e.Name)
+	}
+	var all strings.Builder
+	all.Grow(length)
+	for i, e := range entries {
+		at := all.Len()
+		all.WriteString(rel)
+		all.WriteByte('/')
+		all.WriteString(e.Name)
+		names[i] = all.String()[at:]
+	}
+	return names
 }
 
 func (w *walker) count(name, kind string) {

@@ -22,6 +22,7 @@ type images struct {
 	limits                  recipe.Data
 	own                     bool // of the user, and no known set
 	looks                   map[*dataset.Dataset]*looks
+	sums                    string // of the files, see [dataset.Files.Sums]; empty: not known
 }
 
 func (s *images) list(c recipe.Config) (err error) {
@@ -121,7 +122,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		source := batch.NewSource(d, s.options(c.Channels))
 		before := *d
 		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally,
-			Part: part})
+			Part: part, Key: s.sums})
 		if err != nil {
 			return nil, nil, err
 		}

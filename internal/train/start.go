@@ -299,6 +299,9 @@ func (r *run) data() method.Data {
 // configuration anew.
 func (r *run) scan(ctx context.Context) (err error) {
 	what := "looking at the " + r.corpus.kind()
+	if s, ok := r.corpus.(*images); ok {
+		s.sums = r.at.Files
+	}
 	r.report.Phase(what)
 	r.at.BadTrain, r.at.BadTest, err = r.corpus.scan(ctx, &r.config, r.progress(what))
 	if ctx.Err() != nil {

@@ -7,8 +7,12 @@
 //	go run ./bench -run 'step.*bf16'             some, to standard output
 //	go run ./bench -recipe                       a whole training run too: 20 minutes more a seed
 //	go run ./bench -out table.md                 to another file
+//	go run -tags native ./bench                  JPEG files by libjpeg-turbo too
+//	bench -vicreg ./vicreg -threads 16           where there is no Go, with binaries that were
+//	                                             built elsewhere, in the repository's folder
 //
-// PyTorch's side is peer.py; without PyTorch its columns stay empty.
+// PyTorch's side is peer.py, with the newest PyTorch that any Python here has; without one its
+// columns stay empty. Bench/cores.sh measures on another machine.
 package main
 
 import (
@@ -23,6 +27,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,10 +36,13 @@ type options struct {
 	match   *regexp.Regexp
 	out     string // "-": standard output alone
 	python  string
+	vicreg  string
 	threads int
 	rounds  int
 	recipe  bool
 	seeds   int
+	compile bool
+	gain    bool
 }
 
 const defaultOut = "docs/performance.md"
@@ -45,7 +53,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -58,10 +66,13 @@ func parseFlags(args []string) (options, error) {
 	set := flag.NewFlagSet("bench", flag.ExitOnError)
 	match := set.String("run", "", "only workloads whose name this regular expression finds; the table goes to standard output")
 	set.StringVar(&o.out, "out", "", "write the table to this file, between its marks if it has them (- for standard output alone; default "+defaultOut+")")
-	set.StringVar(&o.python, "python", "/usr/bin/python3", "the Python that has PyTorch")
+	set.StringVar(&o.python, "python", "", "the Python that has PyTorch (default the one here with the newest)")
+	set.StringVar(&o.vicreg, "vicreg", "", "the binary; without it one is built")
 	set.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of each side")
 	set.IntVar(&o.rounds, "rounds", 3, "visits of each side to a workload")
 	set.IntVar(&o.seeds, "seeds", 1, "with -recipe: how many times, with a seed each; means are compared")
+	set.BoolVar(&o.compile, "compile", false, "also try torch.compile, which takes minutes more a row; they are not counted")
+	set.BoolVar(&o.gain, "gain", false, "also compare our own step on all the threads with that on two")
 	set.BoolVar(&o.recipe, "recipe", false, "also train by the recipe fashion-mnist on each side, which takes 20 minutes a seed")
 	set.Parse(args)
 	var err error
@@ -90,36 +101,33 @@ func parseFlags(args []string) (options, error) {
 // bench is a run under way.
 type bench struct {
 	options
-	ours  string // the binary
-	peer  string // the script, "" without PyTorch
-	made  data
-	start time.Time
+	ours      string // the binary
+	peer      string // the script, "" without PyTorch
+	made      data
+	processor processor
+	start     time.Time
 }
 
 func run(ctx context.Context, o options) error {
-	root, err := moduleRoot(ctx)
-	if err != nil {
-		return err
-	}
-	if o.out == defaultOut {
-		o.out = filepath.Join(root, o.out)
-	}
 	dir, err := os.MkdirTemp("", "vicreg-bench")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{options: o, ours: filepath.Join(dir, "vicreg"), start: time.Now()}
-	b.made = data{dir: dir, vicreg: b.ours}
-	b.progress("building vicreg")
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.ours, "./cmd/vicreg")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot build vicreg: %w\n%s", err, out)
+	b := &bench{options: o, ours: o.vicreg, processor: thisProcessor(), start: time.Now()}
+	root := "."
+	if b.ours == "" {
+		if root, err = b.build(ctx, dir); err != nil {
+			return err
+		}
 	}
+	if b.out == defaultOut {
+		b.out = filepath.Join(root, b.out)
+	}
+	b.made = data{dir: dir, vicreg: b.ours}
 	b.peer = filepath.Join(root, "bench", "peer.py")
-	t := &table{date: b.start, machine: machine(), threads: o.threads, rounds: o.rounds}
-	if t.versions, err = b.torchVersions(ctx); err != nil {
+	t := &table{date: b.start, machine: machine(), processor: b.processor, threads: o.threads, rounds: o.rounds}
+	if t.versions, err = b.findTorch(ctx); err != nil {
 		b.progress("%v", err)
 		t.noTorch, b.peer = err.Error(), ""
 	}
@@ -131,8 +139,15 @@ func run(ctx context.Context, o options) error {
 		t.ceilings = append(t.ceilings, c)
 	}
 	failed := b.workloads(ctx, t)
+	if b.gain && ctx.Err() == nil {
+		failed = errors.Join(failed, b.gains(ctx, t))
+	}
 	if ctx.Err() != nil {
-		return errors.New("interrupted; nothing was written")
+		if len(t.rows)+len(t.gains) == 0 {
+			return errors.New("interrupted; nothing was written")
+		}
+		fmt.Print(t.String())
+		return errors.New("interrupted; the table is of what had been measured, and was not written to a file")
 	}
 	if o.recipe {
 		if err := b.sideBySide(ctx, t, root); err != nil {
@@ -140,13 +155,29 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	fmt.Print(t.String())
-	if o.out != "-" && len(t.rows) > 0 {
-		if err := putTable(o.out, t.String()); err != nil {
+	if b.out != "-" && len(t.rows) > 0 {
+		if err := putTable(b.out, t.String()); err != nil {
 			return errors.Join(failed, err)
 		}
-		b.progress("the table is in %s", o.out)
+		b.progress("the table is in %s", b.out)
 	}
 	return failed
+}
+
+// build builds vicreg with the tags of this program, and returns the repository's folder.
+func (b *bench) build(ctx context.Context, dir string) (string, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	b.ours = filepath.Join(dir, "vicreg")
+	b.progress("building vicreg")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", b.ours, "./cmd/vicreg")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build vicreg: %w\n%s", err, out)
+	}
+	return root, nil
 }
 
 // workloads measures those that were chosen, one after the other. One that
@@ -156,8 +187,8 @@ func (b *bench) workloads(ctx context.Context, t *table) (failed error) {
 		if !b.match.MatchString(w.name) {
 			continue
 		}
-		if w.precision() == "bf16" && !t.usable("bf16") {
-			t.missing = append(t.missing, w.name)
+		if why := w.lacks(b.processor); why != "" {
+			t.leave(w.name, why)
 			continue
 		}
 		r, err := b.measure(ctx, w)
@@ -171,6 +202,7 @@ func (b *bench) workloads(ctx context.Context, t *table) (failed error) {
 		}
 		t.rows = append(t.rows, r)
 	}
+	t.addBest(b.processor)
 	return failed
 }
 

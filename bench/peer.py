@@ -5,10 +5,12 @@ It is written to be as fast as PyTorch gets on a CPU: gradients set to none, the
 layout (NCHW or channels_last) a flag so that the driver can take the better one,
 the optimizer included, the same shapes and arithmetic as vicreg's side. Inference
 runs in inference mode, with the normalisation folded into the weights by one of
-PyTorch's ways, a flag too.
-Needs Debian's python3-torch and python3-torchvision; run with /usr/bin/python3.
+PyTorch's ways, a flag too. What a version of PyTorch lacks, it refuses; the driver
+then does without that way.
+Needs PyTorch, of any version from 1.13 on, and torchvision: on Debian python3-torch
+and python3-torchvision.
 """
-import argparse, contextlib, json, os, random, re, resource, time, warnings
+import argparse, contextlib, json, os, platform, random, re, resource, time, warnings
 
 import torch
 import torch.nn as nn
@@ -28,9 +30,10 @@ def args_():
     p.add_argument("--expander", default="2048-2048-2048")
     p.add_argument("--precision", default="float32", choices=["float32", "bf16"])
     p.add_argument("--layout", default="nchw", choices=["nchw", "channels_last"])
-    p.add_argument("--fold", default="none", choices=["none", "fuse", "jit", "native"],
+    p.add_argument("--fold", default="none", choices=["none", "fuse", "jit", "native", "compile"],
                    help="embed: fold the normalisation by torch.fx (fuse), by torch.jit.optimize_for_inference (jit), "
-                        "or by torch.fx with weights and images in bfloat16 and no autocast (native)")
+                        "or by torch.fx with weights and images in bfloat16 and no autocast (native); "
+                        "embed and step: torch.compile, before the clock starts (compile)")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--steps", type=int, default=3)
     p.add_argument("--warmup", type=int, default=1)
@@ -153,6 +156,10 @@ def inference(a, enc, x):
         with torch.no_grad(), amp():
             enc = torch.jit.optimize_for_inference(torch.jit.trace(enc, x))
             enc(x)  # the first calls compile
+    if a.fold == "compile":
+        enc = torch.compile(enc)
+        with torch.inference_mode(), amp():
+            enc(x)
 
     def run():
         with torch.inference_mode(), amp():
@@ -182,6 +189,8 @@ def workload(a):
 
     net = nn.Sequential(enc, expander(dim, a.expander))
     opt = LARS(net.parameters())
+    if a.fold == "compile":
+        net = torch.compile(net)
     def run():
         opt.zero_grad()
         with amp():
@@ -196,7 +205,7 @@ def main():
     if a.workload == "version":
         onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\d.]+)", torch.__config__.show())
         print(json.dumps(dict(torch=torch.__version__, torchvision=torchvision.__version__,
-                              onednn=onednn.group(1) if onednn else "none")))
+                              onednn=onednn.group(1) if onednn else "none", python=platform.python_version())))
         return
     warnings.filterwarnings("ignore")
     torch.set_num_threads(a.threads)

@@ -25,18 +25,57 @@ type row struct {
 type table struct {
 	date            time.Time
 	machine         string
+	processor       processor
 	threads, rounds int
 	versions        torch
 	noTorch         string // why PyTorch's columns are empty
 	ceilings        []ceiling
 	rows            []*row
-	missing         []string // workloads that this machine cannot run
-	recipe          string   // what is to be said of the whole run
+	missing         []string            // why workloads were left out, in order,
+	left            map[string][]string // and which
+	gains           []string            // what is to be said of many threads
+	recipe          string              // what is to be said of the whole run
 }
 
-// usable says whether the machine has arithmetic of that precision.
-func (t *table) usable(precision string) bool {
-	return slices.ContainsFunc(t.ceilings, func(c ceiling) bool { return c.Precision == precision && c.Usable })
+// leave notes that a workload was left out.
+func (t *table) leave(name, why string) {
+	if t.left == nil {
+		t.left = map[string][]string{}
+	}
+	if t.left[why] == nil {
+		t.missing = append(t.missing, why)
+	}
+	t.left[why] = append(t.left[why], name)
+}
+
+// addBest adds the row of each side in its best precision, if there are rows to take it from.
+func (t *table) addBest(p processor) {
+	best := &row{name: bestOf.name, goal: bestOf.goals.of(p, t.threads)}
+	for _, r := range t.rows {
+		if !slices.Contains(bestOf.rows[:], r.name) {
+			continue
+		}
+		_, precision, _ := strings.Cut(r.name, "batch 16, ")
+		if us := r.us.in(precision); best.us.times == nil || faster(us, &best.us) < 0 {
+			best.us = *us
+		}
+		if r.them != nil {
+			if them := r.them.in(precision); best.them == nil || faster(them, best.them) < 0 {
+				best.them = them
+			}
+		}
+	}
+	if best.us.times != nil {
+		t.rows = append(t.rows, best)
+	}
+}
+
+// slower says why bf16 is not computed as such.
+func slower(p processor) string {
+	if p.bf16 || p.amx {
+		return "multiplies float32 faster"
+	}
+	return "has no AVX512_BF16"
 }
 
 const head = `| workload | vicreg, s | PyTorch, s | ratio | goal | of ceiling | vicreg, MiB | PyTorch, MiB | ratio |
@@ -46,10 +85,14 @@ const head = `| workload | vicreg, s | PyTorch, s | ratio | goal | of ceiling | 
 // String returns the table as Markdown, with what it was measured on.
 func (t *table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s by `go run ./bench` on %s, %d threads each (one where it says so),\nrounds: %d; %s; ",
-		t.date.Format(time.DateOnly), t.machine, t.threads, t.rounds, runtime.Version())
+	command := "go run ./bench"
+	if tags != "" {
+		command = "go run -tags " + tags + " ./bench"
+	}
+	fmt.Fprintf(&b, "Measured %s by `%s` on %s, %d threads each (one where it says so),\nrounds: %d; %s; ",
+		t.date.Format(time.DateOnly), command, t.machine, t.threads, t.rounds, runtime.Version())
 	if t.noTorch == "" {
-		fmt.Fprintf(&b, "PyTorch %s, torchvision %s, oneDNN %s", t.versions.Torch, t.versions.Torchvision, t.versions.OneDNN)
+		b.WriteString(t.versions.String())
 	} else {
 		b.WriteString(t.noTorch)
 	}
@@ -61,15 +104,19 @@ func (t *table) String() string {
 		if c.Usable {
 			fmt.Fprintf(&b, " of %s %.0f Gflop/s", c.Precision, c.Gflops)
 		} else {
-			fmt.Fprintf(&b, " of %s: none, this processor has no AVX512_BF16", c.Precision)
+			fmt.Fprintf(&b, " of %s: none, this processor %s", c.Precision, slower(t.processor))
 		}
 	}
-	b.WriteString(".\n\n" + head)
+	fmt.Fprintf(&b, ". The goals are those of %d threads, %s.\n\n", t.threads, t.processor)
+	b.WriteString(head)
 	for _, r := range t.rows {
 		b.WriteString(r.String())
 	}
-	if len(t.missing) > 0 {
-		fmt.Fprintf(&b, "\nLeft out, since this processor has no AVX512_BF16: %s.\n", strings.Join(t.missing, "; "))
+	for _, why := range t.missing {
+		fmt.Fprintf(&b, "\nLeft out, since %s: %s.\n", why, strings.Join(t.left[why], "; "))
+	}
+	for _, gain := range t.gains {
+		fmt.Fprintf(&b, "\n%s\n", gain)
 	}
 	if t.recipe != "" {
 		fmt.Fprintf(&b, "\n%s\n", t.recipe)
@@ -119,10 +166,17 @@ func goal(want, got float64, least bool) string {
 // spread writes median, minimum and maximum, and the way.
 func (s *side) spread() string {
 	text := fmt.Sprintf("%s (%s–%s)", figures(s.median()), figures(slices.Min(s.times)), figures(slices.Max(s.times)))
-	if way := strings.NewReplacer("--layout ", "", "--fold ", "").Replace(s.way); way != "" {
+	if way := strings.NewReplacer("--layout ", "", " --fold none", "", "--fold ", "").Replace(s.way); way != "" {
 		text += " " + way
 	}
 	return text
+}
+
+// in is a side whose way names the precision.
+func (s *side) in(precision string) *side {
+	t := *s
+	t.way = strings.TrimSpace(precision + " " + s.way)
+	return &t
 }
 
 // figures writes three figures, and no exponent.

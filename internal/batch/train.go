@@ -15,6 +15,28 @@ type Order struct {
 	Epochs int // where to end
 	Epoch  int // where to start,
 	Step   int // within that epoch
+
+	// Of batches that several processes share, this one's part: the Part-th of so many
+	// equal ones of every Piece rows. Parts of 0: the whole. Piece of 0: of all rows.
+	Part, Parts, Piece int
+}
+
+// share appends those of the items of a batch that are made here.
+func (o *Order) share(own, items []int) []int {
+	piece := o.Piece
+	if piece == 0 {
+		piece = len(items)
+	}
+	for len(items) > 0 {
+		n := min(piece, len(items))
+		if n%o.Parts != 0 {
+			panic(fmt.Sprintf("batch: %d rows for %d processes", n, o.Parts))
+		}
+		part := n / o.Parts
+		own = append(own, items[o.Part*part:(o.Part+1)*part]...)
+		items = items[n:]
+	}
+	return own
 }
 
 // Steps returns the number of batches of an epoch over n items; items left
@@ -22,7 +44,8 @@ type Order struct {
 func Steps(n, batch int) int { return n / batch }
 
 // Train starts making batches for training. An item that cannot be made is replaced by
-// the next good one, until more are bad than is allowed.
+// the next good one, until more are bad than is allowed. Views are the same whatever the
+// number of processes that share a batch.
 func (r Rows) Train(o Order) (*Loader, error) {
 	n := r.Items
 	if r.Batch > n {
@@ -30,13 +53,20 @@ func (r Rows) Train(o Order) (*Loader, error) {
 	}
 	l := newLoader(r)
 	l.place = func(w *Worker, b *slot, row int) error { return l.placeGood(w, b, row) }
-	steps := Steps(n, r.Batch)
-	l.start(r.Batch, func(yield func(epoch, step int, items []int) bool) {
+	steps, rows := Steps(n, r.Batch), r.Batch
+	if o.Parts > 1 {
+		rows /= o.Parts
+	}
+	l.start(rows, func(yield func(epoch, step int, items []int) bool) {
 		step := o.Step
 		for epoch := o.Epoch; epoch < o.Epochs; epoch++ {
 			items := rng.Perm(n, o.Seed, rng.Shuffle, uint64(epoch))
 			for ; step < steps; step++ {
-				if !yield(epoch, step, items[step*r.Batch:(step+1)*r.Batch]) {
+				batch := items[step*r.Batch : (step+1)*r.Batch]
+				if o.Parts > 1 {
+					batch = o.share(nil, batch)
+				}
+				if !yield(epoch, step, batch) {
 					return
 				}
 			}

@@ -76,7 +76,7 @@ func newCore(c recipe.Config, data Data, unit bool) (core, error) {
 	if c.SyncNorm {
 		m.joint.Together(m.ranks.group)
 	}
-	c = data.own(c)
+	c = data.Own(c)
 	m.pieces.rows = pieceOf(c)
 	if m.pieces.rows > 0 {
 		m.joint.DeferPieces(PieceRows(c))

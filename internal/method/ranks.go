@@ -1,6 +1,7 @@
 package method
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -162,8 +163,8 @@ func (m *core) ours(rows []float32, from, to int) []float32 {
 // allItems returns the items of the whole batch, of which this rank has own.
 func (m *core) allItems(own []int) []int { return m.ranks.gatherItems(own, m.pieces.rows) }
 
-// own is a configuration with the rows that each rank takes through the network.
-func (d Data) own(c recipe.Config) recipe.Config {
+// Own is a configuration with the rows that each rank takes through the network.
+func (d Data) Own(c recipe.Config) recipe.Config {
 	n := group.Or(d.Group).Size()
 	c.Batch, c.MicroBatch = c.Batch/n, c.MicroBatch/n
 	return c
@@ -186,5 +187,16 @@ func divides(c recipe.Config, processes int) error {
 		}
 		return fmt.Errorf("%s of %d cannot be divided equally among %d processes; take %s", part.what, part.rows, processes, take)
 	}
+	if n := smallest(c) / processes; processes > 1 && n < 2 && !c.SyncNorm {
+		return fmt.Errorf("a batch of %d%s leaves one of %d processes a single row, of which batch normalisation can take no statistics; take a larger one, or leave sync_norm on", c.Batch, c.InPieces(), processes)
+	}
 	return nil
+}
+
+// smallest returns the rows of the smallest piece of a batch.
+func smallest(c recipe.Config) int {
+	if !c.Pieces() {
+		return c.Batch
+	}
+	return cmp.Or(c.Batch%c.MicroBatch, c.MicroBatch)
 }

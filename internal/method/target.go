@@ -37,7 +37,7 @@ func newTarget(c recipe.Config, data Data, joint *model.Joint) (*target, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &target{joint: joint.NewTarget(b, b), rows: pieceOf(data.own(c)),
+	t := &target{joint: joint.NewTarget(b, b), rows: pieceOf(data.Own(c)),
 		base: c.Momentum.Base, final: c.Momentum.Final,
 		ranks: ranks{group: group.Or(data.Group)}}
 	t.learns = append(learns.Encoder.Params(), learns.Expander.Params()...)

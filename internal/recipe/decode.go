@@ -30,6 +30,13 @@ func ReadFile(path string) (Config, error) {
 	return c, err
 }
 
+// Parse is ReadFile for what YAML has returned; name says what it is.
+func Parse(raw []byte, name string) (Config, error) {
+	c := base()
+	err := c.merge(raw, name)
+	return c, err
+}
+
 // YAML returns the whole configuration, as [ReadFile] reads it. Laid over any
 // recipe's form for the same method, it gives the same configuration.
 func (c *Config) YAML() ([]byte, error) {

@@ -125,7 +125,7 @@ func (r *run) warn(format string, args ...any) error {
 // checkpoint the line is one of step 0, as a run that has done nothing may be begun anew. After
 // any other error a run goes on as if it had been stopped.
 func (r *run) logFailure(err error) {
-	if !errors.As(err, new(*NotFinite)) {
+	if !errors.As(err, new(*NotFinite)) || !r.owner() {
 		return
 	}
 	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Message: "the run failed: " + err.Error(), Failed: true}
@@ -137,6 +137,9 @@ func (r *run) logFailure(err error) {
 
 // write appends to the metrics.
 func (r *run) write(event any) error {
+	if !r.owner() {
+		return nil
+	}
 	if err := r.log.Write(event); err != nil {
 		return fmt.Errorf("%w; %s", err, r.lastGood())
 	}

@@ -7,6 +7,7 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/device"
+	"vicreg/internal/group"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/method"
 	"vicreg/internal/reckon"
@@ -37,14 +38,15 @@ func (r *run) flag() string {
 }
 
 // variant names what the bits of the run depend on besides its configuration: the device
-// and its precision, the instructions of the host's kernels, and what decodes JPEG files.
+// and its precision, the instructions of the host's kernels, how many processes train
+// together, and what decodes JPEG files.
 func (r *run) variant() string {
 	if r.device == nil {
-		return hostVariant(r.config) + r.jpegs()
+		return hostVariant(r.config) + r.inProcesses() + r.jpegs()
 	}
 	host := r.config
 	host.Precision = ""
-	return fmt.Sprintf("%s in %s%s%s", r.computer(), r.config.Precision, beside, hostVariant(host)+r.jpegs())
+	return fmt.Sprintf("%s in %s%s%s", r.computer(), r.config.Precision, beside, hostVariant(host)+r.inProcesses()+r.jpegs())
 }
 
 // byJPEG stands in the variant of a run whose JPEG files another decoder than Go's reads.
@@ -96,6 +98,8 @@ func (r *run) failed(err error) error {
 	}
 	fits := r.fitting(err)
 	switch {
+	case errors.As(err, new(group.Failure)) && r.folder != "":
+		return fmt.Errorf("%w; %s; --resume %s goes on, with another number of processes too", err, r.lastGood(), show.Name(r.folder))
 	case r.folder == "" && fits == "":
 		return err // nothing was begun
 	case r.folder == "":
@@ -112,7 +116,7 @@ func (r *run) fitting(err error) string {
 	if !errors.As(err, &e) || !e.OutOfMemory() {
 		return ""
 	}
-	return reckon.Smaller(r.config, r.counts(), r.card())
+	return reckon.Smaller(r.own(), r.counts(), r.card())
 }
 
 // counts is what is known of the data, for a reckoning.
@@ -120,10 +124,10 @@ func (r *run) counts() reckon.Data {
 	return reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
 }
 
-// failure reports whether an error is of a device that failed. No run goes on with it.
+// failure reports whether an error is of a device that failed, or of processes that no
+// longer work together. No run goes on with it.
 func failure(err error) bool {
-	var f device.Failure
-	return errors.As(err, &f)
+	return errors.As(err, new(device.Failure)) || errors.As(err, new(group.Failure))
 }
 
 // release gives back what the run holds of a device, unless that failed in the middle of

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,8 +17,20 @@ import (
 	"vicreg/internal/runlog"
 )
 
-// finish writes the model, scores it and writes the summary.
-func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
+// finish writes the model, scores it and writes the summary, which is nil where another
+// process does so.
+func (r *run) finish(ctx context.Context) (s *runlog.Summary, err error) {
+	err = r.only(func() (err error) {
+		s, err = r.conclude(ctx)
+		return err
+	})
+	if errors.Is(err, ErrInterrupted) {
+		err = r.interrupt()
+	}
+	return s, err
+}
+
+func (r *run) conclude(ctx context.Context) (*runlog.Summary, error) {
 	r.report.Phase("saving the model")
 	if err := r.saveModel(); err != nil {
 		return nil, err
@@ -37,7 +50,7 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		}
 		err := score(ctx, s)
 		if ctx.Err() != nil {
-			return nil, r.interrupt()
+			return nil, ErrInterrupted
 		}
 		if failure(err) {
 			return nil, err
@@ -51,7 +64,7 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		}
 	}
 	if err := r.retrieve(ctx, s); ctx.Err() != nil {
-		return nil, r.interrupt()
+		return nil, ErrInterrupted
 	} else if failure(err) {
 		return nil, err
 	} else if err != nil {
@@ -60,7 +73,7 @@ func (r *run) finish(ctx context.Context) (*runlog.Summary, error) {
 		}
 	}
 	if err := r.judge(ctx, s); ctx.Err() != nil {
-		return nil, r.interrupt()
+		return nil, ErrInterrupted
 	} else if failure(err) {
 		return nil, err
 	} else if err != nil && err.Error() != told {
@@ -242,19 +255,20 @@ func (r *run) knn(ctx context.Context) (float64, error) {
 }
 
 // takeBad warns of images that have turned bad since the run started.
-func (r *run) takeBad(late []batch.Bad) error {
-	if len(late) == 0 {
-		return nil
-	}
-	known := names(r.at.BadLate)
-	for _, b := range badItems(late) {
-		if known[b.Name] {
-			continue
-		}
+func (r *run) takeBad(late []checkpoint.Bad) error {
+	for _, b := range late {
 		r.at.BadLate = append(r.at.BadLate, b)
 		if err := r.warn("one of the "+r.corpus.kind()+" turned bad and is replaced by its neighbour: %s", b.Reason); err != nil {
 			return err
 		}
 	}
-	return nil
+	if r.processes().Size() == 1 { // the loader has counted them
+		return nil
+	}
+	all := batch.Tally{Total: r.corpus.len(), Kind: r.corpus.kind(), Most: r.config.Data.MaxBad}
+	var bad []batch.Bad
+	for _, b := range r.at.BadLate {
+		bad = append(bad, batch.Bad{Name: b.Name, Err: errors.New(b.Reason)})
+	}
+	return all.Add(all.Total, bad)
 }

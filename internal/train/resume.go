@@ -213,7 +213,13 @@ func moved(step int, last, now string) string {
 		how = "up to step %d the run was computed on %s, from there on on %s: rounding differs from there on, so it ends with other bits than a run that never changed"
 	}
 	before, decoder := decoderOf(last)
-	if after, other := decoderOf(now); before == after {
+	after, other := decoderOf(now)
+	rest, then := processesOf(before)
+	if same, since := processesOf(after); rest == same && then != since && decoder == other {
+		how = "up to step %d the run was computed in %s, from there on in %s: rounding differs from there on, so it ends with other bits than a run that never changed"
+		last, now = then, since
+	}
+	if before == after {
 		how = "up to step %d the run's JPEG files were read by %s, from there on by %s: a pixel here and there differs by a level, so it ends with other bits than a run that never changed"
 		last, now = decoder, other
 	}

@@ -89,8 +89,21 @@ func stored(p *nn.Param) []int {
 	}
 }
 
-// save writes the checkpoint. Before that it brings the metrics to the disk.
+// save writes the checkpoint, of a state that all processes have.
 func (r *run) save() error {
+	if err := r.same(); err != nil {
+		return err
+	}
+	if err := r.only(r.saveAll); err != nil {
+		return err
+	}
+	r.saved, r.savedStep = time.Now(), r.at.Steps
+	return nil
+}
+
+// saveAll writes the checkpoint, and a model when it is time to. Before that it brings the
+// metrics to the disk.
+func (r *run) saveAll() error {
 	if err := r.flushBoard(); err != nil {
 		return err
 	}

@@ -60,6 +60,10 @@ type run struct {
 	listed dataset.Files
 	steps  int // in an epoch
 
+	group            group.Group // of the processes that train together
+	votes            []float64
+	threads, workers int // of this process, where they are not the configuration's
+
 	device    device.Device // nil: the processor
 	arena     *nn.Arena     // on it, of embedders; nil: each has its own
 	method    method.Method
@@ -82,23 +86,32 @@ type run struct {
 // Pretrain makes a folder and does in it what c says, from the start to the
 // summary.
 func Pretrain(ctx context.Context, c recipe.Config, o Options) (folder string, s *runlog.Summary, err error) {
-	r, err := prepare(ctx, c, o) // before there is a folder
+	defer group.Catch(&err)
+	r, unlock := newRun(recipe.Config{Threads: c.Threads}, o), func() {}
+	defer func() { unlock() }()
+	err = r.only(func() (err error) {
+		if r, err = prepare(ctx, c, o); err != nil { // before there is a folder
+			return err
+		}
+		if folder, err = newFolder(&r.config); err != nil {
+			return err
+		}
+		free, err := runlog.Lock(folder)
+		if err != nil {
+			return err
+		}
+		unlock = free
+		if err := unused(folder); err != nil {
+			return err
+		}
+		r.folder = folder
+		return r.writeConfig()
+	})
 	if err != nil {
-		return "", nil, err
-	}
-	if r.folder, err = newFolder(&r.config); err != nil {
-		return "", nil, err
-	}
-	unlock, err := runlog.Lock(r.folder)
-	if err != nil {
-		return "", nil, err
-	}
-	defer unlock()
-	if err := unused(r.folder); err != nil {
-		return "", nil, err
-	}
-	if err := r.writeConfig(); err != nil {
-		return r.folder, nil, err
+		if r != nil {
+			folder = r.folder
+		}
+		return folder, nil, err
 	}
 	s, err = r.do(ctx)
 	return r.folder, s, err
@@ -114,29 +127,53 @@ func Resume(ctx context.Context, folder string, o Options) (*runlog.Summary, err
 // ended as well.
 func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog.Summary, err error) {
 	defer device.Catch(&err)
-	path := filepath.Join(folder, runlog.ConfigFile)
+	defer group.Catch(&err)
+	r, unlock := newRun(recipe.Config{}, o), func() {}
+	defer func() { unlock() }()
+	err = r.only(func() (err error) {
+		free, err := lock(folder)
+		if err != nil {
+			return err
+		}
+		unlock = free
+		r, s, err = reopen(folder, goal, o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	ended := s != nil
+	if r.vote(&ended); ended {
+		return s, nil
+	}
+	return r.do(ctx)
+}
+
+// lock locks the folder of a run that is to go on.
+func lock(folder string) (unlock func(), err error) {
 	if err := runlog.CheckFolder(folder); err != nil {
 		return nil, fmt.Errorf("there is no run to go on with: %w", err)
 	}
-	unlock, err := runlog.Lock(folder)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
+	return runlog.Lock(folder)
+}
+
+// reopen returns the run in a folder, or the summary of one that has ended.
+func reopen(folder string, goal Goal, o Options) (r *run, s *runlog.Summary, err error) {
+	path := filepath.Join(folder, runlog.ConfigFile)
 	c, err := recipe.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if open := c.Undecided(); len(open) > 0 {
-		return nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
+		return nil, nil, fmt.Errorf("%s leaves open what a run has chosen before it begins: %s; start a new run with --config %[1]s", path, strings.Join(open, ", "))
 	}
 	if c.Tune != nil && goal != (Goal{}) {
-		return nil, fmt.Errorf("%s is of an encoder that is taught classes, whose rates go down over all its epochs; they cannot be changed on the way, so start a new run", show.Name(folder))
+		return nil, nil, fmt.Errorf("%s is of an encoder that is taught classes, whose rates go down over all its epochs; they cannot be changed on the way, so start a new run", show.Name(folder))
 	}
-	r := newRun(c, o)
+	r = newRun(c, o)
 	r.folder, r.goal = folder, goal
 	s, err = runlog.ReadSummary(folder)
 	switch {
@@ -144,24 +181,24 @@ func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog
 		s = nil
 	case err == nil:
 		if err := r.ended(s); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if goal == (Goal{}) || goal.Epochs == c.Epochs {
 			r.report.Done(*s)
-			return s, nil
+			return r, s, nil
 		}
 		r = newRun(c, o)
 		r.folder, r.goal, r.summed = folder, goal, s
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, nil, err
 	}
 	if err := r.list(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := r.enough(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r.do(ctx)
+	return r, nil, nil
 }
 
 func newRun(c recipe.Config, o Options) *run {
@@ -172,11 +209,12 @@ func newRun(c recipe.Config, o Options) *run {
 		c.Workers = o.Workers
 	}
 	parallel.SetWorkers(c.Threads)
-	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1, tensorboard: o.TensorBoard}
+	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1, tensorboard: o.TensorBoard,
+		group: group.Or(o.Group), threads: o.Threads, workers: o.Workers}
 	if o.Device != nil && !o.Device.Shared() {
 		r.device = o.Device
 	}
-	if r.report == nil {
+	if r.report == nil || !r.owner() {
 		r.report = Silent{}
 	}
 	r.clock.began = time.Now()
@@ -190,23 +228,24 @@ func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 		err = r.failed(err)
 	}()
 	defer device.Catch(&err)
-	runlog.Clean(r.folder)
-	r.sweep()
-	resumed, err := r.position()
-	if err != nil {
-		return nil, err
-	}
-	if resumed {
-		if err = r.without(); err == nil {
-			err = r.replan(r.goal, r.summed)
+	defer group.Catch(&err)
+	var resumed bool
+	err = r.only(func() (err error) {
+		runlog.Clean(r.folder)
+		r.sweep()
+		if resumed, err = r.position(); err != nil {
+			return err
 		}
-		if err == nil {
-			err = r.onward()
+		if resumed {
+			return r.again()
 		}
-	} else {
 		if err = r.aim(r.goal); err == nil {
 			err = r.scan(ctx)
 		}
+		return err
+	})
+	if err == nil {
+		err = r.spread(&resumed)
 	}
 	if err != nil {
 		return nil, err
@@ -215,31 +254,39 @@ func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 	if err := r.build(); err != nil {
 		return nil, err
 	}
-	if resumed {
-		if err = r.noOtherModel(); err == nil {
+	err = r.only(func() (err error) {
+		if !resumed {
+			err = r.adopt(ctx)
+		} else if err = r.noOtherModel(); err == nil {
 			err = r.restore()
 		}
-	} else {
-		err = r.adopt(ctx)
-	}
-	if err == nil {
-		err = r.openLog()
-	}
+		if err == nil {
+			err = r.openLog()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	r.spreadArrays()
 	defer func() {
 		r.logFailure(err)
-		r.log.Close()
+		if r.owner() {
+			r.log.Close()
+		}
 	}()
-	r.report.Start(r.plan())
-	if resumed {
-		err = r.goOn()
-	} else {
-		err = r.start(unscored)
+	err = r.only(func() error {
+		r.report.Start(r.plan())
+		if resumed {
+			return r.goOn()
+		}
+		return r.start(unscored)
+	})
+	if err == nil && !resumed {
+		err = r.save()
 	}
 	if err == nil {
-		err = r.openBoard()
+		err = r.only(r.openBoard)
 	}
 	if err != nil {
 		return nil, err
@@ -249,6 +296,18 @@ func (r *run) do(ctx context.Context) (s *runlog.Summary, err error) {
 		return nil, err
 	}
 	return r.finish(ctx)
+}
+
+// again has a run that is resumed go on with its items and, maybe, to another end.
+func (r *run) again() error {
+	err := r.without()
+	if err == nil {
+		err = r.replan(r.goal, r.summed)
+	}
+	if err == nil {
+		err = r.onward()
+	}
+	return err
 }
 
 // list finds the items to learn from.
@@ -277,12 +336,15 @@ func (r *run) enough() error {
 // fits checks that the run fits into the memory. It leaves a note on that, and how much
 // is left for keeping decoded images.
 func (r *run) fits() (err error) {
-	d, card := r.counts(), r.card()
-	if r.memory, err = reckon.CheckOn(r.config, d, card); err != nil {
+	c, d, card := r.own(), r.counts(), r.card()
+	if r.memory, err = reckon.CheckOn(c, d, card); err != nil {
+		if n := r.processes().Size(); n > 1 {
+			err = fmt.Errorf("each of %d processes takes %d rows of a batch: %w", n, c.Batch, err)
+		}
 		return err
 	}
 	if s, ok := r.corpus.(*images); ok {
-		s.cache = reckon.Room(r.config, d, card, batch.DefaultCache)
+		s.cache = reckon.Room(c, d, card, batch.DefaultCache)
 	}
 	return nil
 }
@@ -292,7 +354,7 @@ func (r *run) data() method.Data {
 	labels, classes := r.corpus.labels()
 	n := r.corpus.len()
 	steps := batch.Steps(n, r.config.Batch)
-	return method.Data{Items: n, Steps: steps, Labels: labels, Classes: classes, Device: r.device}
+	return method.Data{Items: n, Steps: steps, Labels: labels, Classes: classes, Device: r.device, Group: r.group}
 }
 
 // scan finds bad items and measures what the configuration leaves open, and writes the
@@ -395,7 +457,7 @@ func (r *run) start(warning string) (err error) {
 			return err
 		}
 	}
-	return r.save()
+	return nil
 }
 
 // plan tells what is going to happen.
@@ -421,7 +483,7 @@ func (r *run) plan() Plan {
 	}
 	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s%s, %s", r.folder, c.Method,
 		show.Count(c.Epochs, "epoch"), show.Count(r.steps, "step"), c.Batch, r.corpus.kind(), c.InPieces(),
-		show.Count(parallel.Workers(), "thread"))
+		r.threadsOf())
 	var unwise []string
 	if r.at.Steps > 0 {
 		about += fmt.Sprintf("; going on after step %d", r.at.Steps) + r.spanOf()
@@ -446,6 +508,15 @@ func (r *run) plan() Plan {
 		Steps: c.Epochs * r.steps, Done: r.at.Steps,
 		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind(),
 		After: advice.After(r.facts(), r.speed)}
+}
+
+// threadsOf says for people how much computes at once.
+func (r *run) threadsOf() string {
+	threads := show.Count(parallel.Workers(), "thread")
+	if n := r.processes().Size(); n > 1 {
+		return fmt.Sprintf("%d processes of %s", n, threads)
+	}
+	return threads
 }
 
 // encoderName is what people call an encoder.

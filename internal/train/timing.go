@@ -34,7 +34,7 @@ const (
 // its items, and takes a few steps with it; then all of that is gone, and the run
 // itself is built from its start.
 func (r *run) timed(ctx context.Context) (speed advice.Speed, err error) {
-	c := r.config
+	c := r.own() // of one process, which is timed alone
 	open := c.Epochs == 0
 	c.Epochs, c.Warmup = cmp.Or(c.Epochs, 100), 0
 	some, err := r.corpus.sample(ctx, &c)

@@ -8,6 +8,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,8 +24,7 @@ import (
 func (r *run) train(ctx context.Context) error {
 	c := r.config
 	schedule := r.schedule()
-	loader, err := r.corpus.batches(c, batch.Order{Seed: c.Seed, Epochs: c.Epochs, Epoch: r.at.Epoch, Step: r.at.Step},
-		r.ahead())
+	loader, err := r.corpus.batches(c, r.order(), r.ahead())
 	if err != nil {
 		return err
 	}
@@ -53,18 +53,14 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 	// Data.
 	began := time.Now()
-	b, err := loader.Next()
-	if ctx.Err() != nil {
+	b, stop, err := r.next(ctx, loader)
+	if stop {
 		return r.interrupt()
 	}
 	if err != nil {
 		return err
 	}
 	waited := time.Since(began).Seconds()
-	if err := r.takeBad(loader.Bad()); err != nil {
-		return err
-	}
-
 	if err := r.boardViews(b); err != nil {
 		return err
 	}
@@ -105,10 +101,12 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 	}
 
 	// Save when it is time to, or when the run is to stop.
-	if ctx.Err() != nil {
+	stop, due := ctx.Err() != nil, c.CheckpointMinutes > 0 && time.Since(r.saved).Minutes() >= c.CheckpointMinutes
+	r.vote(&stop, &due)
+	if stop {
 		return r.interrupt()
 	}
-	if every := c.CheckpointMinutes; every > 0 && time.Since(r.saved).Minutes() >= every {
+	if due {
 		return r.save()
 	}
 	return nil
@@ -116,6 +114,19 @@ func (r *run) step(ctx context.Context, loader *batch.Loader, schedule optim.Sch
 
 // endEpoch computes the figures of an epoch whose steps are all done, and saves.
 func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
+	err := r.only(func() error { return r.figures(ctx, schedule) })
+	if errors.Is(err, ErrInterrupted) {
+		return r.interrupt() // a resumed run comes back to the end of this epoch
+	}
+	if err != nil {
+		return err
+	}
+	r.at.Epoch, r.at.Step = r.at.Epoch+1, 0
+	return r.save()
+}
+
+// figures computes and tells those of an epoch whose steps are all done.
+func (r *run) figures(ctx context.Context, schedule optim.Schedule) error {
 	c := r.config
 	e := runlog.Epoch{Event: "epoch", Epoch: r.at.Epoch + 1, Step: r.at.Steps, LR: schedule.At(r.at.Steps - 1),
 		Device: r.computer()}
@@ -127,7 +138,7 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 	if scored || due {
 		err := r.watch(ctx, &e, scored, due)
 		if ctx.Err() != nil {
-			return r.interrupt() // a resumed run comes back to the end of this epoch
+			return ErrInterrupted
 		}
 		if failure(err) {
 			return err
@@ -155,8 +166,8 @@ func (r *run) endEpoch(ctx context.Context, schedule optim.Schedule) error {
 			return err
 		}
 	}
-	r.at.Epoch, r.at.Step, r.at.Last, r.at.Trend, r.at.Best = r.at.Epoch+1, 0, &e, trend, best
-	return r.save()
+	r.at.Last, r.at.Trend, r.at.Best = &e, trend, best
+	return nil
 }
 
 // interrupt saves the run where it stands and says so.

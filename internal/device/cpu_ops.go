@@ -13,7 +13,7 @@ func (c CPU) ConvForward(y Array, s Conv, src Source, w Array, sums Sums) {
 }
 
 func (c CPU) ConvInfer(y Array, s Conv, src Source, w Array, t Tail) {
-	tail := pass.Tail{Scale: c.f32(t.Scale), Shift: c.f32(t.Shift), Add: c.f32(t.Add), ReLU: t.ReLU}
+	tail := pass.Tail{Scale: c.f32(t.Scale), Shift: c.f32(t.Shift), Add: c.values(t.Add), ReLU: t.ReLU}
 	if t.Packed != nil {
 		tail.Packed = &t.Packed.cpu
 	}

@@ -19,7 +19,7 @@ func Forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *
 	defer scratch.Busy.Unlock()
 	switch {
 	case linear(s):
-		linearForward(y, s, src, w, sums)
+		linearForward(y, s, src, w, sums, nil)
 	case winograd.Fits(s, false):
 		winograd.Forward(y, s, src, w, sums, pass.Tail{})
 	default:

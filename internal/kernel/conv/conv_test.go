@@ -76,21 +76,34 @@ func (c *convCase) run(forward func(shape.Values, shape.Conv, shape.Source, []fl
 		}
 		return s
 	}
-	out := result{y: nan(c.OutLen()), dx: nan(c.InLen()), dw: make([]float32, c.WeightLen())}
+	y, dx := nan(c.OutLen()), nan(c.InLen())
+	if c.alias {
+		copy(dx, c.dx)
+	}
+	out := c.runTo(shape.Floats(y), shape.Floats(dx), forward, grads)
+	out.y, out.dx = y, dx
+	return out
+}
+
+// runTo leaves results in y and dx, which holds what is added to it if c.alias.
+func (c *convCase) runTo(y, dx shape.Values,
+	forward func(shape.Values, shape.Conv, shape.Source, []float32, *shape.Sums),
+	grads func(dx shape.Values, dw []float32, s shape.Conv, g shape.Grad, src shape.Source, w []float32,
+		f shape.Finish)) result {
+	out := result{dw: make([]float32, c.WeightLen())}
 	f := c.f
 	if c.sums {
 		out.sum, out.back = shape.NewSums(c.K), shape.NewSums(c.C)
 		f.Sums = out.back
 	}
 	if c.alias {
-		copy(out.dx, c.dx)
-		f.Add = shape.Floats(out.dx)
+		f.Add = dx
 	}
 	for i := range out.dw {
 		out.dw[i] = float32(i % 7)
 	}
-	forward(shape.Floats(out.y), c.Conv, c.src, c.w, out.sum)
-	grads(shape.Floats(out.dx), out.dw, c.Conv, c.g, c.src, c.w, f)
+	forward(y, c.Conv, c.src, c.w, out.sum)
+	grads(dx, out.dw, c.Conv, c.g, c.src, c.w, f)
 	return out
 }
 

@@ -28,6 +28,7 @@ type directJob struct {
 	w       []float32
 	packed  []float32     // weights
 	half    bool          // products of bfloat16
+	pairs   bool          // of values that are bfloat16 already, gathered as pairs of neighbours
 	bands   scratch.Bands // pieces of the output
 	workers int
 	sums    bool
@@ -40,7 +41,8 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	d := &direct
 	d.Conv, d.out, d.w, d.sums, d.half, d.tail = s, y, w, sums != nil, s.BF16(), t
 	d.in = row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W, Left: s.PadW(), Right: s.PadW()}
-	depth := s.R * s.S * s.C
+	d.pairs = d.half && src.X.Half() && s.C%2 == 0
+	depth, wide := s.R*s.S*s.C, s.R*s.S*s.C/d.unit()
 
 	size, filled := product.PackedLen(depth, s.K), false
 	if t.Packed != nil {
@@ -60,15 +62,16 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	if pointwise(s) {
 		// rows of one pixel
 		pixels := s.N * s.H * s.W
-		rows = scratch.RoundUp(max(1, pieceFloats/(depth+s.K)), 14)
+		rows = scratch.RoundUp(max(1, pieceFloats/(wide+s.K)), 14)
 		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
-		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(depth), 2*s.K))
+		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(wide), 2*s.K, d.productRoom(d.bands.Rows)))
 	} else {
-		perRow := s.OutW()*(depth+s.K) + s.Stride*d.in.Width()*s.C
+		perRow := s.OutW()*(wide+s.K) + s.Stride*d.in.Width()*s.C/d.unit()
 		rows = max(1, pieceFloats/perRow)
 		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
-		images, rows := d.bands.Images, d.bands.Rows
-		scratch.Reserve(scratch.Room(images*rows*s.OutW()*scratch.Padded(depth), seen(s, rows)*d.in.Width()*s.C, 2*s.K))
+		pixels := d.bands.Images * d.bands.Rows * s.OutW()
+		scratch.Reserve(scratch.Room(pixels*scratch.Padded(wide), seen(s, d.bands.Rows)*d.in.Width()*s.C, 2*s.K,
+			d.productRoom(pixels)))
 	}
 	d.workers = parallel.Workers()
 	pieces := d.bands.Count()
@@ -80,6 +83,33 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 		scratch.AddPartials(sums, pieces, s.K)
 	}
 	d.in, d.out, d.w, d.packed, d.tail = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}
+}
+
+// unit returns how many values an element of what is gathered holds.
+func (d *directJob) unit() int { return unit(d.pairs) }
+
+func unit(pairs bool) int {
+	if pairs {
+		return 2
+	}
+	return 1
+}
+
+// valuesOf returns room for what is gathered: float32, or twice as many bfloat16.
+func valuesOf(x []float32, pairs bool) shape.Values {
+	if pairs {
+		return shape.Halves(row.Halves(x))
+	}
+	return shape.Floats(x)
+}
+
+// productRoom returns the room for the products of some output pixels, which an output of
+// bfloat16 is rounded from.
+func (d *directJob) productRoom(pixels int) int {
+	if d.out.Half() {
+		return pixels * scratch.Padded(d.K)
+	}
+	return 0
 }
 
 // pointwise reports whether input and output have the same pixels, each output pixel made of
@@ -113,31 +143,40 @@ func directForwardPiece(worker, piece int) {
 	m.Used = 0
 	b := d.bands.At(piece)
 	depth := d.R * d.S * d.C
-	cols, stride, first, pixels := gather(d.Conv, &d.in, m, b, d.room(m, d.bands, depth))
-	if d.half {
+	cols, stride, first, pixels := gather(d.Conv, &d.in, m, b, d.room(m, d.bands, depth), d.pairs)
+	if d.half && !d.pairs {
 		product.NarrowColumns(cols, stride, pixels, depth)
 	}
 	var f product.Fetcher
-	out := d.out.Floats()
 	f.Add(d.out.Memory(first*d.K, (first+pixels)*d.K))
 	if next := piece + d.workers; next < d.bands.Count() {
 		fetchColumns(d.Conv, &f, &d.in, d.bands.At(next))
 	}
 	f.Plan(product.Steps(pixels, d.K))
-	d.multiply(pixels, d.K, depth, out[first*d.K:], d.K, cols, stride, d.packed, &f)
-	if d.tail.On() {
-		d.tail.Rows(out, first*d.K, pixels)
+	var prod []float32
+	ps := d.K
+	if d.out.Half() {
+		ps = scratch.Padded(d.K)
+		prod = m.Take(pixels * ps)
+	} else {
+		prod = d.out.F[first*d.K:]
 	}
-	if d.sums {
+	d.multiply(pixels, d.K, depth, prod, ps, cols, stride, d.packed, &f)
+	switch {
+	case d.tail.On():
+		d.tail.Store(d.out, first*d.K, d.K, prod, ps, pixels, 0, d.K)
+	case d.sums:
 		sa, sb := scratch.PiecePartials(piece, d.K)
-		row.AddSums(sa, sb, out[first*d.K:], d.K, pixels, d.K, m.Take(2*d.K))
+		row.Store(d.out, first*d.K, d.K, prod, ps, pixels, d.K, sa, sb, m.Take(2*d.K))
+	default:
+		row.Store(d.out, first*d.K, d.K, prod, ps, pixels, d.K, nil, nil, nil)
 	}
 }
 
 // room returns memory to copy the rows of a pointwise convolution's pixels to, where they
 // must be rounded; else nil.
 func (d *directJob) room(m *scratch.Arena, b scratch.Bands, depth int) []float32 {
-	if d.half && pointwise(d.Conv) {
+	if d.half && !d.pairs && pointwise(d.Conv) {
 		return m.Take(b.Rows * scratch.Padded(depth))
 	}
 	return nil
@@ -153,60 +192,68 @@ func (d *directJob) multiply(m, n, k int, c []float32, crs int, a []float32, ars
 
 // gather returns, for each output pixel of a band, the row of r·s·c elements that it
 // sees, with rows stride apart; first is the first of those pixels. If dst is not nil
-// the rows are written there.
-func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst []float32) (cols []float32,
+// the rows are written there. As pairs, an element holds two values of bfloat16.
+func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst []float32, pairs bool) (cols []float32,
 	stride, first, pixels int) {
-	depth := s.R * s.S * s.C
+	u := unit(pairs)
+	c := s.C / u
+	depth := s.R * s.S * c
 	if pointwise(s) {
 		first, pixels = b.Y0, b.Y1-b.Y0
-		if in.Plain() && dst == nil && s.C%256 != 0 { // else rows of a tile would fall on the same cache lines
-			return in.X.Floats()[first*s.C:], s.C, first, pixels
+		if in.Plain() && dst == nil && c%256 != 0 { // else rows of a tile would fall on the same cache lines
+			switch {
+			case pairs:
+				return row.Pairs(in.X.H[first*s.C:]), c, first, pixels
+			case !in.X.Half():
+				return in.X.F[first*c:], c, first, pixels
+			}
 		}
 		stride = scratch.Padded(depth)
 		if cols = dst; cols == nil {
 			cols = m.Take(pixels * stride)
 		}
-		in.Load(cols, stride, first*s.C, s.C, pixels)
+		in.Load(valuesOf(cols, pairs), stride*u, first*s.C, s.C, pixels)
 		return cols, stride, first, pixels
 	}
 	stride = scratch.Padded(depth)
 	rows, ow, width := b.Y1-b.Y0, s.OutW(), in.Width()
 	first, pixels = (b.N0*s.OutH()+b.Y0)*ow, (b.N1-b.N0)*rows*ow
-	if dst == nil && s.Sequence && b.N1-b.N0 == 1 && overlaps(s.Stride*s.C, s.BF16()) {
-		cols = m.Take(seen(s, rows) * s.C)
+	if dst == nil && s.Sequence && b.N1-b.N0 == 1 && overlaps(s.Stride*c, s.BF16() && !pairs) {
+		cols = m.Take(seen(s, rows) * c)
 		y := b.Y0*s.Stride - s.Pad
-		in.LoadRows(cols, b.N0, y, y+seen(s, rows))
-		return cols, s.Stride * s.C, first, pixels
+		in.LoadRows(valuesOf(cols, pairs), b.N0, y, y+seen(s, rows))
+		return cols, s.Stride * c, first, pixels
 	}
 	if cols = dst; cols == nil {
 		cols = m.Take(pixels * stride)
 	}
 	if s.R == 1 && s.S == 1 && s.Pad == 0 { // some of the pixels, each a row
+		to := valuesOf(cols, pairs)
 		if s.W == 1 { // of an image in one go
 			for n := b.N0; n < b.N1; n++ {
-				in.Load(cols[(n-b.N0)*rows*stride:], stride, (n*s.H+b.Y0*s.Stride)*s.C, s.Stride*s.C, rows)
+				in.Load(to.From((n-b.N0)*rows*stride*u), stride*u, (n*s.H+b.Y0*s.Stride)*s.C, s.Stride*s.C, rows)
 			}
 			return cols, stride, first, pixels
 		}
 		for n := b.N0; n < b.N1; n++ {
 			for r := range rows {
 				off := (n*s.H + (b.Y0+r)*s.Stride) * s.W * s.C
-				in.Load(cols[((n-b.N0)*rows+r)*ow*stride:], stride, off, s.Stride*s.C, ow)
+				in.Load(to.From(((n-b.N0)*rows+r)*ow*stride*u), stride*u, off, s.Stride*s.C, ow)
 			}
 		}
 		return cols, stride, first, pixels
 	}
-	buf := m.Take(seen(s, rows) * width * s.C)
+	buf := m.Take(seen(s, rows) * width * c)
 	for n := b.N0; n < b.N1; n++ {
 		y := b.Y0*s.Stride - s.Pad
-		in.LoadRows(buf, n, y, y+seen(s, rows))
+		in.LoadRows(valuesOf(buf, pairs), n, y, y+seen(s, rows))
 		if s.Sequence {
-			row.Gather(cols[(n-b.N0)*rows*stride:], stride, buf, s.Stride*s.C, rows, 1, 0, depth)
+			row.Gather(cols[(n-b.N0)*rows*stride:], stride, buf, s.Stride*c, rows, 1, 0, depth)
 			continue
 		}
 		for r := range rows {
-			row.Gather(cols[((n-b.N0)*rows+r)*ow*stride:], stride, buf[r*s.Stride*width*s.C:],
-				s.Stride*s.C, ow, s.R, width*s.C, s.S*s.C)
+			row.Gather(cols[((n-b.N0)*rows+r)*ow*stride:], stride, buf[r*s.Stride*width*c:],
+				s.Stride*c, ow, s.R, width*c, s.S*c)
 		}
 	}
 	return cols, stride, first, pixels

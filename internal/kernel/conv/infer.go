@@ -13,16 +13,15 @@ import (
 // Infer computes y = conv(src, w), finished as t says.
 func Infer(y shape.Values, s shape.Conv, src shape.Source, w []float32, t pass.Tail) {
 	s.Check(src.X.Len(), y.Len(), len(w))
-	if len(t.Scale) != s.K || len(t.Shift) != s.K || t.Add != nil && len(t.Add) != y.Len() {
-		panic(fmt.Sprintf("kernel: convolution %+v meets a tail of %d, %d and %d elements", s, len(t.Scale), len(t.Shift), len(t.Add)))
+	if len(t.Scale) != s.K || len(t.Shift) != s.K || !t.Add.None() && t.Add.Len() != y.Len() {
+		panic(fmt.Sprintf("kernel: convolution %+v meets a tail of %d, %d and %d elements", s, len(t.Scale), len(t.Shift), t.Add.Len()))
 	}
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	row.Constants(s.K)
 	switch {
 	case linear(s):
-		linearForward(y, s, src, w, nil)
-		t.Pass(y.Floats())
+		linearForward(y, s, src, w, nil, &t)
 	case winograd.Fits(s, false):
 		winograd.Forward(y, s, src, w, nil, t)
 	default:

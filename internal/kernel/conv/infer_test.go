@@ -44,7 +44,7 @@ func TestConvInfer(t *testing.T) {
 						pass.Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0, Packed: &packed})
 					check.SameBits(t, named(s)+" "+route, got, want)
 					Infer(shape.Floats(got), c.Conv, c.src, c.w,
-						pass.Tail{Scale: scale, Shift: shift, Add: add, ReLU: true, Packed: &packed})
+						pass.Tail{Scale: scale, Shift: shift, Add: shape.Floats(add), ReLU: true, Packed: &packed})
 					check.SameBits(t, named(s)+" joined "+route, got, joined)
 				}
 				// For another shape they are packed again.

@@ -47,6 +47,7 @@ func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 	d := &direct
 	d.Conv, d.out, d.w, d.half = s, dx, w, s.BF16()
 	d.fin = row.NewFinisher(dx, f, s.C)
+	d.pairs = d.half && g.D.Half() && (g.Y.None() || g.Y.Half()) && s.K%2 == 0
 	d.classes = classesOf(d.classes[:0], s)
 
 	// borders that hold whatever a class reaches beside the rows of g
@@ -70,17 +71,18 @@ func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 
 	if pointwise(s) {
 		pixels := s.N * s.H * s.W
-		rows := scratch.RoundUp(max(1, pieceFloats/(2*s.C+2*s.K)), 14)
+		rows := scratch.RoundUp(max(1, pieceFloats/((2*s.C+2*s.K)/d.unit())), 14)
 		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
-		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(s.K), d.bands.Rows*scratch.Padded(s.C), 2*s.C))
+		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(s.K/d.unit()), d.bands.Rows*scratch.Padded(s.C), 2*s.C))
 	} else {
-		perRow := max(1, (s.W+s.Stride-1)/s.Stride*(deepest+s.C)/s.Stride+d.in.Width()*s.K/s.Stride)
+		wide := deepest / d.unit()
+		perRow := max(1, (s.W+s.Stride-1)/s.Stride*(wide+s.C)/s.Stride+d.in.Width()*s.K/s.Stride/d.unit())
 		rows := max(1, pieceFloats/perRow)
 		d.bands = scratch.Cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
 		images, rows := d.bands.Images, d.bands.Rows
 		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
 		scratch.Reserve(scratch.Room(images*gradRowsSeen(s, rows)*d.in.Width()*s.K,
-			pixels*scratch.Padded(deepest), pixels*scratch.Padded(s.C), 2*s.C))
+			pixels*scratch.Padded(wide), pixels*scratch.Padded(s.C), 2*s.C))
 	}
 	d.workers = parallel.Workers()
 	pieces := d.bands.Count()
@@ -139,14 +141,18 @@ func directInputPiece(worker, piece int) {
 	ps := scratch.Padded(d.C)
 	if pointwise(d.Conv) {
 		pixels := b.Y1 - b.Y0
-		cols, stride := []float32(nil), scratch.Padded(d.K)
-		if d.in.Plain() && !d.half {
-			cols, stride = d.in.X.Floats()[b.Y0*d.K:], d.K
-		} else {
+		k := d.K / d.unit()
+		cols, stride := []float32(nil), scratch.Padded(k)
+		switch {
+		case d.in.Plain() && d.pairs && k%256 != 0:
+			cols, stride = row.Pairs(d.in.X.H[b.Y0*d.K:]), k
+		case d.in.Plain() && !d.half && !d.in.X.Half():
+			cols, stride = d.in.X.F[b.Y0*d.K:], k
+		default:
 			cols = m.Take(pixels * stride)
-			d.in.Load(cols, stride, b.Y0*d.K, d.K, pixels)
+			d.in.Load(valuesOf(cols, d.pairs), stride*d.unit(), b.Y0*d.K, d.K, pixels)
 		}
-		if d.half {
+		if d.half && !d.pairs {
 			product.NarrowColumns(cols, stride, pixels, d.K)
 		}
 		prod := m.Take(pixels * ps)
@@ -167,11 +173,11 @@ func directInputPiece(worker, piece int) {
 	}
 
 	t := d.Stride
-	across := d.in.Width() * d.K
+	across := d.in.Width() * d.K / d.unit()
 	g0, g1 := (b.Y0+d.Pad-(d.R-1))/t-1, (b.Y1-1+d.Pad)/t+1
 	grad := m.Take((b.N1 - b.N0) * (g1 - g0) * across)
 	for n := b.N0; n < b.N1; n++ {
-		d.in.LoadRows(grad[(n-b.N0)*(g1-g0)*across:], n, g0, g1)
+		d.in.LoadRows(valuesOf(grad[(n-b.N0)*(g1-g0)*across:], d.pairs), n, g0, g1)
 	}
 	var f product.Fetcher
 	d.fin.Fetch(&f, d.out, (b.N0*d.H+b.Y0)*d.W*d.C, ((b.N1-1)*d.H+b.Y1)*d.W*d.C)
@@ -198,7 +204,7 @@ func directInputPiece(worker, piece int) {
 			o := (y0-c.y)/t + c.outY - g0 // what the first row sees
 			cols, stride := d.gradColumns(m, c, grad[o*across:], (g1-g0)*across, b.N1-b.N0, rows, pixels)
 			prod = m.Take(total * ps)
-			if d.half {
+			if d.half && !d.pairs {
 				product.NarrowColumns(cols, stride, total, c.depth)
 			}
 			d.multiply(total, d.C, c.depth, prod, ps, cols, stride, d.packed[c.packed:], &f)
@@ -231,21 +237,22 @@ func directInputPiece(worker, piece int) {
 func (d *directJob) gradColumns(m *scratch.Arena, c *class, grad []float32, next, images, rows,
 	pixels int) (cols []float32,
 	stride int) {
-	across := d.in.Width() * d.K
-	if d.Sequence && images == 1 && overlaps(across, d.half) {
+	k, depth := d.K/d.unit(), c.depth/d.unit()
+	across := d.in.Width() * k
+	if d.Sequence && images == 1 && overlaps(across, d.half && !d.pairs) {
 		return grad, across
 	}
-	stride = scratch.Padded(c.depth)
+	stride = scratch.Padded(depth)
 	cols = m.Take(images * rows * pixels * stride)
 	for n := range images {
 		to, from := cols[n*rows*pixels*stride:], grad[n*next:]
 		if d.Sequence {
-			row.Gather(to, stride, from, across, rows, 1, 0, c.depth)
+			row.Gather(to, stride, from, across, rows, 1, 0, depth)
 			continue
 		}
 		for r := range rows {
-			row.Gather(to[r*pixels*stride:], stride, from[r*across+(c.outX+d.in.Left)*d.K:],
-				d.K, pixels, c.rows, across, c.cols*d.K)
+			row.Gather(to[r*pixels*stride:], stride, from[r*across+(c.outX+d.in.Left)*k:],
+				k, pixels, c.rows, across, c.cols*k)
 		}
 	}
 	return cols, stride

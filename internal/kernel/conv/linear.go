@@ -14,29 +14,35 @@ import (
 
 func linear(s shape.Conv) bool { return s.H == 1 && s.W == 1 && s.R == 1 && s.S == 1 && s.Pad == 0 }
 
-func linearForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
+// linearForward finishes what it computes as t says, unless t is nil.
+func linearForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t *pass.Tail) {
 	r := row.ReadSource(src, s.C)
-	scratch.Shared.Reset(matrixRoom(&r, s.N))
-	x := matrix(&r, s.N)
-	product.Gemm(product.Mat{Data: y.Floats(), Rows: s.N, Cols: s.K}, x,
-		product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
-	if sums != nil {
-		pass.Sum(sums, y, s.K)
+	scratch.Shared.Reset(matrixRoom(&r, s.N) + productRoom(y))
+	x, prod := matrix(&r, s.N), productOf(y)
+	product.Gemm(product.Mat{Data: prod, Rows: s.N, Cols: s.K}, x, product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
+	switch {
+	case t != nil:
+		t.Pass(y, prod)
+	case sums != nil || y.Half():
+		pass.Store(y, prod, s.K, sums)
 	}
 }
 
 func linearInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape.Finish) {
 	r := row.ReadGrad(g, s.K)
-	scratch.Shared.Reset(matrixRoom(&r, s.N))
-	d := matrix(&r, s.N)
-	accumulate := f.Add.Same(dx)
+	scratch.Shared.Reset(matrixRoom(&r, s.N) + productRoom(dx))
+	d, prod := matrix(&r, s.N), productOf(dx)
+	accumulate := f.Add.Same(dx) && !dx.Half()
 	if accumulate {
 		f.Add = shape.Values{}
 	}
-	product.Gemm(product.Mat{Data: dx.Floats(), Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
+	product.Gemm(product.Mat{Data: prod, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
 		Cols: s.K}.T(), accumulate)
-	if !f.Add.None() || !f.Mask.X.None() || f.Sums != nil {
-		pass.Finish(dx, s.C, f)
+	switch {
+	case dx.Half():
+		pass.Finish(dx, prod, s.C, f)
+	case !f.Add.None() || !f.Mask.X.None() || f.Sums != nil:
+		pass.Finish(dx, nil, s.C, f)
 	}
 }
 
@@ -47,9 +53,25 @@ func linearWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source
 	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
 }
 
+// productRoom returns how much productOf needs of the shared arena.
+func productRoom(y shape.Values) int {
+	if y.Half() {
+		return scratch.Room(y.Len())
+	}
+	return 0
+}
+
+// productOf returns where products go that become y: y itself, if it is of float32.
+func productOf(y shape.Values) []float32 {
+	if y.Half() {
+		return scratch.Shared.Take(y.Len())
+	}
+	return y.F
+}
+
 // matrixRoom returns how much matrix needs of the shared arena.
 func matrixRoom(r *row.Reader, rows int) int {
-	if r.Plain() {
+	if r.Plain() && !r.X.Half() {
 		return 0
 	}
 	return scratch.Room(rows * r.C)
@@ -57,8 +79,8 @@ func matrixRoom(r *row.Reader, rows int) int {
 
 // matrix returns what r reads, as rows × c: a copy, unless r changes nothing.
 func matrix(r *row.Reader, rows int) product.Mat {
-	m := product.Mat{Data: r.X.Floats(), Rows: rows, Cols: r.C}
-	if !r.Plain() {
+	m := product.Mat{Data: r.X.F, Rows: rows, Cols: r.C}
+	if !r.Plain() || r.X.Half() {
 		m.Data = scratch.Shared.Take(rows * r.C)
 		pass.ReadTo(shape.Floats(m.Data), *r)
 	}

@@ -49,6 +49,7 @@ type weightJob struct {
 	rowBlocks     int
 	groupPixels   int  // rows of cols and g
 	half          bool // products of bfloat16
+	pairs, gHalf  bool // of values that are bfloat16 already: of cols, and of g
 }
 
 func directWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
@@ -57,19 +58,20 @@ func directWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source
 	d.in = row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W, Left: s.PadW(), Right: s.PadW()}
 	d.grad = row.Image{Reader: row.ReadGrad(g, s.K), H: s.OutH(), W: s.OutW()}
 	d.colsRow, d.gRow = scratch.Padded(d.depth), scratch.Padded(s.K)
+	d.pairs, d.gHalf = d.half && src.X.Half() && s.C%2 == 0, d.half && g.D.Half() && (g.Y.None() || g.Y.Half())
 
 	if pointwise(s) {
 		pixels := s.N * s.H * s.W
 		rows := max(64, pieceFloats/(s.C+s.K))
 		d.bands = scratch.Cut(1, pixels, min(rows, (pixels+7)/8), 1)
 		d.bandRows = d.bands.Rows
-		scratch.Reserve(scratch.Room(d.bandRows*d.colsRow, d.bandRows*d.gRow))
+		scratch.Reserve(d.room())
 	} else {
 		perRow := s.OutW()*(d.depth+s.K) + s.Stride*d.in.Width()*s.C
 		rows := max(1, pieceFloats/perRow)
 		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
 		d.bandRows = d.bands.Images * d.bands.Rows * s.OutW()
-		scratch.Reserve(scratch.Room(d.bandRows*d.colsRow, d.bandRows*d.gRow, seen(s, d.bands.Rows)*d.in.Width()*s.C))
+		scratch.Reserve(d.room() + scratch.Room(seen(s, d.bands.Rows)*d.in.Width()*s.C))
 	}
 	if d.depth*s.K <= splitFloats {
 		d.split()
@@ -77,6 +79,60 @@ func directWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source
 		d.grouped()
 	}
 	d.dw, d.in, d.grad = nil, row.Image{}, row.Image{}
+}
+
+// room returns the room for cols and g of a band, and for the values that pairs are made of.
+func (d *weightJob) room() int {
+	n := scratch.Room(d.bandRows*d.colsRow, d.bandRows*d.gRow)
+	if d.pairs {
+		n += scratch.Room(d.bandRows * scratch.Padded(d.depth/2))
+	}
+	if d.gHalf {
+		n += scratch.Room(d.bandRows * scratch.Padded((d.K+1)/2))
+	}
+	return n
+}
+
+// pairCols writes the pairs of a band's cols to dst, or to memory of m.
+func (d *weightJob) pairCols(m *scratch.Arena, b scratch.Band, dst []float32) (cols []float32, first, pixels int) {
+	if d.pairs {
+		from, stride, first, pixels := gather(d.Conv, &d.in, m, b, nil, true)
+		if dst == nil {
+			dst = m.Take(product.Half(pixels) * d.colsRow)
+		}
+		row.PairHalves(dst, d.colsRow, row.Halves(from), 2*stride, pixels, d.depth)
+		return dst, first, pixels
+	}
+	room := m.Take(d.bandRows * d.colsRow)
+	from, stride, first, pixels := gather(d.Conv, &d.in, m, b, room, false)
+	if dst == nil {
+		dst = room
+	}
+	product.PairRows(dst, d.colsRow, from, stride, pixels, scratch.RoundUp(d.depth, scratch.LineFloats))
+	return dst, first, pixels
+}
+
+// pairGrad does that with the output gradient of pixels.
+func (d *weightJob) pairGrad(m *scratch.Arena, first, pixels int, dst []float32) []float32 {
+	if !d.gHalf {
+		g, gs := d.gradRows(m, first, pixels)
+		if dst == nil {
+			dst = g
+		}
+		product.PairRows(dst, d.gRow, g, gs, pixels, scratch.RoundUp(d.K, scratch.LineFloats))
+		return dst
+	}
+	if dst == nil {
+		dst = m.Take(product.Half(pixels) * d.gRow)
+	}
+	from, stride := d.grad.X.H[first*d.K:], d.K
+	if !d.grad.Plain() {
+		stride = 2 * scratch.Padded((d.K+1)/2)
+		from = row.Halves(m.Take(pixels * stride / 2))
+		d.grad.Load(shape.Halves(from), stride, first*d.K, d.K, pixels)
+	}
+	row.PairHalves(dst, d.gRow, from, stride, pixels, d.K)
+	return dst
 }
 
 // split gives each part of the pixels its own dw.
@@ -98,12 +154,6 @@ func weightPart(worker, part int) {
 	size := len(d.dw)
 	for piece := part * d.perPart; piece < min((part+1)*d.perPart, d.bands.Count()); piece++ {
 		m.Used = 0
-		var dst []float32
-		if d.half && pointwise(d.Conv) {
-			dst = m.Take(d.bandRows * d.colsRow)
-		}
-		cols, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(piece), dst)
-		g, gs := d.gradRows(m, first, pixels)
 		var f product.Fetcher
 		if next := piece + 1; next < min((part+1)*d.perPart, d.bands.Count()) {
 			b := d.bands.At(next)
@@ -112,21 +162,24 @@ func weightPart(worker, part int) {
 		}
 		to, accumulate := d.partial[part*size:][:size], piece > part*d.perPart
 		if d.half {
-			product.PairRows(cols, stride, cols, stride, pixels, scratch.RoundUp(d.depth, scratch.LineFloats))
-			product.PairRows(g, gs, g, gs, pixels, scratch.RoundUp(d.K, scratch.LineFloats))
-			pixels = product.Half(pixels)
+			cols, first, pixels := d.pairCols(m, d.bands.At(piece), nil)
+			g := d.pairGrad(m, first, pixels, nil)
+			product.MultiplyTN(true, d.depth, d.K, product.Half(pixels), to, d.K, cols, d.colsRow, g, d.gRow, accumulate, &f)
+			continue
 		}
-		product.MultiplyTN(d.half, d.depth, d.K, pixels, to, d.K, cols, stride, g, gs, accumulate, &f)
+		cols, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(piece), nil, false)
+		g, gs := d.gradRows(m, first, pixels)
+		product.MultiplyTN(false, d.depth, d.K, pixels, to, d.K, cols, stride, g, gs, accumulate, &f)
 	}
 }
 
 // row.Grad returns the output gradient of pixels, rows gs apart.
 func (d *weightJob) gradRows(m *scratch.Arena, first, pixels int) (g []float32, gs int) {
-	if d.grad.Plain() && !d.half {
-		return d.grad.X.Floats()[first*d.K:], d.K
+	if d.grad.Plain() && !d.half && !d.grad.X.Half() {
+		return d.grad.X.F[first*d.K:], d.K
 	}
 	g = m.Take(pixels * d.gRow)
-	d.grad.Load(g, d.gRow, first*d.K, d.K, pixels)
+	d.grad.Load(shape.Floats(g), d.gRow, first*d.K, d.K, pixels)
 	return g, d.gRow
 }
 
@@ -197,16 +250,12 @@ func weightLoad(worker, piece int) {
 		row += d.rowsOf(d.first + p)
 	}
 	if d.half {
-		cols := m.Take(d.bandRows * d.colsRow)
-		_, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(d.first+piece), cols)
-		product.PairRows(d.cols[row*d.colsRow:], d.colsRow, cols, stride, pixels, scratch.RoundUp(d.depth,
-			scratch.LineFloats))
-		g, gs := d.gradRows(m, first, pixels)
-		product.PairRows(d.g[row*d.gRow:], d.gRow, g, gs, pixels, scratch.RoundUp(d.K, scratch.LineFloats))
+		_, first, pixels := d.pairCols(m, d.bands.At(d.first+piece), d.cols[row*d.colsRow:])
+		d.pairGrad(m, first, pixels, d.g[row*d.gRow:])
 		return
 	}
-	_, _, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(d.first+piece), d.cols[row*d.colsRow:])
-	d.grad.Load(d.g[row*d.gRow:], d.gRow, first*d.K, d.K, pixels)
+	_, _, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(d.first+piece), d.cols[row*d.colsRow:], false)
+	d.grad.Load(shape.Floats(d.g[row*d.gRow:]), d.gRow, first*d.K, d.K, pixels)
 }
 
 func weightBlock(_, piece int) {

@@ -17,8 +17,9 @@ const passFloats = 32 << 10
 // pass is the pass under way; its pieces read it, so that a call allocates nothing.
 var pass struct {
 	dst     shape.Values
+	prod    []float32 // what becomes of dst, if that is bfloat16
 	a, b    row.Reader
-	lo      float32
+	join    row.Joining
 	stream  bool
 	fin     row.Finisher
 	c, rows int // rows of a piece
@@ -31,7 +32,8 @@ func runPass(n, c int, body func(worker, piece int)) {
 	p := &pass
 	Plan(n, c)
 	parallel.For(p.pieces, body)
-	p.dst, p.a, p.b, p.fin = shape.Values{}, row.Reader{}, row.Reader{}, row.Finisher{}
+	p.dst, p.prod, p.a, p.b, p.fin = shape.Values{}, nil, row.Reader{}, row.Reader{}, row.Finisher{}
+	p.join = row.Joining{}
 }
 
 func Plan(n, c int) {
@@ -66,7 +68,7 @@ func ApplyGrad(dst shape.Values, g shape.Grad, c int) {
 func applyPiece(_, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
-	p.a.Load(p.dst.Floats()[first*p.c:], p.c, first*p.c, p.c, rows)
+	p.a.Load(p.dst.From(first*p.c), p.c, first*p.c, p.c, rows)
 }
 
 // AddReLU writes a + b, each as its Source reads it, to out, or max(0, a + b) if relu.
@@ -76,7 +78,7 @@ func AddReLU(out shape.Values, a, b shape.Source, c int, relu bool) {
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	p := &pass
-	p.dst, p.a, p.b, p.lo = out, row.ReadSource(a, c), row.ReadSource(b, c), row.MinusInf
+	p.dst, p.a, p.b = out, row.ReadSource(a, c), row.ReadSource(b, c)
 	one, zero := row.Constants(c)
 	if p.a.Plain() {
 		p.a.Scale, p.a.Coef = one, zero
@@ -84,10 +86,12 @@ func AddReLU(out shape.Values, a, b shape.Source, c int, relu bool) {
 	if p.b.Plain() {
 		p.b.Scale, p.b.Coef = one, zero
 	}
+	p.join = row.Joining{AS: p.a.Scale, AT: p.a.Coef, BS: p.b.Scale, BT: p.b.Coef, LoA: p.a.Lo, LoB: p.b.Lo,
+		Lo: row.MinusInf}
 	if relu {
-		p.lo = 0
+		p.join.Lo = 0
 	}
-	p.stream = row.Streams(out.Floats(), c) && !out.Same(a.X) && !out.Same(b.X)
+	p.stream = !out.Half() && row.Streams(out.F, c) && !out.Same(a.X) && !out.Same(b.X)
 	runPass(out.Len(), c, joinPiece)
 }
 
@@ -95,8 +99,7 @@ func joinPiece(_, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
 	o := first * p.c
-	row.Join(p.dst.Floats()[o:], p.a.X.Floats()[o:], p.b.X.Floats()[o:], rows, p.c, p.a.Scale, p.a.Coef,
-		p.b.Scale, p.b.Coef, p.lo, p.a.Lo, p.b.Lo, p.stream)
+	row.JoinTo(p.dst.From(o), p.c, p.a.X.From(o), p.c, p.b.X.From(o), p.c, rows, p.c, &p.join, p.stream)
 	if p.stream {
 		row.Fence()
 	}
@@ -108,16 +111,18 @@ func FinishGrad(d shape.Values, c int, f shape.Finish) {
 	shape.CheckRows("FinishGrad", c, d.Len())
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
-	Finish(d, c, f)
+	Finish(d, nil, c, f)
 }
 
-func Finish(d shape.Values, c int, f shape.Finish) {
+// Finish does what f says to a gradient: to prod, and leaves the result in d, or without
+// prod to what is in d. It belongs to a call under way.
+func Finish(d shape.Values, prod []float32, c int, f shape.Finish) {
 	p := &pass
-	p.dst, p.fin = d, row.NewFinisher(d, f, c)
-	p.fin.Stream, p.fin.SumsOnly = false, f.Add.None() && f.Mask.X.None()
+	p.dst, p.prod, p.fin = d, prod, row.NewFinisher(d, f, c)
+	p.fin.Stream, p.fin.SumsOnly = false, prod == nil && f.Add.None() && f.Mask.X.None()
 	Plan(d.Len(), c)
 	pieces := p.pieces
-	scratch.Reserve(scratch.Room(3 * c))
+	scratch.Reserve(scratch.Room(3*c, max(passFloats, c)))
 	if f.Sums != nil {
 		scratch.ZeroPartials(pieces * 2 * c)
 	}
@@ -130,34 +135,58 @@ func Finish(d shape.Values, c int, f shape.Finish) {
 func finishPiece(worker, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
-	part := scratch.Arenas[worker].Buf[:3*p.c]
+	m := &scratch.Arenas[worker]
+	m.Used = 0
+	part := m.Take(3 * p.c)
 	clear(part)
+	prod := p.dst.F
+	switch {
+	case p.prod != nil:
+		prod = p.prod[first*p.c:]
+	case p.dst.Half():
+		prod = m.Take(rows * p.c)
+		row.CopyTo(shape.Floats(prod), p.c, p.dst.From(first*p.c), p.c, rows, p.c)
+	default:
+		prod = prod[first*p.c:]
+	}
 	var sa, sb []float64
 	if p.fin.Sums != nil {
 		sa, sb = scratch.PiecePartials(piece, p.c)
 	}
-	p.fin.Store(p.dst, first*p.c, p.c, p.dst.Floats()[first*p.c:], p.c, rows, sa, sb, part)
+	p.fin.Store(p.dst, first*p.c, p.c, prod, p.c, rows, sa, sb, part)
 }
 
-// Sum sets s to Σ y and Σ y² per channel of y, pixels × c.
-func Sum(s *shape.Sums, y shape.Values, c int) {
+// Store writes products, pixels × c, to y, and sets s to Σ y and Σ y² per channel of what
+// it stored; without s it only writes. Products that are y already stay. It belongs to a
+// call under way.
+func Store(y shape.Values, prod []float32, c int, s *shape.Sums) {
 	p := &pass
-	p.a = row.Reader{X: y, Lo: row.MinusInf, C: c}
+	p.dst, p.prod = y, prod
+	if s == nil {
+		runPass(y.Len(), c, storePiece)
+		return
+	}
 	Plan(y.Len(), c)
 	pieces := p.pieces
 	scratch.Reserve(scratch.Room(2 * c))
 	scratch.ZeroPartials(pieces * 2 * c)
-	runPass(y.Len(), c, sumPiece)
+	runPass(y.Len(), c, storeSumPiece)
 	scratch.AddPartials(s, pieces, c)
 }
 
-func sumPiece(worker, piece int) {
+func storePiece(_, piece int) {
+	p := &pass
+	first, rows := Rows(piece)
+	row.Store(p.dst, first*p.c, p.c, p.prod[first*p.c:], p.c, rows, p.c, nil, nil, nil)
+}
+
+func storeSumPiece(worker, piece int) {
 	p := &pass
 	first, rows := Rows(piece)
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	sa, sb := scratch.PiecePartials(piece, p.c)
-	row.AddSums(sa, sb, p.a.X.Floats()[first*p.c:], p.c, rows, p.c, m.Take(2*p.c))
+	row.Store(p.dst, first*p.c, p.c, p.prod[first*p.c:], p.c, rows, p.c, sa, sb, m.Take(2*p.c))
 }
 
 // ReadTo writes what r reads, rows × r.c, to dst. It belongs to a call under way.

@@ -133,7 +133,7 @@ func TestSumsVariance(t *testing.T) {
 			}
 		}
 		s := shape.NewSums(c)
-		Sum(s, shape.Floats(y), c)
+		Store(shape.Floats(y), y, c, s)
 		m := s.A[3] / rows
 		got := s.B[3]/rows - m*m
 		check.Scalar(t, "variance", got, want/rows-math.Pow(m-mean, 2), 1e-5)

@@ -93,7 +93,7 @@ func maxPoolPiece(_, n int) {
 				}
 			}
 			at := ((n*oh+oy)*ow + ox) * p.C
-			row.PoolMax(p.out.Floats()[at:][:p.C], p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
+			row.PoolMax(p.out.Part(at, at+p.C), p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
 		}
 	}
 }
@@ -142,7 +142,7 @@ func maxPoolGradPiece(worker, n int) {
 					count++
 				}
 			}
-			row.PoolGrad(line[x*p.C:][:p.C], p.d.Floats(), p.argmax, off[:count], tap[:count])
+			row.PoolGrad(line[x*p.C:][:p.C], p.d, p.argmax, off[:count], tap[:count])
 		}
 		p.fin.Store(p.dx, (n*p.H+y)*p.W*p.C, p.C, line, p.C, p.W, sa, sb, part)
 	}
@@ -166,10 +166,12 @@ func avgPoolPiece(worker, n int) {
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	part := m.Take(2 * p.C)
-	x := p.in.X.Floats()[n*p.H*p.C:]
-	if !p.in.Plain() {
+	var x []float32
+	if p.in.Plain() && !p.in.X.Half() {
+		x = p.in.X.F[n*p.H*p.C:]
+	} else {
 		x = m.Take(p.H * p.C)
-		p.in.Load(x, p.C, n*p.H*p.C, p.C, p.H)
+		p.in.Load(shape.Floats(x), p.C, n*p.H*p.C, p.C, p.H)
 	}
 	sum, square := scratch.PiecePartials(n, p.C)
 	row.AddSums(sum, square, x, p.C, p.H, p.C, part)
@@ -195,7 +197,7 @@ func avgPoolGradPiece(worker, n int) {
 	m.Used = 0
 	pixel, part := m.Take(p.C), m.Take(2*p.C)
 	clear(part)
-	copy(pixel, p.d.Floats()[n*p.C:])
+	row.CopyTo(shape.Floats(pixel), p.C, p.d.From(n*p.C), p.C, 1, p.C)
 	row.Scale(pixel, 1/float32(p.H))
 	sa, sb := p.sums(n)
 	p.fin.Store(p.dx, n*p.H*p.C, p.C, pixel, 0, p.H, sa, sb, part)

@@ -13,8 +13,8 @@ import (
 //	y = y·Scale + Shift + Add      Add may be nil
 //	y = max(0, y)                  if ReLU
 type Tail struct {
-	Scale, Shift []float32 // k each: the normalisation
-	Add          []float32 // pixels × k: the other branch of a residual block
+	Scale, Shift []float32    // k each: the normalisation
+	Add          shape.Values // pixels × k: the other branch of a residual block
 	ReLU         bool
 	Packed       *Packed // keeps the weights as products read them, or nil
 }
@@ -51,37 +51,40 @@ func (p *Packed) Buffer(w []float32, s shape.Conv, route string, n int) (data []
 // On reports whether there is anything to do.
 func (t *Tail) On() bool { return t.Scale != nil }
 
-// Rows finishes whole pixels of y, which begin at element off.
-func (t *Tail) Rows(y []float32, off, pixels int) {
-	k := len(t.Scale)
+// Store finishes columns [col, col+c) of products, rows of pixels ps apart, and writes them
+// to y[off:], stride apart; off is in column col. The products may be y.
+func (t *Tail) Store(y shape.Values, off, stride int, prod []float32, ps, rows, col, c int) {
 	lo := row.MinusInf
 	if t.ReLU {
 		lo = 0
 	}
-	to := y[off:]
-	if t.Add == nil {
-		row.Affine(to, k, to, k, pixels, k, t.Scale, t.Shift, lo)
+	to, from, scale, shift := y.From(off), shape.Floats(prod), t.Scale[col:], t.Shift[col:]
+	if t.Add.None() {
+		row.AffineTo(to, stride, from, ps, rows, c, scale, shift, lo)
 		return
 	}
-	row.Join(to, to, t.Add[off:], pixels, k, t.Scale, t.Shift, row.Ones[:k], row.Zeros[:k], lo, row.MinusInf,
-		row.MinusInf, false)
+	row.JoinTo(to, stride, from, ps, t.Add.From(off), stride, rows, c, &row.Joining{AS: scale, AT: shift, BS: row.Ones,
+		BT: row.Zeros, Lo: lo, LoA: row.MinusInf, LoB: row.MinusInf}, false)
 }
 
 // tailing is the pass under way that finishes all of an output.
 var tailing struct {
 	Tail
-	y []float32
+	y    shape.Values
+	prod []float32
 }
 
-// Pass finishes all of y.
-func (t *Tail) Pass(y []float32) {
-	tailing.Tail, tailing.y = *t, y
-	Plan(len(y), len(t.Scale))
+// Pass finishes all of an output: prod, which may be y, and leaves the result in y.
+func (t *Tail) Pass(y shape.Values, prod []float32) {
+	j := &tailing
+	j.Tail, j.y, j.prod = *t, y, prod
+	Plan(y.Len(), len(t.Scale))
 	parallel.For(pass.pieces, tailPiece)
-	tailing.Tail, tailing.y = Tail{}, nil
+	j.Tail, j.y, j.prod = Tail{}, shape.Values{}, nil
 }
 
 func tailPiece(_, piece int) {
 	first, rows := Rows(piece)
-	tailing.Rows(tailing.y, first*pass.c, rows)
+	at, c := first*pass.c, pass.c
+	tailing.Store(tailing.y, at, c, tailing.prod[at:], c, rows, 0, c)
 }

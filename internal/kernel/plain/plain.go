@@ -5,7 +5,8 @@ import (
 	"vicreg/internal/kernel/shape"
 )
 
-// The plain twins: the definitions, one loop nest each, accumulated in float64.
+// The plain twins: the definitions, one loop nest each, accumulated in float64. Sums are of
+// what was stored, which may be bfloat16.
 // Every faster way is tested against them.
 
 // Conv is the convolution.
@@ -31,6 +32,9 @@ func Conv(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *sha
 				out := ((n*oh+oy)*ow + ox) * s.K
 				for k, v := range acc {
 					y.Set(out+k, float32(v))
+					if y.Half() {
+						v = float64(y.At(out + k))
+					}
 					if sums != nil {
 						sums.A[k] += v
 						sums.B[k] += v * v
@@ -77,6 +81,9 @@ func Finish(dx shape.Values, acc []float64, channels int, f shape.Finish) {
 			v = 0
 		}
 		dx.Set(i, float32(v))
+		if dx.Half() {
+			v = float64(dx.At(i))
+		}
 		if f.Sums != nil {
 			f.Sums.A[c] += v
 			f.Sums.B[c] += v * float64(f.Dot.At(i))

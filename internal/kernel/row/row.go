@@ -40,19 +40,17 @@ func (r *Reader) Plain() bool { return r.Scale == nil }
 
 // Load reads pixels whose first channels are at off, off+stride, … into rows of dst,
 // which lie ds apart.
-func (r *Reader) Load(dst []float32, ds, off, stride, pixels int) {
+func (r *Reader) Load(dst shape.Values, ds, off, stride, pixels int) {
 	if pixels == 0 {
 		return
 	}
-	switch {
-	case r.Scale == nil && ds == r.C && stride == r.C:
-		copy(dst[:pixels*r.C], r.X.Floats()[off:])
+	switch x := r.X.From(off); {
 	case r.Scale == nil:
-		Copy(dst, ds, r.X.Floats()[off:], stride, pixels, r.C)
+		CopyTo(dst, ds, x, stride, pixels, r.C)
 	case r.Other == nil:
-		Affine(dst, ds, r.X.Floats()[off:], stride, pixels, r.C, r.Scale, r.Coef, r.Lo)
+		AffineTo(dst, ds, x, stride, pixels, r.C, r.Scale, r.Coef, r.Lo)
 	default:
-		Grad(dst, ds, r.X.Floats()[off:], r.Y.Floats()[off:], stride, pixels, r.C, r.Scale, r.Other, r.Coef)
+		GradTo(dst, ds, x, r.Y.From(off), stride, pixels, r.C, r.Scale, r.Other, r.Coef)
 	}
 }
 
@@ -70,8 +68,9 @@ func Constants(c int) (one, zero []float32) {
 	if len(Ones) < c {
 		n := max(c, 1024)
 		Ones, Zeros = make([]float32, n), make([]float32, n)
+		halfOnes, halfZeros = make([]uint16, n), make([]uint16, n)
 		for i := range Ones {
-			Ones[i] = 1
+			Ones[i], halfOnes[i] = 1, shape.Narrow(1)
 		}
 	}
 	return Ones[:c], Zeros[:c]
@@ -106,7 +105,7 @@ var StreamFloats = 8 << 20
 func NewFinisher(dst shape.Values, f shape.Finish, c int) Finisher {
 	one, zero := Constants(c)
 	aliased := f.Add.Same(dst)
-	r := Finisher{Finish: f, scale: one, shift: zero, c: c, Stream: !aliased && Streams(dst.Floats(), c)}
+	r := Finisher{Finish: f, scale: one, shift: zero, c: c, Stream: !aliased && !dst.Half() && Streams(dst.F, c)}
 	if !f.Mask.X.None() && f.Mask.Scale != nil {
 		r.scale, r.shift = f.Mask.Scale, f.Mask.Shift
 	}
@@ -128,7 +127,15 @@ func (f *Finisher) StoreColumns(to shape.Values, off, stride int, prod []float32
 	if rows == 0 {
 		return
 	}
-	dst, add, mask, dot := to.Floats(), f.Add.Floats(), f.Mask.X.Floats(), f.Dot.Floats()
+	switch {
+	case f.mixed(to):
+		f.storeMixed(to, off, stride, prod, ps, rows, col, c, a, b)
+		return
+	case to.Half():
+		f.storeHalf(to, off, stride, prod, ps, rows, col, c, a, b, part)
+		return
+	}
+	dst, add, mask, dot := to.F, f.Add.F, f.Mask.X.F, f.Dot.F
 	last := off + (rows-1)*stride + c - 1
 	_ = dst[last]
 	args := finishArgs{
@@ -204,28 +211,30 @@ type Image struct {
 func (m *Image) Width() int { return m.Left + m.W + m.Right }
 
 // LoadRows reads rows [y0, y1) of image n; rows outside of the image become zeros.
-func (m *Image) LoadRows(dst []float32, n, y0, y1 int) { m.LoadWide(dst, m.C, n, y0, y1) }
+func (m *Image) LoadRows(dst shape.Values, n, y0, y1 int) { m.LoadWide(dst, m.C, n, y0, y1) }
 
 // LoadWide is loadRows with pixels ds ≥ c apart; it does not write to the gaps between
 // them.
-func (m *Image) LoadWide(dst []float32, ds, n, y0, y1 int) {
+func (m *Image) LoadWide(dst shape.Values, ds, n, y0, y1 int) {
 	row := m.Width() * ds
 	if m.Left == 0 && m.Right == 0 { // one row after the other
 		lo := min(max(y0, 0), y1)
 		hi := max(lo, min(y1, m.H))
-		clear(dst[:(lo-y0)*row])
-		m.Load(dst[(lo-y0)*row:], ds, (n*m.H+lo)*m.W*m.C, m.C, (hi-lo)*m.W)
-		clear(dst[(hi-y0)*row:][:(y1-hi)*row])
+		dst.Clear(0, (lo-y0)*row)
+		if hi > lo {
+			m.Load(dst.From((lo-y0)*row), ds, (n*m.H+lo)*m.W*m.C, m.C, (hi-lo)*m.W)
+		}
+		dst.Clear((hi-y0)*row, (y1-y0)*row)
 		return
 	}
 	for y := y0; y < y1; y++ {
-		d := dst[(y-y0)*row:][:row]
+		at := (y - y0) * row
 		if y < 0 || y >= m.H {
-			clear(d)
+			dst.Clear(at, at+row)
 			continue
 		}
-		clear(d[:m.Left*ds])
-		m.Load(d[m.Left*ds:], ds, (n*m.H+y)*m.W*m.C, m.C, m.W)
-		clear(d[(m.Left+m.W)*ds:])
+		dst.Clear(at, at+m.Left*ds)
+		m.Load(dst.From(at+m.Left*ds), ds, (n*m.H+y)*m.W*m.C, m.C, m.W)
+		dst.Clear(at+(m.Left+m.W)*ds, at+row)
 	}
 }

@@ -203,34 +203,5 @@ func Adam(w, m, v, g []float32, a *AdamArgs) {
 	}
 }
 
-func PoolMax(dst []float32, arg []uint8, in *Reader, off []int64, tap []int32) {
-	c := len(dst) &^ 15
-	if !cpu.AVX2 || c == 0 {
-		poolMaxPlain(dst, arg, in, off, tap, 0)
-		return
-	}
-	_, _, _ = arg[c-1], in.Scale[c-1], in.Coef[c-1]
-	if cpu.AVX512 {
-		poolMaxAVX512(&dst[0], &arg[0], &in.X.F[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
-	} else {
-		poolMaxAVX2(&dst[0], &arg[0], &in.X.F[0], &off[0], &tap[0], len(off), c, &in.Scale[0], &in.Coef[0], in.Lo)
-	}
-	poolMaxPlain(dst, arg, in, off, tap, c)
-}
-
-func PoolGrad(dst, d []float32, arg []uint8, off []int64, tap []int32) {
-	c := len(dst) &^ 15
-	if !cpu.AVX2 || c == 0 || len(off) == 0 {
-		poolGradPlain(dst, d, arg, off, tap, 0)
-		return
-	}
-	if cpu.AVX512 {
-		poolGradAVX512(&dst[0], &d[0], &arg[0], &off[0], &tap[0], len(off), c)
-	} else {
-		poolGradAVX2(&dst[0], &d[0], &arg[0], &off[0], &tap[0], len(off), c)
-	}
-	poolGradPlain(dst, d, arg, off, tap, c)
-}
-
 // Fence ends a piece that streamed.
 func Fence() { storeFence() }

@@ -3185,6 +3185,3485 @@ test:
 	VZEROUPPER
 	RET
 
+DATA rowsRound<>+0(SB)/4, $0x00000001
+DATA rowsRound<>+4(SB)/4, $0x00000001
+DATA rowsRound<>+8(SB)/4, $0x00000001
+DATA rowsRound<>+12(SB)/4, $0x00000001
+DATA rowsRound<>+16(SB)/4, $0x00000001
+DATA rowsRound<>+20(SB)/4, $0x00000001
+DATA rowsRound<>+24(SB)/4, $0x00000001
+DATA rowsRound<>+28(SB)/4, $0x00000001
+DATA rowsRound<>+32(SB)/4, $0x00007fff
+DATA rowsRound<>+36(SB)/4, $0x00007fff
+DATA rowsRound<>+40(SB)/4, $0x00007fff
+DATA rowsRound<>+44(SB)/4, $0x00007fff
+DATA rowsRound<>+48(SB)/4, $0x00007fff
+DATA rowsRound<>+52(SB)/4, $0x00007fff
+DATA rowsRound<>+56(SB)/4, $0x00007fff
+DATA rowsRound<>+60(SB)/4, $0x00007fff
+DATA rowsRound<>+64(SB)/4, $0x00400000
+DATA rowsRound<>+68(SB)/4, $0x00400000
+DATA rowsRound<>+72(SB)/4, $0x00400000
+DATA rowsRound<>+76(SB)/4, $0x00400000
+DATA rowsRound<>+80(SB)/4, $0x00400000
+DATA rowsRound<>+84(SB)/4, $0x00400000
+DATA rowsRound<>+88(SB)/4, $0x00400000
+DATA rowsRound<>+92(SB)/4, $0x00400000
+DATA rowsRound<>+96(SB)/4, $0x7f800000
+DATA rowsRound<>+100(SB)/4, $0x7f800000
+DATA rowsRound<>+104(SB)/4, $0x7f800000
+DATA rowsRound<>+108(SB)/4, $0x7f800000
+DATA rowsRound<>+112(SB)/4, $0x7f800000
+DATA rowsRound<>+116(SB)/4, $0x7f800000
+DATA rowsRound<>+120(SB)/4, $0x7f800000
+DATA rowsRound<>+124(SB)/4, $0x7f800000
+DATA rowsRound<>+128(SB)/4, $0x80000000
+DATA rowsRound<>+132(SB)/4, $0x80000000
+DATA rowsRound<>+136(SB)/4, $0x80000000
+DATA rowsRound<>+140(SB)/4, $0x80000000
+DATA rowsRound<>+144(SB)/4, $0x80000000
+DATA rowsRound<>+148(SB)/4, $0x80000000
+DATA rowsRound<>+152(SB)/4, $0x80000000
+DATA rowsRound<>+156(SB)/4, $0x80000000
+GLOBL rowsRound<>(SB), RODATA|NOPTR, $160
+
+// func widenRowsAVX512(dst *float32, ds int, src *uint16, ss int, rows int, c int)
+// Requires: AVX, AVX512F
+TEXT ·widenRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ src+16(FP), DX
+	MOVQ ss+24(FP), BX
+	SHLQ $0x01, BX
+	MOVQ rows+32(FP), SI
+	MOVQ c+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+c:
+	VPMOVZXWD (DX)(R8*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (AX)(R8*4)
+	ADDQ      $0x10, R8
+	CMPQ      R8, DI
+	JB        c
+	ADDQ      CX, AX
+	ADDQ      BX, DX
+	DECQ      SI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func narrowRowsAVX512(dst *uint16, ds int, src *float32, ss int, rows int, c int)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·narrowRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x01, CX
+	MOVQ src+16(FP), DX
+	MOVQ ss+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ rows+32(FP), SI
+	MOVQ c+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+c:
+	VMOVUPS   (DX)(R8*4), Z0
+	VMOVAPS   Z0, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (AX)(R8*2)
+	ADDQ      $0x10, R8
+	CMPQ      R8, DI
+	JB        c
+	ADDQ      CX, AX
+	ADDQ      BX, DX
+	DECQ      SI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func affineWideAVX512(dst *float32, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX512F
+TEXT ·affineWideAVX512(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Z0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x10
+	JNE          other1
+	VMOVUPS      (SI), Z1
+	VMOVUPS      (DI), Z2
+
+row1:
+	VPMOVZXWD   (DX), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x20
+	JNE     other2
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+
+row2:
+	VPMOVZXWD   (DX), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVUPS     Z5, (AX)
+	VPMOVZXWD   32(DX), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD213PS Z4, Z3, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVUPS     Z5, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x30
+	JNE     other3
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+
+row3:
+	VPMOVZXWD   (DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z2, Z1, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, (AX)
+	VPMOVZXWD   32(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z4, Z3, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, 64(AX)
+	VPMOVZXWD   64(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z6, Z5, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVUPS     Z7, 128(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x40
+	JNE     other4
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 192(SI), Z7
+	VMOVUPS 192(DI), Z8
+
+row4:
+	VPMOVZXWD   (DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, (AX)
+	VPMOVZXWD   32(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, 64(AX)
+	VPMOVZXWD   64(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z6, Z5, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, 128(AX)
+	VPMOVZXWD   96(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVUPS     Z9, 192(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS     (SI)(R10*4), Z1
+	VMOVUPS     (DI)(R10*4), Z2
+	VPMOVZXWD   (DX)(R10*2), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVUPS     Z3, (AX)(R10*4)
+	ADDQ        $0x10, R10
+	CMPQ        R10, R9
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func affineHalfAVX512(dst *uint16, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·affineHalfAVX512(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Z0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x10
+	JNE          other1
+	VMOVUPS      (SI), Z1
+	VMOVUPS      (DI), Z2
+
+row1:
+	VPMOVZXWD   (DX), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x20
+	JNE     other2
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+
+row2:
+	VPMOVZXWD   (DX), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVAPS     Z5, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(DX), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD213PS Z4, Z3, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVAPS     Z5, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x30
+	JNE     other3
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+
+row3:
+	VPMOVZXWD   (DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z2, Z1, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z4, Z3, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VPMOVZXWD   64(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD213PS Z6, Z5, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x40
+	JNE     other4
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 192(SI), Z7
+	VMOVUPS 192(DI), Z8
+
+row4:
+	VPMOVZXWD   (DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VPMOVZXWD   64(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z6, Z5, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	VPMOVZXWD   96(DX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 96(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS     (SI)(R10*4), Z1
+	VMOVUPS     (DI)(R10*4), Z2
+	VPMOVZXWD   (DX)(R10*2), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)(R10*2)
+	ADDQ        $0x10, R10
+	CMPQ        R10, R9
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func affineNarrowAVX512(dst *uint16, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·affineNarrowAVX512(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Z0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x10
+	JNE          other1
+	VMOVUPS      (SI), Z1
+	VMOVUPS      (DI), Z2
+
+row1:
+	VMOVUPS     (DX), Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x20
+	JNE     other2
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+
+row2:
+	VMOVUPS     (DX), Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVAPS     Z5, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VMOVUPS     64(DX), Z5
+	VFMADD213PS Z4, Z3, Z5
+	VMAXPS      Z5, Z0, Z5
+	VMOVAPS     Z5, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x30
+	JNE     other3
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+
+row3:
+	VMOVUPS     (DX), Z7
+	VFMADD213PS Z2, Z1, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VMOVUPS     64(DX), Z7
+	VFMADD213PS Z4, Z3, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VMOVUPS     128(DX), Z7
+	VFMADD213PS Z6, Z5, Z7
+	VMAXPS      Z7, Z0, Z7
+	VMOVAPS     Z7, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x40
+	JNE     other4
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(SI), Z3
+	VMOVUPS 64(DI), Z4
+	VMOVUPS 128(SI), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 192(SI), Z7
+	VMOVUPS 192(DI), Z8
+
+row4:
+	VMOVUPS     (DX), Z9
+	VFMADD213PS Z2, Z1, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VMOVUPS     64(DX), Z9
+	VFMADD213PS Z4, Z3, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VMOVUPS     128(DX), Z9
+	VFMADD213PS Z6, Z5, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	VMOVUPS     192(DX), Z9
+	VFMADD213PS Z8, Z7, Z9
+	VMAXPS      Z9, Z0, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 96(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS     (SI)(R10*4), Z1
+	VMOVUPS     (DI)(R10*4), Z2
+	VMOVUPS     (DX)(R10*4), Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)(R10*2)
+	ADDQ        $0x10, R10
+	CMPQ        R10, R9
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func gradWideAVX512(dst *float32, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+// Requires: AVX, AVX512F
+TEXT ·gradWideAVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    ds+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    d+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    ss+32(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    a+56(FP), DI
+	MOVQ    b+64(FP), R8
+	MOVQ    k+72(FP), R9
+	MOVQ    rows+40(FP), R10
+	MOVQ    c+48(FP), R11
+	CMPQ    R11, $0x10
+	JNE     other1
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+
+row1:
+	VPMOVZXWD   (BX), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VPMOVZXWD   (DX), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R11, $0x20
+	JNE     other2
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+
+row2:
+	VPMOVZXWD   (BX), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD213PS Z2, Z1, Z6
+	VPMOVZXWD   (DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS     Z6, (AX)
+	VPMOVZXWD   32(BX), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD213PS Z5, Z4, Z6
+	VPMOVZXWD   32(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD231PS Z3, Z7, Z6
+	VMOVUPS     Z6, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R11, $0x30
+	JNE     other3
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 128(R8), Z7
+	VMOVUPS 128(R9), Z8
+
+row3:
+	VPMOVZXWD   (BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VPMOVZXWD   (DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS     Z9, (AX)
+	VPMOVZXWD   32(BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z5, Z4, Z9
+	VPMOVZXWD   32(DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z3, Z10, Z9
+	VMOVUPS     Z9, 64(AX)
+	VPMOVZXWD   64(BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VPMOVZXWD   64(DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z6, Z10, Z9
+	VMOVUPS     Z9, 128(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R11, $0x40
+	JNE     other4
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 128(R8), Z7
+	VMOVUPS 128(R9), Z8
+	VMOVUPS 192(DI), Z9
+	VMOVUPS 192(R8), Z10
+	VMOVUPS 192(R9), Z11
+
+row4:
+	VPMOVZXWD   (BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z2, Z1, Z12
+	VPMOVZXWD   (DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS     Z12, (AX)
+	VPMOVZXWD   32(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z5, Z4, Z12
+	VPMOVZXWD   32(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z3, Z13, Z12
+	VMOVUPS     Z12, 64(AX)
+	VPMOVZXWD   64(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z8, Z7, Z12
+	VPMOVZXWD   64(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z6, Z13, Z12
+	VMOVUPS     Z12, 128(AX)
+	VPMOVZXWD   96(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z11, Z10, Z12
+	VPMOVZXWD   96(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z9, Z13, Z12
+	VMOVUPS     Z12, 192(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R12, R12
+
+c:
+	VMOVUPS     (DI)(R12*4), Z0
+	VMOVUPS     (R8)(R12*4), Z1
+	VMOVUPS     (R9)(R12*4), Z2
+	VPMOVZXWD   (BX)(R12*2), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VPMOVZXWD   (DX)(R12*2), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VFMADD231PS Z0, Z1, Z3
+	VMOVUPS     Z3, (AX)(R12*4)
+	ADDQ        $0x10, R12
+	CMPQ        R12, R11
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func gradHalfAVX512(dst *uint16, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·gradHalfAVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    ds+8(FP), CX
+	SHLQ    $0x01, CX
+	MOVQ    d+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    ss+32(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    a+56(FP), DI
+	MOVQ    b+64(FP), R8
+	MOVQ    k+72(FP), R9
+	MOVQ    rows+40(FP), R10
+	MOVQ    c+48(FP), R11
+	CMPQ    R11, $0x10
+	JNE     other1
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+
+row1:
+	VPMOVZXWD   (BX), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VPMOVZXWD   (DX), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z0, Z4, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R11, $0x20
+	JNE     other2
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+
+row2:
+	VPMOVZXWD   (BX), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD213PS Z2, Z1, Z6
+	VPMOVZXWD   (DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD231PS Z0, Z7, Z6
+	VMOVAPS     Z6, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(BX), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD213PS Z5, Z4, Z6
+	VPMOVZXWD   32(DX), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD231PS Z3, Z7, Z6
+	VMOVAPS     Z6, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R11, $0x30
+	JNE     other3
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 128(R8), Z7
+	VMOVUPS 128(R9), Z8
+
+row3:
+	VPMOVZXWD   (BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z2, Z1, Z9
+	VPMOVZXWD   (DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z0, Z10, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z5, Z4, Z9
+	VPMOVZXWD   32(DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z3, Z10, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VPMOVZXWD   64(BX), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD213PS Z8, Z7, Z9
+	VPMOVZXWD   64(DX), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z6, Z10, Z9
+	VMOVAPS     Z9, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R11, $0x40
+	JNE     other4
+	VMOVUPS (DI), Z0
+	VMOVUPS (R8), Z1
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(DI), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(DI), Z6
+	VMOVUPS 128(R8), Z7
+	VMOVUPS 128(R9), Z8
+	VMOVUPS 192(DI), Z9
+	VMOVUPS 192(R8), Z10
+	VMOVUPS 192(R9), Z11
+
+row4:
+	VPMOVZXWD   (BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z2, Z1, Z12
+	VPMOVZXWD   (DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z0, Z13, Z12
+	VMOVAPS     Z12, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)
+	VPMOVZXWD   32(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z5, Z4, Z12
+	VPMOVZXWD   32(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z3, Z13, Z12
+	VMOVAPS     Z12, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(AX)
+	VPMOVZXWD   64(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z8, Z7, Z12
+	VPMOVZXWD   64(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z6, Z13, Z12
+	VMOVAPS     Z12, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(AX)
+	VPMOVZXWD   96(BX), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD213PS Z11, Z10, Z12
+	VPMOVZXWD   96(DX), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS Z9, Z13, Z12
+	VMOVAPS     Z12, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 96(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R12, R12
+
+c:
+	VMOVUPS     (DI)(R12*4), Z0
+	VMOVUPS     (R8)(R12*4), Z1
+	VMOVUPS     (R9)(R12*4), Z2
+	VPMOVZXWD   (BX)(R12*2), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VPMOVZXWD   (DX)(R12*2), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VFMADD231PS Z0, Z1, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)(R12*2)
+	ADDQ        $0x10, R12
+	CMPQ        R12, R11
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func joinHalfAVX512(dst *uint16, ds int, a *uint16, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·joinHalfAVX512(SB), NOSPLIT, $0-108
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         a+16(FP), DX
+	MOVQ         sa+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         b+32(FP), SI
+	MOVQ         sb+40(FP), DI
+	SHLQ         $0x01, DI
+	MOVQ         as+64(FP), R8
+	MOVQ         at+72(FP), R9
+	MOVQ         bs+80(FP), R10
+	MOVQ         bt+88(FP), R11
+	VBROADCASTSS lo+96(FP), Z0
+	VBROADCASTSS loA+100(FP), Z1
+	VBROADCASTSS loB+104(FP), Z2
+	MOVQ         c+56(FP), R12
+
+row:
+	XORQ R13, R13
+
+c:
+	VMOVUPS     (R8)(R13*4), Z3
+	VMOVUPS     (R10)(R13*4), Z4
+	VMOVUPS     (R9)(R13*4), Z5
+	VMOVUPS     (R11)(R13*4), Z6
+	VPMOVZXWD   (DX)(R13*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VPMOVZXWD   (SI)(R13*2), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)(R13*2)
+	ADDQ        $0x10, R13
+	CMPQ        R13, R12
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	ADDQ        DI, SI
+	DECQ        rows+48(FP)
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func joinNarrowAVX512(dst *uint16, ds int, a *float32, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·joinNarrowAVX512(SB), NOSPLIT, $0-108
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         a+16(FP), DX
+	MOVQ         sa+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         b+32(FP), SI
+	MOVQ         sb+40(FP), DI
+	SHLQ         $0x01, DI
+	MOVQ         as+64(FP), R8
+	MOVQ         at+72(FP), R9
+	MOVQ         bs+80(FP), R10
+	MOVQ         bt+88(FP), R11
+	VBROADCASTSS lo+96(FP), Z0
+	VBROADCASTSS loA+100(FP), Z1
+	VBROADCASTSS loB+104(FP), Z2
+	MOVQ         c+56(FP), R12
+
+row:
+	XORQ R13, R13
+
+c:
+	VMOVUPS     (R8)(R13*4), Z3
+	VMOVUPS     (R10)(R13*4), Z4
+	VMOVUPS     (R9)(R13*4), Z5
+	VMOVUPS     (R11)(R13*4), Z6
+	VMOVUPS     (DX)(R13*4), Z7
+	VPMOVZXWD   (SI)(R13*2), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD213PS Z5, Z7, Z3
+	VFMADD213PS Z6, Z8, Z4
+	VMAXPS      Z3, Z1, Z3
+	VMAXPS      Z4, Z2, Z4
+	VADDPS      Z4, Z3, Z3
+	VMAXPS      Z3, Z0, Z3
+	VMOVAPS     Z3, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (AX)(R13*2)
+	ADDQ        $0x10, R13
+	CMPQ        R13, R12
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	ADDQ        DI, SI
+	DECQ        rows+48(FP)
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func storeHalfAVX512(dst *uint16, ds int, prod *float32, ps int, rows int, c int, sum *float32, square *float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·storeHalfAVX512(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x01, CX
+	MOVQ prod+16(FP), DX
+	MOVQ ps+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ sum+48(FP), SI
+	MOVQ square+56(FP), DI
+	MOVQ rows+32(FP), R8
+	MOVQ c+40(FP), R9
+	XORQ R10, R10
+
+groups:
+	LEAQ    64(R10), R11
+	CMPQ    R11, R9
+	JA      singles
+	VMOVUPS (SI)(R10*4), Z0
+	VMOVUPS (DI)(R10*4), Z1
+	VMOVUPS 64(SI)(R10*4), Z2
+	VMOVUPS 64(DI)(R10*4), Z3
+	VMOVUPS 128(SI)(R10*4), Z4
+	VMOVUPS 128(DI)(R10*4), Z5
+	VMOVUPS 192(SI)(R10*4), Z6
+	VMOVUPS 192(DI)(R10*4), Z7
+	LEAQ    (AX)(R10*2), R11
+	LEAQ    (DX)(R10*4), R12
+	MOVQ    R8, R13
+
+group_row:
+	VMOVUPS     (R12), Z8
+	VMOVAPS     Z8, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (R11)
+	VPMOVZXWD   Y31, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VADDPS      Z8, Z0, Z0
+	VFMADD231PS Z8, Z8, Z1
+	VMOVUPS     64(R12), Z8
+	VMOVAPS     Z8, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(R11)
+	VPMOVZXWD   Y31, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VADDPS      Z8, Z2, Z2
+	VFMADD231PS Z8, Z8, Z3
+	VMOVUPS     128(R12), Z8
+	VMOVAPS     Z8, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(R11)
+	VPMOVZXWD   Y31, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VADDPS      Z8, Z4, Z4
+	VFMADD231PS Z8, Z8, Z5
+	VMOVUPS     192(R12), Z8
+	VMOVAPS     Z8, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 96(R11)
+	VPMOVZXWD   Y31, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VADDPS      Z8, Z6, Z6
+	VFMADD231PS Z8, Z8, Z7
+	ADDQ        CX, R11
+	ADDQ        BX, R12
+	DECQ        R13
+	JNZ         group_row
+	VMOVUPS     Z0, (SI)(R10*4)
+	VMOVUPS     Z1, (DI)(R10*4)
+	VMOVUPS     Z2, 64(SI)(R10*4)
+	VMOVUPS     Z3, 64(DI)(R10*4)
+	VMOVUPS     Z4, 128(SI)(R10*4)
+	VMOVUPS     Z5, 128(DI)(R10*4)
+	VMOVUPS     Z6, 192(SI)(R10*4)
+	VMOVUPS     Z7, 192(DI)(R10*4)
+	ADDQ        $0x40, R10
+	JMP         groups
+
+singles:
+	CMPQ    R10, R9
+	JAE     done
+	VMOVUPS (SI)(R10*4), Z0
+	VMOVUPS (DI)(R10*4), Z1
+	LEAQ    (AX)(R10*2), R11
+	LEAQ    (DX)(R10*4), R12
+	MOVQ    R8, R13
+
+single_row:
+	VMOVUPS     (R12), Z2
+	VMOVAPS     Z2, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (R11)
+	VPMOVZXWD   Y31, Z2
+	VPSLLD      $0x10, Z2, Z2
+	VADDPS      Z2, Z0, Z0
+	VFMADD231PS Z2, Z2, Z1
+	ADDQ        CX, R11
+	ADDQ        BX, R12
+	DECQ        R13
+	JNZ         single_row
+	VMOVUPS     Z0, (SI)(R10*4)
+	VMOVUPS     Z1, (DI)(R10*4)
+	ADDQ        $0x10, R10
+	JMP         singles
+
+done:
+	VZEROUPPER
+	RET
+
+// func finishHalfAVX512(f *[16]uintptr)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL
+TEXT ·finishHalfAVX512(SB), NOSPLIT, $0-8
+	MOVQ   f+0(FP), AX
+	MOVQ   120(AX), CX
+	VXORPS Z0, Z0, Z0
+	XORQ   DX, DX
+
+groups:
+	LEAQ    64(DX), BX
+	CMPQ    BX, CX
+	JA      singles
+	MOVQ    (AX), BX
+	LEAQ    (BX)(DX*2), BX
+	MOVQ    16(AX), SI
+	LEAQ    (SI)(DX*4), SI
+	MOVQ    32(AX), DI
+	LEAQ    (DI)(DX*2), DI
+	MOVQ    48(AX), R8
+	LEAQ    (R8)(DX*2), R8
+	MOVQ    64(AX), R9
+	LEAQ    (R9)(DX*2), R9
+	MOVQ    80(AX), R10
+	VMOVUPS (R10)(DX*4), Z1
+	VMOVUPS 64(R10)(DX*4), Z2
+	VMOVUPS 128(R10)(DX*4), Z3
+	VMOVUPS 192(R10)(DX*4), Z4
+	MOVQ    88(AX), R10
+	VMOVUPS (R10)(DX*4), Z5
+	VMOVUPS 64(R10)(DX*4), Z6
+	VMOVUPS 128(R10)(DX*4), Z7
+	VMOVUPS 192(R10)(DX*4), Z8
+	MOVQ    96(AX), R10
+	VMOVUPS (R10)(DX*4), Z9
+	VMOVUPS 64(R10)(DX*4), Z10
+	VMOVUPS 128(R10)(DX*4), Z11
+	VMOVUPS 192(R10)(DX*4), Z12
+	MOVQ    104(AX), R10
+	VMOVUPS (R10)(DX*4), Z13
+	VMOVUPS 64(R10)(DX*4), Z14
+	VMOVUPS 128(R10)(DX*4), Z15
+	VMOVUPS 192(R10)(DX*4), Z16
+	MOVQ    112(AX), R10
+
+group_row:
+	VPMOVZXWD   (R8), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD213PS Z5, Z1, Z17
+	VMOVUPS     (SI), Z18
+	VPMOVZXWD   (DI), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVAPS     Z18, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (BX)
+	VPMOVZXWD   Y31, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VADDPS      Z18, Z9, Z9
+	VPMOVZXWD   (R9), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z18, Z17, Z13
+	VPMOVZXWD   32(R8), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD213PS Z6, Z2, Z17
+	VMOVUPS     64(SI), Z18
+	VPMOVZXWD   32(DI), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVAPS     Z18, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 32(BX)
+	VPMOVZXWD   Y31, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VADDPS      Z18, Z10, Z10
+	VPMOVZXWD   32(R9), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z18, Z17, Z14
+	VPMOVZXWD   64(R8), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD213PS Z7, Z3, Z17
+	VMOVUPS     128(SI), Z18
+	VPMOVZXWD   64(DI), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVAPS     Z18, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 64(BX)
+	VPMOVZXWD   Y31, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VADDPS      Z18, Z11, Z11
+	VPMOVZXWD   64(R9), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z18, Z17, Z15
+	VPMOVZXWD   96(R8), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD213PS Z8, Z4, Z17
+	VMOVUPS     192(SI), Z18
+	VPMOVZXWD   96(DI), Z19
+	VPSLLD      $0x10, Z19, Z19
+	VADDPS      Z19, Z18, Z18
+	VCMPPS      $0x16, Z0, Z17, K2
+	VMOVAPS.Z   Z18, K2, Z18
+	VMOVAPS     Z18, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, 96(BX)
+	VPMOVZXWD   Y31, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VADDPS      Z18, Z12, Z12
+	VPMOVZXWD   96(R9), Z17
+	VPSLLD      $0x10, Z17, Z17
+	VFMADD231PS Z18, Z17, Z16
+	MOVQ        8(AX), R11
+	LEAQ        (BX)(R11*2), BX
+	MOVQ        24(AX), R11
+	LEAQ        (SI)(R11*4), SI
+	MOVQ        40(AX), R11
+	LEAQ        (DI)(R11*2), DI
+	MOVQ        56(AX), R11
+	LEAQ        (R8)(R11*2), R8
+	MOVQ        72(AX), R11
+	LEAQ        (R9)(R11*2), R9
+	DECQ        R10
+	JNZ         group_row
+	MOVQ        96(AX), BX
+	VMOVUPS     Z9, (BX)(DX*4)
+	MOVQ        104(AX), BX
+	VMOVUPS     Z13, (BX)(DX*4)
+	MOVQ        96(AX), BX
+	VMOVUPS     Z10, 64(BX)(DX*4)
+	MOVQ        104(AX), BX
+	VMOVUPS     Z14, 64(BX)(DX*4)
+	MOVQ        96(AX), BX
+	VMOVUPS     Z11, 128(BX)(DX*4)
+	MOVQ        104(AX), BX
+	VMOVUPS     Z15, 128(BX)(DX*4)
+	MOVQ        96(AX), BX
+	VMOVUPS     Z12, 192(BX)(DX*4)
+	MOVQ        104(AX), BX
+	VMOVUPS     Z16, 192(BX)(DX*4)
+	ADDQ        $0x40, DX
+	JMP         groups
+
+singles:
+	CMPQ    DX, CX
+	JAE     done
+	MOVQ    (AX), BX
+	LEAQ    (BX)(DX*2), BX
+	MOVQ    16(AX), SI
+	LEAQ    (SI)(DX*4), SI
+	MOVQ    32(AX), DI
+	LEAQ    (DI)(DX*2), DI
+	MOVQ    48(AX), R8
+	LEAQ    (R8)(DX*2), R8
+	MOVQ    64(AX), R9
+	LEAQ    (R9)(DX*2), R9
+	MOVQ    80(AX), R10
+	VMOVUPS (R10)(DX*4), Z1
+	MOVQ    88(AX), R10
+	VMOVUPS (R10)(DX*4), Z2
+	MOVQ    96(AX), R10
+	VMOVUPS (R10)(DX*4), Z3
+	MOVQ    104(AX), R10
+	VMOVUPS (R10)(DX*4), Z4
+	MOVQ    112(AX), R10
+
+single_row:
+	VPMOVZXWD   (R8), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD213PS Z2, Z1, Z5
+	VMOVUPS     (SI), Z6
+	VPMOVZXWD   (DI), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VADDPS      Z7, Z6, Z6
+	VCMPPS      $0x16, Z0, Z5, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMOVAPS     Z6, Z31
+	LONG        $0x487e0262
+	WORD        $0xff72
+	VMOVDQU32   Y31, (BX)
+	VPMOVZXWD   Y31, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VADDPS      Z6, Z3, Z3
+	VPMOVZXWD   (R9), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z6, Z5, Z4
+	MOVQ        8(AX), R11
+	LEAQ        (BX)(R11*2), BX
+	MOVQ        24(AX), R11
+	LEAQ        (SI)(R11*4), SI
+	MOVQ        40(AX), R11
+	LEAQ        (DI)(R11*2), DI
+	MOVQ        56(AX), R11
+	LEAQ        (R8)(R11*2), R8
+	MOVQ        72(AX), R11
+	LEAQ        (R9)(R11*2), R9
+	DECQ        R10
+	JNZ         single_row
+	MOVQ        96(AX), BX
+	VMOVUPS     Z3, (BX)(DX*4)
+	MOVQ        104(AX), BX
+	VMOVUPS     Z4, (BX)(DX*4)
+	ADDQ        $0x10, DX
+	JMP         singles
+
+done:
+	VZEROUPPER
+	RET
+
+// func pairHalvesAVX512(dst *float32, ds int, src *uint16, below *uint16, ss int, rows int, c int)
+// Requires: AVX, AVX512F
+TEXT ·pairHalvesAVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ src+16(FP), DX
+	MOVQ below+24(FP), BX
+	MOVQ ss+32(FP), SI
+	SHLQ $0x01, SI
+	MOVQ rows+40(FP), DI
+	MOVQ c+48(FP), R8
+
+row:
+	XORQ R9, R9
+
+c:
+	VPMOVZXWD (BX)(R9*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VPMOVZXWD (DX)(R9*2), Z0
+	VPORD     Z0, Z1, Z1
+	VMOVUPS   Z1, (AX)(R9*4)
+	ADDQ      $0x10, R9
+	CMPQ      R9, R8
+	JB        c
+	ADDQ      CX, AX
+	ADDQ      SI, DX
+	ADDQ      SI, BX
+	DECQ      DI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func poolMaxHalfAVX512(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·poolMaxHalfAVX512(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         arg+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         off+24(FP), BX
+	MOVQ         tap+32(FP), SI
+	MOVQ         n+40(FP), DI
+	MOVQ         c+48(FP), R8
+	MOVQ         scale+56(FP), R9
+	MOVQ         shift+64(FP), R10
+	VBROADCASTSS lo+72(FP), Z0
+	XORQ         R11, R11
+
+channels:
+	XORQ         R13, R13
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*2), R12
+	VMOVUPS      (R9)(R11*4), Z2
+	VMOVUPS      (R10)(R11*4), Z3
+	VPMOVZXWD    (R12)(R11*2), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VFMADD213PS  Z3, Z2, Z4
+	VMAXPS       Z4, Z0, Z4
+	VPBROADCASTD (SI), Z1
+	JMP          test
+
+taps:
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*2), R12
+	VPMOVZXWD    (R12)(R11*2), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VFMADD213PS  Z3, Z2, Z5
+	VMAXPS       Z5, Z0, Z5
+	VCMPPS       $0x1e, Z4, Z5, K1
+	VCMPPS       $0x03, Z5, Z5, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z5, K1, Z4
+	VPBROADCASTD (SI)(R13*4), K1, Z1
+
+test:
+	INCQ      R13
+	CMPQ      R13, DI
+	JB        taps
+	VMOVAPS   Z4, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (AX)(R11*2)
+	VPMOVDB   Z1, (CX)(R11*1)
+	ADDQ      $0x10, R11
+	CMPQ      R11, R8
+	JB        channels
+	VZEROUPPER
+	RET
+
+// func poolGradHalfAVX512(dst *float32, d *uint16, arg *uint8, off *int64, tap *int32, n int, c int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·poolGradHalfAVX512(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ arg+16(FP), DX
+	MOVQ off+24(FP), BX
+	MOVQ tap+32(FP), SI
+	MOVQ n+40(FP), DI
+	MOVQ c+48(FP), R8
+	XORQ R9, R9
+
+channels:
+	VXORPS Z0, Z0, Z0
+	XORQ   R10, R10
+	JMP    test
+
+taps:
+	MOVQ         (BX)(R10*8), R11
+	ADDQ         R9, R11
+	VPBROADCASTD (SI)(R10*4), Z1
+	VPMOVZXBD    (DX)(R11*1), Z2
+	VPMOVZXWD    (CX)(R11*2), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VPCMPEQD     Z1, Z2, K1
+	VADDPS       Z3, Z0, K1, Z0
+	INCQ         R10
+
+test:
+	CMPQ    R10, DI
+	JB      taps
+	VMOVUPS Z0, (AX)(R9*4)
+	ADDQ    $0x10, R9
+	CMPQ    R9, R8
+	JB      channels
+	VZEROUPPER
+	RET
+
+// func widenRowsAVX2(dst *float32, ds int, src *uint16, ss int, rows int, c int)
+// Requires: AVX, AVX2
+TEXT ·widenRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ src+16(FP), DX
+	MOVQ ss+24(FP), BX
+	SHLQ $0x01, BX
+	MOVQ rows+32(FP), SI
+	MOVQ c+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+c:
+	VPMOVZXWD (DX)(R8*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)(R8*4)
+	ADDQ      $0x08, R8
+	CMPQ      R8, DI
+	JB        c
+	ADDQ      CX, AX
+	ADDQ      BX, DX
+	DECQ      SI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func narrowRowsAVX2(dst *uint16, ds int, src *float32, ss int, rows int, c int)
+// Requires: AVX, AVX2
+TEXT ·narrowRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x01, CX
+	MOVQ src+16(FP), DX
+	MOVQ ss+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ rows+32(FP), SI
+	MOVQ c+40(FP), DI
+
+row:
+	XORQ R8, R8
+
+c:
+	VMOVUPS      (DX)(R8*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        rowsRound<>+0(SB), Y1, Y1
+	VPADDD       rowsRound<>+32(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y3
+	VPOR         rowsRound<>+64(SB), Y0, Y2
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPAND        rowsRound<>+96(SB), Y0, Y2
+	VPXOR        Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y3
+	VPAND        rowsRound<>+128(SB), Y0, Y2
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, (AX)(R8*2)
+	ADDQ         $0x08, R8
+	CMPQ         R8, DI
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         SI
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func affineWideAVX2(dst *float32, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineWideAVX2(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Y0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x08
+	JNE          other1
+	VMOVUPS      (SI), Y1
+	VMOVUPS      (DI), Y2
+
+row1:
+	VPMOVZXWD   (DX), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VMAXPS      Y3, Y0, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x10
+	JNE     other2
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+
+row2:
+	VPMOVZXWD   (DX), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD213PS Y2, Y1, Y5
+	VMAXPS      Y5, Y0, Y5
+	VMOVUPS     Y5, (AX)
+	VPMOVZXWD   16(DX), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD213PS Y4, Y3, Y5
+	VMAXPS      Y5, Y0, Y5
+	VMOVUPS     Y5, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x18
+	JNE     other3
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+
+row3:
+	VPMOVZXWD   (DX), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD213PS Y2, Y1, Y7
+	VMAXPS      Y7, Y0, Y7
+	VMOVUPS     Y7, (AX)
+	VPMOVZXWD   16(DX), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD213PS Y4, Y3, Y7
+	VMAXPS      Y7, Y0, Y7
+	VMOVUPS     Y7, 32(AX)
+	VPMOVZXWD   32(DX), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD213PS Y6, Y5, Y7
+	VMAXPS      Y7, Y0, Y7
+	VMOVUPS     Y7, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x20
+	JNE     other4
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+	VMOVUPS 96(SI), Y7
+	VMOVUPS 96(DI), Y8
+
+row4:
+	VPMOVZXWD   (DX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y2, Y1, Y9
+	VMAXPS      Y9, Y0, Y9
+	VMOVUPS     Y9, (AX)
+	VPMOVZXWD   16(DX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y4, Y3, Y9
+	VMAXPS      Y9, Y0, Y9
+	VMOVUPS     Y9, 32(AX)
+	VPMOVZXWD   32(DX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y6, Y5, Y9
+	VMAXPS      Y9, Y0, Y9
+	VMOVUPS     Y9, 64(AX)
+	VPMOVZXWD   48(DX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y8, Y7, Y9
+	VMAXPS      Y9, Y0, Y9
+	VMOVUPS     Y9, 96(AX)
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS     (SI)(R10*4), Y1
+	VMOVUPS     (DI)(R10*4), Y2
+	VPMOVZXWD   (DX)(R10*2), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VMAXPS      Y3, Y0, Y3
+	VMOVUPS     Y3, (AX)(R10*4)
+	ADDQ        $0x08, R10
+	CMPQ        R10, R9
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        BX, DX
+	DECQ        R8
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func affineHalfAVX2(dst *uint16, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineHalfAVX2(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Y0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x08
+	JNE          other1
+	VMOVUPS      (SI), Y1
+	VMOVUPS      (DI), Y2
+
+row1:
+	VPMOVZXWD    (DX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y4
+	VPAND        rowsRound<>+0(SB), Y4, Y4
+	VPADDD       rowsRound<>+32(SB), Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         rowsRound<>+64(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPAND        rowsRound<>+96(SB), Y3, Y5
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VPAND        rowsRound<>+128(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X3
+	VMOVDQU      X3, (AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x10
+	JNE     other2
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+
+row2:
+	VPMOVZXWD    (DX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        rowsRound<>+0(SB), Y6, Y6
+	VPADDD       rowsRound<>+32(SB), Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VCMPPS       $0x03, Y5, Y5, Y8
+	VPOR         rowsRound<>+64(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPAND        rowsRound<>+96(SB), Y5, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X5
+	VPACKUSDW    X5, X6, X5
+	VMOVDQU      X5, (AX)
+	VPMOVZXWD    16(DX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD213PS  Y4, Y3, Y5
+	VMAXPS       Y5, Y0, Y5
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        rowsRound<>+0(SB), Y6, Y6
+	VPADDD       rowsRound<>+32(SB), Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VCMPPS       $0x03, Y5, Y5, Y8
+	VPOR         rowsRound<>+64(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPAND        rowsRound<>+96(SB), Y5, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X5
+	VPACKUSDW    X5, X6, X5
+	VMOVDQU      X5, 16(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x18
+	JNE     other3
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+
+row3:
+	VPMOVZXWD    (DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD213PS  Y2, Y1, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, (AX)
+	VPMOVZXWD    16(DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD213PS  Y4, Y3, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, 16(AX)
+	VPMOVZXWD    32(DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, 32(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x20
+	JNE     other4
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+	VMOVUPS 96(SI), Y7
+	VMOVUPS 96(DI), Y8
+
+row4:
+	VPMOVZXWD    (DX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y2, Y1, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, (AX)
+	VPMOVZXWD    16(DX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y4, Y3, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 16(AX)
+	VPMOVZXWD    32(DX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y6, Y5, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 32(AX)
+	VPMOVZXWD    48(DX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y8, Y7, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 48(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS      (SI)(R10*4), Y1
+	VMOVUPS      (DI)(R10*4), Y2
+	VPMOVZXWD    (DX)(R10*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y1
+	VPAND        rowsRound<>+0(SB), Y1, Y1
+	VPADDD       rowsRound<>+32(SB), Y1, Y1
+	VPADDD       Y3, Y1, Y1
+	VCMPPS       $0x03, Y3, Y3, Y4
+	VPOR         rowsRound<>+64(SB), Y3, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPAND        rowsRound<>+96(SB), Y3, Y2
+	VPXOR        Y4, Y4, Y4
+	VPCMPEQD     Y4, Y2, Y4
+	VPAND        rowsRound<>+128(SB), Y3, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSDW    X2, X1, X2
+	VMOVDQU      X2, (AX)(R10*2)
+	ADDQ         $0x08, R10
+	CMPQ         R10, R9
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func affineNarrowAVX2(dst *uint16, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·affineNarrowAVX2(SB), NOSPLIT, $0-68
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         src+16(FP), DX
+	MOVQ         ss+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         scale+48(FP), SI
+	MOVQ         shift+56(FP), DI
+	VBROADCASTSS lo+64(FP), Y0
+	MOVQ         rows+32(FP), R8
+	MOVQ         c+40(FP), R9
+	CMPQ         R9, $0x08
+	JNE          other1
+	VMOVUPS      (SI), Y1
+	VMOVUPS      (DI), Y2
+
+row1:
+	VMOVUPS      (DX), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y4
+	VPAND        rowsRound<>+0(SB), Y4, Y4
+	VPADDD       rowsRound<>+32(SB), Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         rowsRound<>+64(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPAND        rowsRound<>+96(SB), Y3, Y5
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VPAND        rowsRound<>+128(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X3
+	VMOVDQU      X3, (AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R9, $0x10
+	JNE     other2
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+
+row2:
+	VMOVUPS      (DX), Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMAXPS       Y5, Y0, Y5
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        rowsRound<>+0(SB), Y6, Y6
+	VPADDD       rowsRound<>+32(SB), Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VCMPPS       $0x03, Y5, Y5, Y8
+	VPOR         rowsRound<>+64(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPAND        rowsRound<>+96(SB), Y5, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X5
+	VPACKUSDW    X5, X6, X5
+	VMOVDQU      X5, (AX)
+	VMOVUPS      32(DX), Y5
+	VFMADD213PS  Y4, Y3, Y5
+	VMAXPS       Y5, Y0, Y5
+	VPSRLD       $0x10, Y5, Y6
+	VPAND        rowsRound<>+0(SB), Y6, Y6
+	VPADDD       rowsRound<>+32(SB), Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VCMPPS       $0x03, Y5, Y5, Y8
+	VPOR         rowsRound<>+64(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPAND        rowsRound<>+96(SB), Y5, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y5, Y7
+	VBLENDVPS    Y8, Y7, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X5
+	VPACKUSDW    X5, X6, X5
+	VMOVDQU      X5, 16(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R9, $0x18
+	JNE     other3
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+
+row3:
+	VMOVUPS      (DX), Y7
+	VFMADD213PS  Y2, Y1, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, (AX)
+	VMOVUPS      32(DX), Y7
+	VFMADD213PS  Y4, Y3, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, 16(AX)
+	VMOVUPS      64(DX), Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VMAXPS       Y7, Y0, Y7
+	VPSRLD       $0x10, Y7, Y8
+	VPAND        rowsRound<>+0(SB), Y8, Y8
+	VPADDD       rowsRound<>+32(SB), Y8, Y8
+	VPADDD       Y7, Y8, Y8
+	VCMPPS       $0x03, Y7, Y7, Y10
+	VPOR         rowsRound<>+64(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPAND        rowsRound<>+96(SB), Y7, Y9
+	VPXOR        Y10, Y10, Y10
+	VPCMPEQD     Y10, Y9, Y10
+	VPAND        rowsRound<>+128(SB), Y7, Y9
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPSRLD       $0x10, Y8, Y8
+	VEXTRACTI128 $0x01, Y8, X7
+	VPACKUSDW    X7, X8, X7
+	VMOVDQU      X7, 32(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row3
+	VZEROUPPER
+	RET
+
+other3:
+	CMPQ    R9, $0x20
+	JNE     other4
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(SI), Y3
+	VMOVUPS 32(DI), Y4
+	VMOVUPS 64(SI), Y5
+	VMOVUPS 64(DI), Y6
+	VMOVUPS 96(SI), Y7
+	VMOVUPS 96(DI), Y8
+
+row4:
+	VMOVUPS      (DX), Y9
+	VFMADD213PS  Y2, Y1, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, (AX)
+	VMOVUPS      32(DX), Y9
+	VFMADD213PS  Y4, Y3, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 16(AX)
+	VMOVUPS      64(DX), Y9
+	VFMADD213PS  Y6, Y5, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 32(AX)
+	VMOVUPS      96(DX), Y9
+	VFMADD213PS  Y8, Y7, Y9
+	VMAXPS       Y9, Y0, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 48(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row4
+	VZEROUPPER
+	RET
+
+other4:
+row:
+	XORQ R10, R10
+
+c:
+	VMOVUPS      (SI)(R10*4), Y1
+	VMOVUPS      (DI)(R10*4), Y2
+	VMOVUPS      (DX)(R10*4), Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y1
+	VPAND        rowsRound<>+0(SB), Y1, Y1
+	VPADDD       rowsRound<>+32(SB), Y1, Y1
+	VPADDD       Y3, Y1, Y1
+	VCMPPS       $0x03, Y3, Y3, Y4
+	VPOR         rowsRound<>+64(SB), Y3, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPAND        rowsRound<>+96(SB), Y3, Y2
+	VPXOR        Y4, Y4, Y4
+	VPCMPEQD     Y4, Y2, Y4
+	VPAND        rowsRound<>+128(SB), Y3, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSDW    X2, X1, X2
+	VMOVDQU      X2, (AX)(R10*2)
+	ADDQ         $0x08, R10
+	CMPQ         R10, R9
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func gradWideAVX2(dst *float32, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gradWideAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    ds+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    d+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    ss+32(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    a+56(FP), DI
+	MOVQ    b+64(FP), R8
+	MOVQ    k+72(FP), R9
+	MOVQ    rows+40(FP), R10
+	MOVQ    c+48(FP), R11
+	CMPQ    R11, $0x08
+	JNE     other1
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+
+row1:
+	VPMOVZXWD   (BX), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VPMOVZXWD   (DX), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y0, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R11, $0x10
+	JNE     other2
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(DI), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 32(R9), Y5
+
+row2:
+	VPMOVZXWD   (BX), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD213PS Y2, Y1, Y6
+	VPMOVZXWD   (DX), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y0, Y7, Y6
+	VMOVUPS     Y6, (AX)
+	VPMOVZXWD   16(BX), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD213PS Y5, Y4, Y6
+	VPMOVZXWD   16(DX), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS Y3, Y7, Y6
+	VMOVUPS     Y6, 32(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R11, $0x18
+	JNE     other3
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(DI), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 32(R9), Y5
+	VMOVUPS 64(DI), Y6
+	VMOVUPS 64(R8), Y7
+	VMOVUPS 64(R9), Y8
+
+row3:
+	VPMOVZXWD   (BX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y2, Y1, Y9
+	VPMOVZXWD   (DX), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y0, Y10, Y9
+	VMOVUPS     Y9, (AX)
+	VPMOVZXWD   16(BX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y5, Y4, Y9
+	VPMOVZXWD   16(DX), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y3, Y10, Y9
+	VMOVUPS     Y9, 32(AX)
+	VPMOVZXWD   32(BX), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD213PS Y8, Y7, Y9
+	VPMOVZXWD   32(DX), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y6, Y10, Y9
+	VMOVUPS     Y9, 64(AX)
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row3
+	VZEROUPPER
+	RET
+
+other3:
+row:
+	XORQ R12, R12
+
+c:
+	VMOVUPS     (DI)(R12*4), Y0
+	VMOVUPS     (R8)(R12*4), Y1
+	VMOVUPS     (R9)(R12*4), Y2
+	VPMOVZXWD   (BX)(R12*2), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VPMOVZXWD   (DX)(R12*2), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, (AX)(R12*4)
+	ADDQ        $0x08, R12
+	CMPQ        R12, R11
+	JB          c
+	ADDQ        CX, AX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        R10
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func gradHalfAVX2(dst *uint16, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gradHalfAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    ds+8(FP), CX
+	SHLQ    $0x01, CX
+	MOVQ    d+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    ss+32(FP), SI
+	SHLQ    $0x01, SI
+	MOVQ    a+56(FP), DI
+	MOVQ    b+64(FP), R8
+	MOVQ    k+72(FP), R9
+	MOVQ    rows+40(FP), R10
+	MOVQ    c+48(FP), R11
+	CMPQ    R11, $0x08
+	JNE     other1
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+
+row1:
+	VPMOVZXWD    (BX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VPMOVZXWD    (DX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VPSRLD       $0x10, Y3, Y4
+	VPAND        rowsRound<>+0(SB), Y4, Y4
+	VPADDD       rowsRound<>+32(SB), Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         rowsRound<>+64(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPAND        rowsRound<>+96(SB), Y3, Y5
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VPAND        rowsRound<>+128(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X3
+	VMOVDQU      X3, (AX)
+	ADDQ         CX, AX
+	ADDQ         SI, DX
+	ADDQ         SI, BX
+	DECQ         R10
+	JNZ          row1
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    R11, $0x10
+	JNE     other2
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(DI), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 32(R9), Y5
+
+row2:
+	VPMOVZXWD    (BX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD213PS  Y2, Y1, Y6
+	VPMOVZXWD    (DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y0, Y7, Y6
+	VPSRLD       $0x10, Y6, Y7
+	VPAND        rowsRound<>+0(SB), Y7, Y7
+	VPADDD       rowsRound<>+32(SB), Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VCMPPS       $0x03, Y6, Y6, Y9
+	VPOR         rowsRound<>+64(SB), Y6, Y8
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VPAND        rowsRound<>+96(SB), Y6, Y8
+	VPXOR        Y9, Y9, Y9
+	VPCMPEQD     Y9, Y8, Y9
+	VPAND        rowsRound<>+128(SB), Y6, Y8
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X6
+	VPACKUSDW    X6, X7, X6
+	VMOVDQU      X6, (AX)
+	VPMOVZXWD    16(BX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VPMOVZXWD    16(DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VFMADD231PS  Y3, Y7, Y6
+	VPSRLD       $0x10, Y6, Y7
+	VPAND        rowsRound<>+0(SB), Y7, Y7
+	VPADDD       rowsRound<>+32(SB), Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VCMPPS       $0x03, Y6, Y6, Y9
+	VPOR         rowsRound<>+64(SB), Y6, Y8
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VPAND        rowsRound<>+96(SB), Y6, Y8
+	VPXOR        Y9, Y9, Y9
+	VPCMPEQD     Y9, Y8, Y9
+	VPAND        rowsRound<>+128(SB), Y6, Y8
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X6
+	VPACKUSDW    X6, X7, X6
+	VMOVDQU      X6, 16(AX)
+	ADDQ         CX, AX
+	ADDQ         SI, DX
+	ADDQ         SI, BX
+	DECQ         R10
+	JNZ          row2
+	VZEROUPPER
+	RET
+
+other2:
+	CMPQ    R11, $0x18
+	JNE     other3
+	VMOVUPS (DI), Y0
+	VMOVUPS (R8), Y1
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(DI), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 32(R9), Y5
+	VMOVUPS 64(DI), Y6
+	VMOVUPS 64(R8), Y7
+	VMOVUPS 64(R9), Y8
+
+row3:
+	VPMOVZXWD    (BX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y2, Y1, Y9
+	VPMOVZXWD    (DX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y0, Y10, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, (AX)
+	VPMOVZXWD    16(BX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y5, Y4, Y9
+	VPMOVZXWD    16(DX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y3, Y10, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 16(AX)
+	VPMOVZXWD    32(BX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y8, Y7, Y9
+	VPMOVZXWD    32(DX), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD231PS  Y6, Y10, Y9
+	VPSRLD       $0x10, Y9, Y10
+	VPAND        rowsRound<>+0(SB), Y10, Y10
+	VPADDD       rowsRound<>+32(SB), Y10, Y10
+	VPADDD       Y9, Y10, Y10
+	VCMPPS       $0x03, Y9, Y9, Y12
+	VPOR         rowsRound<>+64(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPAND        rowsRound<>+96(SB), Y9, Y11
+	VPXOR        Y12, Y12, Y12
+	VPCMPEQD     Y12, Y11, Y12
+	VPAND        rowsRound<>+128(SB), Y9, Y11
+	VBLENDVPS    Y12, Y11, Y10, Y10
+	VPSRLD       $0x10, Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X9
+	VPACKUSDW    X9, X10, X9
+	VMOVDQU      X9, 32(AX)
+	ADDQ         CX, AX
+	ADDQ         SI, DX
+	ADDQ         SI, BX
+	DECQ         R10
+	JNZ          row3
+	VZEROUPPER
+	RET
+
+other3:
+row:
+	XORQ R12, R12
+
+c:
+	VMOVUPS      (DI)(R12*4), Y0
+	VMOVUPS      (R8)(R12*4), Y1
+	VMOVUPS      (R9)(R12*4), Y2
+	VPMOVZXWD    (BX)(R12*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VFMADD213PS  Y2, Y1, Y3
+	VPMOVZXWD    (DX)(R12*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VPSRLD       $0x10, Y3, Y0
+	VPAND        rowsRound<>+0(SB), Y0, Y0
+	VPADDD       rowsRound<>+32(SB), Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VCMPPS       $0x03, Y3, Y3, Y2
+	VPOR         rowsRound<>+64(SB), Y3, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPAND        rowsRound<>+96(SB), Y3, Y1
+	VPXOR        Y2, Y2, Y2
+	VPCMPEQD     Y2, Y1, Y2
+	VPAND        rowsRound<>+128(SB), Y3, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (AX)(R12*2)
+	ADDQ         $0x08, R12
+	CMPQ         R12, R11
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         SI, DX
+	ADDQ         SI, BX
+	DECQ         R10
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func joinHalfAVX2(dst *uint16, ds int, a *uint16, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·joinHalfAVX2(SB), NOSPLIT, $0-108
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         a+16(FP), DX
+	MOVQ         sa+24(FP), BX
+	SHLQ         $0x01, BX
+	MOVQ         b+32(FP), SI
+	MOVQ         sb+40(FP), DI
+	SHLQ         $0x01, DI
+	MOVQ         as+64(FP), R8
+	MOVQ         at+72(FP), R9
+	MOVQ         bs+80(FP), R10
+	MOVQ         bt+88(FP), R11
+	VBROADCASTSS lo+96(FP), Y0
+	VBROADCASTSS loA+100(FP), Y1
+	VBROADCASTSS loB+104(FP), Y2
+	MOVQ         c+56(FP), R12
+
+row:
+	XORQ R13, R13
+
+c:
+	VMOVUPS      (R8)(R13*4), Y3
+	VMOVUPS      (R10)(R13*4), Y4
+	VMOVUPS      (R9)(R13*4), Y5
+	VMOVUPS      (R11)(R13*4), Y6
+	VPMOVZXWD    (DX)(R13*2), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VPMOVZXWD    (SI)(R13*2), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD213PS  Y5, Y7, Y3
+	VFMADD213PS  Y6, Y8, Y4
+	VMAXPS       Y3, Y1, Y3
+	VMAXPS       Y4, Y2, Y4
+	VADDPS       Y4, Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y4
+	VPAND        rowsRound<>+0(SB), Y4, Y4
+	VPADDD       rowsRound<>+32(SB), Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         rowsRound<>+64(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPAND        rowsRound<>+96(SB), Y3, Y5
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VPAND        rowsRound<>+128(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X3
+	VMOVDQU      X3, (AX)(R13*2)
+	ADDQ         $0x08, R13
+	CMPQ         R13, R12
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         DI, SI
+	DECQ         rows+48(FP)
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func joinNarrowAVX2(dst *uint16, ds int, a *float32, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·joinNarrowAVX2(SB), NOSPLIT, $0-108
+	MOVQ         dst+0(FP), AX
+	MOVQ         ds+8(FP), CX
+	SHLQ         $0x01, CX
+	MOVQ         a+16(FP), DX
+	MOVQ         sa+24(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         b+32(FP), SI
+	MOVQ         sb+40(FP), DI
+	SHLQ         $0x01, DI
+	MOVQ         as+64(FP), R8
+	MOVQ         at+72(FP), R9
+	MOVQ         bs+80(FP), R10
+	MOVQ         bt+88(FP), R11
+	VBROADCASTSS lo+96(FP), Y0
+	VBROADCASTSS loA+100(FP), Y1
+	VBROADCASTSS loB+104(FP), Y2
+	MOVQ         c+56(FP), R12
+
+row:
+	XORQ R13, R13
+
+c:
+	VMOVUPS      (R8)(R13*4), Y3
+	VMOVUPS      (R10)(R13*4), Y4
+	VMOVUPS      (R9)(R13*4), Y5
+	VMOVUPS      (R11)(R13*4), Y6
+	VMOVUPS      (DX)(R13*4), Y7
+	VPMOVZXWD    (SI)(R13*2), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD213PS  Y5, Y7, Y3
+	VFMADD213PS  Y6, Y8, Y4
+	VMAXPS       Y3, Y1, Y3
+	VMAXPS       Y4, Y2, Y4
+	VADDPS       Y4, Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VPSRLD       $0x10, Y3, Y4
+	VPAND        rowsRound<>+0(SB), Y4, Y4
+	VPADDD       rowsRound<>+32(SB), Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         rowsRound<>+64(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPAND        rowsRound<>+96(SB), Y3, Y5
+	VPXOR        Y6, Y6, Y6
+	VPCMPEQD     Y6, Y5, Y6
+	VPAND        rowsRound<>+128(SB), Y3, Y5
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X3
+	VMOVDQU      X3, (AX)(R13*2)
+	ADDQ         $0x08, R13
+	CMPQ         R13, R12
+	JB           c
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         DI, SI
+	DECQ         rows+48(FP)
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func storeHalfAVX2(dst *uint16, ds int, prod *float32, ps int, rows int, c int, sum *float32, square *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·storeHalfAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x01, CX
+	MOVQ prod+16(FP), DX
+	MOVQ ps+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ sum+48(FP), SI
+	MOVQ square+56(FP), DI
+	MOVQ rows+32(FP), R8
+	MOVQ c+40(FP), R9
+	XORQ R10, R10
+
+groups:
+	LEAQ    32(R10), R11
+	CMPQ    R11, R9
+	JA      singles
+	VMOVUPS (SI)(R10*4), Y0
+	VMOVUPS (DI)(R10*4), Y1
+	VMOVUPS 32(SI)(R10*4), Y2
+	VMOVUPS 32(DI)(R10*4), Y3
+	VMOVUPS 64(SI)(R10*4), Y4
+	VMOVUPS 64(DI)(R10*4), Y5
+	VMOVUPS 96(SI)(R10*4), Y6
+	VMOVUPS 96(DI)(R10*4), Y7
+	LEAQ    (AX)(R10*2), R11
+	LEAQ    (DX)(R10*4), R12
+	MOVQ    R8, R13
+
+group_row:
+	VMOVUPS      (R12), Y8
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        rowsRound<>+0(SB), Y9, Y9
+	VPADDD       rowsRound<>+32(SB), Y9, Y9
+	VPADDD       Y8, Y9, Y9
+	VCMPPS       $0x03, Y8, Y8, Y11
+	VPOR         rowsRound<>+64(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPAND        rowsRound<>+96(SB), Y8, Y10
+	VPXOR        Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y11
+	VPAND        rowsRound<>+128(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPSRLD       $0x10, Y9, Y9
+	VPSLLD       $0x10, Y9, Y8
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VMOVDQU      X10, (R11)
+	VADDPS       Y8, Y0, Y0
+	VFMADD231PS  Y8, Y8, Y1
+	VMOVUPS      32(R12), Y8
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        rowsRound<>+0(SB), Y9, Y9
+	VPADDD       rowsRound<>+32(SB), Y9, Y9
+	VPADDD       Y8, Y9, Y9
+	VCMPPS       $0x03, Y8, Y8, Y11
+	VPOR         rowsRound<>+64(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPAND        rowsRound<>+96(SB), Y8, Y10
+	VPXOR        Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y11
+	VPAND        rowsRound<>+128(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPSRLD       $0x10, Y9, Y9
+	VPSLLD       $0x10, Y9, Y8
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VMOVDQU      X10, 16(R11)
+	VADDPS       Y8, Y2, Y2
+	VFMADD231PS  Y8, Y8, Y3
+	VMOVUPS      64(R12), Y8
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        rowsRound<>+0(SB), Y9, Y9
+	VPADDD       rowsRound<>+32(SB), Y9, Y9
+	VPADDD       Y8, Y9, Y9
+	VCMPPS       $0x03, Y8, Y8, Y11
+	VPOR         rowsRound<>+64(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPAND        rowsRound<>+96(SB), Y8, Y10
+	VPXOR        Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y11
+	VPAND        rowsRound<>+128(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPSRLD       $0x10, Y9, Y9
+	VPSLLD       $0x10, Y9, Y8
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VMOVDQU      X10, 32(R11)
+	VADDPS       Y8, Y4, Y4
+	VFMADD231PS  Y8, Y8, Y5
+	VMOVUPS      96(R12), Y8
+	VPSRLD       $0x10, Y8, Y9
+	VPAND        rowsRound<>+0(SB), Y9, Y9
+	VPADDD       rowsRound<>+32(SB), Y9, Y9
+	VPADDD       Y8, Y9, Y9
+	VCMPPS       $0x03, Y8, Y8, Y11
+	VPOR         rowsRound<>+64(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPAND        rowsRound<>+96(SB), Y8, Y10
+	VPXOR        Y11, Y11, Y11
+	VPCMPEQD     Y11, Y10, Y11
+	VPAND        rowsRound<>+128(SB), Y8, Y10
+	VBLENDVPS    Y11, Y10, Y9, Y9
+	VPSRLD       $0x10, Y9, Y9
+	VPSLLD       $0x10, Y9, Y8
+	VEXTRACTI128 $0x01, Y9, X10
+	VPACKUSDW    X10, X9, X10
+	VMOVDQU      X10, 48(R11)
+	VADDPS       Y8, Y6, Y6
+	VFMADD231PS  Y8, Y8, Y7
+	ADDQ         CX, R11
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          group_row
+	VMOVUPS      Y0, (SI)(R10*4)
+	VMOVUPS      Y1, (DI)(R10*4)
+	VMOVUPS      Y2, 32(SI)(R10*4)
+	VMOVUPS      Y3, 32(DI)(R10*4)
+	VMOVUPS      Y4, 64(SI)(R10*4)
+	VMOVUPS      Y5, 64(DI)(R10*4)
+	VMOVUPS      Y6, 96(SI)(R10*4)
+	VMOVUPS      Y7, 96(DI)(R10*4)
+	ADDQ         $0x20, R10
+	JMP          groups
+
+singles:
+	CMPQ    R10, R9
+	JAE     done
+	VMOVUPS (SI)(R10*4), Y0
+	VMOVUPS (DI)(R10*4), Y1
+	LEAQ    (AX)(R10*2), R11
+	LEAQ    (DX)(R10*4), R12
+	MOVQ    R8, R13
+
+single_row:
+	VMOVUPS      (R12), Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        rowsRound<>+0(SB), Y3, Y3
+	VPADDD       rowsRound<>+32(SB), Y3, Y3
+	VPADDD       Y2, Y3, Y3
+	VCMPPS       $0x03, Y2, Y2, Y5
+	VPOR         rowsRound<>+64(SB), Y2, Y4
+	VBLENDVPS    Y5, Y4, Y3, Y3
+	VPAND        rowsRound<>+96(SB), Y2, Y4
+	VPXOR        Y5, Y5, Y5
+	VPCMPEQD     Y5, Y4, Y5
+	VPAND        rowsRound<>+128(SB), Y2, Y4
+	VBLENDVPS    Y5, Y4, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VPSLLD       $0x10, Y3, Y2
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X4
+	VMOVDQU      X4, (R11)
+	VADDPS       Y2, Y0, Y0
+	VFMADD231PS  Y2, Y2, Y1
+	ADDQ         CX, R11
+	ADDQ         BX, R12
+	DECQ         R13
+	JNZ          single_row
+	VMOVUPS      Y0, (SI)(R10*4)
+	VMOVUPS      Y1, (DI)(R10*4)
+	ADDQ         $0x08, R10
+	JMP          singles
+
+done:
+	VZEROUPPER
+	RET
+
+// func finishHalfAVX2(f *[16]uintptr)
+// Requires: AVX, AVX2, FMA3
+TEXT ·finishHalfAVX2(SB), NOSPLIT, $0-8
+	MOVQ   f+0(FP), AX
+	MOVQ   120(AX), CX
+	VXORPS Y0, Y0, Y0
+	XORQ   DX, DX
+
+groups:
+	LEAQ    8(DX), BX
+	CMPQ    BX, CX
+	JA      singles
+	MOVQ    (AX), BX
+	LEAQ    (BX)(DX*2), BX
+	MOVQ    16(AX), SI
+	LEAQ    (SI)(DX*4), SI
+	MOVQ    32(AX), DI
+	LEAQ    (DI)(DX*2), DI
+	MOVQ    48(AX), R8
+	LEAQ    (R8)(DX*2), R8
+	MOVQ    64(AX), R9
+	LEAQ    (R9)(DX*2), R9
+	MOVQ    80(AX), R10
+	VMOVUPS (R10)(DX*4), Y1
+	MOVQ    88(AX), R10
+	VMOVUPS (R10)(DX*4), Y2
+	MOVQ    96(AX), R10
+	VMOVUPS (R10)(DX*4), Y3
+	MOVQ    104(AX), R10
+	VMOVUPS (R10)(DX*4), Y4
+	MOVQ    112(AX), R10
+
+group_row:
+	VPMOVZXWD    (R8), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      (SI), Y6
+	VPMOVZXWD    (DI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VCMPPS       $0x16, Y0, Y5, Y5
+	VANDPS       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y5
+	VPAND        rowsRound<>+0(SB), Y5, Y5
+	VPADDD       rowsRound<>+32(SB), Y5, Y5
+	VPADDD       Y6, Y5, Y5
+	VCMPPS       $0x03, Y6, Y6, Y8
+	VPOR         rowsRound<>+64(SB), Y6, Y7
+	VBLENDVPS    Y8, Y7, Y5, Y5
+	VPAND        rowsRound<>+96(SB), Y6, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y6, Y7
+	VBLENDVPS    Y8, Y7, Y5, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VPSLLD       $0x10, Y5, Y6
+	VEXTRACTI128 $0x01, Y5, X7
+	VPACKUSDW    X7, X5, X7
+	VMOVDQU      X7, (BX)
+	VADDPS       Y6, Y3, Y3
+	VPMOVZXWD    (R9), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	MOVQ         8(AX), R11
+	LEAQ         (BX)(R11*2), BX
+	MOVQ         24(AX), R11
+	LEAQ         (SI)(R11*4), SI
+	MOVQ         40(AX), R11
+	LEAQ         (DI)(R11*2), DI
+	MOVQ         56(AX), R11
+	LEAQ         (R8)(R11*2), R8
+	MOVQ         72(AX), R11
+	LEAQ         (R9)(R11*2), R9
+	DECQ         R10
+	JNZ          group_row
+	MOVQ         96(AX), BX
+	VMOVUPS      Y3, (BX)(DX*4)
+	MOVQ         104(AX), BX
+	VMOVUPS      Y4, (BX)(DX*4)
+	ADDQ         $0x08, DX
+	JMP          groups
+
+singles:
+	CMPQ    DX, CX
+	JAE     done
+	MOVQ    (AX), BX
+	LEAQ    (BX)(DX*2), BX
+	MOVQ    16(AX), SI
+	LEAQ    (SI)(DX*4), SI
+	MOVQ    32(AX), DI
+	LEAQ    (DI)(DX*2), DI
+	MOVQ    48(AX), R8
+	LEAQ    (R8)(DX*2), R8
+	MOVQ    64(AX), R9
+	LEAQ    (R9)(DX*2), R9
+	MOVQ    80(AX), R10
+	VMOVUPS (R10)(DX*4), Y1
+	MOVQ    88(AX), R10
+	VMOVUPS (R10)(DX*4), Y2
+	MOVQ    96(AX), R10
+	VMOVUPS (R10)(DX*4), Y3
+	MOVQ    104(AX), R10
+	VMOVUPS (R10)(DX*4), Y4
+	MOVQ    112(AX), R10
+
+single_row:
+	VPMOVZXWD    (R8), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      (SI), Y6
+	VPMOVZXWD    (DI), Y7
+	VPSLLD       $0x10, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VCMPPS       $0x16, Y0, Y5, Y5
+	VANDPS       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y5
+	VPAND        rowsRound<>+0(SB), Y5, Y5
+	VPADDD       rowsRound<>+32(SB), Y5, Y5
+	VPADDD       Y6, Y5, Y5
+	VCMPPS       $0x03, Y6, Y6, Y8
+	VPOR         rowsRound<>+64(SB), Y6, Y7
+	VBLENDVPS    Y8, Y7, Y5, Y5
+	VPAND        rowsRound<>+96(SB), Y6, Y7
+	VPXOR        Y8, Y8, Y8
+	VPCMPEQD     Y8, Y7, Y8
+	VPAND        rowsRound<>+128(SB), Y6, Y7
+	VBLENDVPS    Y8, Y7, Y5, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VPSLLD       $0x10, Y5, Y6
+	VEXTRACTI128 $0x01, Y5, X7
+	VPACKUSDW    X7, X5, X7
+	VMOVDQU      X7, (BX)
+	VADDPS       Y6, Y3, Y3
+	VPMOVZXWD    (R9), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VFMADD231PS  Y6, Y5, Y4
+	MOVQ         8(AX), R11
+	LEAQ         (BX)(R11*2), BX
+	MOVQ         24(AX), R11
+	LEAQ         (SI)(R11*4), SI
+	MOVQ         40(AX), R11
+	LEAQ         (DI)(R11*2), DI
+	MOVQ         56(AX), R11
+	LEAQ         (R8)(R11*2), R8
+	MOVQ         72(AX), R11
+	LEAQ         (R9)(R11*2), R9
+	DECQ         R10
+	JNZ          single_row
+	MOVQ         96(AX), BX
+	VMOVUPS      Y3, (BX)(DX*4)
+	MOVQ         104(AX), BX
+	VMOVUPS      Y4, (BX)(DX*4)
+	ADDQ         $0x08, DX
+	JMP          singles
+
+done:
+	VZEROUPPER
+	RET
+
+// func pairHalvesAVX2(dst *float32, ds int, src *uint16, below *uint16, ss int, rows int, c int)
+// Requires: AVX, AVX2
+TEXT ·pairHalvesAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ ds+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ src+16(FP), DX
+	MOVQ below+24(FP), BX
+	MOVQ ss+32(FP), SI
+	SHLQ $0x01, SI
+	MOVQ rows+40(FP), DI
+	MOVQ c+48(FP), R8
+
+row:
+	XORQ R9, R9
+
+c:
+	VPMOVZXWD (BX)(R9*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VPMOVZXWD (DX)(R9*2), Y0
+	VPOR      Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(R9*4)
+	ADDQ      $0x08, R9
+	CMPQ      R9, R8
+	JB        c
+	ADDQ      CX, AX
+	ADDQ      SI, DX
+	ADDQ      SI, BX
+	DECQ      DI
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func poolMaxHalfAVX2(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·poolMaxHalfAVX2(SB), NOSPLIT, $0-76
+	MOVQ         dst+0(FP), AX
+	MOVQ         arg+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         off+24(FP), BX
+	MOVQ         tap+32(FP), SI
+	MOVQ         n+40(FP), DI
+	MOVQ         c+48(FP), R8
+	MOVQ         scale+56(FP), R9
+	MOVQ         shift+64(FP), R10
+	VBROADCASTSS lo+72(FP), Y0
+	XORQ         R11, R11
+
+channels:
+	XORQ         R13, R13
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*2), R12
+	VMOVUPS      (R9)(R11*4), Y1
+	VMOVUPS      (R10)(R11*4), Y2
+	VPMOVZXWD    (R12)(R11*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VFMADD213PS  Y2, Y1, Y4
+	VMAXPS       Y4, Y0, Y4
+	VPBROADCASTD (SI), Y3
+	VMOVUPS      32(R9)(R11*4), Y5
+	VMOVUPS      32(R10)(R11*4), Y6
+	VPMOVZXWD    16(R12)(R11*2), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VFMADD213PS  Y6, Y5, Y8
+	VMAXPS       Y8, Y0, Y8
+	VPBROADCASTD (SI), Y7
+	JMP          test
+
+taps:
+	MOVQ         (BX)(R13*8), R12
+	LEAQ         (DX)(R12*2), R12
+	VPMOVZXWD    (R12)(R11*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y2, Y1, Y9
+	VMAXPS       Y9, Y0, Y9
+	VCMPPS       $0x1e, Y4, Y9, Y10
+	VCMPPS       $0x03, Y9, Y9, Y11
+	VORPS        Y11, Y10, Y10
+	VBLENDVPS    Y10, Y9, Y4, Y4
+	VPBROADCASTD (SI)(R13*4), Y11
+	VBLENDVPS    Y10, Y11, Y3, Y3
+	VPMOVZXWD    16(R12)(R11*2), Y9
+	VPSLLD       $0x10, Y9, Y9
+	VFMADD213PS  Y6, Y5, Y9
+	VMAXPS       Y9, Y0, Y9
+	VCMPPS       $0x1e, Y8, Y9, Y10
+	VCMPPS       $0x03, Y9, Y9, Y11
+	VORPS        Y11, Y10, Y10
+	VBLENDVPS    Y10, Y9, Y8, Y8
+	VPBROADCASTD (SI)(R13*4), Y11
+	VBLENDVPS    Y10, Y11, Y7, Y7
+
+test:
+	INCQ         R13
+	CMPQ         R13, DI
+	JB           taps
+	VPSRLD       $0x10, Y4, Y1
+	VPAND        rowsRound<>+0(SB), Y1, Y1
+	VPADDD       rowsRound<>+32(SB), Y1, Y1
+	VPADDD       Y4, Y1, Y1
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VPOR         rowsRound<>+64(SB), Y4, Y2
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VPAND        rowsRound<>+96(SB), Y4, Y2
+	VPXOR        Y5, Y5, Y5
+	VPCMPEQD     Y5, Y2, Y5
+	VPAND        rowsRound<>+128(SB), Y4, Y2
+	VBLENDVPS    Y5, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSDW    X2, X1, X2
+	VMOVDQU      X2, (AX)(R11*2)
+	VPSRLD       $0x10, Y8, Y1
+	VPAND        rowsRound<>+0(SB), Y1, Y1
+	VPADDD       rowsRound<>+32(SB), Y1, Y1
+	VPADDD       Y8, Y1, Y1
+	VCMPPS       $0x03, Y8, Y8, Y4
+	VPOR         rowsRound<>+64(SB), Y8, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPAND        rowsRound<>+96(SB), Y8, Y2
+	VPXOR        Y4, Y4, Y4
+	VPCMPEQD     Y4, Y2, Y4
+	VPAND        rowsRound<>+128(SB), Y8, Y2
+	VBLENDVPS    Y4, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSDW    X2, X1, X2
+	VMOVDQU      X2, 16(AX)(R11*2)
+	VPACKUSDW    Y7, Y3, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKUSWB    X2, X1, X2
+	VMOVDQU      X2, (CX)(R11*1)
+	ADDQ         $0x10, R11
+	CMPQ         R11, R8
+	JB           channels
+	VZEROUPPER
+	RET
+
+// func poolGradHalfAVX2(dst *float32, d *uint16, arg *uint8, off *int64, tap *int32, n int, c int)
+// Requires: AVX, AVX2
+TEXT ·poolGradHalfAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ d+8(FP), CX
+	MOVQ arg+16(FP), DX
+	MOVQ off+24(FP), BX
+	MOVQ tap+32(FP), SI
+	MOVQ n+40(FP), DI
+	MOVQ c+48(FP), R8
+	XORQ R9, R9
+
+channels:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ   R10, R10
+	JMP    test
+
+taps:
+	MOVQ         (BX)(R10*8), R11
+	ADDQ         R9, R11
+	VPBROADCASTD (SI)(R10*4), Y2
+	VPMOVZXBD    (DX)(R11*1), Y3
+	VPMOVZXWD    (CX)(R11*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPCMPEQD     Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	VPMOVZXBD    8(DX)(R11*1), Y3
+	VPMOVZXWD    16(CX)(R11*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPCMPEQD     Y2, Y3, Y3
+	VANDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	INCQ         R10
+
+test:
+	CMPQ    R10, DI
+	JB      taps
+	VMOVUPS Y0, (AX)(R9*4)
+	VMOVUPS Y1, 32(AX)(R9*4)
+	ADDQ    $0x10, R9
+	CMPQ    R9, R8
+	JB      channels
+	VZEROUPPER
+	RET
+
 // func storeFence()
 // Requires: MMX+
 TEXT ·storeFence(SB), NOSPLIT, $0

@@ -36,11 +36,3 @@ func Momentum(w, m, g []float32, lr, momentum, weightDecay, scale float32) {
 }
 
 func Adam(w, m, v, g []float32, a *AdamArgs) { adamPlain(w, m, v, g, a) }
-
-func PoolMax(dst []float32, arg []uint8, in *Reader, off []int64, tap []int32) {
-	poolMaxPlain(dst, arg, in, off, tap, 0)
-}
-
-func PoolGrad(dst, d []float32, arg []uint8, off []int64, tap []int32) {
-	poolGradPlain(dst, d, arg, off, tap, 0)
-}

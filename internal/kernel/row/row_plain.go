@@ -152,36 +152,6 @@ func adamPlain(w, m, v, g []float32, a *AdamArgs) {
 	}
 }
 
-// poolMaxPlain is the definition of PoolMax, for channels from number from on:
-//
-//	v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
-//	dst[i], arg[i] = v(t), tap[t] of the first greatest v(t), or the last NaN
-func poolMaxPlain(dst []float32, arg []uint8, in *Reader, off []int64, tap []int32, from int) {
-	for i := from; i < len(dst); i++ {
-		for t, o := range off {
-			v := max(in.Lo, in.X.F[int(o)+i]*in.Scale[i]+in.Coef[i])
-			if t == 0 || v > dst[i] || math.IsNaN(float64(v)) {
-				dst[i], arg[i] = v, uint8(tap[t])
-			}
-		}
-	}
-}
-
-// poolGradPlain is the definition of PoolGrad, for channels from number from on:
-//
-//	dst[i] = Σ d[off[t]+i] where arg[off[t]+i] = tap[t]
-func poolGradPlain(dst, d []float32, arg []uint8, off []int64, tap []int32, from int) {
-	for i := from; i < len(dst); i++ {
-		var sum float32
-		for t, o := range off {
-			if int32(arg[int(o)+i]) == tap[t] {
-				sum += d[int(o)+i]
-			}
-		}
-		dst[i] = sum
-	}
-}
-
 // AddNarrow adds float64 to float32.
 func AddNarrow(sum []float32, part []float64) {
 	for i, v := range part {

@@ -166,5 +166,147 @@ func poolMaxAVX2(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n
 //go:noescape
 func poolGradAVX2(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)
 
+// widenRowsAVX512: dst = src.
+//
+//go:noescape
+func widenRowsAVX512(dst *float32, ds int, src *uint16, ss int, rows int, c int)
+
+// narrowRowsAVX512: dst = src.
+//
+//go:noescape
+func narrowRowsAVX512(dst *uint16, ds int, src *float32, ss int, rows int, c int)
+
+// affineWideAVX512: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineWideAVX512(dst *float32, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// affineHalfAVX512: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineHalfAVX512(dst *uint16, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// affineNarrowAVX512: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineNarrowAVX512(dst *uint16, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// gradWideAVX512: dst = a·d + b·y + k.
+//
+//go:noescape
+func gradWideAVX512(dst *float32, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+
+// gradHalfAVX512: dst = a·d + b·y + k.
+//
+//go:noescape
+func gradHalfAVX512(dst *uint16, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+
+// joinHalfAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
+//
+//go:noescape
+func joinHalfAVX512(dst *uint16, ds int, a *uint16, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// joinNarrowAVX512: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
+//
+//go:noescape
+func joinNarrowAVX512(dst *uint16, ds int, a *float32, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// storeHalfAVX512: dst = prod, sum += Σ dst, square += Σ dst² over the rows.
+//
+//go:noescape
+func storeHalfAVX512(dst *uint16, ds int, prod *float32, ps int, rows int, c int, sum *float32, square *float32)
+
+// finishHalfAVX512: d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += dst; sumDot += dst·dot.
+//
+//go:noescape
+func finishHalfAVX512(f *[16]uintptr)
+
+// pairHalvesAVX512: dst = src in the low halves, below in the high ones.
+//
+//go:noescape
+func pairHalvesAVX512(dst *float32, ds int, src *uint16, below *uint16, ss int, rows int, c int)
+
+// poolMaxHalfAVX512: dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+// among t < n. n is not 0; c is a multiple of 16.
+//
+//go:noescape
+func poolMaxHalfAVX512(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+
+// poolGradHalfAVX512: dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.
+//
+//go:noescape
+func poolGradHalfAVX512(dst *float32, d *uint16, arg *uint8, off *int64, tap *int32, n int, c int)
+
+// widenRowsAVX2: dst = src.
+//
+//go:noescape
+func widenRowsAVX2(dst *float32, ds int, src *uint16, ss int, rows int, c int)
+
+// narrowRowsAVX2: dst = src.
+//
+//go:noescape
+func narrowRowsAVX2(dst *uint16, ds int, src *float32, ss int, rows int, c int)
+
+// affineWideAVX2: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineWideAVX2(dst *float32, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// affineHalfAVX2: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineHalfAVX2(dst *uint16, ds int, src *uint16, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// affineNarrowAVX2: dst = max(lo, src·scale + shift).
+//
+//go:noescape
+func affineNarrowAVX2(dst *uint16, ds int, src *float32, ss int, rows int, c int, scale *float32, shift *float32, lo float32)
+
+// gradWideAVX2: dst = a·d + b·y + k.
+//
+//go:noescape
+func gradWideAVX2(dst *float32, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+
+// gradHalfAVX2: dst = a·d + b·y + k.
+//
+//go:noescape
+func gradHalfAVX2(dst *uint16, ds int, d *uint16, y *uint16, ss int, rows int, c int, a *float32, b *float32, k *float32)
+
+// joinHalfAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
+//
+//go:noescape
+func joinHalfAVX2(dst *uint16, ds int, a *uint16, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// joinNarrowAVX2: dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
+//
+//go:noescape
+func joinNarrowAVX2(dst *uint16, ds int, a *float32, sa int, b *uint16, sb int, rows int, c int, as *float32, at *float32, bs *float32, bt *float32, lo float32, loA float32, loB float32)
+
+// storeHalfAVX2: dst = prod, sum += Σ dst, square += Σ dst² over the rows.
+//
+//go:noescape
+func storeHalfAVX2(dst *uint16, ds int, prod *float32, ps int, rows int, c int, sum *float32, square *float32)
+
+// finishHalfAVX2: d = prod + add, or 0 where mask·scale + shift ≤ 0; dst = d; sum += dst; sumDot += dst·dot.
+//
+//go:noescape
+func finishHalfAVX2(f *[16]uintptr)
+
+// pairHalvesAVX2: dst = src in the low halves, below in the high ones.
+//
+//go:noescape
+func pairHalvesAVX2(dst *float32, ds int, src *uint16, below *uint16, ss int, rows int, c int)
+
+// poolMaxHalfAVX2: dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])
+// among t < n. n is not 0; c is a multiple of 16.
+//
+//go:noescape
+func poolMaxHalfAVX2(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
+
+// poolGradHalfAVX2: dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.
+//
+//go:noescape
+func poolGradHalfAVX2(dst *float32, d *uint16, arg *uint8, off *int64, tap *int32, n int, c int)
+
 // storeFence waits until what was streamed is visible to all.
 func storeFence()

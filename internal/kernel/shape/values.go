@@ -40,6 +40,15 @@ func (v Values) Part(lo, hi int) Values {
 	return Values{F: v.F[lo:hi]}
 }
 
+// Clear sets values [lo, hi) to zero.
+func (v Values) Clear(lo, hi int) {
+	if v.H != nil {
+		clear(v.H[lo:hi])
+	} else {
+		clear(v.F[lo:hi])
+	}
+}
+
 // Same says that both begin at the same place.
 func (v Values) Same(w Values) bool {
 	return len(v.F) > 0 && len(w.F) > 0 && &v.F[0] == &w.F[0] || len(v.H) > 0 && len(w.H) > 0 && &v.H[0] == &w.H[0]

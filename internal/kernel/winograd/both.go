@@ -105,7 +105,7 @@ func (j *winogradJob) addWeights(worker, piece int, more bool, du []float32, acc
 	line, imgLine := j.in.Width()*k16, j.in.Width()*c16
 	for n := b.N0; n < b.N1; n++ {
 		lo, hi := j.reads(b.Y0, b.Y1)
-		s.LoadWide(img, c16, n, lo, hi)
+		s.LoadWide(shape.Floats(img), c16, n, lo, hi)
 		for y := range rows {
 			tile := ((n-b.N0)*rows + y) * j.across
 			args := winogradArgs{

@@ -65,8 +65,8 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 	j.lay()
 	if 36*j.c*j.k >= WideWeights {
 		j.runWide(n, sums)
-		if j.tail.On() {
-			j.tail.Pass(j.out.Floats())
+		if j.tail.On() && !j.out.Half() {
+			j.tail.Pass(j.out, j.out.F)
 		}
 		*j = winogradJob{}
 		return
@@ -216,10 +216,11 @@ func winogradPiece(worker, piece int) {
 			}
 		}
 	}
-	if j.tail.On() {
+	if j.tail.On() && !j.out.Half() {
 		for n := b.N0; n < b.N1; n++ {
 			lo, hi := j.tile*b.Y0, min(j.tile*b.Y1, j.h)
-			j.tail.Rows(j.out.Floats(), (n*j.h+lo)*j.w*j.k, (hi-lo)*j.w)
+			at := (n*j.h + lo) * j.w * j.k
+			j.tail.Store(j.out, at, j.k, j.out.F[at:], j.k, (hi-lo)*j.w, 0, j.k)
 		}
 	}
 	j.fin.Done()
@@ -252,7 +253,7 @@ func (j *winogradJob) transformImage(v []float32, row, plane int, img []float32,
 	c16 := scratch.RoundUp(j.c, 16)
 	line := j.in.Width() * c16
 	lo, hi := j.reads(y0, y1)
-	j.in.LoadWide(img, c16, n, lo, hi)
+	j.in.LoadWide(shape.Floats(img), c16, n, lo, hi)
 	args := winogradArgs{
 		dstRow: 4 * uintptr(j.side*plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(row),
 		srcRow: 4 * uintptr(line), srcCol: 4 * uintptr(c16), srcItem: 4 * uintptr(j.hop*c16),
@@ -275,9 +276,9 @@ func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out 
 	high, valid := min(j.tile, j.h-j.tile*y), min(cols, j.k-col)
 	first := ((n*j.h+j.tile*y)*j.w)*j.k + col // where the pixels are in the output
 	whole := j.tile*j.across == j.w
-	direct := !j.backward && whole && high == j.tile && valid == cols
+	direct := !j.backward && !j.out.Half() && whole && high == j.tile && valid == cols
 	if direct {
-		args.dst = &j.out.Floats()[first]
+		args.dst = &j.out.F[first]
 		args.dstCol, args.dstRow = 4*uintptr(j.k), 4*uintptr(j.k*j.w)
 	} else {
 		args.dst = &out[0]
@@ -297,11 +298,17 @@ func (j *winogradJob) store(n, y, col, cols int, prod []float32, plane int, out 
 			j.fin.StoreColumns(j.out, off, j.k, rows, cols, pixels, col, valid, sa, sb, part)
 			continue
 		}
-		if !direct {
-			row.Copy(j.out.Floats()[off:], j.k, rows, cols, pixels, valid)
+		prod, ps := rows, cols
+		if direct {
+			prod, ps = j.out.F[off:], j.k
 		}
-		if j.sums {
-			row.AddSums(sa[col:], sb[col:], j.out.Floats()[off:], j.k, pixels, valid, part)
+		switch {
+		case j.tail.On() && j.out.Half(): // of float32 it is done once all columns are there
+			j.tail.Store(j.out, off, j.k, prod, ps, pixels, col, valid)
+		case j.sums:
+			row.Store(j.out, off, j.k, prod, ps, pixels, valid, sa[col:], sb[col:], part)
+		default:
+			row.Store(j.out, off, j.k, prod, ps, pixels, valid, nil, nil, nil)
 		}
 	}
 }

@@ -132,7 +132,7 @@ func winogradLoad(worker, piece int) {
 		m.Used = 0
 		line := j.grad.Width() * k16
 		img = m.Take(4 * rows * line)
-		j.grad.LoadWide(img, k16, n, 4*b.Y0, 4*b.Y1)
+		j.grad.LoadWide(shape.Floats(img), k16, n, 4*b.Y0, 4*b.Y1)
 		for y := range rows {
 			args := winogradArgs{
 				dst: &j.d[(tile+y*w.across)*j.dRow], dstRow: 4 * uintptr(w.side*j.dPlane),

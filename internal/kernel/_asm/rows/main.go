@@ -48,8 +48,14 @@ func main() {
 		dot(s)
 		momentum(s)
 		adam(s)
-		poolMax(s)
-		poolGrad(s)
+		poolMax(s, "poolMax", operand{})
+		poolGrad(s, "poolGrad", operand{})
+	}
+	declareConstants()
+	for _, s := range sets {
+		halfPasses(s)
+		poolMax(s, "poolMaxHalf", operand{half: true})
+		poolGrad(s, "poolGradHalf", operand{half: true})
 	}
 	TEXT("storeFence", NOSPLIT, "func()")
 	Doc("storeFence waits until what was streamed is visible to all.")

@@ -9,11 +9,11 @@ import (
 )
 
 // poolMax takes 16 channels at a time, as one vector or two.
-func poolMax(s isa) {
-	start(s, "poolMax", "func(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)",
-		"poolMax"+s.suffix+": dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])",
+func poolMax(s isa, name string, of operand) {
+	start(s, name, "func(dst *"+of.word()+", arg *uint8, x *"+of.word()+", off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)",
+		name+s.suffix+": dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])",
 		"among t < n. n is not 0; c is a multiple of 16.")
-	dst, arg, x := emit.Pointer("dst"), emit.Pointer("arg"), emit.Pointer("x")
+	dst, arg, x := of.load("dst"), emit.Pointer("arg"), emit.Pointer("x")
 	off, tap, n, c := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n"), emit.Pointer("c")
 	scale, shift := emit.Pointer("scale"), emit.Pointer("shift")
 	lo := s.broadcast("lo")
@@ -23,8 +23,7 @@ func poolMax(s isa) {
 	type lane struct{ scale, shift, best, index VecVirtual }
 	lanes := make([]lane, 64/s.bytes)
 	value := func(k int, p Register) VecVirtual {
-		v := s.vec()
-		VMOVUPS(Mem{Base: p, Index: i, Scale: 4, Disp: k * s.bytes}, v)
+		v := s.read(operand{p, of.half}, i, k)
 		VFMADD213PS(lanes[k].shift, lanes[k].scale, v)
 		VMAXPS(v, lo, v)
 		return v
@@ -32,7 +31,7 @@ func poolMax(s isa) {
 	p, t := GP64(), GP64()
 	next := func() {
 		MOVQ(Mem{Base: off, Index: t, Scale: 8}, p)
-		LEAQ(Mem{Base: x, Index: p, Scale: 4}, p)
+		LEAQ(Mem{Base: x, Index: p, Scale: uint8(of.size())}, p)
 	}
 	XORQ(t, t)
 	next()
@@ -71,7 +70,7 @@ func poolMax(s isa) {
 	CMPQ(t, n)
 	JB(LabelRef("taps"))
 	for k, l := range lanes {
-		VMOVUPS(l.best, Mem{Base: dst, Index: i, Scale: 4, Disp: k * s.bytes})
+		s.write(l.best, dst, i, k, false)
 	}
 	to := Mem{Base: arg, Index: i, Scale: 1}
 	if s.wide() {
@@ -91,9 +90,9 @@ func poolMax(s isa) {
 	emit.End()
 }
 
-func poolGrad(s isa) {
-	start(s, "poolGrad", "func(dst *float32, d *float32, arg *uint8, off *int64, tap *int32, n int, c int)",
-		"poolGrad"+s.suffix+": dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.")
+func poolGrad(s isa, name string, of operand) {
+	start(s, name, "func(dst *float32, d *"+of.word()+", arg *uint8, off *int64, tap *int32, n int, c int)",
+		name+s.suffix+": dst[i] = Σ d[off[t]+i] over t < n where arg[off[t]+i] = tap[t]. c is a multiple of 16.")
 	dst, d, arg := emit.Pointer("dst"), emit.Pointer("d"), emit.Pointer("arg")
 	off, tap, n, c := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n"), emit.Pointer("c")
 	i, t := GP64(), GP64()
@@ -114,7 +113,10 @@ func poolGrad(s isa) {
 	for k := range acc {
 		index := s.vec()
 		VPMOVZXBD(Mem{Base: arg, Index: o, Scale: 1, Disp: k * s.bytes / 4}, index)
-		from := Mem{Base: d, Index: o, Scale: 4, Disp: k * s.bytes}
+		var from Op = s.mem(operand{d, of.half}, o, k)
+		if of.half {
+			from = s.read(operand{d, true}, o, k)
+		}
 		if s.wide() {
 			VPCMPEQD(want, index, K1)
 			VADDPS(from, acc[k], K1, acc[k])

@@ -2,6 +2,7 @@ package conv
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"vicreg/internal/check"
@@ -50,6 +51,11 @@ func (c *convCase) runHalf(forward func(shape.Values, shape.Conv, shape.Source, 
 	return out
 }
 
+// smallShapes are some of testShapes that a definition computes quickly.
+func smallShapes(n int) []shape.Conv {
+	return slices.DeleteFunc(testShapes(n), func(s shape.Conv) bool { return s.Flops() > 4e6 })
+}
+
 // Convolutions of activations in bfloat16 give what the definition does of the same
 // values: but for few that lie where rounding turns over, the same ones where products are
 // float32, and what bfloat16 products do else.
@@ -58,7 +64,7 @@ func TestConvHalf(t *testing.T) {
 	defer parallel.SetWorkers(0)
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		for i, s := range testShapes(60) {
+		for i, s := range smallShapes(40) {
 			c := randomCase(r, s).halved()
 			if i%2 == 0 {
 				c.Precision = shape.BF16
@@ -89,7 +95,7 @@ func TestConvHalf(t *testing.T) {
 func TestConvMixed(t *testing.T) {
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 4))
-		for i, s := range testShapes(30) {
+		for i, s := range smallShapes(15) {
 			c := randomCase(r, s)
 			half := c.halved()
 			if i%2 == 0 {
@@ -111,7 +117,7 @@ func TestConvInferHalf(t *testing.T) {
 	defer useWinograd()()
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 5))
-		for i, s := range testShapes(10) {
+		for i, s := range smallShapes(10) {
 			c := randomCase(r, s).halved()
 			scale, shift, add := check.Normal(r, s.K), check.Normal(r, s.K), narrow(normal(r, s.OutLen()))
 			tail := pass.Tail{Scale: scale, Shift: shift, ReLU: i%2 == 0}

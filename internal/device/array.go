@@ -147,9 +147,10 @@ func LiftInts(d Device, room *Array, x []int32) Array {
 }
 
 // Lower brings a to the host, to be read: embeddings, features, parameters. room
-// keeps the memory for the next time; on the CPU the values are a itself.
+// keeps the memory for the next time; on the CPU the values are a itself, if it is of
+// float32.
 func Lower(d Device, room *[]float32, a Array) []float32 {
-	if d.Shared() {
+	if d.Shared() && a.t == Float32 {
 		return a.Host()
 	}
 	if cap(*room) < a.n {

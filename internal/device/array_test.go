@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"vicreg/internal/check"
+	"vicreg/internal/kernel/shape"
 )
 
 func TestSlice(t *testing.T) {
@@ -42,13 +43,13 @@ func TestSlice(t *testing.T) {
 // Mistakes in code panic, and say what is wrong.
 func TestMistakes(t *testing.T) {
 	d := Local
-	y, w := d.Alloc(Float32, 4), d.Alloc(Float64, 4)
+	y, w, half := d.Alloc(Float32, 4), d.Alloc(Float64, 4), d.Alloc(BFloat16, 4)
 	for name, test := range map[string]struct {
 		f    func()
 		says string
 	}{
 		"beyond the end":  {func() { y.Slice(2, 5) }, "elements 2 to 5 of an array of 4"},
-		"bfloat16":        {func() { d.Alloc(BFloat16, 4) }, "keeps no arrays of bfloat16 yet"},
+		"bfloat16":        {func() { d.Gemm(Mat{}, Mat{Data: half, Rows: 2, Cols: 2}, Mat{}, false) }, "an array of bfloat16 where"},
 		"another type":    {func() { d.Axpy(y, 1, w) }, "an array of float64 where one of float32 belongs"},
 		"another device":  {func() { d.Axpy(y, 1, At(4096, Float32, 4)) }, "lives elsewhere"},
 		"look from above": {func() { At(4096, Float32, 4).Host() }, "lives elsewhere"},
@@ -92,6 +93,30 @@ type elsewhere struct{ CPU }
 
 func (elsewhere) Alloc(t Type, n int) Array { return At(16, t, n) }
 
+// Arrays of bfloat16 hold what was rounded to them, and convert when they are copied.
+func TestHalfArrays(t *testing.T) {
+	d := Local
+	x := []float32{1, -2.0078125, 3.00390625, 1e-30, 5} // the second and third lie between two numbers
+	want := []float32{1, -2, 3, 1e-30, 5}
+	want[3] = shape.Widen(shape.Narrow(1e-30))
+	a, b, full := d.Alloc(BFloat16, 5), d.Alloc(BFloat16, 5), d.Alloc(Float32, 5)
+	var back []float32
+	d.Up(a, x)
+	check.Close(t, "brought over", Lower(d, &back, a), want, 0)
+	d.Copy(b, a)
+	d.Copy(full, b)
+	check.Close(t, "copied", full.Host(), want, 0)
+	d.Axpy(b, 2, a)
+	check.Close(t, "added", Lower(d, &back, b.Slice(0, 3)), []float32{3, -6, 9}, 0)
+	d.Copy(a, Of([]float32{0.5, 0.25, 0, 0, 0}))
+	check.Close(t, "rounded", Lower(d, &back, a), []float32{0.5, 0.25, 0, 0, 0}, 0)
+	d.Fill(a, 1.5)
+	check.Close(t, "filled", Lower(d, &back, a), []float32{1.5, 1.5, 1.5, 1.5, 1.5}, 0)
+	if !d.Alloc(BFloat16, 0).None() || a.Len() != 5 || a.Type() != BFloat16 {
+		t.Error("an array of bfloat16 has another length or type")
+	}
+}
+
 // Adapters allocate nothing.
 func TestAdapters(t *testing.T) {
 	d := Local
@@ -102,7 +127,14 @@ func TestAdapters(t *testing.T) {
 	s := Conv{N: 1, H: 8, W: 8, C: c, K: c, R: 1, S: 1, Stride: 1}
 	src := Source{X: x, Scale: scale, Shift: shift, ReLU: true}
 	u := &Update{Group: Group{Members: []Member{{W: w, G: x}, {W: w, G: w}}}}
+	hx, hy, hg := d.Alloc(BFloat16, n*c), d.Alloc(BFloat16, n*c), d.Alloc(BFloat16, n*c)
+	half, hs := src, s
+	half.X, hs.Precision = hx, shape.BF16
 	step := func() {
+		d.ConvForward(hy, hs, half, w, sums)
+		d.ConvGrads(hg, w, hs, Grad{D: hy}, half, w, Finish{Mask: half, Dot: hx, Sums: sums})
+		d.AddReLU(hy, half, half, c, true)
+		d.Axpy(hx, 0.5, hg)
 		d.ConvForward(y, s, src, w, sums)
 		d.ConvGrads(g, w, s, Grad{D: y}, src, w, Finish{Mask: src, Dot: x, Sums: sums})
 		d.Axpy(x, 0.5, g)

@@ -15,7 +15,7 @@ import (
 )
 
 // CPU is the device that package kernel computes for: it only unwraps arrays. The
-// zero CPU has the memory of the host. It keeps no bfloat16.
+// zero CPU has the memory of the host.
 type CPU struct {
 	mem *memory // nil: the host's
 }
@@ -35,8 +35,17 @@ func Reaching(reach func(Array) unsafe.Pointer) CPU { return CPU{&memory{reach}}
 func (c CPU) Name() string { return "cpu" }
 func (c CPU) Shared() bool { return c.mem == nil }
 
-// Activations are float32, whatever the products round.
-func (c CPU) Activations(Precision) Type { return Float32 }
+// KeepHalf says whether the CPU stores activations as bfloat16 where that is asked for. Tests
+// change it.
+var KeepHalf = true
+
+// Activations are bfloat16 where that is asked for, whatever the products multiply.
+func (c CPU) Activations(p Precision) Type {
+	if p == shape.BF16 && KeepHalf {
+		return BFloat16
+	}
+	return Float32
+}
 
 // KeptSum is that of the CPU. Tests change it.
 var KeptSum = 1 << 22
@@ -47,6 +56,13 @@ func (c CPU) Alloc(t Type, n int) Array {
 	switch t {
 	case Float32:
 		return Of(pages.Floats(n))
+	case BFloat16:
+		if n == 0 {
+			return Array{}
+		}
+		a := Of(pages.Floats((n + 1) / 2))
+		a.n, a.t = n, BFloat16
+		return a
 	case Float64:
 		return of(make([]float64, n), t)
 	case Int32:
@@ -54,7 +70,7 @@ func (c CPU) Alloc(t Type, n int) Array {
 	case Uint8:
 		return of(make([]uint8, n), t)
 	}
-	panic(fmt.Sprintf("device: the CPU keeps no arrays of %s yet", t))
+	panic(fmt.Sprintf("device: the CPU keeps no arrays of %s", t))
 }
 
 // Free and Close leave the memory to Go.
@@ -62,6 +78,10 @@ func (c CPU) Free(Array) {}
 func (c CPU) Close()     {}
 
 func (c CPU) Up(a Array, x []float32) {
+	if a.t == BFloat16 {
+		pass.Copy(c.values(a), shape.Floats(x))
+		return
+	}
 	if to := c.f32(a); len(to) != len(x) {
 		panic(fmt.Sprintf("device: %d values for an array of %d", len(x), len(to)))
 	} else if len(x) > 0 && &to[0] != &x[0] {
@@ -71,13 +91,32 @@ func (c CPU) Up(a Array, x []float32) {
 
 func (c CPU) UpInts(a Array, x []int32) { copy(c.i32(a), x) }
 
-func (c CPU) Down(x []float32, a Array) { vector.Copy(x, c.f32(a)) }
+func (c CPU) Down(x []float32, a Array) {
+	if a.t == BFloat16 {
+		pass.Copy(shape.Floats(x), c.values(a))
+		return
+	}
+	vector.Copy(x, c.f32(a))
+}
 
 func (c CPU) UpWide(a Array, x []float64)   { copy(c.f64(a), x) }
 func (c CPU) DownWide(x []float64, a Array) { copy(x, c.f64(a)) }
 
-func (c CPU) Copy(to, from Array)     { vector.Copy(c.f32(to), c.f32(from)) }
-func (c CPU) Fill(a Array, v float32) { vector.Fill(c.f32(a), v) }
+func (c CPU) Copy(to, from Array) {
+	if to.t == BFloat16 || from.t == BFloat16 {
+		pass.Copy(c.values(to), c.values(from))
+		return
+	}
+	vector.Copy(c.f32(to), c.f32(from))
+}
+
+func (c CPU) Fill(a Array, v float32) {
+	if a.t == BFloat16 {
+		pass.Fill(c.values(a), v)
+		return
+	}
+	vector.Fill(c.f32(a), v)
+}
 
 // pointer returns the first element of an array that must be of type t.
 func (c CPU) pointer(a Array, t Type) unsafe.Pointer {
@@ -138,8 +177,8 @@ func (c CPU) norm(n RowNorm) token.RowNorm {
 }
 
 func (c CPU) rowFinish(f RowFinish) token.RowFinish {
-	return token.RowFinish{U: c.f32(f.U), X: c.f32(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma),
-		DBeta: c.f32(f.DBeta), Add: c.f32(f.Add)}
+	return token.RowFinish{U: c.values(f.U), X: c.values(f.X), Norm: c.norm(f.Norm), DGamma: c.f32(f.DGamma),
+		DBeta: c.f32(f.DBeta), Add: c.values(f.Add)}
 }
 
 func (c CPU) batchNorm(n BatchNorm) pass.BatchNorm {

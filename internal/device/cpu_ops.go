@@ -48,10 +48,10 @@ func (c CPU) BatchNormBackward(g BatchNormGrad, n BatchNorm, s Sums, m int) {
 	pass.BatchNormBackward(grad, c.batchNorm(n), c.sums(s), m)
 }
 
-func (c CPU) LayerNorm(y, x Array, n RowNorm) { token.LayerNorm(c.f32(y), c.f32(x), c.norm(n)) }
+func (c CPU) LayerNorm(y, x Array, n RowNorm) { token.LayerNorm(c.values(y), c.values(x), c.norm(n)) }
 
 func (c CPU) LayerNormGrad(dx, d Array, f RowFinish) {
-	token.LayerNormGrad(c.f32(dx), c.f32(d), c.rowFinish(f))
+	token.LayerNormGrad(c.values(dx), c.values(d), c.rowFinish(f))
 }
 
 func (c CPU) Apply(y Array, src Source, ch int) { pass.Apply(c.values(y), c.source(src), ch) }
@@ -66,7 +66,13 @@ func (c CPU) FinishGrad(d Array, ch int, f Finish) { pass.FinishGrad(c.values(d)
 
 func (c CPU) AddSums(x, sums Array) { vector.AddSums(c.f32(x), c.f64(sums)) }
 
-func (c CPU) Axpy(y Array, a float32, x Array) { vector.Axpy(c.f32(y), a, c.f32(x)) }
+func (c CPU) Axpy(y Array, a float32, x Array) {
+	if y.t == BFloat16 || x.t == BFloat16 {
+		pass.Axpy(c.values(y), a, c.values(x))
+		return
+	}
+	vector.Axpy(c.f32(y), a, c.f32(x))
+}
 
 func (c CPU) MaxPool(y, argmax Array, s Conv, src Source) {
 	pass.MaxPool(c.values(y), c.u8(argmax), s, c.source(src))
@@ -85,56 +91,56 @@ func (c CPU) AvgPoolGrad(dx, d Array, n, pixels, ch int, f Finish) {
 }
 
 func (c CPU) DenseForward(y Array, s Dense, src RowSource, w, bias, add Array) {
-	from := token.RowSource{X: c.f32(src.X), Norm: c.norm(src.Norm), GELU: src.GELU}
-	token.DenseForward(c.f32(y), s, from, c.f32(w), c.f32(bias), c.f32(add))
+	from := token.RowSource{X: c.values(src.X), Norm: c.norm(src.Norm), GELU: src.GELU}
+	token.DenseForward(c.values(y), s, from, c.f32(w), c.f32(bias), c.values(add))
 }
 
 func (c CPU) DenseInputGrad(dx Array, s Dense, d, w, dBias Array, f RowFinish) {
-	token.DenseInputGrad(c.f32(dx), s, c.f32(d), c.f32(w), c.f32(dBias), c.rowFinish(f))
+	token.DenseInputGrad(c.values(dx), s, c.values(d), c.f32(w), c.f32(dBias), c.rowFinish(f))
 }
 
 func (c CPU) DenseWeightGrad(dw Array, s Dense, x, d Array) {
-	token.DenseWeightGrad(c.f32(dw), s, c.f32(x), c.f32(d))
+	token.DenseWeightGrad(c.f32(dw), s, c.values(x), c.values(d))
 }
 
 func (c CPU) AttentionForward(o, lse Array, s Attention, qkv Array) {
-	token.AttentionForward(c.f32(o), c.f32(lse), s.shape(), c.f32(qkv))
+	token.AttentionForward(c.values(o), c.f32(lse), s.shape(), c.values(qkv))
 }
 
 func (c CPU) AttentionGrad(dqkv Array, s Attention, qkv, o, do, lse Array) {
-	token.AttentionGrad(c.f32(dqkv), s.shape(), c.f32(qkv), c.f32(o), c.f32(do), c.f32(lse))
+	token.AttentionGrad(c.values(dqkv), s.shape(), c.values(qkv), c.values(o), c.values(do), c.f32(lse))
 }
 
 func (c CPU) PatchTokens(y Array, s Patches, x, position, class, bias Array) {
-	token.PatchTokens(c.f32(y), s, c.f32(x), c.f32(position), c.f32(class), c.f32(bias))
+	token.PatchTokens(c.values(y), s, c.values(x), c.f32(position), c.f32(class), c.f32(bias))
 }
 
 func (c CPU) PatchTokensGrad(d Array, s Patches, dPosition, dClass, dBias Array) {
-	token.PatchTokensGrad(c.f32(d), s, c.f32(dPosition), c.f32(dClass), c.f32(dBias))
+	token.PatchTokensGrad(c.values(d), s, c.f32(dPosition), c.f32(dClass), c.f32(dBias))
 }
 
 func (c CPU) Lookup(y Array, ch int, ids, table, position Array) {
-	token.Lookup(c.f32(y), ch, c.i32(ids), c.f32(table), c.f32(position))
+	token.Lookup(c.values(y), ch, c.i32(ids), c.f32(table), c.f32(position))
 }
 
 func (c CPU) LookupGrad(d Array, ch int, ids, dTable, dPosition Array) {
-	token.LookupGrad(c.f32(d), ch, c.i32(ids), c.f32(dTable), c.f32(dPosition))
+	token.LookupGrad(c.values(d), ch, c.i32(ids), c.f32(dTable), c.f32(dPosition))
 }
 
 func (c CPU) TokenMean(y Array, ch int, starts, x Array) {
-	token.TokenMean(c.f32(y), ch, c.i32(starts), c.f32(x))
+	token.TokenMean(c.values(y), ch, c.i32(starts), c.values(x))
 }
 
 func (c CPU) TokenMeanGrad(dx Array, ch int, starts, d Array) {
-	token.TokenMeanGrad(c.f32(dx), ch, c.i32(starts), c.f32(d))
+	token.TokenMeanGrad(c.values(dx), ch, c.i32(starts), c.values(d))
 }
 
 func (c CPU) FirstToken(y Array, ch int, starts, x Array) {
-	token.FirstToken(c.f32(y), ch, c.i32(starts), c.f32(x))
+	token.FirstToken(c.values(y), ch, c.i32(starts), c.values(x))
 }
 
 func (c CPU) FirstTokenGrad(dx Array, ch int, starts, d Array) {
-	token.FirstTokenGrad(c.f32(dx), ch, c.i32(starts), c.f32(d))
+	token.FirstTokenGrad(c.values(dx), ch, c.i32(starts), c.values(d))
 }
 
 var _ Device = CPU{}

@@ -17,6 +17,8 @@ import (
 // loss reads. So does one that stores activations as bfloat16, if that loses nothing. All
 // memory goes back to the device.
 func TestFarDevice(t *testing.T) {
+	defer func(was bool) { device.KeepHalf = was }(device.KeepHalf)
+	device.KeepHalf = false // what the devices are compared with
 	for _, name := range every() {
 		for _, precision := range []string{"float32", "bf16"} {
 			t.Run(name+" "+precision, func(t *testing.T) { onFar(t, name, precision) })

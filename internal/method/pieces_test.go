@@ -278,6 +278,8 @@ func TestPiecesAnywhere(t *testing.T) {
 		}
 		onFar(c, far.New(), want)
 		if name == "byol" {
+			device.KeepHalf = false // what the device is compared with
+			defer func() { device.KeepHalf = true }()
 			c.Precision = "bf16"
 			want, _, _ := trained(t, c, 2, device.Local, nil)
 			onFar(c, far.NewExact(), want)

@@ -18,7 +18,9 @@ import (
 // one that stores activations as bfloat16, if that loses nothing.
 func TestFarDevice(t *testing.T) {
 	defer func(was int) { DeferFrom = was }(DeferFrom)
-	DeferFrom = 1 // the expander's gradients are put off
+	defer func(was bool) { device.KeepHalf = was }(device.KeepHalf)
+	device.KeepHalf = false // what the devices are compared with
+	DeferFrom = 1           // the expander's gradients are put off
 	const n = 5
 	for _, c := range []Config{
 		{Arch: "resnet10", Width: 4, Stem: "small", Input: ImageInput(12, 3)},

@@ -18,6 +18,8 @@ import (
 // state cross in checkpoints, features for scores. So does one on a device that stores
 // activations as bfloat16, if that loses nothing.
 func TestFarDevice(t *testing.T) {
+	defer func(was bool) { device.KeepHalf = was }(device.KeepHalf)
+	device.KeepHalf = false // what the devices are compared with
 	t.Run("float32", func(t *testing.T) { onFar(t, far.New) })
 	t.Run("bf16", func(t *testing.T) { onFar(t, far.NewExact) })
 }

@@ -242,6 +242,8 @@ func TestTuneResumes(t *testing.T) {
 		same(nil, 7)
 		same(far.New(), 0)
 		same(far.New(), 7)
+		device.KeepHalf = false // what the device is compared with
+		defer func() { device.KeepHalf = true }()
 		c.Precision = "bf16"
 		model, metrics = run(nil, 0)
 		same(far.NewExact(), 7)

@@ -57,9 +57,9 @@ const attentionRows = 112
 // attention is the call under way. A piece is a head of a sequence.
 var attention struct {
 	Attention
-	qkv, o, lse []float32
-	do, dqkv    []float32
-	half        bool // bfloat16
+	qkv, o, do, dqkv shape.Values
+	lse              []float32
+	half             bool // products of bfloat16
 }
 
 // longest returns the length of the longest sequence.
@@ -73,8 +73,8 @@ func (s Attention) longest() int {
 
 // AttentionForward writes o (rows × c). It also writes lse (rows × heads), the logarithm
 // of each softmax's denominator, which the backward pass needs.
-func AttentionForward(o, lse []float32, s Attention, qkv []float32) {
-	s.check(len(qkv), len(o), len(lse))
+func AttentionForward(o shape.Values, lse []float32, s Attention, qkv shape.Values) {
+	s.check(qkv.Len(), o.Len(), len(lse))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	j := &attention
@@ -82,16 +82,16 @@ func AttentionForward(o, lse []float32, s Attention, qkv []float32) {
 	t, hd := s.longest(), s.C/s.Heads
 	j.half = s.bf16()
 	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(t, hd), headRoom(t, hd),
-		attentionRows*hd, attentionRows*scoreStride(t),
-		attentionRows, attentionRows))
+		attentionRows*hd, attentionRows*scoreStride(t), attentionRows, attentionRows,
+		headsRoom(qkv, t, 3*hd), headsRoom(o, attentionRows, hd)))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionPiece)
 	j.forget()
 }
 
 // AttentionGrad writes the gradient of qkv to dqkv, given that of o.
-func AttentionGrad(dqkv []float32, s Attention, qkv, o, do, lse []float32) {
-	s.check(len(qkv), len(o), len(lse))
-	s.check(len(dqkv), len(do), len(lse))
+func AttentionGrad(dqkv shape.Values, s Attention, qkv, o, do shape.Values, lse []float32) {
+	s.check(qkv.Len(), o.Len(), len(lse))
+	s.check(dqkv.Len(), do.Len(), len(lse))
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	j := &attention
@@ -101,14 +101,16 @@ func AttentionGrad(dqkv []float32, s Attention, qkv, o, do, lse []float32) {
 	j.half = s.bf16()
 	scratch.Reserve(scratch.Room(product.PackedLen(hd, t), product.PackedLen(hd, t), product.PackedLen(t, hd),
 		headRoom(t, hd), attentionRows*hd, scores,
-		scores, scores, attentionRows, attentionRows))
+		scores, scores, attentionRows, attentionRows,
+		headsRoom(qkv, t, 3*hd), headsRoom(o, t, hd), headsRoom(do, t, hd), headsRoom(dqkv, t, 3*hd)))
 	parallel.For((len(s.Starts)-1)*s.Heads, attentionGradPiece)
 	j.forget()
 }
 
 func (s *Attention) forget() {
 	j := &attention
-	j.Starts, j.qkv, j.o, j.lse, j.do, j.dqkv = nil, nil, nil, nil, nil, nil
+	none := shape.Values{}
+	j.Starts, j.qkv, j.o, j.lse, j.do, j.dqkv = nil, none, none, nil, none, none
 }
 
 // bf16 reports whether bfloat16 was asked for and the processor has it.
@@ -163,6 +165,35 @@ func downHead(m, n, rows int, c []float32, crs int, a []float32, as int, temp, b
 // so that products need not stop short of an edge.
 func scoreStride(t int) int { return scratch.RoundUp(t, scratch.LineFloats) }
 
+// headsRoom returns the room that t rows of n elements of x take in float32, if they are not
+// that already: each of q, k and v.
+func headsRoom(x shape.Values, t, n int) int {
+	if x.Half() {
+		return t*n + 3*scratch.LineFloats
+	}
+	return 0
+}
+
+// headOf returns t rows of n elements of x, from element at on and stride apart, in
+// float32, and their distance: themselves, or a copy if read is set, else room for one.
+func headOf(m *scratch.Arena, x shape.Values, at, stride, t, n int, read bool) ([]float32, int) {
+	if !x.Half() {
+		return x.F[at:], stride
+	}
+	to := m.Take(t * n)
+	if read {
+		row.CopyTo(shape.Floats(to), n, x.From(at), stride, t, n)
+	}
+	return to, n
+}
+
+// putHead stores what headOf made room for.
+func putHead(x shape.Values, at, stride, t, n int, from []float32) {
+	if x.Half() {
+		row.CopyTo(x.From(at), stride, shape.Floats(from), n, t, n)
+	}
+}
+
 // head returns the place of a piece: its first row, length, first column and width.
 func (s *Attention) head(piece int) (first, t, col, hd int) {
 	i := piece / s.Heads
@@ -179,27 +210,33 @@ func attentionPiece(worker, piece int) {
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	c3, ts := 3*j.C, scoreStride(t)
-	q := j.qkv[first*c3+col:]
-	k, v := q[j.C:], q[2*j.C:]
+	at := first*c3 + col
+	q, qs := headOf(m, j.qkv, at, c3, t, hd, true)
+	k, _ := headOf(m, j.qkv, at+j.C, c3, t, hd, true)
+	v, _ := headOf(m, j.qkv, at+2*j.C, c3, t, hd, true)
 	kt, vp, temp := m.Take(product.PackedLen(hd, t)), m.Take(product.PackedLen(t, hd)), m.Take(headRoom(t, hd))
-	packHead(kt, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packHead(vp, temp, product.Mat{Data: v, Rows: t, Cols: hd, Stride: c3})
+	packHead(kt, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: qs, Trans: true})
+	packHead(vp, temp, product.Mat{Data: v, Rows: t, Cols: hd, Stride: qs})
 	near := m.Take(attentionRows * hd)
 	scores, peak, sum := m.Take(attentionRows*ts), m.Take(attentionRows), m.Take(attentionRows)
 	factor := float32(1 / math.Sqrt(float64(hd)))
 	step := product.Share(t, attentionRows)
+	mark := m.Used
 	for i := 0; i < t; i += step {
+		m.Used = mark
 		rows := min(step, t-i)
-		a, stride := leftHead(near, q[i*c3:], c3, rows, hd)
+		a, stride := leftHead(near, q[i*qs:], qs, rows, hd)
 		product.Block(j.half, rows, ts, headDepth(hd), scores, ts, a, stride, 1, kt, 0, false)
 		softmaxRows(scores, ts, rows, t, factor, peak, sum)
-		o := j.o[(first+i)*j.C+col:]
+		to := (first+i)*j.C + col
+		o, os := headOf(m, j.o, to, j.C, rows, hd, false)
 		a, stride = leftHead(scores, scores, ts, rows, ts)
-		product.Block(j.half, rows, hd, headDepth(t), o, j.C, a, stride, 1, vp, 0, false)
+		product.Block(j.half, rows, hd, headDepth(t), o, os, a, stride, 1, vp, 0, false)
 		for r := range rows {
-			row.Scale(o[r*j.C:][:hd], 1/sum[r])
+			row.Scale(o[r*os:][:hd], 1/sum[r])
 			j.lse[(first+i+r)*j.Heads+col/hd] = factor*peak[r] + float32(math.Log(float64(sum[r])))
 		}
+		putHead(j.o, to, j.C, rows, hd, o)
 	}
 }
 
@@ -217,15 +254,20 @@ func attentionGradPiece(worker, piece int) {
 	m := &scratch.Arenas[worker]
 	m.Used = 0
 	c3, ts := 3*j.C, scoreStride(t)
-	q := j.qkv[first*c3+col:]
-	k, v := q[j.C:], q[2*j.C:]
-	dq := j.dqkv[first*c3+col:]
-	dk, dv := dq[j.C:], dq[2*j.C:]
+	at, to := first*c3+col, first*j.C+col
+	q, qs := headOf(m, j.qkv, at, c3, t, hd, true)
+	k, _ := headOf(m, j.qkv, at+j.C, c3, t, hd, true)
+	v, _ := headOf(m, j.qkv, at+2*j.C, c3, t, hd, true)
+	dq, ds3 := headOf(m, j.dqkv, at, c3, t, hd, false)
+	dk, _ := headOf(m, j.dqkv, at+j.C, c3, t, hd, false)
+	dv, _ := headOf(m, j.dqkv, at+2*j.C, c3, t, hd, false)
+	o, os := headOf(m, j.o, to, j.C, t, hd, true)
+	do, dos := headOf(m, j.do, to, j.C, t, hd, true)
 	kt, vt, kp := m.Take(product.PackedLen(hd, t)), m.Take(product.PackedLen(hd, t)), m.Take(product.PackedLen(t, hd))
 	temp := m.Take(headRoom(t, hd))
-	packHead(kt, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packHead(vt, temp, product.Mat{Data: v, Rows: t, Cols: hd, Stride: c3, Trans: true})
-	packHead(kp, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: c3})
+	packHead(kt, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: qs, Trans: true})
+	packHead(vt, temp, product.Mat{Data: v, Rows: t, Cols: hd, Stride: qs, Trans: true})
+	packHead(kp, temp, product.Mat{Data: k, Rows: t, Cols: hd, Stride: qs})
 	near := m.Take(attentionRows * hd)
 	p, ds, left := m.Take(attentionRows*ts), m.Take(attentionRows*ts), m.Take(attentionRows*ts)
 	lse, dots := m.Take(attentionRows), m.Take(attentionRows)
@@ -233,20 +275,22 @@ func attentionGradPiece(worker, piece int) {
 	step := product.Share(t, attentionRows)
 	for i := 0; i < t; i += step {
 		rows := min(step, t-i)
-		at := (first+i)*j.C + col
-		do, o := j.do[at:], j.o[at:]
+		o, do := o[i*os:], do[i*dos:]
 		for r := range rows {
-			dots[r] = float32(row.Dot(do[r*j.C:][:hd], o[r*j.C:][:hd]))
+			dots[r] = float32(row.Dot(do[r*dos:][:hd], o[r*os:][:hd]))
 			lse[r] = j.lse[(first+i+r)*j.Heads+col/hd]
 		}
-		a, stride := leftHead(near, q[i*c3:], c3, rows, hd)
+		a, stride := leftHead(near, q[i*qs:], qs, rows, hd)
 		product.Block(j.half, rows, ts, headDepth(hd), p, ts, a, stride, 1, kt, 0, false)
-		a, stride = leftHead(near, do, j.C, rows, hd)
+		a, stride = leftHead(near, do, dos, rows, hd)
 		product.Block(j.half, rows, ts, headDepth(hd), ds, ts, a, stride, 1, vt, 0, false)
 		softmaxGradRows(p, ds, ts, rows, t, factor, lse, dots)
 		a, stride = leftHead(left, ds, ts, rows, ts)
-		product.Block(j.half, rows, hd, headDepth(t), dq[i*c3:], c3, a, stride, 1, kp, 0, false)
-		downHead(t, hd, rows, dk, c3, ds, ts, near, q[i*c3:], c3, i > 0)
-		downHead(t, hd, rows, dv, c3, p, ts, near, do, j.C, i > 0)
+		product.Block(j.half, rows, hd, headDepth(t), dq[i*ds3:], ds3, a, stride, 1, kp, 0, false)
+		downHead(t, hd, rows, dk, ds3, ds, ts, near, q[i*qs:], qs, i > 0)
+		downHead(t, hd, rows, dv, ds3, p, ts, near, do, dos, i > 0)
 	}
+	putHead(j.dqkv, at, c3, t, hd, dq)
+	putHead(j.dqkv, at+j.C, c3, t, hd, dk)
+	putHead(j.dqkv, at+2*j.C, c3, t, hd, dv)
 }

@@ -38,7 +38,7 @@ type RowNorm struct {
 // RowSource is how a dense layer reads its input: as it is, normalised if
 // Norm.Gamma is set, or through GELU.
 type RowSource struct {
-	X    []float32 // n × c
+	X    shape.Values // n × c
 	Norm RowNorm
 	GELU bool
 }
@@ -53,11 +53,11 @@ type RowSource struct {
 // U or X is overwritten by what the layer had read, which its weight gradient needs.
 // With X, the gradients of Norm's parameters are added to DGamma and DBeta.
 type RowFinish struct {
-	U             []float32
-	X             []float32
+	U             shape.Values
+	X             shape.Values
 	Norm          RowNorm
-	DGamma, DBeta []float32 // c each
-	Add           []float32 // n × c
+	DGamma, DBeta []float32    // c each
+	Add           shape.Values // n × c
 }
 
 // denseRows is how many rows make a piece: they and the weights of some columns
@@ -67,13 +67,14 @@ const denseRows = 56
 // dense is the call under way.
 var dense struct {
 	Dense
-	src             RowSource
-	y, w, bias, add []float32
-	d, dx           []float32
-	fin             RowFinish
-	packed          []float32
-	half            bool // bfloat16
-	workers         int
+	src     RowSource
+	y, add  shape.Values
+	w, bias []float32
+	d, dx   shape.Values
+	fin     RowFinish
+	packed  []float32
+	half    bool // products of bfloat16
+	workers int
 }
 
 func (s Dense) check(x, y, w int) {
@@ -85,8 +86,8 @@ func (s Dense) check(x, y, w int) {
 
 // DenseForward computes y = src·w + bias, plus add (n × k) unless that is nil,
 // and writes the statistics of src.Norm.
-func DenseForward(y []float32, s Dense, src RowSource, w, bias, add []float32) {
-	s.check(len(src.X), len(y), len(w))
+func DenseForward(y shape.Values, s Dense, src RowSource, w, bias []float32, add shape.Values) {
+	s.check(src.X.Len(), y.Len(), len(w))
 	if s.N == 0 {
 		return
 	}
@@ -96,7 +97,8 @@ func DenseForward(y []float32, s Dense, src RowSource, w, bias, add []float32) {
 	j.Dense, j.src, j.y, j.w, j.bias, j.add = s, src, y, w, bias, add
 	j.half = s.Precision == shape.BF16 && shape.HasBF16()
 	row.Constants(s.K)
-	j.prepare(s.C, s.K, scratch.Room(denseRows*scratch.Padded(s.C)), densePackForward)
+	j.prepare(s.C, s.K, scratch.Room(denseRows*scratch.Padded(s.C), widenRoom(src.X, s.C), widenRoom(y, s.K)),
+		densePackForward)
 	parallel.For(j.pieces(), denseForwardPiece)
 	j.forget()
 }
@@ -115,7 +117,8 @@ func (j *Dense) prepare(k, n, each int, pack func(worker, piece int)) {
 
 func (j *Dense) forget() {
 	d := &dense
-	d.src, d.y, d.w, d.bias, d.add, d.d, d.dx, d.fin, d.packed = RowSource{}, nil, nil, nil, nil, nil, nil,
+	none := shape.Values{}
+	d.src, d.y, d.w, d.bias, d.add, d.d, d.dx, d.fin, d.packed = RowSource{}, none, nil, nil, none, none, none,
 		RowFinish{}, nil
 }
 
@@ -153,23 +156,26 @@ func denseProduct(m, n, k int, c []float32, crs int, a []float32, ars int, f *pr
 
 // denseNext queues the rows of x, of c elements, that the worker is likely to
 // take next.
-func denseNext(f *product.Fetcher, x []float32, piece, c int) {
+func denseNext(f *product.Fetcher, x shape.Values, piece, c int) {
 	j := &dense
 	if first := (piece + j.workers) * denseRows; first < j.N {
-		f.Add(x[first*c : min(first+denseRows, j.N)*c])
+		f.Add(x.Memory(first*c, min(first+denseRows, j.N)*c))
 	}
 }
 
 // denseOperand returns rows of x, of c elements, as the left operand of a product, and
 // their distance. It copies them to m where they must be rounded or would fall on the
 // same cache lines.
-func denseOperand(m *scratch.Arena, x []float32, rows, c int) ([]float32, int) {
-	if !dense.half && c%1024 != 0 {
-		return x, c
+func denseOperand(m *scratch.Arena, x shape.Values, rows, c int) ([]float32, int) {
+	switch {
+	case dense.half && x.Half() && c%2 == 0 && c%2048 != 0:
+		return row.Pairs(x.H), c / 2
+	case !dense.half && !x.Half() && c%1024 != 0:
+		return x.F, c
 	}
 	stride := scratch.Padded(c)
 	a := m.Take(rows * stride)
-	row.Copy(a, stride, x, c, rows, c)
+	row.CopyTo(shape.Floats(a), stride, x, c, rows, c)
 	denseNarrow(a, stride, rows, c)
 	return a, stride
 }
@@ -186,43 +192,48 @@ func denseForwardPiece(worker, piece int) {
 	m.Used = 0
 	first := piece * denseRows
 	rows := min(denseRows, j.N-first)
-	x, y := j.src.X[first*j.C:], j.y[first*j.K:]
+	x, y := j.src.X.From(first*j.C), j.y.From(first*j.K)
 
-	a, stride := x, scratch.Padded(j.C)
+	var a []float32
+	stride := scratch.Padded(j.C)
 	switch norm := &j.src.Norm; {
 	case norm.Gamma != nil:
 		a = m.Take(rows * stride)
-		normRows(a, stride, x, j.C, rows, j.C, norm, first)
+		normRows(a, stride, widened(m, x, rows, j.C), j.C, rows, j.C, norm, first)
 		denseNarrow(a, stride, rows, j.C)
 	case j.src.GELU:
 		a = m.Take(rows * stride)
+		u := widened(m, x, rows, j.C)
 		for r := range rows {
-			gelu(a[r*stride:][:j.C], x[r*j.C:][:j.C])
+			gelu(a[r*stride:][:j.C], u[r*j.C:][:j.C])
 		}
 		denseNarrow(a, stride, rows, j.C)
 	default:
 		a, stride = denseOperand(m, x, rows, j.C)
 	}
 	var f product.Fetcher
-	f.Add(y[:rows*j.K])
-	if j.add != nil {
-		f.Add(j.add[first*j.K:][:rows*j.K])
+	f.Add(y.Memory(0, rows*j.K))
+	if !j.add.None() {
+		f.Add(j.add.Memory(first*j.K, (first+rows)*j.K))
 	}
 	denseNext(&f, j.src.X, piece, j.C)
-	denseProduct(rows, j.K, j.C, y, j.K, a, stride, &f)
-	if j.add != nil {
-		row.Join(y, y, j.add[first*j.K:], rows, j.K, row.Ones, j.bias, row.Ones, row.Zeros, row.MinusInf,
-			row.MinusInf, row.MinusInf, false)
+	prod := y.F
+	if y.Half() {
+		prod = m.Take(rows * j.K)
+	}
+	denseProduct(rows, j.K, j.C, prod, j.K, a, stride, &f)
+	if from := shape.Floats(prod); !j.add.None() {
+		addRows(y, from, j.K, j.add.From(first*j.K), rows, j.K, j.bias)
 	} else {
-		row.Affine(y, j.K, y, j.K, rows, j.K, row.Ones, j.bias, row.MinusInf)
+		row.AffineTo(y, j.K, from, j.K, rows, j.K, row.Ones, j.bias, row.MinusInf)
 	}
 }
 
 // DenseInputGrad computes the gradient of the layer's input, d·wᵀ finished as f
 // says, into dx, and adds Σ d over the rows to dbias. d is n × k; dx may be
 // f.Add.
-func DenseInputGrad(dx []float32, s Dense, d, w, dbias []float32, f RowFinish) {
-	s.check(len(dx), len(d), len(w))
+func DenseInputGrad(dx shape.Values, s Dense, d shape.Values, w, dbias []float32, f RowFinish) {
+	s.check(dx.Len(), d.Len(), len(w))
 	if s.N == 0 {
 		return
 	}
@@ -232,15 +243,16 @@ func DenseInputGrad(dx []float32, s Dense, d, w, dbias []float32, f RowFinish) {
 	j.Dense, j.dx, j.d, j.w, j.fin = s, dx, d, w, f
 	j.half = s.Precision == shape.BF16 && shape.HasBF16()
 	row.Constants(s.C)
-	j.prepare(s.K, s.C, scratch.Room(denseRows*scratch.Padded(s.K), denseRows*scratch.Padded(s.C), 2*s.K,
-		2*s.C), densePackBackward)
+	j.prepare(s.K, s.C, scratch.Room(denseRows*scratch.Padded(s.K), denseRows*scratch.Padded(s.C), 2*s.K, s.C, s.C,
+		widenRoom(d, s.K), widenRoom(dx, s.C), widenRoom(f.U, s.C), widenRoom(f.X, s.C), widenRoom(f.Add, s.C)),
+		densePackBackward)
 	pieces, sums := j.pieces(), s.K+2*s.C
 	scratch.ZeroPartials(pieces * sums)
 	parallel.For(pieces, denseInputPiece)
 	for piece := range pieces {
 		part := scratch.Partials[piece*sums:][:sums]
 		row.AddNarrow(dbias, part[:s.K])
-		if f.X != nil {
+		if !f.X.None() {
 			row.AddNarrow(f.DGamma, part[s.K:s.K+s.C])
 			row.AddNarrow(f.DBeta, part[s.K+s.C:])
 		}
@@ -254,63 +266,101 @@ func denseInputPiece(worker, piece int) {
 	m.Used = 0
 	first := piece * denseRows
 	rows := min(denseRows, j.N-first)
-	d, dx, f := j.d[first*j.K:], j.dx[first*j.C:], &j.fin
+	at, of := first*j.C, rows*j.C
+	d, dx, f := j.d.From(first*j.K), j.dx.From(at), &j.fin
 	part := scratch.Partials[piece*(j.K+2*j.C):][:j.K+2*j.C]
 
-	sums := m.Take(2 * j.K)
+	sums, wide := m.Take(2*j.K), widened(m, d, rows, j.K)
 	for r := 0; r < rows; r += row.SumBlock {
-		row.Sum(d[r*j.K:], j.K, min(row.SumBlock, rows-r), j.K, sums[:j.K], sums[j.K:])
+		row.Sum(wide[r*j.K:], j.K, min(row.SumBlock, rows-r), j.K, sums[:j.K], sums[j.K:])
 		row.AddWide(part[:j.K], sums[:j.K])
 	}
 	a, stride := denseOperand(m, d, rows, j.K)
-	at, prod, ps := first*j.C, dx, j.C
-	if f.U != nil || f.X != nil || f.Add != nil {
+	prod, ps := dx.F, j.C
+	if dx.Half() || !f.U.None() || !f.X.None() || !f.Add.None() {
 		prod, ps = m.Take(rows*scratch.Padded(j.C)), scratch.Padded(j.C)
 	}
 	var ahead product.Fetcher
-	for _, x := range [][]float32{f.U, f.X, f.Add} {
-		if x != nil {
-			ahead.Add(x[at:][:rows*j.C])
+	for _, x := range [...]shape.Values{f.U, f.X, f.Add} {
+		if !x.None() {
+			ahead.Add(x.Memory(at, at+of))
 		}
 	}
-	if f.Add == nil || &f.Add[0] != &j.dx[0] {
-		ahead.Add(dx[:rows*j.C])
+	if !f.Add.Same(j.dx) {
+		ahead.Add(dx.Memory(0, of))
 	}
 	denseNext(&ahead, j.d, piece, j.K)
 	denseProduct(rows, j.C, j.K, prod, ps, a, stride, &ahead)
 	switch {
-	case f.U != nil:
+	case !f.U.None():
+		u, to := widened(m, f.U.From(at), rows, j.C), roomFor(m, dx, rows, j.C)
 		for r := range rows {
-			geluGrad(dx[r*j.C:][:j.C], prod[r*ps:][:j.C], f.U[at+r*j.C:][:j.C])
+			geluGrad(to[r*j.C:][:j.C], prod[r*ps:][:j.C], u[r*j.C:][:j.C])
 		}
-	case f.X != nil:
+		narrowed(dx, to, of)
+		narrowed(f.U.From(at), u, of)
+	case !f.X.None():
 		gamma, beta := m.Take(j.C), m.Take(j.C)
 		clear(gamma)
 		clear(beta)
-		normGradRows(dx, prod, ps, f, first, rows, j.C, gamma, beta)
+		normGradRows(m, dx, prod, ps, f, first, rows, j.C, gamma, beta)
 		row.AddWide(part[j.K:j.K+j.C], gamma)
 		row.AddWide(part[j.K+j.C:], beta)
-	case f.Add != nil:
-		affineAdd(dx, f.Add[at:], prod, ps, rows, j.C)
+	case !f.Add.None():
+		addRows(dx, shape.Floats(prod), ps, f.Add.From(at), rows, j.C, row.Zeros)
+	case dx.Half():
+		row.CopyTo(dx, j.C, shape.Floats(prod), ps, rows, j.C)
 	}
 }
 
-// affineAdd computes dst = add + prod, rows of c, those of prod ps apart.
-func affineAdd(dst, add, prod []float32, ps, rows, c int) {
-	for r := range rows {
-		row.Join(dst[r*c:], add[r*c:], prod[r*ps:], 1, c, row.Ones, row.Zeros, row.Ones, row.Zeros,
-			row.MinusInf, row.MinusInf, row.MinusInf, false)
+// addRows computes dst = prod + bias + add, rows of c, those of prod ps apart.
+func addRows(dst, prod shape.Values, ps int, add shape.Values, rows, c int, bias []float32) {
+	row.JoinTo(dst, c, prod, ps, add, c, rows, c, &row.Joining{AS: row.Ones, AT: bias, BS: row.Ones, BT: row.Zeros,
+		Lo: row.MinusInf, LoA: row.MinusInf, LoB: row.MinusInf}, false)
+}
+
+// widenRoom returns the room that rows of x, of c elements, take in float32, if they are not
+// that already.
+func widenRoom(x shape.Values, c int) int {
+	if x.Half() {
+		return denseRows * c
+	}
+	return 0
+}
+
+// widened returns rows of x, of c elements, in float32: themselves, or a copy.
+func widened(m *scratch.Arena, x shape.Values, rows, c int) []float32 {
+	if !x.Half() {
+		return x.F
+	}
+	to := m.Take(rows * c)
+	row.CopyTo(shape.Floats(to), c, x, c, rows, c)
+	return to
+}
+
+// roomFor returns room for rows of c elements that become x: x itself, if it is float32.
+func roomFor(m *scratch.Arena, x shape.Values, rows, c int) []float32 {
+	if !x.Half() {
+		return x.F
+	}
+	return m.Take(rows * c)
+}
+
+// narrowed stores n elements of what widened or roomFor returned.
+func narrowed(x shape.Values, from []float32, n int) {
+	if x.Half() {
+		row.CopyTo(x, n, shape.Floats(from), n, 1, n)
 	}
 }
 
 // DenseWeightGrad adds xᵀ·d to dw; x (n × c) is the input as the layer read it.
-func DenseWeightGrad(dw []float32, s Dense, x, d []float32) {
-	s.check(len(x), len(d), len(dw))
-	if s.Precision == shape.BF16 && shape.HasBF16() {
-		c := shape.Conv{N: 1, H: s.N, W: 1, C: s.C, K: s.K, R: 1, S: 1, Stride: 1, Precision: shape.BF16}
-		conv.WeightGrad(dw, c, shape.Grad{D: shape.Floats(d)}, shape.Source{X: shape.Floats(x)})
+func DenseWeightGrad(dw []float32, s Dense, x, d shape.Values) {
+	s.check(x.Len(), d.Len(), len(dw))
+	if s.Precision == shape.BF16 && shape.HasBF16() || x.Half() || d.Half() {
+		c := shape.Conv{N: 1, H: s.N, W: 1, C: s.C, K: s.K, R: 1, S: 1, Stride: 1, Precision: s.Precision}
+		conv.WeightGrad(dw, c, shape.Grad{D: d}, shape.Source{X: x})
 		return
 	}
-	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, product.Mat{Data: x, Rows: s.N, Cols: s.C}.T(),
-		product.Mat{Data: d, Rows: s.N, Cols: s.K}, true)
+	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, product.Mat{Data: x.F, Rows: s.N, Cols: s.C}.T(),
+		product.Mat{Data: d.F, Rows: s.N, Cols: s.K}, true)
 }

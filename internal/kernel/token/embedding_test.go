@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/kernel/shape"
 )
 
 func addTo(dst, x []float32) {
@@ -34,7 +35,7 @@ func TestPatchTokens(t *testing.T) {
 					out[first*c+j] += x[i*p*c+j] + bias[j%c]
 				}
 			}
-			PatchTokens(got, s, x, position, class, bias)
+			PatchTokens(shape.Floats(got), s, shape.Floats(x), position, class, bias)
 			check.Close(t, "tokens", got, want, 0)
 
 			d := check.Normal(r, n*tokens*c)
@@ -53,10 +54,10 @@ func TestPatchTokens(t *testing.T) {
 				}
 				own := append([]float32(nil), d...)
 				if learned {
-					PatchTokensGrad(own, s, dPosition, dClass, dBias)
+					PatchTokensGrad(shape.Floats(own), s, dPosition, dClass, dBias)
 					check.Close(t, "dPosition", dPosition, wantPosition, 0)
 				} else {
-					PatchTokensGrad(own, s, nil, dClass, dBias)
+					PatchTokensGrad(shape.Floats(own), s, nil, dClass, dBias)
 				}
 				check.Close(t, "dClass", dClass, wantClass, 0)
 				check.Close(t, "dBias", dBias, wantBias, 0)
@@ -84,14 +85,14 @@ func TestLookup(t *testing.T) {
 				addTo(wantTable[a*c:][:c], d[i*c:][:c])
 				addTo(wantPosition[b*c:][:c], d[i*c:][:c])
 			}
-			Lookup(got, c, ids, table, position)
+			Lookup(shape.Floats(got), c, ids, table, position)
 			check.Close(t, "rows", got, want, 0)
-			LookupGrad(d, c, ids, dTable, dPosition)
+			LookupGrad(shape.Floats(d), c, ids, dTable, dPosition)
 			check.Close(t, "dTable", dTable, wantTable, 0)
 			check.Close(t, "dPosition", dPosition, wantPosition, 0)
 		}
-		Lookup(nil, 4, nil, nil, nil)
-		LookupGrad(nil, 4, nil, nil, nil)
+		Lookup(shape.Values{}, 4, nil, nil, nil)
+		LookupGrad(shape.Values{}, 4, nil, nil, nil)
 	})
 }
 
@@ -120,9 +121,9 @@ func TestTokenMeans(t *testing.T) {
 					}
 				}
 			}
-			TokenMean(mean, c, starts, x)
+			TokenMean(shape.Floats(mean), c, starts, shape.Floats(x))
 			check.Close(t, "mean", mean, wantMean, 0)
-			TokenMeanGrad(dMean, c, starts, d)
+			TokenMeanGrad(shape.Floats(dMean), c, starts, shape.Floats(d))
 			check.Close(t, "dMean", dMean, wantDMean, 0)
 
 			full := []int32{0, 3, 4, 10, 11} // each has a first token
@@ -130,9 +131,9 @@ func TestTokenMeans(t *testing.T) {
 				copy(wantFirst[i*c:][:c], x[int(full[i])*c:])
 				copy(wantDFirst[int(full[i])*c:][:c], d[i*c:])
 			}
-			FirstToken(first, c, full, x)
+			FirstToken(shape.Floats(first), c, full, shape.Floats(x))
 			check.Close(t, "first", first, wantFirst, 0)
-			FirstTokenGrad(dFirst, c, full, d)
+			FirstTokenGrad(shape.Floats(dFirst), c, full, shape.Floats(d))
 			check.Close(t, "dFirst", dFirst, wantDFirst, 0)
 		}
 	})

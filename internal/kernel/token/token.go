@@ -2,6 +2,11 @@
 // and embeddings.
 package token
 
+import (
+	"vicreg/internal/kernel/scratch"
+	"vicreg/internal/kernel/shape"
+)
+
 // softmaxRows turns rows of n scores, stride apart, into exp(scale·(s − peak)),
 // not yet divided by their sum.
 func softmaxRows(s []float32, stride, rows, n int, scale float32, peak, sum []float32) {
@@ -29,16 +34,20 @@ func normRows(dst []float32, ds int, x []float32, xs, rows, c int, n *RowNorm, f
 // normGradRows takes rows of gradients d, ds apart, back through the layer normalisation
 // of f. The first of them is row number first of the whole; dst is their part of the
 // destination.
-func normGradRows(dst, d []float32, ds int, f *RowFinish, first, rows, c int, dGamma, dBeta []float32) {
-	add := dst
-	if f.Add != nil {
-		add = f.Add[first*c:]
+func normGradRows(m *scratch.Arena, dst shape.Values, d []float32, ds int, f *RowFinish, first, rows, c int, dGamma,
+	dBeta []float32) {
+	at, of := first*c, rows*c
+	to, x, n := roomFor(m, dst, rows, c), widened(m, f.X.From(at), rows, c), &f.Norm
+	add := to
+	if !f.Add.None() {
+		add = widened(m, f.Add.From(at), rows, c)
 	} else {
-		clear(dst[:rows*c])
+		clear(to[:of])
 	}
-	x, n := f.X[first*c:], &f.Norm
 	for r := range rows {
-		normGradRow(dst[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[first+r],
+		normGradRow(to[r*c:][:c], add[r*c:][:c], d[r*ds:][:c], x[r*c:][:c], n.Gamma, n.Beta, n.Mean[first+r],
 			n.Rstd[first+r], dGamma, dBeta)
 	}
+	narrowed(dst, to, of)
+	narrowed(f.X.From(at), x, of)
 }

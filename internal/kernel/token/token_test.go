@@ -131,8 +131,8 @@ func testTokenRows(t *testing.T, r *rand.Rand, c, rows int, low bool) {
 		dx, wantDx := guarded(rows*c), make([]float32, rows*c)
 		dGamma, dBeta := guarded(c), guarded(c)
 		wantGamma, wantBeta := same(dGamma), same(dBeta)
-		f := RowFinish{X: x1, Norm: norm, Add: add}
-		normGradRows(dx, out, stride, &f, 0, rows, c, dGamma, dBeta)
+		f := RowFinish{X: shape.Floats(x1), Norm: norm, Add: shape.Floats(add)}
+		normGradRows(nil, shape.Floats(dx), out, stride, &f, 0, rows, c, dGamma, dBeta)
 		normGradRowsPlain(wantDx, wantAdd, out, stride, wantX, rows, c, &norm, wantGamma, wantBeta)
 		if c > 1 {
 			check.CloseAbs(t, "normGradRows", dx, wantDx, 1e-5, 1e-5)
@@ -166,8 +166,8 @@ func TestAttention(t *testing.T) {
 			qkv, do := check.Normal(r, rows*3*c.width), check.Normal(r, rows*c.width)
 			o, lse, dqkv := make([]float32, rows*c.width), make([]float32, rows*c.heads),
 				make([]float32, rows*3*c.width)
-			AttentionForward(o, lse, s, qkv)
-			AttentionGrad(dqkv, s, qkv, o, do, lse)
+			AttentionForward(shape.Floats(o), lse, s, shape.Floats(qkv))
+			AttentionGrad(shape.Floats(dqkv), s, shape.Floats(qkv), shape.Floats(o), shape.Floats(do), lse)
 			wantO, wantD := attend(s, qkv, do)
 			check.Close(t, "o", o, wantO, 1e-6)
 			check.Close(t, "dqkv", dqkv, wantD, 2e-6)
@@ -185,14 +185,14 @@ func TestAttentionBF16(t *testing.T) {
 	rows := s.Rows()
 	qkv, do := check.Normal(r, rows*3*s.C), check.Normal(r, rows*s.C)
 	o, lse, dqkv := make([]float32, rows*s.C), make([]float32, rows*s.Heads), make([]float32, rows*3*s.C)
-	AttentionForward(o, lse, s, qkv)
-	AttentionGrad(dqkv, s, qkv, o, do, lse)
+	AttentionForward(shape.Floats(o), lse, s, shape.Floats(qkv))
+	AttentionGrad(shape.Floats(dqkv), s, shape.Floats(qkv), shape.Floats(o), shape.Floats(do), lse)
 	wantO, wantD := attend(s, qkv, do)
 	check.Close(t, "o", o, wantO, 1e-2)
 	check.Close(t, "dqkv", dqkv, wantD, 1e-2)
 	plain := make([]float32, len(o))
 	s.Precision = shape.Float32
-	AttentionForward(plain, lse, s, qkv)
+	AttentionForward(shape.Floats(plain), lse, s, shape.Floats(qkv))
 	same := true
 	for i := range o {
 		same = same && o[i] == plain[i]
@@ -268,13 +268,13 @@ func TestDense(t *testing.T) {
 					}
 				}
 			}
-			DenseForward(y, s, RowSource{X: x}, w, bias, add)
+			DenseForward(shape.Floats(y), s, RowSource{X: shape.Floats(x)}, w, bias, shape.Floats(add))
 			product(x)
 			check.Close(t, "plain", y, want, 1e-6)
 
 			g := make([]float32, len(x))
 			geluPlain(g, x)
-			DenseForward(y, s, RowSource{X: x, GELU: true}, w, bias, add)
+			DenseForward(shape.Floats(y), s, RowSource{X: shape.Floats(x), GELU: true}, w, bias, shape.Floats(add))
 			product(g)
 			check.Close(t, "gelu", y, want, 2e-6)
 
@@ -283,7 +283,7 @@ func TestDense(t *testing.T) {
 				Rstd: make([]float32, c.n)}
 			h := make([]float32, len(x))
 			normRowsPlain(h, c.c, x, c.c, c.n, c.c, &norm)
-			DenseForward(y, s, RowSource{X: x, Norm: norm}, w, bias, add)
+			DenseForward(shape.Floats(y), s, RowSource{X: shape.Floats(x), Norm: norm}, w, bias, shape.Floats(add))
 			product(h)
 			check.Close(t, "norm", y, want, 2e-6)
 
@@ -303,7 +303,7 @@ func TestDense(t *testing.T) {
 				}
 			}
 			dx, dbias := make([]float32, len(x)), make([]float32, c.k)
-			DenseInputGrad(dx, s, d, w, dbias, RowFinish{})
+			DenseInputGrad(shape.Floats(dx), s, shape.Floats(d), w, dbias, RowFinish{})
 			check.Close(t, "dx", dx, raw, 2e-6)
 			check.CloseAbs(t, "dbias", dbias, wantBias, 1e-5, 1e-6)
 
@@ -313,21 +313,22 @@ func TestDense(t *testing.T) {
 				sum[i] = raw[i] + more[i]
 			}
 			copy(dx, more)
-			DenseInputGrad(dx, s, d, w, dbias, RowFinish{Add: dx})
+			DenseInputGrad(shape.Floats(dx), s, shape.Floats(d), w, dbias, RowFinish{Add: shape.Floats(dx)})
 			check.Close(t, "dx + add", dx, sum, 2e-6)
 
 			u, wantU := append([]float32(nil), x...), append([]float32(nil), x...)
 			wantDx := make([]float32, len(x))
-			DenseInputGrad(dx, s, d, w, dbias, RowFinish{U: u})
+			DenseInputGrad(shape.Floats(dx), s, shape.Floats(d), w, dbias, RowFinish{U: shape.Floats(u)})
 			geluGradPlain(wantDx, raw, wantU)
 			check.Close(t, "dx through gelu", dx, wantDx, 2e-6)
 			check.Close(t, "gelu left", u, wantU, 1e-6)
 
 			u, wantU = append([]float32(nil), x...), append([]float32(nil), x...)
-			f := RowFinish{X: u, Norm: norm, DGamma: make([]float32, c.c), DBeta: make([]float32, c.c), Add: dx}
+			f := RowFinish{X: shape.Floats(u), Norm: norm, DGamma: make([]float32, c.c), DBeta: make([]float32, c.c),
+				Add: shape.Floats(dx)}
 			wantGamma, wantBeta := make([]float32, c.c), make([]float32, c.c)
 			copy(dx, more)
-			DenseInputGrad(dx, s, d, w, dbias, f)
+			DenseInputGrad(shape.Floats(dx), s, shape.Floats(d), w, dbias, f)
 			normGradRowsPlain(wantDx, more, raw, c.c, wantU, c.n, c.c, &norm, wantGamma, wantBeta)
 			check.Close(t, "dx through norm", dx, wantDx, 1e-5)
 			check.Close(t, "norm left", u, wantU, 1e-5)
@@ -345,7 +346,7 @@ func TestDense(t *testing.T) {
 					wantW[p*c.k+j] = float32(sum)
 				}
 			}
-			DenseWeightGrad(dw, s, x, d)
+			DenseWeightGrad(dw, s, shape.Floats(x), shape.Floats(d))
 			check.Close(t, "dw", dw, wantW, 2e-6)
 		}
 	})

@@ -49,7 +49,7 @@ func TestMistakes(t *testing.T) {
 		says string
 	}{
 		"beyond the end":  {func() { y.Slice(2, 5) }, "elements 2 to 5 of an array of 4"},
-		"bfloat16":        {func() { d.Gemm(Mat{}, Mat{Data: half, Rows: 2, Cols: 2}, Mat{}, false) }, "an array of bfloat16 where"},
+		"bfloat16":        {func() { d.Gemm(Mat{Data: half, Rows: 2, Cols: 2}, Mat{}, Mat{}, false) }, "an array of bfloat16 where"},
 		"another type":    {func() { d.Axpy(y, 1, w) }, "an array of float64 where one of float32 belongs"},
 		"another device":  {func() { d.Axpy(y, 1, At(4096, Float32, 4)) }, "lives elsewhere"},
 		"look from above": {func() { At(4096, Float32, 4).Host() }, "lives elsewhere"},

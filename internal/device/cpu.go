@@ -5,6 +5,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"vicreg/internal/kernel/conv"
 	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/product"
 	"vicreg/internal/kernel/shape"
@@ -191,6 +192,12 @@ func (c CPU) batchNorm(n BatchNorm) pass.BatchNorm {
 
 func (c CPU) mat(m Mat) product.Mat {
 	return product.Mat{Data: c.f32(m.Data), Rows: m.Rows, Cols: m.Cols, Trans: m.Trans}
+}
+
+// operand is a matrix whose values may be bfloat16.
+func (c CPU) operand(m Mat) conv.Matrix {
+	v := c.values(m.Data)
+	return conv.Matrix{Mat: product.Mat{Data: v.F, Rows: m.Rows, Cols: m.Cols, Trans: m.Trans}, H: v.H}
 }
 
 // At returns element i, in channel c, of an activation in the host's memory.

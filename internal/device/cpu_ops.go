@@ -3,7 +3,6 @@ package device
 import (
 	"vicreg/internal/kernel/conv"
 	"vicreg/internal/kernel/pass"
-	"vicreg/internal/kernel/product"
 	"vicreg/internal/kernel/token"
 	"vicreg/internal/kernel/vector"
 )
@@ -33,7 +32,7 @@ func (c CPU) ConvGrads(dx, dw Array, s Conv, g Grad, src Source, w Array, f Fini
 }
 
 func (c CPU) Gemm(to, a, b Mat, accumulate bool) {
-	product.Gemm(c.mat(to), c.mat(a), c.mat(b), accumulate)
+	conv.Gemm(c.mat(to), c.operand(a), c.operand(b), accumulate)
 }
 
 func (c CPU) BatchStatistics(n BatchNorm, s Sums, m int) {

@@ -225,77 +225,85 @@ func TestHalfHeads(t *testing.T) {
 func TestHalfJoint(t *testing.T) {
 	defer func(was int) { DeferFrom = was }(DeferFrom)
 	DeferFrom = 1
-	const n, d = 6, 32
 	for _, c := range halfEncoders {
 		if c.Arch == "vit-tiny" {
 			continue // the layers of text
 		}
-		t.Run(c.Arch, func(t *testing.T) {
-			peak := map[device.Precision]int{}
-			for _, precision := range []device.Precision{shape.Float32, shape.BF16} {
-				dev := far.NewHalf()
-				defer dev.Close()
-				branch := func(predictor string) *Branch {
-					r := rand.New(rand.NewPCG(1, 2))
-					b := new(Branch)
-					var err error
-					if b.Encoder, err = New(c.Config, r); err != nil {
-						t.Fatal(err)
-					}
-					b.Encoder.SetPrecision(precision)
-					if b.Expander, err = NewHead(b.Encoder.Dim(), Head{Widths: "48-32", Last: Norm}, r); err != nil {
-						t.Fatal(err)
-					}
-					if predictor != "" {
-						if b.Predictor, err = NewHead(d, Head{Widths: predictor, Last: Bias}, r); err != nil {
-							t.Fatal(err)
-						}
-					}
-					return b
-				}
-				b := branch("24-32")
-				j := NewJoint(dev, b, b)
-				j.Defer()
-				target := j.NewTarget(branch(""))
-				var room []float32
-				var dz, dp [2]device.Array
-				for range 2 { // the second step finds the memory of the first
-					j.ZeroGrad()
-					for i := range 2 {
-						v := j.Forward(i, view(c.Config, uint64(i+1), n))
-						if v.Z.X.Type() != device.Float32 || v.P.X.Type() != device.Float32 {
-							t.Errorf("embeddings are %s, predictions %s", v.Z.X.Type(), v.P.X.Type())
-						}
-						finite(t, "predictions", j.Read(v.P, &room))
-					}
-					finite(t, "keys", target.Read(target.Forward(0, view(c.Config, 1, n)).Z, &room))
-					target.Release(0)
-					for i := 1; i >= 0; i-- {
-						a := device.Lift(dev, &dz[i], check.Random(uint64(10+i), n*d))
-						j.Backward(i, a, device.Lift(dev, &dp[i], check.Random(uint64(20+i), n*d)))
-					}
-				}
-				for _, p := range j.Params() {
-					finite(t, p.Name, p.ReadGrad())
-				}
-				if lent := j.Arena().Lent(); lent != 0 {
-					t.Errorf("%d bytes still lent", lent)
-				}
-				peak[precision] = j.Arena().Peak()
-				for i := range dz {
-					dev.Free(dz[i])
-					dev.Free(dp[i])
-				}
-				j.Close()
-				if dev.Held != 0 {
-					t.Errorf("%d arrays were not given back", dev.Held)
+		for _, where := range []string{"far", "cpu"} {
+			t.Run(c.Arch+" "+where, func(t *testing.T) { testHalfJoint(t, c.Config, where == "far") })
+		}
+	}
+}
+
+func testHalfJoint(t *testing.T, c Config, away bool) {
+	const n, d = 6, 32
+	peak := map[device.Precision]int{}
+	for _, precision := range []device.Precision{shape.Float32, shape.BF16} {
+		beyond := far.NewHalf()
+		defer beyond.Close()
+		var dev device.Device = beyond
+		if !away {
+			dev = device.Local
+		}
+		branch := func(predictor string) *Branch {
+			r := rand.New(rand.NewPCG(1, 2))
+			b := new(Branch)
+			var err error
+			if b.Encoder, err = New(c, r); err != nil {
+				t.Fatal(err)
+			}
+			b.Encoder.SetPrecision(precision)
+			if b.Expander, err = NewHead(b.Encoder.Dim(), Head{Widths: "48-32", Last: Norm}, r); err != nil {
+				t.Fatal(err)
+			}
+			if predictor != "" {
+				if b.Predictor, err = NewHead(d, Head{Widths: predictor, Last: Bias}, r); err != nil {
+					t.Fatal(err)
 				}
 			}
-			share := float64(peak[shape.BF16]) / float64(peak[shape.Float32])
-			if math.Abs(share-0.5) > 0.06 && c.Arch != "mlp" { // of which embeddings are much
-				t.Errorf("the arena lent %.2f of the memory of float32", share)
+			return b
+		}
+		b := branch("24-32")
+		j := NewJoint(dev, b, b)
+		j.Defer()
+		target := j.NewTarget(branch(""))
+		var room []float32
+		var dz, dp [2]device.Array
+		for range 2 { // the second step finds the memory of the first
+			j.ZeroGrad()
+			for i := range 2 {
+				v := j.Forward(i, view(c, uint64(i+1), n))
+				if v.Z.X.Type() != device.Float32 || v.P.X.Type() != device.Float32 {
+					t.Errorf("embeddings are %s, predictions %s", v.Z.X.Type(), v.P.X.Type())
+				}
+				finite(t, "predictions", j.Read(v.P, &room))
 			}
-		})
+			finite(t, "keys", target.Read(target.Forward(0, view(c, 1, n)).Z, &room))
+			target.Release(0)
+			for i := 1; i >= 0; i-- {
+				a := device.Lift(dev, &dz[i], check.Random(uint64(10+i), n*d))
+				j.Backward(i, a, device.Lift(dev, &dp[i], check.Random(uint64(20+i), n*d)))
+			}
+		}
+		for _, p := range j.Params() {
+			finite(t, p.Name, p.ReadGrad())
+		}
+		if lent := j.Arena().Lent(); lent != 0 {
+			t.Errorf("%d bytes still lent", lent)
+		}
+		peak[precision] = j.Arena().Peak()
+		for i := range dz {
+			dev.Free(dz[i])
+			dev.Free(dp[i])
+		}
+		j.Close()
+		if beyond.Held != 0 {
+			t.Errorf("%d arrays were not given back", beyond.Held)
+		}
+	}
+	share := float64(peak[shape.BF16]) / float64(peak[shape.Float32])
+	if math.Abs(share-0.5) > 0.06 && c.Arch != "mlp" { // of which embeddings are much
+		t.Errorf("the arena lent %.2f of the memory of float32", share)
 	}
 }
 

@@ -16,13 +16,13 @@ import (
 
 // What is reckoned is what the arena lends, of every encoder and head.
 func TestLent(t *testing.T) {
-	for kind, shape := range map[Kind][]int{Images: {20, 16, 3}, Sequences: {80, 2}, Numbers: {7}, Texts: {9}} {
+	for kind, sizes := range map[Kind][]int{Images: {20, 16, 3}, Sequences: {80, 2}, Numbers: {7}, Texts: {9}} {
 		for k, arch := range ArchsFor(kind) {
 			if arch == "resnet101" || arch == "resnet200x2" || arch == "resnet152" || arch == "vit-small" || arch == "vit-base" {
 				continue // the same layers, more of them
 			}
 			for i, stem := range []string{"small", "imagenet", "large"} {
-				c := Config{Arch: arch, Stem: stem, Input: Input{kind, shape}}
+				c := Config{Arch: arch, Stem: stem, Input: Input{kind, sizes}}
 				if kind == Images || kind == Sequences || kind == Numbers && i == 1 {
 					c.Width = 2 + i
 				}
@@ -37,7 +37,7 @@ func TestLent(t *testing.T) {
 					if last != Plain && (i > 0 || k > 0) {
 						continue
 					}
-					compareLent(t, device.Local, c, e, Head{Widths: "24-40-16", Last: last, NoNorm: last == Bias})
+					compareLent(t, device.Local, shape.Float32, c, e, Head{Widths: "24-40-16", Last: last, NoNorm: last == Bias})
 				}
 			}
 		}
@@ -47,7 +47,7 @@ func TestLent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		compareLent(t, device.Local, c, e, Head{Widths: "16"})
+		compareLent(t, device.Local, shape.Float32, c, e, Head{Widths: "16"})
 	}
 	defer func(n int) { device.KeptSum = n }(device.KeptSum)
 	device.KeptSum = 1000 // sums that are made again
@@ -57,17 +57,19 @@ func TestLent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		compareLent(t, device.Local, c, e, Head{Widths: "16"})
+		compareLent(t, device.Local, shape.Float32, c, e, Head{Widths: "16"})
 	}
 	d := &blank.Device{Half: true, Kept: 1000}
 	for _, c := range halfEncoders {
 		for _, last := range []string{Plain, Bias} {
-			e, err := New(c.Config, rand.New(rand.NewPCG(1, 2)))
-			if err != nil {
-				t.Fatal(err)
+			for _, d := range []device.Device{d, device.Local} {
+				e, err := New(c.Config, rand.New(rand.NewPCG(1, 2)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.SetPrecision(shape.BF16)
+				compareLent(t, d, shape.BF16, c.Config, e, Head{Widths: "24-40-16", Last: last})
 			}
-			e.SetPrecision(shape.BF16)
-			compareLent(t, d, c.Config, e, Head{Widths: "24-40-16", Last: last})
 		}
 	}
 }
@@ -121,7 +123,7 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-func compareLent(t *testing.T, d device.Device, c Config, e Encoder, h Head) {
+func compareLent(t *testing.T, d device.Device, precision device.Precision, c Config, e Encoder, h Head) {
 	t.Helper()
 	const n = 3
 	rng := rand.New(rand.NewPCG(1, 3))
@@ -150,17 +152,14 @@ func compareLent(t *testing.T, d device.Device, c Config, e Encoder, h Head) {
 		if p == nil {
 			dp = nil
 		}
-		want, size := LentBy(c, h, p, n), 4.0
-		if !d.Shared() {
-			want, size = LentOn(d, shape.BF16, c, h, p, n), 1
-		}
+		want := LentOn(d, precision, c, h, p, n)
 		j := NewJoint(d, b, b)
 		j.ZeroGrad()
 		var rooms [2]device.Array
 		name := fmt.Sprintf("%s %d %s, head %s, predictor %v", c.Arch, c.Width, c.Stem, h.Last, p != nil)
 		same := func(what string, got int, want float64) {
 			t.Helper()
-			if float64(got) != size*want {
+			if float64(got) != want {
 				t.Errorf("%s: %s %d, reckoned %v", name, what, got, want)
 			}
 		}
@@ -172,7 +171,7 @@ func compareLent(t *testing.T, d device.Device, c Config, e Encoder, h Head) {
 		forward := j.Arena().Peak()
 		same("lent forward by two", forward, want.Kept+max(want.Kept, want.Forward))
 		j.Backward(1, device.Lift(d, &rooms[0], dz), device.Lift(d, &rooms[1], dp))
-		if back := j.Arena().Peak(); back > forward || size*(want.Kept+want.Backward) > float64(forward) {
+		if back := j.Arena().Peak(); back > forward || want.Kept+want.Backward > float64(forward) {
 			same("lent backward", back, want.Kept+want.Backward)
 		}
 		same("kept by one view", j.Arena().Lent(), want.Kept)

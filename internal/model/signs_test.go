@@ -142,7 +142,7 @@ func TestLentSigns(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.SetPrecision(shape.BF16)
-			compareLent(t, signedBlank{&blank.Device{Half: true, Kept: kept}}, c, e, Head{Widths: "24-40-16"})
+			compareLent(t, signedBlank{&blank.Device{Half: true, Kept: kept}}, shape.BF16, c, e, Head{Widths: "24-40-16"})
 		}
 		plain := &blank.Device{Half: true, Kept: 1 << 27}
 		bits := signedBlank{&blank.Device{Half: true, Kept: 1 << 27}}

@@ -29,12 +29,16 @@ func CardOf(d device.Device, p device.Precision) *Card {
 	return &Card{d.Name(), float64(free), float64(total), d, p}
 }
 
-// lent is what a view takes, in floats; nil is the processor.
-func (c *Card) lent(encoder model.Config, head model.Head, predictor *model.Head, n int) model.Lent {
-	if c == nil || c.device == nil {
-		return model.LentBy(encoder, head, predictor, n)
+// lent is what a view takes where a run's precision is the named one, in floats; nil is the
+// processor.
+func (c *Card) lent(named string, encoder model.Config, head model.Head, predictor *model.Head, n int) model.Lent {
+	d, precision := device.Local, device.Precision(0)
+	if c != nil && c.device != nil {
+		d, precision = c.device, c.precision
+	} else if p, err := device.ParsePrecision(named); err == nil {
+		precision = p
 	}
-	l := model.LentOn(c.device, c.precision, encoder, head, predictor, n)
+	l := model.LentOn(d, precision, encoder, head, predictor, n)
 	for _, v := range []*float64{&l.Kept, &l.Forward, &l.Backward, &l.Target, &l.Aside} {
 		*v /= float
 	}
@@ -124,7 +128,7 @@ func InferenceOn(c recipe.Config, card *Card) error {
 	if err != nil {
 		return err
 	}
-	l := card.lent(v.config, model.Head{Widths: "2"}, nil, c.Batch)
+	l := card.lent(c.Precision, v.config, model.Head{Widths: "2"}, nil, c.Batch)
 	values := float64(c.Batch)
 	for _, s := range v.input.Shape {
 		values *= float64(s)

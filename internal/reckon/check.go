@@ -73,7 +73,7 @@ func Inference(c recipe.Config) error {
 	if err != nil {
 		return err
 	}
-	l := model.LentBy(v.config, model.Head{Widths: "2"}, nil, c.Batch)
+	l := (*Card)(nil).lent(c.Precision, v.config, model.Head{Widths: "2"}, nil, c.Batch)
 	values := float64(c.Batch)
 	for _, s := range v.input.Shape {
 		values *= float64(s)

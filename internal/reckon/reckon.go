@@ -129,7 +129,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 		if _, _, err := model.Arrays(v.config); err != nil {
 			return need, err // of a view of its own size
 		}
-		l := d.Card.lent(v.config, v.head, v.predict, n)
+		l := d.Card.lent(c.Precision, v.config, v.head, v.predict, n)
 		if c.Tune.Frozen() {
 			l.Kept, l.Forward, l.Backward = 0, l.Target, l.Target
 		}

@@ -44,6 +44,12 @@ func TestRunIsWhatWasMeasured(t *testing.T) {
 			}
 		}
 	}
+	inHalf := func(change func(*recipe.Config)) func(*recipe.Config) {
+		return func(c *recipe.Config) {
+			change(c)
+			c.Precision = "bf16"
+		}
+	}
 	for _, tt := range []struct {
 		method   string
 		change   func(*recipe.Config)
@@ -52,6 +58,8 @@ func TestRunIsWhatWasMeasured(t *testing.T) {
 		{"vicreg", network("resnet18", 16, 28, 256, "512-512-512"), 397},
 		{"vicreg", network("resnet18", 64, 32, 128, ""), 1057},
 		{"vicreg", network("resnet18", 64, 32, 256, ""), 1711},
+		{"vicreg", inHalf(network("resnet18", 64, 32, 128, "")), 647},
+		{"vicreg", inHalf(network("resnet50", 64, 224, 16, "")), 1250},
 		{"vicreg", network("resnet18", 64, 32, 64, "8192-8192-8192"), 1832},
 		{"vicreg", network("resnet50", 64, 224, 16, ""), 2063},
 		{"vicreg", network("resnet50", 64, 224, 8, "8192-8192-8192"), 2392},

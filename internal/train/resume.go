@@ -239,7 +239,13 @@ func hostVariant(c recipe.Config) string {
 	if !winograd.On() {
 		name += " without Winograd"
 	}
-	if method.Precision(c).Missing() != "" {
+	switch p := method.Precision(c); {
+	case p == shape.BF16:
+		name += " with bfloat16 activations"
+		if p.Missing() != "" {
+			name += " and float32 products"
+		}
+	case p.Missing() != "":
 		name += " without " + c.Precision
 	}
 	return name

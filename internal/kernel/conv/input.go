@@ -73,7 +73,8 @@ func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 		pixels := s.N * s.H * s.W
 		rows := scratch.RoundUp(max(1, pieceFloats/((2*s.C+2*s.K)/d.unit())), 14)
 		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
-		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(s.K/d.unit()), d.bands.Rows*scratch.Padded(s.C), 2*s.C))
+		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(s.K/d.unit()), d.bands.Rows*scratch.Padded(s.C),
+			2*s.C))
 	} else {
 		wide := deepest / d.unit()
 		perRow := max(1, (s.W+s.Stride-1)/s.Stride*(wide+s.C)/s.Stride+d.in.Width()*s.K/s.Stride/d.unit())

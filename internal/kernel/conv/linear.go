@@ -86,3 +86,29 @@ func matrix(r *row.Reader, rows int) product.Mat {
 	}
 	return m
 }
+
+// Matrix is an operand of [Gemm]: a matrix of H, if those are its values, else of Data.
+type Matrix struct {
+	product.Mat
+	H []uint16
+}
+
+// Gemm is product.Gemm for operands of both types.
+func Gemm(c product.Mat, a, b Matrix, accumulate bool) {
+	if a.H == nil && b.H == nil {
+		product.Gemm(c, a.Mat, b.Mat, accumulate)
+		return
+	}
+	scratch.Busy.Lock()
+	defer scratch.Busy.Unlock()
+	scratch.Shared.Reset(scratch.Room(len(a.H), len(b.H)))
+	product.Gemm(c, a.widened(), b.widened(), accumulate)
+}
+
+func (m *Matrix) widened() product.Mat {
+	if m.H != nil {
+		m.Data = scratch.Shared.Take(len(m.H))
+		pass.ReadTo(shape.Floats(m.Data), row.Reader{X: shape.Halves(m.H), C: m.Cols})
+	}
+	return m.Mat
+}

@@ -164,7 +164,8 @@ func weightPart(worker, part int) {
 		if d.half {
 			cols, first, pixels := d.pairCols(m, d.bands.At(piece), nil)
 			g := d.pairGrad(m, first, pixels, nil)
-			product.MultiplyTN(true, d.depth, d.K, product.Half(pixels), to, d.K, cols, d.colsRow, g, d.gRow, accumulate, &f)
+			product.MultiplyTN(true, d.depth, d.K, product.Half(pixels), to, d.K, cols, d.colsRow, g, d.gRow,
+				accumulate, &f)
 			continue
 		}
 		cols, stride, first, pixels := gather(d.Conv, &d.in, m, d.bands.At(piece), nil, false)

@@ -86,7 +86,8 @@ func TestHalfPasses(t *testing.T) {
 					check.CloseAbs64(t, "Σ d·dot", half.Sums.B, f.Sums.B, 1e-2, 0.3)
 				}
 			}
-			g := shape.Grad{D: values(), Y: values(), A: check.Normal(r, c), B: check.Normal(r, c), K: check.Normal(r, c)}
+			g := shape.Grad{D: values(), Y: values()}
+			g.A, g.B, g.K = check.Normal(r, c), check.Normal(r, c), check.Normal(r, c)
 			fg := g
 			fg.D, fg.Y = fullOf(g.D), fullOf(g.Y)
 			got, want := room()

@@ -69,7 +69,8 @@ type Joining struct {
 
 // JoinTo is Join for values of both types, and for rows with gaps:
 // dst = max(lo, max(loA, a·as + at) + max(loB, b·bs + bt)).
-func JoinTo(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values, sb, rows, c int, j *Joining, stream bool) {
+func JoinTo(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values, sb, rows, c int, j *Joining,
+	stream bool) {
 	switch {
 	case rows == 0:
 	case dst.Half() || a.Half() || b.Half():

@@ -167,7 +167,8 @@ func TestHalfRounding(t *testing.T) {
 			x[i] = math.Float32frombits(r.Uint32())
 		}
 		for i, bits := range []uint32{0, 1, 0x80000000, 0x80000001, 0x007fffff, 0x00800000, 0x3f800000, 0x3f808000,
-			0x3f808001, 0x3f818000, 0x3f817fff, 0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffc12345} {
+			0x3f808001, 0x3f818000, 0x3f817fff, 0x7f7fffff, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001,
+			0xffc12345} {
 			x[i] = math.Float32frombits(bits)
 		}
 		h := make([]uint16, len(x))

@@ -7,8 +7,8 @@ import (
 	"vicreg/internal/cpu"
 )
 
-// Precision is the kind of numbers that a convolution multiplies. Sums, and what it
-// reads and writes, are float32 either way.
+// Precision is the kind of numbers that a convolution multiplies. Sums are float32 either
+// way, and what it reads and writes are [Values] of either type.
 //
 // With BF16 not everything is bfloat16. Linear layers of few rows spend their time on
 // loading weights, which are float32. Winograd's transforms enlarge rounding errors
@@ -20,7 +20,7 @@ type Precision uint8
 
 const (
 	Float32 Precision = iota
-	BF16              // bfloat16 where the processor is faster with it, or else float32
+	BF16              // bfloat16 where the processor is faster with it, or else float32; stored as bfloat16
 	TF32              // float32 rounded to 10 bits behind the point, on NVIDIA GPUs; or else float32
 )
 
@@ -40,15 +40,12 @@ func ParsePrecision(name string) (Precision, error) {
 	return Float32, fmt.Errorf("unknown precision %q; known: %s", name, strings.Join(Precisions(), ", "))
 }
 
-// Missing returns a warning if this processor cannot multiply such numbers, so that
-// float32 is used instead.
+// Missing returns a warning if float32 is multiplied on this processor instead of such
+// numbers.
 func (p Precision) Missing() string {
 	switch {
 	case p == BF16 && !HasBF16():
-		if cpu.AVX512BF16 {
-			return "precision bf16: this processor multiplies float32 faster than bfloat16; computing in float32"
-		}
-		return "precision bf16 needs a processor with AMX or AVX512_BF16, which this one has not or may not use; computing in float32"
+		return "precision bf16 here means storage: products are computed in float32, as this processor multiplies bfloat16 no faster"
 	case p == TF32:
 		return "precision tf32 exists on NVIDIA GPUs alone; computing in float32"
 	}

@@ -8,9 +8,9 @@ import (
 	"vicreg/internal/device"
 )
 
-// call is an operation under way: the CPU, which knows no bfloat16, works on float32
-// copies of such arrays, and what it wrote is rounded when the operation ends. An array
-// that no operation may get as bfloat16 goes to the CPU as it is, which panics.
+// call is an operation under way: the CPU works on float32 copies of such arrays, and what it
+// wrote is rounded when the operation ends. An array that no operation may get as bfloat16
+// goes to the CPU as it is, which panics.
 type call struct {
 	d      *Device
 	shut   func()

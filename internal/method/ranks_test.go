@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -329,5 +330,83 @@ func TestDivides(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// counter counts what a rank gives to sums and gathers, in bytes, and how often.
+type counter struct {
+	group.Group
+	sums, wide, gathered, calls int
+}
+
+func (c *counter) Sum(x []float32) {
+	c.sums += 4 * len(x)
+	c.Group.Sum(x)
+}
+
+func (c *counter) SumWide(x []float64) {
+	c.wide, c.calls = c.wide+8*len(x), c.calls+1
+	c.Group.SumWide(x)
+}
+
+func (c *counter) Gather(to, from []float32) {
+	c.gathered += 4 * len(from)
+	c.Group.Gather(to, from)
+}
+
+// What crosses in a step is what docs/scaling.md says.
+func TestRanksTraffic(t *testing.T) {
+	for _, x := range []struct {
+		name          string
+		maps, forward int // of embeddings and the like; of views, beside those that go backward
+		pieces        int
+	}{{"vicreg", 2, 0, 0}, {"simsiam", 4, 0, 0}, {"byol", 6, 2, 0}, {"vicreg", 2, 2, 2}} {
+		c := config(t, x.name)
+		if x.pieces > 0 {
+			c.MicroBatch = c.Batch / x.pieces
+		}
+		const processes = 2
+		counts := make([]counter, processes)
+		errs := local.Run(processes, func(g group.Group) error {
+			count := &counts[g.Rank()]
+			count.Group = g
+			d := many
+			d.Group = count
+			m, err := New(c, d)
+			if err != nil {
+				return err
+			}
+			if _, _, err = m.Step(shareOf(g, noise(c, c.Batch, 0, 0), c.MicroBatch)); err != nil {
+				return err
+			}
+			values, channels, layers, keys, keyLayers := 0, 0, 0, 0, 0
+			for _, p := range m.Params() {
+				values += p.Grad.Len()
+			}
+			for _, p := range m.Buffers() {
+				if strings.HasSuffix(p.Name, ".running_mean") {
+					channels, layers = channels+p.Value.Len(), layers+1
+				}
+			}
+			for _, p := range m.State() {
+				if strings.HasSuffix(p.Name, ".running_mean") {
+					keys, keyLayers = keys+p.Value.Len(), keyLayers+1
+				}
+			}
+			rounds := max(1, x.pieces)
+			if x.forward > 0 && keys == 0 { // the pieces go forward twice
+				keys, keyLayers = channels, layers
+			}
+			embedding := m.Embeddings()[0].D
+			want := counter{count.Group, 4 * values, rounds * 16 * (4*channels + x.forward*keys),
+				4 * x.maps * c.Batch / processes * embedding, rounds * (4*layers + x.forward*keyLayers)}
+			if *count != want {
+				t.Errorf("%s: %+v, want %+v", x.name, *count, want)
+			}
+			return nil
+		})
+		if err := local.First(errs); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -15,8 +15,9 @@ import (
 // lower layers only, whatever the build tags.
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate", "group"},
-	{"tiff", "table", "turbo"},
-	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "npy", "runlog", "settings",
+	{"table", "npy", "turbo"},
+	{"tiff"},
+	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "runlog", "settings",
 		"tensorboard"},
 	{"kernel/shape", "augment", "pack", "shard", "listing", "onnx", "torchfile"},
 	{"kernel/scratch", "kernel/plain", "dataset"},

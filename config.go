@@ -48,7 +48,8 @@ type Config struct {
 	// (see Minutes). Default: 28
 	Size int
 
-	// Channels is 1 for grey and 3 for colour; 0: as the images are. Default: 0
+	// Channels is 1 for grey and 3 for colour, up to 16 for images that are no pictures; 0:
+	// as the images are. Default: 0
 	Channels int
 
 	// Normalize holds mean and standard deviation of pixels.
@@ -237,6 +238,14 @@ type Data struct {
 	// MaxBad is the share of images (or rows) that may be unreadable, from 0 to below 1,
 	// before the run ends with an error; nil: 0.1. Default: none
 	MaxBad *float64
+
+	// Bands are the numbers of the channels of files that images have, from 1, in this order,
+	// as [4, 3, 2]; none: all. Default: none
+	Bands []int
+
+	// Values is raw to keep the values of files, as samples of 16 bits; empty: pictures are of
+	// 8 bits, and only images that are no pictures keep theirs. Default: none
+	Values string
 }
 
 // Normalize holds mean and standard deviation of each channel, of pixels from 0 to 1: one

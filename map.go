@@ -67,7 +67,11 @@ func (m *Model) MapData(ctx context.Context, folder string, d Data, o MapOptions
 	all.Limit(d.Limit)
 	images := len(all.Items)
 	all.Limit(o.Points)
-	so := batch.SourceOptions{Channels: m.file.Channels(), Limits: d.limits(), Most: d.MaxBad}
+	so := m.file.SourceOptions(d.limits())
+	so.Most = d.MaxBad
+	if err := all.Choose(so.Limits.Bands); err != nil {
+		return nil, err
+	}
 	source := batch.NewSource(all, so)
 	found, err := source.Scan(ctx, batch.ScanOptions{Workers: o.Workers,
 		Progress: func(done, total int) { o.Progress("looking at the images", done, total) }})
@@ -139,7 +143,7 @@ func (m *Model) sights(ctx context.Context, s *batch.Source, options batch.Sourc
 	}
 	defer free()
 	all := s.Data().Items
-	n, largest := len(all), max(1, found.MaxW*found.MaxH*found.Channels)
+	n, largest := len(all), max(1, found.MaxW*found.MaxH*found.Bytes)
 	part, whole := n, n <= batch.DefaultCache/largest
 	if !whole {
 		part = max(1, min(1024, partBytes/largest)/now.Batch) * now.Batch

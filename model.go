@@ -30,13 +30,15 @@ type Info struct {
 	Arch       string    // as Encoder.Arch
 	Width      int       // as Encoder.Width
 	Stem       string    // as Encoder.Stem
-	Channels   int       // 1 grey, 3 colour; 0 of what is no image
+	Channels   int       // 1 grey, 3 colour, another number of images that are no pictures; 0 of what is no image
 	Size       int       // width and height of an input, in pixels
 	Features   int       // values of a representation
 	Embedding  int       // values of an embedding; 0 without an expander
 	Expander   string    // as Config.Expander; empty: there is none
 	Parameters int       // of the encoder
-	Mean       []float64 // of each channel, that is subtracted from pixels from 0 to 1
+	Raw        bool      // it reads the values of files, not pixels from 0 to 1
+	Bands      []int     // of the channels of files, from 1, those that it reads; nil: all
+	Mean       []float64 // of each channel, that is subtracted from pixels from 0 to 1, or from values
 	Std        []float64 // of each channel, that they are divided by
 	Dataset    string    // name of the data it was trained on
 	Images     int       // images, or pairs, it was trained on
@@ -70,7 +72,7 @@ func (m *Model) Info() Info {
 	e := f.Meta.Encoder
 	info := Info{
 		Path: f.Path, Method: f.Method, Arch: e.Arch, Width: e.Width, Stem: e.Stem, Channels: f.Channels(),
-		Size:     f.Size,
+		Size: f.Size, Raw: f.Raw, Bands: slices.Clone(f.Bands),
 		Features: f.Encoder.Dim(), Expander: f.Meta.Expander.Widths,
 		Parameters: model.Count(f.Encoder.Params()), Mean: slices.Clone(f.Mean), Std: slices.Clone(f.Std),
 		Dataset: f.Dataset, Images: f.Images, Epochs: f.Epochs, Seed: f.Seed,
@@ -100,7 +102,11 @@ func (m *Model) notes(data []string) []string { return slices.Concat(m.file.Note
 // parts.
 func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, workers int, all *batch.Tally,
 	part string) (*batch.Source, []string, error) {
-	o := batch.SourceOptions{Channels: m.file.Channels(), Limits: limits.limits(), Most: limits.MaxBad}
+	o := m.file.SourceOptions(limits.limits())
+	o.Most = limits.MaxBad
+	if err := d.Choose(o.Limits.Bands); err != nil {
+		return nil, nil, err
+	}
 	s := batch.NewSource(d, o)
 	found, err := s.Scan(ctx, batch.ScanOptions{Workers: workers, Tally: all, Part: part})
 	if err != nil {
@@ -115,7 +121,7 @@ func (m *Model) source(ctx context.Context, d *dataset.Dataset, limits Data, wor
 
 // limits are those of an image of the data.
 func (d Data) limits() imagefile.Limits {
-	return imagefile.Limits{Pixels: recipe.Data{MaxPixels: d.MaxPixels}.Pixels()}
+	return recipe.Data{MaxPixels: d.MaxPixels, Bands: d.Bands, Values: d.Values}.Limits()
 }
 
 // Embed returns the representation of each image, Info.Features values, resized and
@@ -146,7 +152,7 @@ func (m *Model) Embed(ctx context.Context, images ...image.Image) ([][]float32, 
 		}
 		return [][]float32{x}, nil
 	}
-	s := batch.NewSource(d, batch.SourceOptions{Channels: m.file.Channels()})
+	s := batch.NewSource(d, m.file.SourceOptions(imagefile.Limits{}))
 	e := m.file.Embedder(0, 0)
 	x, err := e.Embed(ctx, e.Images(s, nil))
 	if err != nil {

@@ -111,7 +111,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 	if to == toEmbed {
 		o.Split, o.Holdout, o.Limit = "", 0, d.Limit
 	}
-	o.Images, o.Most = Data{MaxPixels: d.MaxPixels}.limits(), d.MaxBad
+	o.Images, o.Most = Data{MaxPixels: d.MaxPixels, Bands: m.file.Bands}.limits(), d.MaxBad
 	train, test, err := pairs.Open(d.Manifest, sides, o)
 	if err != nil {
 		return nil, err

@@ -36,8 +36,13 @@ type Side struct {
 	// Size is the width and height of an image's view, in pixels; 0: Config.Size.
 	Size int
 
-	// Channels are those of an image (1 grey, 3 colour) or of a series; 0: as the files.
+	// Channels are those of an image (1 grey, 3 colour, up to 16 of images that are no
+	// pictures) or of a series; 0: as the files.
 	Channels int
+
+	// Values is raw of images that have the values of their files, as Data.Values; empty:
+	// as the files.
+	Values string
 
 	// Names are those of a series' channels, in their order, if its files have headers: a
 	// file with the same names in another order is put into this one.

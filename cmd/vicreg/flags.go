@@ -57,7 +57,7 @@ func (f *configFlags) encoder() {
 	bind(f, i, "width", "`channels` of the encoder's first stage; 64 is the usual ResNet", func(c *recipe.Config) *int { return &c.Encoder.Width })
 	bind(f, s, "stem", "`kind` of first layers: small (3×3, for small images) or imagenet (7×7/2, max-pool)", func(c *recipe.Config) *string { return &c.Encoder.Stem })
 	bind(f, i, "size", "width and height of a view, in `pixels`", func(c *recipe.Config) *int { return &c.Size })
-	bind(f, i, "channels", "`number` of channels: 1 grey, 3 colour, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
+	bind(f, i, "channels", "`number` of channels: 1 grey, 3 colour, another up to 16, 0 as the data", func(c *recipe.Config) *int { return &c.Channels })
 }
 
 // branches binds the flags of a second branch.

@@ -50,7 +50,7 @@ encoders are left, and named. An expander is taken from VICReg's own checkpoints
 	g.forcible(flags)
 	flags.StringVar(&o.Prefix, "prefix", "", "`beginning` of the names of the encoder's arrays, where a file holds several (default found)")
 	flags.IntVar(&o.Size, "size", 0, "width and height of an input, in `pixels`; 0: as the weights have it; the positions of a vision transformer are interpolated for others")
-	flags.Float64SliceVar(&o.Mean, "mean", nil, "`values` to subtract from pixels from 0 to 1, one for each channel with commas between (default ImageNet's)")
+	flags.Float64SliceVar(&o.Mean, "mean", nil, "`values` to subtract from pixels from 0 to 1, one for each channel with commas between (default ImageNet's); of other channels than 1 or 3 from the values of files")
 	flags.Float64SliceVar(&o.Std, "std", nil, "`values` to divide them by (default ImageNet's)")
 	flags.IntVar(&o.Heads, "heads", 0, "`heads` of a vision transformer; 0: as the layout has it, or one for each 64 channels")
 	flags.StringVar(&o.Stem, "stem", "", "`kind` of a 3×3 first convolution: small (a border of 1 pixel), padded (of 2) or linear (no ReLU) (default found)")
@@ -163,6 +163,7 @@ type imported struct {
 	Patch   int                `json:"patch,omitempty"`
 	Size    int                `json:"size"`
 	Mean    []float64          `json:"mean"`
+	Raw     bool               `json:"raw,omitempty"` // of values of files, not of pixels from 0 to 1
 	Std     []float64          `json:"std"`
 	Taken   int                `json:"arrays_taken"`
 	Left    []foreign.Left     `json:"left"`
@@ -176,7 +177,7 @@ func reported(t *foreign.Taken) *imported {
 	return &imported{
 		config: e, Model: t.Path, Source: t.Meta.Source, Prefix: t.Prefix,
 		Encoder: infoOf(t.Meta, t.Encoder, t.Expander), Width: e.Width, Stem: e.Stem, Heads: e.Heads, Patch: e.Patch,
-		Size: t.Meta.Size, Mean: t.Meta.Mean, Std: t.Meta.Std, Taken: t.Arrays, Left: t.Left, Notes: t.Notes,
+		Size: t.Meta.Size, Mean: t.Meta.Mean, Std: t.Meta.Std, Raw: t.Meta.Raw, Taken: t.Arrays, Left: t.Left, Notes: t.Notes,
 	}
 }
 
@@ -184,7 +185,11 @@ func (r *imported) print() error {
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "file\t%s\n", show.Line(r.Source.String()))
 	r.Encoder.network(w, r.config, shapeOf(r.Encoder.Input))
-	fmt.Fprintf(w, "pixels\tmean %s, std %s\n", list(r.Mean), list(r.Std))
+	what := "pixels"
+	if r.Raw {
+		what = "values"
+	}
+	fmt.Fprintf(w, "%s\tmean %s, std %s\n", what, list(r.Mean), list(r.Std))
 	where := ""
 	if r.Prefix != "" {
 		where = fmt.Sprintf(", those of the encoder under %s", show.Name(r.Prefix))

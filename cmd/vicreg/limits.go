@@ -10,6 +10,8 @@ func (f *configFlags) limits() {
 		c.Data.MaxBad = new(float64)
 		return c.Data.MaxBad
 	})
+	bind(f, f.flags.IntSlice, "bands", "`numbers` of the channels of files to take, from 1, such as 4,3,2; without it all", func(c *recipe.Config) *[]int { return &c.Data.Bands })
+	bind(f, f.flags.String, "values", "raw: the `kind` of values that files have, instead of 0 to 1 as in pictures of 8 bits", func(c *recipe.Config) *string { return &c.Data.Values })
 }
 
 // limited returns the limits that were given, for a command that has no other flags

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"cut":      cmdCut,
 			"flip":     cmdFlip,
 			"await":    cmdAwait,
+			"bands":    cmdBands,
 			"json":     cmdJSON,
 			"pairs":    cmdPairs,
 			"poke":     cmdPoke,

@@ -25,6 +25,8 @@ type modelInfo struct {
 	Size  int       `json:"size"`
 	Mean  []float64 `json:"mean"`
 	Std   []float64 `json:"std"`
+	Raw   bool      `json:"raw,omitempty"`   // of values of files, not of pixels from 0 to 1
+	Bands []int     `json:"bands,omitempty"` // of the channels of files
 	Notes []string  `json:"notes"`
 
 	meta pretrained.Meta
@@ -57,7 +59,7 @@ func readModel(path string) (*modelInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std,
+	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std, Raw: m.Raw, Bands: m.Bands,
 		Notes: append([]string{}, m.Notes...), meta: m.Meta}
 	r.branchInfo = infoOf(m.Meta, m.Encoder, m.Expander)
 	return r, nil
@@ -98,7 +100,14 @@ func (r *modelInfo) print() error {
 	}
 	r.network(w, r.meta.Encoder, shapeOf(r.Input))
 	if len(r.Mean) > 0 {
-		fmt.Fprintf(w, "pixels\tmean %s, std %s\n", list(r.Mean), list(r.Std))
+		what := "pixels"
+		if r.Raw {
+			what = "values"
+		}
+		fmt.Fprintf(w, "%s\tmean %s, std %s\n", what, list(r.Mean), list(r.Std))
+		if len(r.Bands) > 0 {
+			fmt.Fprintf(w, "bands\t%v of the channels of files\n", r.Bands)
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
-	"vicreg/internal/imagefile"
 )
 
 func newPack() *cobra.Command {
@@ -73,7 +72,7 @@ says otherwise.`,
 		}
 		p, err := counting(func(ctx context.Context, c *counter) (*batch.Packed, error) {
 			return batch.Pack(ctx, out, train, test,
-				batch.PackOptions{Short: size, Limits: imagefile.Limits{Pixels: limits.Pixels()}, Most: limits.MaxBad,
+				batch.PackOptions{Short: size, Limits: limits.Limits(), Most: limits.MaxBad,
 					Workers: workers, Progress: c.count})
 		})
 		if err != nil {

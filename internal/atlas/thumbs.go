@@ -85,7 +85,7 @@ func (g *Gallery) Add(ctx context.Context, count, workers int, read func(i int) 
 // take looks at image i: a square from its middle becomes the thumbnail.
 func (g *Gallery) take(i int, m imagefile.Image) {
 	g.pixels[i] = maphash.Bytes(g.seed, m.Pix) ^ uint64(m.W)<<32 ^ uint64(m.C)
-	from := reduced(m, 2*mostSide)
+	from := reduced(m.Show(m.Stretch()), 2*mostSide)
 	g.signs[i] = sign(from)
 	_, x, y := g.layout.Thumb(i)
 	w, h := from.Bounds().Dx(), from.Bounds().Dy()

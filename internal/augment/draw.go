@@ -34,8 +34,8 @@ const (
 	Hue
 )
 
-// Draw draws a view of an image w × h with c channels. The distributions are
-// those of torchvision 0.14.
+// Draw draws a view of an image w × h with c channels that are grey or red, green and blue; 0:
+// they are something else. The distributions are those of torchvision 0.14.
 func (v *View) Draw(r *rand.Rand, w, h, c int) Draw {
 	d := Draw{Crop: v.drawCrop(r, w, h), Threshold: v.Solarize.Threshold}
 	d.Flip = r.Float64() < v.Flip
@@ -48,7 +48,9 @@ func (v *View) Draw(r *rand.Rand, w, h, c int) Draw {
 	if d.Blur = r.Float64() < v.Blur.P; d.Blur {
 		d.Sigma = uniform(r, v.Blur.Sigma[0], v.Blur.Sigma[1])
 	}
-	d.Solarize = r.Float64() < v.Solarize.P
+	if c > 0 {
+		d.Solarize = r.Float64() < v.Solarize.P
+	}
 	return d
 }
 
@@ -82,7 +84,7 @@ func (j *Jitter) draw(d *Draw, r *rand.Rand, c int) {
 	n := 0
 	for kind, x := range [4]float64{j.Brightness, j.Contrast, j.Saturation, j.Hue} {
 		k := Kind(kind)
-		if x == 0 || c == 1 && k >= Saturation {
+		if x == 0 || c != 3 && k >= Saturation {
 			continue
 		}
 		lo, hi := max(0, 1-x), 1+x

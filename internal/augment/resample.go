@@ -104,10 +104,7 @@ type Rect struct{ X, Y, W, H int }
 // enough; it must not share img's.
 func (s *Scratch) ResizedCrop(dst *imagefile.Image, img imagefile.Image, crop Rect, w, h int, f Filter, flip bool) {
 	checkImage(img)
-	if crop.X < 0 || crop.Y < 0 || crop.W < 1 || crop.H < 1 || crop.X+crop.W > img.W || crop.Y+crop.H > img.H ||
-		w < 1 || h < 1 {
-		panic("augment: crop outside of the image, or nothing left of it")
-	}
+	checkCrop(img, crop, w, h)
 	c := img.C
 	dst.W, dst.H, dst.C = w, h, c
 	dst.Pix = grow(dst.Pix, w*h*c)
@@ -132,6 +129,13 @@ func (s *Scratch) ResizedCrop(dst *imagefile.Image, img imagefile.Image, crop Re
 	if crop.H != h {
 		s.down.build(crop.H, h, f, false)
 		weigh(dst.Pix, w*c, from, stride, &s.down, w*c)
+	}
+}
+
+func checkCrop(img imagefile.Image, crop Rect, w, h int) {
+	if crop.X < 0 || crop.Y < 0 || crop.W < 1 || crop.H < 1 || crop.X+crop.W > img.W || crop.Y+crop.H > img.H ||
+		w < 1 || h < 1 {
+		panic("augment: crop outside of the image, or nothing left of it")
 	}
 }
 

@@ -19,6 +19,7 @@ type Scratch struct {
 	before, after []uint8 // lines side by side
 	spare         level
 	wide          []uint8 // the other memory of img
+	raw           rawScratch
 }
 
 // takeLUT returns the map still to be applied and resets it; the caller
@@ -38,7 +39,11 @@ func (s *Scratch) settle() {
 // View draws a view of img from v and writes it to dst, size × size × c. If n has three
 // channels, a grey image is given three after it was resized.
 func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View, size int, n *Norm) {
-	d := v.Draw(r, img.W, img.H, len(n.lut))
+	d := v.Draw(r, img.W, img.H, n.colours())
+	if n.Raw() {
+		s.rawView(dst, img, &d, size, n)
+		return
+	}
 	s.apply(img, &d, size, len(n.lut))
 	n.apply(dst, s.img, &s.lut)
 }
@@ -90,7 +95,7 @@ const longest = 8
 // middle cut out, as is usual for 224 pixels.
 func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
 	if img.W == size && img.H == size {
-		if img.C == len(n.lut) {
+		if img.C == n.Channels() {
 			n.ToFloat(dst, img)
 			return
 		}
@@ -104,6 +109,10 @@ func (s *Scratch) Plain(dst []float32, img imagefile.Image, size int, n *Norm) {
 
 // Middle is Plain of images of any size: one of size × size is resized and cut as well.
 func (s *Scratch) Middle(dst []float32, img imagefile.Image, size int, n *Norm) {
+	if n.Raw() {
+		s.rawPlain(dst, img, size, n)
+		return
+	}
 	checkImage(img)
 	s.center(dst, img, inner(img.W, img.H), (size*256+112)/224, size, n)
 }
@@ -129,13 +138,27 @@ func (s *Scratch) colour(c int) {
 // Center makes a picture without randomness: it resizes the shorter side to short pixels
 // and cuts out the middle, size × size; dst is size × size × c.
 func (s *Scratch) Center(dst []float32, img imagefile.Image, short, size int, n *Norm) {
+	if n.Raw() {
+		s.rawCenter(dst, img, Rect{0, 0, img.W, img.H}, short, size, n)
+		return
+	}
 	checkImage(img)
 	s.center(dst, img, Rect{0, 0, img.W, img.H}, short, size, n)
 }
 
 // center is Center of a part of img.
 func (s *Scratch) center(dst []float32, img imagefile.Image, part Rect, short, size int, n *Norm) {
-	w, h := short, short
+	w, h := fitShort(part, short, size)
+	s.ResizedCrop(&s.img, img, part, w, h, Bicubic, false)
+	CenterCrop(&s.img, s.img, size, size)
+	s.colour(len(n.lut))
+	n.ToFloat(dst, s.img)
+}
+
+// fitShort returns the size of part when its shorter side is resized to short pixels, which
+// must hold a square of size.
+func fitShort(part Rect, short, size int) (w, h int) {
+	w, h = short, short
 	if part.W < part.H {
 		h = short * part.H / part.W
 	} else {
@@ -144,10 +167,7 @@ func (s *Scratch) center(dst []float32, img imagefile.Image, part Rect, short, s
 	if w < size || h < size {
 		panic(fmt.Sprintf("augment: no %d × %d centre in an image resized to %d × %d", size, size, w, h))
 	}
-	s.ResizedCrop(&s.img, img, part, w, h, Bicubic, false)
-	CenterCrop(&s.img, s.img, size, size)
-	s.colour(len(n.lut))
-	n.ToFloat(dst, s.img)
+	return w, h
 }
 
 // Resize makes dst the whole of img at w × h pixels, bicubic and antialiased.
@@ -181,7 +201,7 @@ func halfToEven(n int) int {
 }
 
 func checkImage(img imagefile.Image) {
-	if img.W < 1 || img.H < 1 || img.C != 1 && img.C != 3 || len(img.Pix) != img.W*img.H*img.C {
+	if !img.Complete() || !img.Plain() {
 		panic(fmt.Sprintf("augment: image of %d × %d × %d with %d bytes", img.W, img.H, img.C, len(img.Pix)))
 	}
 }

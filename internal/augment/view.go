@@ -20,7 +20,8 @@ import (
 
 // View is the distribution of one view. Its steps are made in the order of the
 // fields, then [Norm] makes numbers of pixels. Grey images take only those
-// steps that mean something without colour.
+// steps that mean something without colour, and so do images that are no pictures: see
+// [View.LeftOut].
 type View struct {
 	CropMin  float64    `yaml:"crop_min"`   // least and
 	CropMax  float64    `yaml:"crop_max"`   // greatest share of the image's area that is kept

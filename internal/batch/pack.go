@@ -145,8 +145,12 @@ func decoded(s *augment.Scratch, item *dataset.Item, o PackOptions) (imagefile.I
 	if o.Short == 0 || short <= o.Short {
 		return m, held, nil
 	}
+	w, h := max(1, m.W*o.Short/short), max(1, m.H*o.Short/short)
+	if !m.Plain() {
+		return s.RawResize(m, w, h), held, nil
+	}
 	var small imagefile.Image
-	s.Resize(&small, m, max(1, m.W*o.Short/short), max(1, m.H*o.Short/short))
-	small.Depth = m.Depth
+	s.Resize(&small, m, w, h)
+	small.Depth, small.Cut, small.Extra = m.Depth, m.Cut, m.Extra
 	return small, held, nil
 }

@@ -26,23 +26,39 @@ type ScanOptions struct {
 // Report is what a Scan found, of the images that are left.
 type Report struct {
 	Images     int
-	Decoded    int // of them, and measured
-	Grey       int // images with one channel in their file, among those decoded
-	Channels   int // 1 if all are grey, else 3; or as the source was told
-	MinW, MaxW int // pixels
+	Decoded    int  // of them, and measured
+	Grey       int  // images with one channel in their file, among those decoded
+	Channels   int  // of pictures 1 if all are grey, else 3; or as the source was told
+	Raw        bool // they are no pictures, but have values of their own
+	MinW, MaxW int  // pixels
 	MinH, MaxH int
-	Mean, Std  []float64 // by channel, of pixels in [0, 1]
+	Bytes      int       // that a decoded pixel takes, at most
+	Mean, Std  []float64 // by channel, of pixels in [0, 1], or of values as they are
 	Bad        []Bad     // in the order of the data set; no longer in it
 }
 
 // found is what a Scan learns of one item.
 type found struct {
 	w, h, c int
-	mean    [3]float64 // over the pixels, in [0, 1]
-	square  [3]float64 // mean of squares
-	depth   int        // see imagefile.Image
+	mean    [3]float64          // over the pixels, in [0, 1]
+	square  [3]float64          // mean of squares
+	all     *imagefile.Measures // instead, if it is no picture
+	depth   uint8               // see imagefile.Image
+	deep    uint8               // bytes of a sample
+	plain   bool
+	cut     bool
+	extra   bool
 	decoded bool
 	err     error
+}
+
+// image is what is counted of an image.
+func (f *found) image() imagefile.Image {
+	m := imagefile.Image{Depth: int(f.depth), Cut: f.cut}
+	if f.extra {
+		m.Extra = 1
+	}
+	return m
 }
 
 // Scan looks at every image once, removes those that cannot be read from the data set,
@@ -98,8 +114,15 @@ func (s *Source) look(i int, f *found, decode bool) {
 		return
 	}
 	defer held.Release()
-	f.decoded, f.w, f.h, f.c, f.depth = true, m.W, m.H, m.C, m.Depth
-	f.mean, f.square = m.Moments()
+	f.decoded, f.w, f.h, f.c = true, m.W, m.H, m.C
+	if s.raw || s.limits.Raw || !m.Plain() {
+		all := m.Measure()
+		f.all = &all
+	} else {
+		f.mean, f.square = m.Moments()
+	}
+	f.deep = uint8(m.Type.Size())
+	f.depth, f.plain, f.cut, f.extra = uint8(m.Depth), m.Plain(), m.Cut, m.Extra > 0
 }
 
 // conclude adds everything up in the order of the items, so that the result does not
@@ -109,6 +132,8 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 	var bad []int
 	var mean, square [3]float64
 	var depths imagefile.Depths
+	var measured moments
+	kinds := Kinds{Raw: s.raw || s.limits.Raw}
 	for i := range all {
 		f := &all[i]
 		if f.err != nil {
@@ -123,10 +148,15 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 			continue
 		}
 		r.Decoded++
+		r.Bytes = max(r.Bytes, f.c*int(f.deep))
 		if f.c == 1 {
 			r.Grey++
 		}
-		depths.Count(imagefile.Image{Depth: f.depth})
+		depths.Count(f.image())
+		kinds.Add(f.c, f.plain, s.data.Items[i].Name)
+		if f.all != nil {
+			measured.add(*f.all)
+		}
 		for c := range 3 {
 			mean[c] += f.mean[c]
 			square[c] += f.square[c]
@@ -138,13 +168,29 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 	if r.Decoded == 0 {
 		return nil, &TooManyBad{Bad: r.Bad, Total: len(r.Bad), Kind: part}
 	}
-	if s.channels == 0 {
+	many, err := kinds.One(s.data.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case many > 0:
+		s.channels, s.raw = many, true
+	case s.channels == 0:
 		s.channels = 3
 		if r.Grey == r.Decoded {
 			s.channels = 1
 		}
 	}
-	r.Channels = s.channels
+	r.Channels, r.Raw = s.channels, s.raw
+	if s.raw {
+		for c := range r.Channels {
+			m, std, _ := measured.of(c)
+			r.Mean, r.Std = append(r.Mean, m), append(r.Std, std)
+		}
+		s.remove(bad)
+		s.data.Notes = append(append(s.data.Notes, depths.Notes()...), measured.notes()...)
+		return r, nil
+	}
 	for c := range r.Channels {
 		m := mean[c] / float64(r.Decoded)
 		std := math.Sqrt(max(0, square[c]/float64(r.Decoded)-m*m))

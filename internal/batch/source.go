@@ -15,11 +15,13 @@
 package batch
 
 import (
+	"cmp"
 	"fmt"
 	"sync/atomic"
 
 	"vicreg/internal/dataset"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
 )
 
 // DefaultCache is the room for decoded images, in bytes.
@@ -27,10 +29,19 @@ const DefaultCache = 512 << 20
 
 // SourceOptions say how images are decoded.
 type SourceOptions struct {
-	Channels int   // 1 or 3, converted if need be; 0: as Scan finds them
+	Channels int   // of pictures 1 or 3, converted if need be; of other images those they have; 0: as Scan finds them
+	Raw      bool  // values are those of the files, whatever the number of channels; true of any but 1 and 3
 	Cache    int64 // bytes of decoded images to keep; 0: DefaultCache, -1: none
 	Limits   imagefile.Limits
 	Most     *float64 // the share of the images that may be bad; nil: a tenth
+}
+
+// Asked is what a source with these options asks of files, and whether it knows already that
+// their images are no pictures.
+func (o SourceOptions) Asked() (limits imagefile.Limits, raws bool) {
+	limits = o.Limits
+	limits.Raw, limits.All = limits.Raw || o.Raw, limits.All || raw(o.Channels)
+	return limits, o.Raw || raw(o.Channels)
 }
 
 // Source decodes the images of a data set and keeps as many as fit into its
@@ -38,6 +49,7 @@ type SourceOptions struct {
 type Source struct {
 	data     *dataset.Dataset
 	channels int
+	raw      bool // no pictures
 	limits   imagefile.Limits
 	most     *float64
 	cache    []atomic.Pointer[imagefile.Image] // by item
@@ -47,10 +59,11 @@ type Source struct {
 // NewSource returns a source of d's images. If channels are not given it must
 // be scanned before it makes batches.
 func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
-	if o.Channels != 0 && o.Channels != 1 && o.Channels != 3 {
+	if o.Channels < 0 || o.Channels > imagefile.MostChannels {
 		panic(fmt.Sprintf("batch: %d channels", o.Channels))
 	}
-	s := &Source{data: d, channels: o.Channels, limits: o.Limits, most: o.Most,
+	limits, raws := o.Asked()
+	s := &Source{data: d, channels: o.Channels, raw: raws, limits: limits, most: o.Most,
 		cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
 	switch {
 	case o.Cache == 0:
@@ -64,12 +77,15 @@ func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
 // Data returns the data set, after a Scan without its bad images.
 func (s *Source) Data() *dataset.Dataset { return s.data }
 
+// Raw reports whether the images are no pictures, but have values of their own.
+func (s *Source) Raw() bool { return s.raw }
+
 // Image returns the pixels of item i, with the source's channels. They are not
 // to be changed.
 func (s *Source) Image(i int) (imagefile.Image, error) {
 	m, held, err := s.image(i, new([]byte))
 	held.Release()
-	if err == nil && s.channels != 0 {
+	if err == nil && s.channels != 0 && !s.raw {
 		m = m.Convert(s.channels)
 	}
 	return m, err
@@ -83,18 +99,23 @@ var nothing imagefile.Held
 // are read into it. The image may be grey although the source's are colour. An image
 // that takes far more memory than its file justifies is not kept.
 func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
-	if m := s.cache[i].Load(); m != nil {
-		return s.grey(*m), &nothing, nil
-	}
 	item := &s.data.Items[i]
+	if m := s.cache[i].Load(); m != nil {
+		m, err := s.fit(item, *m)
+		return m, &nothing, err
+	}
 	if item.Held() && (s.channels != 1 || item.Image.C == 1) {
-		return item.Image, &nothing, nil
+		m, err := s.fit(item, item.Image)
+		return m, &nothing, err
 	}
 	m, held, err := item.Hold(s.limits, buf)
 	if err != nil {
 		return m, held, err
 	}
-	m = s.grey(m)
+	if m, err = s.fit(item, m); err != nil {
+		held.Release()
+		return m, &nothing, err
+	}
 	size := int64(len(m.Pix))
 	if held.Unearned() {
 		return m, held, nil
@@ -115,12 +136,13 @@ func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, er
 // same reports whether two slices begin at one place.
 func same(a, b []byte) bool { return cap(a) > 0 && cap(b) > 0 && &a[:1][0] == &b[:1][0] }
 
-// grey makes an image of colour grey if the source's are.
-func (s *Source) grey(m imagefile.Image) imagefile.Image {
-	if s.channels == 1 {
-		return m.Convert(1)
+// fit is Fit with an error that names the item.
+func (s *Source) fit(item *dataset.Item, m imagefile.Image) (imagefile.Image, error) {
+	m, err := Fit(m, s.channels, s.raw)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", cmp.Or(item.Path, show.Name(item.Name)), err)
 	}
-	return m
+	return m, nil
 }
 
 // remove drops bad items, which are in order, from the data set and the cache.

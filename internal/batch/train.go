@@ -179,5 +179,8 @@ func (s *Source) norm(mean, std []float64) *augment.Norm {
 	if len(mean) != s.channels {
 		panic(fmt.Sprintf("batch: %d means for %d channels", len(mean), s.channels))
 	}
+	if s.raw {
+		return augment.NewRawNorm(mean, std)
+	}
 	return augment.NewNorm(mean, std)
 }

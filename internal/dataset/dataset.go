@@ -97,7 +97,7 @@ type Dataset struct {
 	Name     string // for people
 	Items    []Item
 	Classes  []string // names; nil if the images have no labels
-	Channels int      // 1 or 3; 0: not known before decoding
+	Channels int      // 1 to 16; 0: not known before decoding
 	About    string   // where images and labels come from, in a line for people
 
 	// Notes say what of the source is not in the data set, and what was guessed
@@ -116,6 +116,20 @@ func (d *Dataset) forgetLabels() {
 	for i := range d.Items {
 		d.Items[i].Label = -1
 	}
+}
+
+// Choose takes the channels of the given numbers, from 1, of images whose pixels are in memory;
+// none: all.
+func (d *Dataset) Choose(bands []int) error {
+	for i := range d.Items {
+		if item := &d.Items[i]; item.Held() && len(bands) > 0 {
+			var err error
+			if item.Image, err = item.Image.Take(bands); err != nil {
+				return fmt.Errorf("%s: %w", d.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Losing returns the classes that have no images left if the items of some names are

@@ -77,7 +77,7 @@ func compilePattern(spec string) (*pattern, error) {
 	end := path.Ext(path.Base(spec))
 	p.bare = end == ""
 	rest := spec
-	if slices.Contains(imagefile.Extensions, strings.ToLower(end)) {
+	if lower := strings.ToLower(end); lower == imagefile.Array || slices.Contains(imagefile.Extensions, lower) {
 		rest = strings.TrimSuffix(spec, end)
 	} else {
 		end = ""

@@ -65,7 +65,8 @@ func packedPart(f *pack.File, items []pack.Stored) *Dataset {
 	d.Channels = items[0].C
 	for i := range items {
 		s := &items[i]
-		d.Items[i] = Item{Name: s.Name, Label: s.Label, Stored: s, Image: imagefile.Image{W: s.W, H: s.H, C: s.C}}
+		d.Items[i] = Item{Name: s.Name, Label: s.Label, Stored: s,
+			Image: imagefile.Image{W: s.W, H: s.H, C: s.C, Type: s.Type}}
 		if s.C != d.Channels {
 			d.Channels = 0
 		}

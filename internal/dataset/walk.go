@@ -25,6 +25,7 @@ type walker struct {
 	links      []string        // links to folders, below base
 
 	files  []string                  // images, below base, with slashes
+	arrays []string                  // files of NumPy, which are images where there are no others
 	dirs   []string                  // folders below base, links to some included
 	other  map[string]map[string]int // count of other files by folder ("": base) and kind
 	bins   []string                  // folders of deleted files
@@ -59,6 +60,12 @@ func listTree(base, known string, found func(names int)) (*walker, error) {
 	}
 	if len(w.denied) > 0 && w.denied[0].name == "" {
 		return nil, plain(base, w.denied[0].err)
+	}
+	if len(w.files) == 0 {
+		w.files, w.arrays = w.arrays, nil
+	}
+	for _, name := range w.arrays { // beside pictures they are something else
+		w.count(name, imagefile.Array)
 	}
 	if !slices.IsSortedFunc(w.files, compareNames) { // links come last
 		slices.SortFunc(w.files, compareNames)
@@ -144,6 +151,8 @@ func (w *walker) walk(rel, real string) {
 			w.count(name, stands+absent)
 		case isImage(name): // also behind a broken link: reading it will say so
 			w.files = append(w.files, name)
+		case strings.EqualFold(filepath.Ext(name), imagefile.Array) && !broken:
+			w.arrays = append(w.arrays, name)
 		case broken:
 			w.count(name, brokenLink)
 		default:

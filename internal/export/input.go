@@ -8,6 +8,8 @@ import (
 
 	"vicreg/internal/onnx"
 	"vicreg/internal/pretrained"
+	"vicreg/internal/recipe"
+	"vicreg/internal/show"
 	"vicreg/internal/tensor"
 )
 
@@ -21,21 +23,25 @@ type input struct {
 	own        []int  // the same as the encoder has it: h × w × c, t × c, or values
 	mean, std  []float64
 	divided    bool  // (v − mean) / std as of images, else (v − mean) · (1 / std)
+	raw        bool  // of images, whose values are those of files
 	incomplete []int // columns of numbers that may be missing, each with an indicator at the end
 }
 
 // newInput returns what a model reads.
 func newInput(m *pretrained.Model) input {
 	own := m.Meta.Encoder.Input.Shape
-	in := input{kind: "image", own: own, mean: m.Mean, std: m.Std}
+	in := input{kind: "image", own: own, mean: m.Mean, std: m.Std, raw: m.Raw}
 	if m.Side != nil {
-		in.kind, in.mean, in.std = m.Side.Type, m.Side.Mean, m.Side.Std
+		in.kind, in.mean, in.std, in.raw = m.Side.Type, m.Side.Mean, m.Side.Std, m.Side.Raw()
 	}
 	switch in.kind {
 	case "image":
 		in.divided = true
 		in.name, in.shape = "pixels", []int{own[2], own[0], own[1]}
 		in.what = fmt.Sprintf("%s pixels from 0 to 1", channelOrder(own[2]))
+		if in.raw {
+			in.what = fmt.Sprintf("%s of values as files have them", show.Count(own[2], "channel"))
+		}
 	case "waveform":
 		in.name, in.shape = "samples", []int{own[1], own[0]}
 		in.what = fmt.Sprintf("samples from -1 to 1, %d a second", m.Side.Rate)
@@ -78,6 +84,12 @@ func (in *input) metadata(m *pretrained.Model) map[string]string {
 	switch in.kind {
 	case "image":
 		all["size"], all["channels"] = strconv.Itoa(in.own[0]), channelOrder(in.own[2])
+		if in.raw {
+			all["channels"], all["values"] = strconv.Itoa(in.own[2]), recipe.Raw
+		}
+		if len(m.Bands) > 0 {
+			all["bands"] = list(m.Bands)
+		}
 		all["resize"] = strconv.Itoa(resize(in.own[0]))
 	case "waveform":
 		all["rate"] = strconv.Itoa(m.Side.Rate)
@@ -142,7 +154,7 @@ func (in *input) batch(n int) (raw onnx.Array, x *tensor.Tensor) {
 		for i := range each {
 			c := in.channel(i)
 			v, missing := float32(rng.Float64()), false
-			if in.kind != "image" {
+			if in.kind != "image" || in.raw {
 				v = float32(in.mean[c] + in.std[c]*rng.NormFloat64())
 				missing = in.kind == "numeric" && rng.IntN(4) == 0
 			}

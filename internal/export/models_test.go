@@ -28,6 +28,9 @@ type example struct {
 
 var colour, spread = []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
 
+// thousands and hundreds are what the values of thirteen channels may have.
+var thousands, hundreds = slices.Repeat([]float64{1200}, 13), slices.Repeat([]float64{350}, 13)
+
 // examples are models of every kind of encoder, input and head.
 func examples() []example {
 	mel := audio.DefaultMelConfig()
@@ -53,6 +56,10 @@ func examples() []example {
 		{name: "classifier", encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "imagenet", Input: model.ImageInput(36, 3)},
 			head: model.Head{Widths: "5", Last: model.Bias}, method: "supervised"},
 		{name: "no expander", encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(9, 3)}},
+		{name: "thirteen channels", encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(11, 13)},
+			mean: thousands, std: hundreds},
+		{name: "vit of thirteen channels", encoder: model.Config{Arch: "vit", Dim: 24, Blocks: 2, Heads: 4, Patch: 8,
+			Input: model.ImageInput(16, 13)}, mean: thousands, std: hundreds},
 		{name: "waveform", encoder: model.Config{Arch: "resnet1d-10", Width: 4, Stem: "large", Input: sequence(403, 1)},
 			head: model.Head{Widths: "9-8"},
 			side: &pairs.Side{Type: "waveform", Columns: []string{"sound"}, Rate: 8000, Length: 403, Mean: one, Std: two}},
@@ -94,6 +101,7 @@ func (e *example) open(t testing.TB) *pretrained.Model {
 		if e.mean != nil {
 			meta.Mean, meta.Std = e.mean, e.std
 		}
+		meta.Raw = len(meta.Mean) > 3
 	}
 	r := rng.New(7)
 	encoder, err := model.New(e.encoder, r)

@@ -123,6 +123,8 @@ func TestTorchvisionLoadsIt(t *testing.T) {
 			Input: model.ImageInput(12, 1)}, mean: []float64{0.5}, std: []float64{0.25}},
 		{name: "resnet50", encoder: model.Config{Arch: "resnet50", Width: 64, Stem: "imagenet",
 			Input: model.ImageInput(33, 3)}, head: model.Head{Widths: "7", Last: model.Bias}, method: "supervised"},
+		{name: "resnet18 of thirteen channels", encoder: model.Config{Arch: "resnet18", Width: 64, Stem: "imagenet",
+			Input: model.ImageInput(40, 13)}, mean: thousands, std: hundreds},
 	})
 }
 

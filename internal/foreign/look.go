@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vicreg/internal/model"
+	"vicreg/internal/recipe"
 	"vicreg/internal/show"
 )
 
@@ -34,6 +35,7 @@ type Found struct {
 
 	Size      int
 	Mean, Std []float64
+	Raw       bool // it reads the values of files, not pixels from 0 to 1
 
 	Taken   int      // arrays
 	Left    []Left   // what is not taken
@@ -57,7 +59,8 @@ func Look(f *File, o Options) (*Found, error) {
 	if f.ours() {
 		o = f.said(o)
 	}
-	x := &Found{Layout: l.name, Prefix: p.prefix, Method: l.method, from: map[string]string{}}
+	x := &Found{Layout: l.name, Prefix: p.prefix, Method: l.method, from: map[string]string{},
+		Raw: f.ours() && f.Said["values"] == recipe.Raw}
 	shapes := map[string][]int{} // by our names
 	for _, a := range f.Arrays {
 		if rest, ok := strings.CutPrefix(a.Name, p.prefix); ok {
@@ -184,6 +187,9 @@ func (x *Found) pixels(l *layout, o Options) error {
 	mean, std, whose := imageNetMean, imageNetStd, "ImageNet's"
 	if l.mean != nil && x.Encoder.Stem != "imagenet" && x.Size <= 64 {
 		mean, std, whose = l.mean, l.std, "CIFAR-10's, as "+l.name+" has them"
+	}
+	if x.Raw && (len(o.Mean) == 0 || len(o.Std) == 0) {
+		return fmt.Errorf("it reads %s of values that are no pixels, so there is no usual mean and deviation; give --mean and --std in the units of the files", show.Count(channels, "channel"))
 	}
 	if channels == 1 {
 		mean, std, whose = []float64{0.449}, []float64{0.226}, "the average of ImageNet's three"

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/imagefile"
 	"vicreg/internal/model"
 	"vicreg/internal/show"
 )
@@ -150,9 +151,10 @@ func (x *Found) vit(f *File, shapes map[string][]int, l *layout, o Options) erro
 
 // reads completes the configuration of an encoder of images of some channels.
 func (x *Found) reads(c *model.Config, channels int) error {
-	if channels != 1 && channels != 3 {
-		return fmt.Errorf("it reads %d channels, but images have 3, or 1 if they are grey", channels)
+	if channels < 1 || channels > imagefile.MostChannels {
+		return fmt.Errorf("it reads %d channels, but images have at most %d", channels, imagefile.MostChannels)
 	}
+	x.Raw = x.Raw || channels != 1 && channels != 3
 	c.Input.Shape = []int{x.Size, x.Size, channels}
 	x.Encoder = *c
 	return nil

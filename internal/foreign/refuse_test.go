@@ -67,7 +67,8 @@ func TestRefused(t *testing.T) {
 			"it has a first layer of several convolutions (conv1.0.weight)"},
 		{"torchvision.pth", removed("layer2.0.bn2.running_var"), "it has no layer2.0.bn2.running_var"},
 		{"torchvision.pth", reshaped("layer2.0.bn2.weight", 3), "layer2.0.bn2.weight is [3], but should be [4]"},
-		{"torchvision.pth", reshaped("conv1.weight", 2, 12, 7, 7), "it reads 12 channels, but images have 3"},
+		{"torchvision.pth", reshaped("conv1.weight", 2, 17, 7, 7), "it reads 17 channels, but images have at most 16"},
+		{"torchvision.pth", reshaped("conv1.weight", 2, 12, 7, 7), "it reads 12 channels of values that are no pixels, so there is no usual mean"},
 		{"torchvision.pth", reshaped("conv1.weight", 2, 3, 5, 5), "its first convolution is 5×5, but 7×7 and 3×3 are known"},
 		{"torchvision.pth", added("layer1.0.conv9.weight"), "it has layer1.0.conv9.weight, which is of the encoder but not known"},
 		{"torchvision.pth", removed("layer1."), "such as conv1.weight, bn1.weight, bn1.bias, has a name by which"},
@@ -88,6 +89,21 @@ func TestRefused(t *testing.T) {
 		if _, err := Look(f, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.file, err, c.want)
 		}
+	}
+}
+
+// An encoder of many channels is taken where it is said how their values are normalised.
+func TestManyChannels(t *testing.T) {
+	f := changed(t, "torchvision.pth", func(all *[]Array) {
+		for i := range *all {
+			if (*all)[i].Name == "conv1.weight" {
+				(*all)[i].Shape = []int{2, 12, 7, 7}
+			}
+		}
+	})
+	x, err := Look(f, Options{Mean: []float64{1000}, Std: []float64{300}})
+	if err != nil || !x.Raw || x.Encoder.Input.Shape[2] != 12 || len(x.Mean) != 12 || x.Std[11] != 300 {
+		t.Fatalf("%+v: %v", x, err)
 	}
 }
 

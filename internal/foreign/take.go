@@ -87,7 +87,7 @@ func Take(ctx context.Context, f *File, path string, o Options) (*Taken, error) 
 	t.Result = Result{path, x.Layout, x.Prefix, x.Taken, append([]Left{}, x.Left...),
 		append(append([]string{}, f.Notes...), x.Guessed...)}
 	t.Meta = pretrained.Meta{Method: x.Method, Encoder: x.Encoder, Expander: x.Expander,
-		Size: x.Size, Mean: x.Mean, Std: x.Std,
+		Size: x.Size, Mean: x.Mean, Std: x.Std, Raw: x.Raw,
 		Source: &pretrained.Source{File: filepath.Base(f.path), Sum: sum, Layout: "layout of " + x.Layout}}
 	return t, t.write()
 }

@@ -11,11 +11,19 @@ import (
 	"vicreg/internal/tiff"
 )
 
-// Limits bounds what a file may ask for; zero fields mean the defaults.
+// Limits bounds what a file may ask for, and says what of it is wanted; zero fields mean the
+// defaults.
 type Limits struct {
 	Pixels int64 // width × height
 	Bytes  int64 // size of the file
+
+	Bands []int // numbers of the channels to take, from 1, in this order; none: all
+	All   bool  // of a TIFF all samples are channels, whatever they are called
+	Raw   bool  // keep values of more than 8 bits
 }
+
+// raw reports whether values of more than 8 bits are kept.
+func (l *Limits) raw() bool { return l.Raw || len(l.Bands) > 0 }
 
 // The default limits. The pixel limit is near Pillow's.
 const (
@@ -33,10 +41,14 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-// Extensions are the file name endings of the formats read, in lower case.
+// Extensions are the file name endings of the formats of pictures that are read, in lower
+// case.
 var Extensions = []string{
 	".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp",
 }
+
+// Array is the ending of NumPy's arrays, which need not be images.
+const Array = ".npy"
 
 // format is one kind of file.
 type format struct {
@@ -46,6 +58,22 @@ type format struct {
 	size func(r io.ReaderAt, bytes int64) (claim, error)
 	// decode reads the picture, whose size has been found to be within bounds.
 	decode func(data []byte) (Image, error)
+	// wanted is decode of a format that may have other images than pictures, with what is
+	// wanted; nil: it has none.
+	wanted func(data []byte, limits Limits) (Image, error)
+}
+
+// read decodes a file whose size is within bounds.
+func (f *format) read(data []byte, limits Limits) (m Image, err error) {
+	if f.wanted != nil {
+		m, err = f.wanted(data, limits)
+	} else if m, err = f.decode(data); err == nil {
+		m, err = m.Take(limits.Bands)
+	}
+	if err == nil {
+		err = m.settle()
+	}
+	return m, err
 }
 
 // claim is what the first bytes of a file say of it.
@@ -59,13 +87,14 @@ type claim struct {
 }
 
 var (
-	formatJPEG = &format{"JPEG", sizeJPEG, decodeJPEG}
-	formatPNG  = &format{"PNG", sizePNG, decodePNG}
-	formatGIF  = &format{"GIF", sizeGIF, decodeGIF}
-	formatBMP  = &format{"BMP", sizeBMP, decodeBMP}
-	formatDIB  = &format{"BMP", sizeDIB, decodeDIB}
-	formatTIFF = &format{"TIFF", sizeTIFF, decodeTIFF}
-	formatWebP = &format{"WebP", sizeWebP, decodeWebP}
+	formatJPEG = &format{"JPEG", sizeJPEG, decodeJPEG, nil}
+	formatPNG  = &format{"PNG", sizePNG, nil, decodePNG}
+	formatGIF  = &format{"GIF", sizeGIF, decodeGIF, nil}
+	formatBMP  = &format{"BMP", sizeBMP, decodeBMP, nil}
+	formatDIB  = &format{"BMP", sizeDIB, decodeDIB, nil}
+	formatTIFF = &format{"TIFF", sizeTIFF, nil, decodeTIFF}
+	formatWebP = &format{"WebP", sizeWebP, decodeWebP, nil}
+	formatNPY  = &format{"NumPy array", sizeNPY, nil, decodeNPY}
 )
 
 // sniff tells the format from the first bytes of a file.
@@ -86,6 +115,8 @@ func sniff(head []byte) (*format, error) {
 		return formatTIFF, nil
 	case has(0, "RIFF") && has(8, "WEBP"):
 		return formatWebP, nil
+	case has(0, "\x93NUMPY"):
+		return formatNPY, nil
 	case isDIB(head):
 		return formatDIB, nil
 	}
@@ -93,7 +124,7 @@ func sniff(head []byte) (*format, error) {
 	if what == lfsPointer {
 		return nil, errors.New(what)
 	}
-	return nil, errors.New(what + "; JPEG, PNG, GIF, BMP, TIFF and WebP are read")
+	return nil, errors.New(what + "; JPEG, PNG, GIF, BMP, TIFF, WebP and .npy are read")
 }
 
 // Read reads the image at path. Errors begin with the path.
@@ -153,7 +184,7 @@ func decode(data []byte, limits Limits) (Image, *Held, error) {
 		}
 		held = reserve(memory, int64(len(data)))
 		defer held.decoded()
-		if img, err = f.decode(data); err == nil {
+		if img, err = f.read(data, limits); err == nil {
 			img = img.oriented(turn)
 		}
 		return err

@@ -357,6 +357,7 @@ func TestDepths(t *testing.T) {
 		"1 image has samples of 16 bits that use 8 of them; it is scaled so that these fill the range",
 		"2 images have samples of 16 bits that use 10 of them; they are scaled so that these fill the range",
 		"4 images have samples of 16 bits that use 12 of them; they are scaled so that these fill the range",
+		"3 images have samples of 16 bits, of which the upper 8 are kept; --values raw keeps all",
 	}
 	if notes := d.Notes(); !slices.Equal(notes, want) {
 		t.Errorf("%q", notes)

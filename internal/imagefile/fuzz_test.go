@@ -21,6 +21,13 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, path := range bandFiles(f) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	for _, c := range loosePNGs() {
 		f.Add(c.file)
 	}
@@ -36,6 +43,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		check.Bounded(t, 48+len(data)>>10, 2*time.Second, func() {
+			if m, err := Decode(data, Limits{Pixels: limits.Pixels, Raw: true, Bands: []int{2, 1}}); err == nil && (!m.Complete() || m.C != 2) {
+				t.Fatalf("two channels: %d × %d × %d, %d bytes", m.W, m.H, m.C, len(m.Pix))
+			}
 			m, err := Decode(data, limits)
 			kind, unknown := sniff(data)
 			if unknown != nil {
@@ -58,7 +68,7 @@ func FuzzDecode(f *testing.F) {
 			if headErr != nil {
 				t.Fatalf("decoded, but %v", headErr)
 			}
-			if m.W < 1 || m.H < 1 || m.C != 1 && m.C != 3 || len(m.Pix) != m.W*m.H*m.C {
+			if !m.Complete() || m.C > MostChannels {
 				t.Fatalf("%d × %d × %d, %d bytes", m.W, m.H, m.C, len(m.Pix))
 			}
 			if o := orientation(kind, data); o >= 5 {

@@ -1,10 +1,11 @@
-// Package imagefile reads image files into plain 8-bit pixels: [Read] for a
-// path, [Decode] for bytes already in memory, [Stat] for the header alone.
+// Package imagefile reads image files: [Read] for a path, [Decode] for bytes already in
+// memory, [Stat] for the header alone. Pictures become plain 8-bit pixels; images of other
+// numbers of channels, and of values that are no levels of grey, keep theirs.
 //
-// JPEG, PNG, GIF, BMP, TIFF and WebP are told apart by their
+// JPEG, PNG, GIF, BMP, TIFF, WebP and NumPy's arrays are told apart by their
 // first bytes, whatever the file is called. What comes out:
 //
-//   - Grey files give one channel, all others three. A palette of greys alone
+//   - Grey files give one channel, all others of that kind three. A palette of greys alone
 //     counts as grey.
 //   - 16-bit samples keep their high byte. But a file none of whose samples
 //     reaches 4096 is taken to hold 12 bits in 16, as cameras and scanners write
@@ -19,6 +20,15 @@
 //     black line art on a transparent ground would then be black all over.)
 //   - The EXIF orientation is applied: the picture is upright.
 //   - Of an animation, and of several pages, the first is read.
+//   - A TIFF is a picture if it has red, green and blue, or grey and nothing besides but
+//     transparency, in samples of at most 16 bits. Any other gives all its samples as they
+//     are: of 8 or 16 bits, or of 32 if they have a sign or a fraction. Samples that the
+//     file (GDAL) marks as no data become NaN.
+//   - A NumPy array of h × w or h × w × c or c × h × w gives its numbers as they are; the
+//     smaller one of the first and the last size is c, of equal ones the last. An array of
+//     bytes with one or three channels is a picture.
+//   - [Limits].Raw keeps the values of TIFF, PNG and NumPy files in any case. Bands chooses
+//     some of the channels, and keeps their values too.
 //
 // What is not read is refused by its name; it is not called broken. Files are not
 // trusted: the number of pixels is checked before any is decoded, against a limit
@@ -28,16 +38,21 @@ package imagefile
 
 import "fmt"
 
-// Image is W × H pixels of C channels (1: grey, 3: red, green, blue), stored
-// row by row, the channels of a pixel side by side: Pix[(y*W+x)*C+c].
+// Image is W × H pixels of C channels (of a picture 1: grey, 3: red, green, blue), stored
+// row by row, the channels of a pixel side by side: sample c of the pixel at (x, y) is
+// number (y*W+x)*C+c, and takes Type.Size() bytes of Pix.
 type Image struct {
 	W, H, C int
+	Type    Type
 	Pix     []uint8
 
 	// Depth is set where a file has samples of 16 bits that use fewer: 8, 12, or
 	// as many as the file tells. They were scaled so that these bits fill the
 	// range. It is 0 for all other files.
 	Depth int
+
+	Cut   bool // samples had 16 bits, of which the upper 8 are left
+	Extra int  // channels of the file that are left out, though they are no transparency
 }
 
 // Luma returns the grey value of a colour, by the integer formula of Pillow's
@@ -47,15 +62,16 @@ func Luma(r, g, b uint8) uint8 {
 }
 
 // Convert returns the image with 1 or 3 channels: itself if it has as many,
-// else a new one. Colour becomes grey by [Luma]; grey is repeated.
+// else a new one. Colour becomes grey by [Luma]; grey is repeated. It must be a picture.
 func (m Image) Convert(channels int) Image {
-	if channels != 1 && channels != 3 {
-		panic(fmt.Sprintf("imagefile: %d channels", channels))
+	if channels != 1 && channels != 3 || !m.Plain() {
+		panic(fmt.Sprintf("imagefile: %d channels of %s made %d", m.C, m.Type.Bits(), channels))
 	}
 	if channels == m.C {
 		return m
 	}
-	out := Image{W: m.W, H: m.H, C: channels, Pix: make([]uint8, m.W*m.H*channels), Depth: m.Depth}
+	out := m
+	out.C, out.Pix = channels, make([]uint8, m.W*m.H*channels)
 	if channels == 1 {
 		for i := range out.Pix {
 			p := m.Pix[3*i : 3*i+3 : 3*i+3]
@@ -70,8 +86,8 @@ func (m Image) Convert(channels int) Image {
 	return out
 }
 
-// Moments returns the mean and the mean square of three channels, of pixels in [0, 1].
-// Those of a grey image are three times the same. The sums are exact.
+// Moments returns the mean and the mean square of three channels of a picture, of pixels in
+// [0, 1]. Those of a grey one are three times the same. The sums are exact.
 func (m Image) Moments() (mean, square [3]float64) {
 	var sum, squares [3]uint64
 	if m.C == 1 {
@@ -127,17 +143,21 @@ func (m Image) oriented(orientation int) Image {
 	case 8: // shown a quarter turn anticlockwise
 		origin, stepX, stepY = lastX, down, -right
 	}
-	out := Image{W: w, H: h, C: m.C, Pix: make([]uint8, len(m.Pix)), Depth: m.Depth}
-	i := 0
+	out := m
+	out.W, out.H, out.Pix = w, h, make([]uint8, len(m.Pix))
+	i, size := 0, m.C*m.Type.Size()
 	for y := range h {
 		s := origin + y*stepY
 		for range w {
-			if m.C == 1 {
+			switch size {
+			case 1:
 				out.Pix[i] = m.Pix[s]
-			} else {
+			case 3:
 				copy(out.Pix[i:i+3:i+3], m.Pix[3*s:3*s+3:3*s+3])
+			default:
+				copy(out.Pix[i:i+size], m.Pix[size*s:])
 			}
-			i += m.C
+			i += size
 			s += stepX
 		}
 	}

@@ -86,7 +86,7 @@ var samplesPNG = map[byte]int64{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 func readerOf(data []byte) io.Reader { return bytes.NewReader(data) }
 
-func decodePNG(data []byte) (Image, error) {
+func decodePNG(data []byte, limits Limits) (Image, error) {
 	decoded, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		loose, e := openLoose(data)
@@ -100,7 +100,11 @@ func decodePNG(data []byte) (Image, error) {
 			return Image{}, err
 		}
 	}
-	depth := 0
+	grey := data[25] == 0 || data[25] == 4
+	if m, ok := deepPNG(decoded, grey); ok && limits.raw() {
+		return m.Take(limits.Bands)
+	}
+	depth, deep := 0, false
 	switch m := decoded.(type) {
 	case *image.Paletted: // colours that the palette lacks are greys
 		for i := coloursPNG(data); i < len(m.Palette); i++ {
@@ -114,9 +118,42 @@ func decodePNG(data []byte) (Image, error) {
 	case *image.RGBA64: // opaque
 		depth = spread(m.Pix, 4, 3, significant(data))
 	}
-	out := own(decoded, data[25] == 0 || data[25] == 4)
-	out.Depth = depth
-	return out, nil
+	switch decoded.(type) {
+	case *image.Gray16, *image.NRGBA64, *image.RGBA64:
+		deep = true
+	}
+	out := own(decoded, grey)
+	out.Depth, out.Cut = depth, deep && depth == 0
+	return out.Take(limits.Bands)
+}
+
+// deepPNG returns the samples of a picture of 16 bits as they are, transparency apart.
+func deepPNG(decoded image.Image, grey bool) (Image, bool) {
+	var pix []uint8
+	stride, samples := 0, 4
+	switch m := decoded.(type) {
+	case *image.Gray16:
+		pix, stride, samples = m.Pix, m.Stride, 1
+	case *image.NRGBA64:
+		pix, stride = m.Pix, m.Stride
+	case *image.RGBA64: // opaque
+		pix, stride = m.Pix, m.Stride
+	default:
+		return Image{}, false
+	}
+	out := Image{W: decoded.Bounds().Dx(), H: decoded.Bounds().Dy(), C: 3, Type: Short}
+	if grey {
+		out.C = 1
+	}
+	out.Pix = make([]uint8, 2*out.W*out.H*out.C)
+	for i := range out.W * out.H {
+		from := pix[i/out.W*stride+i%out.W*2*samples:]
+		for c := range out.C {
+			at := 2 * (i*out.C + c)
+			out.Pix[at], out.Pix[at+1] = from[2*c+1], from[2*c]
+		}
+	}
+	return out, true
 }
 
 // spread scales 16-bit samples that use fewer bits up to 16 bits. The first used of

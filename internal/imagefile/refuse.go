@@ -11,7 +11,8 @@ import (
 	"vicreg/internal/tiff"
 )
 
-// A sizeError refuses an image for its width and height.
+// A sizeError refuses an image that is not broken, for its width and height, its channels or
+// its values.
 type sizeError string
 
 func (e sizeError) Error() string { return string(e) }

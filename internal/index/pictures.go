@@ -71,6 +71,7 @@ func (p *Pictures) open() {
 
 // Thumbnail returns an image as a JPEG file, neither side longer than size.
 func Thumbnail(m imagefile.Image, size int) ([]byte, error) {
+	m = m.Show(m.Stretch())
 	w, h := m.W, m.H
 	if long := max(w, h); long > size {
 		w, h = max(1, (w*size+long/2)/long), max(1, (h*size+long/2)/long)

@@ -103,6 +103,24 @@ func Stat(path string) (shape []int, err error) {
 	return shape, err
 }
 
+// Header is what the header of a file says of an array.
+type Header struct {
+	Shape []int
+	Type  string // of a number: its kind and how many bytes it has, as f4
+	Big   bool   // the high byte of a number is first
+	Width int    // bytes of a number
+	At    int64  // where the numbers begin, the last index running fastest
+}
+
+// Inspect reads the header of a file of size bytes, which must be what it takes.
+func Inspect(r io.Reader, size int64) (Header, error) {
+	h, n, err := inspect(r, size)
+	if err != nil {
+		return Header{}, err
+	}
+	return Header{h.shape, h.descr[1:], h.descr[0] == '>', h.width, size - int64(n)*int64(h.width)}, nil
+}
+
 // open calls read with the file at path and its size.
 func open(path string, read func(r io.Reader, size int64) error) error {
 	switch st, err := os.Stat(path); {
@@ -277,7 +295,7 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 		}
 		switch h.descr[1:] {
 		case "f2":
-			out[i] = half(order.Uint16(b))
+			out[i] = Half(order.Uint16(b))
 		case "f4":
 			out[i] = math.Float32frombits(order.Uint32(b))
 		case "f8":
@@ -311,8 +329,8 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 	return nil
 }
 
-// half returns the value of a float16.
-func half(h uint16) float32 {
+// Half returns the value of a float16.
+func Half(h uint16) float32 {
 	sign, exp, frac := uint32(h>>15)<<31, int(h>>10&31), uint32(h&0x3ff)
 	switch exp {
 	case 0: // frac · 2⁻²⁴

@@ -31,14 +31,19 @@ func FuzzPack(f *testing.F) {
 	}
 	sum := func(n int) uint32 { return crc32.Checksum(make([]byte, n), castagnoli) }
 	meta := File{Name: "x", Classes: []string{"a", "b"}, version: 2}
-	f.Add(byte(2), 192, meta.index([]placed{{"1", 0, 5, 4, 3, 1, sum(64)}, {"2", -1, 1, 1, 1, 3, sum(64)}},
-		[]placed{{"3", 1, 64, 1, 1, 2, sum(64)}}))
+	f.Add(byte(2), 192, meta.index([]placed{{"1", 0, 5, 4, 3, 1, sum(64), 0}, {"2", -1, 1, 1, 1, 3, sum(64), 0}},
+		[]placed{{"3", 1, 64, 1, 1, 2, sum(64), 0}}))
 	f.Add(byte(2), 0, meta.index(nil, nil))
-	f.Add(byte(2), 64, meta.index([]placed{{"1", 0, 1 << 24, 1 << 24, 3, 1, 0}}, nil))
-	f.Add(byte(2), 64, meta.index([]placed{{"1", 2, 64, 1, 1, 1, 0}}, nil))
-	f.Add(byte(2), 128, meta.index([]placed{{"1", 0, 64, 1, 1, 1, 0}, {"2", 0, 64, 1, 1, 1, 0}}, nil))
+	f.Add(byte(2), 64, meta.index([]placed{{"1", 0, 1 << 24, 1 << 24, 3, 1, 0, 0}}, nil))
+	f.Add(byte(2), 64, meta.index([]placed{{"1", 2, 64, 1, 1, 1, 0, 0}}, nil))
+	f.Add(byte(2), 128, meta.index([]placed{{"1", 0, 64, 1, 1, 1, 0, 0}, {"2", 0, 64, 1, 1, 1, 0, 0}}, nil))
+	meta.version = 3
+	f.Add(byte(3), 192, meta.index([]placed{{"1", 0, 2, 2, 4, 1, sum(64), 2}, {"2", -1, 1, 1, 13, 2, sum(64), 1}},
+		[]placed{{"3", 1, 9, 1, 7, 3, sum(64), 0}}))
+	f.Add(byte(3), 64, meta.index([]placed{{"1", 0, 1 << 24, 1 << 24, 64, 1, 0, 2}}, nil))
+	f.Add(byte(3), 64, meta.index([]placed{{"1", 0, 4, 4, 1, 1, 0, 7}, {"2", 0, 1, 1, 200, 1, 0, 0}}, nil))
 	meta.version = 1
-	f.Add(byte(1), 84, meta.index([]placed{{"1", 0, 5, 4, 3, 1, 0}, {"2", -1, 20, 1, 1, 2, 0}}, nil))
+	f.Add(byte(1), 84, meta.index([]placed{{"1", 0, 5, 4, 3, 1, 0, 0}, {"2", -1, 20, 1, 1, 2, 0, 0}}, nil))
 	f.Add(byte(2), 64, binary.AppendUvarint(nil, 1<<62))
 	f.Fuzz(func(t *testing.T, v byte, pixels int, index []byte) {
 		pixels &= 1<<16 - 1
@@ -53,12 +58,12 @@ func FuzzPack(f *testing.F) {
 			for i, part := range [][]Stored{x.Train, x.Test} {
 				for _, s := range part {
 					m, err := s.Read(buf)
-					if err == nil && (s.W < 1 || s.H < 1 || len(m.Pix) != s.W*s.H*s.C || s.Label < -1 ||
+					if err == nil && (s.W < 1 || s.H < 1 || len(m.Pix) != s.W*s.H*s.C*s.Type.Size() || s.Label < -1 ||
 						s.Label >= len(x.Classes)) {
 						t.Fatalf("image of %d × %d × %d with %d bytes, label %d", s.W, s.H, s.C, len(m.Pix), s.Label)
 					}
 					buf = m.Pix
-					parts[i] = append(parts[i], placed{s.Name, s.Label, s.W, s.H, s.C, s.place / align, s.sum})
+					parts[i] = append(parts[i], placed{s.Name, s.Label, s.W, s.H, s.C, s.place / align, s.sum, s.Type})
 				}
 			}
 			y := &File{version: x.version}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+
+	"vicreg/internal/imagefile"
 )
 
 // mostClasses bounds what an index of nothing but classes takes.
@@ -43,17 +45,23 @@ func (f *File) items(r *reader, most int64) []Stored {
 	items := make([]Stored, 0, n)
 	for range n {
 		s := Stored{Name: r.string(), file: f}
-		label, w, h, c, place, sum := r.number(), r.number(), r.number(), r.number(), r.number(), int64(0)
+		label, w, h, c, kind := r.number(), r.number(), r.number(), r.number(), int64(imagefile.Byte)
+		if f.version > 2 {
+			kind = r.number()
+		}
+		place, sum := r.number(), int64(0)
 		if f.version > 1 {
 			sum = r.number()
 		}
 		const most = 1 << 24 // of a side: no product overflows
-		if r.bad || label > int64(len(f.Classes)) || w < 1 || h < 1 || w > most || h > most || c != 1 && c != 3 ||
-			w*h*c > math.MaxInt-align || sum > math.MaxUint32 {
+		if r.bad || label > int64(len(f.Classes)) || w < 1 || h < 1 || w > most || h > most ||
+			f.version < 3 && c != 1 && c != 3 || c < 1 || c > imagefile.MostBands || kind > int64(imagefile.Float) ||
+			w*h*c > math.MaxInt/4-align || sum > math.MaxUint32 {
 			r.bad = true
 			return nil
 		}
 		s.Label, s.W, s.H, s.C, s.place, s.sum = int(label)-1, int(w), int(h), int(c), place*align, uint32(sum)
+		s.Type = imagefile.Type(kind)
 		items = append(items, s)
 	}
 	return items
@@ -125,9 +133,13 @@ func (f *File) index(train, test []placed) []byte {
 		number(int64(len(items)))
 		for _, i := range items {
 			text(i.name)
-			for _, v := range []int64{int64(i.label + 1), int64(i.w), int64(i.h), int64(i.c), i.place} {
+			for _, v := range []int64{int64(i.label + 1), int64(i.w), int64(i.h), int64(i.c)} {
 				number(v)
 			}
+			if f.version > 2 {
+				number(int64(i.kind))
+			}
+			number(i.place)
 			if f.version > 1 {
 				number(int64(i.sum))
 			}

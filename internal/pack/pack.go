@@ -22,6 +22,10 @@
 // place / 64, and the CRC-32C of its pixels and the zeros after them. So every
 // byte of a file has a checksum, which is held against it before it is used.
 //
+// Version 3 has after an image's channels the type of its samples, as [imagefile.Type] numbers
+// them, and pixels of as many bytes. It is written only where there are other images than
+// pictures, of which version 2 knows one and three channels of bytes.
+//
 // Version 1 has no zeros after the last image and no CRC-32C; at 40 it has the
 // CRC-64 of the pixels of all images in their order.
 package pack
@@ -43,7 +47,7 @@ import (
 
 const (
 	magic      = "VICREGPK"
-	version    = 2
+	version    = 3 // the last; pictures alone are written as version 2
 	headerSize = 64
 	align      = 64
 	smallIndex = 8 << 20 // bytes that any machine has room for
@@ -72,6 +76,7 @@ type Stored struct {
 	Name    string
 	Label   int // index into the classes; -1: none
 	W, H, C int
+	Type    imagefile.Type
 
 	file  *File
 	place int64
@@ -167,7 +172,7 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 // Read reads the image into buf, or into a new array if buf is too short for it.
 // The pixels must have the checksum they were packed with.
 func (s *Stored) Read(buf []byte) (imagefile.Image, error) {
-	m := imagefile.Image{W: s.W, H: s.H, C: s.C}
+	m := imagefile.Image{W: s.W, H: s.H, C: s.C, Type: s.Type}
 	n, all := s.pixels(), s.file.room(s.pixels())
 	if int64(cap(buf)) < all {
 		buf = make([]byte, all)
@@ -188,10 +193,14 @@ func (s *Stored) Read(buf []byte) (imagefile.Image, error) {
 
 // Hold is Read into buf, which grows. Pixels take what they take in the file, so nothing
 // is held.
-func (s *Stored) Hold(_ string, _ imagefile.Limits, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
+func (s *Stored) Hold(_ string, limits imagefile.Limits, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
 	m, err := s.Read(*buf)
-	if err == nil {
-		*buf = m.Pix
+	if err != nil {
+		return m, &nothing, err
+	}
+	*buf = m.Pix
+	if m, err = m.Take(limits.Bands); err != nil {
+		err = fmt.Errorf("%s: %s: %w", s.file.Path, show.Name(s.Name), err)
 	}
 	return m, &nothing, err
 }
@@ -205,7 +214,10 @@ func (s *Stored) Stat(string, imagefile.Limits) (w, h int, err error) { return s
 // Large reports that the image needs no room besides its pixels.
 func (s *Stored) Large() bool { return false }
 
-func (s *Stored) pixels() int64 { return int64(s.W) * int64(s.H) * int64(s.C) }
+// pixels is how many bytes they take.
+func (s *Stored) pixels() int64 {
+	return int64(s.W) * int64(s.H) * int64(s.C) * int64(s.Type.Size())
+}
 
 // room returns how many bytes of the file n bytes of pixels take.
 func (f *File) room(n int64) int64 {

@@ -145,7 +145,7 @@ func TestDamage(t *testing.T) {
 		"1 too many":                               change(func(b []byte) []byte { return append(b, 0) }),
 		"header of this":                           change(func(b []byte) []byte { b[17]++; return b }),
 		"index of this packed data set is damaged": change(func(b []byte) []byte { b[at+5]++; return b }),
-		"version 3":                                change(func(b []byte) []byte { b[8] = 3; return resealed(b) }),
+		"version 4":                                change(func(b []byte) []byte { b[8] = 4; return resealed(b) }),
 		"version 0":                                change(func(b []byte) []byte { b[8] = 0; return resealed(b) }),
 		"makes no sense":                           change(func(b []byte) []byte { b[at] = 200; return resealed(b) }),
 	} {
@@ -259,7 +259,7 @@ func first(t testing.TB, b []byte) []byte {
 		if len(f.Test) > 0 && s.place >= f.Test[0].place {
 			part = 1
 		}
-		parts[part] = append(parts[part], placed{s.Name, s.Label, s.W, s.H, s.C, int64(len(out)) / align, 0})
+		parts[part] = append(parts[part], placed{s.Name, s.Label, s.W, s.H, s.C, int64(len(out)) / align, 0, 0})
 		out = append(out, m.Pix...)
 		sum = crc64.Update(sum, table, m.Pix)
 	}

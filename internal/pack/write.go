@@ -35,6 +35,7 @@ type placed struct {
 	label, w, h, c int
 	place          int64 // in units of align
 	sum            uint32
+	kind           imagefile.Type // Byte, if it is not given
 }
 
 // Create begins the file at path. Name is the data set's, classes may be nil.
@@ -44,7 +45,7 @@ func Create(path, name string, classes []string) (*Writer, error) {
 		return nil, failed(path, err)
 	}
 	w := &Writer{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20),
-		meta: File{Name: name, Classes: classes, version: version}}
+		meta: File{Name: name, Classes: classes, version: 2}}
 	if err := w.write(make([]byte, headerSize)); err != nil {
 		w.Abort()
 		return nil, err
@@ -56,7 +57,7 @@ func Create(path, name string, classes []string) (*Writer, error) {
 // scores.
 func (w *Writer) Add(item Item, test bool) error {
 	m := item.Image
-	if m.W < 1 || m.H < 1 || m.C != 1 && m.C != 3 || len(m.Pix) != m.W*m.H*m.C {
+	if !m.Complete() {
 		panic(fmt.Sprintf("pack: image of %d × %d × %d with %d bytes", m.W, m.H, m.C, len(m.Pix)))
 	}
 	if item.Label < -1 || item.Label >= len(w.meta.Classes) {
@@ -68,7 +69,10 @@ func (w *Writer) Add(item Item, test bool) error {
 	}
 	zeros := make([]byte, padding(int64(len(m.Pix))))
 	sum := crc32.Update(crc32.Checksum(m.Pix, castagnoli), castagnoli, zeros)
-	*list = append(*list, placed{item.Name, item.Label, m.W, m.H, m.C, w.at / align, sum})
+	*list = append(*list, placed{item.Name, item.Label, m.W, m.H, m.C, w.at / align, sum, m.Type})
+	if !m.Plain() {
+		w.meta.version = version
+	}
 	if err := w.write(m.Pix); err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (w *Writer) Close() (int64, error) {
 	index := w.meta.index(w.train, w.test)
 	header := make([]byte, headerSize)
 	copy(header, magic)
-	binary.LittleEndian.PutUint32(header[8:], version)
+	binary.LittleEndian.PutUint32(header[8:], w.meta.version)
 	binary.LittleEndian.PutUint64(header[16:], uint64(w.at)+uint64(len(index)))
 	binary.LittleEndian.PutUint64(header[24:], uint64(w.at))
 	binary.LittleEndian.PutUint64(header[32:], crc64.Checksum(index, table))

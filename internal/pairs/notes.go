@@ -41,10 +41,14 @@ func (s *Side) notes(good []*found) []string {
 	switch s.Type {
 	case "image":
 		var depths imagefile.Depths
+		missing, in := 0, 0
 		for _, f := range good {
-			depths.Count(imagefile.Image{Depth: f.depth})
+			depths.Count(f.image)
+			if missing += f.missing; f.missing > 0 {
+				in++
+			}
 		}
-		notes := depths.Notes()
+		notes := append(depths.Notes(), batch.Missing(missing, in)...)
 		for i, note := range notes {
 			notes[i] = fmt.Sprintf("%s: %s", s, note)
 		}

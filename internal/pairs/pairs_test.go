@@ -99,7 +99,9 @@ func TestSideCheck(t *testing.T) {
 	for want, s := range map[string]Side{
 		"text: size is 32, but it belongs to image":                                                      {Type: "text", Columns: []string{"a"}, Size: 32},
 		"image: size is 4, but must be at least 8":                                                       {Type: "image", Columns: []string{"a"}, Size: 4},
-		"image: channels is 2, but must be 1 (grey), 3 (colour) or 0":                                    {Type: "image", Columns: []string{"a"}, Channels: 2},
+		"image: channels is 17, but must be 1 (grey), 3 (colour), another":                               {Type: "image", Columns: []string{"a"}, Channels: 17},
+		`image: values is "no", but must be raw`:                                                         {Type: "image", Columns: []string{"a"}, Values: "no"},
+		`text: values is "raw", but it belongs to image`:                                                 {Type: "text", Columns: []string{"a"}, Values: "raw"},
 		"waveform: rate is 8, but must be at least 1000":                                                 {Type: "waveform", Columns: []string{"a"}, Rate: 8},
 		"series: mean is of 1 and std of 0; give as many of both, or neither":                            {Type: "series", Columns: []string{"a"}, Mean: []float64{1}},
 		"numeric: mean and std are of 1, but 2 are needed, one for each column; give as many or neither": {Type: "numeric", Columns: []string{"a", "b"}, Mean: []float64{1}, Std: []float64{1}},

@@ -35,9 +35,10 @@ type Report struct {
 // found is what a Scan learns of one side of one row.
 type found struct {
 	decoded       bool
-	depth         int // of an image, see there
-	length        int // what Side.Length counts; of audio in samples at its own rate
-	channels      int // of an image or a series; the width of an embedding
+	image         imagefile.Image // without its pixels
+	missing       int             // values of it that are no data
+	length        int             // what Side.Length counts; of audio in samples at its own rate
+	channels      int             // of an image or a series; the width of an embedding
 	rate          int
 	mean, squares []float64    // over the sample's values, by channel or column; of an image 3
 	gaps          []bool       // of numeric columns
@@ -147,9 +148,18 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	f.decoded = true
 	switch side.Type {
 	case "image":
-		f.channels, f.depth = m.Image.C, m.Image.Depth
-		mean, squares := m.Image.Moments()
-		f.mean, f.squares = mean[:], squares[:]
+		f.channels, f.image = m.Image.C, m.Image
+		f.image.Pix = nil
+		if m.Image.Plain() && !side.Raw() && !s.data.limits.Raw {
+			mean, squares := m.Image.Moments()
+			f.mean, f.squares = mean[:], squares[:]
+			break
+		}
+		all := m.Image.Measure()
+		f.mean, f.squares, f.missing = all.Mean, all.Square, all.Gaps
+		for _, v := range all.Mean {
+			f.gaps = append(f.gaps, v != v)
+		}
 	case "waveform", "spectrogram":
 		f.length, f.rate, f.sound = len(m.Values), m.rate, m.sound
 	case "series":
@@ -194,6 +204,19 @@ func (s *Source) conclude(all [][]found, r *Report, parts *Parts, part string) e
 		side := &s.sides[k]
 		switch side.Type {
 		case "image":
+			kinds := batch.Kinds{Raw: side.Raw() || s.data.limits.Raw}
+			for i := range all {
+				if f := &all[i][k]; f.decoded && !rowBad(all[i]) {
+					kinds.Add(f.channels, f.image.Plain(), s.data.RowName(i))
+				}
+			}
+			many, err := kinds.One(side.String())
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.data.manifest, err)
+			}
+			if many > 0 {
+				side.Channels, side.Values = many, raw
+			}
 			if side.Channels == 0 {
 				side.Channels = 1
 				for i := range all {

@@ -8,6 +8,9 @@ import (
 
 	"vicreg/internal/audio"
 	"vicreg/internal/augment"
+	"vicreg/internal/batch"
+	"vicreg/internal/imagefile"
+	"vicreg/internal/show"
 )
 
 // Types are what a side may be.
@@ -25,8 +28,11 @@ type Side struct {
 	// Size is the width and height of an image's view, in pixels.
 	Size int `yaml:"size,omitempty"`
 
-	// Channels are those of an image (1 grey, 3 colour) or of a series.
+	// Channels are those of an image (1 grey, 3 colour, up to 16 of other images) or of a series.
 	Channels int `yaml:"channels,omitempty"`
+
+	// Values is raw of images that are no pictures: they have the values of their files.
+	Values string `yaml:"values,omitempty"`
 
 	// Names are those of a series' channels, in their order, if its files have
 	// headers: a file with the same names in another order is put into this one.
@@ -53,7 +59,7 @@ type Side struct {
 	// is missing, 0 where it is not.
 	Incomplete []string `yaml:"incomplete,flow,omitempty"`
 
-	// Mean and Std normalise: of an image's pixels in [0, 1] by channel, of a
+	// Mean and Std normalise: of an image's pixels in [0, 1], or its values, by channel, of a
 	// waveform's samples, of a spectrogram's values, of a series by channel, of
 	// numeric columns by column, of an embedding by place.
 	Mean []float64 `yaml:"mean,flow,omitempty"`
@@ -93,6 +99,7 @@ func (s *Side) ReadAs(r Side) {
 		return
 	}
 	s.Size, s.Channels, s.Rate = cmp.Or(s.Size, r.Size), cmp.Or(s.Channels, r.Channels), cmp.Or(s.Rate, r.Rate)
+	s.Values = cmp.Or(s.Values, r.Values)
 	s.Length, s.Width, s.Mel = cmp.Or(s.Length, r.Length), cmp.Or(s.Width, r.Width), cmp.Or(s.Mel, r.Mel)
 	if s.Mean == nil && s.Std == nil && (s.Type != "numeric" || slices.Equal(s.Columns, r.Columns)) {
 		s.Mean, s.Std = r.Mean, r.Std
@@ -159,8 +166,13 @@ func (s *Side) Check() error {
 			return fmt.Errorf("%s: %s is %d, but must be at least %d", s.Type, n.key, n.value, n.least)
 		}
 	}
-	if s.Type == "image" && s.Channels != 0 && s.Channels != 1 && s.Channels != 3 {
-		return fmt.Errorf("image: channels is %d, but must be 1 (grey), 3 (colour) or 0 (as the files)", s.Channels)
+	switch {
+	case s.Type == "image" && s.Channels > imagefile.MostChannels:
+		return fmt.Errorf("image: channels is %d, but must be 1 (grey), 3 (colour), another number up to %d, or 0 (as the files)", s.Channels, imagefile.MostChannels)
+	case s.Values != "" && s.Type != "image":
+		return fmt.Errorf("%s: values is %q, but it belongs to image", s.Type, s.Values)
+	case s.Values != "" && s.Values != raw:
+		return fmt.Errorf("image: values is %q, but must be %s (those of the files), or empty", s.Values, raw)
 	}
 	if s.Mel != nil {
 		if s.Type != "spectrogram" {
@@ -186,6 +198,20 @@ func (s *Side) Check() error {
 		}
 	}
 	return s.checkViews()
+}
+
+// raw is the name of values that are those of the files.
+const raw = "raw"
+
+// Raw reports whether the side is of images that are no pictures, but have values of their own.
+func (s *Side) Raw() bool {
+	_, raws := s.source(imagefile.Limits{}).Asked()
+	return s.Type == "image" && raws
+}
+
+// source is how images of the side are decoded.
+func (s *Side) source(limits imagefile.Limits) batch.SourceOptions {
+	return batch.SourceOptions{Channels: s.Channels, Raw: s.Values == raw, Limits: limits}
 }
 
 // normalised returns how many means and deviations there are; 0 if that is not resolved
@@ -291,7 +317,10 @@ func (s *Side) About() string {
 	switch s.Type {
 	case "image":
 		colour := "colour"
-		if s.Channels == 1 {
+		switch {
+		case s.Raw():
+			colour = show.Count(s.Channels, "channel")
+		case s.Channels == 1:
 			colour = "grey"
 		}
 		return fmt.Sprintf("%s, %d × %d pixels, %s", what, s.Size, s.Size, colour)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"vicreg/internal/audio"
+	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/npy"
 	"vicreg/internal/table"
@@ -89,8 +90,11 @@ func (s *Source) number() {
 				continue
 			}
 			kind := side.Type
-			if side.sound() {
+			switch {
+			case side.sound():
 				kind = fmt.Sprintf("%s %d %v", side.Type, side.Rate, side.Mel)
+			case side.Raw():
+				kind = fmt.Sprintf("%s of %d", side.Type, side.Channels)
 			}
 			key := kind + "\x00" + s.data.path(r.cells[k][0])
 			at, ok := seen[key]
@@ -192,7 +196,7 @@ func (s *Source) sample(i, k int) (Sample, error) {
 
 // convert gives an image the side's channels.
 func (s *Side) convert(m Sample) Sample {
-	if s.Type == "image" && s.Channels != 0 {
+	if s.Type == "image" && s.Channels != 0 && !s.Raw() {
 		m.Image = m.Image.Convert(s.Channels)
 	}
 	return m
@@ -205,8 +209,12 @@ func (s *Source) decode(k int, path string) (Sample, error) {
 	}
 	switch side := &s.sides[k]; side.Type {
 	case "image":
-		m, err := imagefile.Read(path, s.data.limits)
-		if err == nil && side.Channels != 0 {
+		limits, raws := side.source(s.data.limits).Asked()
+		m, err := imagefile.Read(path, limits)
+		if err == nil {
+			m, err = batch.Fit(m, side.Channels, raws)
+		}
+		if err == nil && side.Channels != 0 && !raws {
 			m = m.Convert(side.Channels)
 		}
 		return Sample{Image: m}, err

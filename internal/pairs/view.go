@@ -30,7 +30,11 @@ func newMaker(side Side) *maker {
 	m := &maker{side: side}
 	switch side.Type {
 	case "image":
-		m.norm = augment.NewNorm(side.Mean, side.Std)
+		if side.Raw() {
+			m.norm = augment.NewRawNorm(side.Mean, side.Std)
+		} else {
+			m.norm = augment.NewNorm(side.Mean, side.Std)
+		}
 	case "numeric", "embedding":
 		m.mean, m.inv = inverse(side.Mean, side.Std)
 	}

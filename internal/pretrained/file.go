@@ -14,9 +14,11 @@ import (
 	"sync"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/batch"
 	"vicreg/internal/device"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/nn"
@@ -35,6 +37,8 @@ type Meta struct {
 	Expander  model.Head // of no widths: there is none
 	Size      int        // pixels, width and height of an input
 	Mean, Std []float64
+	Raw       bool        // what it reads are the values of files, not pixels from 0 to 1
+	Bands     []int       // of the channels of files, from 1, those that it reads; none: all
 	Side      *pairs.Side // what it reads of pairs; nil of images
 	Dataset   string
 	Images    int // trained on
@@ -261,7 +265,11 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 		}
 	}
 	m.engine = newEngine(new(nn.Arena))
-	if m.Channels() > 0 && m.Side == nil {
+	switch {
+	case m.Channels() == 0 || m.Side != nil:
+	case m.Raw:
+		m.norm = augment.NewRawNorm(m.Mean, m.Std)
+	default:
 		m.norm = augment.NewNorm(m.Mean, m.Std)
 	}
 	return m, nil
@@ -375,6 +383,30 @@ func (m *Model) Head() *model.Expander {
 
 // Classifies reports whether a method has a classifier where others have an expander.
 func Classifies(method string) bool { return method == recipe.Supervised }
+
+// SourceOptions are how images are decoded for the model, within limits, which may choose other
+// channels of the files than those that it was trained on.
+func (m *Meta) SourceOptions(limits imagefile.Limits) batch.SourceOptions {
+	if limits.Bands == nil {
+		limits.Bands = m.Bands
+	}
+	return batch.SourceOptions{Channels: m.Channels(), Raw: m.Raw, Limits: limits}
+}
+
+// Decode decodes an image for the model.
+func (m *Meta) Decode(data []byte, limits imagefile.Limits) (imagefile.Image, error) {
+	asked, _ := m.SourceOptions(limits).Asked()
+	img, err := imagefile.Decode(data, asked)
+	if err == nil {
+		img, err = m.Fit(img)
+	}
+	return img, err
+}
+
+// Fit returns an image as the model reads it; an error says what it has instead.
+func (m *Meta) Fit(img imagefile.Image) (imagefile.Image, error) {
+	return batch.Fit(img, m.Channels(), m.Raw)
+}
 
 // Channels returns the channels of the images that the encoder reads, 0 if it reads
 // something else.

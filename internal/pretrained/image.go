@@ -27,8 +27,8 @@ func (m *Model) Image(ctx context.Context, img imagefile.Image) (y []float32, er
 		return nil, err
 	}
 	c := m.Channels()
-	if c == 1 {
-		img = img.Convert(1)
+	if img, err = m.Fit(img); err != nil {
+		return nil, err
 	}
 	r := rows.Get().(*row)
 	defer rows.Put(r)

@@ -10,8 +10,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"vicreg/internal/imagefile"
 	"vicreg/internal/model"
 	"vicreg/internal/pairs"
+	"vicreg/internal/recipe"
 	"vicreg/internal/settings"
 )
 
@@ -55,6 +57,12 @@ func (m *Meta) encode() map[string]string {
 		if v != "" {
 			all[key] = v
 		}
+	}
+	if m.Raw {
+		all["values"] = recipe.Raw
+	}
+	if len(m.Bands) > 0 {
+		all["bands"] = list(m.Bands)
 	}
 	if m.Init != "" {
 		all["init"] = m.Init
@@ -134,6 +142,15 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	parse("seed", func(s string) (e error) { m.Seed, e = strconv.ParseUint(s, 10, 64); return e })
 	list("mean", &m.Mean, math.Inf(-1))
 	list("std", &m.Std, 0)
+	m.Raw = meta["values"] == recipe.Raw
+	if meta["bands"] != "" {
+		parse("bands", func(s string) error { return json.Unmarshal([]byte(s), &m.Bands) })
+	}
+	for _, b := range m.Bands {
+		if (b < 1 || b > imagefile.MostBands) && err == nil {
+			err = fmt.Errorf("its metadata has bands %s, but channels are numbered from 1 to %d", quote(meta["bands"]), imagefile.MostBands)
+		}
+	}
 	if meta["source"] != "" {
 		parse("source", func(s string) error { return json.Unmarshal([]byte(s), &m.Source) })
 	}
@@ -148,7 +165,8 @@ func (m *Meta) decode(meta map[string]string) (err error) {
 	}
 	if in := m.Encoder.Input.Shape; m.Encoder.Input.Kind != model.Images || len(in) != 3 || in[0] != m.Size ||
 		in[1] != m.Size ||
-		in[2] != 1 && in[2] != 3 || len(m.Mean) != in[2] || len(m.Std) != in[2] {
+		in[2] < 1 || in[2] > imagefile.MostChannels || in[2] != 1 && in[2] != 3 && !m.Raw ||
+		len(m.Mean) != in[2] || len(m.Std) != in[2] {
 		return fmt.Errorf("its metadata is contradictory: input %s, mean %s, std %s, size %d", quote(meta["input"]), quote(meta["mean"]), quote(meta["std"]), m.Size)
 	}
 	return nil
@@ -166,7 +184,7 @@ func (m *Meta) checkSpelling(meta map[string]string) error {
 		switch key {
 		case "format", "side":
 			continue
-		case "input", "mean", "std", "source":
+		case "input", "mean", "std", "source", "bands":
 			var compact bytes.Buffer
 			if json.Compact(&compact, []byte(got)) == nil {
 				got = compact.String()

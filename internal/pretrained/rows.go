@@ -12,11 +12,9 @@ import (
 	"vicreg/internal/tensor"
 )
 
-// Prepare makes an image what the encoder reads, Values numbers, in dst, which grows.
+// Prepare makes an image, one of [Meta.Fit], what the encoder reads, Values numbers, in dst,
+// which grows.
 func (m *Model) Prepare(dst []float32, img imagefile.Image) []float32 {
-	if m.Channels() == 1 {
-		img = img.Convert(1)
-	}
 	r := rows.Get().(*row)
 	defer rows.Put(r)
 	dst = tensor.Grow(dst, m.Values())

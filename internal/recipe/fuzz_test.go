@@ -48,6 +48,9 @@ func tidy(c Config) Config {
 	}
 	none(&c.Normalize.Mean)
 	none(&c.Normalize.Std)
+	if len(c.Data.Bands) == 0 {
+		c.Data.Bands = nil
+	}
 	if len(c.Prototypes.Counts) == 0 {
 		c.Prototypes.Counts = nil
 	}
@@ -76,7 +79,7 @@ func FuzzYAML(f *testing.F) {
 		"pairs: {a: {type: image, columns: [photo]}, b: {type: text, columns: [caption], length: 64}}\nbranches: separate\n",
 		"pairs: {a: {type: spectrogram, columns: [wav], rate: 16000, mel: {window: 0.025, hop: 0.01, bands: 64, floor: 1e-10}}, b: {type: numeric, columns: [x, y], numeric: {drop: 0.1}}}\nbranches: separate\nencoder_b: {arch: mlp}\n",
 		"views: [&v {flip: 0.1}, {<<: *v, grey: 1}]\n", "data: {source: !!binary /w==}\n", "loss: {mu_b: 0, nu_b: 1}\nbranches: separate\n",
-		"out: \"a\\u0085\\u2028\\0\\x7f\\t\\\\ b\"\n", "description: |\n  a\n   b\n\n", "description: 'no'\n", "seed: 0x7fffffffffffffff\n", "loss: {lambda: -0}\n",
+		"data: {source: x, bands: [4, 3, 2], values: raw}\nchannels: 3\n", "data: {bands: [0]}\nchannels: 13\n", "out: \"a\\u0085\\u2028\\0\\x7f\\t\\\\ b\"\n", "description: |\n  a\n   b\n\n", "description: 'no'\n", "seed: 0x7fffffffffffffff\n", "loss: {lambda: -0}\n",
 	} {
 		for i := range 3 {
 			f.Add([]byte(text), uint8(5*i))

@@ -14,6 +14,7 @@ import (
 
 	"vicreg/internal/augment"
 	"vicreg/internal/batch"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/model"
 )
 
@@ -30,7 +31,7 @@ type Config struct {
 	Data      Data      `yaml:"data"`
 	Pairs     *Pairs    `yaml:"pairs,omitempty"` // of another kind than images
 	Size      int       `yaml:"size"`            // pixels, width and height of a view
-	Channels  int       `yaml:"channels"`        // 1 grey, 3 colour, 0 as the data
+	Channels  int       `yaml:"channels"`        // 1 grey, 3 colour, up to 16 of other images, 0 as the data
 	Normalize Normalize `yaml:"normalize"`
 	Views     Views     `yaml:"views"`
 
@@ -90,13 +91,24 @@ type Data struct {
 
 	MaxPixels float64  `yaml:"max_pixels,omitempty"` // millions of pixels that an image may have; 0: 100
 	MaxBad    *float64 `yaml:"max_bad,omitempty"`    // share of images, or rows of pairs, that may be unusable; none: 0.1
+
+	Bands  []int  `yaml:"bands,flow,omitempty"` // numbers of the channels of files that images have, from 1, in this order; none: all
+	Values string `yaml:"values,omitempty"`     // Raw: those of the files; empty: 0 to 1, of pictures of 8 bits
+}
+
+// Raw is the name of values that are those of the files.
+const Raw = "raw"
+
+// Limits are what may be read of an image, and what of it.
+func (d Data) Limits() imagefile.Limits {
+	return imagefile.Limits{Pixels: d.Pixels(), Bands: d.Bands, Raw: d.Values == Raw}
 }
 
 // Pixels returns the most pixels that an image may have, 0 for the usual limit.
 func (d Data) Pixels() int64 { return int64(d.MaxPixels * 1e6) }
 
-// Normalize holds mean and standard deviation by channel, of pixels in [0, 1];
-// empty means measured on the training images.
+// Normalize holds mean and standard deviation by channel, of pixels in [0, 1] or of raw
+// values; empty means measured on the training images.
 type Normalize struct {
 	Mean []float64 `yaml:"mean,flow"`
 	Std  []float64 `yaml:"std,flow"`

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vicreg/internal/dataset"
+	"vicreg/internal/imagefile"
 	"vicreg/internal/loss"
 	"vicreg/internal/model"
 	"vicreg/internal/settings"
@@ -212,7 +213,7 @@ func (c *Config) validateNumbers() error {
 	}{
 		{c.Size >= 8, "size", c.Size, "at least 8 pixels"},
 		{c.Size <= maxSize, "size", c.Size, atMost(maxSize) + " pixels"},
-		{c.Channels == 0 || c.Channels == 1 || c.Channels == 3, "channels", c.Channels, "1 (grey), 3 (colour) or 0 (as the data)"},
+		{c.Channels >= 0 && c.Channels <= imagefile.MostChannels, "channels", c.Channels, fmt.Sprintf("1 (grey), 3 (colour), another number up to %d, or 0 (as the data)", imagefile.MostChannels)},
 		{wide(first), "encoder width", first.Width, "at least 1"},
 		{wide(second), "width of the second encoder", second.Width, "at least 1"},
 		{first.Width <= most && second.Width <= most, "encoder width", max(first.Width, second.Width), atMost(most)},
@@ -301,10 +302,27 @@ func (c *Config) validateData() error {
 		return fmt.Errorf("max_bad is %v, but must be a share from 0 to below 1", *d.MaxBad)
 	case len(n.Mean) != len(n.Std):
 		return fmt.Errorf("normalize has %d means and %d standard deviations; give one of each per channel, or neither to measure them", len(n.Mean), len(n.Std))
-	case len(n.Mean) != 0 && len(n.Mean) != 1 && len(n.Mean) != 3:
-		return fmt.Errorf("normalize has %d channels, but images have 1 or 3", len(n.Mean))
+	case len(n.Mean) > imagefile.MostChannels:
+		return fmt.Errorf("normalize has %d channels, but images have at most %d", len(n.Mean), imagefile.MostChannels)
+	case d.Values != "" && d.Values != Raw:
+		return fmt.Errorf("values is %q, but must be %s (those of the files), or empty", d.Values, Raw)
+	case c.Pairs != nil && (d.Values != "" || d.Bands != nil) && !c.Pairs.Images():
+		return fmt.Errorf("values and bands are of images, but the sides of these pairs are %s and %s", c.Pairs.A.Type, c.Pairs.B.Type)
+	case len(d.Bands) > imagefile.MostChannels:
+		return fmt.Errorf("bands has %d channels, but images have at most %d", len(d.Bands), imagefile.MostChannels)
+	case c.Pairs == nil && c.Channels != 0 && len(d.Bands) > 0 && c.Channels != len(d.Bands) &&
+		!(c.Channels == 1 && len(d.Bands) == 3 && d.Values == ""):
+		return fmt.Errorf("bands has %d channels, but channels is %d", len(d.Bands), c.Channels)
 	case len(n.Mean) != 0 && c.Channels != 0 && len(n.Mean) != c.Channels:
 		return fmt.Errorf("normalize has %d channels, but channels is %d", len(n.Mean), c.Channels)
+	}
+	for i, b := range d.Bands {
+		switch {
+		case b < 1 || b > imagefile.MostBands:
+			return fmt.Errorf("bands has channel %d, but channels are numbered from 1 to %d", b, imagefile.MostBands)
+		case slices.Contains(d.Bands[:i], b):
+			return fmt.Errorf("bands has channel %d twice", b)
+		}
 	}
 	for _, s := range n.Std {
 		if !(s > 0) {

@@ -74,7 +74,7 @@ func (s *Server) feature(ctx context.Context, f file) (y []float32, err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	img, err := imagefile.Decode(f.data, imagefile.Limits{Pixels: s.o.Pixels})
+	img, err := s.model.Decode(f.data, imagefile.Limits{Pixels: s.o.Pixels})
 	if err != nil {
 		<-s.decoding
 		s.stats.bad.Add(1)

@@ -27,16 +27,13 @@ func (f *File) Decode(data []byte, jpeg JPEG) (*Picture, error) {
 	if int64(len(data)) != f.size {
 		panic("tiff: the data of another file")
 	}
+	if err := f.unpainted(); err != nil {
+		return nil, err
+	}
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	if f.reversed {
-		data = bytes.Clone(data)
-		for i, b := range data {
-			data[i] = bits.Reverse8(b)
-		}
-	}
-	p := &painter{File: f, data: data, jpeg: jpeg, shift: max(f.bits-8, 0)}
+	p := &painter{File: f, data: f.straight(data), jpeg: jpeg, shift: max(f.bits-8, 0)}
 	p.alphaShift = p.shift
 	if err := p.all(); err != nil {
 		return nil, err
@@ -97,6 +94,7 @@ type painter struct {
 	pixels            int64         // that JPEGs in it may still have
 	zlib              io.ReadCloser // taken up again for each strip
 	lzw               *lzwReader
+	raw               *raw // samples are read as they are; nil: a picture is painted
 }
 
 // kept returns how many samples of a pixel are looked at.
@@ -107,7 +105,7 @@ func (f *File) kept() int {
 	return f.colours
 }
 
-// Memory returns the bytes that Decode takes.
+// Memory returns the bytes that Decode takes, or Read of all samples, if that is more.
 func (f *File) Memory() int64 {
 	each := f.kept()
 	switch {
@@ -116,8 +114,14 @@ func (f *File) Memory() int64 {
 	case f.alpha != noAlpha:
 		each += f.colours
 	}
-	return int64(each) * int64(f.W) * int64(f.H)
+	if f.Sampled() {
+		each = max(each, f.samples*f.outBytes())
+	}
+	return int64(each)*int64(f.W)*int64(f.H) + f.rowBytes()
 }
+
+// rowBytes are those of a row of a strip or tile.
+func (f *File) rowBytes() int64 { return (int64(f.tw)*int64(f.chunkSamples())*int64(f.bits) + 7) / 8 }
 
 // padded returns the pixels of all strips or tiles, in a plane.
 func (f *File) padded() int64 {
@@ -125,7 +129,9 @@ func (f *File) padded() int64 {
 }
 
 func (p *painter) all() error {
-	p.c = p.kept()
+	if p.raw == nil {
+		p.c = p.kept()
+	}
 	if p.pix == nil {
 		p.pix = make([]byte, p.W*p.H*p.c)
 	}
@@ -133,9 +139,15 @@ func (p *painter) all() error {
 	across, down, planes := p.across(), p.down(), 1
 	if p.planes {
 		planes = p.c
+		if p.raw != nil {
+			planes = p.samples
+		}
 	}
 	p.pixels *= int64(planes)
 	for plane := range planes {
+		if p.raw != nil && p.planes && p.raw.place[plane] == nil {
+			continue
+		}
 		for i := range across * down {
 			if err := p.chunkAt(plane*across*down+i, i%across*p.tw, i/across*p.th, plane); err != nil {
 				return err
@@ -148,7 +160,7 @@ func (p *painter) all() error {
 // chunkAt unpacks strip or tile i, whose corner is at (x, y).
 func (p *painter) chunkAt(i, x, y, plane int) error {
 	samples := p.chunkSamples()
-	size := (p.tw*samples*p.bits + 7) / 8
+	size := int(p.rowBytes())
 	if p.empty(i) {
 		return nil // zeros
 	}
@@ -166,11 +178,15 @@ func (p *painter) chunkAt(i, x, y, plane int) error {
 		if _, err := io.ReadFull(r, row); err != nil {
 			return unpackError(err)
 		}
-		if p.predictor == 2 {
+		values := row
+		switch p.predictor {
+		case 2:
 			p.undo(row, samples)
+		case 3:
+			values = p.undoFloats(row, samples)
 		}
 		at := ((y+k)*p.W + x) * p.c
-		p.put(p.pix[at:at+min(p.tw, p.W-x)*p.c], row, samples, plane)
+		p.put(p.pix[at:at+min(p.tw, p.W-x)*p.c], values, samples, plane)
 	}
 	return nil
 }
@@ -237,6 +253,10 @@ func (p *painter) undo(row []byte, samples int) {
 		}
 		return
 	}
+	if p.bits > 16 {
+		p.undoWide(row, samples)
+		return
+	}
 	for i := 2 * samples; i+1 < len(row); i += 2 {
 		p.d.order.PutUint16(row[i:], p.d.order.Uint16(row[i:])+p.d.order.Uint16(row[i-2*samples:]))
 	}
@@ -245,6 +265,10 @@ func (p *painter) undo(row []byte, samples int) {
 // put reduces the samples of a row to 8 bits and writes those that are kept to
 // dst: those of one plane, or all.
 func (p *painter) put(dst, row []byte, samples, plane int) {
+	if p.raw != nil {
+		p.putRaw(dst, row, samples, plane)
+		return
+	}
 	if p.bits == 8 && samples == p.c {
 		copy(dst, row)
 		return

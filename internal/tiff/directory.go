@@ -34,6 +34,7 @@ const (
 	tagSampleFormat  = 0x153
 	tagJPEGTables    = 0x15b
 	tagXMP           = 0x2bc
+	tagNoData        = 0xa481 // of GDAL, which writes a number as text
 	maxEntries       = 65535
 	maxMetadataBytes = 1 << 20
 )

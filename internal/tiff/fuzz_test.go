@@ -38,7 +38,11 @@ func FuzzDecode(f *testing.F) {
 	if err != nil || len(paths) < 50 {
 		f.Fatalf("%d files: %v", len(paths), err)
 	}
-	for _, path := range paths {
+	bands, err := filepath.Glob("../imagefile/testdata/bands/*.tif")
+	if err != nil || len(bands) < 20 {
+		f.Fatalf("%d files: %v", len(bands), err)
+	}
+	for _, path := range append(paths, bands...) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
@@ -55,6 +59,18 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 			checked := file.Check()
+			if file.Sampled() {
+				want := []int{file.Samples(), 1}
+				s, err := file.Read(data, want, noJPEG)
+				switch {
+				case err == nil && checked != nil:
+					t.Fatalf("read, but %v", checked)
+				case err == nil && (s.W != file.W || s.H != file.H || s.C != 2 || len(s.Pix) != s.W*s.H*s.C*s.Bytes):
+					t.Fatalf("%d × %d × %d of %d bytes, %d in all, of %d × %d", s.W, s.H, s.C, s.Bytes, len(s.Pix), file.W, file.H)
+				case err == nil && file.Samples() > 1 && file.Memory() < int64(len(s.Pix)):
+					t.Fatalf("%d bytes of samples, more than %d", len(s.Pix), file.Memory())
+				}
+			}
 			p, err := file.Decode(data, noJPEG)
 			switch {
 			case err == nil && checked != nil:

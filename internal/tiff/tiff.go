@@ -1,7 +1,10 @@
-// Package tiff reads the first picture of a TIFF file into pixels of 8 bits.
+// Package tiff reads the first picture of a TIFF file into pixels of 8 bits, or its samples as
+// they are.
 //
 // What is read: grey and black and white of 1 to 16 bits, colour of 8 to 16 bits,
-// palettes, alpha, and CMYK of 8 bits; as they are, or packed as fax of any kind,
+// palettes, alpha, and CMYK of 8 bits, by [File.Decode]; up to 64 samples in a pixel, of 8 or
+// 16 bits with a sign or without or floating-point numbers, by [File.Read]; as they are, or
+// packed as fax of any kind,
 // LZW (the old one too), Deflate, PackBits or JPEG; in strips or tiles, samples
 // side by side or in planes, either order of bytes and of bits; BigTIFF. The rest
 // gives an [UnsupportedError] that says what it is.
@@ -35,9 +38,11 @@ type File struct {
 	compression int64
 	photometric int64
 	bits        int
-	samples     int // of a pixel
-	colours     int // of them; those behind are extra
-	alpha       int // noAlpha, or how the first extra sample is meant
+	format      int64 // of a sample: one of the formats
+	samples     int   // of a pixel
+	colours     int   // of them; those behind are extra
+	alpha       int   // noAlpha, or how the first extra sample is meant
+	untold      bool  // there are extra samples, and nothing says what for
 	planes      bool
 	reversed    bool // the lowest bit of a byte is first
 	predictor   int64
@@ -49,6 +54,13 @@ type File struct {
 	offsets     []int64
 	lengths     []int64
 }
+
+// Formats of samples, as the tag gives them.
+const (
+	unsigned = 1
+	signed   = 2
+	floating = 3
+)
 
 // What an extra sample is for.
 const (
@@ -146,21 +158,29 @@ func (f *File) samplesOf() error {
 			return UnsupportedError(fmt.Sprintf("samples of %d and of %d bits", bits[0], b))
 		}
 	}
-	for _, kind := range d.ints(tagSampleFormat, most) {
-		switch kind {
-		case 2:
-			return UnsupportedError(fmt.Sprintf("signed samples of %d bits", bits[0]))
-		case 3:
-			return UnsupportedError(fmt.Sprintf("floating-point samples of %d bits", bits[0]))
-		case 5, 6:
+	f.format = unsigned
+	for i, kind := range d.ints(tagSampleFormat, f.samples) {
+		switch {
+		case kind == 5 || kind == 6:
 			return UnsupportedError("complex samples")
+		case kind != signed && kind != floating:
+			kind = unsigned
 		}
+		if i > 0 && kind != f.format {
+			return UnsupportedError("samples of several formats")
+		}
+		f.format = kind
 	}
-	if f.photometric == 5 {
+	if f.photometric == 5 && f.format == unsigned {
 		return f.inks(bits)
 	}
-	if bits[0] < 1 || bits[0] > 16 {
+	switch {
+	case f.format == unsigned && (bits[0] < 1 || bits[0] > 16):
 		return UnsupportedError(fmt.Sprintf("samples of %d bits", bits[0]))
+	case f.format == signed && bits[0] != 8 && bits[0] != 16:
+		return UnsupportedError(fmt.Sprintf("signed samples of %d bits", bits[0]))
+	case f.format == floating && bits[0] != 16 && bits[0] != 32 && bits[0] != 64:
+		return UnsupportedError(fmt.Sprintf("floating-point samples of %d bits", bits[0]))
 	}
 	f.bits = int(bits[0])
 	return nil
@@ -222,9 +242,9 @@ func (f *File) packing() error {
 	switch {
 	case f.predictor < 0 || f.predictor > 3:
 		return FormatError(fmt.Sprintf("value %d of its predictor", f.predictor))
-	case f.predictor == 3:
-		return UnsupportedError("differences of floating-point samples")
-	case f.predictor == 2 && f.bits != 8 && f.bits != 16:
+	case f.predictor == 3 && f.format != floating:
+		return UnsupportedError("differences of floating-point samples that are none")
+	case f.predictor == 2 && f.bits != 8 && f.bits != 16 && f.bits != 32 && f.bits != 64:
 		return UnsupportedError(fmt.Sprintf("differences of samples of %d bits", f.bits))
 	}
 	return nil
@@ -277,11 +297,11 @@ func (f *File) colour() error {
 		return FormatError(fmt.Sprintf("%d samples in a pixel, too few for its colours", f.samples))
 	}
 	extra := f.d.ints(tagExtraSamples, 1)
+	f.untold = len(extra) == 0 && f.samples > f.colours
 	switch {
 	case f.samples == f.colours:
-	case len(extra) == 0 && f.colours == 1:
-		return UnsupportedError(fmt.Sprintf("grey of %d samples", f.samples))
-	case len(extra) == 0:
+	case f.untold && f.colours == 1: // as many channels
+	case f.untold:
 		// Writers that do not tell mean alpha, and some tell nonsense.
 		f.alpha = plainAlpha
 	case extra[0] == 1:

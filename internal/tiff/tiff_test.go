@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -263,5 +264,60 @@ func TestLooseTags(t *testing.T) {
 	p, err = decode(build(binary.LittleEndian, rgb, []byte{1, 2, 3}))
 	if want := []byte{1, 2, 3}; err != nil || !bytes.Equal(p.Pix, want) {
 		t.Errorf("%v, %v", p, err)
+	}
+}
+
+// Differences of floating-point samples lie in planes of bytes, the highest first, whatever the
+// order of bytes elsewhere.
+func TestFloatDifferences(t *testing.T) {
+	const w, h, samples = 6, 4, 3
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, bits := range []int{32, 64} {
+			var plain []float64
+			var packed bytes.Buffer
+			z := zlib.NewWriter(&packed)
+			for y := range h {
+				n, size := w*samples, bits/8
+				row := make([]byte, n*size)
+				for i := range n {
+					v := float64(float32(1.5*float64(i) - float64(7*y)))
+					plain = append(plain, v)
+					b := binary.BigEndian.AppendUint32(nil, math.Float32bits(float32(v)))
+					if bits == 64 {
+						b = binary.BigEndian.AppendUint64(nil, math.Float64bits(v))
+					}
+					for k := range size {
+						row[k*n+i] = b[k]
+					}
+				}
+				for i := len(row) - 1; i >= samples; i-- {
+					row[i] -= row[i-samples]
+				}
+				z.Write(row)
+			}
+			z.Close()
+			tags := append(basic(w, h, samples, bits, packDeflate, 1, h), tagOf{tagPredictor, false, []int{3}},
+				tagOf{tagSampleFormat, false, []int{3}})
+			data := build(order.(binary.AppendByteOrder), tags, packed.Bytes())
+			f, err := Open(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := f.Read(data, []int{3, 1}, noJPEG)
+			if err != nil || s.C != 2 || s.Bytes != 4 {
+				t.Fatalf("%v, %d bits: %+v, %v", order, bits, s, err)
+			}
+			for i := range w * h {
+				for c, from := range []int{2, 0} {
+					got := math.Float32frombits(binary.LittleEndian.Uint32(s.Pix[4*(2*i+c):]))
+					if float64(got) != plain[samples*i+from] {
+						t.Fatalf("%v, %d bits: pixel %d is %v, want %v", order, bits, i, got, plain[samples*i+from])
+					}
+				}
+			}
+			if _, err := f.Decode(data, noJPEG); err == nil || !strings.Contains(err.Error(), "floating-point samples") {
+				t.Errorf("as a picture: %v", err)
+			}
+		}
 	}
 }

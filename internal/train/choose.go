@@ -10,7 +10,6 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/dataset"
 	"vicreg/internal/host"
-	"vicreg/internal/imagefile"
 	"vicreg/internal/parallel"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
@@ -88,7 +87,7 @@ func (s *images) looked(d *dataset.Dataset) *looks {
 	l, sides := new(looks), []int(nil)
 	for _, i := range spread(len(d.Items), most, func(int) bool { return true }) {
 		item := &d.Items[i]
-		w, h, err := item.Stat(imagefile.Limits{Pixels: s.limits.Pixels()})
+		w, h, err := item.Stat(s.limits.Limits())
 		if err != nil {
 			continue
 		}
@@ -159,9 +158,10 @@ func (s *images) decoded(channels, workers int) (bytes float64) {
 	for _, d := range []*dataset.Dataset{s.trainData, s.testData} {
 		if d != nil && len(d.Items) > 0 && !d.Items[0].Held() {
 			l := s.looked(d)
-			bytes += 2 * min(float64(s.room()), l.pixels*float64(cmp.Or(channels, 3))*float64(len(d.Items)))
+			each := float64(cmp.Or(channels, 3) * max(1, s.deep))
+			bytes += 2 * min(float64(s.room()), l.pixels*each*float64(len(d.Items)))
 			if d == s.trainData && d.Items[0].Encoded() {
-				bytes += working * l.largest * float64(workers)
+				bytes += max(working, float64(2*channels*s.deep)) * l.largest * float64(workers)
 			}
 		}
 	}

@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
@@ -21,6 +23,7 @@ type images struct {
 	cache                   int64 // as [batch.SourceOptions] has it
 	limits                  recipe.Data
 	own                     bool // of the user, and no known set
+	deep                    int  // bytes of a sample; 0: one
 	looks                   map[*dataset.Dataset]*looks
 	sums                    string // of the files, see [dataset.Files.Sums]; empty: not known
 }
@@ -35,6 +38,14 @@ func (s *images) list(c recipe.Config) (err error) {
 	if c.Method == recipe.Supervised && s.trainData.Classes != nil {
 		if n := s.trainData.KeepLabelled(); n > 0 {
 			s.trainData.Notes = append(s.trainData.Notes, fmt.Sprintf("%s not trained on for want of a label, as method %s learns from labels", isOrAre(n, "image"), c.Method))
+		}
+	}
+	for _, part := range []*dataset.Dataset{s.trainData, s.testData} {
+		if part == nil {
+			continue
+		}
+		if err := part.Choose(d.Bands); err != nil {
+			return err
 		}
 	}
 	if err := s.choose(c); err != nil {
@@ -64,7 +75,7 @@ func (s *images) fingerprint() string {
 func (s *images) files() dataset.Files { return dataset.FilesOf(s.trainData, s.testData) }
 
 func (s *images) readable(path string) bool {
-	_, err := imagefile.Read(path, imagefile.Limits{Pixels: s.limits.Pixels()})
+	_, err := imagefile.Read(path, s.limits.Limits())
 	return err == nil
 }
 
@@ -89,8 +100,11 @@ func (s *images) retrieved() int { return 0 }
 
 func (s *images) views(c recipe.Config) string {
 	colour := "colour"
-	if c.Channels == 1 {
+	switch {
+	case c.Channels == 1 && c.Data.Values == "":
 		colour = "grey"
+	case c.Data.Values == recipe.Raw:
+		colour = show.Count(c.Channels, "channel")
 	}
 	about, n := "", 0
 	crops := c.Crops()
@@ -110,8 +124,8 @@ func (s *images) views(c recipe.Config) string {
 
 // options say how images are decoded.
 func (s *images) options(channels int) batch.SourceOptions {
-	return batch.SourceOptions{Channels: channels, Cache: s.cache, Limits: imagefile.Limits{Pixels: s.limits.Pixels()},
-		Most: s.limits.MaxBad}
+	return batch.SourceOptions{Channels: channels, Raw: s.limits.Values == recipe.Raw, Cache: s.cache,
+		Limits: s.limits.Limits(), Most: s.limits.MaxBad}
 }
 
 // scan finds the channels and their mean and standard deviation.
@@ -137,9 +151,20 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 	if s.trainSource, found, err = look(s.trainData, "images to train on", &train); err != nil {
 		return nil, nil, err
 	}
+	if found.Raw {
+		if n := len(c.Normalize.Mean); n != 0 && n != found.Channels {
+			return nil, nil, fmt.Errorf("normalize has %s, but the images have %d", show.Count(n, "channel"), found.Channels)
+		}
+		c.Channels, c.Data.Values, s.limits.Values = found.Channels, recipe.Raw, recipe.Raw
+		s.trainData.Notes = append(s.trainData.Notes, leftOut(*c)...)
+	}
 	if c.Channels == 0 {
 		c.Channels = found.Channels
-		if n := len(c.Normalize.Mean); n != 0 {
+		switch n := len(c.Normalize.Mean); {
+		case n == 0:
+		case n != 1 && n != 3:
+			return nil, nil, fmt.Errorf("normalize has %d channels, but the images are pictures, which have 1 or 3", n)
+		default:
 			c.Channels = n
 			s.trainSource = batch.NewSource(s.trainData, s.options(n))
 		}
@@ -153,6 +178,22 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 		}
 	}
 	return train, test, nil
+}
+
+// leftOut says what of the views has no meaning for images that are no pictures.
+func leftOut(c recipe.Config) []string {
+	var all []string
+	for _, v := range c.Views {
+		for _, what := range v.LeftOut() {
+			if !slices.Contains(all, what) {
+				all = append(all, what)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the images are no pictures, so the views leave out what means colours: %s", strings.Join(all, ", "))}
 }
 
 func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {

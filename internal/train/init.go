@@ -69,6 +69,12 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	default:
 		c.Size, c.Channels, c.Normalize = m.Encoder.Input.Shape[0], m.Channels(),
 			recipe.Normalize{Mean: m.Mean, Std: m.Std}
+		if m.Raw {
+			c.Data.Values = recipe.Raw
+		}
+		if c.Data.Bands == nil {
+			c.Data.Bands = m.Bands
+		}
 		if m.Side != nil {
 			c.Normalize = recipe.Normalize{Mean: m.Side.Mean, Std: m.Side.Std}
 		}

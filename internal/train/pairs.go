@@ -10,7 +10,6 @@ import (
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/dataset"
-	"vicreg/internal/imagefile"
 	"vicreg/internal/method"
 	"vicreg/internal/pairs"
 	"vicreg/internal/pretrained"
@@ -30,7 +29,7 @@ func (s *pairing) list(c recipe.Config) (err error) {
 	p, d := c.Pairs, c.Data
 	s.trainData, s.testData, err = pairs.Open(d.Source, c.Sides(),
 		pairs.Options{Label: p.Label, Split: p.Split, Holdout: d.Holdout, Limit: d.Limit,
-			Images: imagefile.Limits{Pixels: d.Pixels()}, Most: d.MaxBad})
+			Images: d.Limits(), Most: d.MaxBad})
 	s.labelled = p.Label != ""
 	return err
 }

@@ -81,23 +81,31 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 		image   imagefile.Image
 		area    float64
 		looking float64
+		c, deep int
+		plain   bool
 	}
 	all := make([]decoded, s.len())
 	var room atomic.Int64
 	room.Store(max(s.room(), 1<<20))
+	limits, raw := s.options(c.Channels).Asked()
 	items := sampled(ctx, c.Workers, s.len(), sampledSeconds, func(i int) {
 		began := time.Now()
 		item := &s.trainData.Items[i]
-		m, held, err := item.Hold(imagefile.Limits{Pixels: s.limits.Pixels()}, new([]byte))
+		m, held, err := item.Hold(limits, new([]byte))
+		defer held.Release()
+		if err == nil {
+			m, err = batch.Fit(m, c.Channels, raw)
+		}
 		if err != nil {
 			return
 		}
-		defer held.Release()
-		if c.Channels == 1 {
-			m = m.Convert(1)
+		if m.Plain() {
+			m.Moments()
+		} else {
+			m.Measure()
 		}
-		m.Moments()
-		d := decoded{area: float64(m.W) * float64(m.H), looking: time.Since(began).Seconds()}
+		d := decoded{area: float64(m.W) * float64(m.H), looking: time.Since(began).Seconds(), c: m.C,
+			deep: m.Type.Size(), plain: m.Plain()}
 		if item.Held() || !held.Unearned() && room.Add(-int64(len(m.Pix))) >= 0 {
 			d.image = m
 		}
@@ -106,16 +114,28 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	grey := true
+	grey, kinds := true, batch.Kinds{Raw: raw}
 	var areas []float64
 	var looking float64
 	items = slices.DeleteFunc(items, func(i int) bool { return all[i].area == 0 })
 	for _, i := range items {
 		areas, looking = append(areas, all[i].area), looking+all[i].looking
 		grey = grey && all[i].image.C <= 1
+		kinds.Add(all[i].c, all[i].plain, s.trainData.Items[i].Name)
+		s.deep = max(s.deep, all[i].deep)
 	}
 	if len(items) == 0 {
 		return nil, errors.New("no image that was tried can be read")
+	}
+	many, err := kinds.One(s.trainData.Name)
+	if err != nil {
+		return nil, err
+	}
+	if many > 0 {
+		c.Channels, c.Data.Values = many, recipe.Raw
+		if err := s.measure(ctx, items, c); err != nil {
+			return nil, err
+		}
 	}
 	if c.Channels == 0 {
 		c.Channels = cmp.Or(len(c.Normalize.Mean), 3)
@@ -131,8 +151,9 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	// Photographs differ much in size: time goes by the pixel, and the largest do not
 	// stay.
 	whole := s.looked(s.trainData)
-	_, missed, mean := stay(whole.areas, s.len(), float64(c.Channels), float64(s.room()))
-	stays, missedHere, meanHere := stay(areas, s.len(), float64(c.Channels), float64(s.room()))
+	each := float64(c.Channels * max(1, s.deep))
+	_, missed, mean := stay(whole.areas, s.len(), each, float64(s.room()))
+	stays, missedHere, meanHere := stay(areas, s.len(), each, float64(s.room()))
 	var some, kept []dataset.Item
 	for k, i := range items {
 		item := s.trainData.Items[i]
@@ -153,11 +174,29 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	return out, nil
 }
 
+// measure finds how the values of some images, which are no pictures, are normalised.
+func (s *images) measure(ctx context.Context, some []int, c *recipe.Config) error {
+	if len(c.Normalize.Mean) > 0 {
+		return nil
+	}
+	d := &dataset.Dataset{Name: s.trainData.Name}
+	for _, i := range some[:min(len(some), leastSampled)] {
+		d.Items = append(d.Items, s.trainData.Items[i])
+	}
+	o := s.options(c.Channels)
+	o.Cache, o.Raw = -1, true
+	found, err := batch.NewSource(d, o).Scan(ctx, batch.ScanOptions{Workers: c.Workers})
+	if err == nil {
+		c.Normalize = recipe.Normalize{Mean: found.Mean, Std: found.Std}
+	}
+	return err
+}
+
 // of returns a corpus of some images, repeated until they fill a batch, of which it
 // keeps no more decoded than are.
 func (s *images) of(items []dataset.Item, c *recipe.Config) *images {
 	o := s.options(c.Channels)
-	o.Cache = -1
+	o.Cache, o.Raw = -1, c.Data.Values == recipe.Raw
 	some := &dataset.Dataset{Name: s.trainData.Name, Items: repeated(items, max(c.Batch, len(items)))}
 	return &images{trainData: some, trainSource: batch.NewSource(some, o)}
 }

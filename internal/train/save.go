@@ -193,7 +193,8 @@ func (r *run) meta(i int) pretrained.Meta {
 	}
 	return pretrained.Meta{Init: init, Method: c.Method, Encoder: method.EncoderConfig(c, i), Branch: i,
 		Expander: c.Projector(i), Size: c.Size,
-		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Side: sideOf(c, i), Dataset: r.corpus.name(),
+		Mean: c.Normalize.Mean, Std: c.Normalize.Std, Raw: c.Pairs == nil && c.Data.Values == recipe.Raw,
+		Bands: c.Data.Bands, Side: sideOf(c, i), Dataset: r.corpus.name(),
 		Images: r.corpus.len(), Epochs: c.Epochs,
 		Step: r.at.Steps, Steps: c.Epochs * r.steps, Seed: c.Seed}
 }

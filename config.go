@@ -275,6 +275,10 @@ type View struct {
 	// Flip is the probability to mirror left and right. Default: 0.5
 	Flip float64
 
+	// Turn is the probability of one, two or three quarter turns, each as likely: 0.75, with a
+	// Flip of 0.5, for images from above, where no side is the upper one. Default: 0
+	Turn float64
+
 	// Jitter changes colours.
 	Jitter Jitter
 

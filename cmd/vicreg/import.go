@@ -177,7 +177,8 @@ func reported(t *foreign.Taken) *imported {
 	return &imported{
 		config: e, Model: t.Path, Source: t.Meta.Source, Prefix: t.Prefix,
 		Encoder: infoOf(t.Meta, t.Encoder, t.Expander), Width: e.Width, Stem: e.Stem, Heads: e.Heads, Patch: e.Patch,
-		Size: t.Meta.Size, Mean: t.Meta.Mean, Std: t.Meta.Std, Raw: t.Meta.Raw, Taken: t.Arrays, Left: t.Left, Notes: t.Notes,
+		Size: t.Meta.Size, Mean: t.Meta.Mean, Std: t.Meta.Std, Raw: t.Meta.Raw,
+		Taken: t.Arrays, Left: t.Left, Notes: t.Notes,
 	}
 }
 

@@ -59,7 +59,8 @@ func readModel(path string) (*modelInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std, Raw: m.Raw, Bands: m.Bands,
+	r := &modelInfo{Model: m.Path, Source: m.Source, Method: m.Method, Size: m.Size, Mean: m.Mean, Std: m.Std,
+		Raw: m.Raw, Bands: m.Bands,
 		Notes: append([]string{}, m.Notes...), meta: m.Meta}
 	r.branchInfo = infoOf(m.Meta, m.Encoder, m.Expander)
 	return r, nil

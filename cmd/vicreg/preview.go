@@ -294,6 +294,7 @@ func drawnWords(d *augment.Draw, w, h int) string {
 		}
 	}
 	add(d.Flip, "mirrored")
+	add(d.Turns > 0, "turned by %d°", 90*d.Turns)
 	for _, j := range d.Jitter[:d.Jitters] {
 		switch name := [...]string{"brightness", "contrast", "saturation", "hue"}[j.Kind]; j.Kind {
 		case augment.Hue:

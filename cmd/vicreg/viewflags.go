@@ -15,6 +15,7 @@ var viewFlags = []struct {
 }{
 	{"crop-min", "least `share` of an image's area that a view keeps", func(v *recipe.View) *float64 { return &v.CropMin }},
 	{"flip", "`probability` that a view is mirrored", func(v *recipe.View) *float64 { return &v.Flip }},
+	{"turn", "`probability` that a view is turned by one, two or three quarters, for images from above", func(v *recipe.View) *float64 { return &v.Turn }},
 	{"jitter", "`probability` that a view's colours are changed", func(v *recipe.View) *float64 { return &v.Jitter.P }},
 	{"grey", "`probability` that a view loses its colours", func(v *recipe.View) *float64 { return &v.Grey }},
 	{"blur", "`probability` that a view is blurred", func(v *recipe.View) *float64 { return &v.Blur.P }},

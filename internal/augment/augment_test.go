@@ -433,3 +433,42 @@ func BenchmarkSteps(b *testing.B) {
 		})
 	}
 }
+
+// Quarter turns go anticlockwise, as numpy.rot90 has them; none are drawn where none are asked
+// for, and with flips all eight ways to lay a square come up alike.
+func TestTurns(t *testing.T) {
+	src := []int{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	for turns, want := range map[int][]int{1: {3, 6, 9, 2, 5, 8, 1, 4, 7}, 2: {9, 8, 7, 6, 5, 4, 3, 2, 1}, 3: {7, 4, 1, 8, 5, 2, 9, 6, 3}} {
+		got := make([]int, 9)
+		if turned(got, src, 3, 1, turns); !slices.Equal(got, want) {
+			t.Errorf("%d turns: %v, want %v", turns, got, want)
+		}
+	}
+	v := View{CropMin: 1, CropMax: 1, Ratio: [2]float64{1, 1}, Flip: 0.5, Turn: 0.75}
+	img := imagefile.Image{W: 8, H: 8, C: 3, Pix: make([]uint8, 192)}
+	raw := imagefile.Image{W: 8, H: 8, C: 5, Pix: make([]uint8, 320)}
+	for i := range 64 {
+		img.Pix[3*i], raw.Pix[5*i] = uint8(i), uint8(i)
+	}
+	n, m := NewNorm(make([]float64, 3), []float64{1, 1, 1}), NewRawNorm(make([]float64, 5), []float64{1, 1, 1, 1, 1})
+	var s Scratch
+	count := map[[2]int]int{}
+	for seed := range uint64(800) {
+		a, b := make([]float32, 192), make([]float32, 320)
+		s.View(a, rand.New(rand.NewPCG(seed, 1)), img, &v, 8, n)
+		s.View(b, rand.New(rand.NewPCG(seed, 1)), raw, &v, 8, m)
+		corners := [2]int{int(a[0]*255 + 0.5), int(a[3*7]*255 + 0.5)}
+		if corners != [2]int{int(b[0]), int(b[5*7])} {
+			t.Fatalf("corners %v, of many channels %v and %v", corners, b[0], b[35])
+		}
+		count[corners]++
+	}
+	if len(count) != 8 {
+		t.Fatalf("%d ways: %v", len(count), count)
+	}
+	for corners, n := range count {
+		if n < 60 || n > 140 {
+			t.Errorf("%v comes up %d times of 800", corners, n)
+		}
+	}
+}

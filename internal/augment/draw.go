@@ -9,6 +9,7 @@ import (
 type Draw struct {
 	Crop      Rect
 	Flip      bool
+	Turns     int     // quarter turns anticlockwise, after the flip
 	Jitter    [4]Step // the first Jitters of them, in this order
 	Jitters   int
 	Grey      bool
@@ -39,6 +40,9 @@ const (
 func (v *View) Draw(r *rand.Rand, w, h, c int) Draw {
 	d := Draw{Crop: v.drawCrop(r, w, h), Threshold: v.Solarize.Threshold}
 	d.Flip = r.Float64() < v.Flip
+	if v.Turn > 0 && r.Float64() < v.Turn {
+		d.Turns = 1 + r.IntN(3)
+	}
 	if r.Float64() < v.Jitter.P {
 		v.Jitter.draw(&d, r, c)
 	}

@@ -43,6 +43,10 @@ func (v *View) LeftOut() []string {
 // rawView draws a view and makes it.
 func (s *Scratch) rawView(dst []float32, img imagefile.Image, d *Draw, size int, n *Norm) {
 	s.rawResized(dst, img, d.Crop, size, size, d.Flip, n)
+	if d.Turns > 0 {
+		s.raw.other = append(s.raw.other[:0], dst...)
+		turned(dst, s.raw.other, size, img.C, d.Turns)
+	}
 	for _, j := range d.Jitter[:d.Jitters] {
 		switch j.Kind {
 		case Brightness:

@@ -93,8 +93,9 @@ func TestRawTypes(t *testing.T) {
 		values[i] = float32(i * 7 % 200)
 	}
 	n := NewRawNorm([]float64{90, 110}, []float64{40, 50})
-	v := View{CropMin: 0.3, CropMax: 1, Ratio: [2]float64{0.75, 4.0 / 3}, Flip: 0.5, Jitter: Jitter{P: 1, Brightness: 0.4, Contrast: 0.4,
-		Saturation: 0.4, Hue: 0.1}, Grey: 1, Blur: Blur{P: 1, Sigma: [2]float64{0.5, 1}}, Solarize: Solarize{P: 1, Threshold: 10}}
+	v := View{CropMin: 0.3, CropMax: 1, Ratio: [2]float64{0.75, 4.0 / 3}, Flip: 0.5,
+		Jitter: Jitter{P: 1, Brightness: 0.4, Contrast: 0.4, Saturation: 0.4, Hue: 0.1}, Grey: 1,
+		Blur: Blur{P: 1, Sigma: [2]float64{0.5, 1}}, Solarize: Solarize{P: 1, Threshold: 10}}
 	var views [3][]float32
 	for kind := range imagefile.Float + 1 {
 		m := imagefile.Image{W: w, H: h, C: c, Type: kind, Pix: make([]uint8, w*h*c*kind.Size())}

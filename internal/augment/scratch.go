@@ -61,6 +61,11 @@ func (s *Scratch) Picture(r *rand.Rand, img imagefile.Image, v *View, size, c in
 // apply leaves the view in s.img, with s.lut still to be applied.
 func (s *Scratch) apply(img imagefile.Image, d *Draw, size, c int) {
 	s.ResizedCrop(&s.img, img, d.Crop, size, size, Bicubic, d.Flip)
+	if d.Turns > 0 {
+		s.wide = grow(s.wide, len(s.img.Pix))
+		turned(s.wide, s.img.Pix, size, s.img.C, d.Turns)
+		s.wide, s.img.Pix = s.img.Pix, s.wide
+	}
 	s.colour(c)
 	s.lut = identity
 	for _, j := range d.Jitter[:d.Jitters] {
@@ -83,6 +88,24 @@ func (s *Scratch) apply(img imagefile.Image, d *Draw, size, c int) {
 	}
 	if d.Solarize {
 		s.solarize(d.Threshold)
+	}
+}
+
+// turned writes src, size × size pixels of c values, to dst, turned anticlockwise by so many
+// quarters.
+func turned[T any](dst, src []T, size, c, turns int) {
+	last := size - 1
+	for y := range size {
+		for x := range size {
+			fx, fy := last-y, x // a quarter
+			switch turns {
+			case 2:
+				fx, fy = last-x, last-y
+			case 3:
+				fx, fy = y, last-x
+			}
+			copy(dst[(y*size+x)*c:][:c], src[(fy*size+fx)*c:])
+		}
 	}
 }
 

@@ -23,10 +23,11 @@ import (
 // steps that mean something without colour, and so do images that are no pictures: see
 // [View.LeftOut].
 type View struct {
-	CropMin  float64    `yaml:"crop_min"`   // least and
-	CropMax  float64    `yaml:"crop_max"`   // greatest share of the image's area that is kept
-	Ratio    [2]float64 `yaml:"ratio,flow"` // least and greatest width / height of the crop
-	Flip     float64    `yaml:"flip"`       // probability
+	CropMin  float64    `yaml:"crop_min"`       // least and
+	CropMax  float64    `yaml:"crop_max"`       // greatest share of the image's area that is kept
+	Ratio    [2]float64 `yaml:"ratio,flow"`     // least and greatest width / height of the crop
+	Flip     float64    `yaml:"flip"`           // probability
+	Turn     float64    `yaml:"turn,omitempty"` // probability of one, two or three quarter turns, each as likely
 	Jitter   Jitter     `yaml:"jitter"`
 	Grey     float64    `yaml:"grey"` // probability
 	Blur     Blur       `yaml:"blur"`
@@ -87,6 +88,7 @@ func (v View) Check() error {
 		{"crop_min", v.CropMin, 0, 1},
 		{"crop_max", v.CropMax, 0, 1},
 		{"flip", v.Flip, 0, 1},
+		{"turn", v.Turn, 0, 1},
 		{"jitter.p", v.Jitter.P, 0, 1},
 		{"jitter.brightness", v.Jitter.Brightness, 0, 100},
 		{"jitter.contrast", v.Jitter.Contrast, 0, 100},

@@ -83,7 +83,8 @@ func TestKinds(t *testing.T) {
 		{[]imagefile.Image{bands(2, 2, 3, flat)}, false, 3, "it has 3 channels of 32-bit floats, but pictures of 8 bits"},
 		{[]imagefile.Image{bands(2, 2, 3, flat)}, true, 3, ""},
 	} {
-		_, err := NewSource(held(c.images...), SourceOptions{Channels: c.channels, Raw: c.raw}).Scan(context.Background(), ScanOptions{})
+		s := NewSource(held(c.images...), SourceOptions{Channels: c.channels, Raw: c.raw})
+		_, err := s.Scan(context.Background(), ScanOptions{})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v\nwant %s", err, c.want)
 		}
@@ -136,10 +137,12 @@ func TestBandsOfPack(t *testing.T) {
 		}
 		return slices.Clone(b.Views[0].Data)
 	}
-	if a, b := values(dir, imagefile.Limits{}), values(whole, imagefile.Limits{}); len(a) != 4*8*8*13 || !slices.Equal(a, b) {
+	a, b := values(dir, imagefile.Limits{}), values(whole, imagefile.Limits{})
+	if len(a) != 4*8*8*13 || !slices.Equal(a, b) {
 		t.Error("batches of a pack differ")
 	}
-	a, b, c := values(dir, some), values(whole, some), values(chosen, imagefile.Limits{})
+	a, b = values(dir, some), values(whole, some)
+	c := values(chosen, imagefile.Limits{})
 	if len(a) != 4*8*8*3 || !slices.Equal(a, b) || !slices.Equal(b, c) {
 		t.Error("batches of three channels differ")
 	}

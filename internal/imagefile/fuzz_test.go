@@ -43,8 +43,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		check.Bounded(t, 48+len(data)>>10, 2*time.Second, func() {
-			if m, err := Decode(data, Limits{Pixels: limits.Pixels, Raw: true, Bands: []int{2, 1}}); err == nil && (!m.Complete() || m.C != 2) {
-				t.Fatalf("two channels: %d × %d × %d, %d bytes", m.W, m.H, m.C, len(m.Pix))
+			two, err := Decode(data, Limits{Pixels: limits.Pixels, Raw: true, Bands: []int{2, 1}})
+			if err == nil && (!two.Complete() || two.C != 2) {
+				t.Fatalf("two channels: %d × %d × %d, %d bytes", two.W, two.H, two.C, len(two.Pix))
 			}
 			m, err := Decode(data, limits)
 			kind, unknown := sniff(data)

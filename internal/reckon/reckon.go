@@ -284,7 +284,7 @@ func (v *viewOf) add(all []model.Array) (values float64) {
 // colour.
 func input(c recipe.Config, b int) (in model.Input, known bool) {
 	if c.Pairs == nil {
-		return model.ImageInput(c.Size, cmp.Or(c.Channels, 3)), true
+		return model.ImageInput(c.Size, cmp.Or(c.Channels, len(c.Data.Bands), 3)), true
 	}
 	in = c.InputOf(b)
 	if len(in.Shape) > 0 {
@@ -293,7 +293,7 @@ func input(c recipe.Config, b int) (in model.Input, known bool) {
 	s := c.Sides()[b]
 	switch s.Type {
 	case "image":
-		in.Shape = []int{s.Size, s.Size, cmp.Or(s.Channels, 3)}
+		in.Shape = []int{s.Size, s.Size, cmp.Or(s.Channels, len(c.Data.Bands), 3)}
 	case "waveform":
 		in.Shape = []int{s.Length, 1}
 	case "spectrogram":

@@ -26,12 +26,15 @@ import (
 )
 
 // tiny is a model that was saved before its first step.
-func tiny(t testing.TB) *pretrained.Model {
+func tiny(t testing.TB) *pretrained.Model { return tinyOf(t, 3) }
+
+// tinyOf is tiny of images of so many channels.
+func tinyOf(t testing.TB, channels int) *pretrained.Model {
 	t.Helper()
 	meta := pretrained.Meta{
-		Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(16, 3)},
-		Expander: model.Head{Widths: "8", Last: model.Plain}, Size: 16,
-		Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{0.25, 0.25, 0.25}, Seed: 1,
+		Method: "vicreg", Encoder: model.Config{Arch: "resnet10", Width: 4, Stem: "small", Input: model.ImageInput(16, channels)},
+		Expander: model.Head{Widths: "8", Last: model.Plain}, Size: 16, Raw: channels > 3,
+		Mean: slices.Repeat([]float64{0.5}, channels), Std: slices.Repeat([]float64{0.25}, channels), Seed: 1,
 	}
 	encoder, err := method.NewEncoder(meta.Encoder, meta.Seed, 0)
 	if err != nil {
@@ -50,6 +53,29 @@ func tiny(t testing.TB) *pretrained.Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestManyChannels: a model of five channels takes arrays and TIFF files, gives what it gives
+// without a server, and says of pictures what is wrong with them.
+func TestManyChannels(t *testing.T) {
+	m := tinyOf(t, 5)
+	s, err := New(m, nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	data, err := os.ReadFile("../imagefile/testdata/bands/u8.tif")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := decoded[embedAnswer](t, ask(s, "POST", "/v1/embed", "image/tiff", data))
+	if want := features(t, m, data); len(got.Embeddings) != 1 || !slices.Equal(got.Embeddings[0].Features, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if w := ask(s, "POST", "/v1/embed", "image/png", picture(1, 9, 9)); w.Code != 422 ||
+		!strings.Contains(w.Body.String(), "it has 3 channels, but 5 are wanted") {
+		t.Errorf("a picture: %d: %s", w.Code, w.Body)
+	}
 }
 
 // picture is a PNG file, another for each number.

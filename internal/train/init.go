@@ -69,7 +69,7 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	default:
 		c.Size, c.Channels, c.Normalize = m.Encoder.Input.Shape[0], m.Channels(),
 			recipe.Normalize{Mean: m.Mean, Std: m.Std}
-		if m.Raw {
+		if m.Raw || m.Side != nil && m.Side.Raw() {
 			c.Data.Values = recipe.Raw
 		}
 		if c.Data.Bands == nil {

@@ -438,7 +438,11 @@ func BenchmarkSteps(b *testing.B) {
 // for, and with flips all eight ways to lay a square come up alike.
 func TestTurns(t *testing.T) {
 	src := []int{1, 2, 3, 4, 5, 6, 7, 8, 9}
-	for turns, want := range map[int][]int{1: {3, 6, 9, 2, 5, 8, 1, 4, 7}, 2: {9, 8, 7, 6, 5, 4, 3, 2, 1}, 3: {7, 4, 1, 8, 5, 2, 9, 6, 3}} {
+	for turns, want := range map[int][]int{
+		1: {3, 6, 9, 2, 5, 8, 1, 4, 7},
+		2: {9, 8, 7, 6, 5, 4, 3, 2, 1},
+		3: {7, 4, 1, 8, 5, 2, 9, 6, 3},
+	} {
 		got := make([]int, 9)
 		if turned(got, src, 3, 1, turns); !slices.Equal(got, want) {
 			t.Errorf("%d turns: %v, want %v", turns, got, want)

@@ -27,7 +27,7 @@ type keptScan struct {
 
 type keptBad struct{ Name, Reason string }
 
-const keptVersion = 1
+const keptVersion = 2
 
 // keptAt is the file that a Scan's findings are kept in, and the key that it must hold;
 // empty: they are not kept. Key stands for all that they depend on.
@@ -85,7 +85,7 @@ func (s *Source) recall(path, key string, o ScanOptions) (*Report, bool, error) 
 		return nil, true, err
 	}
 	n := len(s.data.Items)
-	s.channels = r.Channels
+	s.channels, s.raw = r.Channels, r.Raw
 	s.remove(bad)
 	s.data.Notes = append(s.data.Notes, k.Notes...)
 	s.data.Notes = append(s.data.Notes, fmt.Sprintf("the %d images are not looked at again, as none has another name or size than when they were; take away %s to have them looked at", n, show.Name(path)))

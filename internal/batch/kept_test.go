@@ -83,12 +83,34 @@ func TestScanIsKept(t *testing.T) {
 	if len(files) != 2 {
 		t.Fatalf("kept %q", files)
 	}
-	for _, text := range []string{"", "{}", `{"Version":1}`} {
+	for _, text := range []string{"", "{}", `{"Version":2}`} {
 		for _, f := range files {
 			os.WriteFile(f, []byte(text), 0o666)
 		}
 		if r, d := scan("a"); again(d) || !reflect.DeepEqual(texts(first), texts(r)) {
 			t.Errorf("%q is taken for what was found", text)
+		}
+	}
+
+	// Of images that are no pictures, it is kept that they are none.
+	raw := t.TempDir()
+	for i := range 4 {
+		head := "{'descr': '<u2', 'fortran_order': False, 'shape': (20, 20, 3), }\n"
+		b := append(append([]byte("\x93NUMPY\x01\x00"), byte(len(head)), 0), head...)
+		path := filepath.Join(raw, fmt.Sprint(i, ".npy"))
+		if err := os.WriteFile(path, append(b, make([]byte, 2400)...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range 2 {
+		d, _, err := dataset.Open(raw, dataset.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(d, SourceOptions{})
+		r, err := s.Scan(context.Background(), ScanOptions{Key: "raw"})
+		if err != nil || !r.Raw || !s.raw || r.Channels != 3 || again(d) != (round == 1) {
+			t.Errorf("%d: %+v, %q: %v", round, r, d.Notes, err)
 		}
 	}
 

@@ -171,6 +171,11 @@ func imageOf(s *shard.Sample) (at int, several bool) {
 			at = i
 		}
 	}
+	for i := 0; at < 0 && i < len(s.Fields); i++ { // an array where there is nothing else
+		if path.Ext("."+s.Fields[i].End) == imagefile.Array {
+			at = i
+		}
+	}
 	return at, several
 }
 

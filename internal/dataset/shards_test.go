@@ -212,3 +212,27 @@ func TestFingerprintOfShards(t *testing.T) {
 		t.Error("another image makes no other data")
 	}
 }
+
+// An array is a sample's image where there is no picture beside it.
+func TestShardArrays(t *testing.T) {
+	keepIn(t)
+	head := "{'descr': '|u1', 'fortran_order': False, 'shape': (4, 3, 2), }\n"
+	array := "\x93NUMPY\x01\x00" + string([]byte{byte(len(head)), 0}) + head + strings.Repeat("x", 24)
+	path := filepath.Join(t.TempDir(), "a.tar")
+	tarOf(t, path, "one.npy="+array, "one.cls=0", "two.npy="+array, "two.png", "two.cls=1")
+	d, _, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var channels []int
+	for _, item := range d.Items {
+		m, err := item.Read(imagefile.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		channels = append(channels, m.C)
+	}
+	if fmt.Sprint(channels) != "[2 1]" {
+		t.Errorf("%v channels", channels)
+	}
+}

@@ -298,7 +298,7 @@ func TestFloatDifferences(t *testing.T) {
 			z.Close()
 			tags := append(basic(w, h, samples, bits, packDeflate, 1, h), tagOf{tagPredictor, false, []int{3}},
 				tagOf{tagSampleFormat, false, []int{3}})
-			data := build(order.(binary.AppendByteOrder), tags, packed.Bytes())
+			data := build(order, tags, packed.Bytes())
 			f, err := Open(bytes.NewReader(data), int64(len(data)))
 			if err != nil {
 				t.Fatal(err)

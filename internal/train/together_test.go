@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,8 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"vicreg/internal/device/far"
 	"vicreg/internal/group"
 	"vicreg/internal/group/local"
+	"vicreg/internal/pairs"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 )
@@ -114,6 +117,19 @@ func TestProcesses(t *testing.T) {
 		}
 	}
 	c.Out = filepath.Join(t.TempDir(), "run")
+	err := local.First(local.Run(2, func(g group.Group) error {
+		d := far.New()
+		defer d.Close()
+		_, _, err := Pretrain(context.Background(), c, Options{Group: g, Device: d})
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, _ := result(t, c.Out); !bytes.Equal(raw, model) {
+		t.Error("on devices with memory of their own the run ends with other bits")
+	}
+	c.Out = filepath.Join(t.TempDir(), "run")
 	trainOn(c, 2, 0, 3)
 	var told warnings
 	if err := resume(c.Out, 1, &told); err != nil {
@@ -153,41 +169,68 @@ func TestProcessesFail(t *testing.T) {
 	if err := errs[1]; err == nil || err.Error() != "rank 0: "+odd {
 		t.Errorf("rank 1: %v", err)
 	}
+}
 
-	// A rank that is gone ends the others, which say what is saved.
-	c = config(t)
-	errs = local.Run(3, func(g group.Group) error {
-		if g.Rank() == 2 {
-			g = &deserter{Group: g}
+// A rank that dies, wherever, ends the others, which say what is saved; and the run goes on
+// to the bits that it would have come to.
+func TestProcessDies(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	if err := local.First(trainOn(c, 2, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	model, _ := result(t, c.Out)
+	for _, call := range []int{40, 111, 300, 444} {
+		c.Out = filepath.Join(t.TempDir(), "run")
+		errs := local.Run(2, func(g group.Group) error {
+			if g.Rank() == 1 {
+				g = &mortal{Group: g, last: call}
+			}
+			_, _, err := Pretrain(context.Background(), c, Options{Group: g})
+			return err
+		})
+		if err := errs[1]; err == nil || !strings.HasPrefix(err.Error(), "panic: killed") {
+			t.Fatalf("call %d: rank 1 ends with %v", call, err)
 		}
-		c := c
-		c.Batch = 9
-		_, _, err := Pretrain(context.Background(), c, Options{Group: g})
-		return err
-	})
-	for _, rank := range []int{0, 1} {
-		if err := errs[rank]; !errors.As(err, new(group.Failure)) ||
+		if err := errs[0]; !errors.As(err, new(group.Failure)) ||
 			!strings.Contains(err.Error(), "the last good checkpoint is "+filepath.Join(c.Out, runlog.CheckpointFile)) ||
 			!strings.Contains(err.Error(), "--resume "+c.Out+" goes on") {
-			t.Errorf("rank %d: %v", rank, err)
+			t.Errorf("call %d: rank 0 ends with %v", call, err)
+		}
+		if err := resume(c.Out, 2, nil); err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := result(t, c.Out); !bytes.Equal(again, model) {
+			t.Errorf("a rank died in call %d, and the run ends with other bits", call)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(c.Out, runlog.CheckpointFile)); err != nil {
-		t.Error(err)
-	}
 }
 
-// deserter is a rank that dies at the third sum.
-type deserter struct {
+// mortal is a rank that dies when it calls a sum or gathers rows for the last time.
+type mortal struct {
 	group.Group
-	sums int
+	calls, last int
 }
 
-func (d *deserter) Sum(x []float32) {
-	if d.sums++; d.sums == 3 {
+func (m *mortal) call() {
+	if m.calls++; m.calls == m.last {
 		panic("killed")
 	}
-	d.Group.Sum(x)
+}
+
+func (m *mortal) Sum(x []float32) {
+	m.call()
+	m.Group.Sum(x)
+}
+
+func (m *mortal) SumWide(x []float64) {
+	m.call()
+	m.Group.SumWide(x)
+}
+
+func (m *mortal) Gather(to, from []float32) {
+	m.call()
+	m.Group.Gather(to, from)
 }
 
 // A rank whose parameters went astray is found when the run is saved.
@@ -217,3 +260,71 @@ func (f *faulty) Sum(x []float32) {
 		x[0] = math.Nextafter32(x[0], 1)
 	}
 }
+
+// What is not images and VICReg comes to the same in two processes as in one, too: methods
+// with queues, banks and momentum encoders, a classifier, pairs.
+func TestProcessesOfEveryKind(t *testing.T) {
+	t.Parallel()
+	_, taught := tuning(t, "semi-10percent")
+	rows := "x,y,z\n"
+	for i := range 60 {
+		rows += fmt.Sprintf("%d,%d,%d\n", i%7, i%5, (i*i)%11)
+	}
+	manifest := filepath.Join(t.TempDir(), "pairs.csv")
+	if err := os.WriteFile(manifest, []byte(rows), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	pairing := config(t)
+	pairing.Data.Source, pairing.Branches = manifest, "separate"
+	pairing.Pairs = &recipe.Pairs{A: pairs.Side{Type: "numeric", Columns: []string{"x", "y"}},
+		B: pairs.Side{Type: "numeric", Columns: []string{"z"}}}
+	pairing.Suit([2]bool{}, false)
+	for what, c := range map[string]recipe.Config{"deepcluster": methodConfig(t, "deepcluster"),
+		"swav": methodConfig(t, "swav"), "moco-v2": methodConfig(t, "moco-v2"), "teaching": taught, "pairs": pairing} {
+		c.Optimizer.BaseLR /= 100 // few steps at a high rate would blow rounding up
+		var one []float64
+		for _, processes := range []int{1, 2} {
+			c.Out = filepath.Join(t.TempDir(), "run")
+			if err := local.First(trainOn(c, processes, 0, 0)); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			got := losses(t, c.Out)
+			if processes == 1 {
+				one = got
+			}
+			for i := range got {
+				if math.Abs(got[i]-one[i]) > 1e-4*max(1, math.Abs(one[i])) {
+					t.Errorf("%s: loss %d is %v in two processes, and %v in one", what, i, got[i], one[i])
+				}
+			}
+		}
+	}
+}
+
+// An image that turns bad where one rank meets it is among the warnings of the run.
+func TestProcessMeetsBadImage(t *testing.T) {
+	t.Parallel()
+	c := config(t)
+	c.Data.Source, c.Data.Labels, c.Epochs = photos(t, 32), "none", 3
+	spoil := &spoiler{path: filepath.Join(c.Data.Source, "07.png")}
+	err := local.First(local.Run(4, func(g group.Group) error {
+		_, _, err := Pretrain(context.Background(), c, Options{Group: g, Reporter: spoil})
+		return err
+	}))
+	s, readErr := runlog.ReadSummary(c.Out)
+	if err := errors.Join(err, readErr, spoil.err); err != nil {
+		t.Fatal(err)
+	}
+	if s.BadImages != 1 || !strings.Contains(s.Bad[0], "07.png") || strings.Count(spoil.String(), "turned bad") != 1 {
+		t.Errorf("bad images %q, warnings %q", s.Bad, spoil.String())
+	}
+}
+
+// spoiler is told by rank 0 that the run begins, and spoils a file then.
+type spoiler struct {
+	warnings
+	path string
+	err  error
+}
+
+func (s *spoiler) Start(Plan) { s.err = os.WriteFile(s.path, []byte("spoilt"), 0o666) }

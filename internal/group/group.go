@@ -61,6 +61,21 @@ func Or(g Group) Group {
 	return g
 }
 
+// Placed is a group that knows which of its ranks share a machine.
+type Placed interface {
+	// Local returns which of those on this machine this one is, and how many they are.
+	Local() (rank, size int)
+}
+
+// Here returns how many ranks share this machine; 1 where the group does not know.
+func Here(g Group) int {
+	if p, ok := g.(Placed); ok {
+		_, n := p.Local()
+		return n
+	}
+	return 1
+}
+
 // Check panics unless the operands of an operation fit.
 func Check(operation string, fits bool) {
 	if !fits {

@@ -86,7 +86,7 @@ func CheckOn(c recipe.Config, d Data, card *Card) (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	limit := host.MemoryLimit()
+	limit := d.limit()
 	if total := need.OnHost(card) - need.movable; total > min(limit.Bytes, anyMachine.Bytes) {
 		return "", fmt.Errorf("%s needs about %s of memory beside the device's, and %s: %s", about(c), host.Bytes(total), limit,
 			fitting(c, d, func(n Need) bool { return n.OnHost(card)-n.movable <= limit.Bytes }))

@@ -22,7 +22,7 @@ var anyMachine = host.Memory{Bytes: 1 << 46, Limit: "no machine has more than"}
 // fit, or a note if there is little to spare. A network that cannot be built is an error
 // too.
 func Check(c recipe.Config, d Data) (note string, err error) {
-	return checkIn(c, d, host.MemoryLimit())
+	return checkIn(c, d, d.limit())
 }
 
 func checkIn(c recipe.Config, d Data, limit host.Memory) (note string, err error) {
@@ -60,7 +60,7 @@ func orPieces(c recipe.Config) string {
 func Room(c recipe.Config, d Data, card *Card, most int64) int64 {
 	d.Card = card
 	need, err := Run(c, d)
-	left := (near*min(host.MemoryLimit().Bytes, anyMachine.Bytes) - need.OnHost(card)) / 2
+	left := (near*min(d.limit().Bytes, anyMachine.Bytes) - need.OnHost(card)) / 2
 	if err != nil || left < 1<<20 {
 		return -1
 	}
@@ -270,7 +270,8 @@ func fittingAlone(c recipe.Config, d Data, enough func(Need) bool) string {
 				hi = mid
 			}
 		}
-		for _, v := range []int{lo, divisor(c.Queue.Size, lo),
+		n := max(1, d.Processes)
+		for _, v := range []int{lo / n * n, lo, divisor(c.Queue.Size, lo),
 			lo / max(1, c.Whitening.Size) * max(1, c.Whitening.Size)} {
 			n := c
 			k.set(&n, v)

@@ -5,11 +5,13 @@ package reckon
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"runtime"
 	"slices"
 	"strings"
 
+	"vicreg/internal/host"
 	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/recipe"
@@ -21,6 +23,27 @@ type Data struct {
 	Scored int // to score on
 
 	Card *Card // that computes; nil: the processor
+
+	// Processes that train together, of which each takes its part of a batch through the
+	// network, and how many of them share this machine's memory. 0 is one.
+	Processes, Here int
+}
+
+// own is a configuration with the rows that a process takes through the network.
+func (d Data) own(c recipe.Config) recipe.Config {
+	n := max(1, d.Processes)
+	c.Batch, c.MicroBatch = (c.Batch+n-1)/n, (c.MicroBatch+n-1)/n
+	return c
+}
+
+// limit is the memory that a process may have.
+func (d Data) limit() host.Memory {
+	m := host.MemoryLimit()
+	if n := d.Here; n > 1 {
+		return host.Memory{Bytes: min(m.Bytes, anyMachine.Bytes) / float64(n),
+			Limit: fmt.Sprintf("each of %d processes on this machine may have", n)}
+	}
+	return m
 }
 
 // Need is how many bytes a run holds at most, by purpose.
@@ -61,7 +84,8 @@ func Viewed(size int) int {
 
 // Run returns what training a valid configuration needs. What depends on data that
 // nobody knows yet counts as nothing. An error says what is wrong with a network.
-func Run(c recipe.Config, d Data) (Need, error) {
+func Run(whole recipe.Config, d Data) (Need, error) {
+	c := d.own(whole)
 	if l := c.Data.Limit; l > 0 && (d.Items == 0 || l < d.Items) {
 		d.Items = l
 	}
@@ -193,7 +217,7 @@ func Run(c recipe.Config, d Data) (Need, error) {
 	} else {
 		need.movable = min(need.movable, need.Features-least)
 	}
-	need.Queue, need.Prototypes, need.Loss = ofMethod(c, d, len(crops), branches)
+	need.Queue, need.Prototypes, need.Loss = ofMethod(whole, d, len(crops), branches)
 	return need, nil
 }
 

@@ -134,7 +134,7 @@ const scoring = 100e6
 func (r *run) outlook() (seconds, bytes, device float64) {
 	f, counts := r.facts(), r.counts()
 	counts.Card = f.Card
-	if need, err := reckon.Run(r.own(), counts); err == nil {
+	if need, err := reckon.Run(r.config, counts); err == nil {
 		bytes = need.OnHost(f.Card)
 		if f.Card != nil {
 			device = need.OnCard()

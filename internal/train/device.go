@@ -116,12 +116,13 @@ func (r *run) fitting(err error) string {
 	if !errors.As(err, &e) || !e.OutOfMemory() {
 		return ""
 	}
-	return reckon.Smaller(r.own(), r.counts(), r.card())
+	return reckon.Smaller(r.config, r.counts(), r.card())
 }
 
 // counts is what is known of the data, for a reckoning.
 func (r *run) counts() reckon.Data {
-	return reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored()}
+	g := r.processes()
+	return reckon.Data{Items: r.corpus.len(), Scored: r.corpus.scored(), Processes: g.Size(), Here: group.Here(g)}
 }
 
 // failure reports whether an error is of a device that failed, or of processes that no

@@ -336,15 +336,12 @@ func (r *run) enough() error {
 // fits checks that the run fits into the memory. It leaves a note on that, and how much
 // is left for keeping decoded images.
 func (r *run) fits() (err error) {
-	c, d, card := r.own(), r.counts(), r.card()
-	if r.memory, err = reckon.CheckOn(c, d, card); err != nil {
-		if n := r.processes().Size(); n > 1 {
-			err = fmt.Errorf("each of %d processes takes %d rows of a batch: %w", n, c.Batch, err)
-		}
+	d, card := r.counts(), r.card()
+	if r.memory, err = reckon.CheckOn(r.config, d, card); err != nil {
 		return err
 	}
 	if s, ok := r.corpus.(*images); ok {
-		s.cache = reckon.Room(c, d, card, batch.DefaultCache)
+		s.cache = reckon.Room(r.config, d, card, batch.DefaultCache)
 	}
 	return nil
 }

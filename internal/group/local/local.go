@@ -145,6 +145,8 @@ type rank struct {
 func (r *rank) Rank() int { return r.number }
 func (r *rank) Size() int { return r.size }
 
+func (r *rank) Local() (rank, size int) { return r.number, r.size }
+
 func (r *rank) Sum(x []float32) {
 	r.meet(&call{operation: "Sum", length: len(x), narrow: x})
 }

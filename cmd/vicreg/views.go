@@ -76,7 +76,7 @@ func viewsWork(data string, size, workers int) (func() error, int, int, error) {
 	steps := batch.Steps(len(d.Items), n)
 	// As torchvision is used with ImageNet.
 	mean, std := []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
-	loader, err := batch.NewSource(d, batch.SourceOptions{Channels: 3, Cache: -1}).Train(batch.Config{
+	loader, err := batch.NewSource(d, batch.SourceOptions{Channels: 3, Cache: -1, View: size}).Train(batch.Config{
 		Order: batch.Order{Seed: 1, Epochs: math.MaxInt32},
 		Views: []batch.View{{View: views[0], Size: size}, {View: views[1], Size: size}},
 		Batch: n, Mean: mean, Std: std, Workers: workers})

@@ -48,6 +48,14 @@ func (s *Scratch) View(dst []float32, r *rand.Rand, img imagefile.Image, v *View
 	n.apply(dst, s.img, &s.lut)
 }
 
+// Drawn makes a view that was drawn, of an image at 1/by of the size it was drawn for.
+func (s *Scratch) Drawn(dst []float32, img imagefile.Image, d *Draw, by, size int, n *Norm) {
+	small := *d
+	small.Crop = d.Crop.Shrunk(by, img.W, img.H)
+	s.apply(img, &small, size, len(n.lut))
+	n.apply(dst, s.img, &s.lut)
+}
+
 // Picture is View in pixels of c channels, with what was drawn.
 func (s *Scratch) Picture(r *rand.Rand, img imagefile.Image, v *View, size, c int) (imagefile.Image, Draw) {
 	d := v.Draw(r, img.W, img.H, c)

@@ -226,6 +226,7 @@ type Worker struct {
 	row     Row
 	scratch augment.Scratch
 	packed  []byte // pixels of the image at hand
+	part    part
 }
 
 // Seed sets Rand to the start of the stream of the keys (package rng).

@@ -34,7 +34,20 @@ type SourceOptions struct {
 	Cache    int64 // bytes of decoded images to keep; 0: DefaultCache, -1: none
 	Limits   imagefile.Limits
 	Most     *float64 // the share of the images that may be bad; nil: a tenth
+
+	// View is the side of the largest view, in pixels. JPEG files whose shorter side is at
+	// least [Room] times as long, and at least [Large] pixels, are decoded at a part of their
+	// size for views in training, where crops and the decoder allow it, and none of them is
+	// kept. 0: none are.
+	View int
 }
+
+// JPEG files with fewer pixels are decoded whole: some hundreds of them fit into the cache,
+// which spares to decode them at all.
+const (
+	Room  = 4
+	Large = 768
+)
 
 // Asked is what a source with these options asks of files, and whether it knows already that
 // their images are no pictures.
@@ -52,6 +65,7 @@ type Source struct {
 	raw      bool // no pictures
 	limits   imagefile.Limits
 	most     *float64
+	large    int                               // the shorter side of large files, see SourceOptions.View; 0: none
 	cache    []atomic.Pointer[imagefile.Image] // by item
 	room     atomic.Int64                      // bytes
 }
@@ -65,6 +79,9 @@ func NewSource(d *dataset.Dataset, o SourceOptions) *Source {
 	limits, raws := o.Asked()
 	s := &Source{data: d, channels: o.Channels, raw: raws, limits: limits, most: o.Most,
 		cache: make([]atomic.Pointer[imagefile.Image], len(d.Items))}
+	if o.View > 0 {
+		s.large = max(Room*o.View, Large)
+	}
 	switch {
 	case o.Cache == 0:
 		s.room.Store(DefaultCache)
@@ -99,6 +116,12 @@ var nothing imagefile.Held
 // are read into it. The image may be grey although the source's are colour. An image
 // that takes far more memory than its file justifies is not kept.
 func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, error) {
+	return s.fitted(i, buf, nil)
+}
+
+// fitted is image at a part of its size, if it is a large JPEG file and p is not nil. Such
+// are never kept, so that none is seen now in one size and now in another.
+func (s *Source) fitted(i int, buf *[]byte, p *part) (imagefile.Image, *imagefile.Held, error) {
 	item := &s.data.Items[i]
 	if m := s.cache[i].Load(); m != nil {
 		m, err := s.fit(item, *m)
@@ -108,7 +131,16 @@ func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, er
 		m, err := s.fit(item, item.Image)
 		return m, &nothing, err
 	}
-	m, held, err := item.Hold(s.limits, buf)
+	limits, large := s.limits, false
+	if s.large > 0 && !s.raw {
+		limits.Fit = func(w, h int) int {
+			if large = min(w, h) >= s.large; !large || p == nil {
+				return 1
+			}
+			return p.fit(w, h)
+		}
+	}
+	m, held, err := item.Hold(limits, buf)
 	if err != nil {
 		return m, held, err
 	}
@@ -117,7 +149,7 @@ func (s *Source) image(i int, buf *[]byte) (imagefile.Image, *imagefile.Held, er
 		return m, &nothing, err
 	}
 	size := int64(len(m.Pix))
-	if held.Unearned() {
+	if held.Unearned() || large {
 		return m, held, nil
 	}
 	if s.room.Add(-size) < 0 {

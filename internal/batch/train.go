@@ -149,19 +149,52 @@ func (s *Source) Train(c Config) (*Loader, error) {
 		r.Shapes = append(r.Shapes, []int{v.Size, v.Size, s.channels})
 	}
 	r.Make = func(w *Worker, row *Row) error {
-		m, held, err := s.image(row.Item, &w.packed)
+		w.part = part{worker: w, row: row, config: &c, channels: s.channels, draws: w.part.draws}
+		m, held, err := s.fitted(row.Item, &w.packed, &w.part)
 		if err != nil {
 			return err
 		}
 		defer held.Release()
 		for v := range c.Views {
-			// Keyed by the item that was due: two rows never hold the same view.
-			w.Seed(c.Seed, rng.Augment, uint64(row.Epoch), uint64(row.Due), uint64(v))
+			if m.W < w.part.width {
+				w.scratch.Drawn(row.Views[v], m, &w.part.draws[v], w.part.by, c.Views[v].Size, norm)
+				continue
+			}
+			w.part.seed(v)
 			w.scratch.View(row.Views[v], w.Rand, m, &c.Views[v].View, c.Views[v].Size, norm)
 		}
 		return nil
 	}
 	return r.Train(c.Order)
+}
+
+// part draws the views of a large JPEG file before it is decoded, since they decide at
+// which part of its size.
+type part struct {
+	worker   *Worker
+	row      *Row
+	config   *Config
+	channels int
+
+	width, by int // of the whole, and the part; 0: it was not asked for
+	draws     []augment.Draw
+}
+
+// seed makes chance ready for a view. It is keyed by the item that was due: two rows never
+// hold the same view.
+func (p *part) seed(view int) {
+	p.worker.Seed(p.config.Seed, rng.Augment, uint64(p.row.Epoch), uint64(p.row.Due), uint64(view))
+}
+
+func (p *part) fit(w, h int) int {
+	p.width, p.by, p.draws = w, 8, p.draws[:0]
+	for v := range p.config.Views {
+		p.seed(v)
+		view := &p.config.Views[v]
+		p.draws = append(p.draws, view.Draw(p.worker.Rand, w, h, p.channels))
+		p.by = min(p.by, p.draws[v].Crop.Shrink(view.Size))
+	}
+	return p.by
 }
 
 // rows are the source's rows, without shapes and what makes them.

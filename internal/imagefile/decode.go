@@ -20,6 +20,11 @@ type Limits struct {
 	Bands []int // numbers of the channels to take, from 1, in this order; none: all
 	All   bool  // of a TIFF all samples are channels, whatever they are called
 	Raw   bool  // keep values of more than 8 bits
+
+	// Fit, unless it is nil, is asked at which part of its size, 1/1, 1/2, 1/4 or 1/8, a
+	// picture of w × h upright pixels is to be decoded. It is asked only of files that can
+	// be: everyday JPEG files where libjpeg-turbo is.
+	Fit func(w, h int) (by int)
 }
 
 // raw reports whether values of more than 8 bits are kept.
@@ -58,8 +63,8 @@ type format struct {
 	size func(r io.ReaderAt, bytes int64) (claim, error)
 	// decode reads the picture, whose size has been found to be within bounds.
 	decode func(data []byte) (Image, error)
-	// wanted is decode of a format that may have other images than pictures, with what is
-	// wanted; nil: it has none.
+	// wanted is decode of a format that may have other images than pictures, or pictures
+	// of other sizes, with what is wanted; nil: it has none.
 	wanted func(data []byte, limits Limits) (Image, error)
 }
 
@@ -87,7 +92,7 @@ type claim struct {
 }
 
 var (
-	formatJPEG = &format{"JPEG", sizeJPEG, decodeJPEG, nil}
+	formatJPEG = &format{"JPEG", sizeJPEG, nil, fitJPEG}
 	formatPNG  = &format{"PNG", sizePNG, nil, decodePNG}
 	formatGIF  = &format{"GIF", sizeGIF, decodeGIF, nil}
 	formatBMP  = &format{"BMP", sizeBMP, decodeBMP, nil}
@@ -184,6 +189,9 @@ func decode(data []byte, limits Limits) (Image, *Held, error) {
 		}
 		held = reserve(memory, int64(len(data)))
 		defer held.decoded()
+		if fit := limits.Fit; fit != nil && turn >= 5 {
+			limits.Fit = func(w, h int) int { return fit(h, w) }
+		}
 		if img, err = f.read(data, limits); err == nil {
 			img = img.oriented(turn)
 		}

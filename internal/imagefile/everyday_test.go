@@ -143,7 +143,7 @@ func agree(t testing.TB, data []byte) bool {
 		return true
 	}
 	d.Give()
-	m, ok := f.turbo(data)
+	m, ok := f.turbo(data, whole)
 	if !ok {
 		t.Fatal("an everyday file is not read by libjpeg-turbo")
 	}
@@ -215,7 +215,7 @@ func TestTurbo(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				got, ok := f.turbo(data)
+				got, ok := f.turbo(data, whole)
 				decoded, err := jpeg.Decode(bytes.NewReader(data))
 				if err != nil || !ok {
 					t.Errorf("%s: %v, %v", name, ok, err)

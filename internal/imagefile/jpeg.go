@@ -174,9 +174,21 @@ func (f *frame) plausible(bytes int64) error {
 	return nil
 }
 
-func decodeJPEG(data []byte) (Image, error) {
+// whole decodes a picture in its own size.
+func whole(w, h int) int { return 1 }
+
+// fitJPEG decodes a file, at the part of its size that is wanted.
+func fitJPEG(data []byte, limits Limits) (Image, error) {
+	fit := limits.Fit
+	if fit == nil {
+		fit = whole
+	}
 	visits := visitsOf(len(data))
-	return decodeJPEGWithin(data, &visits)
+	m, err := decodeJPEGWithin(data, &visits, fit)
+	if err != nil {
+		return m, err
+	}
+	return m.Take(limits.Bands)
 }
 
 // visitsOf returns how many visits to blocks the scans of a file of so many bytes
@@ -184,7 +196,7 @@ func decodeJPEG(data []byte) (Image, error) {
 func visitsOf(bytes int) int64 { return 10<<20 + 25*int64(bytes) }
 
 // decodeJPEGWithin subtracts the visits that it makes from those that are left.
-func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
+func decodeJPEGWithin(data []byte, visits *int64, fit func(w, h int) int) (Image, error) {
 	f, err := readFrame(bufio.NewReader(bytes.NewReader(data)))
 	if err != nil {
 		return Image{}, err
@@ -197,7 +209,7 @@ func decodeJPEGWithin(data []byte, visits *int64) (Image, error) {
 			return Image{}, err
 		}
 	}
-	if m, ok := f.turbo(data); ok {
+	if m, ok := f.turbo(data, fit); ok {
 		return m, nil
 	}
 	decoded, err := jpeg.Decode(bytes.NewReader(data))
@@ -227,7 +239,7 @@ func NamedJPEG(path string) bool {
 // turbo decodes an everyday file with libjpeg-turbo, if that is there and has nothing to
 // say against the file. What both decoders read differs by the rounding of the inverse
 // transform alone.
-func (f *frame) turbo(data []byte) (Image, bool) {
+func (f *frame) turbo(data []byte, fit func(w, h int) int) (Image, bool) {
 	d := turbo.Take()
 	if d == nil {
 		return Image{}, false
@@ -237,9 +249,11 @@ func (f *frame) turbo(data []byte) (Image, bool) {
 	if !ok {
 		return Image{}, false
 	}
-	if t.Grey {
-		out := Image{W: t.W, H: t.H, C: 1, Pix: make([]uint8, t.W*t.H)}
-		return out, d.Pixels(out.Pix, data, t, 1)
+	if by := fit(t.W, t.H); t.Grey || by > 1 {
+		w, h := t.Scaled(by)
+		out := Image{W: w, H: h, C: len(f.parts)}
+		out.Pix = make([]uint8, w*h*out.C)
+		return out, d.Pixels(out.Pix, data, t, by)
 	}
 	planes, strides, ok := d.Planes(data, t)
 	if !ok {

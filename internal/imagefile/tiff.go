@@ -22,7 +22,7 @@ func decodeTIFF(data []byte, limits Limits) (Image, error) {
 	}
 	visits := visitsOf(len(data)) // for all strips together
 	jpeg := func(strip []byte) (w, h, c int, pix []byte, err error) {
-		m, err := decodeJPEGWithin(strip, &visits)
+		m, err := decodeJPEGWithin(strip, &visits, whole)
 		return m.W, m.H, m.C, m.Pix, err
 	}
 	chosen := limits.All || len(limits.Bands) > 0

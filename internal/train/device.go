@@ -58,6 +58,14 @@ func (r *run) jpegs() string {
 	if name == "" {
 		return ""
 	}
+	if s, ok := r.corpus.(*images); ok {
+		for i := range s.trainData.Items { // those within other files may be anything
+			if item := &s.trainData.Items[i]; item.Encoded() && (item.Path == "" || imagefile.NamedJPEG(item.Path)) {
+				return byJPEG + name
+			}
+		}
+		return ""
+	}
 	for i := range r.listed.N {
 		if _, path := r.listed.At(i); imagefile.NamedJPEG(path) {
 			return byJPEG + name

@@ -122,10 +122,16 @@ func (s *images) views(c recipe.Config) string {
 	return about + ", " + colour
 }
 
-// options say how images are decoded.
-func (s *images) options(channels int) batch.SourceOptions {
-	return batch.SourceOptions{Channels: channels, Raw: s.limits.Values == recipe.Raw, Cache: s.cache,
+// options say how the images of a part are decoded.
+func (s *images) options(d *dataset.Dataset, c *recipe.Config) batch.SourceOptions {
+	o := batch.SourceOptions{Channels: c.Channels, Raw: s.limits.Values == recipe.Raw, Cache: s.cache,
 		Limits: s.limits.Limits(), Most: s.limits.MaxBad}
+	if d == s.trainData {
+		for _, v := range c.Crops() {
+			o.View = max(o.View, v.Size)
+		}
+	}
+	return o
 }
 
 // scan finds the channels and their mean and standard deviation.
@@ -133,7 +139,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 	test []checkpoint.Bad, err error) {
 	tally := &batch.Tally{Total: s.len() + s.scored(), Most: c.Data.MaxBad}
 	look := func(d *dataset.Dataset, part string, bad *[]checkpoint.Bad) (*batch.Source, *batch.Report, error) {
-		source := batch.NewSource(d, s.options(c.Channels))
+		source := batch.NewSource(d, s.options(d, c))
 		before := *d
 		found, err := source.Scan(ctx, batch.ScanOptions{Workers: c.Workers, Progress: progress, Tally: tally,
 			Part: part, Key: s.sums})
@@ -166,7 +172,7 @@ func (s *images) scan(ctx context.Context, c *recipe.Config, progress func(done,
 			return nil, nil, fmt.Errorf("normalize has %d channels, but the images are pictures, which have 1 or 3", n)
 		default:
 			c.Channels = n
-			s.trainSource = batch.NewSource(s.trainData, s.options(n))
+			s.trainSource = batch.NewSource(s.trainData, s.options(s.trainData, c))
 		}
 	}
 	if len(c.Normalize.Mean) == 0 {
@@ -206,7 +212,7 @@ func (s *images) without(c recipe.Config, train, test []checkpoint.Bad) {
 			}
 		}
 		d.Remove(drop)
-		return batch.NewSource(d, s.options(c.Channels))
+		return batch.NewSource(d, s.options(d, &c))
 	}
 	s.trainSource = open(s.trainData, train)
 	if s.testData != nil {

@@ -50,7 +50,7 @@ func LookAhead(ctx context.Context, c recipe.Config, n int) (*Peek, error) {
 	data := r.corpus.(*images)
 	p := &Peek{Config: r.config, Dataset: data.name()}
 	items := data.trainData.Items
-	o := data.options(r.config.Channels)
+	o := data.options(data.trainData, &r.config)
 	limits, raw := o.Asked()
 	kinds, grey, bad := batch.Kinds{Raw: raw}, true, 0
 	var places []int

@@ -87,7 +87,7 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	all := make([]decoded, s.len())
 	var room atomic.Int64
 	room.Store(max(s.room(), 1<<20))
-	limits, raw := s.options(c.Channels).Asked()
+	limits, raw := s.options(s.trainData, c).Asked()
 	items := sampled(ctx, c.Workers, s.len(), sampledSeconds, func(i int) {
 		began := time.Now()
 		item := &s.trainData.Items[i]
@@ -183,7 +183,7 @@ func (s *images) measure(ctx context.Context, some []int, c *recipe.Config) erro
 	for _, i := range some[:min(len(some), leastSampled)] {
 		d.Items = append(d.Items, s.trainData.Items[i])
 	}
-	o := s.options(c.Channels)
+	o := s.options(s.trainData, c)
 	o.Cache, o.Raw = -1, true
 	found, err := batch.NewSource(d, o).Scan(ctx, batch.ScanOptions{Workers: c.Workers})
 	if err == nil {
@@ -195,7 +195,7 @@ func (s *images) measure(ctx context.Context, some []int, c *recipe.Config) erro
 // of returns a corpus of some images, repeated until they fill a batch, of which it
 // keeps no more decoded than are.
 func (s *images) of(items []dataset.Item, c *recipe.Config) *images {
-	o := s.options(c.Channels)
+	o := s.options(s.trainData, c)
 	o.Cache, o.Raw = -1, c.Data.Values == recipe.Raw
 	some := &dataset.Dataset{Name: s.trainData.Name, Items: repeated(items, max(c.Batch, len(items)))}
 	return &images{trainData: some, trainSource: batch.NewSource(some, o)}

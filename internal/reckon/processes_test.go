@@ -20,7 +20,8 @@ func TestProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := part.Activations / whole.Activations; r < 0.2 || r > 0.35 || part.Loss != whole.Loss || part.Network != whole.Network {
+	r := part.Activations / whole.Activations
+	if r < 0.2 || r > 0.35 || part.Loss != whole.Loss || part.Network != whole.Network {
 		t.Errorf("a process of four holds %+v, one alone %+v", part, whole)
 	}
 	t.Setenv(host.MemoryVariable, "30GB")

@@ -268,6 +268,8 @@ func (g *guard) inData(source, path string, is fs.FileInfo, k kind) string {
 		switch {
 		case slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(path))):
 			return fmt.Sprintf("in %s it would be an image of the data", place)
+		case isNumPy(path) && ofArrays(source):
+			return fmt.Sprintf("in %s it would be an image of the data", place)
 		case is != nil && !k.is(path):
 			return fmt.Sprintf("that is a file of the data in %s", place)
 		}
@@ -284,6 +286,14 @@ func (g *guard) inData(source, path string, is fs.FileInfo, k kind) string {
 		}
 	}
 	return ""
+}
+
+func isNumPy(path string) bool { return strings.EqualFold(filepath.Ext(path), imagefile.Array) }
+
+// ofArrays reports whether the images of a data set are arrays.
+func ofArrays(source string) bool {
+	all, err := dataset.OpenAll(source, dataset.Options{Labels: "none"})
+	return err == nil && len(all.Items) > 0 && isNumPy(all.Items[0].Path)
 }
 
 // beside reports whether a file is by its name one of CIFAR's or of the MNIST

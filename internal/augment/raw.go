@@ -130,7 +130,7 @@ func weighFloats(dst, src []float32, t *table, n int) {
 			if weight == 0 {
 				continue
 			}
-			f, from := float32(weight)/(1<<precision), src[(first+k)*n:][:n]
+			f, from := float32(weight)/(1<<precision), src[(first+k)*n:][:len(d)]
 			for j, v := range from {
 				d[j] += float32(f * v)
 			}
@@ -204,12 +204,12 @@ func (s *Scratch) rawBlur(x []float32, w, h, c int, sigma float64) {
 func blurLine(dst, src, kernel []float32, n, m int) {
 	for i := range n {
 		d := dst[i*m : (i+1)*m]
-		for j, v := range src[i*m:][:m] {
+		for j, v := range src[i*m:][:len(d)] {
 			d[j] = float32(kernel[0] * v)
 		}
 		for k := 1; k < len(kernel); k++ {
 			f := kernel[k]
-			a, b := src[max(i-k, 0)*m:][:m], src[min(i+k, n-1)*m:][:m]
+			a, b := src[max(i-k, 0)*m:][:len(d)], src[min(i+k, n-1)*m:][:len(d)]
 			for j := range d {
 				d[j] += float32(f * (a[j] + b[j]))
 			}

@@ -319,3 +319,34 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
+
+// Arrays are images where there are no others; beside pictures they are something else.
+func TestArraysBesidePictures(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.npy", "sub/a.NPY", "labels.csv"} {
+		path := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(path), 0o777)
+		if err := os.WriteFile(path, []byte("x"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func() (names, notes string) {
+		d, _, err := Open(dir, Options{Labels: "none"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range d.Items {
+			names += item.Name + " "
+		}
+		return names, strings.Join(d.Notes, "; ")
+	}
+	if got, notes := names(); got != "b.npy sub/a.NPY " || !strings.Contains(notes, "1 other file not read: 1 .csv") {
+		t.Errorf("%s: %s", got, notes)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "c.png"), []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got, notes := names(); got != "c.png " || !strings.Contains(notes, "2 .npy") {
+		t.Errorf("%s: %s", got, notes)
+	}
+}

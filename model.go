@@ -195,8 +195,8 @@ type EmbedOptions struct {
 }
 
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
-// those of the training part first. Of d it follows Source, Labels, Limit, MaxPixels and
-// MaxBad. A data set that cannot be opened, more bad images than may be, and a feature that
+// those of the training part first. Of d it follows Source, Labels, Limit, MaxPixels,
+// MaxBad, Bands and Values; without Bands those count that the model was trained on. A data set that cannot be opened, more bad images than may be, and a feature that
 // is no finite number are errors. When ctx ends it returns ctx's error.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
 	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) {
@@ -205,7 +205,7 @@ func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddi
 }
 
 // EmbedFiles embeds the images that paths name: files, and all images of folders.
-// Of d it follows Limit, MaxPixels and MaxBad. Errors are those of EmbedData.
+// Of d it follows Limit, MaxPixels, MaxBad, Bands and Values. Errors are those of EmbedData.
 func (m *Model) EmbedFiles(ctx context.Context, paths []string, d Data, o EmbedOptions) (*Embeddings, error) {
 	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) { return dataset.OpenPaths(paths) })
 }

@@ -48,13 +48,14 @@ type found struct {
 	plain   bool
 	cut     bool
 	extra   bool
+	pages   bool
 	decoded bool
 	err     error
 }
 
 // image is what is counted of an image.
 func (f *found) image() imagefile.Image {
-	m := imagefile.Image{Depth: int(f.depth), Cut: f.cut}
+	m := imagefile.Image{Depth: int(f.depth), Cut: f.cut, Pages: f.pages}
 	if f.extra {
 		m.Extra = 1
 	}
@@ -123,6 +124,7 @@ func (s *Source) look(i int, f *found, decode bool) {
 	}
 	f.deep = uint8(m.Type.Size())
 	f.depth, f.plain, f.cut, f.extra = uint8(m.Depth), m.Plain(), m.Cut, m.Extra > 0
+	f.pages = m.Pages
 }
 
 // conclude adds everything up in the order of the items, so that the result does not

@@ -103,8 +103,14 @@ func TestColoursAmongOthers(t *testing.T) {
 		}
 		d.Count(m)
 	}
+	pages, err := Read("testdata/bands/pages.tif", Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Count(pages)
 	want := []string{"1 image has samples of 16 bits, of which the upper 8 are kept; --values raw keeps all",
-		"2 images have channels beside their colours, which are left out; --bands chooses channels by their numbers"}
+		"2 images have channels beside their colours, which are left out; --bands chooses channels by their numbers",
+		"1 TIFF file has several pages, of which the first is read"}
 	if got := d.Notes(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}

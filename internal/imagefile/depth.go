@@ -3,10 +3,11 @@ package imagefile
 import "fmt"
 
 // Depths counts images of which less is used than their files have: whose 16-bit samples use
-// fewer bits, by how many they use, or are cut to 8, and those whose channels are left out.
+// fewer bits, by how many they use, or are cut to 8, and those whose channels or pages are
+// left out.
 type Depths struct {
-	bits       [16]int
-	cut, extra int
+	bits              [16]int
+	cut, extra, pages int
 }
 
 // Count adds an image.
@@ -19,6 +20,9 @@ func (d *Depths) Count(m Image) {
 	}
 	if m.Extra > 0 {
 		d.extra++
+	}
+	if m.Pages {
+		d.pages++
 	}
 }
 
@@ -44,6 +48,12 @@ func (d *Depths) Notes() []string {
 		notes = append(notes, "1 image has channels beside its colours, which are left out; --bands chooses channels by their numbers")
 	case d.extra > 1:
 		notes = append(notes, fmt.Sprintf("%d images have channels beside their colours, which are left out; --bands chooses channels by their numbers", d.extra))
+	}
+	switch {
+	case d.pages == 1:
+		notes = append(notes, "1 TIFF file has several pages, of which the first is read")
+	case d.pages > 1:
+		notes = append(notes, fmt.Sprintf("%d TIFF files have several pages, of which the first is read", d.pages))
 	}
 	return notes
 }

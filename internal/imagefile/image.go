@@ -53,6 +53,7 @@ type Image struct {
 
 	Cut   bool // samples had 16 bits, of which the upper 8 are left
 	Extra int  // channels of the file that are left out, though they are no transparency
+	Pages bool // the file has further pages, which are not read
 }
 
 // Luma returns the grey value of a colour, by the integer formula of Pillow's

@@ -25,6 +25,13 @@ func decodeTIFF(data []byte, limits Limits) (Image, error) {
 		m, err := decodeJPEGWithin(strip, &visits, whole)
 		return m.W, m.H, m.C, m.Pix, err
 	}
+	m, err := imageTIFF(f, data, jpeg, limits)
+	m.Pages = f.Pages()
+	return m, err
+}
+
+// imageTIFF reads a picture, or samples as they are.
+func imageTIFF(f *tiff.File, data []byte, jpeg tiff.JPEG, limits Limits) (Image, error) {
 	chosen := limits.All || len(limits.Bands) > 0
 	if f.Sampled() && (chosen && f.Bits() >= 8 || limits.Raw && f.Bits() > 8 || !f.Pictured()) {
 		return samplesTIFF(f, data, jpeg, limits)

@@ -61,6 +61,7 @@ type Directory struct {
 	entries map[uint16]entry
 	cut     bool            // the structure ends inside the directory
 	lost    map[uint16]bool // tags whose values are not in the structure
+	next    uint64          // where the next directory is, 0 if this is the last
 }
 
 type entry struct {
@@ -114,6 +115,11 @@ func ReadDirectory(r io.ReaderAt, size int64) (*Directory, error) {
 		return nil, errors.New("a directory of more than 65535 tags")
 	}
 	start := int64(at) + counts
+	if n, _ := r.ReadAt(number[:inline], start+int64(many)*length); int64(n) == inline && inline == 8 {
+		d.next = d.order.Uint64(number[:])
+	} else if int64(n) == inline {
+		d.next = uint64(d.order.Uint32(number[:]))
+	}
 	raw := make([]byte, min(int64(many)*length, size-start))
 	n, _ = r.ReadAt(raw, start)
 	raw = raw[:n]

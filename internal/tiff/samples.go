@@ -45,6 +45,9 @@ func (f *File) unpainted() error {
 // Bits is the number of bits of a sample.
 func (f *File) Bits() int { return f.bits }
 
+// Pages reports whether pictures follow the first.
+func (f *File) Pages() bool { return f.d.next > 0 && f.d.next < uint64(f.size) }
+
 // Samples is the number of samples of a pixel, Colours how many of them are colours, and
 // Extra how many of the others are no transparency.
 func (f *File) Samples() int { return f.samples }

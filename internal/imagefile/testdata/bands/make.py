@@ -72,6 +72,9 @@ gap = low.astype(np.float32)
 gap[low == 0] = np.nan
 tif("nodata16.tif", low, 4, expect=gap, extratags=[(42113, "s", 0, "0", True)])
 
+# Three pages, of which the first counts.
+tifffile.imwrite("pages.tif", np.ascontiguousarray(u8[..., :3].transpose(2, 0, 1)), photometric="minisblack", metadata=None)
+
 # Red, green, blue and near infrared: the picture is in the first three.
 near = bands(4, np.uint8, 200)
 tif("rgbn.tif", near, 1, photometric="rgb", extrasamples=["unspecified"])

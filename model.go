@@ -196,7 +196,8 @@ type EmbedOptions struct {
 
 // EmbedData embeds every image of a data set, labelled or not; of one with parts,
 // those of the training part first. Of d it follows Source, Labels, Limit, MaxPixels,
-// MaxBad, Bands and Values; without Bands those count that the model was trained on. A data set that cannot be opened, more bad images than may be, and a feature that
+// MaxBad, Bands and Values; without Bands it takes those that the model was trained on. A
+// data set that cannot be opened, more bad images than may be, and a feature that
 // is no finite number are errors. When ctx ends it returns ctx's error.
 func (m *Model) EmbedData(ctx context.Context, d Data, o EmbedOptions) (*Embeddings, error) {
 	return m.embed(ctx, o, d, func() (*dataset.Dataset, error) {

@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"tiff"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "runlog", "settings",
 		"tensorboard"},
-	{"kernel/shape", "augment", "pack", "shard", "listing", "onnx", "torchfile"},
+	{"kernel/shape", "augment", "pack", "shard", "parquet", "listing", "onnx", "torchfile"},
 	{"kernel/scratch", "kernel/plain", "dataset"},
 	{"kernel/product"},
 	{"kernel/row", "kernel/column"},

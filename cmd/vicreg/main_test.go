@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"poke":     cmdPoke,
 			"same":     cmdSame,
 			"shard":    cmdShard,
+			"table":    cmdTable,
 			"pretrain": cmdPretrain,
 			"stopped":  func(ts *testscript.TestScript, neg bool, args []string) { interrupt(ts, args) },
 		},

@@ -36,7 +36,7 @@ says otherwise.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	config := newConfigFlags(flags)
-	flags.StringVar(&data, "data", "", "`images`: a folder, shards such as train-{000..127}.tar, a CIFAR or idx file, fashion-mnist, or sample (built in)")
+	flags.StringVar(&data, "data", "", "`images`: a folder, shards or tables such as train-{000..127}.tar or train-*.parquet, a CIFAR or idx file, fashion-mnist, or sample (built in)")
 	flags.StringVar(&labels, "labels", "auto", strings.Replace(labelsUsage, "for scoring", "to keep", 1))
 	config.limits()
 	flags.IntVar(&size, "size", 0, "shorter side of larger images, in `pixels`; 0: as they are")

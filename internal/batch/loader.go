@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"vicreg/internal/augment"
+	"vicreg/internal/dataset"
 	"vicreg/internal/rng"
 	"vicreg/internal/tensor"
 )
@@ -33,6 +34,11 @@ type Rows struct {
 	Items  int                   // how many it has
 	Name   func(item int) string // of one
 	Shapes [][]int               // of a row of each view: the tensors are batch × shape
+
+	// Runs are items that are read at once, and Room how many bytes of them should be in
+	// use at a time; nil: each item is reached alone.
+	Runs []dataset.Run
+	Room int64
 
 	Batch   int
 	Workers int      // goroutines; 0: one for each processor

@@ -50,6 +50,7 @@ type found struct {
 	extra   bool
 	pages   bool
 	decoded bool
+	unseen  bool // a look would have read others with it
 	err     error
 }
 
@@ -81,7 +82,8 @@ func (s *Source) Scan(ctx context.Context, o ScanOptions) (*Report, error) {
 	}
 	had := len(s.data.Notes)
 	all := make([]found, n)
-	chosen, progress := Chosen(o.Decode, n), Counter{Total: n, Report: o.Progress}
+	runs, _ := s.data.Runs()
+	chosen, progress := choose(runs, o.Decode, n), Counter{Total: n, Report: o.Progress}
 	err := Each(ctx, o.Workers, n, func(_, i int) {
 		s.look(i, &all[i], s.data.Items[i].Held() || chosen(i))
 		progress.Add()
@@ -105,6 +107,9 @@ func (s *Source) look(i int, f *found, decode bool) {
 	item := &s.data.Items[i]
 	switch {
 	case decode:
+	case item.Dear():
+		f.unseen = true
+		return
 	default:
 		f.w, f.h, f.err = item.Stat(s.limits)
 		return
@@ -144,6 +149,9 @@ func (s *Source) conclude(all []found, tally *Tally, part string) (*Report, erro
 			continue
 		}
 		r.Images++
+		if f.unseen {
+			continue
+		}
 		r.MinW, r.MaxW = min(r.MinW, f.w), max(r.MaxW, f.w)
 		r.MinH, r.MaxH = min(r.MinH, f.h), max(r.MaxH, f.h)
 		if !f.decoded {

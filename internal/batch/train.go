@@ -9,7 +9,8 @@ import (
 )
 
 // Order is the order of training: each epoch is a new permutation of the items, without
-// those left over after the last full batch.
+// those left over after the last full batch. See Rows.Runs for items that are not
+// reached alone.
 type Order struct {
 	Seed   uint64
 	Epochs int // where to end
@@ -60,7 +61,7 @@ func (r Rows) Train(o Order) (*Loader, error) {
 	l.start(rows, func(yield func(epoch, step int, items []int) bool) {
 		step := o.Step
 		for epoch := o.Epoch; epoch < o.Epochs; epoch++ {
-			items := rng.Perm(n, o.Seed, rng.Shuffle, uint64(epoch))
+			items := r.order(o.Seed, uint64(epoch))
 			for ; step < steps; step++ {
 				batch := items[step*r.Batch : (step+1)*r.Batch]
 				if o.Parts > 1 {
@@ -199,7 +200,8 @@ func (p *part) fit(w, h int) int {
 
 // rows are the source's rows, without shapes and what makes them.
 func (s *Source) rows(batch, workers, ahead int) Rows {
-	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items),
+	runs, room := s.data.Runs()
+	return Rows{Data: s.data.Name, Kind: "images", Items: len(s.data.Items), Runs: runs, Room: room,
 		Name:  func(i int) string { return s.data.Items[i].Name },
 		Batch: batch, Workers: workers, Ahead: ahead, Most: s.most}
 }

@@ -204,7 +204,7 @@ func open(spec string, o Options) (*source, error) {
 	if by == nil {
 		s, err := openKind(spec, o)
 		if err == nil && isField(o.Labels) && !s.fields {
-			return nil, fmt.Errorf("labels %s: the images of %s have no fields, which samples in shards (.tar) have", o.Labels, show.Name(s.train.Name))
+			return nil, fmt.Errorf("labels %s: the images of %s have no fields, which samples in shards (.tar) and tables (.parquet) have", o.Labels, show.Name(s.train.Name))
 		}
 		return s, err
 	}

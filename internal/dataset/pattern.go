@@ -16,6 +16,7 @@ import (
 // Endings of files that hold many images.
 const (
 	shardEnding = ".tar"
+	tableEnding = ".parquet"
 )
 
 // PatternFiles returns the files that spec stands for if it is a pattern of several, see
@@ -60,7 +61,7 @@ func openPattern(pattern string, o Options) (*source, error) {
 	for _, file := range files {
 		switch ending := manyEnding(file); {
 		case ending == "":
-			return nil, fmt.Errorf("%s: a pattern stands for shards (.tar); give a folder of images by its path", show.Name(file))
+			return nil, fmt.Errorf("%s: a pattern stands for shards (.tar) or tables (.parquet); give a folder of images by its path", show.Name(file))
 		case ending != manyEnding(files[0]):
 			return nil, fmt.Errorf("%s and %s are of two kinds; give a pattern of one", show.Name(files[0]), show.Name(file))
 		}
@@ -76,6 +77,9 @@ func openPattern(pattern string, o Options) (*source, error) {
 
 // openMany opens files of many images each, all of one kind.
 func openMany(name string, files []string, o Options) (*source, error) {
+	if manyEnding(files[0]) == tableEnding {
+		return openTables(name, files, o)
+	}
 	return openShards(name, files, o)
 }
 
@@ -86,7 +90,7 @@ func manyEnding(file string) string {
 	if packedTar(lower) {
 		return shardEnding // opening it says what to do
 	}
-	if ending := filepath.Ext(lower); ending == shardEnding {
+	if ending := filepath.Ext(lower); ending == shardEnding || ending == tableEnding {
 		return ending
 	}
 	return ""

@@ -167,7 +167,7 @@ func TestShardErrors(t *testing.T) {
 		{"a-{0..2}.tar", "", "2 of the 3 files that"},
 		{"a-{0..2", "", "not closed"},
 		{"*.nothing", "", "no file has such a name"},
-		{"{a-0.tar,z.txt}", "", "z.txt: a pattern stands for shards"},
+		{"{a-0.tar,z.txt}", "", "z.txt: a pattern stands for shards (.tar) or tables"},
 		{"text.tar", "", "no sample in 1 shard holds"},
 		{"z.tar.gz", "", "compressed by gzip"},
 		{"above.tar", "", "outside the folder"},

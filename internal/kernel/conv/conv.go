@@ -20,6 +20,8 @@ func Forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *
 	switch {
 	case linear(s):
 		linearForward(y, s, src, w, sums, nil)
+	case tiled(s, s.C, s.OutW()):
+		tiledForward(y, s, src, w, sums, pass.Tail{})
 	case winograd.Fits(s, false):
 		winograd.Forward(y, s, src, w, sums, pass.Tail{})
 	default:
@@ -40,6 +42,8 @@ func inputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f shape
 	switch {
 	case linear(s):
 		linearInputGrad(dx, s, g, w, f)
+	case tiled(s, s.K, s.W):
+		tiledInputGrad(dx, s, g, w, f)
 	case winograd.FitsBack(s):
 		winograd.InputGrad(dx, s, g, w, f)
 	default:

@@ -22,6 +22,8 @@ func Infer(y shape.Values, s shape.Conv, src shape.Source, w []float32, t pass.T
 	switch {
 	case linear(s):
 		linearForward(y, s, src, w, nil, &t)
+	case tiled(s, s.C, s.OutW()):
+		tiledForward(y, s, src, w, nil, t)
 	case winograd.Fits(s, false):
 		winograd.Forward(y, s, src, w, nil, t)
 	default:

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"vicreg/internal/amx"
 	"vicreg/internal/check"
 	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/plain"
@@ -68,6 +69,9 @@ func TestConvHalf(t *testing.T) {
 			c := randomCase(r, s).halved()
 			if i%2 == 0 {
 				c.Precision = shape.BF16
+			}
+			if amx.Traced() && i%8 > 0 {
+				continue
 			}
 			tol := 3e-4
 			if c.BF16() {

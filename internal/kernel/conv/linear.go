@@ -19,7 +19,8 @@ func linearForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	r := row.ReadSource(src, s.C)
 	scratch.Shared.Reset(matrixRoom(&r, s.N) + productRoom(y))
 	x, prod := matrix(&r, s.N), productOf(y)
-	product.Gemm(product.Mat{Data: prod, Rows: s.N, Cols: s.K}, x, product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
+	multiply(s.BF16() || y.Half() || src.X.Half(), s.N, product.Mat{Data: prod, Rows: s.N, Cols: s.K}, x,
+		product.Mat{Data: w, Rows: s.C, Cols: s.K}, false)
 	switch {
 	case t != nil:
 		t.Pass(y, prod)
@@ -36,8 +37,8 @@ func linearInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 	if accumulate {
 		f.Add = shape.Values{}
 	}
-	product.Gemm(product.Mat{Data: prod, Rows: s.N, Cols: s.C}, d, product.Mat{Data: w, Rows: s.C,
-		Cols: s.K}.T(), accumulate)
+	multiply(s.BF16() || dx.Half() || g.D.Half(), s.N, product.Mat{Data: prod, Rows: s.N, Cols: s.C}, d,
+		product.Mat{Data: w, Rows: s.C, Cols: s.K}.T(), accumulate)
 	switch {
 	case dx.Half():
 		pass.Finish(dx, prod, s.C, f)
@@ -50,7 +51,23 @@ func linearWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source
 	rx, rd := row.ReadSource(src, s.C), row.ReadGrad(g, s.K)
 	scratch.Shared.Reset(matrixRoom(&rx, s.N) + matrixRoom(&rd, s.N))
 	x, d := matrix(&rx, s.N), matrix(&rd, s.N)
-	product.Gemm(product.Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
+	multiply(s.BF16() || g.D.Half() || src.X.Half(), s.N, product.Mat{Data: dw, Rows: s.C, Cols: s.K}, x.T(), d, true)
+}
+
+// halfRows is the fewest rows for which products of bfloat16 pay. The weights, which are
+// float32, are rounded on the way, which takes about as long as loading them; with fewer
+// rows that is what a product waits for.
+const halfRows = 64
+
+// multiply computes c = a·b, or c += a·b, for a layer of some rows. It rounds the operands
+// to bfloat16 if some activation is stored like that or asks for it, and the processor is
+// faster with it.
+func multiply(half bool, rows int, c, a, b product.Mat, accumulate bool) {
+	if half && rows >= halfRows && shape.HasBF16() {
+		product.GemmPairs(c, a, b, accumulate)
+	} else {
+		product.Gemm(c, a, b, accumulate)
+	}
 }
 
 // productRoom returns how much productOf needs of the shared arena.
@@ -93,7 +110,7 @@ type Matrix struct {
 	H []uint16
 }
 
-// Gemm is product.Gemm for operands of both types.
+// Gemm is product.Gemm for operands of both types. Two of bfloat16 are multiplied as such.
 func Gemm(c product.Mat, a, b Matrix, accumulate bool) {
 	if a.H == nil && b.H == nil {
 		product.Gemm(c, a.Mat, b.Mat, accumulate)
@@ -102,7 +119,8 @@ func Gemm(c product.Mat, a, b Matrix, accumulate bool) {
 	scratch.Busy.Lock()
 	defer scratch.Busy.Unlock()
 	scratch.Shared.Reset(scratch.Room(len(a.H), len(b.H)))
-	product.Gemm(c, a.widened(), b.widened(), accumulate)
+	_, rows := a.Dims()
+	multiply(a.H != nil && b.H != nil, rows, c, a.widened(), b.widened(), accumulate)
 }
 
 func (m *Matrix) widened() product.Mat {

@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Where the processor has no AMX, its variant is tested under a tracer.
-func TestAMX(t *testing.T) { amx.Run(t, "^(TestTiled|TestConvBF16)$/^(amx|n.*)$") }
+func TestAMX(t *testing.T) { amx.Run(t, "^(TestTiled|TestConvBF16|TestConvHalf)$/^(amx|n.*)$") }
 
 // tiledShapes are convolutions of the kind that tiles multiply in place.
 var tiledShapes = []shape.Conv{
@@ -40,7 +41,8 @@ func TestTiled(t *testing.T) {
 			forward := func(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
 				directForward(y, s, src, w, sums, pass.Tail{})
 			}
-			back := func(dx shape.Values, _ []float32, s shape.Conv, g shape.Grad, _ shape.Source, w []float32, f shape.Finish) {
+			back := func(dx shape.Values, _ []float32, s shape.Conv, g shape.Grad, _ shape.Source, w []float32,
+				f shape.Finish) {
 				directInputGrad(dx, s, g, w, f)
 			}
 			inPlace := func(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums) {
@@ -53,8 +55,10 @@ func TestTiled(t *testing.T) {
 				}
 				tiledInputGrad(dx, s, g, w, f)
 			}
-			eachRoute(func(route string) {
-				t.Run(named(s)+" "+route, func(t *testing.T) {
+			for _, floats := range []int{tiledFloats, 1 << 10} { // small pieces, too
+				t.Run(fmt.Sprintf("%s in %d", named(s), floats), func(t *testing.T) {
+					defer func(was int) { tiledFloats = was }(tiledFloats)
+					tiledFloats = floats
 					parallel.SetWorkers(1)
 					one := c.run(inPlace, backInPlace)
 					one.close(t, c.run(forward, back), 2e-6)
@@ -64,7 +68,7 @@ func TestTiled(t *testing.T) {
 						h.runHalf(inPlace, backInPlace).close(t, h.runHalf(forward, back), 3e-4)
 					}
 				})
-			})
+			}
 			tail := pass.Tail{Scale: check.Normal(r, s.K), Shift: check.Normal(r, s.K), Add: normal(r, s.OutLen()),
 				ReLU: true, Packed: new(pass.Packed)}
 			want := make([]float32, s.OutLen())

@@ -10,12 +10,17 @@ import (
 // Precision is the kind of numbers that a convolution multiplies. Sums are float32 either
 // way, and what it reads and writes are [Values] of either type.
 //
-// With BF16 not everything is bfloat16. Linear layers of few rows spend their time on
-// loading weights, which are float32. Winograd's transforms enlarge rounding errors
+// With BF16 not everything is bfloat16. Linear layers of fewer than 64 rows spend their
+// time on loading weights, which are float32. Winograd's transforms enlarge rounding errors
 // fivefold, to 1% for one convolution, and over the layers that grows to 3%. So where
-// Winograd is used, with stride 1, forward and input gradient stay float32, which is
-// still faster than direct convolution in bfloat16. The error of a weight gradient
-// spreads no further, so those do multiply bfloat16.
+// Winograd is used, with stride 1, forward and input gradient stay float32, which is still
+// faster than direct convolution by AVX512_BF16. The error of a weight gradient spreads no
+// further, so those do multiply bfloat16.
+//
+// AMX multiplies sixteen times as fast as float32, and Winograd's algorithm saves three
+// quarters of the products at most. So there all forward passes and input gradients are
+// direct. Which way a convolution goes thus depends on the variant and the shape, and not
+// on what was measured: a run that goes on has the kernels that it had.
 type Precision uint8
 
 const (

@@ -236,7 +236,8 @@ func TestTilesInFloat32(t *testing.T) {
 	defer func(was bool) { cpu.AMX = was }(cpu.AMX)
 	cpu.AMX = true
 	c := smallest(t)
-	for precision, want := range map[string]string{"float32": "avx512", "bf16": cpu.Variant()} {
+	for precision, want := range map[string]string{"float32": "avx512",
+		"bf16": cpu.Variant() + " with bfloat16 activations"} {
 		c.Precision = precision
 		if got := hostVariant(c); got != want {
 			t.Errorf("%s: kernels of %q, want %q", precision, got, want)

@@ -64,6 +64,9 @@ func (f *deviceFlag) open() (device.Device, error) {
 	if !f.far() {
 		return device.Local, nil
 	}
+	if ranks.world != nil {
+		return openRanked(f.name)
+	}
 	return devices.Open(f.name)
 }
 

@@ -26,7 +26,7 @@ var groups = []struct{ title, flags string }{
 }
 
 // seldom are flags that only --help-all lists.
-var seldom = strings.Fields("micro-batch expander-norm predictor stop-gradient momentum-encoder tau temperature queue queue-start prototypes whitening-size redundancy " +
+var seldom = strings.Fields("micro-batch sync-norm expander-norm predictor stop-gradient momentum-encoder tau temperature queue queue-start prototypes whitening-size redundancy " +
 	"add-variance add-covariance convention lambda mu nu gamma eps mu-b nu-b encoder-a encoder-b width-b expander-b branches channels " +
 	"weight-decay momentum trust clip split warmup eval-every precision checkpoint-every crop-min flip jitter grey blur solarize max-pixels max-bad")
 

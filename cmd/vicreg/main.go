@@ -45,25 +45,30 @@ func run(args []string) int {
 		err = unwritten
 	}
 	if err == nil {
+		depart(nil, 0, func(string) {})
 		return 0
 	}
 	if errors.Is(err, context.Canceled) && !errors.Is(err, train.ErrInterrupted) {
 		err = errStopped
 	}
 	var usage usageError
+	if called.Name() == "pretrain" {
+		_ = launched() // what is wrong with it is another error
+	}
 	message := err.Error()
 	message += meantValue(called, message)
 	if leaving.Load() {
 		select {} // until the process ends, which says why
 	}
-	complain(red, "vicreg:", show.Text(message))
+	code := exitFailure
 	switch {
 	case errors.As(err, &usage):
-		return exitUsage
+		code = exitUsage
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, errStopped):
-		return exitStopped
+		code = exitStopped
 	}
-	return exitFailure
+	depart(err, code, func(whose string) { complain(red, "vicreg:", show.Text(whose+message)) })
+	return code
 }
 
 // usageError is a mistake in how the command was called.

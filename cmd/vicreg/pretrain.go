@@ -60,8 +60,11 @@ this machine, for about ten minutes or as --time says; --plan only tells what it
 do. --config lays a file over the recipe (which the file may name), and other flags
 lay single values over both.
 
-Ctrl-C (or SIGTERM, or a closed terminal unless nohup keeps it away) finishes the
-step, saves everything and exits with code 130; a second one leaves at once. Where
+Processes that mpirun or srun starts train one network: each has its part of every
+batch, and with --device cuda a card (in the build with the tag native).
+
+Ctrl-C (or SIGTERM, SIGUSR1, or a closed terminal unless nohup keeps it away) finishes
+the step, saves everything and exits with code 130; a second one leaves at once. Where
 nobody takes the output any more, or its disk is full, the run is saved as well
 and ends with code 1. --resume goes on with a run that was stopped in any way, to the
 same result.
@@ -78,7 +81,8 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
   vicreg pretrain --pairs pairs.csv --a image=photo --b text=caption
   vicreg pretrain --pairs readings.csv --a series=path --b numeric=temp,rpm
   vicreg pretrain --resume runs/photos --epochs 300
-  vicreg pretrain --init runs/photos --data ~/more-photos`,
+  vicreg pretrain --init runs/photos --data ~/more-photos
+  mpirun -n 4 vicreg pretrain --data ~/photos --device cuda`,
 		Args: noArgs,
 	}
 	f := new(pretrainFlags)
@@ -130,11 +134,11 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 	if f.json && f.quiet {
 		return usagef("--json and --quiet contradict each other; give one")
 	}
-	var leave func(error)
-	if f.group, leave, err = openGroup(); err != nil {
+	threads, err := f.flags.GetInt("threads")
+	must(err)
+	if f.group, err = join(threads); err != nil {
 		return err
 	}
-	defer func() { leave(err) }()
 	owner := f.group.Rank() == 0
 	if f.plan {
 		if owner {
@@ -150,6 +154,9 @@ func pretrain(f *pretrainFlags, config *configFlags) (err error) {
 		if start, err = watched(start, f.watch); err != nil {
 			return err
 		}
+	}
+	if !owner {
+		return carryOut(start, train.Silent{})
 	}
 	stop, err := startProfile(f.profile, f.guard(config))
 	if err != nil {
@@ -213,7 +220,7 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 			d, err := f.device.open()
 			if err == nil {
 				_, _, err = train.Pretrain(ctx, c, train.Options{Reporter: r, Device: d, Group: f.group,
-					TensorBoard: f.tensorboard})
+					Ranks: ranks.about, Notes: ranks.notes, TensorBoard: f.tensorboard})
 			}
 			return err
 		}, err
@@ -244,7 +251,8 @@ func (f *pretrainFlags) job(config *configFlags) (func(context.Context, train.Re
 		d, err := f.device.open()
 		if err == nil {
 			_, err = train.Extend(ctx, f.resume, goal, train.Options{Reporter: r, Threads: c.Threads,
-				Workers: c.Workers, Device: d, Group: f.group, TensorBoard: f.tensorboard})
+				Workers: c.Workers, Device: d, Group: f.group, Ranks: ranks.about, Notes: ranks.notes,
+				TensorBoard: f.tensorboard})
 		}
 		return err
 	}, nil

@@ -162,6 +162,7 @@ func TestComparisonTakesItsRunAlong(t *testing.T) {
 		"term":   {[]syscall.Signal{syscall.SIGTERM}, exitStopped, "stopped in a; give the same command again to go on\n", false},
 		"hup":    {[]syscall.Signal{syscall.SIGHUP, syscall.SIGHUP}, exitStopped, "stopped in a; give the same command again to go on\n", true},
 		"int":    {[]syscall.Signal{syscall.SIGINT}, exitStopped, "stopped in a; give the same command again to go on\n", true},
+		"time":   {[]syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR1}, exitStopped, "stopped in a; give the same command again to go on\n", false},
 		"twice":  {[]syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, exitStopped, "vicreg: left at once\n", false},
 		"killed": {[]syscall.Signal{syscall.SIGKILL}, -1, "everything is saved, go on with --resume killed/a\n", false},
 	} {

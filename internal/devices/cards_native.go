@@ -48,3 +48,5 @@ func cards() []Info {
 	}
 	return all
 }
+
+func count() int { return card.Count() }

@@ -37,6 +37,9 @@ func Open(name string) (device.Device, error) {
 	return d, nil
 }
 
+// Cards returns how many NVIDIA cards there are, 0 if none can be asked for.
+func Cards() int { return count() }
+
 // number reads the number of a card.
 func number(name string) (index int, ok bool) {
 	if name == "cuda" {

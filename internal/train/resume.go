@@ -180,6 +180,11 @@ func (r *run) goOn() error {
 		r.changes = append(r.changes, r.configChanged())
 	}
 	r.at.ConfigSum = sum
+	for _, note := range r.told {
+		if !slices.Contains(r.at.Notes, note) {
+			r.changes = append(r.changes, note)
+		}
+	}
 	for _, e := range replans {
 		if err := r.write(e); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type Options struct {
 	Threads, Workers int           // override the configuration's unless 0
 	Device           device.Device // that networks are trained on; nil: the CPU
 	Group            group.Group   // of the processes that train together, which all call the same; nil: this one alone
+	Ranks            string        // what is to be said of them, for people; may be empty
+	Notes            []string      // what is to be known besides, a sentence each
 	TensorBoard      bool          // tell TensorBoard of the run, in a folder of it; a run that has done so goes on with it
 }
 
@@ -61,6 +64,8 @@ type run struct {
 	steps  int // in an epoch
 
 	group            group.Group // of the processes that train together
+	ranks            string      // what is to be said of them
+	told             []string    // notes that the run was given
 	votes            []float64
 	threads, workers int // of this process, where they are not the configuration's
 
@@ -210,7 +215,7 @@ func newRun(c recipe.Config, o Options) *run {
 	}
 	parallel.SetWorkers(c.Threads)
 	r := &run{config: c, corpus: newCorpus(c), report: o.Reporter, savedStep: -1, tensorboard: o.TensorBoard,
-		group: group.Or(o.Group), threads: o.Threads, workers: o.Workers}
+		group: group.Or(o.Group), threads: o.Threads, workers: o.Workers, ranks: o.Ranks, told: o.Notes}
 	if o.Device != nil && !o.Device.Shared() {
 		r.device = o.Device
 	}
@@ -425,7 +430,7 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
-	r.at.Notes = append(r.corpus.notes(), r.advise()...)
+	r.at.Notes = slices.Concat(r.corpus.notes(), r.advise(), r.told)
 	for _, note := range []string{r.shrunk, r.memory} {
 		if note != "" {
 			r.at.Notes = append(r.at.Notes, note)
@@ -489,6 +494,9 @@ func (r *run) plan() Plan {
 	}
 	if r.device != nil {
 		about += fmt.Sprintf("\ndevice   %s, %s", r.computer(), c.Precision)
+	}
+	if r.ranks != "" {
+		about += "\nranks    " + r.ranks
 	}
 	if r.beginning != "" {
 		about += "\ninit     " + r.beginning

@@ -17,6 +17,21 @@ type Found struct {
 	Err       error    // why the card cannot be used, as Open would say it
 }
 
+// Count returns how many cards there are that the driver can use; 0 where there is no driver.
+func Count() int {
+	defer runtime.UnlockOSThread()
+	runtime.LockOSThread()
+	d, err := start()
+	if err != nil {
+		return 0
+	}
+	n, err := d.count()
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Look looks for cards and libraries and starts none. Its error says why there are none.
 func Look() ([]Found, error) {
 	defer runtime.UnlockOSThread()

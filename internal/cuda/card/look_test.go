@@ -22,6 +22,9 @@ func TestLook(t *testing.T) {
 		}
 		return all[1]
 	}
+	if n := Count(); n != 2 {
+		t.Errorf("%d cards are counted", n)
+	}
 	whole := look()
 	if whole.Err != nil || len(whole.Libraries) != 2 ||
 		whole.Libraries[0] != "cuDNN 9.14.0 at "+filepath.Join(f.folder, dnnName) ||
@@ -41,6 +44,9 @@ func TestLook(t *testing.T) {
 	f.card.FakeCard.Call(13000, 0, 9)
 	if all, err := Look(); err == nil {
 		t.Errorf("no card: %+v", all)
+	}
+	if n := Count(); n != 0 {
+		t.Errorf("no card: %d are counted", n)
 	}
 	t.Setenv(native.Variable, t.TempDir())
 	if all, err := Look(); err == nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 )
 
 // Variable chooses the library: openmpi, mpich, or a file. With none each process trains
@@ -72,11 +73,18 @@ func First(env func(string) string) bool {
 	return rank == "" || rank == "0"
 }
 
+// passing is how long a launcher may take to pass on what a process has written. What it
+// has not passed on when all end is lost.
+const passing = 300 * time.Millisecond
+
 // GiveUp tells the launcher that this process ends before it has joined the others, so that
 // they do not wait for it. Most launchers see that themselves; that of MPICH is told, in the
 // words of its interface to processes (PMI 1).
 func GiveUp(env func(string) string, code int) {
-	giveUp(env, code, func(number uintptr) io.Writer { return os.NewFile(number, "PMI") })
+	giveUp(env, code, func(number uintptr) io.Writer {
+		time.Sleep(passing)
+		return os.NewFile(number, "PMI")
+	})
 }
 
 func giveUp(env func(string) string, code int, file func(number uintptr) io.Writer) {

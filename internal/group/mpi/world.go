@@ -84,10 +84,6 @@ const (
 	patient = 5 * time.Millisecond
 )
 
-// passing is how long a launcher may take to pass on what a process has written. What it
-// has not passed on when all end is lost.
-const passing = 300 * time.Millisecond
-
 // Crowded says whether there are more threads that compute on this host than cores for them:
 // a process that waits then leaves its core at once.
 func (w *World) Crowded(crowded bool) {

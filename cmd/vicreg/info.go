@@ -249,6 +249,9 @@ func (r *runInfo) print() error {
 	}
 	fmt.Fprintf(w, "run\t%s, %d of %d epochs, %s\n", r.Folder, r.EpochsDone, r.Epochs, state)
 	fmt.Fprintf(w, "data\t%s\n", c.Data.Source)
+	if len(c.Data.Bands) > 0 {
+		fmt.Fprintf(w, "bands\t%v of the channels of files\n", c.Data.Bands)
+	}
 	channels := fmt.Sprint(c.Channels)
 	if c.Channels == 0 {
 		channels = "?"

@@ -20,10 +20,10 @@ their names, labels and classes, and with the split where the data has a test
 set. --data takes that file like any data set; the images in it are read at the
 speed of memory, so that no later run decodes them again.
 
-A file of decoded images is large: three bytes a pixel. --size makes images
-smaller whose shorter side is longer than that. Images that cannot be read are
-left out, counted and named; more than a tenth of them is an error, unless --max-bad
-says otherwise.`,
+A file of decoded images is large: three bytes a pixel, or up to four for each channel
+of images that are no pictures. --size makes images smaller whose shorter side is
+longer than that. Images that cannot be read are left out, counted and named; more than
+a tenth of them is an error, unless --max-bad says otherwise.`,
 		Example: `  vicreg pack --data ~/photos --size 256 --out photos.pack
   vicreg pretrain --data photos.pack`,
 		Args: noArgs,

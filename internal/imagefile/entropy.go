@@ -206,8 +206,12 @@ func (c *coded) restart(number int) bool {
 	return ok
 }
 
-// block goes over a block of a sequential file.
-func (c *coded) block(dc, ac *huffman) bool {
+// mean is what the means of a part's blocks come to, which are told by differences.
+type mean struct{ at, most int }
+
+// add goes over the difference to the next mean, of which the lowest bits are still to come.
+// A mean far beyond black or white overflows in one decoder and not in another.
+func (c *coded) add(dc *huffman, m *mean, low int) bool {
 	if c.n < 32 {
 		c.fill()
 	}
@@ -215,7 +219,23 @@ func (c *coded) block(dc, ac *huffman) bool {
 	if e == 0 {
 		return false
 	}
-	next, n := c.next<<(e&63), c.n-e.bits()
+	size := e.symbol()
+	v := int(c.next << (e.bits() - size) >> 1 >> (63 - size))
+	if v < 1<<size>>1 {
+		v -= 1<<size - 1
+	}
+	c.next <<= e & 63
+	c.n -= e.bits()
+	m.at += v << low
+	return m.at <= m.most && m.at >= -m.most
+}
+
+// block goes over a block of a sequential file.
+func (c *coded) block(dc, ac *huffman, m *mean) bool {
+	if !c.add(dc, m, 0) {
+		return false
+	}
+	next, n := c.next, c.n
 	k := 1
 	for k < 64 {
 		if n < 32 {

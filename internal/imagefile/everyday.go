@@ -99,8 +99,8 @@ type walk struct {
 	at      int
 	framed  bool
 	scanned bool
-	restart int // how many units of pixels stand between two markers of restart
-	quant   [4]bool
+	restart int    // how many units of pixels stand between two markers of restart
+	quant   [4]int // the step of the mean, 0: there is no table
 	huffman [2][4]huffman
 	left    [][64]uint8 // of each part and coefficient, how many low bits are still to come
 	masks   [][]uint64  // of each part and block, which coefficients are not zero, in the order of the file
@@ -165,11 +165,14 @@ func (w *walk) take(marker byte, body []byte) bool {
 func (w *walk) takeQuant(body []byte) bool {
 	for len(body) > 0 {
 		wide, k := int(body[0]>>4), body[0]&15
-		if n := 1 + 64*(1+wide); wide > 1 || k > 3 || len(body) < n {
+		n := 1 + 64*(1+wide)
+		if wide > 1 || k > 3 || len(body) < n {
 			return false
-		} else {
-			w.quant[k], body = true, body[n:]
 		}
+		if w.quant[k] = int(body[1]); wide == 1 {
+			w.quant[k] = w.quant[k]<<8 + int(body[2])
+		}
+		body = body[n:]
 	}
 	return true
 }
@@ -196,6 +199,7 @@ func (w *walk) takeHuffman(body []byte) bool {
 // scan is one as its header tells it.
 type scan struct {
 	parts     []int
+	means     []mean
 	dc, ac    []*huffman // of each part
 	from, to  int        // coefficients
 	high, low int        // bits of them
@@ -220,10 +224,11 @@ func (w *walk) takeScan(body []byte) bool {
 		if p < 0 || n == len(w.parts) && p != k || dc > 3 || ac > 3 {
 			return false
 		}
-		if q := w.parts[p].quant; q > 3 || !w.quant[q] {
+		if q := w.parts[p].quant; q > 3 || w.quant[q] == 0 {
 			return false
 		}
 		s.parts, s.dc, s.ac = append(s.parts, p), append(s.dc, &w.huffman[0][dc]), append(s.ac, &w.huffman[1][ac])
+		s.means = append(s.means, mean{most: mostMean / w.quant[w.parts[p].quant]})
 		if s.from == 0 && s.high == 0 && !s.dc[k].ready(differences) {
 			return false
 		}
@@ -253,6 +258,9 @@ func (w *walk) takeScan(body []byte) bool {
 	return ok && c.done()
 }
 
+// mostMean is twice the greatest mean of a block of 8-bit samples, as the transform has it.
+const mostMean = 2048
+
 // kind is what tables of coefficients are read for.
 func (s *scan) kind(progressive bool) kind {
 	switch {
@@ -271,12 +279,17 @@ func (f *frame) units() int { return ((f.w-1)/f.mcuW + 1) * ((f.h-1)/f.mcuH + 1)
 func (w *walk) sequential(c *coded, s *scan) bool {
 	units := w.units()
 	for u := range units {
-		if w.restart > 0 && u > 0 && u%w.restart == 0 && !c.restart(u/w.restart-1) {
-			return false
+		if w.restart > 0 && u > 0 && u%w.restart == 0 {
+			if !c.restart(u/w.restart - 1) {
+				return false
+			}
+			for k := range s.means {
+				s.means[k].at = 0
+			}
 		}
 		for k := range s.parts {
 			for range w.parts[k].h * w.parts[k].v {
-				if !c.block(s.dc[k], s.ac[k]) {
+				if !c.block(s.dc[k], s.ac[k], &s.means[k]) {
 					return false
 				}
 			}
@@ -293,7 +306,7 @@ func (w *walk) together(c *coded, s *scan) bool {
 	for range w.units() {
 		for k, p := range s.parts {
 			for range w.parts[p].h * w.parts[p].v {
-				if !c.mean(s.dc[k], s.high) {
+				if !c.means(s, k) {
 					return false
 				}
 			}
@@ -305,18 +318,13 @@ func (w *walk) together(c *coded, s *scan) bool {
 	return true
 }
 
-// mean goes over bits of a block's mean.
-func (c *coded) mean(dc *huffman, high int) bool {
-	if high > 0 {
+// means goes over bits of the mean of a block, of the scan's part k.
+func (c *coded) means(s *scan, k int) bool {
+	if s.high > 0 {
 		c.skip(1)
 		return true
 	}
-	if c.n < 32 {
-		c.fill()
-	}
-	e := dc.find(c.next)
-	c.skip(e.bits())
-	return e != 0
+	return c.add(s.dc[k], &s.means[k], s.low)
 }
 
 // alone goes over a scan of one part's blocks, of which those beyond the edge are not sent.
@@ -328,7 +336,7 @@ func (w *walk) alone(c *coded, s *scan) bool {
 		ok := true
 		switch {
 		case s.from == 0:
-			ok = c.mean(s.dc[0], s.high)
+			ok = c.means(s, 0)
 		case s.high == 0:
 			ok = c.first(s.ac[0], &masks[b], s.from, s.to, s.low, &run)
 		default:

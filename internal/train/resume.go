@@ -225,7 +225,7 @@ func moved(step int, last, now string) string {
 		last, now = then, since
 	}
 	if before == after {
-		how = "up to step %d the run's JPEG files were read by %s, from there on by %s: a pixel here and there differs by a level, so it ends with other bits than a run that never changed"
+		how = "up to step %d the run's JPEG files were read by %s, from there on by %s: the pixels of views differ a little, so it ends with other bits than a run that never changed"
 		last, now = decoder, other
 	}
 	return fmt.Sprintf(how, step, last, now)

@@ -86,7 +86,9 @@ func (r *ranks) sum(params []*nn.Param) {
 		if link := device.Link(params[0].Device()); link != nil {
 			r.grads = r.grads[:0]
 			for _, p := range params {
-				r.grads = append(r.grads, p.Grad)
+				if !p.Grad.None() {
+					r.grads = append(r.grads, p.Grad)
+				}
 			}
 			link.SumRanks(r.grads)
 			return
@@ -185,7 +187,7 @@ func divides(c recipe.Config, processes int) error {
 		if below == 0 {
 			take = fmt.Sprint(processes)
 		}
-		return fmt.Errorf("%s of %d cannot be divided equally among %d processes; take %s", part.what, part.rows, processes, take)
+		return fmt.Errorf("%s of %d cannot be divided equally among %d processes; take %s, or another number of processes", part.what, part.rows, processes, take)
 	}
 	if n := smallest(c) / processes; processes > 1 && n < 2 && !c.SyncNorm {
 		return fmt.Errorf("a batch of %d%s leaves one of %d processes a single row, of which batch normalisation can take no statistics; take a larger one, or leave sync_norm on", c.Batch, c.InPieces(), processes)

@@ -136,6 +136,9 @@ func TestRanks(t *testing.T) {
 	cases["supervised by running statistics"] = func(c *recipe.Config) {
 		c.Tune = &recipe.Tune{EncoderLR: 0.1, Statistics: recipe.Running}
 	}
+	cases["supervised after a frozen encoder"] = func(c *recipe.Config) {
+		c.Tune = &recipe.Tune{Freeze: []string{recipe.All}}
+	}
 	was := model.DeferFrom
 	model.DeferFrom = 100
 	defer func() { model.DeferFrom = was }()
@@ -312,7 +315,7 @@ func TestRanksApart(t *testing.T) {
 func TestDivides(t *testing.T) {
 	for _, x := range []struct {
 		batch, piece, processes int
-		want                    string
+		want                    string // but for the end
 	}{
 		{16, 0, 4, ""},
 		{16, 6, 2, ""},
@@ -320,6 +323,9 @@ func TestDivides(t *testing.T) {
 		{16, 6, 4, "a micro_batch of 6 cannot be divided equally among 4 processes; take 4 or 8"},
 		{4, 0, 8, "a batch of 4 cannot be divided equally among 8 processes; take 8"},
 	} {
+		if x.want != "" {
+			x.want += ", or another number of processes"
+		}
 		c := config(t, "vicreg")
 		c.Batch, c.MicroBatch = x.batch, x.piece
 		local.Run(x.processes, func(g group.Group) error {

@@ -1,11 +1,38 @@
 package method
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"vicreg/internal/check"
+	"vicreg/internal/model"
 	"vicreg/internal/recipe"
 )
+
+// A classifier whose gradient is put off lends the memory of that to a frozen encoder, and has
+// it back in time.
+func TestFrozenLends(t *testing.T) {
+	was := model.DeferFrom
+	defer func() { model.DeferFrom = was }()
+	var want []float32
+	for _, model.DeferFrom = range []int{1 << 20, 100} {
+		c := config(t, "supervised")
+		c.Batch, c.Tune = 8, &recipe.Tune{Freeze: []string{recipe.All}}
+		m, err := New(c, many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			step(t, m, noise(c, c.Batch, 0, i))
+		}
+		grad := m.Branches()[0].Expander.Params()[0].Grad.Host()
+		if want == nil {
+			want = slices.Clone(grad)
+		}
+		check.Close(t, "gradient", grad, want, 1e-5)
+	}
+}
 
 // The baseline is no self-supervised method, has a classifier of each branch
 // where the expander would be, and does not begin without labels.

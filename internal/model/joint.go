@@ -326,6 +326,7 @@ func (j *Joint) Backward(i int, dz, dp device.Array) {
 		b.Encoder.Backward(p, dy, device.Array{})
 	}
 	j.arena.Put(dy)
+	p.Thaw()
 	j.finish()
 }
 

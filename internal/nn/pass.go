@@ -181,6 +181,13 @@ func (p *Pass) Frozen() *Pass {
 	return p.frozen
 }
 
+// Thaw lets go of what the pass of Frozen holds: all that reads it has gone backward.
+func (p *Pass) Thaw() {
+	if p.frozen != nil {
+		p.frozen.Reset()
+	}
+}
+
 // NewInferencePass returns a pass for many batches through a network whose weights do
 // not change meanwhile. It keeps weights in the layout that products read, and finishes
 // every activation where it is made.

@@ -162,7 +162,7 @@ func TestProcessesFail(t *testing.T) {
 	c := config(t)
 	c.Batch = 15
 	errs := trainOn(c, 2, 0, 0)
-	const odd = "a batch of 15 cannot be divided equally among 2 processes; take 14 or 16"
+	const odd = "a batch of 15 cannot be divided equally among 2 processes; take 14 or 16, or another number of processes"
 	if err := errs[0]; err == nil || err.Error() != odd {
 		t.Errorf("rank 0: %v", err)
 	}

@@ -62,12 +62,12 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	if pointwise(s) {
 		// rows of one pixel
 		pixels := s.N * s.H * s.W
-		rows = scratch.RoundUp(max(1, pieceFloats/(wide+s.K)), 14)
+		rows = scratch.RoundUp(max(1, d.pieceFloats()/(wide+s.K)), 14)
 		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
 		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(wide), 2*s.K, d.productRoom(d.bands.Rows)))
 	} else {
 		perRow := s.OutW()*(wide+s.K) + s.Stride*d.in.Width()*s.C/d.unit()
-		rows = max(1, pieceFloats/perRow)
+		rows = max(1, d.pieceFloats()/perRow)
 		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
 		pixels := d.bands.Images * d.bands.Rows * s.OutW()
 		scratch.Reserve(scratch.Room(pixels*scratch.Padded(wide), seen(s, d.bands.Rows)*d.in.Width()*s.C, 2*s.K,
@@ -83,6 +83,15 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 		scratch.AddPartials(sums, pieces, s.K)
 	}
 	d.in, d.out, d.w, d.packed, d.tail = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}
+}
+
+// pieceFloats is more where products are so fast that they would wait for weights, which a
+// piece reads once.
+func (d *directJob) pieceFloats() int {
+	if d.half && product.HasRuns() {
+		return 2 * pieceFloats
+	}
+	return pieceFloats
 }
 
 // unit returns how many values an element of what is gathered holds.

@@ -53,6 +53,15 @@ func home(path string) string {
 
 // openPattern opens the files that a pattern stands for.
 func openPattern(pattern string, o Options) (*source, error) {
+	files, err := filesOf(pattern)
+	if err != nil {
+		return nil, err
+	}
+	return openMany(pattern, files, o)
+}
+
+// filesOf returns the files that a pattern stands for, all of one kind and all there.
+func filesOf(pattern string) ([]string, error) {
 	files, err := shard.Names(pattern)
 	if err != nil {
 		return nil, err
@@ -72,7 +81,7 @@ func openPattern(pattern string, o Options) (*source, error) {
 	if len(gone) > 0 {
 		return nil, fmt.Errorf("%d of the %d files that %s stands for are not there: %s", len(gone), len(files), show.Name(pattern), show.Some(gone, 3))
 	}
-	return openMany(pattern, files, o)
+	return files, nil
 }
 
 // openMany opens files of many images each, all of one kind.
@@ -215,4 +224,56 @@ func pick[T any](list []T, places []int) []T {
 		some[i] = list[at]
 	}
 	return some
+}
+
+// ShardSet are shards that train and those that score.
+type ShardSet struct {
+	Train, Test []*shard.Shard
+	Part        string   // what those that score are called
+	Notes       []string // on shards that are not used
+}
+
+// InShards reports whether spec names shards: by a pattern, or one by its path.
+func InShards(spec string) bool {
+	if files := PatternFiles(spec); len(files) > 0 {
+		return manyEnding(files[0]) == shardEnding
+	}
+	return manyEnding(home(spec)) == shardEnding
+}
+
+// Shards finds the shards that spec names.
+func Shards(spec string) (*ShardSet, error) {
+	files := []string{home(spec)}
+	if manyFiles(spec) {
+		var err error
+		if files, err = filesOf(home(spec)); err != nil {
+			return nil, err
+		}
+	}
+	s := new(source)
+	_, names := belowCommon(files)
+	train, test, part := s.purposes(names)
+	set := &ShardSet{Part: part, Notes: s.unused}
+	for _, list := range []struct {
+		places []int
+		to     *[]*shard.Shard
+	}{{train, &set.Train}, {test, &set.Test}} {
+		for _, i := range list.places {
+			*list.to = append(*list.to, &shard.Shard{Path: files[i], Name: names[i]})
+		}
+	}
+	return set, nil
+}
+
+// SampleText returns what a sample says in the file of an ending, or under a key of its
+// JSON file (json.caption); empty: nothing.
+func SampleText(s *shard.Shard, sample *shard.Sample, column string) (string, error) {
+	return fieldOf(column).of(s, sample)
+}
+
+// ListedNotes says what listing shards for the first time came to.
+func ListedNotes(o shard.Opened) []string {
+	s := new(source)
+	s.listed(o)
+	return s.notes
 }

@@ -30,7 +30,7 @@ func openShards(name string, files []string, o Options) (*source, error) {
 	for i, file := range files {
 		all[i] = &shard.Shard{Path: file, Name: names[i]}
 	}
-	from := field{spec: o.Labels}
+	var from field
 	used := pick(all, slices.Concat(train, test))
 	peeked, err := from.choose(used[0], o.Labels)
 	if err != nil {
@@ -47,11 +47,7 @@ func openShards(name string, files []string, o Options) (*source, error) {
 	if opened.Err == nil {
 		opened.Listed += peeked.Listed
 	}
-	if opened.Listed > 0 && opened.Err != nil {
-		s.note("what %s listed cannot be kept, so it is listed each time: %s: %v", show.Plural(opened.Listed, "shard holds was", "shards hold was"), shard.Cache(), opened.Err)
-	} else if opened.Listed > 0 {
-		s.note("what %s was listed for the first time, and the lists are kept in %s", show.Plural(opened.Listed, "shard holds", "shards hold"), show.Name(opened.Folder))
-	}
+	s.listed(opened)
 	s.shardNotes(parts)
 	first, texts := joined(parts[:len(train)])
 	if len(first) == 0 {
@@ -72,6 +68,15 @@ func openShards(name string, files []string, o Options) (*source, error) {
 		return s, nil
 	}
 	return s, s.labelBy(&from, texts, o)
+}
+
+// listed says what listing shards for the first time came to.
+func (s *source) listed(o shard.Opened) {
+	if o.Listed > 0 && o.Err != nil {
+		s.note("what %s listed cannot be kept, so it is listed each time: %s: %v", show.Plural(o.Listed, "shard holds was", "shards hold was"), shard.Cache(), o.Err)
+	} else if o.Listed > 0 {
+		s.note("what %s was listed for the first time, and the lists are kept in %s", show.Plural(o.Listed, "shard holds", "shards hold"), show.Name(o.Folder))
+	}
 }
 
 // nameOf is what people call the images in some files: the folder, or the only file.
@@ -228,9 +233,16 @@ func (s *source) shardNotes(parts []shardPart) {
 
 // field says where the class of a sample is told.
 type field struct {
-	spec string
 	end  string   // ending of the file; empty: no file tells
 	keys []string // of the value within, if the file is JSON
+}
+
+// fieldOf returns the place that a name stands for: an ending, or json and a key.
+func fieldOf(name string) field {
+	if end, keys, ok := strings.Cut(name, "."); ok && strings.EqualFold(end, "json") {
+		return field{end: "json", keys: strings.Split(keys, ".")}
+	}
+	return field{end: strings.ToLower(name)}
 }
 
 // jsonLabels are keys of JSON files that are taken for classes where nobody says.
@@ -242,10 +254,7 @@ func (f *field) choose(s *shard.Shard, labels string) (shard.Opened, error) {
 	name, ok := strings.CutPrefix(labels, fieldMark)
 	switch {
 	case ok:
-		f.end, f.keys = strings.ToLower(name), nil
-		if end, keys, ok := strings.Cut(name, "."); ok && strings.EqualFold(end, "json") {
-			f.end, f.keys = "json", strings.Split(keys, ".")
-		}
+		*f = fieldOf(name)
 		if f.end == "json" && f.keys == nil {
 			return shard.Opened{}, fmt.Errorf("labels %q: name the value in the JSON files too, as in @json.label", labels)
 		}
@@ -289,7 +298,7 @@ func (f *field) about() string {
 }
 
 // of returns what tells the class of a sample; empty: nothing does.
-func (f *field) of(s *shard.Shard, sample *shard.Sample) (string, error) {
+func (f field) of(s *shard.Shard, sample *shard.Sample) (string, error) {
 	if f.end == "" {
 		return "", nil
 	}

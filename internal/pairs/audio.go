@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"vicreg/internal/audio"
-	"vicreg/internal/table"
 )
 
 const (
@@ -19,11 +18,11 @@ func (s *Side) sound() bool { return s.Type == "waveform" || s.Type == "spectrog
 
 // readSound reads one channel at the file's own rate. Silence is an error, and so is a
 // rate that cannot be resampled to the side's, if that is known.
-func (s *Side) readSound(path string) (Sample, error) {
-	if err := table.IsFile(path); err != nil {
+func (s *Side) readSound(d *Data, path string) (Sample, error) {
+	if err := d.present(path); err != nil {
 		return Sample{}, err
 	}
-	sound, err := audio.Read(path, audio.Limits{})
+	sound, err := d.sound(path)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -47,6 +46,23 @@ func (s *Side) readSound(path string) (Sample, error) {
 	return m, nil
 }
 
+// sound reads a sound out of its file.
+func (d *Data) sound(path string) (audio.Sound, error) {
+	m := d.files[path]
+	if m == nil {
+		return audio.Read(path, audio.Limits{})
+	}
+	raw, err := m.Read(audio.MaxBytes)
+	var s audio.Sound
+	if err == nil {
+		s, err = audio.Decode(raw, audio.Limits{})
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return s, err
+}
+
 // canResample returns an error if n samples of some rate cannot be resampled to the
 // side's rate.
 func (s *Side) canResample(n, rate int) error {
@@ -60,7 +76,7 @@ func (s *Side) canResample(n, rate int) error {
 // frames.
 func (s *Source) decodeAudio(k int, path string) (Sample, error) {
 	side := &s.sides[k]
-	m, err := side.readSound(path)
+	m, err := side.readSound(s.data, path)
 	if err != nil {
 		return m, err
 	}

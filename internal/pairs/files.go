@@ -18,7 +18,10 @@ func FilesOf(sets ...*Data) dataset.Files {
 		for i, r := range d.Rows {
 			for k := range d.sides {
 				if c := (cell{name: d.RowName(i)}); r.err == nil && d.sides[k].files() && !table.Blank(r.cells[k][0]) {
-					c.name, c.path = d.ItemName(i, k), d.path(r.cells[k][0])
+					c.name = d.ItemName(i, k)
+					if d.files == nil {
+						c.path = d.path(r.cells[k][0])
+					}
 					cells = append(cells, c)
 				}
 			}

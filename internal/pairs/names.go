@@ -3,12 +3,21 @@ package pairs
 import (
 	"strings"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/table"
 )
 
 // Names reports whether is returns true for any file that a manifest may name: it tries
 // the path that each of the cells makes, whatever the column is for.
 func Names(manifest string, is func(path string) bool) (bool, error) {
+	if dataset.InShards(manifest) { // no file but the shards themselves
+		for _, file := range append(dataset.PatternFiles(manifest), manifest) {
+			if is(file) {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
 	t, err := table.Read(manifest, "manifest", nil)
 	if err != nil {
 		return false, err

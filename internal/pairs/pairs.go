@@ -28,9 +28,11 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/dataset"
 	"vicreg/internal/host"
 	"vicreg/internal/imagefile"
 	"vicreg/internal/npy"
+	"vicreg/internal/shard"
 	"vicreg/internal/show"
 	"vicreg/internal/table"
 )
@@ -41,13 +43,19 @@ type Row struct {
 	Index int // its place among the rows below the header, from 0
 	Label int // index into the data set's classes; -1: none
 
+	key   string     // what it is called, in shards
 	place int        // of a row that shares its line with others: see table.Record
 	cells [][]string // of each side's columns
 	err   error      // why the row cannot be used at all
 }
 
 // name names the row; no other row of the manifest has the same name.
-func (r *Row) name() string { return table.Record{Line: r.Line, Place: r.place}.RowName() }
+func (r *Row) name() string {
+	if r.key != "" {
+		return r.key
+	}
+	return table.Record{Line: r.Line, Place: r.place}.RowName()
+}
 
 // Data is a list of rows in the manifest's order.
 type Data struct {
@@ -60,8 +68,9 @@ type Data struct {
 	manifest string // name of its file
 	dir      string // where it lies
 	sides    []Side
-	matrix   []*npy.Array // of the sides that are a file of rows
-	writings [][]writing  // of the numeric sides, by column
+	matrix   []*npy.Array             // of the sides that are a file of rows
+	writings [][]writing              // of the numeric sides, by column
+	files    map[string]*shard.Member // that cells name, in shards; nil: they lie beside a manifest
 	limits   imagefile.Limits
 	most     *float64 // the share of rows that may be bad
 }
@@ -86,16 +95,27 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	if !(o.Holdout >= 0 && o.Holdout < 1) {
 		return nil, nil, fmt.Errorf("holdout %v: must be a share from 0 to below 1", o.Holdout)
 	}
-	t, err := table.Read(manifest, "manifest", wanted(sides, o))
-	if err != nil {
+	var in shards
+	var t *table.Table
+	if dataset.InShards(manifest) {
+		found, err := readShards(manifest, sides, wanted(sides, o))
+		if err != nil {
+			return nil, nil, err
+		}
+		in, t = *found, found.table
+		t.Notes = in.notes
+	} else if t, err = table.Read(manifest, "manifest", wanted(sides, o)); err != nil {
 		return nil, nil, err
 	}
 	d := &Data{Name: strings.TrimSuffix(t.Name, filepath.Ext(t.Name)), manifest: t.Name, dir: t.Dir, Notes: t.Notes,
 		sides: sides, limits: o.Images, most: o.Most, matrix: make([]*npy.Array, len(sides)),
-		writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows))}
+		writings: make([][]writing, len(sides)), Rows: make([]Row, len(t.Rows)), files: in.files}
 	for i, r := range t.Rows {
 		d.Rows[i] = Row{Line: r.Line, Index: i, Label: -1, place: r.Place, cells: make([][]string, len(sides)),
 			err: r.Err}
+		if in.keys != nil {
+			d.Rows[i].key = in.keys[i]
+		}
 	}
 	for s := range sides {
 		if err := d.take(t, s); err != nil {
@@ -110,6 +130,8 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 	d.About = fmt.Sprintf("%d rows in %s", len(d.Rows), t.Name)
 	if o.Split != "" {
 		train, test, err = d.splitBy(t, o.Split)
+	} else if in.train > 0 {
+		train, test = d.parted(in.train, in.part)
 	} else {
 		train, test = d.holdOut(o.Holdout)
 	}
@@ -260,6 +282,9 @@ func (d *Data) takeMatrix(t *table.Table, s int) error {
 
 // path returns where a file is that the manifest names.
 func (d *Data) path(name string) string {
+	if d.files != nil {
+		return name
+	}
 	if filepath.IsAbs(name) {
 		return name
 	}
@@ -333,6 +358,9 @@ func (d *Data) Fingerprint() string {
 		fmt.Fprintf(h, "%d\x00%d\x00", r.Line, r.Label)
 		for s, cells := range r.cells {
 			fmt.Fprintf(h, "%s\x00", strings.Join(cells, "\x00"))
+			if len(cells) == 1 && d.files[cells[0]] != nil {
+				fmt.Fprintf(h, "%d\x00", d.files[cells[0]].Size)
+			}
 			if m := d.matrix[s]; m != nil {
 				width := m.Shape[1]
 				fmt.Fprint(h, m.Values[r.Index*width:(r.Index+1)*width])

@@ -59,6 +59,14 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 	return &rest, test, nil
 }
 
+// parted divides the rows into the first n, which train, and the others, which score.
+func (d *Data) parted(n int, part string) (train, test *Data) {
+	rest, out := *d, *d
+	rest.Rows, out.Rows = d.Rows[:n:n], d.Rows[n:]
+	rest.About = fmt.Sprintf("%d rows of %s to train on, %d (%s) to score on", n, d.manifest, len(out.Rows), part)
+	return &rest, &out
+}
+
 // holdOut keeps a share of each class for scoring, see [Open].
 func (d *Data) holdOut(share float64) (train, test *Data) {
 	if share == 0 {
@@ -129,7 +137,7 @@ func (d *Data) groups() [][]int {
 				continue
 			}
 			path := d.path(r.cells[s][0])
-			if table.Missing(r.cells[s][0]) && table.IsFile(path) != nil {
+			if table.Missing(r.cells[s][0]) && d.present(path) != nil {
 				continue // NA and the like, which no rows share
 			}
 			dir, name := filepath.Split(path)

@@ -127,15 +127,19 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	if !decode && side.files() {
 		if row := s.data.Rows[i]; row.err == nil && !table.Blank(row.cells[k][0]) {
 			path := s.data.path(row.cells[k][0])
-			if f.err = table.IsFile(path); f.err == nil && side.Type == "image" {
-				_, _, f.err = imagefile.Stat(path, s.data.limits)
+			if f.err = s.data.present(path); f.err == nil && side.Type == "image" {
+				if m := s.data.files[path]; m != nil {
+					_, _, f.err = m.Stat(path, s.data.limits)
+				} else {
+					_, _, f.err = imagefile.Stat(path, s.data.limits)
+				}
 			}
 			return
 		}
 	}
 	var m Sample
 	if side.sound() && s.data.Rows[i].err == nil && !table.Blank(s.data.Rows[i].cells[k][0]) {
-		m, f.err = side.readSound(s.data.path(s.data.Rows[i].cells[k][0]))
+		m, f.err = side.readSound(s.data, s.data.path(s.data.Rows[i].cells[k][0]))
 	} else {
 		m, f.err = s.sample(i, k)
 	}

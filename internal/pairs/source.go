@@ -204,13 +204,13 @@ func (s *Side) convert(m Sample) Sample {
 
 // decode reads a file of the type of side k.
 func (s *Source) decode(k int, path string) (Sample, error) {
-	if err := table.IsFile(path); err != nil {
+	if err := s.data.present(path); err != nil {
 		return Sample{}, err
 	}
 	switch side := &s.sides[k]; side.Type {
 	case "image":
 		limits, raws := side.source(s.data.limits).Asked()
-		m, err := imagefile.Read(path, limits)
+		m, err := s.data.image(path, limits)
 		if err == nil {
 			m, err = batch.Fit(m, side.Channels, raws)
 		}
@@ -225,6 +225,17 @@ func (s *Source) decode(k int, path string) (Sample, error) {
 		return readEmbedding(path)
 	}
 	return s.decodeAudio(k, path)
+}
+
+// image reads an image out of its file.
+func (d *Data) image(path string, limits imagefile.Limits) (imagefile.Image, error) {
+	in := d.files[path]
+	if in == nil {
+		return imagefile.Read(path, limits)
+	}
+	m, held, err := in.Hold(path, limits, new([]byte))
+	held.Release()
+	return m, err
 }
 
 // readEmbedding reads an .npy file of one vector.

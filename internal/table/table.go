@@ -69,6 +69,16 @@ func Read(path, what string, wanted []string) (*Table, error) {
 	return Parse(path, what, raw, wanted)
 }
 
+// Of returns a table of rows that were found elsewhere.
+func Of(name string, columns []string, rows []Record) *Table {
+	t := &Table{Name: name, Columns: columns, Rows: rows, kept: columns, place: map[string]int{},
+		found: map[string]bool{}}
+	for k, column := range columns {
+		t.place[column], t.found[column] = k, true
+	}
+	return t
+}
+
 // Load returns the contents of a file that is to be parsed.
 func Load(path, what string) ([]byte, error) {
 	raw, err := ReadFile(path, mostBytes)

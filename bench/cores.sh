@@ -7,14 +7,14 @@
 #   bench/cores.sh -o FOLDER PART ...       there; tables, output and lines of verdict are left in FOLDER
 #
 # Parts, each under three minutes on 16 cores; without a name all of them, one after the other:
-#   info      what there is                            5 s
-#   step18    steps of ResNet-18 at 32 px              many threads
-#   step50    steps of ResNet-50 at 224 px             many threads
-#   infer     inference of both                        many threads
-#   gain      our own step on many threads over two
-#   loss      the loss alone, and the small network    many threads
-#   views     two views of JPEG files                  one core
-#   two18, two50, twoinfer, twoloss                    the same rows on two threads
+#   info        what there is                            5 s
+#   step18      steps of ResNet-18 at 32 px              many threads
+#   step50      steps of ResNet-50 at 224 px             many threads
+#   infer50     inference of ResNet-50                   many threads
+#   gain        our own step on many threads over two
+#   views       two views of JPEG files                  one core
+#   two18, two50, two50bf16, twoinfer50                  the same rows on two threads
+#   infer18, loss, twoinfer18, twoloss                   rows without a goal of many threads
 #
 # THREADS=16 says how many are many, ROUNDS=2 how often each side is visited, PYTHON which Python (else the one with
 # the newest PyTorch), LIMIT=175 the seconds of a part; one that takes longer leaves what it has measured.
@@ -37,7 +37,11 @@ bundle() {
   export CGO_ENABLED=0 GOFLAGS=-trimpath
   go build -tags native -ldflags '-s -w' -o "$made/vicreg" ./cmd/vicreg
   go build -tags native -ldflags '-s -w' -o "$made/bench" ./bench
-  XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" vicreg bench
+  local library
+  for library in /usr/lib/*/libturbojpeg.so.0; do
+    [ ! -e "$library" ] || cp -L "$library" "$made/"
+  done
+  XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" .
   rm -rf "$made"
   ls -l "$BUNDLE"
 }
@@ -78,13 +82,16 @@ part() {
   info) info ;;
   step18) rows step18 "$THREADS" 'step, ResNet-18( \(|, bf16)' ;;
   step50) rows step50 "$THREADS" 'step, ResNet-50' ;;
-  infer) rows infer "$THREADS" '^inference' ;;
+  infer50) rows infer50 "$THREADS" '^inference, ResNet-50' ;;
+  infer18) rows infer18 "$THREADS" '^inference, ResNet-18' ;;
   gain) rows gain "$THREADS" "$none" -gain ;;
   loss) rows loss "$THREADS" '^loss|width 16' ;;
   views) rows views "$THREADS" '^two views' ;;
   two18) rows two18 2 'step, ResNet-18( \(|, bf16)' ;;
-  two50) rows two50 2 'step, ResNet-50' ;;
-  twoinfer) rows twoinfer 2 '^inference' ;;
+  two50) rows two50 2 'step, ResNet-50, 224' ;;
+  two50bf16) rows two50bf16 2 'step, ResNet-50, bf16' ;;
+  twoinfer50) rows twoinfer50 2 '^inference, ResNet-50' ;;
+  twoinfer18) rows twoinfer18 2 '^inference, ResNet-18' ;;
   twoloss) rows twoloss 2 '^loss|width 16' ;;
   *) echo "cores.sh: there is no part $1" >&2; exit 2 ;;
   esac
@@ -100,7 +107,8 @@ OUT=$(cd "$2" && pwd) failed=0
 shift 2
 [ -e "$BUNDLE/bin.tar.xz" ] || { echo "cores.sh: no $BUNDLE/bin.tar.xz; make it by bench/cores.sh bundle where there is Go" >&2; exit 1; }
 "${PYTHON:-python3}" -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$BUNDLE/bin.tar.xz" "$WORK" || exit 1
-[ $# -gt 0 ] || set -- info step18 step50 infer gain loss views two18 two50 twoinfer twoloss
+[ ! -e "$WORK/libturbojpeg.so.0" ] || export VICREG_LIB=$WORK
+[ $# -gt 0 ] || set -- info step18 step50 infer50 gain views two18 two50 two50bf16 twoinfer50 infer18 loss twoinfer18 twoloss
 for p; do
   began=$SECONDS
   part "$p"

@@ -52,7 +52,7 @@ const (
 
 var workloads = []workload{
 	{name: "loss and gradients, n=256, d=8192", args: words("loss --n 256 --d 8192"), ways: oneWay, steps: 9, theirs: 2,
-		goals: goals{few: 100, many: 50}},
+		goals: goals{few: 100}},
 	{name: "loss and gradients, n=2048, d=8192", args: words("loss --n 2048 --d 8192"), ways: oneWay, steps: 3, theirs: 1,
 		goals: goals{few: 6}},
 	{name: "step, ResNet-18 (small stem), 32 px, batch 128, expander 2048³, float32", args: words(resnet18), ways: layouts,

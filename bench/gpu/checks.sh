@@ -14,6 +14,7 @@
 #   recipe    Fashion-MNIST beside PyTorch                fashion.tar.xz   by RECIPE_EPOCHS
 #   methods   the loss of every method beside the processor's                            60 s
 #   pieces    batches in pieces, and a classifier on an encoder, beside the processor's   30 s
+#   ranks     two processes on the card, which mpirun starts if there is one, beside one  30 s
 #   bits      killed and resumed, on the card; moved                                     90 s
 #   luck      bad luck that can be provoked                                              60 s
 #
@@ -44,7 +45,7 @@ KILLS=${KILLS:-2}                              # of each run, before it is let g
 SEED=${SEED:-$RANDOM}                          # of the moments when runs are killed
 LIMIT_info=${LIMIT_info:-30} LIMIT_tests=${LIMIT_tests:-150} LIMIT_table=${LIMIT_table:-540}
 LIMIT_waits=${LIMIT_waits:-120} LIMIT_recipe=${LIMIT_recipe:-540} LIMIT_bits=${LIMIT_bits:-180}
-LIMIT_methods=${LIMIT_methods:-150} LIMIT_pieces=${LIMIT_pieces:-100} LIMIT_luck=${LIMIT_luck:-150}
+LIMIT_methods=${LIMIT_methods:-150} LIMIT_pieces=${LIMIT_pieces:-100} LIMIT_ranks=${LIMIT_ranks:-100} LIMIT_luck=${LIMIT_luck:-150}
 
 small=()        # of runs where there is no card
 waitFlags=(--recipe imagenet-100ep --precision bf16 --batch 256)
@@ -312,6 +313,27 @@ methods() {
   done
 }
 
+# ranks holds the loss of two processes that share the card, whose sums cross by MPI and the host, against the
+# processor's. NCCL is tried by "tests", where it is installed.
+ranks() {
+  local run=$WORK/ranks method device=$DEVICE flags
+  if ! command -v mpirun >/dev/null; then
+    say skip "ranks: there is no mpirun here"
+    return
+  fi
+  [ "$DEVICE" != cuda ] || device=cuda:0
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  for method in vicreg byol; do
+    flags=(--data sample --limit 1024 --method $method --epochs 2 --warmup 1 --width 16 --batch 128 --expander 128-32
+      --eval-every 0)
+    rm -rf "$run"-*
+    within "$vicreg" pretrain "${flags[@]}" --device cpu --out "$run-cpu" >/dev/null 2>&1
+    within mpirun -n 2 "$vicreg" pretrain "${flags[@]}" --device "$device" --out "$run-device" \
+      >"$OUT/ranks--$method.txt" 2>&1
+    close "ranks: $method" "$run-cpu" "$run-device"
+  done
+}
+
 # pieces does the same for batches in pieces, and for a classifier on an encoder, also on one that is half frozen.
 pieces() {
   local name side device run=$WORK/pieces
@@ -508,7 +530,7 @@ for part in "$@"; do
   name=LIMIT_$part
   limit=${!name:-0}
   case $part in
-  info | tests | table | waits | recipe | methods | pieces | bits | luck) "$part" ;;
+  info | tests | table | waits | recipe | methods | pieces | ranks | bits | luck) "$part" ;;
   *) echo "no part $part" >&2; exit 2 ;;
   esac
 done

@@ -31,8 +31,9 @@ func newInfo() *cobra.Command {
 epochs done and scores. The run need not have ended. Of a model without a run, a file or
 a folder that vicreg import made, it shows the network and where its weights are from.
 
-With --devices it shows instead what this machine can compute on: the processor, and
-each NVIDIA card with its driver and libraries, or what is missing and how to get it.`,
+With --devices it shows instead what this machine can compute on: the processor, what
+reads JPEG files there, and each NVIDIA card with its driver and libraries, or what is
+missing and how to get it.`,
 		Example: "  vicreg info runs/photos\n  vicreg info --devices",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if machine {

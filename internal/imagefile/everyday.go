@@ -41,14 +41,14 @@ func (f *frame) everyday(data []byte) (turbo.Frame, bool) {
 	}
 }
 
-// judged holds the hashes of files that were found to be everyday ones, since to go over one
+// judged tells of files, by their hashes, whether they are everyday ones, since to go over one
 // takes a third of the time that libjpeg-turbo needs for it, and training comes back to it in
 // every epoch.
 var judged = struct {
 	sync.Mutex
-	seed maphash.Seed
-	good map[uint64]struct{}
-}{seed: maphash.MakeSeed(), good: map[uint64]struct{}{}}
+	seed     maphash.Seed
+	everyday map[uint64]bool
+}{seed: maphash.MakeSeed(), everyday: map[uint64]bool{}}
 
 // mostJudged bounds what is remembered, to some twenty megabytes.
 const mostJudged = 1 << 20
@@ -57,18 +57,19 @@ const mostJudged = 1 << 20
 func (f *frame) judge(data []byte) (turbo.Frame, bool) {
 	hash := maphash.Bytes(judged.seed, data)
 	judged.Lock()
-	_, known := judged.good[hash]
+	ok, known := judged.everyday[hash]
 	judged.Unlock()
+	if known && !ok {
+		return turbo.Frame{}, false
+	}
 	if known {
 		return f.layout()
 	}
 	t, ok := f.everyday(data)
-	if ok {
-		judged.Lock()
-		if len(judged.good) < mostJudged {
-			judged.good[hash] = struct{}{}
-		}
-		judged.Unlock()
+	judged.Lock()
+	defer judged.Unlock()
+	if len(judged.everyday) < mostJudged {
+		judged.everyday[hash] = ok
 	}
 	return t, ok
 }

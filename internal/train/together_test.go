@@ -328,3 +328,28 @@ type spoiler struct {
 }
 
 func (s *spoiler) Start(Plan) { s.err = os.WriteFile(s.path, []byte("spoilt"), 0o666) }
+
+// Without common statistics the running ones that are kept are those of rank 0, and a run
+// that was stopped ends with the same bits.
+func TestProcessesNormaliseApart(t *testing.T) {
+	t.Parallel()
+	c := methodConfig(t, "byol")
+	c.SyncNorm = false
+	var model []byte
+	for _, stop := range []int{0, 11} {
+		c.Out = filepath.Join(t.TempDir(), "run")
+		err := local.First(trainOn(c, 2, 1, stop))
+		if stop > 0 && errors.Is(err, ErrInterrupted) {
+			err = resume(c.Out, 2, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := result(t, c.Out)
+		if stop == 0 {
+			model = raw
+		} else if !bytes.Equal(raw, model) {
+			t.Error("a run that was stopped ends with other bits")
+		}
+	}
+}

@@ -50,7 +50,8 @@ var benchConvs = []struct {
 }
 
 // BenchmarkConv runs the three passes as training does, with normalisation and
-// ReLU in the source, its backward in the gradient, mask and sums in the finish.
+// ReLU in the source, its backward in the gradient, mask and sums in the finish: in float32,
+// and with bfloat16 stored and multiplied.
 // Gflop/s count what direct convolution does; Gflop/s-cpu divides by processor
 // time, which holds up where other programs take their share.
 func BenchmarkConv(b *testing.B) {
@@ -63,31 +64,38 @@ func BenchmarkConv(b *testing.B) {
 		return s
 	}
 	for _, bc := range benchConvs {
-		s := bc.Conv
-		x, y, w := fill(s.InLen()), fill(s.OutLen()), fill(s.WeightLen())
-		d, dx, dw := fill(s.OutLen()), shape.Floats(fill(s.InLen())), make([]float32, s.WeightLen())
-		src := shape.Source{X: shape.Floats(x), Scale: fill(s.C), Shift: fill(s.C), ReLU: true}
-		g := shape.Grad{D: shape.Floats(d), Y: shape.Floats(y), A: fill(s.K), B: fill(s.K), K: fill(s.K)}
-		f := shape.Finish{Mask: src, Dot: shape.Floats(x), Sums: shape.NewSums(s.C)}
-		sums := shape.NewSums(s.K)
-		out := pages.Floats(s.OutLen())
-		run := func(name string, pass func()) {
-			b.Run(bc.name+"/"+name, func(b *testing.B) {
-				b.ReportAllocs()
-				pass()
-				start := cpuTime()
-				for b.Loop() {
+		for _, kind := range []string{"float32", "bf16"} {
+			s := bc.Conv
+			values := func(n int) shape.Values { return shape.Floats(fill(n)) }
+			if kind != "float32" {
+				s.Precision = shape.BF16
+				values = func(n int) shape.Values { return narrow(shape.Floats(fill(n))) }
+			}
+			x, y, w := values(s.InLen()), values(s.OutLen()), fill(s.WeightLen())
+			d, dx, dw := values(s.OutLen()), values(s.InLen()), make([]float32, s.WeightLen())
+			src := shape.Source{X: x, Scale: fill(s.C), Shift: fill(s.C), ReLU: true}
+			g := shape.Grad{D: d, Y: y, A: fill(s.K), B: fill(s.K), K: fill(s.K)}
+			f := shape.Finish{Mask: src, Dot: x, Sums: shape.NewSums(s.C)}
+			sums := shape.NewSums(s.K)
+			out := values(s.OutLen())
+			run := func(name string, pass func()) {
+				b.Run(bc.name+"/"+kind+"/"+name, func(b *testing.B) {
+					b.ReportAllocs()
 					pass()
-				}
-				flops := float64(s.Flops()) * float64(b.N) / 1e9
-				b.ReportMetric(flops/b.Elapsed().Seconds(), "Gflop/s")
-				b.ReportMetric(flops*float64(parallel.Workers())/(cpuTime()-start).Seconds(), "Gflop/s-cpu")
-			})
+					start := cpuTime()
+					for b.Loop() {
+						pass()
+					}
+					flops := float64(s.Flops()) * float64(b.N) / 1e9
+					b.ReportMetric(flops/b.Elapsed().Seconds(), "Gflop/s")
+					b.ReportMetric(flops*float64(parallel.Workers())/(cpuTime()-start).Seconds(), "Gflop/s-cpu")
+				})
+			}
+			run("forward", func() { Forward(out, s, src, w, sums) })
+			run("input", func() { InputGrad(dx, s, g, w, f) })
+			run("both", func() { Grads(dx, dw, s, g, src, w, f) })
+			run("weight", func() { WeightGrad(dw, s, g, src) })
 		}
-		run("forward", func() { Forward(shape.Floats(out), s, src, w, sums) })
-		run("input", func() { InputGrad(dx, s, g, w, f) })
-		run("both", func() { Grads(dx, dw, s, g, src, w, f) })
-		run("weight", func() { WeightGrad(dw, s, g, src) })
 	}
 }
 

@@ -104,7 +104,7 @@ func (d *Device) Activations(p device.Precision) device.Type {
 
 // KeptSum keeps all sums of ResNet-50 at 224 pixels but those of the first stage, in a
 // batch of 256: these three would take a seventh of all memory.
-func (d *Device) KeptSum() int { return 1 << 27 }
+func (d *Device) KeptSum(device.Type) int { return 1 << 27 }
 
 // Wait waits until everything is done.
 func (d *Device) Wait() {

@@ -48,10 +48,11 @@ func (c CPU) Activations(p Precision) Type {
 	return Float32
 }
 
-// KeptSum is that of the CPU. Tests change it.
+// KeptSum is that of the CPU for float32. Tests change it.
 var KeptSum = 1 << 22
 
-func (c CPU) KeptSum() int { return KeptSum }
+// KeptSum keeps as many bytes whatever the type.
+func (c CPU) KeptSum(t Type) int { return KeptSum * Float32.Size() / t.Size() }
 
 func (c CPU) Alloc(t Type, n int) Array {
 	switch t {

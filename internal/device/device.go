@@ -37,9 +37,9 @@ type Memory interface {
 	// network with such products are best stored: Float32 or BFloat16.
 	Activations(p Precision) Type
 
-	// KeptSum is the most elements of a residual block's sum that is kept for backward.
+	// KeptSum is the most elements of type t of a residual block's sum that is kept for backward.
 	// A larger one is made again: its memory is worth more than that time.
-	KeptSum() int
+	KeptSum(t Type) int
 
 	// Alloc returns n zeros, Free takes them back. Close gives back the device and all
 	// of its memory.

@@ -32,7 +32,8 @@ func LentBy(c Config, expander Head, predictor *Head, n int) Lent {
 // LentOn is LentBy on a device and for products of a precision, in bytes.
 func LentOn(d device.Device, p device.Precision, c Config, expander Head, predictor *Head, n int) Lent {
 	var l Lent
-	on := meter{act: float64(d.Activations(p).Size()), line: float64(nn.Line(d)), keptSum: float64(d.KeptSum())}
+	act := d.Activations(p)
+	on := meter{act: float64(act.Size()), line: float64(nn.Line(d)), keptSum: float64(d.KeptSum(act))}
 	_, on.signed = d.(device.Signed)
 	_, on.sparse = d.(device.Sparse)
 	target := on

@@ -29,7 +29,7 @@ type (
 	}
 )
 
-func (r reading) KeptSum() int { return r.kept }
+func (r reading) KeptSum(device.Type) int { return r.kept }
 
 // A mask that is read as signs is the mask, and what is not read has no gradient: networks
 // make the same bits, of sums that are kept and of ones that are made again.

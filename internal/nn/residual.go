@@ -69,7 +69,7 @@ func (b *Residual) Forward(p *Pass, x Act) Act {
 	} else {
 		signed.AddSigned(out.X, out.Signs, a.Source, id.Source, a.C)
 	}
-	if x.join != nil && x.Len() > p.dev.KeptSum() {
+	if x.join != nil && x.Len() > p.dev.KeptSum(x.X.Type()) {
 		p.done(x.join)
 	}
 	p.Drop(x)

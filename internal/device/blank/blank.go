@@ -13,9 +13,9 @@ type Device struct {
 	next       uintptr
 }
 
-func (d *Device) Name() string { return "blank" }
-func (d *Device) Shared() bool { return false }
-func (d *Device) KeptSum() int { return d.Kept }
+func (d *Device) Name() string            { return "blank" }
+func (d *Device) Shared() bool            { return false }
+func (d *Device) KeptSum(device.Type) int { return d.Kept }
 
 func (d *Device) Activations(device.Precision) device.Type {
 	if d.Half {

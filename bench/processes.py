@@ -168,8 +168,8 @@ def bits(folder):
 def check_kills():
     chance = random.Random(SEED)
     print(f"     seed {SEED}")
-    flags = ["--width", "4", "--size", "16", "--expander", "16-16", "--batch", "32", "--limit", "320", "--epochs", "6",
-             "--labels", "none", "--checkpoint-every", "0.001"]
+    flags = ["--width", "2", "--size", "12", "--expander", "8-8", "--batch", "32", "--limit", "320", "--epochs", "4",
+             "--warmup", "0", "--labels", "none", "--checkpoint-every", "0.001"]
     for mpi in MPIS:
         n = 3 if mpi == "openmpi" else 2
         flags_n = [f if f != "32" else str(8 * n) for f in flags]  # a batch that can be divided
@@ -204,6 +204,7 @@ def check_kills():
                     words = again
                 else:
                     shutil.rmtree(folder, ignore_errors=True)
+            print(f"     {done} kills by {time.monotonic() - began:.0f} s", flush=True)
             if bits(folder) != bits(whole):
                 verdict(False, f"{mpi}: the model of run {runs} has other bits")
         verdict(left == 0 and slow < 20, f"{n} processes by {mpi}: {done} kills in {runs} runs, which end with the same "

@@ -263,3 +263,42 @@ func TestTurboLeavesTheRest(t *testing.T) {
 		}
 	}
 }
+
+// Pictures come in the part of their size that is asked for, upright, where that can be; the
+// question is about upright pixels too.
+func TestFit(t *testing.T) {
+	for name, data := range jpegs(t) {
+		whole, err := Decode(data, Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := false
+		m, err := Decode(data, Limits{Fit: func(w, h int) int {
+			asked = true
+			if w != whole.W || h != whole.H {
+				t.Errorf("%s: asked about %d × %d, want %d × %d", name, w, h, whole.W, whole.H)
+			}
+			return 2
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := Library() != "" && name != "cmyk.jpg" && name != "scans.jpg"; asked != want {
+			t.Errorf("%s: asked %v, want %v", name, asked, want)
+		}
+		w, h := whole.W, whole.H
+		if asked {
+			w, h = (w+1)/2, (h+1)/2
+		}
+		if m.W != w || m.H != h || m.C != whole.C || len(m.Pix) != w*h*m.C {
+			t.Errorf("%s: %d × %d × %d, want %d × %d × %d", name, m.W, m.H, m.C, w, h, whole.C)
+			continue
+		}
+		// The corner has about the same colour: nothing is turned the wrong way.
+		for c := range m.C {
+			if d := int(m.Pix[c]) - int(whole.Pix[c]); d < -60 || d > 60 {
+				t.Errorf("%s: channel %d of the corner is %d, want some %d", name, c, m.Pix[c], whole.Pix[c])
+			}
+		}
+	}
+}

@@ -172,7 +172,8 @@ type Config struct {
 	Threads int
 
 	// Precision is what numbers the products in the encoder multiply: float32, bf16
-	// where the processor has it, or tf32 on an NVIDIA GPU. Default: float32
+	// where the processor is faster with it, or tf32 on an NVIDIA GPU. With bf16
+	// activations are stored as bfloat16 in any case. Default: float32
 	Precision string
 }
 

@@ -94,7 +94,7 @@ func TestSuite(t *testing.T) {
 
 // suite is every operation, with lengths on both sides of every limit.
 func suite(w *World) error {
-	w.room = 128 << 10 // so that little crosses in pieces
+	w.room, w.piece = 128<<10, 128<<10 // so that little crosses in pieces
 	random := func(rank, n int) []float32 {
 		r := rand.New(rand.NewPCG(uint64(rank), uint64(n)))
 		x := make([]float32, n)
@@ -253,10 +253,10 @@ func speed(w *World) error {
 			line += fmt.Sprintf("  %s %v, best %v", name, (time.Since(began) / time.Duration(times)).Round(time.Microsecond),
 				best.Round(time.Microsecond))
 		}
-		for _, room := range []int{1, 2, 4, 8} {
-			if n > 1000_000 || room == 8 {
-				w.room = room << 20
-				try(fmt.Sprintf("pieces of %d MiB", room), func() { w.Sum(x) })
+		for _, room := range []int{256, 512, 1024, 2048, 4096, 8192} {
+			if n >= 1000_000 || room<<10 == staging {
+				w.piece = room << 10
+				try(fmt.Sprintf("pieces of %d KiB", room), func() { w.Sum(x) })
 			}
 		}
 		try("MPI_Allreduce", func() {

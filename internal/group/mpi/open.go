@@ -51,6 +51,7 @@ func Open(launch Launch) (*World, error) {
 		}
 	}
 	w.rank, w.size, w.host = int(c.rank), int(c.size), string(c.text[:c.length])
+	w.piece = pieceOf(w.size)
 	c.sent, c.sentAt, c.gotAt = make([]int32, w.size), make([]int32, w.size), make([]int32, w.size)
 	if w.size != launch.Size {
 		w.api.MPI_Finalize.Call()

@@ -58,7 +58,7 @@ func sum[T float32 | float64](w *World, x []T, add func(y, x []T)) error {
 		}
 		return nil
 	}
-	block := min(w.room/size/w.size, (len(x)+w.size-1)/w.size) // numbers of a rank in a piece
+	block := min(w.piece/size/w.size, (len(x)+w.size-1)/w.size) // numbers of a rank in a piece
 	pieces := (len(x) + block*w.size - 1) / (block * w.size)
 	piece := func(k int) []T { return x[k*block*w.size : min((k+1)*block*w.size, len(x))] }
 	// Piece k+1 crosses while piece k is added. Each has two buffers in turn: out has the

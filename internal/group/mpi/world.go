@@ -26,7 +26,8 @@ type World struct {
 	mu     sync.Mutex // one thread at a time is in the library
 	cells  *cells
 	buffer [buffers][]byte
-	room   int // bytes that a transfer has at most
+	room   int // bytes that a transfer has at most,
+	piece  int // and those of a sum
 	watch  watch
 
 	patience time.Duration
@@ -40,6 +41,11 @@ const (
 	buffers = 4
 	staging = 8 << 20 // bytes of a buffer
 )
+
+// pieceOf is the bytes of a sum that cross at once, among so many processes. Two pieces of a
+// MiB and what they become stay in a core's cache, those of 8 MiB do not, and take up to twice
+// as long. A block is to be no shorter than 64 KiB.
+func pieceOf(size int) int { return min(max(1<<20, size<<16), staging) }
 
 func (w *World) Rank() int { return w.rank }
 func (w *World) Size() int { return w.size }

@@ -95,7 +95,7 @@ tar -C "$WORK" -xJf "$BUNDLE/bin.tar.xz" || exit 1
   "$WORK/vicreg" info --devices; } 2>&1 | tee "$OUT/info.txt" | sed 's/^/      /'
 check cpu '.'
 check kernel/product '^(TestPairs|TestPairsRows|TestGemmPairs|TestMultiplyRuns|TestPeak)$/^(amx|avx512)$'
-check kernel/conv '^(TestTiled|TestConvBF16|TestConvHalf|TestConvInferHalf)$/^(amx|avx512|n.*)$'
+check kernel/conv '^(TestTiled.*|TestConvBF16|TestConvHalf|TestConvInferHalf|TestLinearBF16)$/^(amx|avx512|n.*)$'
 check kernel/token '^(TestAttentionBF16|TestDenseBF16)$'
 peak
 bench kernel/conv '^BenchmarkLayers$' 30ms 70

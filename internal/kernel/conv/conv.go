@@ -63,6 +63,8 @@ func weightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 	switch {
 	case linear(s):
 		linearWeightGrad(dw, s, g, src)
+	case tiledWeight(s):
+		tiledWeightGrad(dw, s, g, src)
 	case winograd.Fits(s, true):
 		winograd.WeightGrad(dw, s, g, src)
 	default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"vicreg/internal/cpu"
@@ -32,16 +33,20 @@ var benchLayers = []shape.Conv{
 
 // BenchmarkLayers runs the passes of a layer in every way that there is on this processor:
 // float32 as it is chosen, which with 3 × 3 weights is Winograd's algorithm; bfloat16 that
-// is multiplied as pairs, directly; and bfloat16 on tiles. Activations are bfloat16.
+// is multiplied as pairs, directly; and bfloat16 on tiles, where weight gradients have two
+// ways. Activations are bfloat16.
 func BenchmarkLayers(b *testing.B) {
 	routes := []struct {
 		name, variant string
 		precision     shape.Precision
 		winograd      bool
+		pass          float64 // tiledPass
 	}{
-		{"avx512-float32", "avx512", shape.Float32, true},
-		{"avx512-pairs", "avx512", shape.BF16, false},
-		{"amx", "amx", shape.BF16, true},
+		{"avx512-float32", "avx512", shape.Float32, true, tiledPass},
+		{"avx512-pairs", "avx512", shape.BF16, false, tiledPass},
+		{"amx", "amx", shape.BF16, true, tiledPass},
+		{"amx-direct", "amx", shape.BF16, false, tiledPass}, // of weights
+		{"amx-winograd", "amx", shape.BF16, true, 0},
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	halves := func(n int) shape.Values {
@@ -69,7 +74,8 @@ func BenchmarkLayers(b *testing.B) {
 		sums, out := shape.NewSums(s.K), halves(s.OutLen())
 		for _, pass := range []string{"forward", "input", "weight"} {
 			for _, route := range routes {
-				if !slices.Contains(cpu.Variants(), route.variant) {
+				if !slices.Contains(cpu.Variants(), route.variant) ||
+					strings.HasPrefix(route.name, "amx-") && (pass != "weight" || s.R == 1) {
 					continue
 				}
 				s.Precision = route.precision
@@ -81,6 +87,8 @@ func BenchmarkLayers(b *testing.B) {
 					}
 					defer restore()
 					defer winograd.Set(winograd.Set(route.winograd))
+					defer func(was float64) { tiledPass = was }(tiledPass)
+					tiledPass = route.pass
 					for b.Loop() {
 						switch pass {
 						case "forward":

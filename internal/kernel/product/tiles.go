@@ -22,6 +22,7 @@ type Runs struct {
 	Step                 int
 	Count, Length, Apart int
 	Blocks, Next         int
+	Odd                  bool // rows begin with the second value of a pair, and end with a first
 }
 
 // RunDepth returns how many rows of pairs the right operand takes for a run: those after
@@ -50,6 +51,17 @@ func MultiplyRuns(m, n int, c []float32, crs, next int, a Runs, b []float32, f *
 		j := n - narrow
 		multiplyTiles(m, narrow, c[j:], crs, next, a, b[j*depth:], 16, 0, false, f, lines)
 	}
+}
+
+// AddRows computes c += a·b for m × n elements, where rows of a are single runs, and rows of
+// b lie brs apart. It is for operands that stay in the second-level cache.
+func AddRows(m, n int, c []float32, crs int, a Runs, b []float32, brs int) {
+	multiplyTiles(m, n, c, crs, 0, a, b, brs, 32, true, nil, 0)
+}
+
+// TransposePairs writes k rows of m pairs, stride apart, as columns of dst, ds apart.
+func TransposePairs(dst []float32, ds int, src []float32, stride, m, k int) {
+	transposePairs(dst, ds, src, stride, m, k)
 }
 
 // blockTiles is Block for pairs, and fetches some lines of f on the way.

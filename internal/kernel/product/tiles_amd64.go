@@ -88,7 +88,11 @@ func multiplyTiles(m, n int, c []float32, crs, next int, a Runs, b []float32, br
 	} else if t.tail = a.Length % 16; t.steps == 0 {
 		t.steps, pairs, t.tail = 1, a.Length, 0
 	}
-	_ = a.Data[(a.Blocks-1)*a.Next+(m-1)*a.Step+(a.Count-1)*a.Apart+max(a.Length, t.steps*pairs)-1]
+	last := (a.Blocks-1)*a.Next + (m-1)*a.Step + (a.Count-1)*a.Apart + max(a.Length, t.steps*pairs) - 1
+	if a.Odd {
+		last++
+	}
+	_ = a.Data[last]
 	_ = c[(a.Blocks-1)*next+(m-1)*crs+n-1]
 	_ = b[(n-1)/32*panel+(depth-1)*brs+(n-1)%32]
 	t.aNext = uintptr(a.Apart*4 - 64*t.steps)
@@ -109,14 +113,14 @@ func multiplyTiles(m, n int, c []float32, crs, next int, a Runs, b []float32, br
 		to := min(n, from+wide)
 		if m <= 32 {
 			t.groups, t.aGroup, t.cGroup = a.Blocks, uintptr(a.Next)*4, uintptr(next)*4
-			t.across(m, from, to, pairs, c, a.Data, b, panel)
+			t.across(m, from, to, pairs, c, a.Data, a.Odd, b, panel)
 			continue
 		}
 		for block := range a.Blocks {
 			for i := 0; i < m; {
 				rows := min(32, m-i)
 				t.groups, t.aGroup, t.cGroup = (m-i)/rows, 32*t.ars, 32*t.crs
-				t.across(rows, from, to, pairs, c[block*next+i*crs:], a.Data[block*a.Next+i*a.Step:], b, panel)
+				t.across(rows, from, to, pairs, c[block*next+i*crs:], a.Data[block*a.Next+i*a.Step:], a.Odd, b, panel)
 				i += rows * t.groups
 			}
 		}
@@ -124,11 +128,14 @@ func multiplyTiles(m, n int, c []float32, crs, next int, a Runs, b []float32, br
 }
 
 // across computes columns [from, to) of groups of rows.
-func (t *tileCall) across(rows, from, to, pairs int, c, a, b []float32, panel int) {
+func (t *tileCall) across(rows, from, to, pairs int, c, a []float32, odd bool, b []float32, panel int) {
 	for j := from; j < to; {
 		cols := min(32, to-j)
 		panels := (to - j) / cols
 		t.a, t.b, t.c = &a[0], &b[j/32*panel], &c[j]
+		if odd {
+			t.a = (*float32)(unsafe.Add(unsafe.Pointer(t.a), 2))
+		}
 		t.panels = panels
 		t.lanes0, t.lanes1 = 1<<min(cols, 16)-1, 1<<max(cols-16, 0)-1
 		t.shape(rows, cols, pairs)

@@ -10,9 +10,9 @@ import (
 
 // A Loop is what a recording keeps of one call of [For].
 type Loop struct {
-	Operation string // what called For: the operation of a device, or a package
-	Body      string // the function that computes a piece
-	Before    time.Duration
+	Operation string          // what called For: the operation of a device, or a package
+	Body      string          // the function that computes a piece
+	Before    time.Duration   // since the loop before
 	Took      time.Duration   // from the call to its return
 	Pieces    []time.Duration // of each, where one worker ran them all
 	Bytes     int64           // of the operands of the operation, with its first loop
@@ -24,8 +24,17 @@ type Recording struct {
 	After time.Duration // since the last loop
 
 	single bool
-	last   time.Time
+	last   time.Duration
 	bytes  int64
+}
+
+// now returns the time by which a recording goes. On one worker that is time on a
+// processor where the system can tell, else time that passes.
+func (r *Recording) now() time.Duration {
+	if r.single {
+		return clock()
+	}
+	return time.Since(begun)
 }
 
 // recorder is the recording under way, if any; mu guards it. recording says whether
@@ -35,7 +44,7 @@ var (
 	recording atomic.Bool
 )
 
-// Record runs f, whose loops run on one worker each, and keeps what every piece takes. It
+// Record runs f with all loops on one worker and keeps what every piece takes. It
 // costs time, so the whole takes longer than it would alone.
 func Record(f func() error) (*Recording, error) { return record(f, true) }
 
@@ -43,7 +52,11 @@ func Record(f func() error) (*Recording, error) { return record(f, true) }
 func Watch(f func() error) (*Recording, error) { return record(f, false) }
 
 func record(f func() error, single bool) (*Recording, error) {
-	r := &Recording{single: single, Loops: make([]Loop, 0, 1<<12), last: time.Now()}
+	r := &Recording{single: single, Loops: make([]Loop, 0, 1<<12)}
+	if single {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	set := func(to *Recording) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -52,8 +65,9 @@ func record(f func() error, single bool) (*Recording, error) {
 	}
 	set(r)
 	defer set(nil)
+	r.last = r.now()
 	err := f()
-	r.After = time.Since(r.last)
+	r.After = r.now() - r.last
 	return r, err
 }
 
@@ -70,28 +84,26 @@ func Operands(n int) {
 
 // loop runs a For and keeps it.
 func (r *Recording) loop(n int, body func(worker, piece int)) {
-	start := time.Now()
-	l := Loop{Before: start.Sub(r.last), Bytes: r.bytes}
+	l := Loop{Before: r.now() - r.last, Bytes: r.bytes}
 	r.bytes = 0
 	l.Operation, l.Body = named(body)
 	if r.single {
 		l.Pieces = make([]time.Duration, n)
 	}
-	start = time.Now()
+	start := r.now()
 	if r.single {
 		before := start
 		for i := range n {
 			body(0, i)
-			now := time.Now()
-			l.Pieces[i], before = now.Sub(before), now
+			now := r.now()
+			l.Pieces[i], before = now-before, now
 		}
 	} else {
 		run(n, body)
 	}
-	r.last = time.Now()
-	l.Took = r.last.Sub(start)
+	l.Took = r.now() - start
 	r.Loops = append(r.Loops, l)
-	r.last = time.Now()
+	r.last = r.now()
 }
 
 // named returns the operation that calls For with body, and the name of body.

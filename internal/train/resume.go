@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/cpu"
 	"vicreg/internal/dataset"
+	"vicreg/internal/kernel"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/method"
@@ -224,12 +226,22 @@ func moved(step int, last, now string) string {
 		how = "up to step %d the run was computed in %s, from there on in %s: rounding differs from there on, so it ends with other bits than a run that never changed"
 		last, now = then, since
 	}
+	if last != now && unrevised.ReplaceAllString(last, "") == unrevised.ReplaceAllString(now, "") {
+		how = "up to step %d the run used the kernels of another version of vicreg, %s, from there on those of this one, %s: they add in another order, so it ends with other bits than a run that never changed"
+	}
 	if before == after {
 		how = "up to step %d the run's JPEG files were read by %s, from there on by %s: the pixels of views differ a little, so it ends with other bits than a run that never changed"
 		last, now = decoder, other
 	}
 	return fmt.Sprintf(how, step, last, now)
 }
+
+// revision is the part of a variant that tells kernels from those which cut their work
+// otherwise. The first had none.
+var revision = fmt.Sprintf(" r%d", kernel.Revision)
+
+// unrevised is a variant without its revision.
+var unrevised = regexp.MustCompile(` r[0-9]+\b`)
 
 // hostVariant names what the bits of a run depend on besides its configuration where the
 // host computes: the instructions that kernels use, and how.
@@ -241,6 +253,7 @@ func hostVariant(c recipe.Config) string {
 	if runtime.GOARCH != "amd64" {
 		name += " on " + runtime.GOARCH
 	}
+	name += revision
 	if !winograd.On() {
 		name += " without Winograd"
 	}

@@ -150,6 +150,10 @@ func TestMoved(t *testing.T) {
 	const turbo, card = ", JPEG by libjpeg-turbo", "cuda X in tf32 beside avx2"
 	for _, c := range []struct{ last, now, want string }{
 		{"avx512", "avx2", "up to step 7 the run used the kernels of avx512, from there on those of avx2: "},
+		{"avx512", "avx512 r2", "up to step 7 the run used the kernels of another version of vicreg, avx512, from there on those of this one, avx512 r2: they add in another order, "},
+		{"avx2 r2 without Winograd", "avx2 r13 without Winograd", "up to step 7 the run used the kernels of another version of vicreg, avx2 r2 without Winograd, "},
+		{"avx2", "plain r2", "up to step 7 the run used the kernels of avx2, from there on those of plain r2: it ends"},
+		{card, card + " r2", "up to step 7 the run used the kernels of another version of vicreg, "},
 		{"avx512", "avx512" + turbo, "up to step 7 the run's JPEG files were read by Go's decoder, from there on by libjpeg-turbo: "},
 		{card + turbo, card, "up to step 7 the run's JPEG files were read by libjpeg-turbo, from there on by Go's decoder: "},
 		{"avx2", card + turbo, "up to step 7 the run was computed on avx2, from there on on " + card + turbo + ": "},
@@ -236,10 +240,11 @@ func TestTilesInFloat32(t *testing.T) {
 	defer func(was bool) { cpu.AMX = was }(cpu.AMX)
 	cpu.AMX = true
 	c := smallest(t)
-	for precision, want := range map[string]string{"float32": "avx512",
-		"bf16": cpu.Variant() + " with bfloat16 activations"} {
+	for precision, want := range map[string]string{
+		"float32": "avx512" + revision, "bf16": cpu.Variant() + revision + " with bfloat16 activations",
+	} {
 		c.Precision = precision
-		if got := hostVariant(c); got != want {
+		if got := strings.TrimSuffix(hostVariant(c), " and float32 products"); got != want {
 			t.Errorf("%s: kernels of %q, want %q", precision, got, want)
 		}
 	}

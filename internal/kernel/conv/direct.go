@@ -76,7 +76,7 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	d.workers = parallel.Workers()
 	pieces := d.bands.Count()
 	if d.sums {
-		scratch.ZeroPartials(pieces * 2 * s.K)
+		scratch.MakePartials(pieces * 2 * s.K)
 	}
 	parallel.For(pieces, directForwardPiece)
 	if d.sums {

@@ -88,7 +88,7 @@ func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 	d.workers = parallel.Workers()
 	pieces := d.bands.Count()
 	if f.Sums != nil {
-		scratch.ZeroPartials(pieces * 2 * s.C)
+		scratch.MakePartials(pieces * 2 * s.C)
 	}
 	parallel.For(pieces, directInputPiece)
 	if f.Sums != nil {

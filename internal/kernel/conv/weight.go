@@ -20,14 +20,18 @@ import (
 
 var (
 	splitFloats = 96 << 10 // largest dw that is kept once for each part
-	splitTotal  = 1 << 20  // all of them together
+	splitTotal  = 1 << 22  // all of them together
 	groupFloats = 1 << 20  // cols and g of a group
 )
+
+// splitParts is the most parts.
+const splitParts = 32
 
 // Sides of a block of dw.
 const (
 	weightRows = 112 // a multiple of the product's 14
-	weightCols = 256
+	weightCols = 256 // half as many if there are few blocks
+	weightFew  = 32
 )
 
 var weight weightJob
@@ -47,6 +51,7 @@ type weightJob struct {
 	colsRow, gRow int // lengths of rows of cols and g
 	bandRows      int // rows of cols that a band may take
 	rowBlocks     int
+	colSide       int  // columns of a block
 	groupPixels   int  // rows of cols and g
 	half          bool // products of bfloat16
 	pairs, gHalf  bool // of values that are bfloat16 already: of cols, and of g
@@ -139,7 +144,7 @@ func (d *weightJob) pairGrad(m *scratch.Arena, first, pixels int, dst []float32)
 func (d *weightJob) split() {
 	size := len(d.dw)
 	pieces := d.bands.Count()
-	d.parts = min(pieces, max(2, min(16, splitTotal/size)))
+	d.parts = min(pieces, max(2, min(splitParts, splitTotal/size)))
 	d.perPart = (pieces + d.parts - 1) / d.parts
 	d.parts = (pieces + d.perPart - 1) / d.perPart
 	scratch.Shared.Reset(scratch.Room(d.parts * size))
@@ -213,7 +218,11 @@ func (d *weightJob) grouped() {
 	d.cols = scratch.Shared.Take(perGroup * d.bandRows * d.colsRow)
 	d.g = scratch.Shared.Take(perGroup * d.bandRows * d.gRow)
 	d.rowBlocks = (d.depth + weightRows - 1) / weightRows
-	colBlocks := (d.K + weightCols - 1) / weightCols
+	d.colSide = weightCols
+	if d.rowBlocks*((d.K+weightCols-1)/weightCols) < weightFew {
+		d.colSide /= 2
+	}
+	colBlocks := (d.K + d.colSide - 1) / d.colSide
 	for d.first = 0; d.first < pieces; d.first += perGroup {
 		d.groupPixels = 0
 		n := min(perGroup, pieces-d.first)
@@ -261,7 +270,7 @@ func weightLoad(worker, piece int) {
 
 func weightBlock(_, piece int) {
 	d := &weight
-	i, j := piece%d.rowBlocks*weightRows, piece/d.rowBlocks*weightCols
-	rows, cols, to := min(weightRows, d.depth-i), min(weightCols, d.K-j), d.dw[i*d.K+j:]
+	i, j := piece%d.rowBlocks*weightRows, piece/d.rowBlocks*d.colSide
+	rows, cols, to := min(weightRows, d.depth-i), min(d.colSide, d.K-j), d.dw[i*d.K+j:]
 	product.Block(d.half, rows, cols, d.groupPixels, to, d.K, d.cols[i:], 1, d.colsRow, d.g[j:], d.gRow, true)
 }

@@ -124,7 +124,7 @@ func Finish(d shape.Values, prod []float32, c int, f shape.Finish) {
 	pieces := p.pieces
 	scratch.Reserve(scratch.Room(3*c, max(passFloats, c)))
 	if f.Sums != nil {
-		scratch.ZeroPartials(pieces * 2 * c)
+		scratch.MakePartials(pieces * 2 * c)
 	}
 	runPass(d.Len(), c, finishPiece)
 	if f.Sums != nil {
@@ -169,7 +169,7 @@ func Store(y shape.Values, prod []float32, c int, s *shape.Sums) {
 	Plan(y.Len(), c)
 	pieces := p.pieces
 	scratch.Reserve(scratch.Room(2 * c))
-	scratch.ZeroPartials(pieces * 2 * c)
+	scratch.MakePartials(pieces * 2 * c)
 	runPass(y.Len(), c, storeSumPiece)
 	scratch.AddPartials(s, pieces, c)
 }

@@ -25,7 +25,7 @@ func runPool(s shape.Conv, sums *shape.Sums, body func(worker, piece int)) {
 	pool.Conv = s
 	scratch.Reserve(scratch.Room(s.W*s.C, 2*s.C, s.H*s.W*s.C))
 	if sums != nil {
-		scratch.ZeroPartials(s.N * 2 * s.C)
+		scratch.MakePartials(s.N * 2 * s.C)
 	}
 	parallel.For(s.N, body)
 	if sums != nil {
@@ -157,7 +157,7 @@ func AvgPool(out shape.Values, n, pixels, c int, src shape.Source) {
 	defer scratch.Busy.Unlock()
 	p := &pool
 	p.in, p.out = row.ReadSource(src, c), out
-	scratch.ZeroPartials(n * 2 * c)
+	scratch.MakePartials(n * 2 * c)
 	runPool(shape.Conv{N: n, H: pixels, W: 1, C: c}, nil, avgPoolPiece)
 }
 

@@ -85,7 +85,7 @@ func (g *product) runBlock(_, piece int) {
 // for all workers, and they should be about high rows or more. Blocks begin where panels
 // of b do, at multiples of 32.
 func (g *product) cut(wide, high int) {
-	const pieces, least = 8, 1 << 20 // blocks to have, and multiplications in each
+	const pieces, least = 32, 1 << 20 // blocks to have, and multiplications in each
 	g.high, g.wide = g.m, min(g.n, wide&^31)
 	for {
 		down, across := (g.m+g.high-1)/g.high, (g.n+g.wide-1)/g.wide

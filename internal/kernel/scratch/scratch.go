@@ -63,33 +63,69 @@ func Reserve(n int) {
 	}
 }
 
-// ZeroPartials makes partials hold n zeros.
-func ZeroPartials(n int) {
+// MakePartials makes room for n partial sums, of which every piece sets its own to zero.
+func MakePartials(n int) {
 	if len(Partials) < n {
 		Partials = make([]float64, n)
 	}
+}
+
+// ZeroPartials makes partials hold n zeros.
+func ZeroPartials(n int) {
+	MakePartials(n)
 	clear(Partials[:n])
 }
 
-// AddPartials sets s to the sum of the partial sums of all pieces, in order.
-func AddPartials(s *shape.Sums, pieces, c int) {
-	clear(s.A)
-	clear(s.B)
-	for p := range pieces {
-		part := Partials[p*2*c:][:2*c]
-		for i, v := range part[:c] {
-			s.A[i] += v
-		}
-		for i, v := range part[c:] {
-			s.B[i] += v
-		}
-	}
-}
-
-// PiecePartials returns the sums of a piece.
+// PiecePartials returns the sums of a piece, set to zero.
 func PiecePartials(piece, c int) (a, b []float64) {
 	part := Partials[piece*2*c:][:2*c]
+	clear(part)
 	return part[:c], part[c:]
+}
+
+// adding is the AddPartials under way.
+var adding struct {
+	sums      *shape.Sums
+	pieces, c int
+}
+
+const (
+	addStrip = 16      // channels of a piece of AddPartials: two cache lines
+	addOnOne = 1 << 12 // partial sums up to which one worker adds them faster
+)
+
+// AddPartials sets s to the sum of the partial sums of all pieces, in order.
+func AddPartials(s *shape.Sums, pieces, c int) {
+	adding.sums, adding.pieces, adding.c = s, pieces, c
+	if pieces*2*c <= addOnOne {
+		addRange(0, 2*c)
+	} else {
+		parallel.For((2*c+addStrip-1)/addStrip, addPiece)
+	}
+	adding.sums = nil
+}
+
+func addPiece(_, piece int) {
+	addRange(piece*addStrip, min((piece+1)*addStrip, 2*adding.c))
+}
+
+// addRange adds columns [lo, hi) of the partial sums: those of A and B one after the other.
+func addRange(lo, hi int) {
+	c := adding.c
+	for at := lo; at < hi; {
+		to, first, end := adding.sums.A, at, min(hi, c)
+		if at >= c {
+			to, first, end = adding.sums.B, at-c, hi
+		}
+		sum := to[first:][:end-at]
+		clear(sum)
+		for p := range adding.pieces {
+			for i, v := range Partials[p*2*c+at:][:len(sum)] {
+				sum[i] += v
+			}
+		}
+		at = end
+	}
 }
 
 // Bands cuts n images of h rows into pieces of several whole images, or of

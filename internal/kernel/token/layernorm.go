@@ -51,7 +51,7 @@ func LayerNormGrad(dx, d shape.Values, f RowFinish) {
 	j.c, j.n, j.y, j.d, j.fin = c, d.Len()/c, dx, d, f
 	pieces := (j.n + denseRows - 1) / denseRows
 	scratch.Reserve(scratch.Room(c, c, denseRows*c, widenRoom(dx, c), widenRoom(f.X, c), widenRoom(f.Add, c)))
-	scratch.ZeroPartials(pieces * 2 * c)
+	scratch.MakePartials(pieces * 2 * c)
 	parallel.For(pieces, layerNormGradPiece)
 	for piece := range pieces {
 		part := scratch.Partials[piece*2*c:][:2*c]

@@ -17,7 +17,7 @@ import (
 const (
 	bothChannels = 64      // at most: dU must stay in the cache
 	bothParts    = 32      // at most
-	bothTotal    = 1 << 20 // dU of all parts, at most
+	bothTotal    = 1 << 23 // dU of all parts, at most
 )
 
 // BothFloats is how much of the cache the tiles of a piece may take.
@@ -61,7 +61,7 @@ var winogradPair both
 // lay shares out the pieces and returns how many elements all the dU take.
 func (b *both) lay(pieces, c, k int) int {
 	b.size = 36 * c * scratch.RoundUp(k, 16)
-	b.parts = min(pieces, max(8, min(bothParts, bothTotal/b.size)))
+	b.parts = min(pieces, min(bothParts, bothTotal/b.size))
 	b.perPart = (pieces + b.parts - 1) / b.parts
 	b.parts = (pieces + b.perPart - 1) / b.perPart
 	return b.parts * b.size

@@ -105,7 +105,7 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 
 	j.workers = parallel.Workers()
 	if j.sums {
-		scratch.ZeroPartials(pieces * 2 * j.k)
+		scratch.MakePartials(pieces * 2 * j.k)
 	}
 	if j.both != nil {
 		j.both.du = scratch.Shared.Take(duLen)

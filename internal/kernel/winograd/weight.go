@@ -11,17 +11,18 @@ import (
 // The weight gradient by Winograd's algorithm. With V the tiles of the input and D those
 // of the output gradient, dU[36][c][k] = Σ Vᵀ·D over all tiles, and dw = Gᵀ·dU·G. The
 // tiles come in groups; all workers write V and D of a group to shared memory. If dU is
-// small, each worker then takes some positions of it, which are kept from group to group
-// and transformed at the end. If it is large, each takes blocks of c × k, which it
-// transforms and adds to dw at once. Groups and blocks depend on the shape alone.
+// small, each worker then takes shares of it, rows of one of 36 planes, which are kept from
+// group to group and transformed at the end. If it is large, each takes blocks of c × k,
+// which it transforms and adds to dw at once. Groups, shares and blocks depend on the shape
+// alone.
 
 // winogradSide is the side of a block of a large dU.
 const winogradSide = 64
 
 var (
-	SmallFloats = 96 * 96 // c · k up to which dU is small
-	GroupFloats = 1 << 19 // elements of V and D in a group, at least
-	GroupTiles  = 112     // tiles in a group, at least
+	SmallFloats = 512 * 512 // c · k up to which dU is small
+	GroupFloats = 1 << 19   // elements of V and D in a group, at least
+	GroupTiles  = 112       // tiles in a group, at least
 )
 
 // spread returns a length of at least n for rows of which a product reads some columns,
@@ -74,7 +75,10 @@ func WeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 	images, rows := w.bands.Images, w.bands.Rows
 	perPiece := images * rows * w.across
 	j.group = max(1, max(GroupFloats/(positions*(c16+k16)), GroupTiles)/perPiece)
-	most := min(j.group, w.bands.Count()) * scratch.RoundUp(perPiece, 2)
+	pieces := w.bands.Count()
+	groups := max(1, (pieces+j.group/2)/j.group) // of about the same size: each goes through all of dU
+	j.group = (pieces + groups - 1) / groups
+	most := j.group * scratch.RoundUp(perPiece, 2)
 	j.vPlane, j.dPlane = oddLines(most*j.vRow), oddLines(most*j.dRow)
 	small := s.C*s.K <= SmallFloats
 	duLen := 0
@@ -91,7 +95,6 @@ func WeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 	j.rowBlocks = (s.C + winogradSide - 1) / winogradSide
 	blocks := j.rowBlocks * ((s.K + winogradSide - 1) / winogradSide)
 
-	pieces := w.bands.Count()
 	for j.first = 0; j.first < pieces; j.first += j.group {
 		n := min(j.group, pieces-j.first)
 		j.tiles = 0
@@ -100,7 +103,8 @@ func WeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 		}
 		parallel.For(n, winogradLoad)
 		if small {
-			parallel.For(36, winogradAdd)
+			j.share()
+			parallel.For(len(shares), winogradAdd)
 		} else {
 			parallel.For(blocks, winogradAddBlock)
 		}
@@ -180,21 +184,51 @@ func (j *winogradWeightJob) addPlane(du []float32, crs, plane, row, col, rows, c
 	}
 }
 
-// planeOf returns the planes in the order in which workers take them: those with many
-// positions first.
-func planeOf(piece int) int { return 35 - piece }
+// share is some rows of a plane of dU, which one worker adds a group to.
+type share struct{ plane, row, rows int }
 
-// winogradAdd adds a group to a plane of dU.
+// shares are those of the group under way.
+var shares []share
+
+const (
+	shareCount = 64 // of a group, about
+	shareRows  = 14 // rows in each, at least
+)
+
+// ShareLeast is about how many multiplications there are in a share at least.
+var ShareLeast = 1 << 19
+
+// share cuts dU so that shares are about equally long: planes with many positions take
+// longer, and come first.
+func (j *winogradWeightJob) share() {
+	c, k16 := j.wino.c, scratch.RoundUp(j.wino.k, 16)
+	var positions [36]int
+	for p := range j.wino.positions() {
+		positions[j.wino.scheme.plane(p)]++
+	}
+	row := k16 * j.tiles // multiplications in a row, for each position
+	target := max(ShareLeast, j.wino.positions()*c*row/shareCount)
+	shares = shares[:0]
+	for p := 35; p >= 0; p-- {
+		parts := max(1, (positions[p]*c*row+target/2)/target)
+		rows := product.Share(c, max(shareRows, (c+parts-1)/parts))
+		for r := 0; r < c; r += rows {
+			shares = append(shares, share{p, r, min(rows, c-r)})
+		}
+	}
+}
+
+// winogradAdd adds a group to a share of dU.
 func winogradAdd(_, piece int) {
 	j := &winoWeight
 	c, k16 := j.wino.c, scratch.RoundUp(j.wino.k, 16)
 	var f product.Fetcher
 	j.fetchGroup(&f, piece)
-	p := planeOf(piece)
-	j.addPlane(j.du[p*c*k16:], k16, p, 0, 0, c, k16, j.first > 0, &f)
+	s := shares[piece]
+	j.addPlane(j.du[(s.plane*c+s.row)*k16:], k16, s.plane, s.row, 0, s.rows, k16, j.first > 0, &f)
 }
 
-// fetchGroup queues one of 36 shares of what the next group loads.
+// fetchGroup queues what the next group loads, as much as belongs to a share of dU.
 func (j *winogradWeightJob) fetchGroup(f *product.Fetcher, piece int) {
 	w := &j.wino
 	lo, hi := j.first+j.group, min(j.first+2*j.group, w.bands.Count())
@@ -204,8 +238,8 @@ func (j *winogradWeightJob) fetchGroup(f *product.Fetcher, piece int) {
 	first, last := w.bands.At(lo), w.bands.At(hi-1)
 	y0, _ := w.reads(first.Y0, first.Y1)
 	_, y1 := w.reads(last.Y0, last.Y1)
-	w.in.FetchShare(f, first.N0, y0, last.N1, y1, piece, 36)
-	j.grad.FetchShare(f, first.N0, 4*first.Y0, last.N1, 4*last.Y1, piece, 36)
+	w.in.FetchShare(f, first.N0, y0, last.N1, y1, piece, len(shares))
+	j.grad.FetchShare(f, first.N0, 4*first.Y0, last.N1, 4*last.Y1, piece, len(shares))
 }
 
 // winogradAddBlock makes a block of dU of a group and adds it to dw.

@@ -97,7 +97,7 @@ func widePiece(worker, piece int) {
 	clear(part)
 	sa, sb := []float64(nil), []float64(nil)
 	if j.sums {
-		sa, sb = scratch.PiecePartials(0, j.k)
+		sa, sb = scratch.Partials[:j.k], scratch.Partials[j.k:2*j.k] // of all pieces: each has its columns
 	}
 	rest := m.Used
 	tile := 0

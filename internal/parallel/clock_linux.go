@@ -13,7 +13,8 @@ const threadClock = 3
 // take does not count. The goroutine must be locked to its thread.
 func clock() time.Duration {
 	var t syscall.Timespec
-	if _, _, err := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&t)), 0); err != 0 {
+	_, _, err := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, threadClock, uintptr(unsafe.Pointer(&t)), 0)
+	if err != 0 {
 		return time.Since(begun)
 	}
 	return time.Duration(t.Nano())

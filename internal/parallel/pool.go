@@ -59,7 +59,7 @@ const (
 	most = time.Millisecond
 
 	// turnout is how often who watches lets others run.
-	turnout = 20 * time.Microsecond
+	turnout = 5 * time.Microsecond
 )
 
 // newPool starts the helpers that make n workers with the caller. watch says that there is

@@ -38,7 +38,7 @@ func (l *Loop) Sum() time.Duration {
 }
 
 // Cost returns how long a For takes to bring all workers to a piece and back, where no
-// worker is without a processor: of many the quickest tenth, as others on the machine take
+// worker is without a processor: of many the quickest hundredth, as others on the machine take
 // processors away.
 func Cost() time.Duration {
 	const times = 2000
@@ -50,12 +50,14 @@ func Cost() time.Duration {
 		For(int(n), func(_, _ int) {
 			begun.Add(1)
 			for !all() {
-				pause()
+				for i := 0; i < 1000 && !all(); i++ {
+					pause()
+				}
 				runtime.Gosched()
 			}
 		})
 		took[i] = time.Since(start)
 	}
 	slices.Sort(took)
-	return took[len(took)/10]
+	return took[len(took)/100]
 }

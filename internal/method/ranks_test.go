@@ -125,7 +125,7 @@ func TestRanks(t *testing.T) {
 	cases["vicreg with separate branches"] = func(c *recipe.Config) { c.Branches, c.ExpanderB = "separate", "12-8" }
 	cases["vicreg with a predictor"] = func(c *recipe.Config) { c.Heads.Predictor = "12" }
 	cases["vicreg with a transformer"] = func(c *recipe.Config) {
-		c.Encoder = recipe.Encoder{Arch: "vit-tiny", Stem: "small", Patch: 16}
+		c.Encoder = recipe.Encoder{Arch: "vit", Stem: "small", Patch: 8, Dim: 24, Blocks: 2, Heads: 2}
 	}
 	cases["simsiam regularised"] = func(c *recipe.Config) { c.Regularize = recipe.Regularize{Variance: 1, Covariance: 1} }
 	cases["swav with four views"] = func(c *recipe.Config) {
@@ -161,6 +161,9 @@ func TestRanks(t *testing.T) {
 			const steps = 10
 			one := together(t, c, 1, steps, nil)[0]
 			for _, processes := range []int{2, 4} {
+				if processes > 2 && change != nil && c.MicroBatch == 0 {
+					break
+				}
 				many := together(t, c, processes, steps, nil)
 				for rank, got := range many {
 					what := fmt.Sprintf("rank %d of %d: ", rank, processes)
@@ -188,7 +191,7 @@ func TestRanks(t *testing.T) {
 						}
 					}
 				}
-				if processes == 2 {
+				if processes == 2 && change == nil {
 					again := together(t, c, processes, steps, nil)
 					for i := range again[0].arrays {
 						if !same(again[0].arrays[i], many[0].arrays[i]) {

@@ -339,7 +339,10 @@ func TestProcessesNormaliseApart(t *testing.T) {
 	for _, stop := range []int{0, 11} {
 		c.Out = filepath.Join(t.TempDir(), "run")
 		err := local.First(trainOn(c, 2, 1, stop))
-		if stop > 0 && errors.Is(err, ErrInterrupted) {
+		if stop > 0 {
+			if !errors.Is(err, ErrInterrupted) {
+				t.Fatal(err)
+			}
 			err = resume(c.Out, 2, nil)
 		}
 		if err != nil {

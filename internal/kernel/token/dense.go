@@ -71,6 +71,7 @@ var dense struct {
 	y, add  shape.Values
 	w, bias []float32
 	d, dx   shape.Values
+	dbias   []float32
 	fin     RowFinish
 	packed  []float32
 	half    bool // products of bfloat16
@@ -120,6 +121,7 @@ func (j *Dense) forget() {
 	none := shape.Values{}
 	d.src, d.y, d.w, d.bias, d.add, d.d, d.dx, d.fin, d.packed = RowSource{}, none, nil, nil, none, none, none,
 		RowFinish{}, nil
+	d.dbias = nil
 }
 
 func densePackForward(worker, piece int) {
@@ -247,17 +249,35 @@ func DenseInputGrad(dx shape.Values, s Dense, d shape.Values, w, dbias []float32
 		widenRoom(d, s.K), widenRoom(dx, s.C), widenRoom(f.U, s.C), widenRoom(f.X, s.C), widenRoom(f.Add, s.C)),
 		densePackBackward)
 	pieces, sums := j.pieces(), s.K+2*s.C
-	scratch.ZeroPartials(pieces * sums)
+	j.dbias = dbias
+	scratch.MakePartials(pieces * sums)
 	parallel.For(pieces, denseInputPiece)
-	for piece := range pieces {
-		part := scratch.Partials[piece*sums:][:sums]
-		row.AddNarrow(dbias, part[:s.K])
-		if !f.X.None() {
-			row.AddNarrow(f.DGamma, part[s.K:s.K+s.C])
-			row.AddNarrow(f.DBeta, part[s.K+s.C:])
+	parallel.For((sums+denseAdded-1)/denseAdded, denseAddPiece)
+	j.forget()
+}
+
+// denseAdded is how many columns of the partial sums of all pieces one worker adds.
+const denseAdded = 64
+
+// denseAddPiece adds some columns of the partial sums, in the order of the pieces.
+func denseAddPiece(_, piece int) {
+	j := &dense
+	sums := j.K + 2*j.C
+	lo, hi := piece*denseAdded, min((piece+1)*denseAdded, sums)
+	add := func(to []float32, at int) {
+		from, end := max(lo, at), min(hi, at+len(to))
+		if from >= end {
+			return
+		}
+		for p := range j.pieces() {
+			row.AddNarrow(to[from-at:end-at], scratch.Partials[p*sums+from:p*sums+end])
 		}
 	}
-	j.forget()
+	add(j.dbias, 0)
+	if !j.fin.X.None() {
+		add(j.fin.DGamma, j.K)
+		add(j.fin.DBeta, j.K+j.C)
+	}
 }
 
 func denseInputPiece(worker, piece int) {
@@ -269,6 +289,7 @@ func denseInputPiece(worker, piece int) {
 	at, of := first*j.C, rows*j.C
 	d, dx, f := j.d.From(first*j.K), j.dx.From(at), &j.fin
 	part := scratch.Partials[piece*(j.K+2*j.C):][:j.K+2*j.C]
+	clear(part)
 
 	sums, wide := m.Take(2*j.K), widened(m, d, rows, j.K)
 	for r := 0; r < rows; r += row.SumBlock {

@@ -77,10 +77,13 @@ func who(rank int) string {
 	return fmt.Sprintf("process %d on %s", rank, show.Line(ranks.world.Host(rank)))
 }
 
-// spread has the processes of a host share its cores, where neither the launcher nor the
-// user has shared them out.
+// spread has the processes of a host share its memory, and its cores where neither the
+// launcher nor the user has shared them out.
 func spread(w *mpi.World, threads int) {
 	_, local := w.Local()
+	limit := host.MemoryLimit()
+	limit.Bytes /= float64(local)
+	limit.Respect()
 	hosts := "this machine"
 	if names := w.Hosts(); len(names) > 1 {
 		hosts = show.Count(len(names), "machine") + " (" + show.Some(names, 4) + ")"

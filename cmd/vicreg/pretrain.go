@@ -325,7 +325,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 	free.Data.Limit = 0
 	for _, c := range []recipe.Config{free, c} {
 		err := train.Check(c)
-		if err == nil && !f.device.far() {
+		if err == nil && !f.device.far() && group.Or(f.group).Size() == 1 { // of several, each takes a part
 			_, err = reckon.Check(c, reckon.Data{})
 		}
 		if err != nil {

@@ -23,7 +23,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 BUNDLE=${BUNDLE:-data/cores}
-WORK=${WORK:-/tmp/cores}
+WORK=${WORK:-/tmp/vicreg-cores} # where it is unpacked
 THREADS=${THREADS:-16}
 ROUNDS=${ROUNDS:-2}
 LIMIT=${LIMIT:-175}

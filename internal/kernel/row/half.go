@@ -11,6 +11,19 @@ import (
 // channels, and the twins in half_plain.go what is left, and whatever mixes types as no
 // fast variant does.
 
+// vectors has fast do channels from number i on, as many as it says that it did, until none
+// are left that it can do, and returns how many it did.
+func vectors(c int, fast func(i int) int) (done int) {
+	for done < c {
+		n := fast(done)
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return done
+}
+
 // AffineTo is Affine for values of both types: dst = max(lo, src·scale + shift).
 func AffineTo(dst shape.Values, ds int, src shape.Values, ss, rows, c int, scale, shift []float32, lo float32) {
 	switch {
@@ -18,7 +31,9 @@ func AffineTo(dst shape.Values, ds int, src shape.Values, ss, rows, c int, scale
 	case !dst.Half() && !src.Half():
 		Affine(dst.F, ds, src.F, ss, rows, c, scale, shift, lo)
 	default:
-		done := affineHalves(dst, ds, src, ss, rows, c, scale, shift, lo)
+		done := vectors(c, func(i int) int {
+			return affineHalves(dst.From(i), ds, src.From(i), ss, rows, c-i, scale[i:], shift[i:], lo)
+		})
 		affineValues(dst, ds, src, ss, rows, done, c, scale, shift, lo)
 	}
 }
@@ -33,7 +48,9 @@ func GradTo(dst shape.Values, ds int, d, y shape.Values, ss, rows, c int, a, b, 
 		CopyTo(dst, ds, y, ss, rows, c)
 		Grad(dst.F, ds, d.F, dst.F, ss, rows, c, a, b, k)
 	default:
-		done := gradHalves(dst, ds, d, y, ss, rows, c, a, b, k)
+		done := vectors(c, func(i int) int {
+			return gradHalves(dst.From(i), ds, d.From(i), y.From(i), ss, rows, c-i, a[i:], b[i:], k[i:])
+		})
 		gradValues(dst, ds, d, y, ss, rows, done, c, a, b, k)
 	}
 }
@@ -52,7 +69,7 @@ func CopyTo(dst shape.Values, ds int, src shape.Values, ss, rows, c int) {
 			copy(dst.H[r*ds:][:c], src.H[r*ss:])
 		}
 	default:
-		done := convertHalves(dst, ds, src, ss, rows, c)
+		done := vectors(c, func(i int) int { return convertHalves(dst.From(i), ds, src.From(i), ss, rows, c-i) })
 		for r := range rows {
 			for i := done; i < c; i++ {
 				dst.Set(r*ds+i, src.At(r*ss+i))
@@ -74,7 +91,11 @@ func JoinTo(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values, sb
 	switch {
 	case rows == 0:
 	case dst.Half() || a.Half() || b.Half():
-		done := joinHalves(dst, ds, a, sa, b, sb, rows, c, j)
+		done := vectors(c, func(i int) int {
+			part := *j
+			part.AS, part.AT, part.BS, part.BT = j.AS[i:], j.AT[i:], j.BS[i:], j.BT[i:]
+			return joinHalves(dst.From(i), ds, a.From(i), sa, b.From(i), sb, rows, c-i, &part)
+		})
 		joinValues(dst, ds, a, sa, b, sb, rows, done, c, j)
 	case ds == c && sa == c && sb == c:
 		Join(dst.F, a.F, b.F, rows, c, j.AS, j.AT, j.BS, j.BT, j.Lo, j.LoA, j.LoB, stream)
@@ -101,7 +122,9 @@ func Store(y shape.Values, off, stride int, prod []float32, ps, rows, c int, a, 
 	clear(part[:2*c])
 	for r := 0; r < rows; r += SumBlock {
 		n := min(SumBlock, rows-r)
-		done := storeHalves(to.H[r*stride:], stride, prod[r*ps:], ps, n, c, part[:c], part[c:2*c])
+		done := vectors(c, func(i int) int {
+			return storeHalves(to.H[r*stride+i:], stride, prod[r*ps+i:], ps, n, c-i, part[i:c], part[c+i:2*c])
+		})
 		storeValues(to.H[r*stride:], stride, prod[r*ps:], ps, n, done, c, part[:c], part[c:2*c])
 		AddWide(a[:c], part[:c])
 		AddWide(b[:c], part[c:2*c])
@@ -116,7 +139,7 @@ func PairHalves(dst []float32, ds int, src []uint16, ss, rows, c int) {
 	}
 	done := 0
 	if pairs := rows / 2; pairs > 0 {
-		done = pairHalvesFast(dst, ds, src, ss, pairs, c)
+		done = vectors(c, func(i int) int { return pairHalvesFast(dst[i:], ds, src[i:], ss, pairs, c-i) })
 	}
 	pairValues(dst, ds, src, ss, rows, done, c)
 }

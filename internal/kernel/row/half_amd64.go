@@ -11,19 +11,20 @@ import (
 // operands are long enough and returns how many channels it did: whole vectors, or none if
 // it does not know the types.
 
-// whole returns how many of c channels are whole vectors.
-func whole(c int) int {
+// whole returns how many of c channels are whole vectors, and whether those of AVX-512. What
+// that leaves may be one of AVX2.
+func whole(c int) (n int, wide bool) {
 	switch {
-	case cpu.AVX512BF16:
-		return c &^ 15
+	case cpu.AVX512BF16 && c >= 16:
+		return c &^ 15, true
 	case cpu.AVX2:
-		return c &^ 7
+		return c &^ 7, false
 	}
-	return 0
+	return 0, false
 }
 
 func affineHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int, scale, shift []float32, lo float32) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 {
 		return 0
 	}
@@ -33,21 +34,21 @@ func affineHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int, s
 	switch {
 	case dst.Half() && src.Half():
 		_, _ = dst.H[d], src.H[s]
-		if cpu.AVX512BF16 {
+		if wide {
 			affineHalfAVX512(&dst.H[0], ds, &src.H[0], ss, rows, n, a, b, lo)
 		} else {
 			affineHalfAVX2(&dst.H[0], ds, &src.H[0], ss, rows, n, a, b, lo)
 		}
 	case dst.Half():
 		_, _ = dst.H[d], src.F[s]
-		if cpu.AVX512BF16 {
+		if wide {
 			affineNarrowAVX512(&dst.H[0], ds, &src.F[0], ss, rows, n, a, b, lo)
 		} else {
 			affineNarrowAVX2(&dst.H[0], ds, &src.F[0], ss, rows, n, a, b, lo)
 		}
 	default:
 		_, _ = dst.F[d], src.H[s]
-		if cpu.AVX512BF16 {
+		if wide {
 			affineWideAVX512(&dst.F[0], ds, &src.H[0], ss, rows, n, a, b, lo)
 		} else {
 			affineWideAVX2(&dst.F[0], ds, &src.H[0], ss, rows, n, a, b, lo)
@@ -57,7 +58,7 @@ func affineHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int, s
 }
 
 func gradHalves(dst shape.Values, ds int, d, y shape.Values, ss, rows, c int, a, b, k []float32) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 || !d.Half() || !y.Half() {
 		return 0
 	}
@@ -65,7 +66,7 @@ func gradHalves(dst shape.Values, ds int, d, y shape.Values, ss, rows, c int, a,
 	_, _, _, _, _ = d.H[last], y.H[last], a[n-1], b[n-1], k[n-1]
 	if dst.Half() {
 		_ = dst.H[to]
-		if cpu.AVX512BF16 {
+		if wide {
 			gradHalfAVX512(&dst.H[0], ds, &d.H[0], &y.H[0], ss, rows, n, &a[0], &b[0], &k[0])
 		} else {
 			gradHalfAVX2(&dst.H[0], ds, &d.H[0], &y.H[0], ss, rows, n, &a[0], &b[0], &k[0])
@@ -73,7 +74,7 @@ func gradHalves(dst shape.Values, ds int, d, y shape.Values, ss, rows, c int, a,
 		return n
 	}
 	_ = dst.F[to]
-	if cpu.AVX512BF16 {
+	if wide {
 		gradWideAVX512(&dst.F[0], ds, &d.H[0], &y.H[0], ss, rows, n, &a[0], &b[0], &k[0])
 	} else {
 		gradWideAVX2(&dst.F[0], ds, &d.H[0], &y.H[0], ss, rows, n, &a[0], &b[0], &k[0])
@@ -83,14 +84,14 @@ func gradHalves(dst shape.Values, ds int, d, y shape.Values, ss, rows, c int, a,
 
 // convertHalves converts between the two types.
 func convertHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 {
 		return 0
 	}
 	d, s := (rows-1)*ds+n-1, (rows-1)*ss+n-1
 	if dst.Half() {
 		_, _ = dst.H[d], src.F[s]
-		if cpu.AVX512BF16 {
+		if wide {
 			narrowRowsAVX512(&dst.H[0], ds, &src.F[0], ss, rows, n)
 		} else {
 			narrowRowsAVX2(&dst.H[0], ds, &src.F[0], ss, rows, n)
@@ -98,7 +99,7 @@ func convertHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int) 
 		return n
 	}
 	_, _ = dst.F[d], src.H[s]
-	if cpu.AVX512BF16 {
+	if wide {
 		widenRowsAVX512(&dst.F[0], ds, &src.H[0], ss, rows, n)
 	} else {
 		widenRowsAVX2(&dst.F[0], ds, &src.H[0], ss, rows, n)
@@ -107,7 +108,7 @@ func convertHalves(dst shape.Values, ds int, src shape.Values, ss, rows, c int) 
 }
 
 func joinHalves(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values, sb, rows, c int, j *Joining) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 || !dst.Half() || !b.Half() {
 		return 0
 	}
@@ -116,7 +117,7 @@ func joinHalves(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values
 	to, from, as, at, bs, bt := &dst.H[0], &b.H[0], &j.AS[0], &j.AT[0], &j.BS[0], &j.BT[0]
 	if a.Half() {
 		_ = a.H[(rows-1)*sa+n-1]
-		if cpu.AVX512BF16 {
+		if wide {
 			joinHalfAVX512(to, ds, &a.H[0], sa, from, sb, rows, n, as, at, bs, bt, j.Lo, j.LoA, j.LoB)
 		} else {
 			joinHalfAVX2(to, ds, &a.H[0], sa, from, sb, rows, n, as, at, bs, bt, j.Lo, j.LoA, j.LoB)
@@ -124,7 +125,7 @@ func joinHalves(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values
 		return n
 	}
 	_ = a.F[(rows-1)*sa+n-1]
-	if cpu.AVX512BF16 {
+	if wide {
 		joinNarrowAVX512(to, ds, &a.F[0], sa, from, sb, rows, n, as, at, bs, bt, j.Lo, j.LoA, j.LoB)
 	} else {
 		joinNarrowAVX2(to, ds, &a.F[0], sa, from, sb, rows, n, as, at, bs, bt, j.Lo, j.LoA, j.LoB)
@@ -133,12 +134,12 @@ func joinHalves(dst shape.Values, ds int, a shape.Values, sa int, b shape.Values
 }
 
 func storeHalves(dst []uint16, ds int, prod []float32, ps, rows, c int, sum, square []float32) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 {
 		return 0
 	}
 	_, _, _, _ = dst[(rows-1)*ds+n-1], prod[(rows-1)*ps+n-1], sum[n-1], square[n-1]
-	if cpu.AVX512BF16 {
+	if wide {
 		storeHalfAVX512(&dst[0], ds, &prod[0], ps, rows, n, &sum[0], &square[0])
 	} else {
 		storeHalfAVX2(&dst[0], ds, &prod[0], ps, rows, n, &sum[0], &square[0])
@@ -147,28 +148,38 @@ func storeHalves(dst []uint16, ds int, prod []float32, ps, rows, c int, sum, squ
 }
 
 // finishHalves does not check its operands; its caller has.
-func finishHalves(f *finishArgs) int {
-	n := whole(f.c)
-	if n == 0 {
-		return 0
-	}
+func finishHalves(f *finishArgs) (done int) {
 	some := *f
-	some.c = n
-	if q := (*[16]uintptr)(unsafe.Pointer(&some)); cpu.AVX512BF16 {
-		finishHalfAVX512(q)
-	} else {
-		finishHalfAVX2(q)
+	for {
+		n, wide := whole(f.c - done)
+		if n == 0 {
+			return done
+		}
+		some.c = n
+		if q := (*[16]uintptr)(unsafe.Pointer(&some)); wide {
+			finishHalfAVX512(q)
+		} else {
+			finishHalfAVX2(q)
+		}
+		if done += n; done == f.c {
+			return done
+		}
+		for _, p := range []**float32{&some.dst, &some.add, &some.mask, &some.dot} {
+			*p = (*float32)(unsafe.Add(unsafe.Pointer(*p), 2*n))
+		}
+		for _, p := range []**float32{&some.prod, &some.scale, &some.shift, &some.sum, &some.sumDot} {
+			*p = (*float32)(unsafe.Add(unsafe.Pointer(*p), 4*n))
+		}
 	}
-	return n
 }
 
 func pairHalvesFast(dst []float32, ds int, src []uint16, ss, pairs, c int) int {
-	n := whole(c)
+	n, wide := whole(c)
 	if n == 0 {
 		return 0
 	}
 	_, _ = dst[(pairs-1)*ds+n-1], src[(2*pairs-1)*ss+n-1]
-	if cpu.AVX512BF16 {
+	if wide {
 		pairHalvesAVX512(&dst[0], ds, &src[0], &src[ss], 2*ss, pairs, n)
 	} else {
 		pairHalvesAVX2(&dst[0], ds, &src[0], &src[ss], 2*ss, pairs, n)

@@ -17,8 +17,8 @@ import (
 // trained on too. Whatever else is in such a folder is neither trained on nor scores. If
 // all images are in one folder, its sub-folders count.
 func openImages(root string, o Options) (*source, error) {
-	o.opening("listing the files in " + show.Name(root))
-	w, err := listTree(root, o.labelFile, o.found())
+	watch := o.watching("listing files")
+	w, err := listTree(root, o.labelFile, func(names int) error { return watch(names, 0) })
 	if err != nil {
 		return nil, err
 	}

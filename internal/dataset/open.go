@@ -39,27 +39,19 @@ type Options struct {
 	// names tells: see Dataset.Marks. Holdout is then a share of all images.
 	Several bool
 
-	// Phase and Progress, which may be nil, tell of what takes long: listing what large data
-	// holds for the first time.
-	Phase    func(what string)
-	Progress func(done, total int)
+	// Watch, which may be nil, is told now and then how far listing large data has come, of
+	// how many (0: not known). An error that it returns ends that, and is Open's.
+	Watch func(what string, done, total int) error
 
 	labelFile string // that Labels names
 }
 
-// opening tells what begins.
-func (o *Options) opening(what string) {
-	if o.Phase != nil {
-		o.Phase(what)
+// watching is Watch of one thing.
+func (o *Options) watching(what string) func(done, total int) error {
+	if o.Watch == nil {
+		return func(int, int) error { return nil }
 	}
-}
-
-// found tells how many names were found so far.
-func (o *Options) found() func(names int) {
-	if o.Progress == nil {
-		return nil
-	}
-	return func(names int) { o.Progress(names, 0) }
+	return func(done, total int) error { return o.Watch(what, done, total) }
 }
 
 // keeping notes where the list of a large tree is kept.

@@ -37,10 +37,9 @@ func openShards(name string, files []string, o Options) (*source, error) {
 		return nil, err
 	}
 	parts := make([]shardPart, len(used))
-	o.opening("listing the files in shards")
 	opened, err := shard.Open(used, func(i int, l *shard.Listing) error {
 		return parts[i].take(used[i], l, &from)
-	}, o.Progress)
+	}, o.watching("listing the files in shards"))
 	if err != nil {
 		return nil, err
 	}

@@ -30,8 +30,7 @@ func openTables(name string, files []string, o Options) (*source, error) {
 	}
 	tables := make([]*parquet.File, len(used))
 	texts := make([][]string, len(used))
-	o.opening("listing the images in tables")
-	err := inOrder(len(used), o.Progress, func(i int) (err error) {
+	err := inOrder(len(used), o.watching("listing the images in tables"), func(i int) (err error) {
 		tables[i], err = parquet.Open(files[used[i]], names[used[i]])
 		return err
 	})
@@ -119,7 +118,7 @@ func rowsOf(tables []*parquet.File) []Item {
 
 // inOrder calls body for each of n things on several goroutines and returns the error of
 // the first that has one.
-func inOrder(n int, progress func(done, total int), body func(i int) error) error {
+func inOrder(n int, watch func(done, total int) error, body func(i int) error) error {
 	errs := make([]error, n)
 	var next, done atomic.Int64
 	var failed atomic.Bool
@@ -135,9 +134,11 @@ func inOrder(n int, progress func(done, total int), body func(i int) error) erro
 				if errs[i] = body(i); errs[i] != nil {
 					failed.Store(true)
 				}
-				if d := int(done.Add(1)); progress != nil {
+				if d := int(done.Add(1)); watch != nil && errs[i] == nil {
 					mu.Lock()
-					progress(d, n)
+					if errs[i] = watch(d, n); errs[i] != nil {
+						failed.Store(true)
+					}
 					mu.Unlock()
 				}
 			}

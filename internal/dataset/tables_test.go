@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,28 @@ func TestTables(t *testing.T) {
 		_, _, err := Open(filepath.Join(dir, name), Options{Labels: labels})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", spec, err, want)
+		}
+	}
+}
+
+// Whoever watches large data being listed may end it.
+func TestWatchEndsOpen(t *testing.T) {
+	keepIn(t)
+	dir := t.TempDir()
+	tableOf(t, filepath.Join(dir, "t.parquet"), 1, 0)
+	tarOf(t, filepath.Join(dir, "a.tar"), "a.jpg")
+	if err := os.WriteFile(filepath.Join(dir, "1.png"), []byte(smallPNG(t, 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	for _, spec := range []string{dir, filepath.Join(dir, "a.tar"), filepath.Join(dir, "t.parquet")} {
+		said := ""
+		_, _, err := Open(spec, Options{Watch: func(what string, done, total int) error {
+			said = what
+			return enough
+		}})
+		if !errors.Is(err, enough) || !strings.HasPrefix(said, "listing") {
+			t.Errorf("%s: %v after %q", spec, err, said)
 		}
 	}
 }

@@ -45,15 +45,18 @@ const (
 	noFile     = "pipe, socket or device"
 )
 
-// listTree lists what is below a folder, without one known file. found, which may be nil,
-// is told now and then how many names there are.
-func listTree(base, known string, found func(names int)) (*walker, error) {
+// listTree lists what is below a folder, without one known file. found is told
+// now and then how many names there are; an error of it ends that.
+func listTree(base, known string, found func(names int) error) (*walker, error) {
 	real, err := RealPath(base)
 	if err != nil {
 		return nil, plain(base, err)
 	}
 	w := &walker{base: base, real: real, known: known, seen: map[string]bool{}, other: map[string]map[string]int{}}
-	w.lists = listing.Read(real, func(name string) bool { return !hidden(name) && !slices.Contains(bins, name) }, found)
+	enter := func(name string) bool { return !hidden(name) && !slices.Contains(bins, name) }
+	if w.lists, err = listing.Read(real, enter, found); err != nil {
+		return nil, err
+	}
 	w.walk("", real)
 	for i := 0; i < len(w.links); i++ { // grows while it is read
 		w.follow(w.links[i])

@@ -79,19 +79,22 @@ func Cache() string {
 }
 
 // Read lists the folder at root, a path without links, and those of its folders, and so
-// on, that enter says by their names. progress, which may be nil, is told now and then
-// how many names were found.
-func Read(root string, enter func(name string) bool, progress func(names int)) *Tree {
+// on, that enter says by their names. watch is told now and then how many names were found;
+// an error of it ends that.
+func Read(root string, enter func(name string) bool, watch func(names int) error) (*Tree, error) {
 	t := &Tree{root: root, folders: map[string]*folder{}}
 	path := keptAt(root)
 	known := load(path, root)
-	w := &walk{tree: t, known: known, enter: enter, progress: progress, todo: []string{""}, open: 1}
+	w := &walk{tree: t, known: known, enter: enter, watch: watch, todo: []string{""}, open: 1}
 	w.more.L = &w.mu
 	var wg sync.WaitGroup
 	for range max(8, 2*runtime.GOMAXPROCS(0)) { // that wait for the disk
 		wg.Go(w.work)
 	}
 	wg.Wait()
+	if w.err != nil {
+		return nil, w.err
+	}
 	t.Entries, t.Taken, t.Read = int(w.names.Load()), w.taken, len(t.folders)-w.taken
 	switch {
 	case t.Entries < Least:
@@ -107,7 +110,7 @@ func Read(root string, enter func(name string) bool, progress func(names int)) *
 			t.Kept, t.Fresh = path, known == nil
 		}
 	}
-	return t
+	return t, nil
 }
 
 // Folder returns what the folder at path holds, in the order of names. It forgets it, so
@@ -135,26 +138,27 @@ func below(root, path string) (rel string, ok bool) {
 
 // walk lists a tree on several goroutines.
 type walk struct {
-	tree     *Tree
-	known    map[string]*folder
-	enter    func(name string) bool
-	progress func(names int)
+	tree  *Tree
+	known map[string]*folder
+	enter func(name string) bool
+	watch func(names int) error
 
 	mu    sync.Mutex
 	more  sync.Cond
 	todo  []string // folders to be listed
 	open  int      // of them, and of those that are being listed
 	taken int
+	err   error
 	names atomic.Int64
 }
 
 func (w *walk) work() {
 	for {
 		w.mu.Lock()
-		for len(w.todo) == 0 && w.open > 0 {
+		for len(w.todo) == 0 && w.open > 0 && w.err == nil {
 			w.more.Wait()
 		}
-		if w.open == 0 {
+		if w.open == 0 || w.err != nil {
 			w.mu.Unlock()
 			return
 		}
@@ -178,8 +182,8 @@ func (w *walk) work() {
 		}
 		w.todo = append(w.todo, inside...)
 		w.open += len(inside) - 1
-		if w.progress != nil {
-			w.progress(int(names))
+		if err := w.watch(int(names)); w.err == nil {
+			w.err = err
 		}
 		w.more.Broadcast()
 		w.mu.Unlock()

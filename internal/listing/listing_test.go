@@ -2,6 +2,7 @@ package listing
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc64"
 	"os"
@@ -95,8 +96,11 @@ func TestRead(t *testing.T) {
 	age(t, root, before)
 	asked := map[string]bool{}
 	open := func() (*Tree, string) {
-		tree := Read(root, func(name string) bool { return !strings.HasPrefix(name, ".") },
-			func(names int) { asked[fmt.Sprint(names)] = true })
+		tree, err := Read(root, func(name string) bool { return !strings.HasPrefix(name, ".") },
+			func(names int) error { asked[fmt.Sprint(names)] = true; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
 		return tree, all(tree)
 	}
 	const want = ".hidden/ a/ a/x/ a/x/deep.jpg a.jpg b/ b/1.jpg b/2.jpg c/ c/é.jpg link@"
@@ -165,21 +169,45 @@ func TestNowhereToKeep(t *testing.T) {
 	os.WriteFile(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "vicreg"), nil, 0o666)
 	os.MkdirAll(filepath.Join(os.Getenv("HOME"), "Library"), 0o777)
 	os.WriteFile(filepath.Join(os.Getenv("HOME"), "Library", "Caches"), nil, 0o666)
-	tree := Read(root, func(string) bool { return true }, nil)
+	tree := must(Read(root, func(string) bool { return true }, quiet))
 	if got := all(tree); got != "a b c" || tree.Err == nil || tree.Kept != "" {
 		t.Errorf("%s, %+v", got, tree.Report)
 	}
 	for _, name := range []string{"XDG_CACHE_HOME", "HOME", "LocalAppData"} {
 		t.Setenv(name, "")
 	}
-	if tree := Read(root, func(string) bool { return true }, nil); all(tree) != "a b c" || tree.Err == nil {
+	if tree := must(Read(root, func(string) bool { return true }, quiet)); all(tree) != "a b c" || tree.Err == nil {
 		t.Errorf("%+v", tree.Report)
+	}
+}
+
+func quiet(int) error { return nil }
+
+func must(t *Tree, err error) *Tree {
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// Whoever watches may end it.
+func TestWatchEndsRead(t *testing.T) {
+	kept(t)
+	root := t.TempDir()
+	for i := range 50 {
+		put(t, root, fmt.Sprint(i, "/a"))
+	}
+	enough := errors.New("enough")
+	asked := 0
+	_, err := Read(root, func(string) bool { return true }, func(int) error { asked++; return enough })
+	if !errors.Is(err, enough) || asked > 40 {
+		t.Errorf("%v after %d folders", err, asked)
 	}
 }
 
 func TestNoFolder(t *testing.T) {
 	kept(t)
-	tree := Read(filepath.Join(t.TempDir(), "gone"), func(string) bool { return true }, nil)
+	tree := must(Read(filepath.Join(t.TempDir(), "gone"), func(string) bool { return true }, quiet))
 	if _, err := tree.Folder(tree.root); !os.IsNotExist(err) {
 		t.Errorf("a folder that is not there: %v", err)
 	}

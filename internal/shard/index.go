@@ -47,8 +47,9 @@ type Opened struct {
 
 // Open lists what some shards hold and hands each list to use, by its place among them, on
 // several goroutines at once. Lists that were kept are taken where they are still right;
-// others are made anew and kept. progress, which may be nil, is called after each shard.
-func Open(shards []*Shard, use func(i int, l *Listing) error, progress func(done, total int)) (Opened, error) {
+// others are made anew and kept. watch, which may be nil, is called after each shard; an error
+// of it ends that.
+func Open(shards []*Shard, use func(i int, l *Listing) error, watch func(done, total int) error) (Opened, error) {
 	o := Opened{Folder: Cache()}
 	if o.Folder != "" {
 		if err := os.MkdirAll(o.Folder, 0o777); err != nil {
@@ -85,9 +86,11 @@ func Open(shards []*Shard, use func(i int, l *Listing) error, progress func(done
 						mu.Unlock()
 					}
 				}
-				if n := int(done.Add(1)); progress != nil {
+				if n := int(done.Add(1)); watch != nil {
 					mu.Lock()
-					progress(n, len(shards))
+					if errs[i] = watch(n, len(shards)); errs[i] != nil {
+						failed.Store(true)
+					}
 					mu.Unlock()
 				}
 			}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -73,7 +74,7 @@ func (r *run) ended(s *runlog.Summary) error {
 // rewrite writes the models of some branches from the checkpoint of a run that has
 // ended.
 func (r *run) rewrite(s *runlog.Summary, branches []int) error {
-	if err := r.list(); err != nil {
+	if err := r.list(context.Background()); err != nil {
 		return err
 	}
 	if _, err := r.position(); err != nil {

@@ -71,7 +71,7 @@ func prepare(ctx context.Context, c recipe.Config, o Options) (r *run, err error
 		c.Tune = &t
 	}
 	r = newRun(c, o)
-	if err := r.list(); err != nil {
+	if err := r.list(ctx); err != nil {
 		return nil, err
 	}
 	r.suit()

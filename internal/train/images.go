@@ -25,13 +25,15 @@ type images struct {
 	own                     bool // of the user, and no known set
 	deep                    int  // bytes of a sample; 0: one
 	looks                   map[*dataset.Dataset]*looks
-	sums                    string // of the files, see [dataset.Files.Sums]; empty: not known
+	watch                   func(what string, done, total int) error // see [dataset.Options]; may be nil
+	sums                    string                                   // of the files, see [dataset.Files.Sums]; empty: not known
 }
 
 func (s *images) list(c recipe.Config) (err error) {
 	d := c.Data
 	s.limits = d
-	s.trainData, s.testData, err = dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
+	s.trainData, s.testData, err = dataset.Open(d.Source,
+		dataset.Options{Labels: d.Labels, Holdout: d.Holdout, Watch: s.watch})
 	if err != nil {
 		return err
 	}

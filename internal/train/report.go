@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -48,6 +49,23 @@ func (Silent) Done(runlog.Summary)    {}
 func (r *run) progress(what string) func(done, total int) {
 	tell := r.counted()
 	return func(done, total int) { tell(what, done, total) }
+}
+
+// listing tells how far listing the data has come, and ends it when ctx does.
+func (r *run) listing(ctx context.Context) func(what string, done, total int) error {
+	last := time.Now()
+	return func(what string, done, total int) error {
+		if now := time.Now(); now.Sub(last) >= progressPause {
+			last = now
+			if total > 0 {
+				what += fmt.Sprintf(": %d of %d", done, total)
+			} else {
+				what += fmt.Sprintf(": %d so far", done)
+			}
+			r.report.Phase(what)
+		}
+		return ctx.Err()
+	}
 }
 
 // counted is progress of one phase after the other.

@@ -141,7 +141,7 @@ func Extend(ctx context.Context, folder string, goal Goal, o Options) (s *runlog
 			return err
 		}
 		unlock = free
-		r, s, err = reopen(folder, goal, o)
+		r, s, err = reopen(ctx, folder, goal, o)
 		return err
 	})
 	if err != nil {
@@ -163,7 +163,7 @@ func lock(folder string) (unlock func(), err error) {
 }
 
 // reopen returns the run in a folder, or the summary of one that has ended.
-func reopen(folder string, goal Goal, o Options) (r *run, s *runlog.Summary, err error) {
+func reopen(ctx context.Context, folder string, goal Goal, o Options) (r *run, s *runlog.Summary, err error) {
 	path := filepath.Join(folder, runlog.ConfigFile)
 	c, err := recipe.ReadFile(path)
 	if err != nil {
@@ -197,7 +197,7 @@ func reopen(folder string, goal Goal, o Options) (r *run, s *runlog.Summary, err
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, nil, err
 	}
-	if err := r.list(); err != nil {
+	if err := r.list(ctx); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := r.enough(); err != nil {
@@ -316,7 +316,10 @@ func (r *run) again() error {
 }
 
 // list finds the items to learn from.
-func (r *run) list() error {
+func (r *run) list(ctx context.Context) error {
+	if s, ok := r.corpus.(*images); ok {
+		s.watch = r.listing(ctx)
+	}
 	if err := r.corpus.list(r.config); err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func (r *run) follow(message []byte, resumed *bool) error {
 	}
 	parallel.SetWorkers(c.Threads)
 	r.config, r.corpus, r.folder = c, newCorpus(c), s.Folder
-	if err := r.list(); err != nil {
+	if err := r.list(context.Background()); err != nil {
 		return err
 	}
 	if r.at.Fingerprint != s.State.Fingerprint {

@@ -18,7 +18,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 
 BUNDLE=${BUNDLE:-data/cores}
-WORK=${WORK:-/tmp/cores}
+WORK=${WORK:-/tmp/vicreg-cores} # as in cores.sh
 THREADS=${THREADS:-$(nproc)}
 LIMIT=${LIMIT:-45}
 

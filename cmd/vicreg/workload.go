@@ -129,7 +129,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 		return c, usageError{err}
 	}
 	if c.Channels == 0 {
-		return c, usagef("--channels is 0, but random data must have 1 or 3")
+		return c, usagef("--channels is 0, but random data must have 1 to 16")
 	}
 	return c, nil
 }

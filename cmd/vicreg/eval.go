@@ -12,7 +12,7 @@ import (
 	"vicreg/internal/runlog"
 )
 
-const labelsUsage = "classes for scoring: auto, folders (the first on an image's path), leaf (the last), none, a CSV, TSV or JSON `file` of paths and labels, a pattern of file names such as {label}_{number}.jpg, or a field of samples such as @cls or @json.label"
+const labelsUsage = "classes for scoring: auto, folders (the first on an image's path), leaf (the last), none, a `file` (CSV, TSV, JSON) of paths and labels, a pattern such as {label}_{n}.jpg, or @cls, @json.key"
 
 func newEval() *cobra.Command {
 	cmd := &cobra.Command{

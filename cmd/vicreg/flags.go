@@ -121,7 +121,7 @@ func (f *configFlags) loss() {
 // data binds the flags that say which images to take.
 func (f *configFlags) data() {
 	s, i := f.flags.String, f.flags.Int
-	bind(f, s, "data", "`images`: a folder, shards or tables such as train-{000..127}.tar or train-*.parquet, a CIFAR or idx file, what vicreg pack wrote, fashion-mnist, or sample (built in)", func(c *recipe.Config) *string { return &c.Data.Source })
+	bind(f, s, "data", "`images`: a folder, shards or tables (x-{000..127}.tar, x-*.parquet), a CIFAR or idx file, a pack, fashion-mnist, or sample (built in)", func(c *recipe.Config) *string { return &c.Data.Source })
 	bind(f, s, "labels", labelsUsage, func(c *recipe.Config) *string { return &c.Data.Labels })
 	f.limits()
 	bind(f, i, "limit", "take this `many` images, spread evenly over the data", func(c *recipe.Config) *int { return &c.Data.Limit })

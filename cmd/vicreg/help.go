@@ -28,7 +28,7 @@ var groups = []struct{ title, flags string }{
 // seldom are flags that only --help-all lists.
 var seldom = strings.Fields("micro-batch sync-norm expander-norm predictor stop-gradient momentum-encoder tau temperature queue queue-start prototypes whitening-size redundancy " +
 	"add-variance add-covariance convention lambda mu nu gamma eps mu-b nu-b encoder-a encoder-b width-b expander-b branches channels " +
-	"weight-decay momentum trust clip split warmup eval-every precision checkpoint-every crop-min flip jitter grey blur solarize max-pixels max-bad")
+	"weight-decay momentum trust clip split warmup eval-every precision checkpoint-every crop-min flip turn jitter grey blur solarize max-pixels max-bad bands values")
 
 const defaultsAre = "Defaults are those of the recipes quick and photos; photos is for images of your own, which it chooses by. " +
 	"Other recipes and methods have others, which vicreg recipes NAME prints."

@@ -26,7 +26,7 @@ func (f *configFlags) pairs() {
 		}
 		return c.Pairs
 	}
-	bind(f, s, "pairs", "`manifest` of pairs instead of images: CSV, TSV or JSON, or shards such as train-{000..127}.tar, whose columns are endings", func(c *recipe.Config) *string { p(c); return &c.Data.Source })
+	bind(f, s, "pairs", "`manifest` of pairs: CSV, TSV, JSON, or shards", func(c *recipe.Config) *string { p(c); return &c.Data.Source })
 	side := func(name, usage string, at func(*recipe.Pairs) *pairs.Side) {
 		v := new(sideFlag)
 		f.flags.Var(v, name, usage)

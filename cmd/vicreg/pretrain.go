@@ -60,14 +60,11 @@ this machine, for about ten minutes or as --time says; --plan only tells what it
 do. --config lays a file over the recipe (which the file may name), and other flags
 lay single values over both.
 
-Processes that mpirun or srun starts train one network: each has its part of every
-batch, and with --device cuda a card (in the build with the tag native).
-
-Ctrl-C (or SIGTERM, SIGUSR1, or a closed terminal unless nohup keeps it away) finishes
-the step, saves everything and exits with code 130; a second one leaves at once. Where
-nobody takes the output any more, or its disk is full, the run is saved as well
-and ends with code 1. --resume goes on with a run that was stopped in any way, to the
-same result.
+Ctrl-C (SIGTERM, SIGUSR1, a closed terminal unless nohup keeps it away) finishes
+the step, saves everything and exits with code 130; a second one leaves at
+once. Where nobody takes the output any more, or its disk is full, the run is
+saved as well and ends with code 1. --resume goes on with a run that was
+stopped in any way, to the same result. What mpirun starts trains together.
 
 With --resume and --epochs a run goes on to so many epochs in all, one that has
 ended as well: the learning rate goes back to its peak, then down to the end in

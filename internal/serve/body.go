@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"vicreg/internal/index"
+	"vicreg/internal/show"
 )
 
 // file is an image as it was sent.
@@ -204,9 +205,18 @@ func parseVector(body io.Reader, d int, o *wanted) ([]float32, error) {
 func plainJSON(err error) string {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		return fmt.Sprintf("%s does not belong at byte %d", kind.Value, kind.Offset)
+		return fmt.Sprintf("%s does not belong at byte %d", brief(kind.Value), kind.Offset)
 	}
-	return strings.TrimPrefix(err.Error(), "json: ")
+	return brief(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// brief cuts what quotes a request off after 100 bytes.
+func brief(s string) string {
+	const most = 100
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return show.Line(s)
 }
 
 // check is what is wrong with what is asked for.

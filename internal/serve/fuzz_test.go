@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ func FuzzVector(f *testing.F) {
 	f.Add([]byte(`{"vector":[1,2,3]} x`))
 	f.Add([]byte(`{"vector":[null,[],3]}`))
 	f.Add([]byte(`[[[[[[`))
+	f.Add([]byte(`{"` + strings.Repeat("v", 2000) + `":1}`))
+	f.Add([]byte(`{"k":` + strings.Repeat("1", 2000) + `}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		check.Bounded(t, 2+len(body)>>14, time.Second, func() {
 			o := wanted{k: 12}

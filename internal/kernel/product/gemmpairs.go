@@ -13,6 +13,7 @@ import (
 const leftRows = 64
 
 func (g *product) runPairs() {
+	g.pairs, g.streams = true, false
 	g.deep = scratch.RoundUp(Share(g.k, 2*depth), 2*scratch.LineFloats)
 	g.cut(max(512, 256<<10/g.deep), 2*scratch.LineFloats)
 	g.down = (g.m + g.high - 1) / g.high
@@ -29,7 +30,7 @@ func (g *product) runPairs() {
 		steps := (g.k + g.deep - 1) / g.deep
 		parallel.For(steps*((g.n+packWide-1)/packWide), g.packPairsPiece)
 	}
-	parallel.For(g.down*across, g.blockPairsPiece)
+	parallel.For(g.down*across, g.blockPiece)
 }
 
 func (g *product) runLeft(_, piece int) {
@@ -48,17 +49,8 @@ func (g *product) runPackPairs(_, piece int) {
 	packPairs(s, g.packed[PackedLen(p/2, g.n)+j*Half(kb):], g.b.part(p, j, kb, min(packWide, g.n-j)))
 }
 
-func (g *product) runBlockPairs(_, piece int) {
-	s := private.take()
-	defer private.put(s)
-	i, j := piece%g.down*g.high, piece/g.down*g.wide
-	m, n := min(g.high, g.m-i), min(g.wide, g.n-j)
-	out, stride, accumulate := []float32(nil), n, false
-	if g.c.Trans {
-		out = grow(&s.c, m*n)
-	} else {
-		out, stride, accumulate = g.c.Data[i*g.c.Stride+j:], g.c.Stride, g.accumulate
-	}
+// blockPairs does what block does, of operands that are rounded.
+func (g *product) blockPairs(s *space, i, m, j, n int, out []float32, stride int, accumulate bool) {
 	for p := 0; p < g.k; p += g.deep {
 		kb := min(g.deep, g.k-p)
 		b := []float32(nil)
@@ -77,9 +69,6 @@ func (g *product) runBlockPairs(_, piece int) {
 			rowsOfPairs(s, a, ars, g.a.part(i, p, m, kb))
 		}
 		Block(true, m, n, Half(kb), out, stride, a, ars, 1, b, 0, accumulate || p > 0)
-	}
-	if g.c.Trans {
-		g.putTransposed(out, i, m, j, n)
 	}
 }
 

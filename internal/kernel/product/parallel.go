@@ -18,6 +18,7 @@ type product struct {
 	deep       int       // step of k
 	packed     []float32 // all of b, if several blocks need the same part of it: steps of k one after the other
 	streams    bool      // b is read as it is
+	pairs      bool      // operands are rounded to bfloat16
 	down       int       // blocks below each other
 
 	// Of products of pairs: all of a, rounded, if several blocks need the same rows.
@@ -25,7 +26,7 @@ type product struct {
 	leftStride int
 
 	// Bodies of the parallel loops, made once.
-	blockPiece, packPiece, leftPiece, packPairsPiece, blockPairsPiece func(worker, piece int)
+	blockPiece, packPiece, leftPiece, packPairsPiece func(worker, piece int)
 }
 
 // streamRows is the most rows of c for which reading b is a large part of the work.
@@ -36,7 +37,7 @@ const streamRows = 64
 var sharedLen = 4 << 20
 
 func (g *product) run() {
-	g.streams = g.m <= streamRows && !g.b.Trans
+	g.pairs, g.streams = false, g.m <= streamRows && !g.b.Trans
 	if g.streams {
 		g.deep = 128
 		g.cut(1024, g.m)
@@ -70,9 +71,12 @@ func (g *product) runBlock(_, piece int) {
 	} else {
 		out, stride, acc = g.c.Data[i*g.c.Stride+j:], g.c.Stride, g.accumulate
 	}
-	if g.streams {
+	switch {
+	case g.pairs:
+		g.blockPairs(s, i, m, j, n, out, stride, acc)
+	case g.streams:
 		g.stream(s, i, m, j, n, out, stride, acc)
-	} else {
+	default:
 		g.block(s, i, m, j, n, out, stride, acc)
 	}
 	if g.c.Trans {
@@ -267,7 +271,7 @@ func (l *productList) take() *product {
 	}
 	g := new(product)
 	g.blockPiece, g.packPiece = g.runBlock, g.runPack
-	g.leftPiece, g.packPairsPiece, g.blockPairsPiece = g.runLeft, g.runPackPairs, g.runBlockPairs
+	g.leftPiece, g.packPairsPiece = g.runLeft, g.runPackPairs
 	return g
 }
 

@@ -36,8 +36,14 @@ func tile(name string, vectors int) {
 		MaxRows:   maxRows, Vectors: vectors, Bytes: 64, Register: c.ZMM, Ahead: true,
 		Zero: func(z reg.VecVirtual) { c.VPXORD(z, z, z) },
 		MultiplyAdd: func(a Mem, b, acc []reg.VecVirtual) {
+			if vectors == 1 {
+				emit.DotPairs(c, a, b[0], acc[0])
+				return
+			}
+			x := c.ZMM()
+			c.VBROADCASTSS(a, x)
 			for v := range b {
-				emit.DotPairs(c, a, b[v], acc[v])
+				emit.DotPairs(c, x, b[v], acc[v])
 			}
 		},
 		Doc: []string{

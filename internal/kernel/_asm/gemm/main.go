@@ -31,8 +31,14 @@ func avx512(vectors int) emit.Tile {
 	return emit.Tile{
 		Vectors: vectors, Bytes: 64, Register: c.ZMM,
 		MultiplyAdd: func(a Mem, b, acc []VecVirtual) {
+			if vectors == 1 {
+				c.VFMADD231PS_BCST(a, b[0], acc[0])
+				return
+			}
+			x := c.ZMM()
+			c.VBROADCASTSS(a, x)
 			for v := range b {
-				c.VFMADD231PS_BCST(a, b[v], acc[v])
+				c.VFMADD231PS(x, b[v], acc[v])
 			}
 		},
 	}

@@ -196,9 +196,7 @@ func (d *tiledJob) fetch(f *product.Fetcher, b scratch.Band, piece int) {
 		d.fin.Fetch(f, d.out, lo, hi)
 	} else {
 		f.Add(d.out.Memory(lo, hi))
-		if !d.tail.Add.None() {
-			f.Add(d.tail.Add.Memory(lo, hi))
-		}
+		d.tail.Fetch(f, lo, hi)
 	}
 	if next := piece + d.workers; next < d.bands.Count() {
 		b := d.bands.At(next)

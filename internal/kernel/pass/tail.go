@@ -2,6 +2,7 @@ package pass
 
 import (
 	"vicreg/internal/cpu"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/kernel/row"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/parallel"
@@ -50,6 +51,13 @@ func (p *Packed) Buffer(w []float32, s shape.Conv, route string, n int) (data []
 
 // On reports whether there is anything to do.
 func (t *Tail) On() bool { return t.Scale != nil }
+
+// Fetch queues what Store will read for values [lo, hi) of the output.
+func (t *Tail) Fetch(f *product.Fetcher, lo, hi int) {
+	if !t.Add.None() {
+		f.Add(t.Add.Memory(lo, hi))
+	}
+}
 
 // Store finishes columns [col, col+c) of products, rows of pixels ps apart, and writes them
 // to y[off:], stride apart; off is in column col. The products may be y.

@@ -244,6 +244,7 @@ func (j *winogradJob) fetchOutput(f *product.Fetcher, b scratch.Band) {
 		j.fin.Fetch(f, j.out, lo, hi)
 	} else {
 		f.Add(j.out.Memory(lo, hi))
+		j.tail.Fetch(f, lo, hi)
 	}
 }
 

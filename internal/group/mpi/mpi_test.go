@@ -24,7 +24,7 @@ import (
 const role = "VICREG_MPI_ROLE"
 
 var roles = map[string]func(w *World) error{
-	"suite": suite, "dies": dies, "aborts": aborts, "speed": speed,
+	"suite": suite, "dies": dies, "aborts": aborts, "lingers": lingers, "speed": speed,
 }
 
 func TestMain(m *testing.M) {
@@ -221,6 +221,27 @@ func aborts(w *World) error {
 		return errors.New("process 2 gives up")
 	}
 	w.Barrier()
+	return nil
+}
+
+// A library that does not end holds no process back.
+func TestLingering(t *testing.T) {
+	for _, launcher := range launchers(t) {
+		began := time.Now()
+		out, _ := start(launcher, 2, "lingers").CombinedOutput() // a launcher may take it for a failure
+		if n := strings.Count(string(out), "left without it"); n != 2 || time.Since(began) > 20*time.Second {
+			t.Errorf("%s: after %v:\n%s", launcher, time.Since(began), out)
+		}
+	}
+}
+
+func lingers(w *World) error {
+	leaving = time.Second
+	w.finalize = func() int { select {} }
+	if err := w.Close(); err == nil || !strings.Contains(err.Error(), "has not ended within 1s") {
+		return fmt.Errorf("Close says %v", err)
+	}
+	fmt.Println("left without it")
 	return nil
 }
 

@@ -28,6 +28,7 @@ func Open(launch Launch) (*World, error) {
 	if err := w.load(launch); err != nil {
 		return nil, err
 	}
+	w.finalize = func() int { return w.api.MPI_Finalize.Call() }
 	defer guardSignals()()
 	c := w.cells
 	if r := w.api.MPI_Init_thread.Call(0, 0, threadSerialized, at(&c.level)); r != 0 {

@@ -31,6 +31,7 @@ type World struct {
 	watch  watch
 
 	patience time.Duration
+	finalize func() int // MPI_Finalize; tests have another
 	ended    bool
 	broken   atomic.Bool
 }
@@ -113,18 +114,35 @@ func (w *World) failed(what string, code int) error {
 		w.host, what, w.text(code))}
 }
 
+// leaving is how long the library may take to end once all processes are through. Some never
+// do: UCX over TCP can wait for ever for an acknowledgement (openucx/ucx issue 8738).
+var leaving = 10 * time.Second
+
 // Close waits for the others and leaves the group. Nothing can be done with it afterwards.
-func (w *World) Close() error {
+func (w *World) Close() (err error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended || w.broken.Load() {
+	ended := w.ended || w.broken.Load()
+	w.mu.Unlock()
+	if ended {
 		return nil
 	}
+	defer group.Catch(&err)
+	w.Barrier()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.ended = true
-	if r := w.api.MPI_Finalize.Call(); r != 0 {
-		return fmt.Errorf("MPI_Finalize: %s", w.text(r))
+	result := make(chan int, 1)
+	go func() { result <- w.finalize() }()
+	select {
+	case r := <-result:
+		if r != 0 {
+			return fmt.Errorf("MPI_Finalize: %s", w.text(r))
+		}
+		return nil
+	case <-time.After(leaving):
+		return fmt.Errorf("all processes are through and everything is saved, but %s has not ended within %v: process %d "+
+			"of %d leaves without it", w.library, leaving, w.rank, w.size)
 	}
-	return nil
 }
 
 // Abort ends this process and all others, as soon as the launcher has passed on what was

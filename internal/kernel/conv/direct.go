@@ -17,6 +17,9 @@ import (
 // pieceFloats is how much of the cache the operands of a piece may take.
 var pieceFloats = 112 << 10
 
+// endsInRegisters lets products be finished where they are made.
+var endsInRegisters = true
+
 // direct is the direct convolution under way. The functions of its pieces read
 // it, so that a call allocates nothing.
 var direct directJob
@@ -33,6 +36,7 @@ type directJob struct {
 	workers int
 	sums    bool
 	tail    pass.Tail    // inference
+	ends    bool         // the tail is done in registers
 	fin     row.Finisher // input gradient
 	classes []class      // input gradient
 }
@@ -42,6 +46,7 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	d.Conv, d.out, d.w, d.sums, d.half, d.tail = s, y, w, sums != nil, s.BF16(), t
 	d.in = row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W, Left: s.PadW(), Right: s.PadW()}
 	d.pairs = d.half && src.X.Half() && s.C%2 == 0
+	d.ends = d.half && endsInRegisters && t.Ends(y)
 	depth, wide := s.R*s.S*s.C, s.R*s.S*s.C/d.unit()
 
 	size, filled := product.PackedLen(depth, s.K), false
@@ -82,7 +87,7 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	if d.sums {
 		scratch.AddPartials(sums, pieces, s.K)
 	}
-	d.in, d.out, d.w, d.packed, d.tail = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}
+	d.in, d.out, d.w, d.packed, d.tail, d.ends = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}, false
 }
 
 // pieceFloats is more where products are so fast that they would wait for weights, which a
@@ -115,7 +120,10 @@ func valuesOf(x []float32, pairs bool) shape.Values {
 // productRoom returns the room for the products of some output pixels, which an output of
 // bfloat16 is rounded from.
 func (d *directJob) productRoom(pixels int) int {
-	if d.out.Half() {
+	switch {
+	case d.ends:
+		return product.EndRoom(pixels, product.Half(d.R*d.S*d.C))
+	case d.out.Half():
 		return pixels * scratch.Padded(d.K)
 	}
 	return 0
@@ -163,6 +171,12 @@ func directForwardPiece(worker, piece int) {
 		fetchColumns(d.Conv, &f, &d.in, d.bands.At(next))
 	}
 	f.Plan(product.Steps(pixels, d.K))
+	if d.ends {
+		end := d.tail.End(d.out, first*d.K)
+		k := product.Half(depth)
+		product.MultiplyEnd(&end, pixels, d.K, k, m.Take(product.EndRoom(pixels, k)), cols, stride, d.packed, &f)
+		return
+	}
 	var prod []float32
 	ps := d.K
 	if d.out.Half() {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vicreg/internal/cpu"
+	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/pages"
@@ -33,8 +34,9 @@ var benchLayers = []shape.Conv{
 
 // BenchmarkLayers runs the passes of a layer in every way that there is on this processor:
 // float32 as it is chosen, which with 3 × 3 weights is Winograd's algorithm; bfloat16 that
-// is multiplied as pairs, directly; and bfloat16 on tiles, where weight gradients have two
-// ways. Activations are bfloat16.
+// is multiplied as pairs, directly, where inference can finish products where they are made
+// or afterwards; and bfloat16 on tiles, where weight gradients have two ways. Activations are
+// bfloat16.
 func BenchmarkLayers(b *testing.B) {
 	routes := []struct {
 		name, variant string
@@ -44,6 +46,7 @@ func BenchmarkLayers(b *testing.B) {
 	}{
 		{"avx512-float32", "avx512", shape.Float32, true, tiledPass},
 		{"avx512-pairs", "avx512", shape.BF16, false, tiledPass},
+		{"avx512-pairs-after", "avx512", shape.BF16, false, tiledPass}, // of inference
 		{"amx", "amx", shape.BF16, true, tiledPass},
 		{"amx-direct", "amx", shape.BF16, false, tiledPass}, // of weights
 		{"amx-winograd", "amx", shape.BF16, true, 0},
@@ -65,17 +68,23 @@ func BenchmarkLayers(b *testing.B) {
 	}
 	defer func(fast func() bool) { cpu.FastPairs = fast }(cpu.FastPairs)
 	cpu.FastPairs = func() bool { return true } // or pairs are not multiplied where float32 is faster
+	defer func(on bool) { endsInRegisters = on }(endsInRegisters)
 	for _, s := range benchLayers {
 		x, y, w := halves(s.InLen()), halves(s.OutLen()), floats(s.WeightLen())
 		d, dx, dw := halves(s.OutLen()), halves(s.InLen()), make([]float32, s.WeightLen())
 		src := shape.Source{X: x, Scale: floats(s.C), Shift: floats(s.C), ReLU: true}
+		plain := shape.Source{X: x} // in inference all is done before it is stored
 		g := shape.Grad{D: d, Y: y, A: floats(s.K), B: floats(s.K), K: floats(s.K)}
 		f := shape.Finish{Mask: src, Dot: x, Sums: shape.NewSums(s.C)}
 		sums, out := shape.NewSums(s.K), halves(s.OutLen())
-		for _, pass := range []string{"forward", "input", "weight"} {
+		tail := pass.Tail{Scale: g.A, Shift: g.B, ReLU: true, Packed: new(pass.Packed)}
+		joined := tail
+		joined.Add = d
+		for _, pass := range []string{"forward", "infer", "join", "input", "weight"} {
 			for _, route := range routes {
 				if !slices.Contains(cpu.Variants(), route.variant) ||
-					strings.HasPrefix(route.name, "amx-") && (pass != "weight" || s.R == 1) {
+					strings.HasPrefix(route.name, "amx-") && (pass != "weight" || s.R == 1) ||
+					strings.HasSuffix(route.name, "-after") && pass != "infer" && pass != "join" {
 					continue
 				}
 				s.Precision = route.precision
@@ -89,10 +98,15 @@ func BenchmarkLayers(b *testing.B) {
 					defer winograd.Set(winograd.Set(route.winograd))
 					defer func(was float64) { tiledPass = was }(tiledPass)
 					tiledPass = route.pass
+					endsInRegisters = !strings.HasSuffix(route.name, "-after")
 					for b.Loop() {
 						switch pass {
 						case "forward":
 							Forward(out, s, src, w, sums)
+						case "infer":
+							Infer(out, s, plain, w, tail)
+						case "join":
+							Infer(out, s, plain, w, joined)
 						case "input":
 							InputGrad(dx, s, g, w, f)
 						default:

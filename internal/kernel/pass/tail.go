@@ -62,10 +62,7 @@ func (t *Tail) Fetch(f *product.Fetcher, lo, hi int) {
 // Store finishes columns [col, col+c) of products, rows of pixels ps apart, and writes them
 // to y[off:], stride apart; off is in column col. The products may be y.
 func (t *Tail) Store(y shape.Values, off, stride int, prod []float32, ps, rows, col, c int) {
-	lo := row.MinusInf
-	if t.ReLU {
-		lo = 0
-	}
+	lo := t.lo()
 	to, from, scale, shift := y.From(off), shape.Floats(prod), t.Scale[col:], t.Shift[col:]
 	if t.Add.None() {
 		row.AffineTo(to, stride, from, ps, rows, c, scale, shift, lo)
@@ -73,6 +70,29 @@ func (t *Tail) Store(y shape.Values, off, stride int, prod []float32, ps, rows, 
 	}
 	row.JoinTo(to, stride, from, ps, t.Add.From(off), stride, rows, c, &row.Joining{AS: scale, AT: shift, BS: row.Ones,
 		BT: row.Zeros, Lo: lo, LoA: row.MinusInf, LoB: row.MinusInf}, false)
+}
+
+// End returns the tail as what becomes of products in registers. They are those of all
+// columns, and go to y[off:], of bfloat16.
+func (t *Tail) End(y shape.Values, off int) product.End {
+	e := product.End{Y: y.H[off:], Stride: len(t.Scale), Scale: t.Scale, Shift: t.Shift, Lo: t.lo()}
+	if !t.Add.None() {
+		e.Add = t.Add.H[off:]
+	}
+	return e
+}
+
+// Ends says whether End does what Store would.
+func (t *Tail) Ends(y shape.Values) bool {
+	return t.On() && y.Half() && (t.Add.None() || t.Add.Half()) && product.Ends(len(t.Scale))
+}
+
+// lo is what the result is at least.
+func (t *Tail) lo() float32 {
+	if t.ReLU {
+		return 0
+	}
+	return row.MinusInf
 }
 
 // tailing is the pass under way that finishes all of an output.

@@ -50,3 +50,25 @@ func PairRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	}
 	plainPairRows(dst, ds, src, ss, rows, n, done)
 }
+
+// hasEnd says whether products of pairs can be finished in registers.
+func hasEnd() bool { return cpu.AVX512BF16 && !hasTiles() }
+
+// endTile is plainEndTile, and fetches as tileBF16 does.
+func endTile(e *End, i, j, rows, k int, before []float32, a []float32, ars int, b []float32, ahead int) {
+	at := i*e.Stride + j
+	last := at + (rows-1)*e.Stride + endColumns - 1
+	_, _, _, _, _ = a[(rows-1)*ars+k-1], b[k*endColumns-1], e.Y[last], e.Scale[j+endColumns-1], e.Shift[j+endColumns-1]
+	var add *uint16
+	if e.Add != nil {
+		_ = e.Add[last]
+		add = &e.Add[at]
+	}
+	var sums *float32
+	if before != nil {
+		_ = before[rows*endColumns-1]
+		sums = &before[0]
+	}
+	endBF16x32(rows, k, &a[0], uintptr(ars)*4, 4, &b[0], endColumns*4, uintptr(ahead)*4, sums, endColumns*4,
+		before != nil, &e.Y[at], add, uintptr(e.Stride)*2, &e.Scale[j], &e.Shift[j], e.Lo)
+}

@@ -14,3 +14,9 @@ func NarrowRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 func PairRows(dst []float32, ds int, src []float32, ss, rows, n int) {
 	plainPairRows(dst, ds, src, ss, rows, n, 0)
 }
+
+func hasEnd() bool { return false }
+
+func endTile(e *End, i, j, rows, k int, before []float32, a []float32, ars int, b []float32, ahead int) {
+	plainEndTile(e, i, j, rows, k, before, a, ars, b)
+}

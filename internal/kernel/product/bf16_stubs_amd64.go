@@ -46,6 +46,15 @@ func tileBF16x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float
 //go:noescape
 func tileBF16x16(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool)
 
+// endBF16x32 computes the sums of tileBF16x32, and with them, where add may be nil, and y and add are bfloat16:
+//
+//	y[i*ys+2*j] = max(lo, sum·scale[4*j] + shift[4*j] + (add[i*ys+2*j] + 0))
+//
+// Unless accumulate is set, c is not read.
+//
+//go:noescape
+func endBF16x32(rows int, k int, a *float32, ars uintptr, aks uintptr, b *float32, bks uintptr, ahead uintptr, c *float32, crs uintptr, accumulate bool, y *uint16, add *uint16, ys uintptr, scale *float32, shift *float32, lo float32)
+
 // narrowAVX512 rounds rows of 16·blocks values, ss bytes apart, to bfloat16, ds bytes apart.
 // dst may be src.
 //

@@ -31,6 +31,10 @@ type Tile struct {
 	// Many says that there are parameters count, how many tiles to compute below
 	// each other, and fetches, how many of them fetch ahead.
 	Many bool
+	// Reach fetches what the end will touch; otherwise that is c.
+	Reach func(rows int, label func(string) string)
+	// End makes something of the sums and returns; otherwise they go to c.
+	End func(acc [][]reg.VecVirtual, label func(string) string)
 }
 
 // Emit generates a function with one section for each number of rows.
@@ -73,14 +77,10 @@ func (t Tile) section(c *build.Context, rows int) {
 			acc[i] = append(acc[i], z)
 		}
 	}
-	fetch, pitch := c.Load(c.Param("c"), c.GP64()), c.Load(c.Param("crs"), c.GP64())
-	for i := range rows { // c will be there when the sums are
-		for at := 0; at < t.Vectors*t.Bytes; at += 64 {
-			c.PREFETCHT0(Mem{Base: fetch, Disp: at})
-		}
-		if i < rows-1 {
-			c.ADDQ(pitch, fetch)
-		}
+	if t.Reach != nil {
+		t.Reach(rows, label)
+	} else {
+		Fetch(c, "c", "crs", rows, t.Vectors*t.Bytes) // c will be there when the sums are
 	}
 	if t.Empty {
 		c.TESTQ(k, k)
@@ -127,6 +127,10 @@ func (t Tile) section(c *build.Context, rows int) {
 	}
 
 	c.Label(label("store"))
+	if t.End != nil {
+		t.End(acc, label)
+		return
+	}
 	for i := range rows {
 		for v := range t.Vectors {
 			c.VMOVUPS(acc[i][v], Mem{Base: to, Disp: t.Bytes * v})
@@ -142,6 +146,19 @@ func (t Tile) section(c *build.Context, rows int) {
 	}
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// Fetch fetches rows of some bytes; the parameters are their place and how far apart they lie.
+func Fetch(c *build.Context, at, apart string, rows, bytes int) {
+	from, step := c.Load(c.Param(at), c.GP64()), c.Load(c.Param(apart), c.GP64())
+	for i := range rows {
+		for k := 0; k < bytes; k += 64 {
+			c.PREFETCHT0(Mem{Base: from, Disp: k})
+		}
+		if i < rows-1 {
+			c.ADDQ(step, from)
+		}
+	}
 }
 
 // place returns where a parameter lies.

@@ -145,14 +145,26 @@ func (w *World) Close() (err error) {
 	}
 }
 
+// aborting is how long the library may take to end all processes. It may wait for a launcher that
+// is already ending them and no longer answers (MPICH under srun, until Slurm's KillWait is over).
+const aborting = 3 * time.Second
+
 // Abort ends this process and all others, as soon as the launcher has passed on what was
-// said. It returns only where the group has ended already.
+// said. It returns only where the group has ended already, or the library does not end it.
 func (w *World) Abort(code int) {
 	w.broken.Store(true)
 	time.Sleep(passing)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.ended {
-		w.api.MPI_Abort.Call(w.h.world, uintptr(code))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.ended {
+			w.api.MPI_Abort.Call(w.h.world, uintptr(code))
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(aborting):
 	}
 }

@@ -224,7 +224,7 @@ func gather(s shape.Conv, in *row.Image, m *scratch.Arena, b scratch.Band, dst [
 	depth := s.R * s.S * c
 	if pointwise(s) {
 		first, pixels = b.Y0, b.Y1-b.Y0
-		if in.Plain() && dst == nil && c%256 != 0 { // else rows of a tile would fall on the same cache lines
+		if in.Plain() && dst == nil && !product.Collide(c, s.BF16()) {
 			switch {
 			case pairs:
 				return row.Pairs(in.X.H[first*s.C:]), c, first, pixels

@@ -145,7 +145,7 @@ func directInputPiece(worker, piece int) {
 		k := d.K / d.unit()
 		cols, stride := []float32(nil), scratch.Padded(k)
 		switch {
-		case d.in.Plain() && d.pairs && k%256 != 0:
+		case d.in.Plain() && d.pairs && !product.Collide(k, true):
 			cols, stride = row.Pairs(d.in.X.H[b.Y0*d.K:]), k
 		case d.in.Plain() && !d.half && !d.in.X.Half():
 			cols, stride = d.in.X.F[b.Y0*d.K:], k

@@ -159,6 +159,16 @@ func edge(pairs bool, rows, cols, w, k int, c []float32, crs int, a []float32, a
 	}
 }
 
+// Collide reports whether rows that lie so many elements apart must be copied before they
+// are multiplied, since those of a tile would fall on the same few cache lines. Caches of
+// the first level have 8 to 12 lines for each remainder of 4 KiB.
+func Collide(apart int, pairs bool) bool {
+	if HasColumns() || pairs && hasTiles() { // many rows at once
+		return apart%256 == 0
+	}
+	return apart%1024 == 0
+}
+
 // ColumnsFactor is how much larger pieces of a convolution are where tiles come in
 // columns. A column reads its panel of weights once for all rows of a piece, from the
 // cache that workers share, and meanwhile its rows need not stay in any cache.

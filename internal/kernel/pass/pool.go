@@ -81,21 +81,35 @@ func maxPoolPiece(_, n int) {
 	var tap [256]int32
 	oh, ow := p.OutH(), p.OutW()
 	for oy := range oh {
+		count, whole := 0, false
 		for ox := range ow {
-			count := 0
-			for r := range p.R {
-				for t := range p.S {
-					y, x := oy*p.Stride+r-p.Pad, ox*p.Stride+t-p.PadW()
-					if y >= 0 && y < p.H && x >= 0 && x < p.W {
-						off[count], tap[count] = int64(((n*p.H+y)*p.W+x)*p.C), int32(r*p.S+t)
-						count++
-					}
+			left, was := ox*p.Stride-p.PadW(), whole
+			if whole = left >= 0 && left+p.S <= p.W; whole && was { // the window before, further right
+				for i := range off[:count] {
+					off[i] += int64(p.Stride * p.C)
 				}
+			} else {
+				count = p.window(&off, &tap, n, oy*p.Stride-p.Pad, left)
 			}
 			at := ((n*oh+oy)*ow + ox) * p.C
 			row.PoolMax(p.out.Part(at, at+p.C), p.argmax[at:][:p.C], &p.in, off[:count], tap[:count])
 		}
 	}
+}
+
+// window lists the pixels of image n in the window whose first is at top and left, and
+// their places in it. It returns how many there are.
+func (p *poolJob) window(off *[256]int64, tap *[256]int32, n, top, left int) (count int) {
+	for r := range p.R {
+		for t := range p.S {
+			y, x := top+r, left+t
+			if y >= 0 && y < p.H && x >= 0 && x < p.W {
+				off[count], tap[count] = int64(((n*p.H+y)*p.W+x)*p.C), int32(r*p.S+t)
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // MaxPoolGrad turns d, the gradient of MaxPool's output, into the gradient of its input,

@@ -57,7 +57,7 @@ func TestMaxPool(t *testing.T) {
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(19, 20))
 		for i, s := range shapes {
-			for _, c := range []int{1, 16, 19, 48} {
+			for _, c := range []int{1, 16, 19, 48, 64, 147} {
 				s.C, s.K = c, c
 				src := shape.Source{X: normal(r, s.InLen()), ReLU: i%2 == 0}
 				if c != 16 {
@@ -99,13 +99,13 @@ func TestMaxPool(t *testing.T) {
 // A NaN anywhere in a window comes out.
 func TestMaxPoolNaN(t *testing.T) {
 	check.EachVariant(t, func(t *testing.T) {
-		s := shape.Conv{N: 1, H: 3, W: 3, C: 18, K: 18, R: 3, S: 3, Stride: 1}
+		s := shape.Conv{N: 1, H: 3, W: 3, C: 82, K: 82, R: 3, S: 3, Stride: 1}
 		for at := range 9 {
 			x := make([]float32, s.InLen())
-			for c := range 18 {
-				x[at*18+c] = float32(math.NaN())
+			for c := range 82 {
+				x[at*82+c] = float32(math.NaN())
 			}
-			out, arg := make([]float32, 18), make([]uint8, 18)
+			out, arg := make([]float32, 82), make([]uint8, 82)
 			MaxPool(shape.Floats(out), arg, s, shape.Source{X: shape.Floats(x)})
 			for c, v := range out {
 				if !math.IsNaN(float64(v)) || int(arg[c]) != at {

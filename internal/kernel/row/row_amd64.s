@@ -1564,51 +1564,152 @@ n_done:
 // func poolMaxAVX512(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
 // Requires: AVX, AVX512F
 TEXT ·poolMaxAVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         arg+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         off+24(FP), BX
-	MOVQ         tap+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         c+48(FP), R8
-	MOVQ         scale+56(FP), R9
-	MOVQ         shift+64(FP), R10
-	VBROADCASTSS lo+72(FP), Z0
-	XORQ         R11, R11
+	MOVQ c+48(FP), CX
+	XORQ AX, AX
 
-channels:
+groups:
+	LEAQ         64(AX), DX
+	CMPQ         DX, CX
+	JA           singles
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Z0
 	XORQ         R13, R13
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*4), R12
-	VMOVUPS      (R9)(R11*4), Z1
-	VMOVUPS      (R10)(R11*4), Z2
-	VMOVUPS      (R12)(R11*4), Z4
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VMOVUPS      (R10)(AX*4), Z1
+	VMOVUPS      (R11)(AX*4), Z2
+	VMOVUPS      (R12)(AX*4), Z4
 	VFMADD213PS  Z2, Z1, Z4
 	VMAXPS       Z4, Z0, Z4
-	VPBROADCASTD (SI), Z3
-	JMP          test
+	VPBROADCASTD (R8), Z3
+	VMOVUPS      64(R10)(AX*4), Z5
+	VMOVUPS      64(R11)(AX*4), Z6
+	VMOVUPS      64(R12)(AX*4), Z8
+	VFMADD213PS  Z6, Z5, Z8
+	VMAXPS       Z8, Z0, Z8
+	VPBROADCASTD (R8), Z7
+	VMOVUPS      128(R10)(AX*4), Z9
+	VMOVUPS      128(R11)(AX*4), Z10
+	VMOVUPS      128(R12)(AX*4), Z12
+	VFMADD213PS  Z10, Z9, Z12
+	VMAXPS       Z12, Z0, Z12
+	VPBROADCASTD (R8), Z11
+	VMOVUPS      192(R10)(AX*4), Z13
+	VMOVUPS      192(R11)(AX*4), Z14
+	VMOVUPS      192(R12)(AX*4), Z16
+	VFMADD213PS  Z14, Z13, Z16
+	VMAXPS       Z16, Z0, Z16
+	VPBROADCASTD (R8), Z15
+	JMP          group_test
 
-taps:
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*4), R12
-	VMOVUPS      (R12)(R11*4), Z5
-	VFMADD213PS  Z2, Z1, Z5
-	VMAXPS       Z5, Z0, Z5
-	VCMPPS       $0x1e, Z4, Z5, K1
-	VCMPPS       $0x03, Z5, Z5, K2
+group_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VPBROADCASTD (R8)(R13*4), Z17
+	VMOVUPS      (R12)(AX*4), Z18
+	VFMADD213PS  Z2, Z1, Z18
+	VMAXPS       Z18, Z0, Z18
+	VCMPPS       $0x1e, Z4, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
 	KORW         K1, K2, K1
-	VMOVAPS      Z5, K1, Z4
-	VPBROADCASTD (SI)(R13*4), K1, Z3
+	VMOVAPS      Z18, K1, Z4
+	VMOVDQA32    Z17, K1, Z3
+	VMOVUPS      64(R12)(AX*4), Z18
+	VFMADD213PS  Z6, Z5, Z18
+	VMAXPS       Z18, Z0, Z18
+	VCMPPS       $0x1e, Z8, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z8
+	VMOVDQA32    Z17, K1, Z7
+	VMOVUPS      128(R12)(AX*4), Z18
+	VFMADD213PS  Z10, Z9, Z18
+	VMAXPS       Z18, Z0, Z18
+	VCMPPS       $0x1e, Z12, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z12
+	VMOVDQA32    Z17, K1, Z11
+	VMOVUPS      192(R12)(AX*4), Z18
+	VFMADD213PS  Z14, Z13, Z18
+	VMAXPS       Z18, Z0, Z18
+	VCMPPS       $0x1e, Z16, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z16
+	VMOVDQA32    Z17, K1, Z15
 
-test:
+group_test:
 	INCQ    R13
-	CMPQ    R13, DI
-	JB      taps
-	VMOVUPS Z4, (AX)(R11*4)
-	VPMOVDB Z3, (CX)(R11*1)
-	ADDQ    $0x10, R11
-	CMPQ    R11, R8
-	JB      channels
+	CMPQ    R13, R9
+	JB      group_taps
+	VMOVUPS Z4, (DX)(AX*4)
+	VPMOVDB Z3, (BX)(AX*1)
+	VMOVUPS Z8, 64(DX)(AX*4)
+	VPMOVDB Z7, 16(BX)(AX*1)
+	VMOVUPS Z12, 128(DX)(AX*4)
+	VPMOVDB Z11, 32(BX)(AX*1)
+	VMOVUPS Z16, 192(DX)(AX*4)
+	VPMOVDB Z15, 48(BX)(AX*1)
+	ADDQ    $0x40, AX
+	JMP     groups
+
+singles:
+	CMPQ AX, CX
+	JAE  done
+
+single:
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Z0
+	XORQ         R13, R13
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VMOVUPS      (R10)(AX*4), Z1
+	VMOVUPS      (R11)(AX*4), Z2
+	VMOVUPS      (R12)(AX*4), Z4
+	VFMADD213PS  Z2, Z1, Z4
+	VMAXPS       Z4, Z0, Z4
+	VPBROADCASTD (R8), Z3
+	JMP          one_test
+
+one_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VPBROADCASTD (R8)(R13*4), Z5
+	VMOVUPS      (R12)(AX*4), Z6
+	VFMADD213PS  Z2, Z1, Z6
+	VMAXPS       Z6, Z0, Z6
+	VCMPPS       $0x1e, Z4, Z6, K1
+	VCMPPS       $0x03, Z6, Z6, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z6, K1, Z4
+	VMOVDQA32    Z5, K1, Z3
+
+one_test:
+	INCQ    R13
+	CMPQ    R13, R9
+	JB      one_taps
+	VMOVUPS Z4, (DX)(AX*4)
+	VPMOVDB Z3, (BX)(AX*1)
+	ADDQ    $0x10, AX
+	CMPQ    AX, CX
+	JB      single
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3073,72 +3174,71 @@ n_done:
 // func poolMaxAVX2(dst *float32, arg *uint8, x *float32, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·poolMaxAVX2(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         arg+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         off+24(FP), BX
-	MOVQ         tap+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         c+48(FP), R8
-	MOVQ         scale+56(FP), R9
-	MOVQ         shift+64(FP), R10
-	VBROADCASTSS lo+72(FP), Y0
-	XORQ         R11, R11
+	MOVQ c+48(FP), CX
+	XORQ AX, AX
 
-channels:
+single:
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Y0
 	XORQ         R13, R13
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*4), R12
-	VMOVUPS      (R9)(R11*4), Y1
-	VMOVUPS      (R10)(R11*4), Y2
-	VMOVUPS      (R12)(R11*4), Y4
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VMOVUPS      (R10)(AX*4), Y1
+	VMOVUPS      (R11)(AX*4), Y2
+	VMOVUPS      (R12)(AX*4), Y4
 	VFMADD213PS  Y2, Y1, Y4
 	VMAXPS       Y4, Y0, Y4
-	VPBROADCASTD (SI), Y3
-	VMOVUPS      32(R9)(R11*4), Y5
-	VMOVUPS      32(R10)(R11*4), Y6
-	VMOVUPS      32(R12)(R11*4), Y8
+	VPBROADCASTD (R8), Y3
+	VMOVUPS      32(R10)(AX*4), Y5
+	VMOVUPS      32(R11)(AX*4), Y6
+	VMOVUPS      32(R12)(AX*4), Y8
 	VFMADD213PS  Y6, Y5, Y8
 	VMAXPS       Y8, Y0, Y8
-	VPBROADCASTD (SI), Y7
-	JMP          test
+	VPBROADCASTD (R8), Y7
+	JMP          one_test
 
-taps:
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*4), R12
-	VMOVUPS      (R12)(R11*4), Y9
-	VFMADD213PS  Y2, Y1, Y9
-	VMAXPS       Y9, Y0, Y9
-	VCMPPS       $0x1e, Y4, Y9, Y10
-	VCMPPS       $0x03, Y9, Y9, Y11
-	VORPS        Y11, Y10, Y10
-	VBLENDVPS    Y10, Y9, Y4, Y4
-	VPBROADCASTD (SI)(R13*4), Y11
-	VBLENDVPS    Y10, Y11, Y3, Y3
-	VMOVUPS      32(R12)(R11*4), Y9
-	VFMADD213PS  Y6, Y5, Y9
-	VMAXPS       Y9, Y0, Y9
-	VCMPPS       $0x1e, Y8, Y9, Y10
-	VCMPPS       $0x03, Y9, Y9, Y11
-	VORPS        Y11, Y10, Y10
-	VBLENDVPS    Y10, Y9, Y8, Y8
-	VPBROADCASTD (SI)(R13*4), Y11
-	VBLENDVPS    Y10, Y11, Y7, Y7
+one_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*4), R12
+	VPBROADCASTD (R8)(R13*4), Y9
+	VMOVUPS      (R12)(AX*4), Y10
+	VFMADD213PS  Y2, Y1, Y10
+	VMAXPS       Y10, Y0, Y10
+	VCMPPS       $0x1e, Y4, Y10, Y11
+	VCMPPS       $0x03, Y10, Y10, Y12
+	VORPS        Y12, Y11, Y11
+	VBLENDVPS    Y11, Y10, Y4, Y4
+	VBLENDVPS    Y11, Y9, Y3, Y3
+	VMOVUPS      32(R12)(AX*4), Y10
+	VFMADD213PS  Y6, Y5, Y10
+	VMAXPS       Y10, Y0, Y10
+	VCMPPS       $0x1e, Y8, Y10, Y11
+	VCMPPS       $0x03, Y10, Y10, Y12
+	VORPS        Y12, Y11, Y11
+	VBLENDVPS    Y11, Y10, Y8, Y8
+	VBLENDVPS    Y11, Y9, Y7, Y7
 
-test:
+one_test:
 	INCQ         R13
-	CMPQ         R13, DI
-	JB           taps
-	VMOVUPS      Y4, (AX)(R11*4)
-	VMOVUPS      Y8, 32(AX)(R11*4)
-	VPACKUSDW    Y7, Y3, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKUSWB    X2, X1, X2
-	VMOVDQU      X2, (CX)(R11*1)
-	ADDQ         $0x10, R11
-	CMPQ         R11, R8
-	JB           channels
+	CMPQ         R13, R9
+	JB           one_taps
+	VMOVUPS      Y4, (DX)(AX*4)
+	VMOVUPS      Y8, 32(DX)(AX*4)
+	VPACKUSDW    Y7, Y3, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X1
+	VMOVDQU      X1, (BX)(AX*1)
+	ADDQ         $0x10, AX
+	CMPQ         AX, CX
+	JB           single
 	VZEROUPPER
 	RET
 
@@ -4694,56 +4794,177 @@ c:
 // func poolMaxHalfAVX512(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·poolMaxHalfAVX512(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         arg+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         off+24(FP), BX
-	MOVQ         tap+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         c+48(FP), R8
-	MOVQ         scale+56(FP), R9
-	MOVQ         shift+64(FP), R10
-	VBROADCASTSS lo+72(FP), Z0
-	XORQ         R11, R11
+	MOVQ c+48(FP), CX
+	XORQ AX, AX
 
-channels:
+groups:
+	LEAQ         64(AX), DX
+	CMPQ         DX, CX
+	JA           singles
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Z7
 	XORQ         R13, R13
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*2), R12
-	VMOVUPS      (R9)(R11*4), Z2
-	VMOVUPS      (R10)(R11*4), Z3
-	VPMOVZXWD    (R12)(R11*2), Z4
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VMOVUPS      (R10)(AX*4), Z8
+	VMOVUPS      (R11)(AX*4), Z9
+	VPMOVZXWD    (R12)(AX*2), Z10
+	VPSLLD       $0x10, Z10, Z10
+	VFMADD213PS  Z9, Z8, Z10
+	VMAXPS       Z10, Z7, Z10
+	VPBROADCASTD (R8), Z0
+	VMOVUPS      64(R10)(AX*4), Z11
+	VMOVUPS      64(R11)(AX*4), Z12
+	VPMOVZXWD    32(R12)(AX*2), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VFMADD213PS  Z12, Z11, Z2
+	VMAXPS       Z2, Z7, Z2
+	VPBROADCASTD (R8), Z1
+	VMOVUPS      128(R10)(AX*4), Z13
+	VMOVUPS      128(R11)(AX*4), Z14
+	VPMOVZXWD    64(R12)(AX*2), Z4
 	VPSLLD       $0x10, Z4, Z4
-	VFMADD213PS  Z3, Z2, Z4
-	VMAXPS       Z4, Z0, Z4
-	VPBROADCASTD (SI), Z1
-	JMP          test
+	VFMADD213PS  Z14, Z13, Z4
+	VMAXPS       Z4, Z7, Z4
+	VPBROADCASTD (R8), Z3
+	VMOVUPS      192(R10)(AX*4), Z15
+	VMOVUPS      192(R11)(AX*4), Z16
+	VPMOVZXWD    96(R12)(AX*2), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VFMADD213PS  Z16, Z15, Z6
+	VMAXPS       Z6, Z7, Z6
+	VPBROADCASTD (R8), Z5
+	JMP          group_test
 
-taps:
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*2), R12
-	VPMOVZXWD    (R12)(R11*2), Z5
-	VPSLLD       $0x10, Z5, Z5
-	VFMADD213PS  Z3, Z2, Z5
-	VMAXPS       Z5, Z0, Z5
-	VCMPPS       $0x1e, Z4, Z5, K1
-	VCMPPS       $0x03, Z5, Z5, K2
+group_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VPBROADCASTD (R8)(R13*4), Z17
+	VPMOVZXWD    (R12)(AX*2), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VFMADD213PS  Z9, Z8, Z18
+	VMAXPS       Z18, Z7, Z18
+	VCMPPS       $0x1e, Z10, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
 	KORW         K1, K2, K1
-	VMOVAPS      Z5, K1, Z4
-	VPBROADCASTD (SI)(R13*4), K1, Z1
+	VMOVAPS      Z18, K1, Z10
+	VMOVDQA32    Z17, K1, Z0
+	VPMOVZXWD    32(R12)(AX*2), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VFMADD213PS  Z12, Z11, Z18
+	VMAXPS       Z18, Z7, Z18
+	VCMPPS       $0x1e, Z2, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z2
+	VMOVDQA32    Z17, K1, Z1
+	VPMOVZXWD    64(R12)(AX*2), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VFMADD213PS  Z14, Z13, Z18
+	VMAXPS       Z18, Z7, Z18
+	VCMPPS       $0x1e, Z4, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z4
+	VMOVDQA32    Z17, K1, Z3
+	VPMOVZXWD    96(R12)(AX*2), Z18
+	VPSLLD       $0x10, Z18, Z18
+	VFMADD213PS  Z16, Z15, Z18
+	VMAXPS       Z18, Z7, Z18
+	VCMPPS       $0x1e, Z6, Z18, K1
+	VCMPPS       $0x03, Z18, Z18, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z18, K1, Z6
+	VMOVDQA32    Z17, K1, Z5
 
-test:
+group_test:
 	INCQ      R13
-	CMPQ      R13, DI
-	JB        taps
+	CMPQ      R13, R9
+	JB        group_taps
+	VMOVAPS   Z10, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (DX)(AX*2)
+	VPMOVDB   Z0, (BX)(AX*1)
+	VMOVAPS   Z2, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, 32(DX)(AX*2)
+	VPMOVDB   Z1, 16(BX)(AX*1)
 	VMOVAPS   Z4, Z31
 	LONG      $0x487e0262
 	WORD      $0xff72
-	VMOVDQU32 Y31, (AX)(R11*2)
-	VPMOVDB   Z1, (CX)(R11*1)
-	ADDQ      $0x10, R11
-	CMPQ      R11, R8
-	JB        channels
+	VMOVDQU32 Y31, 64(DX)(AX*2)
+	VPMOVDB   Z3, 32(BX)(AX*1)
+	VMOVAPS   Z6, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, 96(DX)(AX*2)
+	VPMOVDB   Z5, 48(BX)(AX*1)
+	ADDQ      $0x40, AX
+	JMP       groups
+
+singles:
+	CMPQ AX, CX
+	JAE  done
+
+single:
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Z1
+	XORQ         R13, R13
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VMOVUPS      (R10)(AX*4), Z2
+	VMOVUPS      (R11)(AX*4), Z3
+	VPMOVZXWD    (R12)(AX*2), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VFMADD213PS  Z3, Z2, Z4
+	VMAXPS       Z4, Z1, Z4
+	VPBROADCASTD (R8), Z0
+	JMP          one_test
+
+one_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VPBROADCASTD (R8)(R13*4), Z5
+	VPMOVZXWD    (R12)(AX*2), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VFMADD213PS  Z3, Z2, Z6
+	VMAXPS       Z6, Z1, Z6
+	VCMPPS       $0x1e, Z4, Z6, K1
+	VCMPPS       $0x03, Z6, Z6, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z6, K1, Z4
+	VMOVDQA32    Z5, K1, Z0
+
+one_test:
+	INCQ      R13
+	CMPQ      R13, R9
+	JB        one_taps
+	VMOVAPS   Z4, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (DX)(AX*2)
+	VPMOVDB   Z0, (BX)(AX*1)
+	ADDQ      $0x10, AX
+	CMPQ      AX, CX
+	JB        single
+
+done:
 	VZEROUPPER
 	RET
 
@@ -6514,106 +6735,105 @@ c:
 // func poolMaxHalfAVX2(dst *uint16, arg *uint8, x *uint16, off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·poolMaxHalfAVX2(SB), NOSPLIT, $0-76
-	MOVQ         dst+0(FP), AX
-	MOVQ         arg+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         off+24(FP), BX
-	MOVQ         tap+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         c+48(FP), R8
-	MOVQ         scale+56(FP), R9
-	MOVQ         shift+64(FP), R10
-	VBROADCASTSS lo+72(FP), Y0
-	XORQ         R11, R11
+	MOVQ c+48(FP), CX
+	XORQ AX, AX
 
-channels:
+single:
+	MOVQ         dst+0(FP), DX
+	MOVQ         arg+8(FP), BX
+	MOVQ         x+16(FP), SI
+	MOVQ         off+24(FP), DI
+	MOVQ         tap+32(FP), R8
+	MOVQ         n+40(FP), R9
+	MOVQ         scale+56(FP), R10
+	MOVQ         shift+64(FP), R11
+	VBROADCASTSS lo+72(FP), Y0
 	XORQ         R13, R13
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*2), R12
-	VMOVUPS      (R9)(R11*4), Y1
-	VMOVUPS      (R10)(R11*4), Y2
-	VPMOVZXWD    (R12)(R11*2), Y4
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VMOVUPS      (R10)(AX*4), Y1
+	VMOVUPS      (R11)(AX*4), Y2
+	VPMOVZXWD    (R12)(AX*2), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VFMADD213PS  Y2, Y1, Y4
 	VMAXPS       Y4, Y0, Y4
-	VPBROADCASTD (SI), Y3
-	VMOVUPS      32(R9)(R11*4), Y5
-	VMOVUPS      32(R10)(R11*4), Y6
-	VPMOVZXWD    16(R12)(R11*2), Y8
+	VPBROADCASTD (R8), Y3
+	VMOVUPS      32(R10)(AX*4), Y5
+	VMOVUPS      32(R11)(AX*4), Y6
+	VPMOVZXWD    16(R12)(AX*2), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VFMADD213PS  Y6, Y5, Y8
 	VMAXPS       Y8, Y0, Y8
-	VPBROADCASTD (SI), Y7
-	JMP          test
+	VPBROADCASTD (R8), Y7
+	JMP          one_test
 
-taps:
-	MOVQ         (BX)(R13*8), R12
-	LEAQ         (DX)(R12*2), R12
-	VPMOVZXWD    (R12)(R11*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD213PS  Y2, Y1, Y9
-	VMAXPS       Y9, Y0, Y9
-	VCMPPS       $0x1e, Y4, Y9, Y10
-	VCMPPS       $0x03, Y9, Y9, Y11
-	VORPS        Y11, Y10, Y10
-	VBLENDVPS    Y10, Y9, Y4, Y4
-	VPBROADCASTD (SI)(R13*4), Y11
-	VBLENDVPS    Y10, Y11, Y3, Y3
-	VPMOVZXWD    16(R12)(R11*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VFMADD213PS  Y6, Y5, Y9
-	VMAXPS       Y9, Y0, Y9
-	VCMPPS       $0x1e, Y8, Y9, Y10
-	VCMPPS       $0x03, Y9, Y9, Y11
-	VORPS        Y11, Y10, Y10
-	VBLENDVPS    Y10, Y9, Y8, Y8
-	VPBROADCASTD (SI)(R13*4), Y11
-	VBLENDVPS    Y10, Y11, Y7, Y7
+one_taps:
+	MOVQ         (DI)(R13*8), R12
+	LEAQ         (SI)(R12*2), R12
+	VPBROADCASTD (R8)(R13*4), Y9
+	VPMOVZXWD    (R12)(AX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD213PS  Y2, Y1, Y10
+	VMAXPS       Y10, Y0, Y10
+	VCMPPS       $0x1e, Y4, Y10, Y11
+	VCMPPS       $0x03, Y10, Y10, Y12
+	VORPS        Y12, Y11, Y11
+	VBLENDVPS    Y11, Y10, Y4, Y4
+	VBLENDVPS    Y11, Y9, Y3, Y3
+	VPMOVZXWD    16(R12)(AX*2), Y10
+	VPSLLD       $0x10, Y10, Y10
+	VFMADD213PS  Y6, Y5, Y10
+	VMAXPS       Y10, Y0, Y10
+	VCMPPS       $0x1e, Y8, Y10, Y11
+	VCMPPS       $0x03, Y10, Y10, Y12
+	VORPS        Y12, Y11, Y11
+	VBLENDVPS    Y11, Y10, Y8, Y8
+	VBLENDVPS    Y11, Y9, Y7, Y7
 
-test:
+one_test:
 	INCQ         R13
-	CMPQ         R13, DI
-	JB           taps
-	VPSRLD       $0x10, Y4, Y1
-	VPAND        rowsRound<>+0(SB), Y1, Y1
-	VPADDD       rowsRound<>+32(SB), Y1, Y1
-	VPADDD       Y4, Y1, Y1
-	VCMPPS       $0x03, Y4, Y4, Y5
-	VPOR         rowsRound<>+64(SB), Y4, Y2
-	VBLENDVPS    Y5, Y2, Y1, Y1
-	VPAND        rowsRound<>+96(SB), Y4, Y2
-	VPXOR        Y5, Y5, Y5
-	VPCMPEQD     Y5, Y2, Y5
-	VPAND        rowsRound<>+128(SB), Y4, Y2
-	VBLENDVPS    Y5, Y2, Y1, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKUSDW    X2, X1, X2
-	VMOVDQU      X2, (AX)(R11*2)
-	VPSRLD       $0x10, Y8, Y1
-	VPAND        rowsRound<>+0(SB), Y1, Y1
-	VPADDD       rowsRound<>+32(SB), Y1, Y1
-	VPADDD       Y8, Y1, Y1
-	VCMPPS       $0x03, Y8, Y8, Y4
-	VPOR         rowsRound<>+64(SB), Y8, Y2
-	VBLENDVPS    Y4, Y2, Y1, Y1
-	VPAND        rowsRound<>+96(SB), Y8, Y2
-	VPXOR        Y4, Y4, Y4
-	VPCMPEQD     Y4, Y2, Y4
-	VPAND        rowsRound<>+128(SB), Y8, Y2
-	VBLENDVPS    Y4, Y2, Y1, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKUSDW    X2, X1, X2
-	VMOVDQU      X2, 16(AX)(R11*2)
-	VPACKUSDW    Y7, Y3, Y1
-	VPERMQ       $0xd8, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKUSWB    X2, X1, X2
-	VMOVDQU      X2, (CX)(R11*1)
-	ADDQ         $0x10, R11
-	CMPQ         R11, R8
-	JB           channels
+	CMPQ         R13, R9
+	JB           one_taps
+	VPSRLD       $0x10, Y4, Y0
+	VPAND        rowsRound<>+0(SB), Y0, Y0
+	VPADDD       rowsRound<>+32(SB), Y0, Y0
+	VPADDD       Y4, Y0, Y0
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VPOR         rowsRound<>+64(SB), Y4, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPAND        rowsRound<>+96(SB), Y4, Y1
+	VPXOR        Y2, Y2, Y2
+	VPCMPEQD     Y2, Y1, Y2
+	VPAND        rowsRound<>+128(SB), Y4, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPSRLD       $0x10, Y8, Y0
+	VPAND        rowsRound<>+0(SB), Y0, Y0
+	VPADDD       rowsRound<>+32(SB), Y0, Y0
+	VPADDD       Y8, Y0, Y0
+	VCMPPS       $0x03, Y8, Y8, Y2
+	VPOR         rowsRound<>+64(SB), Y8, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPAND        rowsRound<>+96(SB), Y8, Y1
+	VPXOR        Y2, Y2, Y2
+	VPCMPEQD     Y2, Y1, Y2
+	VPAND        rowsRound<>+128(SB), Y8, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPACKUSDW    Y7, Y3, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSWB    X1, X0, X1
+	VMOVDQU      X1, (BX)(AX*1)
+	ADDQ         $0x10, AX
+	CMPQ         AX, CX
+	JB           single
 	VZEROUPPER
 	RET
 

@@ -8,20 +8,42 @@ import (
 	"vicreg/internal/kernel/_asm/emit"
 )
 
-// poolMax takes 16 channels at a time, as one vector or two.
+// poolMax takes 64 channels at a time, since a vector's choice must be made before the next
+// one begins, and then 16. With AVX2 it takes 16, as two vectors.
 func poolMax(s isa, name string, of operand) {
 	start(s, name, "func(dst *"+of.word()+", arg *uint8, x *"+of.word()+", off *int64, tap *int32, n int, c int, scale *float32, shift *float32, lo float32)",
 		name+s.suffix+": dst[i] = v(t), arg[i] = tap[t] of the first greatest v(t) = max(lo, x[off[t]+i]·scale[i] + shift[i])",
 		"among t < n. n is not 0; c is a multiple of 16.")
-	dst, arg, x := of.load("dst"), emit.Pointer("arg"), emit.Pointer("x")
-	off, tap, n, c := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n"), emit.Pointer("c")
-	scale, shift := emit.Pointer("scale"), emit.Pointer("shift")
-	lo := s.broadcast("lo")
-	i := GP64()
+	i, c := GP64(), emit.Pointer("c")
 	XORQ(i, i)
-	Label("channels")
+	if s.wide() {
+		end := GP64()
+		Label("groups")
+		LEAQ(Mem{Base: i, Disp: 64}, end)
+		CMPQ(end, c)
+		JA(LabelRef("singles"))
+		s.poolGroup("group", of, i, 4)
+		JMP(LabelRef("groups"))
+		Label("singles")
+		CMPQ(i, c)
+		JAE(LabelRef("done"))
+	}
+	Label("single")
+	s.poolGroup("one", of, i, 64/s.bytes)
+	CMPQ(i, c)
+	JB(LabelRef("single"))
+	Label("done")
+	emit.End()
+}
+
+// poolGroup pools some vectors of channels, from i on.
+func (s isa) poolGroup(label string, of operand, i Register, vectors int) {
+	dst, arg, x := of.load("dst"), emit.Pointer("arg"), emit.Pointer("x")
+	off, tap, n := emit.Pointer("off"), emit.Pointer("tap"), emit.Pointer("n")
+	scale, shift := operand{}.load("scale"), operand{}.load("shift")
+	lo := s.broadcast("lo")
 	type lane struct{ scale, shift, best, index VecVirtual }
-	lanes := make([]lane, 64/s.bytes)
+	lanes := make([]lane, vectors)
 	value := func(k int, p Register) VecVirtual {
 		v := s.read(operand{p, of.half}, i, k)
 		VFMADD213PS(lanes[k].shift, lanes[k].scale, v)
@@ -37,15 +59,15 @@ func poolMax(s isa, name string, of operand) {
 	next()
 	for k := range lanes {
 		l := &lanes[k]
-		l.scale, l.shift, l.index = s.vec(), s.vec(), s.vec()
-		VMOVUPS(Mem{Base: scale, Index: i, Scale: 4, Disp: k * s.bytes}, l.scale)
-		VMOVUPS(Mem{Base: shift, Index: i, Scale: 4, Disp: k * s.bytes}, l.shift)
+		l.scale, l.shift, l.index = s.read(scale, i, k), s.read(shift, i, k), s.vec()
 		l.best = value(k, p)
 		VPBROADCASTD(Mem{Base: tap}, l.index)
 	}
-	JMP(LabelRef("test"))
-	Label("taps")
+	JMP(LabelRef(label + "_test"))
+	Label(label + "_taps")
 	next()
+	this := s.vec()
+	VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, this)
 	for k, l := range lanes {
 		v := value(k, p)
 		const greater, unordered = 0x1e, 0x03
@@ -54,7 +76,7 @@ func poolMax(s isa, name string, of operand) {
 			VCMPPS(Imm(unordered), v, v, K2)
 			KORW(K1, K2, K1)
 			VMOVAPS(v, K1, l.best)
-			VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, K1, l.index)
+			VMOVDQA32(this, K1, l.index)
 			continue
 		}
 		m, u := s.vec(), s.vec()
@@ -62,32 +84,28 @@ func poolMax(s isa, name string, of operand) {
 		VCMPPS(Imm(unordered), v, v, u)
 		VORPS(u, m, m)
 		VBLENDVPS(m, v, l.best, l.best)
-		VPBROADCASTD(Mem{Base: tap, Index: t, Scale: 4}, u)
-		VBLENDVPS(m, u, l.index, l.index)
+		VBLENDVPS(m, this, l.index, l.index)
 	}
-	Label("test")
+	Label(label + "_test")
 	INCQ(t)
 	CMPQ(t, n)
-	JB(LabelRef("taps"))
+	JB(LabelRef(label + "_taps"))
 	for k, l := range lanes {
 		s.write(l.best, dst, i, k, false)
+		if s.wide() {
+			VPMOVDB(l.index, Mem{Base: arg, Index: i, Scale: 1, Disp: 16 * k})
+		}
 	}
-	to := Mem{Base: arg, Index: i, Scale: 1}
-	if s.wide() {
-		VPMOVDB(lanes[0].index, to)
-	} else {
+	if !s.wide() {
 		words := YMM()
 		VPACKUSDW(lanes[1].index, lanes[0].index, words)
 		VPERMQ(Imm(0xd8), words, words)
 		high := XMM()
 		VEXTRACTI128(Imm(1), words, high)
 		VPACKUSWB(high, words.AsX(), high)
-		VMOVDQU(high, to)
+		VMOVDQU(high, Mem{Base: arg, Index: i, Scale: 1})
 	}
-	ADDQ(Imm(16), i)
-	CMPQ(i, c)
-	JB(LabelRef("channels"))
-	emit.End()
+	ADDQ(Imm(uint64(vectors*s.lanes())), i)
 }
 
 func poolGrad(s isa, name string, of operand) {

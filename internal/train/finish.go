@@ -11,7 +11,6 @@ import (
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/eval"
 	"vicreg/internal/host"
-	"vicreg/internal/method"
 	"vicreg/internal/model"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/runlog"
@@ -148,7 +147,7 @@ func (r *run) summary() (*runlog.Summary, error) {
 func (r *run) score(ctx context.Context, s *runlog.Summary) error {
 	branches := r.method.Branches()
 	for i := range branches {
-		untrained, err := method.NewEncoder(method.EncoderConfig(r.config, i), r.config.Seed, i)
+		untrained, err := r.newEncoder(i)
 		if err != nil {
 			return err
 		}

@@ -135,9 +135,19 @@ func (r *run) judge(ctx context.Context, s *runlog.Summary) error {
 	return nil
 }
 
+// newEncoder builds the encoder of a branch as it was before training, to be compared with what it
+// has become: it computes with numbers of the same precision.
+func (r *run) newEncoder(branch int) (model.Encoder, error) {
+	e, err := method.NewEncoder(method.EncoderConfig(r.config, branch), r.config.Seed, branch)
+	if err == nil {
+		e.SetPrecision(method.Precision(r.config))
+	}
+	return e, err
+}
+
 // untrained returns how the encoder of images saw views before any training.
 func (r *run) untrained(ctx context.Context) (s pretrained.Sighting, err error) {
-	encoder, err := method.NewEncoder(method.EncoderConfig(r.config, 0), r.config.Seed, 0)
+	encoder, err := r.newEncoder(0)
 	if err != nil {
 		return s, err
 	}

@@ -93,3 +93,20 @@ func TestNoVerdict(t *testing.T) {
 		}
 	}
 }
+
+// The untrained encoder is looked at as the trained one is: with numbers of the run's precision.
+func TestUntrainedPrecision(t *testing.T) {
+	var rank [2]float64
+	for i, precision := range []string{"float32", "bf16"} {
+		c := tiny(t, precision)
+		c.Epochs = 1
+		s, err := pretrain(c, &breaker{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rank[i] = s.Verdict.Untrained.Rank
+	}
+	if off := math.Abs(rank[1]/rank[0] - 1); off == 0 || off > 0.05 {
+		t.Errorf("effective ranks %v", rank)
+	}
+}

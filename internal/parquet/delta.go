@@ -101,3 +101,39 @@ func apart(raw []byte, kind format.Type, n int) ([][]byte, error) {
 	}
 	return nil, errPage
 }
+
+// continued reads n values, each of which says how many bytes it has in common with the
+// one before it, and the rest (DELTA_BYTE_ARRAY).
+func continued(raw []byte, kind format.Type, n int) ([][]byte, error) {
+	if kind != format.ByteArray || n > mostValues && n > unpacking*len(raw) {
+		return nil, errPage
+	}
+	shared, rest, err := deltas(raw, n)
+	if err != nil {
+		return nil, err
+	}
+	all, err := apart(rest, kind, n)
+	if err != nil {
+		return nil, err
+	}
+	before, length := int64(0), int64(0)
+	for i, tail := range all {
+		if shared[i] < 0 || shared[i] > before {
+			return nil, errPage
+		}
+		before = shared[i] + int64(len(tail))
+		if length += before; length > max(unpacking*int64(len(raw)), lightly) {
+			return nil, errPage
+		}
+	}
+	out := make([]byte, 0, length)
+	for i, tail := range all {
+		if shared[i] == 0 {
+			continue // as it is
+		}
+		from := len(out)
+		out = append(append(out, all[i-1][:shared[i]]...), tail...)
+		all[i] = out[from:len(out):len(out)]
+	}
+	return all, nil
+}

@@ -21,7 +21,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
 
 	"vicreg/internal/durable"
@@ -42,7 +42,7 @@ type File struct {
 
 	features   map[string]feature // what the metadata of Hugging Face say
 	size, time int64
-	meta       format.FileMetaData
+	meta       metadata
 	leaves     []leaf
 	image      leaf
 	runs       []run
@@ -56,6 +56,7 @@ type leaf struct {
 	levels int  // definition levels: how many of it and the groups it is in may be missing
 	many   bool // a row has any number of values
 	text   bool
+	signed bool // as whole numbers are if nothing else is said
 }
 
 func (l *leaf) name() string { return strings.Join(l.path, ".") }
@@ -168,16 +169,6 @@ func (f *File) readMeta(r io.ReaderAt) error {
 	return nil
 }
 
-// decode reads a struct that was verified.
-func decode(raw []byte, to any) (err error) {
-	defer func() { // mistakes of the library
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	return thrift.NewDecoder(new(thrift.CompactProtocol).NewReaderFromBytes(raw)).Decode(to)
-}
-
 // readAt fills p.
 func readAt(r io.ReaderAt, p []byte, at int64) error {
 	if n, err := r.ReadAt(p, at); n < len(p) {
@@ -229,8 +220,7 @@ func (f *File) findLeaves() error {
 			continue
 		}
 		f.leaves = append(f.leaves, leaf{path: in.path, index: len(f.leaves), kind: e.Type.V, levels: in.levels,
-			many: in.many,
-			text: e.ConvertedType.Valid || e.LogicalType.Value != nil})
+			many: in.many, text: e.ConvertedType.Valid || e.LogicalType.Value != nil, signed: signed(e)})
 	}
 	for i := range f.meta.RowGroups {
 		if len(f.meta.RowGroups[i].Columns) != len(f.leaves) {
@@ -238,6 +228,14 @@ func (f *File) findLeaves() error {
 		}
 	}
 	return nil
+}
+
+// signed reports whether a column's whole numbers may be below zero.
+func signed(e *format.SchemaElement) bool {
+	if t, ok := e.LogicalType.Value.(*format.IntType); ok {
+		return t.IsSigned
+	}
+	return !e.ConvertedType.Valid || e.ConvertedType.V < deprecated.Uint8 || e.ConvertedType.V > deprecated.Uint64
 }
 
 // imageNames are of columns that are taken for images where the metadata do not tell.

@@ -22,7 +22,7 @@ type feature struct {
 // readFeatures reads what is said of columns. What cannot be read is not said.
 func (f *File) readFeatures() {
 	f.features = map[string]feature{}
-	for _, kv := range f.meta.KeyValueMetadata {
+	for _, kv := range f.meta.Notes {
 		if kv.Key != "huggingface" {
 			continue
 		}

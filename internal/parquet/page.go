@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"math/bits"
 
 	"github.com/andybalholm/brotli"
@@ -26,7 +27,8 @@ type page struct {
 	encoding format.Encoding
 	sum      uint32 // CRC-32 of the packed bytes; 0: none
 	second   bool   // of the second form, whose levels are never packed
-	levels   int    // bytes of these
+	skipped  int    // bytes of levels that say nothing, as a row has one value
+	levels   int    // bytes of those that tell what is missing
 	plain    bool   // the values are not packed
 }
 
@@ -45,21 +47,22 @@ const (
 // pagesOf reads the headers of a column's pages in a row group. dict is its dictionary, nil
 // if it has none.
 func (f *File) pagesOf(r io.ReaderAt, group int, l *leaf) (dict *page, pages []page, err error) {
-	c := &f.meta.RowGroups[group].Columns[l.index]
-	m := &c.MetaData
+	m, err := f.chunk(group, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, left := f.meta.RowGroups[group].NumRows, f.meta.RowGroups[group].NumRows
+	if rows == 0 {
+		return nil, nil, nil // the offsets are those of nothing
+	}
 	at, end := m.DataPageOffset, int64(0)
 	if d := m.DictionaryPageOffset; d > 0 && d < at {
 		at = d
 	}
-	if c.FilePath != "" {
-		return nil, nil, errors.New("the columns of this table lie in other files, which is not read")
-	}
-	if m.Type != l.kind || at < int64(len(magic)) || at > f.size || m.TotalCompressedSize < 0 ||
-		m.TotalCompressedSize > f.size-at {
+	if at < int64(len(magic)) || at > f.size || m.TotalCompressedSize > f.size-at {
 		return nil, nil, damaged(l)
 	}
 	end = at + m.TotalCompressedSize
-	rows, left := f.meta.RowGroups[group].NumRows, f.meta.RowGroups[group].NumRows
 	buf := make([]byte, 0, 512)
 	for at < end && left > 0 {
 		h, n, err := header(r, at, end, &buf)
@@ -95,9 +98,10 @@ func (f *File) pagesOf(r io.ReaderAt, group int, l *leaf) (dict *page, pages []p
 		case h.Type == format.DataPageV2 && h.DataPageHeaderV2.Valid:
 			d := &h.DataPageHeaderV2.V
 			p.values, p.encoding = int(d.NumValues), d.Encoding
-			p.second, p.levels = true, int(d.DefinitionLevelsByteLength)
+			p.second, p.skipped, p.levels = true, int(d.RepetitionLevelsByteLength), int(d.DefinitionLevelsByteLength)
 			p.plain = d.IsCompressed.Valid && !d.IsCompressed.V
-			if p.levels < 0 || p.levels > min(p.packed, p.size) || d.RepetitionLevelsByteLength != 0 {
+			all := min(p.packed, p.size)
+			if p.skipped < 0 || p.skipped > all || p.levels < 0 || p.levels > all-p.skipped {
 				return nil, nil, damaged(l)
 			}
 		case h.Type == format.IndexPage:
@@ -135,7 +139,12 @@ func dictionary(e format.Encoding) bool {
 }
 
 func known(e format.Encoding) bool {
-	return e == format.Plain || e == format.DeltaLengthByteArray || e == format.DeltaBinaryPacked || dictionary(e)
+	switch e {
+	case format.Plain, format.RLE, format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray,
+		format.ByteStreamSplit:
+		return true
+	}
+	return dictionary(e)
 }
 
 // header reads the header of a page at place at, and its length.
@@ -177,8 +186,9 @@ func (f *File) unpack(r io.ReaderAt, p *page, codec format.CompressionCodec) ([]
 		return raw, nil
 	}
 	out := make([]byte, p.size)
-	copy(out, raw[:p.levels])
-	if err := unpackInto(out[p.levels:], raw[p.levels:], codec); err != nil {
+	levels := p.skipped + p.levels
+	copy(out, raw[:levels])
+	if err := unpackInto(out[levels:], raw[levels:], codec); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -189,6 +199,9 @@ var errPage = errors.New("a page of this table is damaged; fetch or write it aga
 
 // unpackInto unpacks raw, which must fill out to the byte.
 func unpackInto(out, raw []byte, codec format.CompressionCodec) error {
+	if len(out) == 0 {
+		return nil // some writers pack nothing to nothing
+	}
 	var in io.Reader
 	switch codec {
 	case format.Snappy:
@@ -222,6 +235,8 @@ func unpackInto(out, raw []byte, codec format.CompressionCodec) error {
 			return errPage
 		}
 		return nil
+	case format.Lz4:
+		return unpackFramed(out, raw)
 	default:
 		return fmt.Errorf("the table is packed by %v, which is not read; write it with snappy or zstd", codec)
 	}
@@ -229,6 +244,30 @@ func unpackInto(out, raw []byte, codec format.CompressionCodec) error {
 		return errPage
 	}
 	if n, _ := in.Read(make([]byte, 1)); n > 0 {
+		return errPage
+	}
+	return nil
+}
+
+// unpackFramed unpacks what is packed by the older LZ4, which writers have understood in two
+// ways: as pieces that each begin with their sizes, unpacked and packed, high byte first
+// (Hadoop's Lz4Codec), and as one bare block.
+func unpackFramed(out, raw []byte) error {
+	to, from := out, raw
+	for len(from) >= 8 && len(to) > 0 {
+		size, packed := binary.BigEndian.Uint32(from), binary.BigEndian.Uint32(from[4:])
+		if from = from[8:]; uint64(size) > uint64(len(to)) || uint64(packed) > uint64(len(from)) {
+			break
+		}
+		if n, err := lz4.UncompressBlock(from[:packed], to[:size]); err != nil || n != int(size) {
+			break
+		}
+		to, from = to[size:], from[packed:]
+	}
+	if len(to) == 0 && len(from) == 0 {
+		return nil
+	}
+	if n, err := lz4.UncompressBlock(raw, out); err != nil || n != len(out) {
 		return errPage
 	}
 	return nil
@@ -262,13 +301,13 @@ func hybrid(raw []byte, width, n int) ([]uint32, error) {
 			}
 			continue
 		}
-		if head>>1 == 0 || head>>1 > uint64(n) {
+		groups := head >> 1 // of eight numbers
+		if groups == 0 || groups > math.MaxInt32 {
 			return nil, errPage
 		}
-		count := int(head>>1) * 8
-		size := min(count*width/8, len(raw)) // the last group may be cut
+		size := int(min(groups*uint64(width), uint64(len(raw)))) // the last group may be cut
 		bit := 0
-		for range min(count, n-len(out)) {
+		for range min(groups*8, uint64(n-len(out))) { // which others may follow that fill up the page
 			v := uint32(0)
 			for i := range width {
 				if bit/8 >= size {

@@ -288,6 +288,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(table(f, hubRows(f, 2), 2, named, writer.Compression(&writer.Snappy)))
 	f.Add(table(f, foldedRows(f, 3), 2, named, writer.Compression(&writer.Zstd), writer.DataPageVersion(2)))
 	f.Add(table(f, hubRows(f, 2), 2, writer.Compression(&writer.Gzip), writer.DataPageVersion(1)))
+	seeds(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if len(raw) > 1<<14 {
 			return
@@ -302,6 +303,20 @@ func FuzzFile(f *testing.F) {
 				values, err := table.values(bytes.NewReader(raw), r.group, &table.image, r.dict, r.pages)
 				if err == nil && len(values) != r.rows {
 					t.Errorf("run %d has %d values, %d rows", i, len(values), r.rows)
+				}
+			}
+			for i := range table.leaves {
+				if l := &table.leaves[i]; !l.many { // as Labels does
+					dict, pages, err := table.pagesOf(bytes.NewReader(raw), 0, l)
+					if err != nil {
+						continue
+					}
+					values, _ := table.values(bytes.NewReader(raw), 0, l, dict, pages)
+					for _, v := range values {
+						if v != nil {
+							l.textOf(v)
+						}
+					}
 				}
 			}
 		})

@@ -140,13 +140,14 @@ func (m *Model) Embed(ctx context.Context, images ...image.Image) ([][]float32, 
 		if im.Bounds().Empty() {
 			return nil, fmt.Errorf("image %d is empty", i)
 		}
-		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: imagefile.From(im)})
+		pixels := imagefile.From(im)
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: -1, Image: &pixels})
 	}
 	switch len(images) {
 	case 0:
 		return nil, nil
 	case 1:
-		x, err := m.file.Image(ctx, d.Items[0].Image)
+		x, err := m.file.Image(ctx, *d.Items[0].Image)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ func bands(w, h, c int, value func(i, c int) float64) imagefile.Image {
 func held(images ...imagefile.Image) *dataset.Dataset {
 	d := &dataset.Dataset{Name: "data"}
 	for i, m := range images {
-		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprintf("%d.npy", i), Label: -1, Image: m})
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprintf("%d.npy", i), Label: -1, Image: &m})
 	}
 	return d
 }

@@ -36,7 +36,7 @@ func noise(n, w, h, c int) *dataset.Dataset {
 			pix[j] = uint8(x >> 24)
 		}
 		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprintf("noise[%d]", i), Label: -1,
-			Image: imagefile.Image{W: w, H: h, C: c, Pix: pix}})
+			Image: &imagefile.Image{W: w, H: h, C: c, Pix: pix}})
 	}
 	return d
 }
@@ -188,7 +188,7 @@ func TestStreams(t *testing.T) {
 			for v := range b.Views {
 				got := b.Views[v].Data[row*len(want) : (row+1)*len(want)]
 				scratch.View(want, rng.New(3, rng.Augment, uint64(epoch), uint64(item), uint64(v)),
-					d.Items[item].Image, &c.Views[v].View, 8, norm)
+					*d.Items[item].Image, &c.Views[v].View, 8, norm)
 				if !slices.Equal(got, want) {
 					t.Errorf("epoch %d item %d view %d is of another stream", epoch, item, v)
 				}
@@ -277,8 +277,8 @@ func TestBatchTooLarge(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	d := noise(7, 8, 8, 1)
-	d.Items[2].Image = imagefile.Image{W: 30, H: 11, C: 3, Pix: bytes.Repeat([]byte{10, 20, 30}, 330)}
-	d.Items[3].Image = imagefile.Image{W: 1, H: 4000, C: 1, Pix: bytes.Repeat([]byte{51}, 4000)}
+	d.Items[2].Image = &imagefile.Image{W: 30, H: 11, C: 3, Pix: bytes.Repeat([]byte{10, 20, 30}, 330)}
+	d.Items[3].Image = &imagefile.Image{W: 1, H: 4000, C: 1, Pix: bytes.Repeat([]byte{51}, 4000)}
 	s := NewSource(d, SourceOptions{Channels: 1})
 	mean, std := []float64{0.2}, []float64{0.5}
 	l := s.Plain(PlainConfig{Size: 8, Batch: 3, Mean: mean, Std: std, Workers: 2})
@@ -335,7 +335,7 @@ func TestPlainCentre(t *testing.T) {
 	var scratch augment.Scratch
 	want := make([]float32, 14*14*3)
 	for i := range 2 {
-		scratch.Center(want, d.Items[i].Image, 16, 14, norm)
+		scratch.Center(want, *d.Items[i].Image, 16, 14, norm)
 		if !slices.Equal(b.Views[0].Data[i*len(want):(i+1)*len(want)], want) {
 			t.Errorf("image %d is not shown by its middle", i)
 		}

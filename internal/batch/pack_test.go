@@ -108,7 +108,7 @@ func TestPackResizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want imagefile.Image
-	new(augment.Scratch).Resize(&want, d.Items[1].Image, 15, 10)
+	new(augment.Scratch).Resize(&want, *d.Items[1].Image, 15, 10)
 	if m, err := got.Items[1].Read(imagefile.Limits{}); err != nil || m.W != 15 || m.H != 10 ||
 		!bytes.Equal(m.Pix, want.Pix) {
 		t.Errorf("%d × %d, %v", m.W, m.H, err)
@@ -123,7 +123,8 @@ func packedNoise(t *testing.T, n int) (path string) {
 	t.Helper()
 	d := noise(n, 30, 20, 3)
 	for i := 0; i < n; i += 3 {
-		d.Items[i].Image = d.Items[i].Image.Convert(1)
+		m := d.Items[i].Image.Convert(1)
+		d.Items[i].Image = &m
 	}
 	path = filepath.Join(t.TempDir(), "a.pack")
 	if _, err := Pack(context.Background(), path, d, nil, PackOptions{}); err != nil {

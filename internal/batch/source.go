@@ -128,7 +128,7 @@ func (s *Source) fitted(i int, buf *[]byte, p *part) (imagefile.Image, *imagefil
 		return m, &nothing, err
 	}
 	if item.Held() && (s.channels != 1 || item.Image.C == 1) {
-		m, err := s.fit(item, item.Image)
+		m, err := s.fit(item, *item.Image)
 		return m, &nothing, err
 	}
 	limits, large := s.limits, false

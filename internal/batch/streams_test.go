@@ -27,7 +27,7 @@ func TestStreamOfTheItemDue(t *testing.T) {
 	norm := augment.NewNorm(colour, colour)
 	want := make([]float32, 8*8*3)
 	for v := range b.Views {
-		new(augment.Scratch).View(want, rng.New(3, rng.Augment, 0, 4, uint64(v)), d.Items[5].Image, &c.Views[v].View,
+		new(augment.Scratch).View(want, rng.New(3, rng.Augment, 0, 4, uint64(v)), *d.Items[5].Image, &c.Views[v].View,
 			8, norm)
 		if !slices.Equal(b.Views[v].Data[row*len(want):][:len(want)], want) {
 			t.Errorf("view %d is of another stream", v)

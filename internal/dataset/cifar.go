@@ -166,7 +166,7 @@ func (d *Dataset) addCIFAR(f io.Reader, size int64, path, name string, labelByte
 			}
 			d.Items = append(d.Items, Item{
 				Name: fmt.Sprintf("%s[%d]", name, i), Label: label,
-				Image: imagefile.Image{W: cifarSide, H: cifarSide, C: 3, Pix: p},
+				Image: &imagefile.Image{W: cifarSide, H: cifarSide, C: 3, Pix: p},
 			})
 			i++
 		}

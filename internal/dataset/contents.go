@@ -18,7 +18,7 @@ func (d *Dataset) Fingerprint() string {
 	h.Write([]byte(d.sum))
 	for _, item := range d.Items {
 		fmt.Fprintf(h, "%s\x00%d\x00", item.Name, item.Label)
-		if item.Held() && d.sum == "" {
+		if item.Held() && item.Image != nil && d.sum == "" {
 			binary.Write(h, binary.LittleEndian,
 				[3]int64{int64(item.Image.W), int64(item.Image.H), int64(item.Image.C)})
 			h.Write(item.Image.Pix)
@@ -43,13 +43,21 @@ func (f Files) Group(i int) (from, to int) {
 // FilesOf returns the files of some data sets, one set after the other; nil sets have
 // none.
 func FilesOf(sets ...*Dataset) Files {
-	var items []Item
+	var lists [][]Item // as they are now
+	n := 0
 	for _, d := range sets {
 		if d != nil {
-			items = append(items, d.Items...)
+			lists = append(lists, d.Items)
+			n += len(d.Items)
 		}
 	}
-	return Files{len(items), func(i int) (name, path string) { return items[i].Name, items[i].Path }}
+	return Files{n, func(i int) (name, path string) {
+		k := 0
+		for ; i >= len(lists[k]); k++ {
+			i -= len(lists[k])
+		}
+		return lists[k][i].Name, lists[k][i].Path
+	}}
 }
 
 const (

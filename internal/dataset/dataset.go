@@ -28,7 +28,7 @@ type Item struct {
 	Label  int    // index into the data set's classes; -1: none
 	Path   string
 	Stored Stored
-	Image  imagefile.Image // of an image of a pack its size alone; empty if it must be decoded
+	Image  *imagefile.Image // of an image of a pack its size alone; nil if it must be decoded
 }
 
 // Stored is an image within a larger file: of a pack, an archive or a table.
@@ -48,7 +48,7 @@ type Stored interface {
 func (i *Item) Held() bool { return i.Path == "" && i.Stored == nil }
 
 // Encoded reports whether the item must be decoded.
-func (i *Item) Encoded() bool { return i.Path != "" || i.Stored != nil && i.Image.W == 0 }
+func (i *Item) Encoded() bool { return i.Path != "" || i.Stored != nil && i.Image == nil }
 
 // Hold decodes the item, or takes its pixels from where they are, see [imagefile.Hold].
 // The pixels may lie in buf, which grows.
@@ -59,7 +59,7 @@ func (i *Item) Hold(limits imagefile.Limits, buf *[]byte) (imagefile.Image, *ima
 	case i.Stored != nil:
 		return i.Stored.Hold(i.Name, limits, buf)
 	}
-	return i.Image, &nothing, nil
+	return *i.Image, &nothing, nil
 }
 
 // nothing is what is held of pixels that are in memory anyway.
@@ -123,10 +123,11 @@ func (d *Dataset) forgetLabels() {
 func (d *Dataset) Choose(bands []int) error {
 	for i := range d.Items {
 		if item := &d.Items[i]; item.Held() && len(bands) > 0 {
-			var err error
-			if item.Image, err = item.Image.Take(bands); err != nil {
+			m, err := item.Image.Take(bands)
+			if err != nil {
 				return fmt.Errorf("%s: %w", d.Name, err)
 			}
+			item.Image = &m
 		}
 	}
 	return nil
@@ -176,6 +177,9 @@ func (d *Dataset) Limit(n int) {
 
 // Remove drops the items of the given indices.
 func (d *Dataset) Remove(indices []int) {
+	if len(indices) == 0 {
+		return
+	}
 	drop := make(map[int]bool, len(indices))
 	for _, i := range indices {
 		drop[i] = true
@@ -223,11 +227,12 @@ func (d *Dataset) sizes() []int {
 const HeldOut = " held out for scoring"
 
 // split holds out a share of each class for scoring, see Options.Holdout. test
-// is nil if nothing is held out.
+// is nil if nothing is held out; or else d is not to be used any more, since train takes
+// over the memory of its items.
 func (d *Dataset) split(share float64) (train, test *Dataset) {
 	size := d.sizes()
 	rest, held := *d, *d
-	rest.Items, held.Items = make([]Item, 0, len(d.Items)), nil
+	rest.Items, held.Items = d.Items[:0], nil
 	seen := make([]int, len(d.Classes))
 	const slack = 1e-9 // a share such as 0.1 is not exact
 	for _, item := range d.Items {
@@ -249,6 +254,7 @@ func (d *Dataset) split(share float64) (train, test *Dataset) {
 	if len(held.Items) == 0 {
 		return d, nil
 	}
+	clear(d.Items[len(rest.Items):])
 	rest.About += fmt.Sprintf("; %d images of them", len(held.Items)) + HeldOut
 	return &rest, &held
 }

@@ -107,7 +107,7 @@ func TestFolders(t *testing.T) {
 				t.Errorf("name %q, about %q, channels %d", train.Name, train.About, train.Channels)
 			}
 			for _, item := range train.Items {
-				if _, err := os.Lstat(item.Path); err != nil || item.Image.Pix != nil {
+				if _, err := os.Lstat(item.Path); err != nil || item.Image != nil {
 					t.Errorf("path of %s: %v", item.Name, err)
 				}
 			}

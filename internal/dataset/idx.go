@@ -248,10 +248,11 @@ func readIDXImages(r io.Reader, size int64, path, name string) (d *Dataset, more
 		return nil, false, err
 	}
 	d = &Dataset{Name: dataName(path), Channels: channels, Items: make([]Item, n)}
+	all := make([]imagefile.Image, n)
 	for i := range d.Items {
 		pix := data.item(i)
-		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1,
-			Image: imagefile.Image{W: w, H: h, C: channels, Pix: pix}}
+		all[i] = imagefile.Image{W: w, H: h, C: channels, Pix: pix}
+		d.Items[i] = Item{Name: fmt.Sprintf("%s[%d]", name, i), Label: -1, Image: &all[i]}
 	}
 	return d, more, nil
 }

@@ -88,9 +88,10 @@ type source struct {
 
 // holdOut splits what there is to train on, see Options.Holdout.
 func (s *source) holdOut(share float64) (train, test *Dataset) {
+	size := s.train.sizes()
 	train, test = s.train.split(share)
 	var single []string
-	for class, n := range s.train.sizes() {
+	for class, n := range size {
 		if n == 1 {
 			single = append(single, s.train.Classes[class])
 		}

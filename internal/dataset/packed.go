@@ -63,10 +63,11 @@ func openPacked(path string, o Options) (*source, error) {
 func packedPart(f *pack.File, items []pack.Stored) *Dataset {
 	d := &Dataset{Name: f.Name, Classes: f.Classes, Items: make([]Item, len(items)), sum: fmt.Sprintf("%016x", f.Sum)}
 	d.Channels = items[0].C
+	sizes := make([]imagefile.Image, len(items))
 	for i := range items {
 		s := &items[i]
-		d.Items[i] = Item{Name: s.Name, Label: s.Label, Stored: s,
-			Image: imagefile.Image{W: s.W, H: s.H, C: s.C, Type: s.Type}}
+		sizes[i] = imagefile.Image{W: s.W, H: s.H, C: s.C, Type: s.Type}
+		d.Items[i] = Item{Name: s.Name, Label: s.Label, Stored: s, Image: &sizes[i]}
 		if s.C != d.Channels {
 			d.Channels = 0
 		}

@@ -129,10 +129,12 @@ func TestPages(t *testing.T) {
 	if _, err := continued(bomb, format.ByteArray, 1<<15); err == nil {
 		t.Errorf("%d bytes unfold to 32 MB", len(bomb))
 	}
-	if _, err := continued(slices.Concat(deltaOf([]int64{0, 3}), deltaOf([]int64{2, 1}), []byte("abc")), format.ByteArray, 2); err == nil {
+	over := slices.Concat(deltaOf([]int64{0, 3}), deltaOf([]int64{2, 1}), []byte("abc"))
+	if _, err := continued(over, format.ByteArray, 2); err == nil {
 		t.Error("a text goes on from more than there is")
 	}
-	got, err := continued(slices.Concat(deltaOf([]int64{0, 2, 0}), deltaOf([]int64{3, 1, 1}), []byte("abcdx")), format.ByteArray, 3)
+	three := slices.Concat(deltaOf([]int64{0, 2, 0}), deltaOf([]int64{3, 1, 1}), []byte("abcdx"))
+	got, err := continued(three, format.ByteArray, 3)
 	if err != nil || string(bytes.Join(got, []byte(" "))) != "abc abd x" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -24,7 +24,7 @@ func coloured(n int) *batch.Source {
 		for j := range m.Pix {
 			m.Pix[j] = uint8(j*(i%2+1)%200 + i*j%50)
 		}
-		d.Items = append(d.Items, dataset.Item{Name: "x", Label: i % 2, Image: m})
+		d.Items = append(d.Items, dataset.Item{Name: "x", Label: i % 2, Image: &m})
 	}
 	return batch.NewSource(d, batch.SourceOptions{Channels: 3})
 }
@@ -75,7 +75,7 @@ func TestOnDevice(t *testing.T) {
 		if sight, err = o.Sight(t.Context(), views); err != nil {
 			t.Fatal(err)
 		}
-		one, err := m.Image(t.Context(), s.Data().Items[3].Image)
+		one, err := m.Image(t.Context(), *s.Data().Items[3].Image)
 		if err != nil {
 			t.Fatal(err)
 		}

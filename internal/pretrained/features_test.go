@@ -24,7 +24,7 @@ func source(n int) *batch.Source {
 			at := []int{j % side, j / side}[i%2]
 			m.Pix[j] = uint8((at+i)/2%2*150 + (i*j)%50)
 		}
-		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: i % 2, Image: m})
+		d.Items = append(d.Items, dataset.Item{Name: fmt.Sprint(i), Label: i % 2, Image: &m})
 	}
 	return batch.NewSource(d, batch.SourceOptions{Channels: 1})
 }

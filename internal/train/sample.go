@@ -158,7 +158,7 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	for k, i := range items {
 		item := s.trainData.Items[i]
 		if all[i].image.Pix != nil && (stays[k] || item.Held()) {
-			item.Path, item.Stored, item.Image = "", nil, all[i].image
+			item.Path, item.Stored, item.Image = "", nil, &all[i].image
 			kept = append(kept, item)
 		}
 		some = append(some, item)

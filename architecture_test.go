@@ -15,7 +15,7 @@ import (
 // lower layers only, whatever the build tags.
 var layers = [][]string{
 	{"durable", "cpu", "kernel", "pages", "show", "vorbis", "mp3", "fax", "native", "gate", "group"},
-	{"table", "npy", "turbo"},
+	{"table", "npy", "turbo", "ledger"},
 	{"tiff"},
 	{"host", "parallel", "rng", "imagefile", "audio", "safetensors", "runlog", "settings",
 		"tensorboard"},

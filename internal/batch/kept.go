@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/ledger"
 	"vicreg/internal/show"
 )
 
@@ -32,14 +33,14 @@ const keptVersion = 2
 // keptAt is the file that a Scan's findings are kept in, and the key that it must hold;
 // empty: they are not kept. Key stands for all that they depend on.
 func (s *Source) keptAt(o ScanOptions) (path, key string) {
-	dir, err := os.UserCacheDir()
-	if o.Key == "" || len(s.data.Items) < keptLeast || err != nil {
+	folder := ledger.Folder("scans")
+	if o.Key == "" || len(s.data.Items) < keptLeast || folder == "" {
 		return "", ""
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\x00%s\x00%s\x00%d\x00%+v\x00%d", keptVersion, o.Key, s.data.Fingerprint(),
 		s.channels, s.limits, o.Decode))
 	key = hex.EncodeToString(sum[:])
-	return filepath.Join(dir, "vicreg", "scans", key[:24]+".json"), key
+	return filepath.Join(folder, key[:24]+".json"), key
 }
 
 // recall takes what an earlier Scan found of the same images. It is false if there was
@@ -54,6 +55,7 @@ func (s *Source) recall(path, key string, o ScanOptions) (*Report, bool, error) 
 		len(k.Report.Mean) != k.Report.Channels {
 		return nil, false, nil
 	}
+	ledger.Used(path)
 	at := make(map[string]int, len(k.Bad))
 	for i, b := range k.Bad {
 		at[b.Name] = i
@@ -108,6 +110,9 @@ func (s *Source) retain(path, key string, r *Report, notes []string) {
 	}
 	if err == nil {
 		err = durable.WriteFile(path, raw)
+	}
+	if err == nil {
+		ledger.Prune(filepath.Dir(path))
 	}
 	if err != nil {
 		s.data.Notes = append(s.data.Notes, fmt.Sprintf("what a look at the images found cannot be kept, so that they are looked at each time: %s: %v", show.Name(path), durable.Reason(err)))

@@ -5,16 +5,15 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"vicreg/internal/ledger"
 )
 
 // contents is the table of contents, the inverse of parse.
 func (f *File) contents() []byte {
 	var b bytes.Buffer
 	number := func(v int) { b.Write(binary.AppendUvarint(nil, uint64(v))) }
-	text := func(s string) {
-		number(len(s))
-		b.WriteString(s)
-	}
+	text := func(s string) { b.Write(ledger.Text(nil, s)) }
 	double := func(v float64) { b.Write(binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))) }
 	m := &f.Model
 	for _, s := range []string{m.Path, m.Sum, m.Method, m.Arch, m.Precision} {
@@ -64,72 +63,80 @@ func (f *File) contents() []byte {
 
 // parse reads a table of contents of a file that has so many bytes of features.
 func (f *File) parse(contents []byte, features int64) bool {
-	r := reader{rest: contents}
+	r := ledger.Reader{Rest: contents}
 	m := &f.Model
 	for _, s := range []*string{&m.Path, &m.Sum, &m.Method, &m.Arch, &m.Precision} {
-		*s = r.string()
+		*s = r.Text()
 	}
-	m.Size, m.Channels = r.number(), r.number()
+	m.Size, m.Channels = r.Int(), r.Int()
 	for _, list := range []*[]float64{&m.Mean, &m.Std} {
-		for range r.count(8, 1<<10) {
-			*list = append(*list, r.double())
+		n := r.Count(8)
+		if n > 1<<10 {
+			return false
+		}
+		for range n {
+			*list = append(*list, r.Double())
 		}
 	}
 	for _, s := range []*string{&f.Dataset, &f.Source, &f.Root} {
-		*s = r.string()
+		*s = r.Text()
 	}
-	for range r.count(1, mostClasses) {
-		f.Classes = append(f.Classes, r.string())
+	classes := r.Count(1)
+	if classes > mostClasses {
+		return false
 	}
-	f.D = r.number()
-	n := r.count(3, math.MaxInt32)
-	if r.bad || f.D < 1 || f.D > mostDim || n < 1 || 4*int64(n)*int64(f.D) != features {
+	for range classes {
+		f.Classes = append(f.Classes, r.Text())
+	}
+	f.D = r.Int()
+	n := r.Count(3)
+	if r.Bad || f.D < 1 || f.D > mostDim || n < 1 || 4*int64(n)*int64(f.D) != features {
 		return false
 	}
 	f.lengths = []int{n}
-	f.Lists = r.count(1+4*f.D, n)
-	if f.Lists > 0 && !f.parseLists(&r, n) {
+	f.Lists = r.Count(1 + 4*f.D)
+	if f.Lists > n || f.Lists > 0 && !f.parseLists(&r, n) {
 		return false
 	}
 	f.cut()
 	for range len(f.blocks) {
-		f.sums = append(f.sums, r.word())
+		f.sums = append(f.sums, r.Word())
 	}
-	if r.bad {
+	if r.Bad {
 		return false
 	}
 	f.Items = make([]Item, 0, n)
 	for range n {
-		i := Item{Name: r.string(), File: r.string(), Label: r.number() - 1}
-		if r.bad || i.Label >= len(f.Classes) {
+		i := Item{Name: r.Text(), File: r.Text(), Label: r.Int() - 1}
+		if r.Bad || i.Label >= len(f.Classes) {
 			return false
 		}
 		f.Items = append(f.Items, i)
 	}
-	return len(r.rest) == 0
+	return r.Whole()
 }
 
 // parseLists reads what is there of the groups of n images.
-func (f *File) parseLists(r *reader, n int) bool {
-	f.Probe, f.Recall = r.number(), r.double()
-	if r.bad || f.Probe < 1 || f.Probe > f.Lists || !(f.Recall >= 0 && f.Recall <= 1) {
+func (f *File) parseLists(r *ledger.Reader, n int) bool {
+	f.Probe, f.Recall = r.Int(), r.Double()
+	if r.Bad || f.Probe < 1 || f.Probe > f.Lists || !(f.Recall >= 0 && f.Recall <= 1) {
 		return false
 	}
 	f.lengths = make([]int, f.Lists)
 	left := n
 	for i := range f.lengths {
-		f.lengths[i] = r.number()
+		f.lengths[i] = r.Int()
 		if f.lengths[i] > left {
 			return false
 		}
 		left -= f.lengths[i]
 	}
-	if r.bad || left != 0 || len(r.rest)/4 < f.Lists*f.D+n {
+	if r.Bad || left != 0 || len(r.Rest)/4 < f.Lists*f.D+n {
 		return false
 	}
 	f.centroids = make([]float32, f.Lists*f.D)
 	for i := range f.centroids {
-		v := math.Float32frombits(r.word())
+		v := math.Float32frombits(r.Word())
 		if v-v != 0 {
 			return false
 		}
@@ -138,71 +145,13 @@ func (f *File) parseLists(r *reader, n int) bool {
 	f.order = make([]uint32, n)
 	seen := make([]bool, n)
 	for i := range f.order {
-		v := r.word()
+		v := r.Word()
 		if int64(v) >= int64(n) || seen[v] {
 			return false
 		}
 		f.order[i], seen[v] = v, true
 	}
 	return true
-}
-
-// reader takes a table of contents apart. When it meets something impossible it sets
-// bad, and everything it returns from then on is empty.
-type reader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *reader) fail() {
-	r.rest, r.bad = nil, true
-}
-
-func (r *reader) number() int {
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 || v > math.MaxInt32 {
-		r.fail()
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return int(v)
-}
-
-// count reads a number of things, at most most, that take size bytes or more each.
-func (r *reader) count(size, most int) int {
-	n := r.number()
-	if n > most || n > len(r.rest)/size {
-		r.fail()
-		return 0
-	}
-	return n
-}
-
-func (r *reader) string() string {
-	n := r.count(1, math.MaxInt32)
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
-}
-
-func (r *reader) word() uint32 {
-	if len(r.rest) < 4 {
-		r.fail()
-		return 0
-	}
-	v := binary.LittleEndian.Uint32(r.rest)
-	r.rest = r.rest[4:]
-	return v
-}
-
-func (r *reader) double() float64 {
-	if len(r.rest) < 8 {
-		r.fail()
-		return 0
-	}
-	v := math.Float64frombits(binary.LittleEndian.Uint64(r.rest))
-	r.rest = r.rest[8:]
-	return v
 }
 
 // Differs says what another model has that the one which made the features has not: what

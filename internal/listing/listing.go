@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"vicreg/internal/durable"
+	"vicreg/internal/ledger"
 )
 
 // Kind is what a name in a folder is.
@@ -70,13 +70,7 @@ var Least = 100_000
 const settled = 2 * time.Second
 
 // Cache is the folder that lists are kept in; empty: there is none.
-func Cache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "vicreg", "folders")
-}
+func Cache() string { return ledger.Folder("folders") }
 
 // Read lists the folder at root, a path without links, and those of its folders, and so
 // on, that enter says by their names. watch is told now and then how many names were found;
@@ -260,13 +254,14 @@ func keptAt(root string) string {
 	if dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, hash(root)+".list")
+	return ledger.Path(dir, root)
 }
 
 // keep writes the list of the tree.
 func (t *Tree) keep(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return durable.Reason(err)
+	if err := t.write(path); err != nil {
+		return err
 	}
-	return t.write(path)
+	ledger.Prune(filepath.Dir(path))
+	return nil
 }

@@ -1,12 +1,8 @@
 package shard
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"hash/crc64"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,27 +11,19 @@ import (
 	"sync/atomic"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/ledger"
 )
 
-// A list of a shard's files is kept in a file of its own: the magic and a CRC-64 (ECMA)
-// of what follows, which is unsigned varints and strings (a varint and as many bytes): the
+// A list of a shard's files is kept in a file of its own, in the form of package ledger: the
 // shard's path, size and time, the counts, the number of different endings and each, the
 // number of samples, and for each its key, the number of files, and for each of these
 // whether its name is other than key, dot and ending (then the name), the number of its
 // ending, how far it begins after the end of the file before (zigzag), its size, and if
 // its ending is one of told, its text.
-const listMagic = "VICREGTL1\n"
-
-var table = crc64.MakeTable(crc64.ECMA)
+const magic = "VICREGTL2\n"
 
 // Cache is the folder that lists are kept in; empty: there is none.
-func Cache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(dir, "vicreg", "shards")
-}
+func Cache() string { return ledger.Folder("shards") }
 
 // Opened says what Open had to do.
 type Opened struct {
@@ -98,7 +86,9 @@ func Open(shards []*Shard, use func(i int, l *Listing) error, watch func(done, t
 	}
 	wg.Wait()
 	o.Listed = int(listed.Load())
-	o.Kept = o.Listed > 0 && o.Err == nil
+	if o.Kept = o.Listed > 0 && o.Err == nil; o.Kept {
+		ledger.Prune(o.Folder)
+	}
 	for _, err := range errs {
 		if err != nil {
 			return o, err
@@ -118,8 +108,8 @@ func (s *Shard) listing(folder string) (l *Listing, fresh bool, err error) {
 	}
 	s.size, s.time = info.Size(), info.ModTime().UnixNano()
 	if path := s.kept(folder); path != "" {
-		if raw, err := os.ReadFile(path); err == nil {
-			if l := s.parse(raw); l != nil {
+		if contents, ok := ledger.Open(path, magic); ok {
+			if l := s.parse(contents); l != nil {
 				return l, false, nil
 			}
 		}
@@ -134,13 +124,7 @@ func (s *Shard) kept(folder string) string {
 	if folder == "" || err != nil {
 		return ""
 	}
-	return filepath.Join(folder, hash(abs)+".list")
-}
-
-// hash is a name for what is kept of a path.
-func hash(path string) string {
-	sum := sha256.Sum256([]byte(path))
-	return hex.EncodeToString(sum[:12])
+	return ledger.Path(folder, abs)
 }
 
 func (s *Shard) keep(folder string, l *Listing) error {
@@ -148,7 +132,13 @@ func (s *Shard) keep(folder string, l *Listing) error {
 	if path == "" {
 		return nil
 	}
-	return durable.WriteFile(path, s.format(l))
+	w, err := ledger.Create(path, magic)
+	if err != nil {
+		return err
+	}
+	defer w.Discard()
+	w.Write(s.format(l))
+	return w.Commit()
 }
 
 // format is the inverse of parse.
@@ -156,10 +146,7 @@ func (s *Shard) format(l *Listing) []byte {
 	abs, _ := filepath.Abs(s.Path)
 	var b []byte
 	number := func(v int64) { b = binary.AppendUvarint(b, uint64(v)) }
-	text := func(s string) {
-		number(int64(len(s)))
-		b = append(b, s...)
-	}
+	text := func(s string) { b = ledger.Text(b, s) }
 	text(abs)
 	number(s.size)
 	b = binary.AppendVarint(b, s.time)
@@ -201,7 +188,7 @@ func (s *Shard) format(l *Listing) []byte {
 			}
 		}
 	}
-	return sealed(b)
+	return b
 }
 
 // all are the counts in a fixed order.
@@ -210,109 +197,52 @@ func (c *Counts) all() []*int {
 }
 
 // parse reads a list; nil if it is not one of the shard as it is now.
-func (s *Shard) parse(raw []byte) *Listing {
-	const start = len(listMagic) + 8
-	if len(raw) < start || string(raw[:len(listMagic)]) != listMagic ||
-		crc64.Checksum(raw[start:], table) != binary.LittleEndian.Uint64(raw[len(listMagic):]) {
-		return nil
-	}
-	r := reader{rest: string(raw[start:])}
+func (s *Shard) parse(contents []byte) *Listing {
+	r := ledger.Reader{Rest: contents}
 	abs, _ := filepath.Abs(s.Path)
-	if r.text() != abs || r.number() != s.size || r.signed() != s.time {
+	if r.Text() != abs || r.Number() != s.size || r.Signed() != s.time {
 		return nil
 	}
 	l := new(Listing)
 	for _, n := range l.Counts.all() {
-		*n = int(r.number())
+		*n = int(r.Number())
 	}
-	ends := make([]string, r.count(1))
+	ends := make([]string, r.Count(1))
 	for i := range ends {
-		ends[i] = r.text()
+		ends[i] = r.Text()
 	}
-	l.Samples = make([]Sample, r.count(5))
+	l.Samples = make([]Sample, r.Count(5))
 	// All fields lie in one array. There is room for one each to begin with.
 	fields := make([]Field, 0, len(l.Samples))
 	at := int64(0)
 	for i := range l.Samples {
 		sample := &l.Samples[i]
-		sample.Key = r.text()
+		sample.Key = r.Text()
 		from := len(fields)
-		for range r.count(3) {
-			kind := r.number()
+		for range r.Count(3) {
+			kind := r.Number()
 			if kind/2 >= int64(len(ends)) {
 				return nil
 			}
 			f := Field{End: ends[kind/2]}
 			if kind%2 == 1 {
-				f.Name = r.text()
+				f.Name = r.Text()
 			}
-			f.At = at + r.signed()
-			f.Size = r.number()
-			if r.bad || f.At < 0 || f.At > s.size || f.Size > s.size-f.At {
+			f.At = at + r.Signed()
+			f.Size = r.Number()
+			if r.Bad || f.At < 0 || f.At > s.size || f.Size > s.size-f.At {
 				return nil
 			}
 			at = f.At + f.Size
 			if slices.Contains(told, f.End) {
-				f.Text = r.text()
+				f.Text = r.Text()
 			}
 			fields = append(fields, f)
 		}
 		sample.Fields = fields[from:len(fields):len(fields)]
 	}
-	if r.bad || r.rest != "" {
+	if !r.Whole() {
 		return nil
 	}
 	return l
-}
-
-// reader takes a list apart. When it meets something impossible it sets bad, and
-// everything it returns from then on is empty.
-type reader struct {
-	rest string
-	bad  bool
-}
-
-func (r *reader) number() int64 {
-	v, n := binary.Uvarint([]byte(r.rest[:min(len(r.rest), binary.MaxVarintLen64)]))
-	if n <= 0 || v > math.MaxInt64 {
-		r.rest, r.bad = "", true
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return int64(v)
-}
-
-func (r *reader) signed() int64 {
-	v, n := binary.Varint([]byte(r.rest[:min(len(r.rest), binary.MaxVarintLen64)]))
-	if n <= 0 {
-		r.rest, r.bad = "", true
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return v
-}
-
-// count reads a number of things that take size bytes or more each.
-func (r *reader) count(size int64) int {
-	n := r.number()
-	if n > int64(len(r.rest))/size {
-		r.rest, r.bad = "", true
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) text() string {
-	n := r.count(1)
-	s := r.rest[:n]
-	r.rest = r.rest[n:]
-	return s
-}
-
-// sealed puts what a list begins with before its body.
-func sealed(body []byte) []byte {
-	b := make([]byte, len(listMagic)+8, len(listMagic)+8+len(body))
-	copy(b, listMagic)
-	binary.LittleEndian.PutUint64(b[len(listMagic):], crc64.Checksum(body, table))
-	return append(b, body...)
 }

@@ -104,6 +104,7 @@ type Warning struct {
 	Step    int    // after which, since the start of the run
 	Message string // a sentence
 	Failed  bool   // whether the run ended with it
+	Note    bool   // whether it says what was found or done, and nothing is wrong
 }
 
 // Summary is what came of a run; summary.json in its folder holds the same.

@@ -77,7 +77,7 @@ same result, and eval, embed and info work on it.`,
 	f.guard.forcible(flags)
 	flags.BoolVar(&f.tensorboard, "tensorboard", false, "write event files for TensorBoard as well")
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
-	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
+	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings, notes and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: every step, epoch and warning, and the summary at the end")
 	f.flags = flags
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

@@ -42,6 +42,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("FOREIGN", filepath.Join(filepath.Dir(golden), "../../foreign/testdata"))
 			env.Setenv("RIVALS", filepath.Dir(golden))
 			env.Setenv("TINY", strings.Join(tiny, " "))
+			for _, name := range cacheVars { // a script's lists are its own
+				env.Setenv(name, filepath.Join(env.WorkDir, ".cache"))
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -88,11 +91,18 @@ func cmdPretrain(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cacheVars name the folder of what programs keep.
+var cacheVars = []string{"XDG_CACHE_HOME", "LocalAppData"}
+
 func interrupt(ts *testscript.TestScript, args []string) {
 	path, err := exec.LookPath("vicreg")
 	ts.Check(err)
 	cmd := exec.Command(path, append(args, "--json")...)
 	cmd.Dir, cmd.Stderr = ts.MkAbs("."), ts.Stderr()
+	cmd.Env = os.Environ()
+	for _, name := range cacheVars {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())

@@ -110,7 +110,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	f.device = newDeviceFlag(flags)
 	flags.BoolVar(&f.tensorboard, "tensorboard", false, "write event files for TensorBoard as well")
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
-	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings and errors")
+	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings, notes and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: steps, epochs, warnings, the summary")
 	flags.StringVar(&f.watch, "watch", "", "show it in a browser, at 127.0.0.1:8080 or `address`")
 	flags.Lookup("watch").NoOptDefVal = watchAddr

@@ -72,13 +72,22 @@ func (j *jsonLines) write(event any) {
 
 func (j *jsonLines) line(raw []byte) { fmt.Fprintf(j.out, "%s\n", show.JSON(raw)) }
 
-// silent speaks of nothing but warnings.
+// silent speaks of nothing but warnings and notes.
 type silent struct {
 	train.Silent
 	out io.Writer
 }
 
-func (s *silent) Warning(w runlog.Warning) { writeWarning(s.out, w.Message) }
+func (s *silent) Warning(w runlog.Warning) { writeTold(s.out, w) }
+
+// writeTold writes a warning, or a note, as a line.
+func writeTold(out io.Writer, w runlog.Warning) {
+	if w.Note {
+		writeNotes(out, []string{w.Message})
+	} else {
+		writeWarning(out, w.Message)
+	}
+}
 
 // writeWarning writes a warning as a line.
 func writeWarning(out io.Writer, message string) {
@@ -280,7 +289,7 @@ func (c *console) Phase(what string) {
 }
 
 func (c *console) Warning(w runlog.Warning) {
-	writeWarning(c.out, w.Message)
+	writeTold(c.out, w)
 	c.spoken = c.now()
 }
 

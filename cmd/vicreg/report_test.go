@@ -165,8 +165,9 @@ func TestSilentWarns(t *testing.T) {
 	s := &silent{out: &out}
 	s.Epoch(anEpoch)
 	s.Warning(runlog.Warning{Message: "x"})
+	s.Warning(runlog.Warning{Message: "y", Note: true})
 	s.Done(aSummary)
-	if out.String() != "warning: x\n" {
+	if out.String() != "warning: x\nnote: y\n" {
 		t.Errorf("got %q", out.String())
 	}
 }

@@ -94,6 +94,7 @@ type Warning struct {
 	Step    int    `json:"step"`
 	Message string `json:"message"`
 	Failed  bool   `json:"failed,omitempty"` // the run ended with it
+	Note    bool   `json:"note,omitempty"`   // it says what was found or done, and nothing is wrong
 }
 
 // Replan is a change of the number of epochs in a run that had begun.

@@ -115,7 +115,12 @@ func per(x, y float64) float64 {
 
 // warn writes a warning to the log and shows it to people.
 func (r *run) warn(format string, args ...any) error {
-	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Message: fmt.Sprintf(format, args...)}
+	return r.tell(fmt.Sprintf(format, args...), false)
+}
+
+// tell is warn, or gives a note.
+func (r *run) tell(message string, note bool) error {
+	w := runlog.Warning{Event: "warning", Epoch: r.at.Epoch + 1, Step: r.at.Steps, Message: message, Note: note}
 	r.report.Warning(w)
 	return r.write(w)
 }

@@ -433,14 +433,16 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
-	r.at.Notes = slices.Concat(r.corpus.notes(), r.advise(), r.told)
+	found, advice := r.corpus.notes(), r.advise()
+	r.at.Notes = slices.Concat(found, advice, r.told)
 	for _, note := range []string{r.shrunk, r.memory} {
 		if note != "" {
 			r.at.Notes = append(r.at.Notes, note)
 		}
 	}
-	for _, note := range r.at.Notes {
-		if err := r.warn("%s", note); err != nil {
+	for i, message := range r.at.Notes {
+		warns := i >= len(found) && i < len(found)+len(advice) || message == r.memory
+		if err := r.tell(message, !warns); err != nil {
 			return err
 		}
 	}

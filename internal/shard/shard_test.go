@@ -291,6 +291,47 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// writtenByWebDataset is a shard of four samples that webdataset's TarWriter wrote, in folders
+// with dots, letters beyond ASCII, a long name, and a dot in the name itself.
+const writtenByWebDataset = "testdata/webdataset.tar"
+
+func TestWebDataset(t *testing.T) {
+	kept(t)
+	keys := []string{"v1.2/x.y/000001", "é日本/000002",
+		strings.Repeat("d", 90) + "/" + strings.Repeat("e", 90) + "/000003", "img"}
+	s := &Shard{Path: writtenByWebDataset}
+	t.Cleanup(s.Close)
+	if _, err := Open([]*Shard{s}, func(_ int, l *Listing) error {
+		if len(l.Samples) != len(keys) || l.Counts != (Counts{}) {
+			t.Fatalf("%d samples, %+v", len(l.Samples), l.Counts)
+		}
+		for i, sample := range l.Samples {
+			before := ""
+			if sample.Key == "img" { // as WebDataset itself reads it
+				before = "000004."
+			}
+			png, cls, text := sample.Field(before+"png"), sample.Field(before+"cls"), sample.Field(before+"json")
+			if sample.Key != keys[i] || png == nil || cls == nil || text == nil {
+				t.Errorf("sample %d is %q of %+v", i, sample.Key, sample.Fields)
+				continue
+			}
+			m := Member{s, png.At, png.Size}
+			if w, h, err := m.Stat("png", imagefile.Limits{}); err != nil || w != i+1 || h != 2 {
+				t.Errorf("image %d is of %d × %d, %v", i, w, h, err)
+			}
+			for f, want := range map[*Field]string{cls: fmt.Sprint(i), text: fmt.Sprintf(`{"n": %d}`, i)} {
+				m := Member{s, f.At, f.Size}
+				if raw, err := m.Read(100); err != nil || string(raw) != want {
+					t.Errorf("%s of sample %d is %q, %v", f.End, i, raw, err)
+				}
+			}
+		}
+		return nil
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMoreShardsThanStayOpen(t *testing.T) {
 	kept(t)
 	dir := t.TempDir()
@@ -336,6 +377,11 @@ func FuzzList(f *testing.F) {
 	f.Add(archive(f, file{name: strings.Repeat("n", 150) + ".jpg", text: "A", format: tar.FormatPAX}))
 	f.Add(archive(f, file{name: strings.Repeat("n", 150) + ".jpg", text: "A", format: tar.FormatGNU}))
 	f.Add(patched(archive(f, file{name: "a.jpg", text: "A"}), 124, "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\x00"))
+	raw, err := os.ReadFile(writtenByWebDataset)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if len(raw) > 1<<16 {
 			return

@@ -232,16 +232,20 @@ const HeldOut = " held out for scoring"
 func (d *Dataset) split(share float64) (train, test *Dataset) {
 	size := d.sizes()
 	rest, held := *d, *d
-	rest.Items, held.Items = d.Items[:0], nil
-	seen := make([]int, len(d.Classes))
-	const slack = 1e-9 // a share such as 0.1 is not exact
+	seen, want, all := make([]int, len(d.Classes)), make([]int, len(d.Classes)), 0
+	for i, m := range size {
+		const slack = 1e-9 // a share such as 0.1 is not exact
+		if share > 0 {
+			want[i] = max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
+		}
+		all += max(0, want[i])
+	}
+	rest.Items, held.Items = d.Items[:0], make([]Item, 0, all)
 	for _, item := range d.Items {
 		out := false
-		if item.Label >= 0 && share > 0 {
-			m := size[item.Label]
-			want := max(min(int(float64(m)*share+slack), m-1), min(1, m-1))
+		if item.Label >= 0 {
 			// Item j of m goes to the test part if the count that is due rises after it.
-			j := seen[item.Label]
+			m, want, j := size[item.Label], want[item.Label], seen[item.Label]
 			out = (j+1)*want/m > j*want/m
 			seen[item.Label]++
 		}

@@ -57,6 +57,7 @@ func listTree(base, known string, found func(names int) error) (*walker, error) 
 	if w.lists, err = listing.Read(real, enter, found); err != nil {
 		return nil, err
 	}
+	w.files = make([]string, 0, w.lists.Entries)
 	w.walk("", real)
 	for i := 0; i < len(w.links); i++ { // grows while it is read
 		w.follow(w.links[i])

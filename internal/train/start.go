@@ -333,7 +333,12 @@ func (r *run) list(ctx context.Context) error {
 func (r *run) enough() error {
 	n := r.corpus.len()
 	if n < r.config.Batch {
-		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s", r.config.Batch, n, r.corpus.kind())
+		found := ""
+		if notes := r.corpus.notes(); len(notes) > 0 { // perhaps why they are so few
+			found = ". Of the data: " + strings.Join(notes, "; ")
+		}
+		return fmt.Errorf("a batch of %d is larger than the data, %d %s; take a smaller batch or more %[3]s%s", r.config.Batch, n,
+			r.corpus.kind(), found)
 	}
 	if err := method.Check(r.config, r.data()); err != nil {
 		return err

@@ -518,6 +518,11 @@ func TestMistakesAreNamed(t *testing.T) {
 	if _, err := pretrain(c, &breaker{}); err == nil || !strings.Contains(err.Error(), "a batch of 43 is larger than the data, 42 images") {
 		t.Errorf("large batch: %v", err)
 	}
+	c.Batch, c.Data.Labels = 80, "none" // the part that scores is left out, which is said
+	if _, err := pretrain(c, &breaker{}); err == nil || !strings.Contains(err.Error(), "more images. Of the data: t10k-images-idx3-ubyte (30 images)") {
+		t.Errorf("large batch, without labels: %v", err)
+	}
+	c.Data.Labels = "auto"
 	if _, err := os.Stat(c.Out); err == nil {
 		t.Error("a run that cannot start left a folder")
 	}

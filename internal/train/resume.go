@@ -44,10 +44,11 @@ func (r *run) position() (resumed bool, err error) {
 		if err := r.build(); err != nil {
 			return false, fmt.Errorf("%s: %w", r.file(runlog.ConfigFile), err)
 		}
+		other := fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
 		if err := checkpoint.Match(path, r.arrays(), ofNetwork); err != nil {
-			return false, err
+			return false, fmt.Errorf("%w. %w", err, other)
 		}
-		return false, fmt.Errorf("%s was changed since the checkpoint was written, or the checkpoint is another run's; undo that, or start a new run with --config %[1]s", r.file(runlog.ConfigFile))
+		return false, other
 	case at.Fingerprint != r.at.Fingerprint:
 		return false, r.otherData(r.changed(at.Files))
 	}

@@ -566,6 +566,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	resume("another optimizer", "config.yaml was changed since the checkpoint was written")
 	os.WriteFile(path, bytes.Replace(yaml, []byte("expander: 16-16"), []byte("expander: 16-16-16"), 1), 0o644)
 	resume("another expander", "is of another architecture: it has no projector.3.bias")
+	resume("another expander", "config.yaml was changed since the checkpoint was written")
 	os.WriteFile(path, bytes.Replace(yaml, []byte("checkpoint_minutes: 10"), []byte("checkpoint_minutes: 9"), 1), 0o644)
 	changed, _ := os.ReadFile(path)
 	os.WriteFile(path, bytes.Replace(changed, []byte("  k: 20"), []byte("  k: 5"), 1), 0o644) // scoring may change

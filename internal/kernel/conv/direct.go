@@ -165,8 +165,7 @@ func directForwardPiece(worker, piece int) {
 		product.NarrowColumns(cols, stride, pixels, depth)
 	}
 	var f product.Fetcher
-	f.Add(d.out.Memory(first*d.K, (first+pixels)*d.K))
-	d.tail.Fetch(&f, first*d.K, (first+pixels)*d.K)
+	d.tail.Fetch(&f, d.out, first*d.K, (first+pixels)*d.K)
 	if next := piece + d.workers; next < d.bands.Count() {
 		fetchColumns(d.Conv, &f, &d.in, d.bands.At(next))
 	}

@@ -195,8 +195,7 @@ func (d *tiledJob) fetch(f *product.Fetcher, b scratch.Band, piece int) {
 	if d.backward {
 		d.fin.Fetch(f, d.out, lo, hi)
 	} else {
-		f.Add(d.out.Memory(lo, hi))
-		d.tail.Fetch(f, lo, hi)
+		d.tail.Fetch(f, d.out, lo, hi)
 	}
 	if next := piece + d.workers; next < d.bands.Count() {
 		b := d.bands.At(next)

@@ -52,8 +52,9 @@ func (p *Packed) Buffer(w []float32, s shape.Conv, route string, n int) (data []
 // On reports whether there is anything to do.
 func (t *Tail) On() bool { return t.Scale != nil }
 
-// Fetch queues what Store will read for values [lo, hi) of the output.
-func (t *Tail) Fetch(f *product.Fetcher, lo, hi int) {
+// Fetch queues what finishing values [lo, hi) of the output y will write and read.
+func (t *Tail) Fetch(f *product.Fetcher, y shape.Values, lo, hi int) {
+	f.Add(y.Memory(lo, hi))
 	if !t.Add.None() {
 		f.Add(t.Add.Memory(lo, hi))
 	}

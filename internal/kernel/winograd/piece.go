@@ -243,8 +243,7 @@ func (j *winogradJob) fetchOutput(f *product.Fetcher, b scratch.Band) {
 	if j.backward {
 		j.fin.Fetch(f, j.out, lo, hi)
 	} else {
-		f.Add(j.out.Memory(lo, hi))
-		j.tail.Fetch(f, lo, hi)
+		j.tail.Fetch(f, j.out, lo, hi)
 	}
 }
 

@@ -33,18 +33,8 @@ const maxRows = 14
 func pairsTile(vectors int) emit.Tile {
 	return emit.Tile{
 		MaxRows: maxRows, Vectors: vectors, Bytes: 64, Register: c.ZMM, Ahead: true,
-		Zero: func(z reg.VecVirtual) { c.VPXORD(z, z, z) },
-		MultiplyAdd: func(a Mem, b, acc []reg.VecVirtual) {
-			if vectors == 1 {
-				emit.DotPairs(c, a, b[0], acc[0])
-				return
-			}
-			x := c.ZMM()
-			c.VBROADCASTSS(a, x)
-			for v := range b {
-				emit.DotPairs(c, x, b[v], acc[v])
-			}
-		},
+		Zero:        func(z reg.VecVirtual) { c.VPXORD(z, z, z) },
+		MultiplyAdd: func(a Op, b, acc reg.VecVirtual) { emit.DotPairs(c, a, b, acc) },
 	}
 }
 

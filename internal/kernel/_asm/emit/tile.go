@@ -22,8 +22,9 @@ type Tile struct {
 	Bytes     int // of a register
 	Register  func() reg.VecVirtual
 	Zero      func(acc reg.VecVirtual)
-	// MultiplyAdd adds the products of one element of a, in memory, and a row of b.
-	MultiplyAdd func(a Mem, b, acc []reg.VecVirtual)
+	// MultiplyAdd adds the products of one element of a and a register of b. The element is
+	// in all places of a register or, where there is one register across, in memory.
+	MultiplyAdd func(a Op, b, acc reg.VecVirtual)
 	// Ahead says that there is a parameter ahead: the distance from the rows of b
 	// to what is fetched meanwhile.
 	Ahead bool
@@ -100,7 +101,15 @@ func (t Tile) section(c *build.Context, rows int) {
 	}
 	c.ADDQ(bks, b)
 	for i := range rows {
-		t.MultiplyAdd(row[i], bv, acc[i])
+		var a Op = row[i]
+		if t.Vectors > 1 { // loaded once for all of them
+			x := t.Register()
+			c.VBROADCASTSS(a, x)
+			a = x
+		}
+		for v := range bv {
+			t.MultiplyAdd(a, bv[v], acc[i][v])
+		}
 	}
 	step()
 	c.DECQ(k)

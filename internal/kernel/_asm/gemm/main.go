@@ -30,15 +30,11 @@ func main() {
 func avx512(vectors int) emit.Tile {
 	return emit.Tile{
 		Vectors: vectors, Bytes: 64, Register: c.ZMM,
-		MultiplyAdd: func(a Mem, b, acc []VecVirtual) {
+		MultiplyAdd: func(a Op, b, acc VecVirtual) {
 			if vectors == 1 {
-				c.VFMADD231PS_BCST(a, b[0], acc[0])
-				return
-			}
-			x := c.ZMM()
-			c.VBROADCASTSS(a, x)
-			for v := range b {
-				c.VFMADD231PS(x, b[v], acc[v])
+				c.VFMADD231PS_BCST(a, b, acc)
+			} else {
+				c.VFMADD231PS(a, b, acc)
 			}
 		},
 	}
@@ -47,13 +43,7 @@ func avx512(vectors int) emit.Tile {
 func avx2() emit.Tile {
 	return emit.Tile{
 		Vectors: 2, Bytes: 32, Register: c.YMM,
-		MultiplyAdd: func(a Mem, b, acc []VecVirtual) {
-			x := c.YMM()
-			c.VBROADCASTSS(a, x)
-			for v := range b {
-				c.VFMADD231PS(x, b[v], acc[v])
-			}
-		},
+		MultiplyAdd: func(a Op, b, acc VecVirtual) { c.VFMADD231PS(a, b, acc) },
 	}
 }
 

@@ -131,17 +131,29 @@ func (w *World) Close() (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	result := make(chan int, 1)
-	go func() { result <- w.finalize() }()
-	select {
-	case r := <-result:
-		if r != 0 {
-			return fmt.Errorf("MPI_Finalize: %s", w.text(r))
-		}
-		return nil
-	case <-time.After(leaving):
+	var r int
+	if !within(leaving, func() { r = w.finalize() }) {
 		return fmt.Errorf("all processes are through and everything is saved, but %s has not ended within %v: process %d "+
 			"of %d leaves without it", w.library, leaving, w.rank, w.size)
+	}
+	if r != 0 {
+		return fmt.Errorf("MPI_Finalize: %s", w.text(r))
+	}
+	return nil
+}
+
+// within reports whether f, which the library may never come back from, ended within a time.
+func within(limit time.Duration, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
 	}
 }
 
@@ -154,17 +166,11 @@ const aborting = 3 * time.Second
 func (w *World) Abort(code int) {
 	w.broken.Store(true)
 	time.Sleep(passing)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	within(aborting, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if !w.ended {
 			w.api.MPI_Abort.Call(w.h.world, uintptr(code))
 		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(aborting):
-	}
+	})
 }

@@ -158,7 +158,8 @@ func (s *images) sample(ctx context.Context, c *recipe.Config) (*sample, error) 
 	for k, i := range items {
 		item := s.trainData.Items[i]
 		if all[i].image.Pix != nil && (stays[k] || item.Held()) {
-			item.Path, item.Stored, item.Image = "", nil, &all[i].image
+			m := all[i].image // alone, or the others would stay as long
+			item.Path, item.Stored, item.Image = "", nil, &m
 			kept = append(kept, item)
 		}
 		some = append(some, item)

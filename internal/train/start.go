@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -438,17 +437,22 @@ func (r *run) start(warning string) (err error) {
 			}
 		}
 	}
-	found, advice := r.corpus.notes(), r.advise()
-	r.at.Notes = slices.Concat(found, advice, r.told)
-	for _, note := range []string{r.shrunk, r.memory} {
-		if note != "" {
-			r.at.Notes = append(r.at.Notes, note)
-		}
-	}
-	for i, message := range r.at.Notes {
-		warns := i >= len(found) && i < len(found)+len(advice) || message == r.memory
-		if err := r.tell(message, !warns); err != nil {
-			return err
+	r.at.Notes = nil
+	for _, said := range []struct {
+		messages []string
+		note     bool // and no warning
+	}{
+		{r.corpus.notes(), true}, {r.advise(), false}, {r.told, true}, {[]string{r.shrunk}, true},
+		{[]string{r.memory}, false},
+	} {
+		for _, message := range said.messages {
+			if message == "" {
+				continue
+			}
+			r.at.Notes = append(r.at.Notes, message)
+			if err := r.tell(message, said.note); err != nil {
+				return err
+			}
 		}
 	}
 	if r.beginning != "" { // the plan tells it

@@ -3,8 +3,9 @@
 #
 #   bench/amx.sh bundle            here, with Go: makes data/amx (ignored by git), which is all that the other machine
 #                                  needs besides the repository
-#   bench/amx.sh -o FOLDER         there: tests of variant amx on the processor itself, ceilings, and layers of ResNet-18
-#                                  and -50 by variants; output and lines of verdict are left in FOLDER
+#   bench/amx.sh -o FOLDER [PART ...]   there; output and lines of verdict are left in FOLDER. Parts: tests (of variant
+#                                  amx, on the processor itself), peak (ceilings), layers (of ResNet-18 and -50, by
+#                                  variants), products
 #
 # All of it takes less than three minutes on 16 cores. Exit code: 0 if all went well, 1 if a test failed.
 set -u
@@ -93,11 +94,20 @@ began=$SECONDS
 tar -C "$WORK" -xJf "$BUNDLE/bin.tar.xz" || exit 1
 { grep -m 1 'model name' /proc/cpuinfo && nproc && grep -m 1 -o 'amx_[a-z0-9]*' /proc/cpuinfo &&
   "$WORK/vicreg" info --devices; } 2>&1 | tee "$OUT/info.txt" | sed 's/^/      /'
-check cpu '.'
-check kernel/product '^(TestPairs|TestPairsRows|TestGemmPairs|TestMultiplyRuns|TestPeak)$/^(amx|avx512)$'
-check kernel/conv '^(TestTiled.*|TestConvBF16|TestConvHalf|TestConvInferHalf|TestLinearBF16)$/^(amx|avx512|n.*)$'
-check kernel/token '^(TestAttentionBF16|TestDenseBF16)$'
-peak
-bench kernel/conv '^BenchmarkLayers$' 30ms 70
-bench kernel/product '^BenchmarkGemm$/^(pairs|NN|NT|TN)$' 50ms 40
+shift 2
+[ $# -gt 0 ] || set -- tests peak layers products
+for part; do
+  case $part in
+  tests)
+    check cpu '.'
+    check kernel/product '^(TestPairs|TestPairsRows|TestGemmPairs|TestMultiplyRuns|TestPeak)$/^(amx|avx512)$'
+    check kernel/conv '^(TestTiled.*|TestConvBF16|TestConvHalf|TestConvInferHalf|TestLinearBF16)$/^(amx|avx512|n.*)$'
+    check kernel/token '^(TestAttentionBF16|TestDenseBF16)$'
+    ;;
+  peak) peak ;;
+  layers) bench kernel/conv '^BenchmarkLayers$' 30ms 70 ;;
+  products) bench kernel/product '^BenchmarkGemm$/^(pairs|NN|NT|TN)$' 50ms 40 ;;
+  *) echo "amx.sh: there is no part $part" >&2; exit 2 ;;
+  esac
+done
 exit $failed

@@ -14,7 +14,7 @@
 #   recipe    Fashion-MNIST beside PyTorch                fashion.tar.xz   by RECIPE_EPOCHS
 #   methods   the loss of every method beside the processor's                            60 s
 #   pieces    batches in pieces, and a classifier on an encoder, beside the processor's   30 s
-#   ranks     two processes on the card, which mpirun starts if there is one, beside one  30 s
+#   ranks     two processes on the card, which mpirun starts if there is one, beside one  40 s
 #   bits      killed and resumed, on the card; moved                                     90 s
 #   luck      bad luck that can be provoked                                              60 s
 #
@@ -41,6 +41,7 @@ RECIPE_IMAGES=${RECIPE_IMAGES:-60000}
 RECIPE_WAY=${RECIPE_WAY:-graph}                # PyTorch's: graph, compile or eager
 RECIPE_AT_ONCE=${RECIPE_AT_ONCE:-1}            # 0: one run after another, so that times can be compared
 BITS=${BITS:-vicreg:resnet50 byol:resnet18}    # methods, each with an encoder
+RANKS=${RANKS:-vicreg byol moco-v2 swav deepcluster} # methods
 KILLS=${KILLS:-2}                              # of each run, before it is let go on to its end
 SEED=${SEED:-$RANDOM}                          # of the moments when runs are killed
 LIMIT_info=${LIMIT_info:-30} LIMIT_tests=${LIMIT_tests:-150} LIMIT_table=${LIMIT_table:-540}
@@ -63,7 +64,7 @@ bundle() {
   mkdir "$made/bin" "$made/tests" "$made/photos" "$made/fashion"
   go build -tags native -ldflags '-s -w' -o "$made/bin/vicreg" ./cmd/vicreg
   go build -tags native -ldflags '-s -w' -o "$made/bin/gpu" ./bench/gpu
-  for p in cuda cuda/card cuda/sim model train; do
+  for p in cuda cuda/card cuda/sim model method train; do
     go test -c -tags native -ldflags '-s -w' -o "$made/tests/${p##*/}.test" "./internal/$p"
   done
   XZ_OPT=-3 tar -C "$made" -cJf "$BUNDLE/bin.tar.xz" bin
@@ -137,13 +138,14 @@ info() {
 tests() {
   unpack tests.tar.xz || { say skip "tests"; return; }
   local t args
-  for t in card sim cuda model train; do
+  for t in card sim cuda method model train; do
     case $t in
     card) args=(-test.short) ;;
     sim) args=(-test.run '^TestSame') ;; # instructions and products, here and on the host
     cuda) args=(-card) ;;
     model) args=(-card -test.run '^TestCard') ;; # golden networks, every encoder
-    train) args=(-test.run '^TestCard$') ;;
+    method) args=(-test.run '^TestCardInRanks$') ;;
+    train) args=(-test.run '^TestCard') ;;
     esac
     if [ "$DEVICE" = cpu ]; then
       case $t in
@@ -313,24 +315,44 @@ methods() {
   done
 }
 
-# ranks holds the loss of two processes that share the card, whose sums cross by MPI and the host, against the
-# processor's. NCCL is tried by "tests", where it is installed.
+# ranks holds the losses of ten steps of two processes that share the card, whose sums cross by MPI and the host,
+# against those of one, at a rate of learning that lets rounding grow little. One process by NCCL is a part of "tests".
 ranks() {
-  local run=$WORK/ranks method device=$DEVICE flags
-  if ! command -v mpirun >/dev/null; then
+  local run=$WORK/ranks method device=$DEVICE flags launcher mpi
+  [ "$DEVICE" != cuda ] || device=cuda:0
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  if ! command -v mpirun mpirun.openmpi mpirun.mpich >/dev/null; then
     say skip "ranks: there is no mpirun here"
     return
   fi
-  [ "$DEVICE" != cuda ] || device=cuda:0
-  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-  for method in vicreg byol; do
-    flags=(--data sample --limit 1024 --method $method --epochs 2 --warmup 1 --width 16 --batch 128 --expander 128-32
-      --eval-every 0)
+  for method in $RANKS; do
+    flags=(--data sample --limit 1280 --method $method --epochs 1 --warmup 0 --width 16 --batch 128 --expander 128-32
+      --eval-every 0 --base-lr 1e-4 --json --device "$device")
+    [ $method = deepcluster ] && flags+=(--epochs 2 --limit 640)
+    [ $method = swav ] && flags+=(--queue 0)
     rm -rf "$run"-*
-    within "$vicreg" pretrain "${flags[@]}" --device cpu --out "$run-cpu" >/dev/null 2>&1
-    within mpirun -n 2 "$vicreg" pretrain "${flags[@]}" --device "$device" --out "$run-device" \
-      >"$OUT/ranks--$method.txt" 2>&1
-    close "ranks: $method" "$run-cpu" "$run-device"
+    within "$vicreg" pretrain "${flags[@]}" --out "$run-one" >"$run-one.jsonl" 2>"$OUT/ranks--$method.txt"
+    for launcher in mpirun mpirun.openmpi mpirun.mpich; do
+      command -v $launcher >/dev/null || continue
+      [ $launcher != mpirun.mpich ] || [ $method = "${RANKS%% *}" ] || continue
+      mpi=openmpi
+      "$launcher" --version 2>&1 | grep -qE 'Open MPI|OpenRTE' || mpi=mpich
+      [ ! -e "$run-$mpi.jsonl" ] || continue # mpirun is one of the others
+      within "$launcher" -n 2 "$vicreg" pretrain "${flags[@]}" --out "$run-$mpi" >"$run-$mpi.jsonl" 2>>"$OUT/ranks--$method.txt"
+      "$PYTHON" - "$run-one.jsonl" "$run-$mpi.jsonl" >"$OUT/ranks.verdict" \
+        2>>"$OUT/ranks--$method.txt" <<'PY'
+import json, sys
+one, two = ([e["loss"] for e in map(json.loads, open(p)) if e.get("event") == "step"]
+            for p in sys.argv[1:])
+most = max(abs(a - b) / max(1, abs(a)) for a, b in zip(one, two))
+good = len(one) == len(two) == 10 and most <= 1e-5
+print("ok" if good else "FAIL", f"{len(one)} and {len(two)} losses, which differ by up to {most:.1e}", sep="\t")
+PY
+      local line
+      line=$(cat "$OUT/ranks.verdict")
+      [ -n "$line" ] || line="FAIL	$(tail -n 1 "$OUT/ranks--$method.txt")"
+      say "${line%%	*}" "ranks: $method, two processes by $mpi on $device and one: ${line#*	}"
+    done
   done
 }
 

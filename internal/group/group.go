@@ -61,6 +61,13 @@ func Or(g Group) Group {
 	return g
 }
 
+// IsAlone reports whether g is that of a process that trains by itself: one of another type, which tests use, goes the
+// way of several processes even where it has one rank.
+func IsAlone(g Group) bool {
+	_, ok := g.(Alone)
+	return ok
+}
+
 // Placed is a group that knows which of its ranks share a machine.
 type Placed interface {
 	// Local returns which of those on this machine this one is, and how many they are.

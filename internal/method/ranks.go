@@ -30,7 +30,7 @@ type ranks struct {
 }
 
 // alone reports whether this process has all rows.
-func (r *ranks) alone() bool { return r.group.Size() == 1 }
+func (r *ranks) alone() bool { return group.IsAlone(r.group) }
 
 // start returns where in the batch the rows of this rank lie that are rows from..to of its
 // own.

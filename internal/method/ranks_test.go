@@ -59,56 +59,63 @@ type course struct {
 func together(t *testing.T, c recipe.Config, processes, steps int, dev func(group.Group) device.Device) []course {
 	t.Helper()
 	ran := make([]course, processes)
-	errs := local.Run(processes, func(g group.Group) error {
+	errs := local.Run(processes, func(g group.Group) (err error) {
 		d := many
-		d.Group = g
+		if processes > 1 {
+			d.Group = g
+		}
 		if dev != nil {
 			d.Device = dev(g)
 			defer d.Device.Close()
 		}
-		m, err := New(c, d)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		o, err := NewOptimizer(c, m.Params())
-		if err != nil {
-			return err
-		}
-		got := &ran[g.Rank()]
-		for step := range steps {
-			if step%4 == 0 {
-				m.StartEpoch(step / 4)
-			}
-			outcome, err := Queue(m, shareOf(g, noise(c, c.Batch, step/4, step%4), c.MicroBatch))
-			if err != nil {
-				return err
-			}
-			loss, terms := outcome.Read()
-			got.losses = append(got.losses, loss)
-			for _, x := range terms {
-				got.terms = append(got.terms, x.Value)
-			}
-			if learns := c.Method != "deepcluster" || step >= 4; learns && got.grads == nil {
-				for _, p := range m.Params() {
-					got.grads = append(got.grads, slices.Clone(p.ReadGrad()))
-				}
-			}
-			o.Norm().Read()
-			o.Step(3e-4)
-			m.AfterStep(step+1, 100)
-		}
-		for _, p := range append(all(m), o.State()...) {
-			got.arrays = append(got.arrays, slices.Clone(p.Read()))
-		}
-		z := m.Embeddings()[0]
-		got.seen = slices.Clone(device.Lower(z.Device, new([]float32), z.Values))
-		return nil
+		ran[g.Rank()], err = follow(c, d, steps)
+		return err
 	})
 	if err := local.First(errs); err != nil {
 		t.Fatal(err)
 	}
 	return ran
+}
+
+// follow takes a few steps on one rank.
+func follow(c recipe.Config, d Data, steps int) (got course, err error) {
+	m, err := New(c, d)
+	if err != nil {
+		return got, err
+	}
+	defer m.Close()
+	o, err := NewOptimizer(c, m.Params())
+	if err != nil {
+		return got, err
+	}
+	for step := range steps {
+		if step%4 == 0 {
+			m.StartEpoch(step / 4)
+		}
+		outcome, err := Queue(m, shareOf(group.Or(d.Group), noise(c, c.Batch, step/4, step%4), c.MicroBatch))
+		if err != nil {
+			return got, err
+		}
+		loss, terms := outcome.Read()
+		got.losses = append(got.losses, loss)
+		for _, x := range terms {
+			got.terms = append(got.terms, x.Value)
+		}
+		if learns := c.Method != "deepcluster" || step >= 4; learns && got.grads == nil {
+			for _, p := range m.Params() {
+				got.grads = append(got.grads, slices.Clone(p.ReadGrad()))
+			}
+		}
+		o.Norm().Read()
+		o.Step(3e-4)
+		m.AfterStep(step+1, 100)
+	}
+	for _, p := range append(all(m), o.State()...) {
+		got.arrays = append(got.arrays, slices.Clone(p.Read()))
+	}
+	z := m.Embeddings()[0]
+	got.seen = slices.Clone(device.Lower(z.Device, new([]float32), z.Values))
+	return got, nil
 }
 
 // Several processes train as one does: every loss, term, embedding and gradient. All ranks

@@ -146,7 +146,7 @@ func (p *Pass) UseRunning() { p.byBatch = false }
 // Together says that every rank of g takes as many rows of the same batch through the same
 // network. Batch normalisation takes its statistics of all of them.
 func (p *Pass) Together(g group.Group) {
-	if p.group = nil; g.Size() > 1 {
+	if p.group = nil; !group.IsAlone(g) {
 		p.group, p.add = g, g.SumWide
 	}
 }

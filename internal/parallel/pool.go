@@ -53,13 +53,14 @@ type helper struct {
 const (
 	// patience is how long after a job a helper, or a caller that waits for the last one, watches
 	// before it sleeps.
-	patience = 100 * time.Microsecond
+	patience = 500 * time.Microsecond
 
 	// most is how long a helper watches while a job goes on without it.
-	most = time.Millisecond
+	most = 2 * time.Millisecond
 
-	// turnout is how often who watches lets others run.
-	turnout = 5 * time.Microsecond
+	// turnout is how often, of all who watch, one lets others run. Each who does so takes a lock of Go's scheduler, which
+	// many would fight for.
+	turnout = 2500 * time.Nanosecond
 )
 
 // newPool starts the helpers that make n workers with the caller. watch says that there is
@@ -90,6 +91,7 @@ func (p *pool) lookOut(done, on func() bool) bool {
 	}
 	start := time.Now()
 	last, until := start, start.Add(patience)
+	turnout := turnout * time.Duration(len(p.members)+1)
 	for {
 		for range 20 {
 			if done() {

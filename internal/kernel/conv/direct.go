@@ -17,6 +17,9 @@ import (
 // pieceFloats is how much of the cache the operands of a piece may take.
 var pieceFloats = 112 << 10
 
+// leastPieces is the least number of pieces to have, where there are as many rows.
+const leastPieces = 16
+
 // endsInRegisters lets products be finished where they are made.
 var endsInRegisters = true
 
@@ -68,12 +71,12 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 		// rows of one pixel
 		pixels := s.N * s.H * s.W
 		rows = scratch.RoundUp(max(1, d.pieceFloats()/(wide+s.K)), 14)
-		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
+		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+leastPieces-1)/leastPieces, 14)), 14)
 		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(wide), 2*s.K, d.productRoom(d.bands.Rows)))
 	} else {
 		perRow := s.OutW()*(wide+s.K) + s.Stride*d.in.Width()*s.C/d.unit()
 		rows = max(1, d.pieceFloats()/perRow)
-		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+7)/8), 1)
+		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+leastPieces-1)/leastPieces), 1)
 		pixels := d.bands.Images * d.bands.Rows * s.OutW()
 		scratch.Reserve(scratch.Room(pixels*scratch.Padded(wide), seen(s, d.bands.Rows)*d.in.Width()*s.C, 2*s.K,
 			d.productRoom(pixels)))
@@ -90,11 +93,11 @@ func directForward(y shape.Values, s shape.Conv, src shape.Source, w []float32, 
 	d.in, d.out, d.w, d.packed, d.tail, d.ends = row.Image{}, shape.Values{}, nil, nil, pass.Tail{}, false
 }
 
-// pieceFloats is more where products are so fast that they would wait for weights, which a
-// piece reads once.
+// pieceFloats is less where products are so fast that they would wait for what is not in the cache, of which another
+// thread of the core may have half: see tiledFloats.
 func (d *directJob) pieceFloats() int {
 	if d.half && product.HasRuns() {
-		return 2 * pieceFloats
+		return pieceFloats / 2
 	}
 	return pieceFloats
 }

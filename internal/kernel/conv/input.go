@@ -72,14 +72,14 @@ func directInputGrad(dx shape.Values, s shape.Conv, g shape.Grad, w []float32, f
 	if pointwise(s) {
 		pixels := s.N * s.H * s.W
 		rows := scratch.RoundUp(max(1, d.pieceFloats()/((2*s.C+2*s.K)/d.unit())), 14)
-		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+7)/8, 14)), 14)
+		d.bands = scratch.Cut(1, pixels, min(rows, scratch.RoundUp((pixels+leastPieces-1)/leastPieces, 14)), 14)
 		scratch.Reserve(scratch.Room(d.bands.Rows*scratch.Padded(s.K/d.unit()), d.bands.Rows*scratch.Padded(s.C),
 			2*s.C))
 	} else {
 		wide := deepest / d.unit()
 		perRow := max(1, (s.W+s.Stride-1)/s.Stride*(wide+s.C)/s.Stride+d.in.Width()*s.K/s.Stride/d.unit())
 		rows := max(1, d.pieceFloats()/perRow)
-		d.bands = scratch.Cut(s.N, s.H, min(rows, (s.N*s.H+7)/8), s.Stride)
+		d.bands = scratch.Cut(s.N, s.H, min(rows, (s.N*s.H+leastPieces-1)/leastPieces), s.Stride)
 		images, rows := d.bands.Images, d.bands.Rows
 		pixels := images * ((rows + s.Stride - 1) / s.Stride) * ((s.W + s.Stride - 1) / s.Stride)
 		scratch.Reserve(scratch.Room(images*gradRowsSeen(s, rows)*d.in.Width()*s.K,

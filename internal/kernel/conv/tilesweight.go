@@ -46,8 +46,11 @@ var tiledGrad struct {
 	bands    scratch.Bands
 }
 
+// tiledGradFloats is tiledFloats of this way, which goes through its operands nine times, but through no weights.
+var tiledGradFloats = 256 << 10
+
 // tiledParts is the most parts of the pixels that have a gradient of their own.
-const tiledParts = 16
+const tiledParts = 32
 
 func tiledWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source) {
 	d, w := &tiledGrad, &weight
@@ -55,7 +58,7 @@ func tiledWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source)
 	d.in = row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W, Left: s.Pad, Right: s.Pad}
 	d.grad = row.Image{Reader: row.ReadGrad(g, s.K), H: s.OutH(), W: s.OutW(), Right: s.S - 1}
 	perRow := d.in.Width() * (3*s.C/2 + s.K + 1)
-	rows := max(1, tiledFloats/perRow)
+	rows := max(1, tiledGradFloats/perRow)
 	d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+tiledParts-1)/tiledParts), 1)
 	all, met := tiledPixels(s, d.in.Width(), d.bands.Images, d.bands.Rows)
 	cRow := scratch.RoundUp(s.C, scratch.LineFloats)

@@ -62,8 +62,9 @@ func plainPackTransposed(dst []float32, w int, b Mat, p int) {
 	}
 }
 
-// ColumnBlock is how many output channels are packed at a time.
-const ColumnBlock = 128
+// ColumnBlock is how many columns are packed at a time: a multiple of every panel's, and few, so that many threads have
+// something to pack.
+const ColumnBlock = 32
 
 // Transpose writes the transpose of src, rows × cols and ss apart, to dst.
 func Transpose(dst []float32, ds int, src []float32, ss, rows, cols int) {

@@ -10,8 +10,8 @@ import "vicreg/internal/kernel/scratch"
 const transposedFloats = 16 << 10
 
 // tilePanels is the most of b to go through for each block of rows: it should stay in the
-// second-level cache.
-var tilePanels = 256 << 10
+// second-level cache, beside what another thread of the core has there.
+var tilePanels = 64 << 10
 
 // Runs is a left operand of pairs whose rows are not whole: a row is Count runs of Length
 // pairs, Apart elements from one to the next. Rows lie Step apart, and may overlap, so

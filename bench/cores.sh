@@ -15,6 +15,7 @@
 #   views       two views of JPEG files                  one core
 #   two18, two50, two50bf16, twoinfer50                  the same rows on two threads
 #   infer18, loss, twoinfer18, twoloss                   rows without a goal of many threads
+#   many, two   all rows of networks with a goal, on many threads and on two, with PyTorch imported once
 #
 # THREADS=16 says how many are many, ROUNDS=2 how often each side is visited, PYTHON which Python (else the one with
 # the newest PyTorch), LIMIT=175 the seconds of a part; one that takes longer leaves what it has measured.
@@ -80,6 +81,8 @@ part() {
   local none='^$'
   case $1 in
   info) info ;;
+  many) rows many "$THREADS" '^inference, ResNet-50|step, ResNet-(18( \(|, bf16)|50)' ;;
+  two) rows two 2 '^inference, ResNet-50|step, ResNet-(18( \(|, bf16)|50)' ;;
   step18) rows step18 "$THREADS" 'step, ResNet-18( \(|, bf16)' ;;
   step50) rows step50 "$THREADS" 'step, ResNet-50' ;;
   infer50) rows infer50 "$THREADS" '^inference, ResNet-50' ;;

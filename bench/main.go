@@ -103,6 +103,7 @@ type bench struct {
 	options
 	ours      string // the binary
 	peer      string // the script, "" without PyTorch
+	waiting   peers
 	made      data
 	processor processor
 	start     time.Time
@@ -139,6 +140,7 @@ func run(ctx context.Context, o options) error {
 		t.ceilings = append(t.ceilings, c)
 	}
 	failed := b.workloads(ctx, t)
+	b.dismiss()
 	if b.gain && ctx.Err() == nil {
 		failed = errors.Join(failed, b.gains(ctx, t))
 	}

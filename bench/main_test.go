@@ -120,12 +120,16 @@ func TestMeasure(t *testing.T) {
 "bench step --precision bf16 --threads 2 --warmup 1 --steps 3 --json") echo '{"times_s": [1, 2, 3], "median_s": 2, "gflops": 100, "peak_rss_mib": 50}' ;;
 *) exit 1 ;;
 esac`)
-	b.python = fake(t, `echo "$*" >> `+log+`
-case "$*" in
-"`+peer+` step --precision bf16 --threads 2 --warmup 1 --steps 1 --layout nchw") echo '{"times_s": [9], "median_s": 9, "peak_rss_mib": 200}' ;;
-"`+peer+` step --precision bf16 --threads 2 --warmup 1 --steps 1 --layout channels_last") echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}' ;;
-*) exit 1 ;;
-esac`)
+	b.python = fake(t, `[ "$*" = "`+peer+` serve" ] || exit 1
+while read -r line; do
+	echo "$line" >> `+log+`
+	case "$line" in
+	'["step","--precision","bf16","--threads","2","--warmup","1","--steps","1","--layout","nchw"]') echo '{"times_s": [9], "median_s": 9, "peak_rss_mib": 200}' ;;
+	'["step","--precision","bf16","--threads","2","--warmup","1","--steps","1","--layout","channels_last"]') echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}' ;;
+	*) exit 1 ;;
+	esac
+done`)
+	defer b.dismiss()
 	r, err := b.measure(context.Background(),
 		workload{name: "w", args: words("step --precision bf16"), ways: layouts, steps: 3, theirs: 1, goals: goals{few: 4}, memory: 0.6})
 	if err != nil {
@@ -157,8 +161,13 @@ esac`)
 func TestMeasureWithout(t *testing.T) {
 	b := &bench{options: options{threads: 2, rounds: 2}, peer: "peer.py", start: time.Now()}
 	b.ours = fake(t, `echo '{"times_s": [1], "median_s": 1, "peak_rss_mib": 50}'`)
-	b.python = fake(t, `case "$*" in *nchw*) echo torch.jit is gone >&2; exit 1 ;; esac
-echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}'`)
+	b.python = fake(t, `while read -r line; do
+	case "$line" in
+	*nchw*) [ -z "$DIES" ] || { echo torch.jit is gone >&2; exit 1; }; echo '{"error": "torch.jit is gone"}' ;;
+	*) echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}' ;;
+	esac
+done`)
+	defer b.dismiss()
 	r, err := b.measure(context.Background(), workload{name: "w", args: words("views"), ways: layouts, steps: 1})
 	if err != nil || r.them == nil || r.them.way != layouts[1] || len(r.them.times) != 2 {
 		t.Errorf("%+v, %v", r, err)
@@ -166,6 +175,12 @@ echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}'`)
 	_, err = b.measure(context.Background(), workload{name: "w", args: words("views"), ways: layouts[:1], steps: 1})
 	if err == nil || !strings.Contains(err.Error(), "torch.jit is gone") {
 		t.Errorf("no way is left: %v", err)
+	}
+	b.dismiss()
+	t.Setenv("DIES", "1")
+	r, err = b.measure(context.Background(), workload{name: "w", args: words("views"), ways: layouts, steps: 1})
+	if err != nil || r.them == nil || r.them.way != layouts[1] || len(r.them.times) != 2 {
+		t.Errorf("where it dies: %+v, %v", r, err)
 	}
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""PyTorch's side of the benchmarks: one workload, timed step by step, as one JSON line.
+"""PyTorch's side of the benchmarks: one workload, timed step by step, as one JSON line. Serve reads workloads as
+lines, each a JSON list of arguments, and runs each in a process of its own, so that PyTorch is imported once.
 
 It is written to be as fast as PyTorch gets on a CPU: gradients set to none, the
 layout (NCHW or channels_last) a flag so that the driver can take the better one,
@@ -10,7 +11,7 @@ then does without that way.
 Needs PyTorch, of any version from 1.13 on, and torchvision: on Debian python3-torch
 and python3-torchvision.
 """
-import argparse, contextlib, json, os, platform, random, re, resource, time, warnings
+import argparse, contextlib, json, os, platform, random, re, resource, sys, time, warnings
 
 import torch
 import torch.nn as nn
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 import torchvision
 
 
-def args_():
+def args_(args):
     p = argparse.ArgumentParser()
     p.add_argument("workload", choices=["step", "embed", "loss", "views", "version"])
     p.add_argument("--encoder", default="resnet18")
@@ -41,7 +42,7 @@ def args_():
     p.add_argument("--d", type=int, default=8192)
     p.add_argument("--workers", type=int, default=1, choices=[1], help="views: this process makes them all")
     p.add_argument("--data", help="views: a folder of images, or a CIFAR-10 binary file")
-    return p.parse_args()
+    return p.parse_args(args)
 
 
 def encoder(a):
@@ -200,8 +201,24 @@ def workload(a):
     return run, a.batch
 
 
-def main():
-    a = args_()
+def serve():
+    for line in sys.stdin:
+        sys.stdout.flush()
+        pid = os.fork()  # nothing here has started a thread yet
+        if pid == 0:
+            try:
+                main(json.loads(line))
+            except BaseException as e:  # of argparse too
+                print(json.dumps(dict(error=f"{type(e).__name__}: {e}")))
+            sys.stdout.flush()
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        if status != 0:
+            print(json.dumps(dict(error=f"it was ended, wait status {status}")), flush=True)
+
+
+def main(args):
+    a = args_(args)
     if a.workload == "version":
         onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\d.]+)", torch.__config__.show())
         print(json.dumps(dict(torch=torch.__version__, torchvision=torchvision.__version__,
@@ -225,4 +242,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == ["serve"] else main(sys.argv[1:])

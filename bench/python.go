@@ -39,14 +39,17 @@ func (b *bench) findTorch(ctx context.Context) (newest torch, err error) {
 		all = pythons(os.Getenv)
 	}
 	for _, python := range all {
+		other := bench{options: options{python: python}, peer: b.peer}
 		var t torch
-		if output(ctx, &t, python, []string{b.peer, "version"}) != nil {
+		if other.ask(ctx, []string{"version"}, &t) != nil || t.Torch == "" {
+			other.dismiss()
 			continue
 		}
 		b.progress("%s has %s", python, t)
 		if newest.Torch == "" || newer(t.Torch, newest.Torch) {
-			newest, b.python = t, python
+			newest, b.python, b.waiting, other.waiting = t, python, other.waiting, b.waiting
 		}
+		other.dismiss()
 	}
 	switch {
 	case newest.Torch != "":
@@ -80,20 +83,27 @@ func pythons(env func(string) string) []string {
 				continue // python3-config
 			}
 			// The same program is another Python in another environment.
-			if seen[name] || alias(name) {
+			if here := ofFolder(name); seen[here] {
 				continue
+			} else {
+				seen[here] = true
 			}
-			seen[name] = true
 			found = append(found, name)
 		}
 	}
 	return found
 }
 
-// alias reports whether a file is a link to one of its own folder.
-func alias(name string) bool {
-	to, err := os.Readlink(name)
-	return err == nil && filepath.Base(to) == to && strings.HasPrefix(to, "python3")
+// ofFolder follows links as long as they stay in the folder: python3.12 and python3 are often the same there.
+func ofFolder(name string) string {
+	for range 8 {
+		to, err := os.Readlink(name)
+		if err != nil || filepath.Base(to) != to {
+			break
+		}
+		name = filepath.Join(filepath.Dir(name), to)
+	}
+	return name
 }
 
 // newer compares versions such as 2.11.0+cpu by their numbers.

@@ -215,7 +215,7 @@ func (b *bench) measure(ctx context.Context, w workload) (*row, error) {
 		}
 		var without []*side // what this PyTorch has no way to do
 		for _, s := range them {
-			t, err := timed(ctx, b.python, slices.Concat([]string{b.peer}, w.peer, common(w.theirs), words(s.way)))
+			t, err := b.theirs(ctx, slices.Concat(w.peer, common(w.theirs), words(s.way)))
 			if err != nil && ctx.Err() == nil && len(without) < len(them)-1 {
 				why := strings.Split(strings.TrimSpace(err.Error()), "\n")
 				b.progress("    PyTorch not %s: %s", s.way, why[len(why)-1])

@@ -57,7 +57,7 @@ rows() { # part, threads, regular expression, more flags
   local part=$1 threads=$2 match=$3
   shift 3
   timeout -k 5 "$LIMIT" "$WORK/bench" -vicreg "$WORK/vicreg" ${PYTHON:+-python "$PYTHON"} -threads "$threads" \
-    -rounds "$ROUNDS" -run "$match" "$@" >"$OUT/$part.md" 2>"$OUT/$part.txt"
+    -serve -rounds "$ROUNDS" -run "$match" "$@" >"$OUT/$part.md" 2>"$OUT/$part.txt"
   local code=$?
   sed 's/^/      /' "$OUT/$part.md"
   local missed met

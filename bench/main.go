@@ -43,6 +43,7 @@ type options struct {
 	seeds   int
 	compile bool
 	gain    bool
+	serve   bool
 }
 
 const defaultOut = "docs/performance.md"
@@ -73,6 +74,7 @@ func parseFlags(args []string) (options, error) {
 	set.IntVar(&o.seeds, "seeds", 1, "with -recipe: how many times, with a seed each; means are compared")
 	set.BoolVar(&o.compile, "compile", false, "also try torch.compile, which takes minutes more a row; they are not counted")
 	set.BoolVar(&o.gain, "gain", false, "also compare our own step on all the threads with that on two")
+	set.BoolVar(&o.serve, "serve", false, "import PyTorch once and fork each workload, where importing takes long; the memory it shows for PyTorch is then up to a fifth too low")
 	set.BoolVar(&o.recipe, "recipe", false, "also train by the recipe fashion-mnist on each side, which takes 20 minutes a seed")
 	set.Parse(args)
 	var err error

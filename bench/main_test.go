@@ -114,7 +114,7 @@ func TestOutput(t *testing.T) {
 func TestMeasure(t *testing.T) {
 	peer := filepath.Join(t.TempDir(), "peer.py")
 	log := filepath.Join(t.TempDir(), "log")
-	b := &bench{options: options{threads: 2, rounds: 3}, peer: peer, start: time.Now()}
+	b := &bench{options: options{threads: 2, rounds: 3, serve: true}, peer: peer, start: time.Now()}
 	b.ours = fake(t, `case "$*" in
 "bench peak --precision bf16 --threads 2 --json") echo '{"precision": "bf16", "usable": true, "gflops": 400}' ;;
 "bench step --precision bf16 --threads 2 --warmup 1 --steps 3 --json") echo '{"times_s": [1, 2, 3], "median_s": 2, "gflops": 100, "peak_rss_mib": 50}' ;;
@@ -159,7 +159,7 @@ done`)
 
 // A way that a PyTorch lacks is left out, unless it is the last.
 func TestMeasureWithout(t *testing.T) {
-	b := &bench{options: options{threads: 2, rounds: 2}, peer: "peer.py", start: time.Now()}
+	b := &bench{options: options{threads: 2, rounds: 2, serve: true}, peer: "peer.py", start: time.Now()}
 	b.ours = fake(t, `echo '{"times_s": [1], "median_s": 1, "peak_rss_mib": 50}'`)
 	b.python = fake(t, `while read -r line; do
 	case "$line" in
@@ -181,6 +181,13 @@ done`)
 	r, err = b.measure(context.Background(), workload{name: "w", args: words("views"), ways: layouts, steps: 1})
 	if err != nil || r.them == nil || r.them.way != layouts[1] || len(r.them.times) != 2 {
 		t.Errorf("where it dies: %+v, %v", r, err)
+	}
+	b.dismiss()
+	b.serve, b.python = false, fake(t, `case "$*" in *nchw*) echo torch.jit is gone >&2; exit 1 ;; esac
+echo '{"times_s": [6], "median_s": 6, "peak_rss_mib": 100}'`)
+	r, err = b.measure(context.Background(), workload{name: "w", args: words("views"), ways: layouts, steps: 1})
+	if err != nil || r.them == nil || r.them.way != layouts[1] || len(r.them.times) != 2 {
+		t.Errorf("a process of its own each: %+v, %v", r, err)
 	}
 }
 

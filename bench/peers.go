@@ -12,7 +12,7 @@ import (
 )
 
 // peers is peer.py, which waits for workloads: it imports PyTorch once, which takes up to a quarter of a minute, and
-// runs each workload in a process of its own that it forks.
+// runs each workload in a process of its own that it forks. Such a process has not all pages of the libraries.
 type peers struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser
@@ -25,6 +25,9 @@ func (b *bench) theirs(ctx context.Context, args []string) (timing, error) {
 	var answer struct {
 		timing
 		Error string `json:"error"`
+	}
+	if !b.serve {
+		return timed(ctx, b.python, append([]string{b.peer}, args...))
 	}
 	err := b.ask(ctx, args, &answer)
 	switch {

@@ -19,8 +19,8 @@ type Group interface {
 	Rank() int // of this process
 	Size() int // of the group
 
-	// Sum and SumWide add x over all ranks, in place.
-	Sum(x []float32)
+	// Sum and SumWide add over all ranks, in place. Sum adds several arrays as one, as if each lay behind the one before.
+	Sum(arrays ...[]float32)
 	SumWide(x []float64)
 
 	// Gather copies the from of every rank to to, which is Size times as long, by rank.
@@ -42,7 +42,7 @@ type Alone struct{}
 
 func (Alone) Rank() int                        { return 0 }
 func (Alone) Size() int                        { return 1 }
-func (Alone) Sum([]float32)                    {}
+func (Alone) Sum(...[]float32)                 {}
 func (Alone) SumWide([]float64)                {}
 func (Alone) GatherBytes(from []byte) [][]byte { return [][]byte{from} }
 func (Alone) Broadcast([]byte, int)            {}

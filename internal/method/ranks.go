@@ -22,11 +22,11 @@ import (
 type ranks struct {
 	group group.Group
 
-	loose []float32      // gradients of small parameters, one after the other
-	cross []float32      // those of a large one, from another device
-	grads []device.Array // all, where devices add up by themselves
-	items []int          // of the whole batch,
-	coded []byte         // and as they travel
+	arrays [][]float32    // gradients that are added up,
+	cross  []float32      // and room for those from another device
+	grads  []device.Array // all, where devices add up by themselves
+	items  []int          // of the whole batch,
+	coded  []byte         // and as they travel
 }
 
 // alone reports whether this process has all rows.
@@ -73,53 +73,68 @@ func (r *ranks) gatherItems(own []int, piece int) []int {
 	return r.items
 }
 
-// large is how many values a gradient has at least that is summed where it is. Smaller ones
-// are put together, as a sum of many of them takes no longer than that of one.
-const large = 1 << 16
+// crossingValues is about how many values of gradients cross at once from another device, which takes as much memory here.
+const crossingValues = 1 << 24
 
-// sum adds up the gradients of parameters over all ranks.
+// sum adds up the gradients of parameters over all ranks: in one sum of all of them, or, from another device by way of
+// the host, in few.
 func (r *ranks) sum(params []*nn.Param) {
-	if r.alone() {
+	if r.alone() || len(params) == 0 {
 		return
 	}
-	if len(params) > 0 {
-		if link := device.Link(params[0].Device()); link != nil {
-			r.grads = r.grads[:0]
-			for _, p := range params {
-				if !p.Grad.None() {
-					r.grads = append(r.grads, p.Grad)
-				}
+	if link := device.Link(params[0].Device()); link != nil {
+		r.grads = r.grads[:0]
+		for _, p := range params {
+			if !p.Grad.None() {
+				r.grads = append(r.grads, p.Grad)
 			}
-			link.SumRanks(r.grads)
-			return
 		}
+		link.SumRanks(r.grads)
+		return
 	}
-	small := 0
-	for _, p := range params {
-		switch n := p.Grad.Len(); {
-		case n < large:
-			small += n
-		default:
-			x := device.Lower(p.Device(), &r.cross, p.Grad)
-			r.group.Sum(x)
-			p.Device().Up(p.Grad, x)
+	for len(params) > 0 {
+		some, values := 0, 0
+		for some < len(params) && (some == 0 || params[some].Device().Shared() || values+params[some].Grad.Len() <= crossingValues) {
+			values += params[some].Grad.Len()
+			some++
 		}
+		r.sumSome(params[:some], values)
+		params = params[some:]
 	}
-	r.loose = tensor.Grow(r.loose, small)
-	r.eachSmall(params, func(p *nn.Param, x []float32) { p.Device().Down(x, p.Grad) })
-	r.group.Sum(r.loose)
-	r.eachSmall(params, func(p *nn.Param, x []float32) { p.Device().Up(p.Grad, x) })
 }
 
-// eachSmall calls f with every small parameter that has a gradient, and the place of that.
-func (r *ranks) eachSmall(params []*nn.Param, f func(p *nn.Param, x []float32)) {
-	at := 0
+// sumSome adds up some gradients, so many values of them.
+func (r *ranks) sumSome(params []*nn.Param, values int) {
+	r.arrays = r.arrays[:0]
+	room := []float32(nil)
 	for _, p := range params {
-		if n := p.Grad.Len(); n > 0 && n < large {
-			f(p, r.loose[at:at+n])
-			at += n
+		switch {
+		case p.Grad.None():
+		case p.Device().Shared():
+			r.arrays = append(r.arrays, p.Grad.Host())
+		default:
+			if room == nil {
+				r.cross = tensor.Grow(r.cross, values)
+				room = r.cross
+			}
+			x := room[:p.Grad.Len()]
+			room = room[len(x):]
+			p.Device().Down(x, p.Grad)
+			r.arrays = append(r.arrays, x)
 		}
 	}
+	r.group.Sum(r.arrays...)
+	at := 0
+	for _, p := range params {
+		if p.Grad.None() {
+			continue
+		}
+		if !p.Device().Shared() {
+			p.Device().Up(p.Grad, r.arrays[at])
+		}
+		at++
+	}
+	clear(r.arrays)
 }
 
 // gathered brings the rows of all ranks together for the host: m.z, say, of what this rank

@@ -77,6 +77,15 @@ func together(t *testing.T, c recipe.Config, processes, steps int, dev func(grou
 	return ran
 }
 
+// rate is one at which a few steps do not blow rounding up. AdamW makes a whole step, one way or the other, of a gradient
+// that is nothing but rounding.
+func rate(c recipe.Config) float64 {
+	if c.Optimizer.Name == "adamw" {
+		return 3e-6
+	}
+	return 3e-4
+}
+
 // follow takes a few steps on one rank.
 func follow(c recipe.Config, d Data, steps int) (got course, err error) {
 	m, err := New(c, d)
@@ -107,7 +116,7 @@ func follow(c recipe.Config, d Data, steps int) (got course, err error) {
 			}
 		}
 		o.Norm().Read()
-		o.Step(3e-4)
+		o.Step(rate(c))
 		m.AfterStep(step+1, 100)
 	}
 	for _, p := range append(all(m), o.State()...) {
@@ -161,7 +170,6 @@ func TestRanks(t *testing.T) {
 			if change != nil {
 				change(&c)
 			}
-			c.Optimizer.BaseLR = 1e-3 // few steps at a high rate would blow rounding up
 			if err := c.Validate(); err != nil {
 				t.Fatal(err)
 			}
@@ -355,9 +363,11 @@ type counter struct {
 	sums, wide, gathered, calls int
 }
 
-func (c *counter) Sum(x []float32) {
-	c.sums += 4 * len(x)
-	c.Group.Sum(x)
+func (c *counter) Sum(arrays ...[]float32) {
+	for _, x := range arrays {
+		c.sums += 4 * len(x)
+	}
+	c.Group.Sum(arrays...)
 }
 
 func (c *counter) SumWide(x []float64) {

@@ -45,8 +45,8 @@ type stopper struct {
 	cancel      func()
 }
 
-func (s *stopper) Sum(x []float32) {
-	s.Group.Sum(x)
+func (s *stopper) Sum(arrays ...[]float32) {
+	s.Group.Sum(arrays...)
 	if s.sums++; s.sums == s.after {
 		s.cancel()
 	}
@@ -218,9 +218,9 @@ func (m *mortal) call() {
 	}
 }
 
-func (m *mortal) Sum(x []float32) {
+func (m *mortal) Sum(arrays ...[]float32) {
 	m.call()
-	m.Group.Sum(x)
+	m.Group.Sum(arrays...)
 }
 
 func (m *mortal) SumWide(x []float64) {
@@ -254,10 +254,10 @@ func TestProcessesDiffer(t *testing.T) {
 // faulty gets another sum than the others, by a bit.
 type faulty struct{ group.Group }
 
-func (f *faulty) Sum(x []float32) {
-	f.Group.Sum(x)
-	if len(x) > 0 {
-		x[0] = math.Nextafter32(x[0], 1)
+func (f *faulty) Sum(arrays ...[]float32) {
+	f.Group.Sum(arrays...)
+	if len(arrays) > 0 {
+		arrays[0][0] = math.Nextafter32(arrays[0][0], 1)
 	}
 }
 

@@ -41,7 +41,7 @@ func Exercise(g group.Group) error {
 	n, r := g.Size(), float32(g.Rank())
 	for round := range 3 {
 		x := []float32{1, r, 1e8 - 2e8*float32(g.Rank()%2)}
-		g.Sum(x)
+		g.Sum(x[:1], nil, x[1:])
 		all := float32(n * (n - 1) / 2)
 		if x[0] != float32(n) || x[1] != all {
 			return fmt.Errorf("round %d: sum %v", round, x)
@@ -75,7 +75,7 @@ func Exercise(g group.Group) error {
 		if b[0] != byte(n-1) {
 			return fmt.Errorf("broadcast %v", b)
 		}
-		g.Sum(nil)
+		g.Sum()
 		g.Barrier()
 	}
 	return nil
@@ -147,8 +147,12 @@ func (r *rank) Size() int { return r.size }
 
 func (r *rank) Local() (rank, size int) { return r.number, r.size }
 
-func (r *rank) Sum(x []float32) {
+func (r *rank) Sum(arrays ...[]float32) {
+	x := slices.Concat(arrays...)
 	r.meet(&call{operation: "Sum", length: len(x), narrow: x})
+	for _, a := range arrays {
+		x = x[copy(a, x):]
+	}
 }
 
 func (r *rank) SumWide(x []float64) {

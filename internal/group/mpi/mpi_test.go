@@ -123,7 +123,7 @@ func suite(w *World) error {
 		}
 		to := make([]float32, n*w.size)
 		w.Gather(to, x)
-		w.Sum(x)
+		w.Sum(x[:n/3], x[n/3:n/2], nil, x[n/2:])
 		w.SumWide(wide)
 		if !slices.Equal(x, want) || !slices.Equal(wide, wantWide) || !slices.Equal(to, all) {
 			return fmt.Errorf("%d numbers: sum %v, wide %v, gathered %v", n, slices.Equal(x, want), slices.Equal(wide, wantWide),
@@ -157,11 +157,11 @@ func suite(w *World) error {
 	if rank, size := w.Local(); rank != w.rank || size != w.size || len(w.Hosts()) != 1 || w.Sharing() < 1 {
 		return fmt.Errorf("rank %d of %d on this host, among %v, %d of them share cores", rank, size, w.Hosts(), w.Sharing())
 	}
-	x := make([]float32, 1000)
+	x := [][]float32{make([]float32, 1000), make([]float32, 500)}
 	for range 3 {
-		w.Sum(x)
+		w.Sum(x...)
 	}
-	if n := testing.AllocsPerRun(20, func() { w.Sum(x); w.Barrier() }); n > 0 {
+	if n := testing.AllocsPerRun(20, func() { w.Sum(x...); w.Barrier() }); n > 0 {
 		return fmt.Errorf("a sum and a barrier allocate %v times", n)
 	}
 	heard := make(chan os.Signal, 2)

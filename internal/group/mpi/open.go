@@ -150,7 +150,7 @@ func search() native.Search {
 // cells are what the library writes to: memory that does not move.
 type cells struct {
 	level, rank, size, length, flag int32
-	request                         [2]uintptr // handles, of four bytes or eight
+	request                         [slots]uintptr // handles, of four bytes or eight
 	text                            [maxVersion]byte
 
 	sent, sentAt, gotAt []int32 // bytes of each rank, and where they lie

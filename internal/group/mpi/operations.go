@@ -19,19 +19,55 @@ import (
 const few = 128 << 10
 
 // Sum implements [group.Group].
-func (w *World) Sum(x []float32) {
-	w.do(func() error { return sum(w, x, func(y, x []float32) { row.Axpy(y, 1, x) }) })
+func (w *World) Sum(arrays ...[]float32) {
+	w.do(func() error { return sum(w, arrays, func(y, x []float32) { row.Axpy(y, 1, x) }) })
 }
 
 // SumWide implements [group.Group].
 func (w *World) SumWide(x []float64) {
 	w.do(func() error {
-		return sum(w, x, func(y, x []float64) {
+		w.wide[0] = x
+		defer clear(w.wide[:])
+		return sum(w, w.wide[:], func(y, x []float64) {
 			for i, v := range x {
 				y[i] += v
 			}
 		})
 	})
+}
+
+// arrays are several, of which element i is that of all of them behind one another.
+type arrays[T float32 | float64] [][]T
+
+func (a arrays[T]) len() (n int) {
+	for _, x := range a {
+		n += len(x)
+	}
+	return n
+}
+
+// visit calls do with the stretches of elements [lo, hi), and where each begins, from lo on.
+func (a arrays[T]) visit(lo, hi int, do func(at int, x []T)) {
+	begin := 0 // of an array
+	for _, x := range a {
+		end := begin + len(x)
+		if from, to := max(lo, begin), min(hi, end); from < to {
+			do(from-lo, x[from-begin:to-begin])
+		}
+		if begin = end; begin >= hi {
+			return
+		}
+	}
+}
+
+// get copies elements from lo on to dst.
+func (a arrays[T]) get(dst []T, lo int) {
+	a.visit(lo, lo+len(dst), func(at int, x []T) { copy(dst[at:], x) })
+}
+
+// put copies src to elements from lo on.
+func (a arrays[T]) put(src []T, lo int) {
+	a.visit(lo, lo+len(src), func(at int, x []T) { copy(x, src[at:]) })
 }
 
 // do does something while no other thread is in the library.
@@ -44,70 +80,68 @@ func (w *World) do(f func() error) {
 }
 
 // sum adds x over all ranks. add computes y += x.
-func sum[T float32 | float64](w *World, x []T, add func(y, x []T)) error {
-	size := int(unsafe.Sizeof(T(0)))
-	if len(x)*size*w.size <= few {
+func sum[T float32 | float64](w *World, x arrays[T], add func(y, x []T)) error {
+	size, n := int(unsafe.Sizeof(T(0))), x.len()
+	if n*size*w.size <= few {
 		all := numbers[T](w.buffer[1])
-		copy(numbers[T](w.buffer[0]), x)
-		if err := w.gather(0, 1, len(x)*size); err != nil {
+		x.get(numbers[T](w.buffer[0])[:n], 0)
+		if err := w.gather(0, 1, n*size); err != nil {
 			return err
 		}
-		copy(x, all[:len(x)])
 		for r := 1; r < w.size; r++ {
-			add(x, all[r*len(x):][:len(x)])
+			add(all[:n], all[r*n:][:n])
 		}
+		x.put(all[:n], 0)
 		return nil
 	}
-	block := min(w.piece/size/w.size, (len(x)+w.size-1)/w.size) // numbers of a rank in a piece
-	pieces := (len(x) + block*w.size - 1) / (block * w.size)
-	piece := func(k int) []T { return x[k*block*w.size : min((k+1)*block*w.size, len(x))] }
-	// Piece k+1 crosses while piece k is added. Each has two buffers in turn: out has the
-	// blocks of this rank, but in place of its own block that of the rank it begins with,
-	// which becomes the sum; the others' come to in.
+	block := min(w.piece/size/w.size, (n+w.size-1)/w.size) // numbers of a rank in a piece
+	pieces := (n + block*w.size - 1) / (block * w.size)
+	piece := func(k int) (lo, length int) { return k * block * w.size, min(block*w.size, n-k*block*w.size) }
+	// The next pieces cross while piece k is added, and the sums of those before. Each has two
+	// buffers in turn: out has the blocks of this rank, but in place of its own block that of the
+	// rank it begins with, which becomes the sum; the others' come to in.
 	scatter := func(k int) error {
-		all, x := numbers[T](w.buffer[2*(k%2)]), piece(k)
-		mine := min(w.rank*block, len(x))
-		copy(all, x[:mine])
-		if next := (w.rank + 1) * block; next < len(x) {
-			copy(all[next:], x[next:])
+		all := numbers[T](w.buffer[2*(k%slots)])
+		lo, length := piece(k)
+		x.get(all[:min(w.rank*block, length)], lo)
+		if next := (w.rank + 1) * block; next < length {
+			x.get(all[next:length], lo+next)
 		}
-		return w.beginScatter(k%2, block*size)
+		return w.beginScatter(k%slots, block*size)
 	}
 	addUp := func(k int) error {
-		if err := w.finish(k%2, "add up numbers"); err != nil {
+		if err := w.finish(k%slots, "add up numbers"); err != nil {
 			return err
 		}
-		x, others := piece(k), numbers[T](w.buffer[2*(k%2)+1])
-		mine := x[min(w.rank*block, len(x)):min((w.rank+1)*block, len(x))]
-		y := numbers[T](w.buffer[2*(k%2)])[w.rank*block:][:block]
+		lo, length := piece(k)
+		others := numbers[T](w.buffer[2*(k%slots)+1])
+		y := numbers[T](w.buffer[2*(k%slots)])[w.rank*block:][:block]
 		for r := range w.size {
 			switch {
-			case r == w.rank:
-				add(y[:len(mine)], mine) // of two numbers either may be the first
+			case r == w.rank: // of two numbers either may be the first
+				x.visit(lo+min(r*block, length), lo+min((r+1)*block, length), func(at int, mine []T) { add(y[at:][:len(mine)], mine) })
 			case r != w.begins():
 				add(y, others[r*block:][:block])
 			}
 		}
-		return w.beginCollect(k%2, block*size)
+		return w.beginCollect(k%slots, block*size)
 	}
 	collect := func(k int) error {
-		if err := w.finish(k%2, "add up numbers"); err != nil {
+		if err := w.finish(k%slots, "add up numbers"); err != nil {
 			return err
 		}
-		copy(piece(k), numbers[T](w.buffer[2*(k%2)]))
+		lo, length := piece(k)
+		x.put(numbers[T](w.buffer[2*(k%slots)])[:length], lo)
 		return nil
 	}
-	if err := scatter(0); err != nil {
-		return err
-	}
-	for k := range pieces {
-		if k > 0 {
-			if err := collect(k - 1); err != nil {
-				return err
+	for k, next := 0, 0; k < pieces; k++ {
+		for ; next < pieces && next <= k+ahead; next++ {
+			if next >= slots {
+				if err := collect(next - slots); err != nil {
+					return err
+				}
 			}
-		}
-		if k+1 < pieces {
-			if err := scatter(k + 1); err != nil {
+			if err := scatter(next); err != nil {
 				return err
 			}
 		}
@@ -115,7 +149,12 @@ func sum[T float32 | float64](w *World, x []T, add func(y, x []T)) error {
 			return err
 		}
 	}
-	return collect(pieces - 1)
+	for k := max(0, pieces-slots); k < pieces; k++ {
+		if err := collect(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begins is the rank whose numbers this one begins a sum with: 0, or 1 where those of 0 are

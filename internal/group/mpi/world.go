@@ -24,6 +24,7 @@ type World struct {
 	peers      []peer
 
 	mu     sync.Mutex // one thread at a time is in the library
+	wide   [1][]float64
 	cells  *cells
 	buffer [buffers][]byte
 	room   int // bytes that a transfer has at most,
@@ -39,8 +40,10 @@ type World struct {
 // What crosses goes through memory that stays where it is as long as the process lives:
 // drivers of fast networks remember which pages an address had, and Go gives pages back.
 const (
-	buffers = 4
-	staging = 8 << 20 // bytes of a buffer
+	slots   = 4         // pieces of a sum that are under way at most
+	ahead   = 2         // of these, before their numbers are added
+	buffers = 2 * slots // of slots
+	staging = 8 << 20   // bytes of a buffer
 )
 
 // pieceOf is the bytes of a sum that cross at once, among so many processes. Two pieces of a

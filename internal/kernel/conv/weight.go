@@ -21,7 +21,7 @@ import (
 var (
 	splitFloats = 96 << 10 // largest dw that is kept once for each part
 	splitTotal  = 1 << 22  // all of them together
-	groupFloats = 1 << 21  // cols and g of a group
+	groupFloats = 1 << 20  // cols and g of a group
 )
 
 // splitParts is the most parts.
@@ -67,13 +67,13 @@ func directWeightGrad(dw []float32, s shape.Conv, g shape.Grad, src shape.Source
 
 	if pointwise(s) {
 		pixels := s.N * s.H * s.W
-		rows := max(64, pieceFloats/2/(s.C+s.K))
+		rows := max(64, pieceFloats/(s.C+s.K))
 		d.bands = scratch.Cut(1, pixels, min(rows, (pixels+leastPieces-1)/leastPieces), 1)
 		d.bandRows = d.bands.Rows
 		scratch.Reserve(d.room())
 	} else {
 		perRow := s.OutW()*(d.depth+s.K) + s.Stride*d.in.Width()*s.C
-		rows := max(1, pieceFloats/2/perRow)
+		rows := max(1, pieceFloats/perRow)
 		d.bands = scratch.Cut(s.N, s.OutH(), min(rows, (s.N*s.OutH()+leastPieces-1)/leastPieces), 1)
 		d.bandRows = d.bands.Images * d.bands.Rows * s.OutW()
 		scratch.Reserve(d.room() + scratch.Room(seen(s, d.bands.Rows)*d.in.Width()*s.C))

@@ -21,7 +21,7 @@ const winogradSide = 64
 
 var (
 	SmallFloats = 512 * 512 // c · k up to which dU is small
-	GroupFloats = 1 << 21   // elements of V and D in a group, at least
+	GroupFloats = 1 << 19   // elements of V and D in a group, at least
 	GroupTiles  = 112       // tiles in a group, at least
 )
 

@@ -23,8 +23,8 @@ type World struct {
 	host       string
 	peers      []peer
 
-	mu     sync.Mutex // one thread at a time is in the library
-	wide   [1][]float64
+	mu     sync.Mutex   // one thread at a time is in the library
+	wide   [1][]float64 // what SumWide adds
 	cells  *cells
 	buffer [buffers][]byte
 	room   int // bytes that a transfer has at most,
@@ -46,9 +46,9 @@ const (
 	staging = 8 << 20   // bytes of a buffer
 )
 
-// pieceOf is the bytes of a sum that cross at once, among so many processes. Two pieces of a
-// MiB and what they become stay in a core's cache, those of 8 MiB do not, and take up to twice
-// as long. A block is to be no shorter than 64 KiB.
+// pieceOf is the bytes of a piece of a sum, among so many processes. A piece of a MiB and what it
+// becomes stay in a core's cache, one of 8 MiB does not, and takes up to twice as long. A block is to
+// be no shorter than 64 KiB.
 func pieceOf(size int) int { return min(max(1<<20, size<<16), staging) }
 
 func (w *World) Rank() int { return w.rank }

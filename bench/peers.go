@@ -65,10 +65,8 @@ func (b *bench) ask(ctx context.Context, args []string, answer any) error {
 	if err != nil {
 		return err
 	}
-	if _, err = p.in.Write(append(line, '\n')); err == nil {
-		line, err = p.out.ReadBytes('\n')
-	}
-	if err != nil { // it has ended
+	p.in.Write(append(line, '\n')) // if that fails, so does what follows
+	if line, err = p.out.ReadBytes('\n'); err != nil {
 		errs := p.errs
 		b.dismiss()
 		return fmt.Errorf("%w\n%s", err, strings.TrimSpace(errs.String()))

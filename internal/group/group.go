@@ -19,7 +19,8 @@ type Group interface {
 	Rank() int // of this process
 	Size() int // of the group
 
-	// Sum and SumWide add over all ranks, in place. Sum adds several arrays as one, as if each lay behind the one before.
+	// Sum and SumWide add over all ranks, in place. Sum adds several arrays as one, as if each lay behind the one
+	// before.
 	Sum(arrays ...[]float32)
 	SumWide(x []float64)
 

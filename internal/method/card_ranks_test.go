@@ -13,8 +13,8 @@ import (
 	"vicreg/internal/group/local"
 )
 
-// On a card, if there is one, every method trains alike by itself, as one process whose sums and gathers go by NCCL, and
-// as two processes that share the card, whose sums go by way of the host.
+// On a card, if there is one, every method trains alike by itself, as one process whose sums and gathers go by
+// NCCL, and as two processes that share the card, whose sums go by way of the host.
 func TestCardInRanks(t *testing.T) {
 	open := func() *cuda.Device {
 		d, err := devices.Open("cuda")

@@ -73,11 +73,12 @@ func (r *ranks) gatherItems(own []int, piece int) []int {
 	return r.items
 }
 
-// crossingValues is about how many values of gradients cross at once from another device, which takes as much memory here.
+// crossingValues is about how many values of gradients cross at once from another device, which takes as much
+// memory here.
 const crossingValues = 1 << 24
 
-// sum adds up the gradients of parameters over all ranks: in one sum of all of them, or, from another device by way of
-// the host, in few.
+// sum adds up the gradients of parameters over all ranks: in one sum of all of them or, from another device by
+// way of the host, in few.
 func (r *ranks) sum(params []*nn.Param) {
 	if r.alone() || len(params) == 0 {
 		return
@@ -94,8 +95,8 @@ func (r *ranks) sum(params []*nn.Param) {
 	}
 	for len(params) > 0 {
 		some, values := 0, 0
-		for some < len(params) && (some == 0 || params[some].Device().Shared() || values+params[some].Grad.Len() <= crossingValues) {
-			values += params[some].Grad.Len()
+		for some < len(params) && (values == 0 || values+distant(params[some]) <= crossingValues) {
+			values += distant(params[some])
 			some++
 		}
 		r.sumSome(params[:some], values)
@@ -103,36 +104,33 @@ func (r *ranks) sum(params []*nn.Param) {
 	}
 }
 
-// sumSome adds up some gradients, so many values of them.
-func (r *ranks) sumSome(params []*nn.Param, values int) {
-	r.arrays = r.arrays[:0]
-	room := []float32(nil)
-	for _, p := range params {
-		switch {
-		case p.Grad.None():
-		case p.Device().Shared():
-			r.arrays = append(r.arrays, p.Grad.Host())
-		default:
-			if room == nil {
-				r.cross = tensor.Grow(r.cross, values)
-				room = r.cross
-			}
-			x := room[:p.Grad.Len()]
-			room = room[len(x):]
-			p.Device().Down(x, p.Grad)
-			r.arrays = append(r.arrays, x)
-		}
+// distant is how many values of a parameter's gradient lie on another device.
+func distant(p *nn.Param) int {
+	if p.Device().Shared() {
+		return 0
 	}
-	r.group.Sum(r.arrays...)
-	at := 0
+	return p.Grad.Len()
+}
+
+// sumSome adds up some gradients, of which so many values lie on another device.
+func (r *ranks) sumSome(params []*nn.Param, values int) {
+	r.arrays, r.cross = r.arrays[:0], tensor.Grow(r.cross, values)
+	room := r.cross
 	for _, p := range params {
 		if p.Grad.None() {
+			r.arrays = append(r.arrays, nil)
 			continue
 		}
-		if !p.Device().Shared() {
-			p.Device().Up(p.Grad, r.arrays[at])
+		n := distant(p)
+		own := room[:0:n]
+		room = room[n:]
+		r.arrays = append(r.arrays, device.Lower(p.Device(), &own, p.Grad))
+	}
+	r.group.Sum(r.arrays...)
+	for i, p := range params {
+		if distant(p) > 0 {
+			p.Device().Up(p.Grad, r.arrays[i])
 		}
-		at++
 	}
 	clear(r.arrays)
 }

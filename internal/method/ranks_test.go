@@ -77,8 +77,8 @@ func together(t *testing.T, c recipe.Config, processes, steps int, dev func(grou
 	return ran
 }
 
-// rate is one at which a few steps do not blow rounding up. AdamW makes a whole step, one way or the other, of a gradient
-// that is nothing but rounding.
+// rate is one at which a few steps do not blow rounding up. AdamW makes a whole step, one way or the other, of a
+// gradient that is nothing but rounding.
 func rate(c recipe.Config) float64 {
 	if c.Optimizer.Name == "adamw" {
 		return 3e-6

@@ -58,8 +58,8 @@ const (
 	// most is how long a helper watches while a job goes on without it.
 	most = 2 * time.Millisecond
 
-	// turnout is how often, of all who watch, one lets others run. Each who does so takes a lock of Go's scheduler, which
-	// many would fight for.
+	// turnout is how often, of all who watch, one lets others run. Each who does so takes a lock of Go's
+	// scheduler, which many would fight for.
 	turnout = 2500 * time.Nanosecond
 )
 

@@ -119,7 +119,8 @@ func sum[T float32 | float64](w *World, x arrays[T], add func(y, x []T)) error {
 		for r := range w.size {
 			switch {
 			case r == w.rank: // of two numbers either may be the first
-				x.visit(lo+min(r*block, length), lo+min((r+1)*block, length), func(at int, mine []T) { add(y[at:][:len(mine)], mine) })
+				from, to := lo+min(r*block, length), lo+min((r+1)*block, length)
+				x.visit(from, to, func(at int, mine []T) { add(y[at:][:len(mine)], mine) })
 			case r != w.begins():
 				add(y, others[r*block:][:block])
 			}

@@ -19,8 +19,9 @@ import (
 //
 // The input gradient is the same over the output gradient, with the weights turned by 180°.
 
-// tiledFloats is how much of the second-level cache the operands of a piece may take. Two threads of a core share it,
-// with the weights and what is fetched: at four times as much, inference on 16 threads of 8 cores took 1.1 times as long.
+// tiledFloats is how much of the second-level cache the operands of a piece may take. Two threads of a core share
+// it, with the weights and what is fetched: at four times as much, inference on 16 threads of 8 cores took 1.1
+// times as long.
 var tiledFloats = 64 << 10
 
 // tiledPieces is the least number of pieces to have.

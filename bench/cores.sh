@@ -15,7 +15,7 @@
 #   views       two views of JPEG files                  one core
 #   two18, two50, two50bf16, twoinfer50                  the same rows on two threads
 #   infer18, loss, twoinfer18, twoloss                   rows without a goal of many threads
-#   many, two   all rows of networks with a goal, on many threads and on two, with PyTorch imported once
+#   many, two   all rows of networks with a goal, on many threads and on two: PyTorch is imported once a part
 #
 # THREADS=16 says how many are many, ROUNDS=2 how often each side is visited, PYTHON which Python (else the one with
 # the newest PyTorch), LIMIT=175 the seconds of a part; one that takes longer leaves what it has measured.

@@ -134,6 +134,9 @@ func run(ctx context.Context, o options) error {
 		b.progress("%v", err)
 		t.noTorch, b.peer = err.Error(), ""
 	}
+	if !b.serve { // it has told its version, and would hold memory beside what is measured
+		b.dismiss()
+	}
 	for _, p := range []string{"float32", "bf16"} {
 		c, err := b.ceiling(ctx, p, o.threads)
 		if err != nil {

@@ -22,12 +22,12 @@ type peers struct {
 
 // theirs has PyTorch run a workload.
 func (b *bench) theirs(ctx context.Context, args []string) (timing, error) {
+	if !b.serve {
+		return timed(ctx, b.python, append([]string{b.peer}, args...))
+	}
 	var answer struct {
 		timing
 		Error string `json:"error"`
-	}
-	if !b.serve {
-		return timed(ctx, b.python, append([]string{b.peer}, args...))
 	}
 	err := b.ask(ctx, args, &answer)
 	switch {
@@ -65,7 +65,7 @@ func (b *bench) ask(ctx context.Context, args []string, answer any) error {
 	if err != nil {
 		return err
 	}
-	p.in.Write(append(line, '\n')) // if that fails, so does what follows
+	p.in.Write(append(line, '\n')) // a script that has ended may have answered all the same
 	if line, err = p.out.ReadBytes('\n'); err != nil {
 		errs := p.errs
 		b.dismiss()

@@ -22,4 +22,4 @@ package kernel
 // Revision counts how often the kernels have come to cut their work otherwise, which changes
 // the last bits of sums. It goes up with every such change. A run keeps it, and says so
 // when it goes on in another revision than it began in.
-const Revision = 3
+const Revision = 4

@@ -8,7 +8,9 @@ import (
 
 	"vicreg/internal/check"
 	"vicreg/internal/device"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/kernel/shape"
+	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/nn"
 )
 
@@ -40,6 +42,30 @@ func TestResNetGoldenHalf(t *testing.T) {
 				check.Close(t, "train_out", pass.Read(y, &room), g.F32("train_out"), test.train)
 			})
 		})
+	}
+}
+
+// Inference with tiles of 2 × 2 and products of bfloat16 in all layers of 3 × 3 and stride 1 that have
+// 8 channels: in these networks few have as many as it is for.
+func TestResNetGoldenPairs(t *testing.T) {
+	if !shape.HasBF16() || product.HasRuns() {
+		t.Skip("this processor does not take that way")
+	}
+	defer winograd.Set(winograd.Set(true))
+	defer func(n int) { winograd.PairsLeast = n }(winograd.PairsLeast)
+	for _, name := range []string{"resnet18_w4_imagenet", "resnet18_w4_small", "resnet34_w4_small", "resnet50_w4_imagenet"} {
+		g, m, x := goldenEncoder(t, name)
+		m.SetPrecision(shape.BF16)
+		var room, otherRoom []float32
+		winograd.PairsLeast = 8
+		pass := nn.NewInferencePass(new(nn.Arena))
+		got := pass.Read(m.Forward(pass, x), &room)
+		check.Close(t, name, got, g.F32("eval_out"), 1e-2)
+		winograd.PairsLeast = 1 << 20
+		pass = nn.NewInferencePass(new(nn.Arena))
+		if distance(got, pass.Read(m.Forward(pass, x), &otherRoom)) == 0 {
+			t.Errorf("%s: no layer went this way", name)
+		}
 	}
 }
 

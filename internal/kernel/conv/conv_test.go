@@ -238,17 +238,18 @@ func named(s shape.Conv) string {
 func eachRoute(f func(route string)) {
 	keep := []int{pieceFloats, winograd.WideWeights, winograd.PieceFloats, winograd.SmallFloats,
 		winograd.GroupFloats, winograd.GroupTiles, splitFloats,
-		groupFloats, row.StreamFloats, winograd.BothFloats, tiledFloats, winograd.ShareLeast}
+		groupFloats, row.StreamFloats, winograd.BothFloats, tiledFloats, winograd.ShareLeast, winograd.PairsLeast}
 	set := func(v []int) {
 		pieceFloats, winograd.WideWeights, winograd.PieceFloats, winograd.SmallFloats = v[0], v[1], v[2], v[3]
 		winograd.GroupFloats, winograd.GroupTiles, splitFloats, groupFloats = v[4], v[5], v[6], v[7]
 		row.StreamFloats, winograd.BothFloats, tiledFloats, winograd.ShareLeast = v[8], v[9], v[10], v[11]
+		winograd.PairsLeast = v[12]
 	}
 	defer set(keep)
 	f("as chosen")
-	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7], 0, 4 << 10, 1 << 10, 1 << 10})
+	set([]int{2 << 10, keep[1], 8 << 10, keep[3], 1 << 12, 5, keep[6], keep[7], 0, 4 << 10, 1 << 10, 1 << 10, 1})
 	f("small pieces")
-	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12, keep[8], keep[9], keep[10], keep[11]})
+	set([]int{2 << 10, 0, 8 << 10, 0, 1 << 12, 5, 0, 1 << 12, keep[8], keep[9], keep[10], keep[11], keep[12]})
 	f("by channels")
 }
 

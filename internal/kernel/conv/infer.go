@@ -25,7 +25,7 @@ func Infer(y shape.Values, s shape.Conv, src shape.Source, w []float32, t pass.T
 	case tiled(s, s.C, s.OutW()):
 		tiledForward(y, s, src, w, nil, t)
 	case winograd.Fits(s, false):
-		winograd.Forward(y, s, src, w, nil, t)
+		winograd.Infer(y, s, src, w, t)
 	default:
 		directForward(y, s, src, w, nil, t)
 	}

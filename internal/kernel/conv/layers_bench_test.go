@@ -45,6 +45,7 @@ func BenchmarkLayers(b *testing.B) {
 		pass          float64 // tiledPass
 	}{
 		{"avx512-float32", "avx512", shape.Float32, true, tiledPass},
+		{"avx512-bf16", "avx512", shape.BF16, true, tiledPass},
 		{"avx512-pairs", "avx512", shape.BF16, false, tiledPass},
 		{"avx512-pairs-after", "avx512", shape.BF16, false, tiledPass}, // of inference
 		{"amx", "amx", shape.BF16, true, tiledPass},

@@ -63,7 +63,7 @@ func (j *winogradJob) lay() {
 
 func (j *winogradJob) run(n int, sums *shape.Sums) {
 	j.lay()
-	if 36*j.c*j.k >= WideWeights {
+	if !j.pairs() && 36*j.c*j.k >= WideWeights {
 		j.runWide(n, sums)
 		if j.tail.On() && !j.out.Half() {
 			j.tail.Pass(j.out, j.out.F)
@@ -71,11 +71,11 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 		*j = winogradJob{}
 		return
 	}
-	c16, block := scratch.RoundUp(j.c, 16), min(winogradBlock, scratch.RoundUp(j.k, 16))
-	perTile := j.positions()*(c16+block) + j.tile*j.tile*block
+	vRow, block := j.vRow(), min(winogradBlock, scratch.RoundUp(j.k, 16))
+	perTile := j.positions()*(vRow+block) + j.tile*j.tile*block
 	rows := max(1, product.ColumnsFactor()*PieceFloats/perTile/j.across)
 	if j.both != nil {
-		rows = max(1, BothFloats/(36*(c16+block))/j.across)
+		rows = max(1, BothFloats/(36*(vRow+block))/j.across)
 	}
 	down := j.tiles(j.h)
 	j.bands = scratch.Cut(n, down, min(rows, (n*down+3)/4), 1)
@@ -83,20 +83,20 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 	tiles := images * rows * j.across
 
 	blocks := (j.k + winogradBlock - 1) / winogradBlock
-	j.uPlane = oddLines(j.c * block)
+	j.uPlane = oddLines(j.elements(j.c) * block)
 	pieces, duLen := j.bands.Count(), 0
 	if j.both != nil {
 		duLen = j.both.lay(pieces, j.k, j.c)
 	}
-	size, filled := blocks*36*j.uPlane, false
+	size, filled := blocks*j.planes()*j.uPlane, false
 	if j.tail.Packed != nil {
-		j.u, filled = j.tail.Packed.Buffer(j.weights, j.shape, "winograd", size)
+		j.u, filled = j.tail.Packed.Buffer(j.weights, j.shape, j.route(), size)
 	} else {
 		scratch.Shared.Reset(scratch.Room(size, duLen))
 		j.u = scratch.Shared.Take(size)
 	}
 	_, image := j.images(j.bands)
-	scratch.Reserve(scratch.Room(max(image, 9*j.c*32), j.positions()*oddLines(tiles*c16),
+	scratch.Reserve(scratch.Room(max(image, (9+j.planes())*j.c*32), j.positions()*oddLines(tiles*vRow),
 		j.positions()*oddLines(tiles*block),
 		max(j.tile*j.tile*j.across*block, j.pixels(rows)*j.in.Width()*block), 2*j.k))
 	if !filled {
@@ -120,6 +120,17 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 	*j = winogradJob{}
 }
 
+// vRow returns how many elements a row of V takes.
+func (j *winogradJob) vRow() int { return j.elements(scratch.RoundUp(j.c, 16)) }
+
+// route names the layout of kept weights.
+func (j *winogradJob) route() string {
+	if j.pairs() {
+		return "winograd pairs"
+	}
+	return "winograd"
+}
+
 // winogradPack transforms the weights of 32 columns into the panels that
 // product.BlockNN reads.
 func winogradPack(worker, piece int) {
@@ -128,8 +139,24 @@ func winogradPack(worker, piece int) {
 	for col := piece * 32; col < min(piece*32+32, j.k); {
 		block := col / winogradBlock
 		_, width := product.TileShape(scratch.RoundUp(j.k-col, 16))
-		j.packPanel(m.Buf, j.u[block*36*j.uPlane+(col-block*winogradBlock)*j.c:], j.uPlane, col, width)
+		u := j.u[block*j.planes()*j.uPlane+(col-block*winogradBlock)*j.elements(j.c):]
+		if j.pairs() {
+			j.packPairs(m.Buf, u, col, width)
+		} else {
+			j.packPanel(m.Buf, u, j.uPlane, col, width)
+		}
 		col += width
+	}
+}
+
+// packPairs is packPanel, followed by rounding to pairs. temp is room for the weights
+// before and after they are transformed.
+func (j *winogradJob) packPairs(temp, u []float32, col, width int) {
+	plane := j.c * width
+	wide := temp[9*plane:]
+	j.packPanel(temp, wide, plane, col, width)
+	for p := range j.planes() {
+		product.PairRows(u[p*j.uPlane:], width, wide[p*plane:], width, j.c, width)
 	}
 }
 
@@ -138,7 +165,7 @@ func winogradPack(worker, piece int) {
 // weights themselves.
 func (j *winogradJob) packPanel(temp, u []float32, plane, col, width int) {
 	args := winogradArgs{
-		dst: &u[0], dstRow: 6 * 4 * uintptr(plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(width),
+		dst: &u[0], dstRow: 4 * uintptr(j.filter*plane), dstCol: 4 * uintptr(plane), dstItem: 4 * uintptr(width),
 		items: j.c,
 	}
 	whole := col+width <= j.k
@@ -175,14 +202,14 @@ func winogradPiece(worker, piece int) {
 	b := j.bands.At(piece)
 	rows := b.Y1 - b.Y0
 	tiles := (b.N1 - b.N0) * rows * j.across
-	c16, block := scratch.RoundUp(j.c, 16), min(winogradBlock, scratch.RoundUp(j.k, 16))
+	vRow, block := j.vRow(), min(winogradBlock, scratch.RoundUp(j.k, 16))
 
 	one, all := j.images(j.bands)
 	img := m.Take(all)
-	vPlane, mPlane := oddLines(tiles*c16), oddLines(tiles*block)
+	vPlane, mPlane := oddLines(tiles*vRow), oddLines(tiles*block)
 	v, prod := m.Take(j.positions()*vPlane), m.Take(j.positions()*mPlane)
 	for n := b.N0; n < b.N1; n++ {
-		j.transformImage(v[(n-b.N0)*rows*j.across*c16:], c16, vPlane, img, n, b.Y0, b.Y1)
+		j.transformImage(v[(n-b.N0)*rows*j.across*vRow:], vRow, vPlane, img, n, b.Y0, b.Y1)
 		if j.both != nil && n+1 < b.N1 {
 			img = img[one:]
 		}
@@ -203,9 +230,9 @@ func winogradPiece(worker, piece int) {
 	}
 	for col := 0; col < j.k; col += winogradBlock {
 		cols := min(winogradBlock, scratch.RoundUp(j.k-col, 16))
-		u := j.u[col/winogradBlock*36*j.uPlane:]
+		u := j.u[col/winogradBlock*j.planes()*j.uPlane:]
 		for p := range j.positions() {
-			product.Multiply(false, tiles, cols, j.c, prod[p*mPlane:], cols, v[p*vPlane:], c16,
+			product.Multiply(j.pairs(), tiles, cols, j.elements(j.c), prod[p*mPlane:], cols, v[p*vPlane:], vRow,
 				u[j.scheme.plane(p)*j.uPlane:],
 				&f)
 		}

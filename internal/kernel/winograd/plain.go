@@ -3,6 +3,8 @@ package winograd
 import (
 	"math"
 	"unsafe"
+
+	"vicreg/internal/kernel/shape"
 )
 
 // On convolution F(4×4, 3×3) (Lavin and Gray 2016, equation 11): a tile
@@ -119,6 +121,29 @@ var (
 	}}
 )
 
+// The matrices of F(2×2, 3×3), of the same paper, with the points 0, ±1 and ∞: a tile of 2 × 2
+// outputs is made of 4 × 4 inputs by 16 products. Its sums are so short that inputs and
+// weights may be rounded to bfloat16 when they are transformed: the error of a layer is
+// then twice that of direct products of bfloat16.
+var (
+	winogradBPairs = winogradMatrix{4, 4, [9][9]float32{
+		{1, 0, -1, 0},
+		{0, 1, 1, 0},
+		{0, -1, 1, 0},
+		{0, 1, 0, -1},
+	}}
+	winogradATPairs = winogradMatrix{4, 2, [9][9]float32{
+		{1, 1, 1, 0},
+		{0, 1, -1, -1},
+	}}
+	winogradGPairs = winogradMatrix{3, 4, [9][9]float32{
+		{1, 0, 0},
+		{0.5, 0.5, 0.5},
+		{0.5, -0.5, 0.5},
+		{0, 0, 1},
+	}}
+)
+
 func (m winogradMatrix) transposed() winogradMatrix {
 	t := winogradMatrix{in: m.out, out: m.in}
 	for i := range m.out {
@@ -141,11 +166,21 @@ type winogradArgs struct {
 
 // plain applies the matrix on both sides of each item, for some channels.
 func (t *winogradMatrix) plain(p *winogradArgs, channels int) {
+	t.each(p, channels, 4, func(to unsafe.Pointer, v float32) { *(*float32)(to) = v })
+}
+
+// plainHalf does so, and rounds what it writes to bfloat16.
+func (t *winogradMatrix) plainHalf(p *winogradArgs, channels int) {
+	t.each(p, channels, 2, func(to unsafe.Pointer, v float32) { *(*uint16)(to) = shape.Narrow(v) })
+}
+
+// each applies the matrix on both sides of each item, and stores elements of size bytes.
+func (t *winogradMatrix) each(p *winogradArgs, channels int, size uintptr, store func(to unsafe.Pointer, v float32)) {
 	var x, y [9][9]float32
 	for n := range p.items {
 		for c := range channels {
 			src := unsafe.Add(unsafe.Pointer(p.src), uintptr(n)*p.srcItem+uintptr(c)*4)
-			dst := unsafe.Add(unsafe.Pointer(p.dst), uintptr(n)*p.dstItem+uintptr(c)*4)
+			dst := unsafe.Add(unsafe.Pointer(p.dst), uintptr(n)*p.dstItem+uintptr(c)*size)
 			for i := range t.in {
 				for j := range t.in {
 					x[i][j] = *(*float32)(unsafe.Add(src, uintptr(i)*p.srcRow+uintptr(j)*p.srcCol))
@@ -166,7 +201,7 @@ func (t *winogradMatrix) plain(p *winogradArgs, channels int) {
 					for k := range t.in {
 						v += t.m[j][k] * y[i][k]
 					}
-					*(*float32)(unsafe.Add(dst, uintptr(i)*p.dstRow+uintptr(j)*p.dstCol)) = v
+					store(unsafe.Add(dst, uintptr(i)*p.dstRow+uintptr(j)*p.dstCol), v)
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"vicreg/internal/kernel/pass"
+	"vicreg/internal/kernel/product"
 	"vicreg/internal/kernel/row"
 	"vicreg/internal/kernel/scratch"
 	"vicreg/internal/kernel/shape"
@@ -73,27 +74,54 @@ func fitsFrom(s shape.Conv, least int, weight bool) bool {
 	return channels >= least && waste < 1.4
 }
 
+// PairsLeast is the number of channels, of input and output, from which FitsPairs holds.
+var PairsLeast = 128
+
+// FitsPairs reports whether inference should take tiles of 2 × 2 and products of bfloat16 for a
+// convolution that Fits. They take 16 products of pairs for 4 pixels where the 36 of float32 are for
+// 16, so they gain little where a tile of 4 × 4 is wholly used, but much where a part of it lies outside,
+// or where so many weights come from memory. Training stays with float32: the gradient
+// would have the error of all passes. With few channels it gains too little for its error.
+func FitsPairs(s shape.Conv) bool {
+	return Fits(s, false) && s.BF16() && !product.HasRuns() && s.Stride == 1 && min(s.C, s.K) >= PairsLeast
+}
+
 // scheme is where the kinds of Winograd convolution differ.
 type scheme struct {
 	window int // pixels that a tile reads, in each direction
 	hop    int // from window to window
 	side   int // values of a tile, in each direction
 	tile   int // pixels that it makes, in each direction
+	filter int // transformed weights, in each direction
 }
 
 var (
-	schemeUnit = scheme{window: 6, hop: 4, side: 6, tile: 4} // stride 1
-	schemeHalf = scheme{window: 9, hop: 8, side: 9, tile: 4} // stride 2
-	schemeBack = scheme{window: 5, hop: 4, side: 9, tile: 8} // stride 2, input gradient
+	schemeUnit  = scheme{window: 6, hop: 4, side: 6, tile: 4, filter: 6} // stride 1
+	schemeHalf  = scheme{window: 9, hop: 8, side: 9, tile: 4, filter: 6} // stride 2
+	schemeBack  = scheme{window: 5, hop: 4, side: 9, tile: 8, filter: 6} // stride 2, input gradient
+	schemePairs = scheme{window: 4, hop: 2, side: 4, tile: 2, filter: 4} // stride 1, products of bfloat16
 )
 
-// positions returns the number of values of a tile.
+// positions returns the number of values of a tile, planes that of transformed weights.
 func (s *scheme) positions() int { return s.side * s.side }
+func (s *scheme) planes() int    { return s.filter * s.filter }
 
-// plane returns which of the 6 × 6 transformed weights belongs to a position of a tile:
-// with stride 2, rows 5 to 8 share theirs, and so do columns.
+// plane returns which of the transformed weights belongs to a position of a tile: with
+// stride 2, rows 5 to 8 share theirs, and so do columns.
 func (s *scheme) plane(position int) int {
-	return min(5, position/s.side)*6 + min(5, position%s.side)
+	last := s.filter - 1
+	return min(last, position/s.side)*s.filter + min(last, position%s.side)
+}
+
+// pairs says whether values and weights are rounded to bfloat16 when they are transformed.
+func (s *scheme) pairs() bool { return s.side == 4 }
+
+// elements returns how many elements n channels take.
+func (s *scheme) elements(n int) int {
+	if s.pairs() {
+		return product.Half(n)
+	}
+	return n
 }
 
 // tiles returns how many tiles make n pixels.
@@ -104,6 +132,8 @@ func (s *scheme) pixels(tiles int) int { return s.hop*(tiles-1) + s.window }
 
 func (s *scheme) input(p *winogradArgs, channels int) {
 	switch s.window {
+	case 4:
+		winogradInputPairs(p, channels)
 	case 6:
 		winogradInput(p, channels)
 	case 9:
@@ -115,6 +145,8 @@ func (s *scheme) input(p *winogradArgs, channels int) {
 
 func (s *scheme) output(p *winogradArgs, channels int) {
 	switch s.window {
+	case 4:
+		winogradOutputPairs(p, channels)
 	case 6:
 		winogradOutput(p, channels)
 	case 9:
@@ -133,9 +165,12 @@ func (s *scheme) grad(p *winogradArgs, channels int) {
 }
 
 func (s *scheme) weight(p *winogradArgs, channels int) {
-	if s.side == 6 {
+	switch s.side {
+	case 4:
+		winogradWeightPairs(p, channels)
+	case 6:
 		winogradWeight(p, channels)
-	} else {
+	default:
 		winogradWeight2(p, channels)
 	}
 }
@@ -149,9 +184,22 @@ func (s *scheme) weightGrad(p *winogradArgs, channels int) {
 }
 
 func Forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail) {
+	forward(y, s, src, w, sums, t, schemeOf(s))
+}
+
+// Infer is Forward without sums. It takes products of bfloat16 where FitsPairs says so.
+func Infer(y shape.Values, s shape.Conv, src shape.Source, w []float32, t pass.Tail) {
+	scheme := schemeOf(s)
+	if FitsPairs(s) {
+		scheme = schemePairs
+	}
+	forward(y, s, src, w, nil, t, scheme)
+}
+
+func forward(y shape.Values, s shape.Conv, src shape.Source, w []float32, sums *shape.Sums, t pass.Tail, as scheme) {
 	j := &wino
 	*j = winogradJob{
-		scheme: schemeOf(s), in: row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W},
+		scheme: as, in: row.Image{Reader: row.ReadSource(src, s.C), H: s.H, W: s.W},
 		h: s.OutH(), w: s.OutW(), c: s.C, k: s.K, pad: s.Pad,
 		weights: w, out: y, sums: sums != nil, tail: t, shape: s,
 	}

@@ -141,3 +141,27 @@ func winogradWeightGrad2(p *winogradArgs, channels int) {
 		winogradG2T.plain(p, channels)
 	}
 }
+
+func winogradInputPairs(p *winogradArgs, channels int) {
+	if !cpu.AVX512BF16 {
+		winogradBPairs.plainHalf(p, channels)
+		return
+	}
+	winogradInputPairsAVX512((*[9]uintptr)(unsafe.Pointer(p)), channels)
+}
+
+func winogradOutputPairs(p *winogradArgs, channels int) {
+	if !cpu.AVX512BF16 {
+		winogradATPairs.plain(p, channels)
+		return
+	}
+	winogradOutputPairsAVX512((*[9]uintptr)(unsafe.Pointer(p)), channels)
+}
+
+func winogradWeightPairs(p *winogradArgs, channels int) {
+	if !cpu.AVX512BF16 {
+		winogradGPairs.plain(p, channels)
+		return
+	}
+	winogradWeightPairsAVX512((*[9]uintptr)(unsafe.Pointer(p)), channels)
+}

@@ -4435,6 +4435,370 @@ channels:
 	VZEROUPPER
 	RET
 
+// func winogradInputPairsAVX512(p *[9]uintptr, channels int)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·winogradInputPairsAVX512(SB), NOSPLIT, $16-16
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 64(AX), R9
+	MOVQ R9, (SP)
+	MOVQ channels+8(FP), R9
+	SHLQ $0x01, R9
+	MOVQ R9, 8(SP)
+	LEAQ (DI)(DI*2), R9
+	LEAQ (BX)(BX*2), R10
+
+item:
+	XORQ R11, R11
+
+channels:
+	LEAQ      (SI)(R11*2), R12
+	VMOVUPS   (R12), Z15
+	VMOVUPS   (R12)(DI*1), Z2
+	VMOVUPS   (R12)(DI*2), Z1
+	VSUBPS    Z1, Z15, Z15
+	VADDPS    Z2, Z1, Z0
+	VSUBPS    Z2, Z1, Z1
+	VSUBPS    (R12)(R9*1), Z2, Z2
+	ADDQ      R8, R12
+	VMOVUPS   (R12), Z13
+	VMOVUPS   (R12)(DI*1), Z5
+	VMOVUPS   (R12)(DI*2), Z4
+	VSUBPS    Z4, Z13, Z13
+	VADDPS    Z5, Z4, Z3
+	VSUBPS    Z5, Z4, Z4
+	VSUBPS    (R12)(R9*1), Z5, Z5
+	ADDQ      R8, R12
+	VMOVUPS   (R12), Z12
+	VMOVUPS   (R12)(DI*1), Z8
+	VMOVUPS   (R12)(DI*2), Z7
+	VSUBPS    Z7, Z12, Z12
+	VADDPS    Z8, Z7, Z6
+	VSUBPS    Z8, Z7, Z7
+	VSUBPS    (R12)(R9*1), Z8, Z8
+	ADDQ      R8, R12
+	VMOVUPS   (R12), Z14
+	VMOVUPS   (R12)(DI*1), Z11
+	VMOVUPS   (R12)(DI*2), Z10
+	VSUBPS    Z10, Z14, Z14
+	VADDPS    Z11, Z10, Z9
+	VSUBPS    Z11, Z10, Z10
+	VSUBPS    (R12)(R9*1), Z11, Z11
+	LEAQ      (CX)(R11*1), R12
+	VMOVAPS   Z15, Z15
+	VMOVAPS   Z13, Z16
+	VMOVAPS   Z12, Z13
+	VSUBPS    Z13, Z15, Z15
+	VADDPS    Z16, Z13, Z12
+	VSUBPS    Z16, Z13, Z13
+	VSUBPS    Z14, Z16, Z14
+	VMOVAPS   Z15, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)
+	VMOVAPS   Z12, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*1)
+	VMOVAPS   Z13, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*2)
+	VMOVAPS   Z14, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(R10*1)
+	LEAQ      (CX)(R11*1), R12
+	ADDQ      DX, R12
+	VMOVAPS   Z0, Z0
+	VMOVAPS   Z3, Z12
+	VMOVAPS   Z6, Z6
+	VSUBPS    Z6, Z0, Z0
+	VADDPS    Z12, Z6, Z3
+	VSUBPS    Z12, Z6, Z6
+	VSUBPS    Z9, Z12, Z9
+	VMOVAPS   Z0, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)
+	VMOVAPS   Z3, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*1)
+	VMOVAPS   Z6, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*2)
+	VMOVAPS   Z9, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(R10*1)
+	LEAQ      (CX)(R11*1), R12
+	LEAQ      (R12)(DX*2), R12
+	VMOVAPS   Z1, Z0
+	VMOVAPS   Z4, Z4
+	VMOVAPS   Z7, Z3
+	VSUBPS    Z3, Z0, Z0
+	VADDPS    Z4, Z3, Z1
+	VSUBPS    Z4, Z3, Z3
+	VSUBPS    Z10, Z4, Z4
+	VMOVAPS   Z0, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)
+	VMOVAPS   Z1, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*1)
+	VMOVAPS   Z3, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*2)
+	VMOVAPS   Z4, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(R10*1)
+	LEAQ      (CX)(R11*1), R12
+	LEAQ      (R12)(DX*2), R12
+	ADDQ      DX, R12
+	VMOVAPS   Z2, Z0
+	VMOVAPS   Z5, Z3
+	VMOVAPS   Z8, Z2
+	VSUBPS    Z2, Z0, Z0
+	VADDPS    Z3, Z2, Z1
+	VSUBPS    Z3, Z2, Z2
+	VSUBPS    Z11, Z3, Z3
+	VMOVAPS   Z0, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)
+	VMOVAPS   Z1, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*1)
+	VMOVAPS   Z2, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(BX*2)
+	VMOVAPS   Z3, Z31
+	LONG      $0x487e0262
+	WORD      $0xff72
+	VMOVDQU32 Y31, (R12)(R10*1)
+	ADDQ      $0x20, R11
+	CMPQ      R11, 8(SP)
+	JB        channels
+	ADDQ      24(AX), CX
+	ADDQ      56(AX), SI
+	DECQ      (SP)
+	JNZ       item
+	VZEROUPPER
+	RET
+
+// func winogradOutputPairsAVX512(p *[9]uintptr, channels int)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutputPairsAVX512(SB), NOSPLIT, $16-16
+	MOVQ p+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 64(AX), R9
+	MOVQ R9, (SP)
+	MOVQ channels+8(FP), R9
+	SHLQ $0x02, R9
+	MOVQ R9, 8(SP)
+	LEAQ (DI)(DI*2), R9
+
+item:
+	XORQ R10, R10
+
+channels:
+	LEAQ    (SI)(R10*1), R11
+	VMOVUPS (R11)(DI*1), Z0
+	VMOVUPS (R11)(DI*2), Z1
+	VADDPS  Z1, Z0, Z2
+	VADDPS  (R11), Z2, Z2
+	VSUBPS  Z1, Z0, Z0
+	VSUBPS  (R11)(R9*1), Z0, Z0
+	ADDQ    R8, R11
+	VMOVUPS (R11)(DI*1), Z1
+	VMOVUPS (R11)(DI*2), Z3
+	VADDPS  Z3, Z1, Z4
+	VADDPS  (R11), Z4, Z4
+	VSUBPS  Z3, Z1, Z1
+	VSUBPS  (R11)(R9*1), Z1, Z1
+	ADDQ    R8, R11
+	VMOVUPS (R11)(DI*1), Z3
+	VMOVUPS (R11)(DI*2), Z5
+	VADDPS  Z5, Z3, Z6
+	VADDPS  (R11), Z6, Z6
+	VSUBPS  Z5, Z3, Z3
+	VSUBPS  (R11)(R9*1), Z3, Z3
+	ADDQ    R8, R11
+	VMOVUPS (R11)(DI*1), Z5
+	VMOVUPS (R11)(DI*2), Z7
+	VADDPS  Z7, Z5, Z8
+	VADDPS  (R11), Z8, Z8
+	VSUBPS  Z7, Z5, Z5
+	VSUBPS  (R11)(R9*1), Z5, Z5
+	LEAQ    (CX)(R10*1), R11
+	VMOVAPS Z4, Z4
+	VMOVAPS Z6, Z6
+	VADDPS  Z6, Z4, Z7
+	VADDPS  Z2, Z7, Z7
+	VSUBPS  Z6, Z4, Z2
+	VSUBPS  Z8, Z2, Z2
+	VMOVUPS Z7, (R11)
+	VMOVUPS Z2, (R11)(BX*1)
+	LEAQ    (CX)(R10*1), R11
+	ADDQ    DX, R11
+	VMOVAPS Z1, Z1
+	VMOVAPS Z3, Z2
+	VADDPS  Z2, Z1, Z3
+	VADDPS  Z0, Z3, Z3
+	VSUBPS  Z2, Z1, Z0
+	VSUBPS  Z5, Z0, Z0
+	VMOVUPS Z3, (R11)
+	VMOVUPS Z0, (R11)(BX*1)
+	ADDQ    $0x40, R10
+	CMPQ    R10, 8(SP)
+	JB      channels
+	ADDQ    24(AX), CX
+	ADDQ    56(AX), SI
+	DECQ    (SP)
+	JNZ     item
+	VZEROUPPER
+	RET
+
+// func winogradWeightPairsAVX512(p *[9]uintptr, channels int)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeightPairsAVX512(SB), NOSPLIT, $16-16
+	MOVQ         p+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         16(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R9
+	MOVQ         R9, (SP)
+	MOVQ         channels+8(FP), R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 8(SP)
+	VBROADCASTSS winogradConstants<>+64(SB), Z0
+	LEAQ         (BX)(BX*2), R9
+
+item:
+	XORQ R10, R10
+
+channels:
+	LEAQ         (SI)(R10*1), R11
+	VMOVUPS      (R11), Z1
+	VADDPS       (R11)(DI*2), Z1, Z1
+	VMULPS       Z1, Z0, Z1
+	VMOVUPS      (R11)(DI*1), Z2
+	VMOVAPS      Z1, Z3
+	VFMADD231PS  Z2, Z0, Z1
+	VFNMADD231PS Z2, Z0, Z3
+	VMOVUPS      (R11), Z2
+	VMOVUPS      (R11)(DI*2), Z4
+	ADDQ         R8, R11
+	VMOVUPS      (R11), Z5
+	VADDPS       (R11)(DI*2), Z5, Z5
+	VMULPS       Z5, Z0, Z5
+	VMOVUPS      (R11)(DI*1), Z6
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z6, Z0, Z5
+	VFNMADD231PS Z6, Z0, Z7
+	VMOVUPS      (R11), Z6
+	VMOVUPS      (R11)(DI*2), Z8
+	ADDQ         R8, R11
+	VMOVUPS      (R11), Z9
+	VADDPS       (R11)(DI*2), Z9, Z9
+	VMULPS       Z9, Z0, Z9
+	VMOVUPS      (R11)(DI*1), Z10
+	VMOVAPS      Z9, Z11
+	VFMADD231PS  Z10, Z0, Z9
+	VFNMADD231PS Z10, Z0, Z11
+	VMOVUPS      (R11), Z10
+	VMOVUPS      (R11)(DI*2), Z12
+	LEAQ         (CX)(R10*1), R11
+	VMOVAPS      Z2, Z13
+	VADDPS       Z10, Z13, Z13
+	VMULPS       Z13, Z0, Z13
+	VMOVAPS      Z6, Z6
+	VMOVAPS      Z13, Z14
+	VFMADD231PS  Z6, Z0, Z13
+	VFNMADD231PS Z6, Z0, Z14
+	VMOVAPS      Z2, Z2
+	VMOVAPS      Z10, Z6
+	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z13, (R11)(BX*1)
+	VMOVUPS      Z14, (R11)(BX*2)
+	VMOVUPS      Z6, (R11)(R9*1)
+	LEAQ         (CX)(R10*1), R11
+	ADDQ         DX, R11
+	VMOVAPS      Z1, Z2
+	VADDPS       Z9, Z2, Z2
+	VMULPS       Z2, Z0, Z2
+	VMOVAPS      Z5, Z5
+	VMOVAPS      Z2, Z6
+	VFMADD231PS  Z5, Z0, Z2
+	VFNMADD231PS Z5, Z0, Z6
+	VMOVAPS      Z1, Z1
+	VMOVAPS      Z9, Z5
+	VMOVUPS      Z1, (R11)
+	VMOVUPS      Z2, (R11)(BX*1)
+	VMOVUPS      Z6, (R11)(BX*2)
+	VMOVUPS      Z5, (R11)(R9*1)
+	LEAQ         (CX)(R10*1), R11
+	LEAQ         (R11)(DX*2), R11
+	VMOVAPS      Z3, Z1
+	VADDPS       Z11, Z1, Z1
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z7, Z2
+	VMOVAPS      Z1, Z5
+	VFMADD231PS  Z2, Z0, Z1
+	VFNMADD231PS Z2, Z0, Z5
+	VMOVAPS      Z3, Z2
+	VMOVAPS      Z11, Z3
+	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z1, (R11)(BX*1)
+	VMOVUPS      Z5, (R11)(BX*2)
+	VMOVUPS      Z3, (R11)(R9*1)
+	LEAQ         (CX)(R10*1), R11
+	LEAQ         (R11)(DX*2), R11
+	ADDQ         DX, R11
+	VMOVAPS      Z4, Z1
+	VADDPS       Z12, Z1, Z1
+	VMULPS       Z1, Z0, Z1
+	VMOVAPS      Z8, Z2
+	VMOVAPS      Z1, Z3
+	VFMADD231PS  Z2, Z0, Z1
+	VFNMADD231PS Z2, Z0, Z3
+	VMOVAPS      Z4, Z2
+	VMOVAPS      Z12, Z4
+	VMOVUPS      Z2, (R11)
+	VMOVUPS      Z1, (R11)(BX*1)
+	VMOVUPS      Z3, (R11)(BX*2)
+	VMOVUPS      Z4, (R11)(R9*1)
+	ADDQ         $0x40, R10
+	CMPQ         R10, 8(SP)
+	JB           channels
+	ADDQ         24(AX), CX
+	ADDQ         56(AX), SI
+	DECQ         (SP)
+	JNZ          item
+	VZEROUPPER
+	RET
+
 // func winogradInputAVX2(p *[9]uintptr, channels int)
 // Requires: AVX, FMA3
 TEXT ·winogradInputAVX2(SB), NOSPLIT, $16-16

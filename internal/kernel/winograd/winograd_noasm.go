@@ -14,3 +14,7 @@ func winogradBack2(p *winogradArgs, channels int)       { winogradBack.plain(p, 
 func winogradBackOutput2(p *winogradArgs, channels int) { winogradBackT.plain(p, channels) }
 func winogradWeight2(p *winogradArgs, channels int)     { winogradG2.plain(p, channels) }
 func winogradWeightGrad2(p *winogradArgs, channels int) { winogradG2T.plain(p, channels) }
+
+func winogradInputPairs(p *winogradArgs, channels int)  { winogradBPairs.plainHalf(p, channels) }
+func winogradOutputPairs(p *winogradArgs, channels int) { winogradATPairs.plain(p, channels) }
+func winogradWeightPairs(p *winogradArgs, channels int) { winogradGPairs.plain(p, channels) }

@@ -76,6 +76,24 @@ func winogradWeight2AVX512(p *[9]uintptr, channels int)
 //go:noescape
 func winogradWeightGrad2AVX512(p *[9]uintptr, channels int)
 
+// winogradInputPairsAVX512 applies Bᵀ: 4 × 4 pixels of input to a tile of bfloat16 on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradInputPairsAVX512(p *[9]uintptr, channels int)
+
+// winogradOutputPairsAVX512 applies Aᵀ: a tile of products to 2 × 2 pixels of output on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradOutputPairsAVX512(p *[9]uintptr, channels int)
+
+// winogradWeightPairsAVX512 applies G: 3 × 3 weights to a tile on both sides.
+// p is a winogradArgs; channels is a multiple of 16.
+//
+//go:noescape
+func winogradWeightPairsAVX512(p *[9]uintptr, channels int)
+
 // winogradInputAVX2 applies Bᵀ: 6 × 6 pixels of input to a tile on both sides.
 // p is a winogradArgs; channels is a multiple of 16.
 //

@@ -26,6 +26,8 @@ func TestWinogradTransforms(t *testing.T) {
 		{"winogradBackOutput2", winogradBackOutput2, &winogradBackT},
 		{"winogradWeight2", winogradWeight2, &winogradG2},
 		{"winogradWeightGrad2", winogradWeightGrad2, &winogradG2T},
+		{"winogradOutputPairs", winogradOutputPairs, &winogradATPairs},
+		{"winogradWeightPairs", winogradWeightPairs, &winogradGPairs},
 	}
 	check.EachVariant(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -46,6 +48,34 @@ func TestWinogradTransforms(t *testing.T) {
 			args.dst = &got[0]
 			tr.run(&args, channels)
 			check.Close(t, tr.name, got, want, 1e-6)
+		}
+	})
+}
+
+// The input transform to bfloat16. Of small whole numbers all sums are exact, so that the one
+// rounding gives the same bits.
+func TestWinogradInputPairs(t *testing.T) {
+	check.EachVariant(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 3))
+		const items, channels, gap = 3, 48, 4
+		const col = channels + gap
+		src := make([]float32, items*16*col)
+		for i := range src {
+			src[i] = float32(r.IntN(1<<12) - 1<<11)
+		}
+		got, want := make([]float32, items*16*col/2), make([]float32, items*16*col/2)
+		args := winogradArgs{
+			dstRow: 2 * 4 * col, dstCol: 2 * col, dstItem: 2 * 16 * col,
+			src: &src[0], srcRow: 4 * 4 * col, srcCol: 4 * col, srcItem: 4 * 16 * col,
+			items: items,
+		}
+		args.dst = &want[0]
+		winogradBPairs.plainHalf(&args, channels)
+		args.dst = &got[0]
+		winogradInputPairs(&args, channels)
+		check.SameBits(t, "tiles", got, want)
+		if got[0] == 0 || got[channels/2] != 0 {
+			t.Error("values are not where they belong")
 		}
 	})
 }

@@ -6,6 +6,9 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
+
+	"github.com/mmcloughlin/avo/ir"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -137,14 +140,16 @@ func (e *emitter) diff(x, y element) VecVirtual {
 	return v
 }
 
-var all = append(transforms, halving...)
+var all = slices.Concat(transforms, halving, pairs)
 
 func main() {
 	ConstraintExpr("amd64")
 	consts := constants()
 	for _, s := range sets {
 		for _, t := range all {
-			generate(s, t, consts)
+			if !t.pairs || s.bytes == 64 {
+				generate(s, t, consts)
+			}
 		}
 	}
 	Generate()
@@ -187,7 +192,7 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 	MOVQ(field(8), items)
 	channels := AllocLocal(8)
 	bytes := Load(Param("channels"), GP64())
-	SHLQ(Imm(2), bytes)
+	SHLQ(Imm(uint64(2/t.scale())), bytes)
 	MOVQ(bytes, channels)
 
 	e := &emitter{isa: s, consts: map[float64]Op{}}
@@ -219,7 +224,7 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 		}
 		t.emit(e, g, all, group, i, src, srcCol, dst, dstRow, srcAt, dstAt)
 	}
-	ADDQ(Imm(uint64(s.bytes)), i)
+	ADDQ(Imm(uint64(s.bytes)/uint64(t.scale())), i)
 	CMPQ(i, channels)
 	JB(LabelRef("channels"))
 	ADDQ(Mem{Base: p, Disp: 8 * 3}, dst)
@@ -234,7 +239,7 @@ func generate(s isa, t transform, consts map[float64]Mem) {
 // each times Tᵀ.
 func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, dst, dstRow Register, srcAt,
 	dstAt steps4) {
-	from := srcAt.start(src, i)
+	from := srcAt.start(src, i, t.scale())
 	y := make([][]VecVirtual, len(some))
 	for col := range t.in {
 		out := t.rows(e, g, func(i int) element { return element{e: e, mem: from.at(i)} })
@@ -246,14 +251,27 @@ func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, ds
 		}
 	}
 	for n, row := range rows {
-		to := dstAt.startAt(dst, i, dstRow, row)
+		to := dstAt.startAt(dst, i, 1, dstRow, row)
 		for g, group := range t.groups {
 			out := t.rows(e, g, func(i int) element { return e.val(y[n][i]) })
 			for k, col := range group {
-				VMOVUPS(out[k], to.at(col))
+				if t.half {
+					storeHalf(out[k], to.at(col))
+				} else {
+					VMOVUPS(out[k], to.at(col))
+				}
 			}
 		}
 	}
+}
+
+// storeHalf stores v, rounded to bfloat16.
+func storeHalf(v VecVirtual, to Mem) {
+	VMOVAPS(v, Z31)
+	// VCVTNEPS2BF16 Z31, Y31, which the assembler does not know
+	Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(0x487e0262)}})
+	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0xff72)}})
+	VMOVDQU32(Y31, to)
 }
 
 // steps4 addresses base + n·stride for n below 9, with a register for 3·stride
@@ -277,13 +295,15 @@ type pointer struct {
 	low, high Register
 }
 
-// start returns a pointer to base + i.
-func (s steps4) start(base, i Register) pointer { return s.startAt(base, i, nil, 0) }
+// start returns a pointer to base + scale·i.
+func (s steps4) start(base, i Register, scale uint8) pointer {
+	return s.startAt(base, i, scale, nil, 0)
+}
 
-// startAt returns a pointer to base + i + n·stride.
-func (s steps4) startAt(base, i, stride Register, n int) pointer {
+// startAt returns a pointer to base + scale·i + n·stride.
+func (s steps4) startAt(base, i Register, scale uint8, stride Register, n int) pointer {
 	p := pointer{steps4: s, low: GP64()}
-	LEAQ(Mem{Base: base, Index: i, Scale: 1}, p.low)
+	LEAQ(Mem{Base: base, Index: i, Scale: scale}, p.low)
 	step(p.low, stride, n)
 	if s.count > 4 {
 		p.high = GP64()

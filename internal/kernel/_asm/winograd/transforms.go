@@ -14,6 +14,16 @@ type transform struct {
 	consts    []float64
 	groups    [][]int // rows whose code shares work
 	rows      func(e *emitter, group int, x func(i int) element) []VecVirtual
+	pairs     bool // for products of bfloat16, which AVX-512 alone has
+	half      bool // Y is bfloat16
+}
+
+// scale returns how many bytes of X go with one of Y.
+func (t *transform) scale() uint8 {
+	if t.half {
+		return 2
+	}
+	return 1
 }
 
 // The points are 0, ±a, ±b and ∞ with b = 1/a = √2: half the rounding error of

@@ -96,7 +96,7 @@ func (j *winogradJob) run(n int, sums *shape.Sums) {
 		j.u = scratch.Shared.Take(size)
 	}
 	_, image := j.images(j.bands)
-	scratch.Reserve(scratch.Room(max(image, (9+j.planes())*j.c*32), j.positions()*oddLines(tiles*vRow),
+	scratch.Reserve(scratch.Room(max(image, j.packRoom()), j.positions()*oddLines(tiles*vRow),
 		j.positions()*oddLines(tiles*block),
 		max(j.tile*j.tile*j.across*block, j.pixels(rows)*j.in.Width()*block), 2*j.k))
 	if !filled {
@@ -129,6 +129,15 @@ func (j *winogradJob) route() string {
 		return "winograd pairs"
 	}
 	return "winograd"
+}
+
+// packRoom returns how many elements packing 32 columns of the weights takes.
+func (j *winogradJob) packRoom() int {
+	n := 9 * j.c * 32
+	if j.pairs() {
+		n += j.planes() * j.c * 32
+	}
+	return n
 }
 
 // winogradPack transforms the weights of 32 columns into the panels that

@@ -25,11 +25,20 @@ func openImages(root string, o Options) (*source, error) {
 	f := &sorter{source: &source{}}
 	w.notes(f.source)
 	f.keeping(w.lists.Report)
+	if len(w.many) > 0 {
+		for _, d := range w.denied {
+			return nil, w.closed(d)
+		}
+		s, err := w.openMany(o)
+		if err == nil {
+			s.notes = append(f.source.notes, s.notes...)
+		}
+		return s, err
+	}
 	w, l := w.unwrap(o.Labels)
 	for _, d := range w.denied {
 		if l.train == "" || l.role(topOf(d.name+"/")) != outside {
-			return nil, fmt.Errorf("%s: this folder cannot be listed (%w); make it readable or move it away",
-				show.Name(filepath.Join(w.base, d.name)), reason(d.err))
+			return nil, w.closed(d)
 		}
 	}
 	if len(w.files) == 0 {

@@ -217,7 +217,13 @@ func open(spec string, o Options) (*source, error) {
 func openKind(spec string, o Options) (*source, error) {
 	switch strings.ToLower(spec) {
 	case "", "sample":
-		return sample()
+		s, err := sample()
+		if spec != "" && err == nil {
+			if _, err := os.Lstat(spec); err == nil {
+				s.note("these are the built-in images; %s names what lies here", show.Name("./"+spec))
+			}
+		}
+		return s, err
 	case "fashion-mnist", "fashionmnist":
 		if s, err := openFolder(debianFolder, o); !errors.Is(err, fs.ErrNotExist) {
 			return s, err
@@ -306,10 +312,6 @@ func openFolder(path string, o Options) (*source, error) {
 	}
 	s, err := openImages(path, o)
 	switch {
-	case errors.As(err, new(noImages)) && len(foreign) == 0:
-		if files := manyIn(path); files != nil {
-			return openMany(path, files, o)
-		}
 	case len(foreign) == 0:
 	case err == nil:
 		for i := range foreign {
@@ -341,7 +343,7 @@ func leftOver(path, inner string, read []string) []string {
 			return beside
 		}
 		for _, e := range entries {
-			if n := e.Name(); !hidden(n) && !slices.Contains(known, n) && !companion(n) {
+			if n := e.Name(); !listing.Hidden(n) && !slices.Contains(known, n) && !companion(n) {
 				beside = append(beside, strings.TrimPrefix(way+"/"+n, "/"))
 			}
 		}

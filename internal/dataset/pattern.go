@@ -111,42 +111,58 @@ func packedTar(lower string) bool {
 		slices.Contains([]string{".tgz", ".tbz", ".txz"}, filepath.Ext(lower))
 }
 
-// manyIn lists the files of many images that lie directly in a folder or in its folders,
-// all of one kind; nil: there are none.
-func manyIn(dir string) []string {
-	var found []string
-	for _, depth := range []string{"", "*"} {
-		names, err := filepath.Glob(filepath.Join(escaped(dir), depth, "*"))
-		if err != nil {
-			return nil
-		}
-		for _, name := range names {
-			info, err := os.Stat(name)
-			if err != nil || !info.Mode().IsRegular() || manyEnding(name) == "" || packedTar(strings.ToLower(name)) {
-				continue
-			}
-			if !hidden(filepath.Base(name)) && (depth == "" || !hidden(filepath.Base(filepath.Dir(name)))) &&
-				(found == nil || manyEnding(name) == manyEnding(found[0])) {
-				found = append(found, name)
-			}
+// openMany opens the files of many images each that were found in a tree without images, if there
+// are any. They must be of one kind, and there; compressed shards beside others are left out.
+func (w *walker) openMany(o Options) (*source, error) {
+	var files, packed, broken []string
+	for _, name := range w.many {
+		path := filepath.Join(w.base, filepath.FromSlash(name))
+		switch _, err := os.Stat(path); {
+		case err != nil:
+			broken = append(broken, name)
+		case packedTar(strings.ToLower(name)):
+			packed = append(packed, path)
+		default:
+			files = append(files, path)
 		}
 	}
-	return found
+	if len(broken) > 0 {
+		return nil, fmt.Errorf("%s: %s nowhere, so %s not there: %s", show.Name(w.base),
+			show.Plural(len(broken), "link of a file of many images leads", "links of files of many images lead"),
+			isIt(len(broken)), show.Some(broken, 3))
+	}
+	if len(files) == 0 {
+		files, packed = packed, nil // opening one says what to do
+	}
+	slices.SortStableFunc(files, func(a, b string) int { // what lies higher comes first
+		return strings.Count(a, string(filepath.Separator)) - strings.Count(b, string(filepath.Separator))
+	})
+	for _, file := range files {
+		if manyEnding(file) != manyEnding(files[0]) {
+			return nil, fmt.Errorf("%s and %s are of two kinds; give a pattern of one, such as %s", show.Name(files[0]), show.Name(file),
+				show.Name(filepath.Join(filepath.Dir(files[0]), "*"+filepath.Ext(files[0]))))
+		}
+	}
+	s, err := openMany(w.base, files, o)
+	if err == nil && len(packed) > 0 {
+		s.note("%s not read; unpack %s (gunzip, zstd -d, xz -d): %s", show.Plural(len(packed), "compressed shard is", "compressed shards are"),
+			itOrThem(len(packed)), show.Some(packed, 3))
+	}
+	return s, err
 }
 
-// escaped writes a path so that filepath.Glob takes it letter by letter.
-func escaped(path string) string {
-	if filepath.Separator == '\\' {
-		return path // which has no way to write them
+func isIt(n int) string {
+	if n == 1 {
+		return "it is"
 	}
-	var b strings.Builder
-	for _, r := range path {
-		if strings.ContainsRune(`*?[\`, r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
+	return "they are"
+}
+
+func itOrThem(n int) string {
+	if n == 1 {
+		return "it"
 	}
-	return b.String()
+	return "them"
 }
 
 // belowCommon returns what each of some files is called below the folder that all lie in,

@@ -48,6 +48,10 @@ func openShards(name string, files []string, o Options) (*source, error) {
 	}
 	s.listed(opened)
 	s.shardNotes(parts)
+	if from.untold > 0 && o.Labels != told {
+		s.note("the samples' .json files are not taken for labels, as those of %s tell none by %s; --labels @json.KEY names another key",
+			show.Plural(from.untold, "sample that was looked at", "samples that were looked at"), strings.Join(jsonLabels, ", "))
+	}
 	first, texts := joined(parts[:len(train)])
 	if len(first) == 0 {
 		return nil, noImages(fmt.Sprintf("%s: no sample in %s holds a JPEG, PNG, GIF, BMP, TIFF or WebP image", show.Name(name), show.Count(len(train), "shard")))
@@ -98,6 +102,8 @@ type shardPart struct {
 	bare, many int    // samples without an image, or with several
 	firstBare  string // the first of these, and the file taken of the first with several
 	firstMany  string
+	kinds      map[string]int // endings of what samples without an image hold
+	spare      int            // images that are not taken of samples with several
 	sum        uint64
 }
 
@@ -113,13 +119,17 @@ func (p *shardPart) take(s *shard.Shard, l *shard.Listing, from *field) error {
 		switch {
 		case at < 0:
 			if p.bare++; p.bare == 1 {
-				p.firstBare = s.Name + "/" + sample.Key
+				p.firstBare, p.kinds = s.Name+"/"+sample.Key, map[string]int{}
+			}
+			for k := range sample.Fields {
+				p.kinds[path.Ext("."+sample.Fields[k].End)]++
 			}
 			continue
-		case several:
+		case several > 0:
 			if p.many++; p.many == 1 {
 				p.firstMany = s.Name + "/" + sample.NameOf(&sample.Fields[at])
 			}
+			p.spare += several
 		}
 		n++
 		length += len(s.Name) + 1 + len(sample.NameOf(&sample.Fields[at]))
@@ -161,16 +171,18 @@ func (p *shardPart) take(s *shard.Shard, l *shard.Listing, from *field) error {
 	return nil
 }
 
-// imageOf returns the place of a sample's image among its files, -1 if it has none, and
-// whether it has several: then the first whose ending has no dot, or else the first.
-func imageOf(s *shard.Sample) (at int, several bool) {
+// imageOf returns the place of a sample's image among its files, -1 if it has none, and how
+// many more it has: then the first whose ending has no dot is taken, or else the first.
+func imageOf(s *shard.Sample) (at, several int) {
 	at = -1
 	for i := range s.Fields {
 		end := "." + s.Fields[i].End
 		if !slices.Contains(imagefile.Extensions, path.Ext(end)) {
 			continue
 		}
-		several = at >= 0
+		if at >= 0 {
+			several++
+		}
 		if at < 0 || strings.Count(end, ".") == 1 && strings.Contains(s.Fields[at].End, ".") {
 			at = i
 		}
@@ -208,7 +220,7 @@ func sumOf(parts []shardPart) string {
 // shardNotes says what in the shards is not read.
 func (s *source) shardNotes(parts []shardPart) {
 	var counts shard.Counts
-	bare, many := 0, 0
+	bare, many, spare, kinds := 0, 0, 0, map[string]int{}
 	firstBare, firstMany := "", ""
 	for i := range parts {
 		p := &parts[i]
@@ -219,13 +231,19 @@ func (s *source) shardNotes(parts []shardPart) {
 		if many == 0 {
 			firstMany = p.firstMany
 		}
-		bare, many = bare+p.bare, many+p.many
+		bare, many, spare = bare+p.bare, many+p.many, spare+p.spare
+		for kind, n := range p.kinds {
+			kinds[kind] += n
+		}
 	}
 	if bare > 0 {
-		s.note("%s no image and %s left out, first %s", show.Plural(bare, "sample has", "samples have"), is(bare), show.Name(firstBare))
+		_, list := tally(kinds)
+		s.note("%s no image and %s left out, first %s (files of %s: %s)", show.Plural(bare, "sample has", "samples have"), is(bare),
+			show.Name(firstBare), itOrThem(bare), list)
 	}
 	if many > 0 {
-		s.note("%s several images, of which one is taken, as %s", show.Plural(many, "sample has", "samples have"), show.Name(firstMany))
+		s.note("%s several images, as names that are the same up to the first dot are of one sample; of each one is taken, such as %s, and %s left out",
+			show.Plural(many, "sample has", "samples have"), show.Name(firstMany), show.Plural(spare, "image is", "images are"))
 	}
 	s.notes = append(s.notes, counts.Notes()...)
 }
@@ -234,6 +252,8 @@ func (s *source) shardNotes(parts []shardPart) {
 type field struct {
 	end  string   // ending of the file; empty: no file tells
 	keys []string // of the value within, if the file is JSON
+
+	untold int // JSON files that were looked into and tell none
 }
 
 // fieldOf returns the place that a name stands for: an ending, or json and a key.
@@ -248,7 +268,7 @@ func fieldOf(name string) field {
 var jsonLabels = []string{"label", "class", "cls", "category", "target"}
 
 // choose finds out where classes are told, by what Options.Labels says or else by the
-// first sample of a shard.
+// samples of a shard.
 func (f *field) choose(s *shard.Shard, labels string) (shard.Opened, error) {
 	name, ok := strings.CutPrefix(labels, fieldMark)
 	switch {
@@ -262,30 +282,39 @@ func (f *field) choose(s *shard.Shard, labels string) (shard.Opened, error) {
 		return shard.Opened{}, nil
 	}
 	return shard.Open([]*shard.Shard{s}, func(_ int, l *shard.Listing) error {
-		for i := range l.Samples {
-			sample := &l.Samples[i]
-			if at, _ := imageOf(sample); at < 0 {
-				continue
-			}
-			if sample.Field("cls") != nil {
-				f.end = "cls"
-				return nil
-			}
-			if sample.Field("json") == nil {
-				return nil
-			}
-			f.end = "json"
-			for _, key := range jsonLabels {
-				f.keys = []string{key}
-				if text, err := f.of(s, sample); err == nil && text != "" {
-					return nil
-				}
-			}
-			f.end, f.keys = "", nil
-			return nil
-		}
+		f.guess(s, l)
 		return nil
 	}, nil)
+}
+
+// mostGuesses is how many JSON files are read to find out whether they tell classes.
+const mostGuesses = 256
+
+// guess looks for the first sample with an image that tells a class.
+func (f *field) guess(s *shard.Shard, l *shard.Listing) {
+	read := 0
+	for i := range l.Samples {
+		sample := &l.Samples[i]
+		if at, _ := imageOf(sample); at < 0 {
+			continue
+		}
+		if in := sample.Field("cls"); in != nil && in.Size > 0 {
+			*f = field{end: "cls"}
+			return
+		}
+		if in := sample.Field("json"); in == nil || in.Size == 0 || read == mostGuesses {
+			continue
+		}
+		read++
+		for _, key := range jsonLabels {
+			try := field{end: "json", keys: []string{key}}
+			if text, err := try.of(s, sample); err == nil && text != "" {
+				*f = try
+				return
+			}
+		}
+	}
+	f.untold = read
 }
 
 // about says where classes are told, in words for people.
@@ -314,6 +343,7 @@ func (f field) of(s *shard.Shard, sample *shard.Sample) (string, error) {
 		}
 		text = string(raw)
 	}
+	text = strings.TrimPrefix(text, "\ufeff")
 	if f.keys == nil {
 		return strings.TrimSpace(text), nil
 	}

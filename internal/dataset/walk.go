@@ -26,6 +26,7 @@ type walker struct {
 
 	files  []string                  // images, below base, with slashes
 	arrays []string                  // files of NumPy, which are images where there are no others
+	many   []string                  // shards and tables, also behind broken links, which hold images where there are no others
 	dirs   []string                  // folders below base, links to some included
 	other  map[string]map[string]int // count of other files by folder ("": base) and kind
 	bins   []string                  // folders of deleted files
@@ -37,6 +38,12 @@ type walker struct {
 type denial struct {
 	name string // below base
 	err  error
+}
+
+// closed is the error of a folder that cannot be listed.
+func (w *walker) closed(d denial) error {
+	return fmt.Errorf("%s: this folder cannot be listed (%w); make it readable or move it away",
+		show.Name(filepath.Join(w.base, d.name)), reason(d.err))
 }
 
 // Kinds of other files, besides the endings of names.
@@ -53,7 +60,7 @@ func listTree(base, known string, found func(names int) error) (*walker, error) 
 		return nil, plain(base, err)
 	}
 	w := &walker{base: base, real: real, known: known, seen: map[string]bool{}, other: map[string]map[string]int{}}
-	enter := func(name string) bool { return !hidden(name) && !slices.Contains(bins, name) }
+	enter := func(name string) bool { return !listing.Hidden(name) && !slices.Contains(bins, name) }
 	if w.lists, err = listing.Read(real, enter, found); err != nil {
 		return nil, err
 	}
@@ -70,6 +77,13 @@ func listTree(base, known string, found func(names int) error) (*walker, error) 
 	}
 	for _, name := range w.arrays { // beside pictures they are something else
 		w.count(name, imagefile.Array)
+	}
+	slices.SortFunc(w.many, compareNames)
+	if len(w.files) > 0 {
+		for _, name := range w.many {
+			w.count(name, strings.ToLower(filepath.Ext(name)))
+		}
+		w.many = nil
 	}
 	if !slices.IsSortedFunc(w.files, compareNames) { // links come last
 		slices.SortFunc(w.files, compareNames)
@@ -126,7 +140,7 @@ func (w *walker) walk(rel, real string) {
 	names := namesIn(rel, entries)
 	for i, e := range entries {
 		stands := placeholder(e.Name)
-		if stands == "" && hidden(e.Name) {
+		if stands == "" && listing.Hidden(e.Name) {
 			continue
 		}
 		name := names[i]
@@ -157,6 +171,8 @@ func (w *walker) walk(rel, real string) {
 			w.files = append(w.files, name)
 		case strings.EqualFold(filepath.Ext(name), imagefile.Array) && !broken:
 			w.arrays = append(w.arrays, name)
+		case manyEnding(name) != "":
+			w.many = append(w.many, name)
 		case broken:
 			w.count(name, brokenLink)
 		default:

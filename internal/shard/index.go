@@ -20,7 +20,7 @@ import (
 // whether its name is other than key, dot and ending (then the name), the number of its
 // ending, how far it begins after the end of the file before (zigzag), its size, and if
 // its ending is one of told, its text.
-const magic = "VICREGTL2\n"
+const magic = "VICREGTL3\n"
 
 // Cache is the folder that lists are kept in; empty: there is none.
 func Cache() string { return ledger.Folder("shards") }
@@ -193,7 +193,7 @@ func (s *Shard) format(l *Listing) []byte {
 
 // all are the counts in a fixed order.
 func (c *Counts) all() []*int {
-	return []*int{&c.Nameless, &c.Meta, &c.Twice, &c.Links, &c.Unended, &c.Beyond}
+	return []*int{&c.Nameless, &c.Hidden, &c.Meta, &c.Twice, &c.Links, &c.Unended, &c.Beyond}
 }
 
 // parse reads a list; nil if it is not one of the shard as it is now.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vicreg/internal/durable"
+	"vicreg/internal/listing"
 	"vicreg/internal/show"
 )
 
@@ -121,8 +122,14 @@ func (g *grouper) add(h *tar.Header, at, size int64) error {
 	case h.Size < 0 || at > size || h.Size > size-at:
 		return fmt.Errorf("%s is to have %d bytes, but the shard ends before; fetch or write it again", show.Name(h.Name), h.Size)
 	}
-	if meta(name) {
-		g.Meta++
+	switch {
+	case hidden(name):
+		g.Hidden++
+		return nil
+	case meta(name):
+		if strings.Contains(name, "/") {
+			g.Meta++
+		}
 		return nil
 	}
 	key, end := split(name)
@@ -157,6 +164,18 @@ func slash(r rune) bool { return r == '/' || r == '\\' }
 
 func sparse(name string) error {
 	return fmt.Errorf("%s is kept with holes (sparse), which is not read; write the shard without --sparse", show.Name(name))
+}
+
+// hidden reports whether a file lies in a folder that is none of the user's own, or is such a file of a
+// system. What begins with a dot itself has no key.
+func hidden(name string) bool {
+	dir, base := path.Split(name)
+	for folder := range strings.SplitSeq(dir, "/") {
+		if folder != "." && listing.Hidden(folder) {
+			return true
+		}
+	}
+	return !strings.HasPrefix(base, ".") && listing.Hidden(base)
 }
 
 // meta reports whether a file belongs to no sample: its name, or that of its first

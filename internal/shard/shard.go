@@ -87,7 +87,8 @@ type Listing struct {
 // Counts are of what a shard holds besides.
 type Counts struct {
 	Nameless int // files whose names have no key or no ending
-	Meta     int // files with names such as __index__, which belong to no sample
+	Hidden   int // files in hidden folders or in those of systems, or files of systems
+	Meta     int // files in a folder with a name such as __index__, which belong to no sample
 	Twice    int // files that a later one of the same name replaces
 	Links    int // links, devices and pipes
 	Unended  int // 1: there is no end mark
@@ -97,6 +98,7 @@ type Counts struct {
 // Add adds other counts.
 func (c *Counts) Add(o Counts) {
 	c.Nameless += o.Nameless
+	c.Hidden += o.Hidden
 	c.Meta += o.Meta
 	c.Twice += o.Twice
 	c.Links += o.Links
@@ -114,6 +116,10 @@ func (c *Counts) Notes() []string {
 	}
 	note(c.Nameless, "file in the shards belongs to no sample, as its name has no ending or begins with a dot",
 		"files in the shards belong to no sample, as their names have no ending or begin with a dot")
+	note(c.Hidden, "file in the shards is not read, as it lies in a hidden folder or in one of a system (.x, @eaDir)",
+		"files in the shards are not read, as they lie in hidden folders or in those of systems (.x, @eaDir)")
+	note(c.Meta, "file in the shards belongs to no sample, as its first folder is called as __this__ is",
+		"files in the shards belong to no sample, as their first folders are called as __this__ is")
 	note(c.Twice, "file in the shards has the name of a later one, which counts",
 		"files in the shards have the names of later ones, which count")
 	note(c.Links, "link, device or pipe in the shards is not read", "links, devices or pipes in the shards are not read")

@@ -95,7 +95,10 @@ func TestListing(t *testing.T) {
 			"a: cls=4", Counts{Twice: 2}},
 		{"what belongs to no sample", []file{{name: "README", text: "x"}, {name: "._a.jpg", text: "x"}, {name: ".hidden.jpg", text: "x"},
 			{name: "__index__", text: "x"}, {name: "__meta__/a.json", text: "x"}, {name: "a.jpg", text: "A"}},
-			"a: jpg", Counts{Nameless: 3, Meta: 2}},
+			"a: jpg", Counts{Nameless: 3, Meta: 1}},
+		{"what systems leave", []file{{name: "@eaDir/a.jpg", text: "x"}, {name: "c/@eaDir/a.jpg/S.png", text: "x"},
+			{name: ".trash/a.jpg", text: "x"}, {name: "c/Thumbs.db", text: "x"}, {name: "__MACOSX/a.jpg", text: "x"},
+			{name: "c/./a.jpg", text: "A"}}, "c/./a: jpg", Counts{Hidden: 5}},
 		{"links and devices", []file{{name: "a.jpg", kind: tar.TypeSymlink}, {name: "b.jpg", kind: tar.TypeLink},
 			{name: "c.jpg", kind: tar.TypeFifo}, {name: "d.jpg", kind: tar.TypeChar}, {name: "e/", kind: tar.TypeDir}, {name: "f.jpg", text: "F"}},
 			"f: jpg", Counts{Links: 4}},
@@ -141,7 +144,7 @@ func TestEndOfShard(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", c.what, l, err, c.want)
 		}
 	}
-	if notes := (&Counts{Unended: 1, Beyond: 2, Twice: 3, Nameless: 1, Links: 1, Meta: 9}).Notes(); len(notes) != 5 {
+	if notes := (&Counts{Unended: 1, Beyond: 2, Twice: 3, Nameless: 1, Links: 1, Meta: 9, Hidden: 2}).Notes(); len(notes) != 7 {
 		t.Errorf("notes %q", notes)
 	}
 }

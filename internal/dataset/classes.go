@@ -15,7 +15,7 @@ import (
 
 // labelBy gives the images of train, then of test, the classes that texts say, or, where
 // no field does, the first folder on each image's path in its shard, as in a folder.
-func (s *source) labelBy(from *field, texts []string, o Options) error {
+func (s *source) labelBy(from *field, texts []string, within folders, o Options) error {
 	sets := []*Dataset{s.train}
 	if s.test != nil {
 		sets = append(sets, s.test)
@@ -23,7 +23,7 @@ func (s *source) labelBy(from *field, texts []string, o Options) error {
 	about := from.about()
 	if from.end == "" {
 		var err error
-		if texts, err = s.folderTexts(sets, o.Labels); err != nil || texts == nil {
+		if texts, err = s.folderTexts(sets, within, o.Labels); err != nil || texts == nil {
 			s.forgetTest()
 			return err
 		}
@@ -114,17 +114,26 @@ func classesOf(texts []string) []string {
 	return slices.Compact(classes)
 }
 
-// folderTexts returns the first folder on each image's path in its shard, if these look
-// like classes or labels asks for them; else nil.
-func (s *source) folderTexts(sets []*Dataset, labels string) ([]string, error) {
-	var files []string
-	for _, d := range sets {
+// folderTexts returns the first folder on each image's path in its shard, below that of its
+// part, if these look like classes or labels asks for them; else nil. What trains without labels
+// has no class.
+func (s *source) folderTexts(sets []*Dataset, within folders, labels string) ([]string, error) {
+	var files, train []string
+	for k, d := range sets {
 		for i := range d.Items {
-			files = append(files, inShard(&d.Items[i]))
+			item := &d.Items[i]
+			if within.role(topOf(strings.TrimPrefix(inShard(item), within.inner))) == unlabelled {
+				files = append(files, "")
+				continue
+			}
+			files = append(files, within.name(item))
+			if k == 0 {
+				train = append(train, files[len(files)-1])
+			}
 		}
 	}
-	t := treeOf("", files[:len(s.train.Items)])
-	if labels != "folders" && !t.evident() {
+	t := treeOf("", train)
+	if labels != "folders" && (!t.evident() || len(within.odd) > 0) {
 		if len(t.classes) > 1 {
 			s.note("the folders in the shards are not taken for classes, as not every image lies directly in one of few; --labels folders takes them")
 		}
@@ -132,7 +141,7 @@ func (s *source) folderTexts(sets []*Dataset, labels string) ([]string, error) {
 	}
 	texts := files
 	for i, file := range files {
-		if texts[i] = classOf(file); texts[i] == "" && labels == "folders" {
+		if texts[i] = classOf(file); texts[i] == "" && file != "" && labels == "folders" {
 			return nil, fmt.Errorf("%s: this image lies in no folder of its shard, so it has no class; do not take labels from folders", show.Name(file))
 		}
 	}

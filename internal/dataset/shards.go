@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc64"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -57,20 +58,124 @@ func openShards(name string, files []string, o Options) (*source, error) {
 		return nil, noImages(fmt.Sprintf("%s: no sample in %s holds a JPEG, PNG, GIF, BMP, TIFF or WebP image", show.Name(name), show.Count(len(train), "shard")))
 	}
 	sum := sumOf(parts)
+	second, more := joined(parts[len(train):])
+	within := foldersOf(o.Labels, first, second)
+	s.part = fmt.Sprintf("what %s hold", part+" shards")
+	if len(test) == 0 && within.train != "" {
+		first, second, texts, more = s.sort(within, first, texts)
+	}
+	if len(within.odd) > 0 && o.Labels != "folders" {
+		s.note("%s in the shards %s of parts that train or score, but all images train", show.Some(within.odd, 5),
+			haveName(len(within.odd)))
+	}
 	s.train = &Dataset{Name: nameOf(dir, names), Items: first, sum: sum,
 		About: fmt.Sprintf("%s in %s of %s", images(len(first)), show.Count(len(train), "shard"), name)}
-	if len(test) > 0 {
-		second, more := joined(parts[len(train):])
-		if len(second) > 0 {
-			s.part = fmt.Sprintf("what %s hold", part+" shards")
-			s.test = &Dataset{Name: s.train.Name, Items: second, sum: sum}
-			texts = append(texts, more...)
-		}
+	if len(second) > 0 {
+		s.test = &Dataset{Name: s.train.Name, Items: second, sum: sum}
+		texts = append(texts, more...)
 	}
 	if o.Labels == told || o.Labels == "none" {
 		return s, nil
 	}
-	return s, s.labelBy(&from, texts, o)
+	return s, s.labelBy(&from, texts, within, o)
+}
+
+func haveName(n int) string {
+	if n == 1 {
+		return "has the name"
+	}
+	return "have the names"
+}
+
+// folders are those within shards, as a tree has them: below inner, which holds all images, lie
+// the parts of the layout or the classes.
+type folders struct {
+	inner string // with a slash at its end; empty: nothing holds them all
+	layout
+}
+
+// foldersOf arranges the folders that images lie in.
+func foldersOf(labels string, sets ...[]Item) folders {
+	w := &walker{other: map[string]map[string]int{}}
+	known := map[string]bool{}
+	for _, items := range sets {
+		for i := range items {
+			dir, _ := path.Split(inShard(&items[i]))
+			if known[dir] {
+				continue
+			}
+			known[dir] = true
+			w.files = append(w.files, dir+"x") // one for all that lie there
+			for dir = strings.TrimSuffix(dir, "/"); dir != ""; dir, _, _ = cutLast(dir, "/") {
+				if known[dir] {
+					break
+				}
+				known[dir] = true
+				w.dirs = append(w.dirs, dir)
+			}
+		}
+	}
+	slices.SortFunc(w.files, compareNames)
+	slices.SortFunc(w.dirs, compareNames)
+	in, l := w.unwrap(labels)
+	return folders{in.inner, l}
+}
+
+// cutLast is strings.Cut at the last sep; before is empty if there is none.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
+}
+
+// name is what an image is called below the folder of its part.
+func (f *folders) name(item *Item) string {
+	name := strings.TrimPrefix(inShard(item), f.inner)
+	if top := topOf(name); f.role(top) != outside {
+		name = name[len(top)+1:]
+	}
+	return name
+}
+
+// sort puts images into the parts that their folders within the shards are.
+func (s *source) sort(f folders, items []Item, texts []string) (train, test []Item, first, second []string) {
+	scored, left := "", map[string]int{}
+	if len(f.tests) > 0 {
+		scored = f.tests[0]
+	}
+	more := 0
+	for i := range items {
+		top := topOf(strings.TrimPrefix(inShard(&items[i]), f.inner))
+		switch r := f.role(top); {
+		case r == trains:
+			train, first = append(train, items[i]), append(first, texts[i])
+		case r == unlabelled:
+			train, first = append(train, items[i]), append(first, "")
+			more++
+		case top == scored:
+			test, second = append(test, items[i]), append(second, texts[i])
+		default:
+			s.rest = append(s.rest, items[i])
+			left[top]++
+		}
+	}
+	s.part = show.Name(f.inner + scored + "/")
+	if more > 0 {
+		s.note("%s of folders without labels in the shards (%s) belong to the part that trains", images(more), strings.Join(f.more, ", "))
+	}
+	for _, top := range slices.Sorted(maps.Keys(left)) {
+		why := "it is neither the part that trains nor the one that scores"
+		if slices.Contains(f.tests, top) {
+			why = "as " + s.part + " scores"
+		}
+		where := show.Name(f.inner + top + "/")
+		if top == "" {
+			where = "what lies in no folder"
+		}
+		s.unuse("%s in the shards (%s) is not used: %s", where, images(left[top]), why)
+	}
+	return train, test, first, second
 }
 
 // listed says what listing shards for the first time came to.

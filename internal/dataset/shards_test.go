@@ -99,7 +99,33 @@ func TestShards(t *testing.T) {
 			"x.tar/n1_a.jpg=n1 x.tar/n2_b.jpg=n2", "none", nil},
 		{"without an image, and with several", map[string][]string{"x.tar": {"a.txt=x", "b.left.png", "b.right.png", "c.mask.png", "c.jpg"}},
 			"x.tar", Options{}, "x.tar/b.left.png x.tar/c.jpg", "none",
-			[]string{"1 sample has no image and is left out, first x.tar/a", "2 samples have several images, of which one is taken, as x.tar/b.left.png"}},
+			[]string{"1 sample has no image and is left out, first x.tar/a", "(files of it: 1 .txt)", "2 samples have several images", "of each one is taken, such as x.tar/b.left.png, and 2 images are left out"}},
+		{"dots in names", map[string][]string{"x.tar": {"s.0.png", "s.1.png", "s.2.png"}}, "x.tar", Options{}, "x.tar/s.0.png", "none",
+			[]string{"1 sample has several images", "and 2 images are left out"}},
+		{"parts within a shard", map[string][]string{"x.tar": {"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg", "train/dog/2.jpg",
+			"test/cat/3.jpg", "test/dog/3.jpg", "val/cat/4.jpg"}}, "x.tar", Options{},
+			"x.tar/train/cat/1.jpg=cat x.tar/train/cat/2.jpg=cat x.tar/train/dog/1.jpg=dog x.tar/train/dog/2.jpg=dog",
+			"x.tar/test/cat/3.jpg=cat x.tar/test/dog/3.jpg=dog", []string{"val/ in the shards (1 image) is not used: as test/ scores"}},
+		{"parts within a folder of a shard, named", map[string][]string{"x.tar": {"d/train/cat/1.jpg", "d/train/dog/2.jpg", "d/test/cat/3.jpg"}},
+			"x.tar", Options{Labels: "folders"}, "x.tar/d/train/cat/1.jpg=cat x.tar/d/train/dog/2.jpg=dog", "x.tar/d/test/cat/3.jpg=cat", nil},
+		{"parts within shards of parts", map[string][]string{"train.tar": {"train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg", "train/dog/2.jpg"},
+			"val.tar": {"val/cat/3.jpg", "val/dog/3.jpg"}}, "", Options{},
+			"train.tar/train/cat/1.jpg=cat train.tar/train/cat/2.jpg=cat train.tar/train/dog/1.jpg=dog train.tar/train/dog/2.jpg=dog",
+			"val.tar/val/cat/3.jpg=cat val.tar/val/dog/3.jpg=dog", nil},
+		{"parts within a shard, with fields", map[string][]string{"x.tar": {"train/1.jpg", "train/1.cls=3", "test/1.jpg", "test/1.cls=3", "2.jpg"}},
+			"x.tar", Options{}, "x.tar/train/1.jpg=3", "x.tar/test/1.jpg=3", []string{"what lies in no folder in the shards (1 image) is not used"}},
+		{"folders of systems", map[string][]string{"x.tar": {"cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg", "cat/@eaDir/1.jpg/S.png", ".t/3.jpg"}},
+			"x.tar", Options{}, "x.tar/cat/1.jpg=cat x.tar/cat/2.jpg=cat x.tar/dog/1.jpg=dog x.tar/dog/2.jpg=dog", "none",
+			[]string{"2 files in the shards are not read, as they lie in hidden folders"}},
+		{"the first sample has no class", map[string][]string{"x.tar": {"a.jpg", "b.jpg", "b.cls=1", "c.jpg", "c.cls=\ufeff1"}}, "x.tar", Options{},
+			"x.tar/a.jpg x.tar/b.jpg=1 x.tar/c.jpg=1", "none", []string{"1 image has no label, first x.tar/a.jpg"}},
+		{"the first JSON tells no class", map[string][]string{"x.tar": {"a.jpg", "a.json={}", "b.jpg", "b.json=\ufeff{\"label\": \"cat\"}"}}, "x.tar",
+			Options{}, "x.tar/a.jpg x.tar/b.jpg=cat", "none", []string{"1 image has no label, first x.tar/a.jpg"}},
+		{"JSON that tells no class", map[string][]string{"x.tar": {"a.jpg", `a.json={"width": 3}`}}, "x.tar", Options{}, "x.tar/a.jpg", "none",
+			[]string{"--labels @json.KEY names another key"}},
+		{"other files beside shards", map[string][]string{"a.tar": {"1.jpg"}, "x/y/b.tar": {"2.jpg"}, "notes.md": {}, "c.tar.gz": {"3.jpg"}}, "",
+			Options{}, "a.tar/1.jpg x/y/b.tar/2.jpg", "none", []string{"1 other file not read: 1 .md", "1 compressed shard is not read"}},
+
 		{"a list", map[string][]string{"b.tar": {"1.jpg"}, "a.tar": {"2.jpg"}}, "b.tar::DIR/a.tar", Options{}, "b.tar/1.jpg a.tar/2.jpg", "none", nil},
 		{"stars", map[string][]string{"b.tar": {"1.jpg"}, "a.tar": {"2.jpg"}}, "*.tar", Options{}, "a.tar/2.jpg b.tar/1.jpg", "none", nil},
 	} {
@@ -234,5 +260,52 @@ func TestShardArrays(t *testing.T) {
 	}
 	if fmt.Sprint(channels) != "[2 1]" {
 		t.Errorf("%v channels", channels)
+	}
+}
+
+// Shards and tables beside each other, shards that are not there and compressed ones are no guesses.
+func TestFolderOfShardsErrors(t *testing.T) {
+	keepIn(t)
+	dir := t.TempDir()
+	tarOf(t, filepath.Join(dir, "a.tar"), "1.jpg")
+	try := func(name string, want ...string) {
+		t.Helper()
+		_, _, err := Open(dir, Options{})
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %v, want %q", name, err, w)
+			}
+		}
+	}
+	table := filepath.Join(dir, "deep", "er", "b.parquet")
+	tarOf(t, table, "1.jpg")
+	try("two kinds", "a.tar", "b.parquet", "are of two kinds; give a pattern of one, such as "+dir+"/*.tar")
+	os.Remove(table)
+	if err := os.Symlink("nowhere", filepath.Join(dir, "c.tar")); err != nil {
+		t.Skip(err)
+	}
+	try("a link that leads nowhere", "1 link of a file of many images leads nowhere, so it is not there: c.tar")
+	os.Remove(filepath.Join(dir, "c.tar"))
+	if err := os.Rename(filepath.Join(dir, "a.tar"), filepath.Join(dir, "a.tar.gz")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.tar.gz"), []byte("\x1f\x8b\x08\x00"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	try("a compressed shard alone", "a.tar.gz", "gzip")
+}
+
+// A folder that is called as the built-in images are.
+func TestFolderCalledSample(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("sample", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	train, _, err := Open("sample", Options{})
+	if err != nil || !strings.Contains(strings.Join(train.Notes, "; "), "these are the built-in images; ./sample names what lies here") {
+		t.Errorf("%v, %v", err, train.Notes)
+	}
+	if train, _, err = Open("", Options{}); err != nil || len(train.Notes) > 0 {
+		t.Errorf("%v, %v", err, train.Notes)
 	}
 }

@@ -144,7 +144,8 @@ func TestEndOfShard(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", c.what, l, err, c.want)
 		}
 	}
-	if notes := (&Counts{Unended: 1, Beyond: 2, Twice: 3, Nameless: 1, Links: 1, Meta: 9, Hidden: 2}).Notes(); len(notes) != 7 {
+	all := Counts{Unended: 1, Beyond: 2, Twice: 3, Nameless: 1, Links: 1, Meta: 9, Hidden: 2}
+	if notes := all.Notes(); len(notes) != 7 {
 		t.Errorf("notes %q", notes)
 	}
 }

@@ -112,7 +112,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	flags.BoolVar(&f.plan, "plan", false, "only say what the run would be, how long it would take and how much memory; with --json as an object")
 	flags.BoolVar(&f.quiet, "quiet", false, "print nothing but warnings, notes and errors")
 	flags.BoolVar(&f.json, "json", false, "print JSON lines: steps, epochs, warnings, the summary")
-	flags.StringVar(&f.watch, "watch", "", "show it in a browser, at 127.0.0.1:8080 or `address`")
+	flags.StringVar(&f.watch, "watch", "", "show it in a browser, at 127.0.0.1:8080 or another `address` (--watch=ADDRESS)")
 	flags.Lookup("watch").NoOptDefVal = watchAddr
 	flags.StringVar(&f.profile, "cpuprofile", "", "write a processor profile to this `file`")
 	must(flags.MarkHidden("cpuprofile"))

@@ -19,6 +19,7 @@ import (
 // Run is one of the runs that are compared.
 type Run struct {
 	Name    string
+	Folder  string
 	Uses    []string // machinery beside the gradient: negatives, a momentum encoder, …
 	Summary runlog.Summary
 	Trained eval.Training // what the run was, for a judgement of its scores
@@ -39,7 +40,7 @@ func Read(name, folder string) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	r := Run{Name: name, Epochs: m.Epochs, Steps: m.Steps}
+	r := Run{Name: name, Folder: folder, Epochs: m.Epochs, Steps: m.Steps}
 	s, err := runlog.ReadSummary(folder)
 	switch {
 	case err == nil && slices.Contains(s.Changed, runlog.MetricsFile):
@@ -72,9 +73,9 @@ func Markdown(w io.Writer, runs []Run) error {
 	if len(groups) > 0 {
 		g := groups[0]
 		fmt.Fprintf(&b, "| untrained | %s | %s | | | | | | | | |%s\n", g.UntrainedKNN, g.UntrainedLinear,
-			bareUntrained(g.Runs[0]))
+			g.bareUntrained())
 	}
-	place := places(groups)
+	place, unlike := places(groups)
 	for i, g := range groups {
 		mean := func(of func(runlog.Summary) float64) float64 {
 			var values []float64
@@ -113,8 +114,12 @@ func Markdown(w io.Writer, runs []Run) error {
 			mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses,
 			bareCells(g.bare(), place[i]))
 	}
+	if unlike != "" {
+		fmt.Fprintf(&b, "\nThere is no order without labels, as views were not looked for among the same images: %s.\n",
+			strings.ReplaceAll(unlike, "|", `\|`))
+	}
 	for _, g := range groups {
-		if below := g.below(); below != "" {
+		if below := g.Below(); below != "" {
 			fmt.Fprintf(&b, "\n%s: %s.\n", strings.ReplaceAll(show.Line(g.Name), "|", `\|`), below)
 		}
 	}
@@ -125,7 +130,7 @@ func Markdown(w io.Writer, runs []Run) error {
 				if v.Spread != "" {
 					text += " " + v.Spread
 				}
-				fmt.Fprintf(&b, "\n%s: %s %s\n", strings.ReplaceAll(show.Line(r.Name), "|", `\|`), show.Line(text), show.Line(v.Next))
+				fmt.Fprintf(&b, "\n%s: %s %s\n", strings.ReplaceAll(show.Line(r.Name), "|", `\|`), show.Line(text), v.Advice(r.Folder))
 			}
 		}
 	}
@@ -133,9 +138,9 @@ func Markdown(w io.Writer, runs []Run) error {
 	return err
 }
 
-// below says that a group scores below the untrained encoder, and the likely
+// Below says that a group scores below the untrained encoder, and the likely
 // reason; empty if it does not.
-func (g *Group) below() string {
+func (g *Group) Below() string {
 	if g.KNN.N == 0 || g.Linear.N == 0 || g.UntrainedKNN.N == 0 || g.UntrainedLinear.N == 0 {
 		return ""
 	}

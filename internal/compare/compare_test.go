@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -97,6 +98,20 @@ func TestPlaces(t *testing.T) {
 	if !strings.HasSuffix(lines[4], " 1 |") || !strings.HasSuffix(lines[3], "| 20.0 | 11.0 | 20.0 | 1 |") ||
 		!strings.HasSuffix(lines[6], "| – | – | – | – |") {
 		t.Errorf("places: %s", strings.Join(lines, "\n"))
+	}
+
+	// Measured on other images, they have no places. Advice names the run's folder.
+	for i := range runs {
+		if v := runs[i].Summary.Verdict; v != nil {
+			v.Items, v.Next, runs[i].Folder = 80+i%2, "Next: go on with --resume RUN --epochs 9.", fmt.Sprint("runs/", i)
+		}
+	}
+	text := strings.Join(table(), "\n")
+	for _, want := range []string{"views were not looked for among the same images: vicreg 80, byol 81, byol 80, simsiam 80.",
+		"| 20.0 | 12.0 | 20.0 | – |", "--resume runs/2 --epochs 9"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s\nwant %s", text, want)
+		}
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+
+	"vicreg/internal/show"
 )
 
 // bare are a group's figures that need no labels, each the mean of its runs.
@@ -29,8 +32,12 @@ func (g *Group) bare() bare {
 // places returns the place of each group without labels: 1 for the one whose views find
 // each other most often, and so on; equal ones share the better place. It is 0 of a group
 // of which that is not known. See docs/evaluation.md for how well that agrees with scores.
-func places(groups []Group) []int {
-	out := make([]int, len(groups))
+// Groups that were measured on different numbers of images have no places: unlike says which.
+func places(groups []Group) (out []int, unlike string) {
+	out = make([]int, len(groups))
+	if unlike = unlikely(groups); unlike != "" {
+		return out, unlike
+	}
 	for i := range groups {
 		mine := groups[i].bare().Views
 		if mine.N == 0 {
@@ -43,7 +50,30 @@ func places(groups []Group) []int {
 			}
 		}
 	}
-	return out
+	return out, ""
+}
+
+// unlikely names the numbers of images among which views were looked for, if they differ.
+func unlikely(groups []Group) string {
+	var said []string
+	items, differ := 0, false
+	for _, g := range groups {
+		for _, r := range g.Runs {
+			v := r.Summary.Verdict
+			if v == nil {
+				continue
+			}
+			differ = differ || items > 0 && v.Items != items
+			items = v.Items
+			if text := fmt.Sprintf("%s %d", show.Line(g.Name), v.Items); !slices.Contains(said, text) {
+				said = append(said, text)
+			}
+		}
+	}
+	if !differ {
+		return ""
+	}
+	return strings.Join(said, ", ")
 }
 
 // ranked returns the groups in the order of their places if none has scores, those without
@@ -53,7 +83,8 @@ func ranked(groups []Group) []Group {
 		return groups
 	}
 	place := map[string]int{}
-	for i, p := range places(groups) {
+	order, _ := places(groups)
+	for i, p := range order {
 		place[groups[i].Name] = cmp.Or(p, len(groups)+1)
 	}
 	out := slices.Clone(groups)
@@ -78,18 +109,20 @@ func bareCells(b bare, place int) string {
 	return fmt.Sprintf(" %s | %s | %s | %s |", number(b.Views), number(b.RankMe), number(b.LiDAR), at)
 }
 
-// bareUntrained are the cells of the encoder before any training.
-func bareUntrained(r Run) string {
-	var b bare
-	if v := r.Summary.Verdict; v != nil && v.Untrained != nil {
-		b.Views = NewStat([]float64{100 * v.Untrained.R1})
+// bareUntrained are the cells of the group's encoders before any training.
+func (g *Group) bareUntrained() string {
+	var views, rank, lidar []float64
+	for _, r := range g.Runs {
+		if v := r.Summary.Verdict; v != nil && v.Untrained != nil {
+			views = append(views, 100*v.Untrained.R1)
+		}
+		if u := r.Summary.Unlabelled; u != nil {
+			rank = append(rank, u.Untrained.Representation.RankMe)
+			lidar = append(lidar, u.Untrained.Representation.LiDAR)
+		}
 	}
-	if u := r.Summary.Unlabelled; u != nil {
-		b.RankMe = NewStat([]float64{u.Untrained.Representation.RankMe})
-		b.LiDAR = NewStat([]float64{u.Untrained.Representation.LiDAR})
-	}
-	if b.Views.N == 0 && b.RankMe.N == 0 {
+	if len(views) == 0 && len(rank) == 0 {
 		return " | | | |"
 	}
-	return bareCells(b, 0)
+	return bareCells(bare{NewStat(views), NewStat(rank), NewStat(lidar)}, 0)
 }

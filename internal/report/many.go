@@ -44,7 +44,6 @@ type manyData struct {
 	Rows      []groupRow
 	Untrained groupRow
 	Same      []Setting
-	Below     []string
 }
 
 // groupRow is a run, or several that differ in their seed, in the table.
@@ -64,6 +63,7 @@ type entry struct {
 	views, score       compare.Stat
 	viewsBefore        compare.Stat
 	std, rank, seconds compare.Stat
+	shown              bool // the score is of views that find each other
 }
 
 // WriteMany writes a report of many runs.
@@ -72,12 +72,13 @@ func WriteMany(w io.Writer, m *Many) error {
 	entries := m.entries()
 	p.Keys, p.Same = apart(entries)
 	p.Inside = len(p.Keys) <= mostColumns
+	by := judge(entries)
 	best := leader(entries)
 	for i := range entries {
 		p.Rows = append(p.Rows, entries[i].row(p.Keys, i == best))
 	}
 	p.Untrained = untrained(entries, best)
-	p.Lead = lead(entries, best)
+	p.Lead = lead(entries, by, best)
 	p.Scores = dotted(entries, best)
 	p.Panels = m.curves(entries, best)
 	var b bytes.Buffer
@@ -113,14 +114,46 @@ func (m *Many) entries() (all []entry) {
 		e.std = g.Stat(func(r compare.Run) *float64 { return &r.Summary.EmbeddingStd })
 		e.rank = g.Stat(func(r compare.Run) *float64 { return &r.Summary.Rank })
 		e.seconds = g.Stat(func(r compare.Run) *float64 { return &r.Summary.TrainSeconds })
-		for _, s := range []compare.Stat{g.Linear, g.KNN, e.views} {
-			if e.score = s; s.N > 0 {
-				break
-			}
-		}
 		all = append(all, e)
 	}
 	return all
+}
+
+// kind is what groups are compared by.
+type kind struct {
+	name string
+	of   func(*entry) compare.Stat
+}
+
+var kinds = []kind{
+	{"a linear probe", func(e *entry) compare.Stat { return e.Linear }},
+	{"kNN", func(e *entry) compare.Stat { return e.KNN }},
+	{"views that find each other", func(e *entry) compare.Stat { return e.views }},
+}
+
+// judge gives the groups their scores, all of the one kind that most of them have, and returns
+// its name; empty if there are none.
+func judge(all []entry) string {
+	best, most := kind{}, 0
+	for _, k := range kinds {
+		n := 0
+		for i := range all {
+			if k.of(&all[i]).N > 0 {
+				n++
+			}
+		}
+		if n > most {
+			best, most = k, n
+		}
+	}
+	if most == 0 {
+		return ""
+	}
+	for i := range all {
+		all[i].score = best.of(&all[i])
+		all[i].shown = best.name == kinds[len(kinds)-1].name
+	}
+	return best.name
 }
 
 // leader is the group of the best score, -1 if none has any.
@@ -214,21 +247,21 @@ func untrained(all []entry, best int) (r groupRow) {
 }
 
 // lead says in plain sentences what came out.
-func lead(all []entry, best int) (text []string) {
+func lead(all []entry, by string, best int) (text []string) {
 	if best < 0 {
 		return []string{"None of the runs has a score or a verdict yet."}
 	}
 	b := all[best]
-	name, score := "views that find each other", b.views
-	switch {
-	case b.Linear.N > 0:
-		name, score = "a linear probe", b.Linear
-	case b.KNN.N > 0:
-		name, score = "kNN", b.KNN
-	}
-	text = append(text, fmt.Sprintf("By %s “%s” is best, with %s%%.", name, show.Line(b.Name), score))
+	text = append(text, fmt.Sprintf("By %s “%s” is best, with %s%%.", by, show.Line(b.Name), b.score))
+	var without, others []string
 	next := -1
 	for i, e := range all {
+		name := "“" + show.Line(e.Name) + "”"
+		if e.score.N == 0 {
+			without = append(without, name)
+		} else if n := e.items(); n != b.items() && n > 0 && b.items() > 0 {
+			others = append(others, fmt.Sprintf("%s of %d", name, n))
+		}
 		if i != best && e.score.N > 0 && (next < 0 || e.score.Mean > all[next].score.Mean) {
 			next = i
 		}
@@ -241,6 +274,18 @@ func lead(all []entry, best int) (text []string) {
 		}
 		if edge > 0 {
 			text = append(text, fmt.Sprintf("It is %.1f points ahead of “%s”, %s.", gap, show.Line(all[next].Name), is))
+		}
+	}
+	if len(without) > 0 {
+		text = append(text, fmt.Sprintf("No such figure: %s.", strings.Join(without, ", ")))
+	}
+	if len(others) > 0 {
+		text = append(text, fmt.Sprintf("The figures are not of the same images, so they are not quite comparable: “%s” was measured on %d, %s.",
+			show.Line(b.Name), b.items(), strings.Join(others, ", ")))
+	}
+	for i := range all {
+		if below := all[i].Below(); below != "" {
+			text = append(text, fmt.Sprintf("“%s”: %s.", show.Line(all[i].Name), below))
 		}
 	}
 	var down []string
@@ -269,7 +314,10 @@ func (e *entry) spread() float64 {
 // items are those that the score of a group is a share of, 0 if unknown.
 func (e *entry) items() int {
 	s := e.Runs[0].Summary
-	if e.Linear.N == 0 && e.KNN.N == 0 && s.Verdict != nil {
+	if e.shown {
+		if s.Verdict == nil {
+			return 0
+		}
 		return s.Verdict.Items
 	}
 	return s.Scored

@@ -27,6 +27,20 @@ func several(scores map[string][]float64, configs map[string]string) *Many {
 	return m
 }
 
+// unlike are a run with scores and two without, measured on other images.
+func unlike() *Many {
+	m := several(map[string][]float64{"a": {0.9}}, nil)
+	for name, items := range map[string]int{"b": 80, "c": 256} {
+		v := &runlog.Verdict{Trained: runlog.Sight{R1: 0.2}, Items: items}
+		if name == "c" {
+			v.Trained.R1 = 0.1
+		}
+		m.Runs = append(m.Runs, compare.Run{Name: name, Summary: runlog.Summary{Method: "vicreg", Verdict: v}})
+		m.Configs = append(m.Configs, nil)
+	}
+	return m
+}
+
 func sorted(m map[string][]float64) (names []string) {
 	for name := range m {
 		names = append(names, name)
@@ -55,6 +69,10 @@ func TestMany(t *testing.T) {
 		"many settings": {several(map[string][]float64{"a": {0.6}, "b": {0.61}},
 			map[string]string{"a": long.String(), "b": strings.ReplaceAll(long.String(), "1", "2")}),
 			[]string{"<th>setting</th>", "key8"}, "stands in the table above"},
+		"figures of several kinds": {unlike(), []string{"By views that find each other “b” is best, with 20.00%.",
+			"No such figure: “a”.", "“b” was measured on 80, “c” of 256."}, "points ahead of “a”"},
+		"below untrained": {several(map[string][]float64{"a": {0.45}, "b": {0.46}}, nil),
+			[]string{"“a”: kNN and linear probe are below the untrained encoder"}, ""},
 		"none": {&Many{Runs: []compare.Run{{Name: "a"}}, Configs: [][]byte{nil}}, []string{"None of the runs has a score"}, "<circle"},
 	} {
 		var b bytes.Buffer

@@ -174,6 +174,7 @@ func TestFresh(t *testing.T) {
 		skipped + `{"event":"step","epoch":1,"step":40,"loss":1}` + "\n":                                "2 lines, the last of them of step 40",
 		`{"event":"epoch","epoch":1,"step":5,"loss":1}` + "\n" + `{"event":"warning","epoch":1}` + "\n": "2 lines, the last of them of step 5",
 		`{"event":"warning","epoch":2,"step":7,"message":"x"}` + "\n":                                   "1 line, the last of them of step 7",
+		`{"event":"step","epoch":1,"step":9,"loss":1}` + "\n" + `{"event":"replan","step":9}` + "\n":    "2 lines, the last of them of step 9",
 		`{"time":1}` + "\n": "line 1 is not what a run writes",
 		"notes\n":           "line 1 is not what a run writes",
 		"notes":             "its last line is not what a run writes",

@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"vicreg/internal/durable"
 )
@@ -193,7 +194,7 @@ func freshLines(r io.ReaderAt) error {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
 		}
-		if e.Event != "step" && e.Event != "epoch" && e.Event != "warning" {
+		if !slices.Contains([]string{"step", "epoch", "warning", "replan"}, e.Event) {
 			return errors.New("unknown event")
 		}
 		if lines++; e.Event != "warning" || e.Step != 0 {

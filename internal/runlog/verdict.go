@@ -1,5 +1,11 @@
 package runlog
 
+import (
+	"strings"
+
+	"vicreg/internal/show"
+)
+
 // Sight is how an encoder sees views of images, or the sides of pairs. It needs no
 // labels.
 type Sight struct {
@@ -41,4 +47,9 @@ type Verdict struct {
 	HeldOut   bool    `json:"held_out"` // they were not trained on
 	Trend     []Seen  `json:"trend"`    // on the way, the last at the end
 	Rising    bool    `json:"rising"`   // R1 still rose at the end
+}
+
+// Advice is what to try next, for the run in a folder, on one line.
+func (v *Verdict) Advice(folder string) string {
+	return strings.ReplaceAll(show.Line(v.Next), "--resume RUN ", "--resume "+show.Name(folder)+" ")
 }

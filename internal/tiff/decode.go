@@ -92,6 +92,7 @@ type painter struct {
 	pix               []byte
 	row               []byte
 	pixels            int64         // that JPEGs in it may still have
+	beyond            int64         // bytes that may still be unpacked behind the rows of Deflate strips
 	zlib              io.ReadCloser // taken up again for each strip
 	lzw               *lzwReader
 	raw               *raw // samples are read as they are; nil: a picture is painted
@@ -144,6 +145,7 @@ func (p *painter) all() error {
 		}
 	}
 	p.pixels *= int64(planes)
+	p.beyond = p.rowBytes()*int64(across)*int64(p.H)*int64(planes) + 1<<26
 	for plane := range planes {
 		if p.raw != nil && p.planes && p.raw.place[plane] == nil {
 			continue
@@ -188,7 +190,22 @@ func (p *painter) chunkAt(i, x, y, plane int) error {
 		at := ((y+k)*p.W + x) * p.c
 		p.put(p.pix[at:at+min(p.tw, p.W-x)*p.c], values, samples, plane)
 	}
+	if p.compression == packDeflate || p.compression == packDeflate2 {
+		return p.checksum(int64(size) * int64(max(min(p.th, 1<<16)-rows, 0)))
+	}
 	return nil
+}
+
+// checksum reads a Deflate strip on to its checksum, before which the last strip or tile of a
+// column may have so many bytes of rows below the picture. As in other readers the checksum
+// may be missing but not wrong, and it is not looked for behind still more bytes.
+func (p *painter) checksum(below int64) error {
+	n, err := io.CopyN(io.Discard, p.zlib, min(below, p.beyond)+1)
+	p.beyond = max(p.beyond-n, 0)
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return unpackError(err)
 }
 
 // unpack returns a reader of a strip's samples.
@@ -235,6 +252,8 @@ func unpackError(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return FormatError(errCut.Error())
+	case errors.Is(err, zlib.ErrChecksum):
+		return FormatError("invalid checksum")
 	case errors.Is(err, fax.ErrUncompressed):
 		return UnsupportedError(err.Error())
 	}

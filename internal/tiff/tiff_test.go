@@ -321,3 +321,71 @@ func TestFloatDifferences(t *testing.T) {
 		}
 	}
 }
+
+// A Deflate strip with any of its bits turned is refused or has the same pixels. Its checksum
+// may be missing, and rows below the picture, or others still, may stand before it.
+func TestDeflateChecksum(t *testing.T) {
+	const w, h, rows = 20, 7, 4
+	pix := make([]byte, w*2*rows)
+	for i := range pix {
+		pix[i] = byte(i * i / 7)
+	}
+	packed := func(b []byte) []byte {
+		var z bytes.Buffer
+		d := zlib.NewWriter(&z)
+		d.Write(b)
+		d.Close()
+		return z.Bytes()
+	}
+	top, tags := packed(pix[:w*rows]), basic(w, h, 1, 8, packDeflate, 1, rows)
+	long := packed(append(bytes.Clone(pix[w*rows:]), make([]byte, 99)...))
+	for name, last := range map[string][]byte{"as long as it need be": packed(pix[w*rows : w*h]),
+		"of as many rows as others": packed(pix[w*rows:]), "of more rows": long} {
+		for what, c := range map[string]struct {
+			last []byte
+			ok   bool
+		}{"": {last, true}, "without checksum": {last[:len(last)-4], true}, "with half a checksum": {last[:len(last)-2], true},
+			"with a wrong checksum": {append(bytes.Clone(last[:len(last)-1]), last[len(last)-1]^1), &last[0] == &long[0]}} {
+			p, err := decode(build(binary.LittleEndian, tags, top, c.last))
+			switch {
+			case c.ok && (err != nil || !bytes.Equal(p.Pix, pix[:w*h])):
+				t.Errorf("a last strip %s %s: %v", name, what, err)
+			case !c.ok && (err == nil || err.Error() != FormatError("invalid checksum").Error()):
+				t.Errorf("a last strip %s %s: %v", name, what, err)
+			}
+		}
+		if &last[0] == &long[0] {
+			continue
+		}
+		for i := range 8 * len(last) {
+			bad := bytes.Clone(last)
+			bad[i/8] ^= 1 << (i % 8)
+			if p, err := decode(build(binary.LittleEndian, tags, top, bad)); err == nil && !bytes.Equal(p.Pix, pix[:w*h]) {
+				t.Errorf("a last strip %s with bit %d turned: other pixels", name, i)
+			}
+		}
+	}
+}
+
+// Tiles that claim to be very high, and share one strip that unpacks to much, take no longer.
+func TestDeflateBelow(t *testing.T) {
+	var z bytes.Buffer
+	w, _ := zlib.NewWriterLevel(&z, zlib.BestCompression)
+	w.Write(make([]byte, 1<<25))
+	w.Close()
+	const tiles = 2000
+	tags := []tagOf{{tagWidth, false, []int{16 * tiles}}, {tagHeight, false, []int{1}}, {tagBits, false, []int{8}},
+		{tagCompression, false, []int{packDeflate}}, {tagPhotometric, false, []int{1}},
+		{tagTileWidth, false, []int{16}}, {tagTileHeight, true, []int{1 << 30}}}
+	data := append(build(binary.LittleEndian, tags, make([][]byte, tiles)...), z.Bytes()...)
+	f, err := Open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(f.d.entries, tagStripBytes) // each goes on to the end of the file
+	check.Bounded(t, 16, 2*time.Second, func() {
+		if p, err := f.Decode(data, noJPEG); err != nil || p.W != 16*tiles {
+			t.Error(err)
+		}
+	})
+}

@@ -243,7 +243,8 @@ func unpackInto(out, raw []byte, codec format.CompressionCodec) error {
 	if _, err := io.ReadFull(in, out); err != nil {
 		return errPage
 	}
-	if n, _ := in.Read(make([]byte, 1)); n > 0 {
+	// The checksum comes behind the last byte.
+	if _, err := io.ReadFull(in, make([]byte, 1)); err != io.EOF {
 		return errPage
 	}
 	return nil

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/pierrec/lz4/v4"
 
@@ -90,6 +92,20 @@ func TestPages(t *testing.T) {
 	block = block[:n]
 	sizes := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(len(text))), uint32(n))
 	framed := slices.Concat(sizes, block)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write(text)
+	z.Close()
+	zip := zipped.Bytes()
+	wrong := bytes.Clone(zip)
+	wrong[len(zip)-8] ^= 1
+	zstandard, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zs := zstandard.EncodeAll(text, nil)
+	wrongZS := bytes.Clone(zs)
+	wrongZS[len(zs)-1] ^= 1
 	for _, c := range []struct {
 		what  string
 		raw   []byte
@@ -102,6 +118,14 @@ func TestPages(t *testing.T) {
 		{"a piece that claims much", slices.Concat([]byte{255, 255, 255, 255}, framed[4:]), format.Lz4, nil},
 		{"nothing, packed to nothing", nil, format.Snappy, []byte{}},
 		{"snappy", snappy.Encode(nil, text), format.Snappy, text},
+		{"gzip", zip, format.Gzip, text},
+		{"gzip in two pieces", slices.Concat(zip, zip), format.Gzip, slices.Concat(text, text)},
+		{"gzip with a wrong checksum", wrong, format.Gzip, nil},
+		{"gzip without a checksum", zip[:len(zip)-8], format.Gzip, nil},
+		{"gzip of more than is told", slices.Concat(zip, zip), format.Gzip, nil},
+		{"zstd", zs, format.Zstd, text},
+		{"zstd with a wrong checksum", wrongZS, format.Zstd, nil},
+		{"zstd without its checksum", zs[:len(zs)-4], format.Zstd, nil},
 		{"LZO", text, format.LZO, nil},
 	} {
 		out := make([]byte, max(len(c.want), len(text)))

@@ -106,7 +106,12 @@ func TestIDX(t *testing.T) {
 func TestIDXErrors(t *testing.T) {
 	const images, labels = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 	good := idx([]int{3, 2, 5}, count(30))
-	zipped := gz(good)
+	zipped, longer := gz(good), gz(append(good[:len(good):len(good)], 1, 2, 3))
+	flip := func(b []byte, i int) []byte {
+		b = bytes.Clone(b)
+		b[i] ^= 1
+		return b
+	}
 	for _, c := range []struct {
 		name  string
 		files map[string][]byte
@@ -114,6 +119,8 @@ func TestIDXErrors(t *testing.T) {
 	}{
 		{"cut", map[string][]byte{images: good[:len(good)-7]}, images + ": the file is cut short; fetch it again: it should hold 3 images and holds 2"},
 		{"cut gzip", map[string][]byte{images + ".gz": zipped[:len(zipped)-12]}, "cut short"},
+		{"wrong checksum", map[string][]byte{images + ".gz": flip(zipped, len(zipped)-5)}, "gzip: invalid checksum"},
+		{"wrong checksum of more", map[string][]byte{images + ".gz": flip(longer, len(longer)-5)}, "gzip: invalid checksum"},
 		{"damaged gzip", map[string][]byte{images + ".gz": append([]byte{0x1f, 0x8b, 9}, good...)}, "broken gzip"},
 		{"lying header", map[string][]byte{images: idx([]int{1 << 30, 1 << 2, 1 << 2}, count(100))}, "should hold 1073741824 images and holds 6"},
 		{"absurd header", map[string][]byte{images: idx([]int{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, nil)}, "claims more than 64 GiB"},

@@ -406,14 +406,15 @@ func (d *idxData) read(n, each int) (data *chunks, more bool, err error) {
 		}
 		data.data = append(data.data, chunk)
 	}
-	// gzip's checksum comes last. Whatever follows a gzipped file and is not gzip is
-	// ignored.
+	// gzip's checksum comes last, behind what is not read if that is not very much. Whatever
+	// follows a gzipped file and is not gzip is ignored.
 	_, err = d.in.ReadByte()
-	switch {
-	case err == nil, errors.Is(err, gzip.ErrHeader):
-		return data, true, nil
-	case err == io.EOF:
-		return data, false, nil
+	more = err == nil || errors.Is(err, gzip.ErrHeader)
+	if err == nil && d.zipped != nil {
+		_, err = io.CopyN(io.Discard, d.in, idxFree)
+	}
+	if err == nil || err == io.EOF || errors.Is(err, gzip.ErrHeader) {
+		return data, more, nil
 	}
 	return nil, false, d.cutShort(err)
 }

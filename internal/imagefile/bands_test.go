@@ -1,6 +1,7 @@
 package imagefile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -163,18 +164,60 @@ func TestArraysRefused(t *testing.T) {
 		data   []byte
 		limits Limits
 	}{
-		"its shape is [4]; an image is h × w, h × w × c or c × h × w":                          {array("|u1", "4,", 4), Limits{}},
-		"its shape is [70 2 80]: neither the first size nor the last":                          {array("|u1", "70, 2, 80", 70*2*80), Limits{}},
-		"its shape is [0 5]: it has no pixels":                                                 {array("|u1", "0, 5", 0), Limits{}},
-		`its numbers are of type "i8"; images are of uint8`:                                    {array("<i8", "2, 2", 32), Limits{}},
-		"it has 20 channels, and up to 16 are read":                                            {array("|u1", "30, 30, 20", 18000), Limits{}},
-		"it has one channel, but channel 2 is asked for":                                       {array("|u1", "2, 2", 4), Limits{Bands: []int{2}}},
-		"broken NumPy array: shape [5 5] of |u1 takes 25 bytes, 5 are there":                   {array("|u1", "5, 5", 5), Limits{}},
-		"it has no data: no value is a finite number":                                          {nans, Limits{}},
-		"it has the value -3.4e+38, which looks like a mark for missing data; write NaN there": {huge, Limits{}},
+		"its shape is [4]; an image is h × w, h × w × c or c × h × w":                                      {array("|u1", "4,", 4), Limits{}},
+		"its shape is [70 2 80]: neither the first size nor the last":                                      {array("|u1", "70, 2, 80", 70*2*80), Limits{}},
+		"its shape is [0 5]: it has no pixels":                                                             {array("|u1", "0, 5", 0), Limits{}},
+		`its numbers are of type "i8"; images are of uint8`:                                                {array("<i8", "2, 2", 32), Limits{}},
+		"it has 20 channels, and up to 16 are read":                                                        {array("|u1", "30, 30, 20", 18000), Limits{}},
+		"it has one channel, but channel 2 is asked for":                                                   {array("|u1", "2, 2", 4), Limits{Bands: []int{2}}},
+		`a kind of NumPy array that is not read (its type "|S3" is text, not numbers; save it as float32)`: {array("|S3", "2, 2", 12), Limits{}},
+		`a kind of NumPy array that is not read (its type "<c8" is that of complex numbers, and not`:       {array("<c8", "2, 2", 32), Limits{}},
+		"broken NumPy array: shape [5 5] of |u1 takes 25 bytes, 5 are there":                               {array("|u1", "5, 5", 5), Limits{}},
+		"it has no data: no value is a finite number":                                                      {nans, Limits{}},
+		"it has the value -3.4e+38, which looks like a mark for missing data; write NaN there":             {huge, Limits{}},
 	} {
 		if _, err := Decode(c.data, c.limits); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// An image is the same whether the last index runs fastest in its file or the first.
+func TestArraysOfFortran(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		want  Image
+	}{
+		{[]int{2, 3}, Image{W: 3, H: 2, C: 1}}, {[]int{3, 4, 2}, Image{W: 4, H: 3, C: 2}},
+		{[]int{2, 3, 4}, Image{W: 4, H: 3, C: 2}}, // its channels come first
+	} {
+		n := 1
+		for _, s := range c.shape {
+			n *= s
+		}
+		rows, columns := make([]byte, n), make([]byte, n)
+		for i := range rows { // of row-major order
+			rows[i] = byte(7 * i)
+			at, step, rest := 0, n, i
+			for k := len(c.shape) - 1; k >= 0; k-- {
+				step /= c.shape[k]
+				at += rest % c.shape[k] * step
+				rest /= c.shape[k]
+			}
+			columns[at] = rows[i]
+		}
+		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(c.shape), " ", ", "), "[]")
+		var m [2]Image
+		for i, values := range [][]byte{rows, columns} {
+			head := fmt.Sprintf("{'descr': '|u1', 'fortran_order': %s, 'shape': (%s), }\n", []string{"False", "True"}[i], shape)
+			b := append([]byte("\x93NUMPY\x01\x00"), binary.LittleEndian.AppendUint16(nil, uint16(len(head)))...)
+			var err error
+			if m[i], err = Decode(append(append(b, head...), values...), Limits{}); err != nil {
+				t.Fatalf("(%s): %v", shape, err)
+			}
+		}
+		if m[1].W != c.want.W || m[1].H != c.want.H || m[1].C != c.want.C || !bytes.Equal(m[0].Pix, m[1].Pix) {
+			t.Errorf("(%s): %v, want %v", shape, m[1], m[0])
 		}
 	}
 }

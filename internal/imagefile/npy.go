@@ -12,9 +12,9 @@ import (
 
 // layout is how an array holds an image.
 type layout struct {
-	w, h, c int
-	planes  bool // c × h × w
-	kind    Type
+	w, h, c       int
+	row, col, one int // how many numbers on the next row, column and channel are
+	kind          Type
 }
 
 // layoutOf tells it by the array's shape and type.
@@ -35,14 +35,17 @@ func layoutOf(a npy.Header) (l layout, err error) {
 			return l, fmt.Errorf("its shape is %v: it has no pixels, or too many", a.Shape)
 		}
 	}
-	s := a.Shape
+	s, step := a.Shape, a.Steps
 	switch {
 	case len(s) == 2:
 		l.h, l.w, l.c = s[0], s[1], 1
+		l.row, l.col = step[0], step[1]
 	case len(s) == 3 && s[0] < s[2]:
-		l.c, l.h, l.w, l.planes = s[0], s[1], s[2], true
+		l.c, l.h, l.w = s[0], s[1], s[2]
+		l.one, l.row, l.col = step[0], step[1], step[2]
 	case len(s) == 3:
 		l.h, l.w, l.c = s[0], s[1], s[2]
+		l.row, l.col, l.one = step[0], step[1], step[2]
 	default:
 		return l, fmt.Errorf("its shape is %v; an image is h × w, h × w × c or c × h × w", a.Shape)
 	}
@@ -85,10 +88,7 @@ func decodeNPY(data []byte, limits Limits) (Image, error) {
 	}
 	size := l.kind.Size()
 	m := Image{W: l.w, H: l.h, C: len(want), Type: l.kind, Pix: make([]uint8, l.w*l.h*len(want)*size)}
-	values, step, plane := data[a.At:], l.c, 1
-	if l.planes {
-		step, plane = 1, l.w*l.h
-	}
+	values := data[a.At:]
 	var order binary.ByteOrder = binary.LittleEndian
 	if a.Big {
 		order = binary.BigEndian
@@ -97,28 +97,30 @@ func decodeNPY(data []byte, limits Limits) (Image, error) {
 		if b > l.c {
 			return Image{}, missing(b, l.c)
 		}
-		for i := range l.w * l.h {
-			from, to := values[(i*step+(b-1)*plane)*a.Width:], m.Pix[(i*m.C+c)*size:]
-			var v float64
-			switch a.Type {
-			case "u1":
-				to[0] = from[0]
-				continue
-			case "u2":
-				binary.LittleEndian.PutUint16(to, order.Uint16(from))
-				continue
-			case "i1":
-				v = float64(int8(from[0]))
-			case "i2":
-				v = float64(int16(order.Uint16(from)))
-			case "f2":
-				v = float64(npy.Half(order.Uint16(from)))
-			case "f4":
-				v = float64(math.Float32frombits(order.Uint32(from)))
-			case "f8":
-				v = math.Float64frombits(order.Uint64(from))
+		for y := range l.h {
+			for x := range l.w {
+				from, to := values[(y*l.row+x*l.col+(b-1)*l.one)*a.Width:], m.Pix[((y*l.w+x)*m.C+c)*size:]
+				var v float64
+				switch a.Type {
+				case "u1":
+					to[0] = from[0]
+					continue
+				case "u2":
+					binary.LittleEndian.PutUint16(to, order.Uint16(from))
+					continue
+				case "i1":
+					v = float64(int8(from[0]))
+				case "i2":
+					v = float64(int16(order.Uint16(from)))
+				case "f2":
+					v = float64(npy.Half(order.Uint16(from)))
+				case "f4":
+					v = float64(math.Float32frombits(order.Uint32(from)))
+				case "f8":
+					v = math.Float64frombits(order.Uint64(from))
+				}
+				binary.LittleEndian.PutUint32(to, math.Float32bits(float32(v)))
 			}
-			binary.LittleEndian.PutUint32(to, math.Float32bits(float32(v)))
 		}
 	}
 	return m, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"vicreg/internal/npy"
 	"vicreg/internal/tiff"
 )
 
@@ -77,6 +78,7 @@ func (f *format) contain(work func() error) (err error) {
 		unsupportedJPEG jpeg.UnsupportedError
 		unsupportedPNG  png.UnsupportedError
 		unsupportedTIFF tiff.UnsupportedError
+		unsupportedNPY  npy.UnsupportedError
 	)
 	reason := err.Error()
 	for _, prefix := range []string{"jpeg: ", "png: ", "gif: ", "webp: ", "vp8: ", "vp8l: ", "riff: ",
@@ -87,6 +89,8 @@ func (f *format) contain(work func() error) (err error) {
 	case errors.As(err, &unsupported), errors.As(err, &unsupportedJPEG), errors.As(err, &unsupportedPNG),
 		errors.As(err, &unsupportedTIFF):
 		return fmt.Errorf("a kind of %s that is not read (%s); save it anew as plain PNG or JPEG", f.name, reason)
+	case errors.As(err, &unsupportedNPY):
+		return fmt.Errorf("a kind of %s that is not read (%s)", f.name, reason)
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		strings.Contains(reason, "EOF"), reason == errCut.Error(), strings.Contains(reason, "not enough"),
 		strings.Contains(reason, "short "):

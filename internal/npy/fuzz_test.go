@@ -17,7 +17,7 @@ func FuzzRead(f *testing.F) {
 	for _, c := range []struct{ descr, order, shape string }{
 		{"<f4", "False", "1, 2"}, {">f8", "False", "1,"}, {"|b1", "False", "2, 2, 2"}, {"<f2", "False", "4"}, {"|u1", "True", "8,"},
 		{"|O", "False", "1,"}, {"<i8", "False", ""}, {"<f4", "False", "4294967296, 4294967296"}, {"<f4", "False", "0, 99999999999"},
-		{"<f4", "False", "2L, 1L"}, {"<f8", "False", "1L,"}, {"<f4", "False", "L2,"},
+		{"<f4", "False", "2L, 1L"}, {"<f8", "False", "1L,"}, {"|u1", "True", "2, 2, 2"}, {"<f4", "False", "L2,"},
 	} {
 		f.Add(file(1, fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", c.descr, c.order, c.shape), []byte("12345678")))
 	}

@@ -75,6 +75,11 @@ func (w *Writer) Close() error {
 	return w.w.Flush()
 }
 
+// An UnsupportedError says what kind of array is not read, and what to do.
+type UnsupportedError string
+
+func (e UnsupportedError) Error() string { return string(e) }
+
 // Array is what Read returns: values in row-major order.
 type Array struct {
 	Shape  []int
@@ -82,8 +87,8 @@ type Array struct {
 }
 
 // Read reads the file at path: float16, float32, float64, bool or any integer type,
-// either byte order, any number of dimensions,
-// rows contiguous. Values are converted to float32.
+// either byte order, any number of dimensions, in the order of C or of Fortran. Values are
+// converted to float32.
 func Read(path string) (*Array, error) {
 	var a *Array
 	err := open(path, func(r io.Reader, size int64) (err error) {
@@ -109,7 +114,8 @@ type Header struct {
 	Type  string // of a number: its kind and how many bytes it has, as f4
 	Big   bool   // the high byte of a number is first
 	Width int    // bytes of a number
-	At    int64  // where the numbers begin, the last index running fastest
+	At    int64  // where the numbers begin
+	Steps []int  // of each index, how many numbers on the next one is
 }
 
 // Inspect reads the header of a file of size bytes, which must be what it takes.
@@ -118,7 +124,7 @@ func Inspect(r io.Reader, size int64) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	return Header{h.shape, h.descr[1:], h.descr[0] == '>', h.width, size - int64(n)*int64(h.width)}, nil
+	return Header{h.shape, h.descr[1:], h.descr[0] == '>', h.width, size - int64(n)*int64(h.width), h.steps()}, nil
 }
 
 // open calls read with the file at path and its size.
@@ -153,7 +159,40 @@ func decode(r io.Reader, size int64) (*Array, error) {
 		return nil, err
 	}
 	a := &Array{h.shape, make([]float32, n)}
-	return a, h.values(r, h.width, a.Values)
+	if err := h.values(r, h.width, a.Values); err != nil || !h.fortran || len(h.shape) < 2 || n == 0 {
+		return a, err
+	}
+	a.Values = h.rows(a.Values)
+	return a, nil
+}
+
+// steps returns of each index how many numbers on the next one is: by the last index they
+// stand side by side, or by the first if the order is Fortran's.
+func (h header) steps() []int {
+	steps, n := make([]int, len(h.shape)), 1
+	for i := range steps {
+		if !h.fortran {
+			i = len(steps) - 1 - i
+		}
+		steps[i], n = n, n*h.shape[i]
+	}
+	return steps
+}
+
+// rows returns values, of which there are some, in row-major order.
+func (h header) rows(values []float32) []float32 {
+	out, steps, index, from := make([]float32, len(values)), h.steps(), make([]int, len(h.shape)), 0
+	for i := range out {
+		out[i] = values[from]
+		for k := len(index) - 1; k >= 0; k-- {
+			from += steps[k]
+			if index[k]++; index[k] < h.shape[k] {
+				break
+			}
+			from, index[k] = from-steps[k]*h.shape[k], 0
+		}
+	}
+	return out
 }
 
 // inspect reads the header of a file of size bytes, which must be what it takes. n is
@@ -165,9 +204,6 @@ func inspect(r io.Reader, size int64) (h header, n int, err error) {
 	}
 	if h.width, err = h.widthOf(); err != nil {
 		return h, 0, err
-	}
-	if h.fortran && len(h.shape) > 1 {
-		return h, 0, errors.New("it is stored column by column (fortran_order); save it with numpy.ascontiguousarray")
 	}
 	n = 1
 	for _, s := range h.shape {
@@ -210,7 +246,7 @@ func readHeader(r io.Reader) (h header, at int64, err error) {
 		length = lead[8:12]
 	}
 	if lead[6] < 1 || lead[6] > 3 {
-		return h, 0, fmt.Errorf("its version is %d.%d; 1 to 3 are known", lead[6], lead[7])
+		return h, 0, UnsupportedError(fmt.Sprintf("its version is %d.%d; 1 to 3 are known", lead[6], lead[7]))
 	}
 	if _, err := io.ReadFull(r, length); err != nil {
 		return h, 0, errors.New("its header is cut short")
@@ -228,7 +264,7 @@ func readHeader(r io.Reader) (h header, at int64, err error) {
 	}
 	descr, fortran, shape := descrRE.FindSubmatch(text), fortranRE.FindSubmatch(text), shapeRE.FindSubmatch(text)
 	if fieldsRE.Match(text) {
-		return h, 0, errors.New("its values are records of several fields (a structured dtype); save one field as float32")
+		return h, 0, UnsupportedError("its values are records of several fields (a structured dtype); save one field as float32")
 	}
 	if descr == nil || fortran == nil || shape == nil {
 		return h, 0, errors.New("its header does not name type, order and shape of plain numbers")
@@ -277,7 +313,7 @@ func (h header) widthOf() (int, error) {
 			what = "is that of times, and not supported"
 		}
 	}
-	return 0, fmt.Errorf("its type %q %s; save it as float32", h.descr, what)
+	return 0, UnsupportedError(fmt.Sprintf("its type %q %s; save it as float32", h.descr, what))
 }
 
 // values converts len(out) elements. A number that is too large for 32 bits is an

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -129,6 +130,34 @@ func TestReadsOddities(t *testing.T) {
 	}
 }
 
+// Whichever index runs fastest, an array has its values at their places.
+func TestFortranOrder(t *testing.T) {
+	for _, c := range []struct {
+		shape string
+		steps []int
+		want  []float32 // where 1, 2, 3, ... are in the file
+	}{
+		{"2, 3", []int{1, 2}, []float32{1, 3, 5, 2, 4, 6}},
+		{"6,", []int{1}, []float32{1, 2, 3, 4, 5, 6}},
+		{"3, 1, 2", []int{1, 3, 3}, []float32{1, 4, 2, 5, 3, 6}},
+		{"2, 0, 3", []int{1, 2, 0}, nil},
+	} {
+		b := file(1, "{'descr': '|u1', 'fortran_order': True, 'shape': ("+c.shape+"), }\n", []byte{1, 2, 3, 4, 5, 6}[:len(c.want)])
+		a, err := decode(bytes.NewReader(b), int64(len(b)))
+		if err != nil || !slices.Equal(a.Values, c.want) {
+			t.Errorf("(%s): %v, %v", c.shape, a, err)
+		}
+		if h, err := Inspect(bytes.NewReader(b), int64(len(b))); err != nil || !slices.Equal(h.Steps, c.steps) {
+			t.Errorf("(%s): %+v, %v", c.shape, h, err)
+		}
+	}
+	b := file(1, "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3, 4), }\n", make([]byte, 24))
+	h, err := Inspect(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !slices.Equal(h.Steps, []int{12, 4, 1}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	dict := func(descr, order, shape string) string {
 		return fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr, order, shape)
@@ -151,7 +180,7 @@ func TestRefuses(t *testing.T) {
 		{[]byte(magic + "\x02\x00\xff\xff\xff\xff"), "claims a header"},
 		{file(1, "{}", nil), "does not name"},
 		{file(1, dict("<c8", "False", "1,"), make([]byte, 8)), "not supported"},
-		{file(1, dict("<f4", "True", "2, 2"), make([]byte, 16)), "column by column"},
+		{file(1, dict("<f4", "True", "2, 2"), make([]byte, 15)), "15 are there"},
 		{file(1, dict("<f4", "False", "2, 2"), make([]byte, 15)), "15 are there"},
 		{file(1, dict("<f4", "False", "4294967296, 4294967296"), nil), "too large"},
 		{file(1, dict("<f4", "False", "99999999999999999999"), nil), "too large"},

@@ -100,7 +100,7 @@ type walk struct {
 	at      int
 	framed  bool
 	scanned bool
-	restart int    // how many units of pixels stand between two markers of restart
+	restart int    // how many units of pixels, or blocks of a part alone, stand between two markers of restart
 	quant   [4]int // the step of the mean, 0: there is no table
 	huffman [2][4]huffman
 	left    [][64]uint8 // of each part and coefficient, how many low bits are still to come
@@ -144,13 +144,13 @@ func (w *walk) take(marker byte, body []byte) bool {
 	case marker == 0xdb:
 		return !w.scanned && w.takeQuant(body)
 	case marker == 0xdd:
-		if len(body) != 2 || w.scanned {
+		if len(body) != 2 {
 			return false
 		}
 		w.restart = int(body[0])<<8 + int(body[1])
-		return w.restart == 0 || !w.progressive
+		return true
 	case marker == 0xda:
-		return w.framed && (!w.scanned || w.progressive) && w.takeScan(body)
+		return w.framed && w.takeScan(body)
 	case marker == 0xc0, marker == 0xc1, marker == 0xc2:
 		again := w.framed || w.scanned
 		w.framed = true
@@ -217,7 +217,7 @@ func (w *walk) takeScan(body []byte) bool {
 		if n < 1 || s.from > s.to || s.to > 63 || s.from == 0 && s.to > 0 || s.from > 0 && n > 1 || s.low > 10 {
 			return false
 		}
-	} else if n != len(w.parts) || s.from != 0 || s.to != 63 || s.high != 0 || s.low != 0 {
+	} else if n < 1 || n < len(w.parts) && !w.apart || s.from != 0 || s.to != 63 || s.high != 0 || s.low != 0 {
 		return false
 	}
 	for k := range n {
@@ -247,12 +247,9 @@ func (w *walk) takeScan(body []byte) bool {
 	w.scanned = true
 	c := coded{data: w.data, at: w.at}
 	ok := false
-	switch {
-	case !w.progressive:
-		ok = w.sequential(&c, &s)
-	case n > 1:
+	if n > 1 {
 		ok = w.together(&c, &s)
-	default:
+	} else {
 		ok = w.alone(&c, &s)
 	}
 	w.at = c.at
@@ -276,43 +273,31 @@ func (s *scan) kind(progressive bool) kind {
 // units returns how many units of pixels that are coded together there are.
 func (f *frame) units() int { return ((f.w-1)/f.mcuW + 1) * ((f.h-1)/f.mcuH + 1) }
 
-// sequential goes over the only scan of a sequential file.
-func (w *walk) sequential(c *coded, s *scan) bool {
-	units := w.units()
-	for u := range units {
-		if w.restart > 0 && u > 0 && u%w.restart == 0 {
-			if !c.restart(u/w.restart - 1) {
-				return false
-			}
-			for k := range s.means {
-				s.means[k].at = 0
-			}
+// due reports whether a marker of restart stands before unit or block u of a scan.
+func (w *walk) due(u int) bool { return w.restart > 0 && u > 0 && u%w.restart == 0 }
+
+// begin goes over the marker of restart before unit or block u, at which means begin anew.
+func (w *walk) begin(c *coded, s *scan, u int) bool {
+	for k := range s.means {
+		s.means[k].at = 0
+	}
+	return c.restart(u/w.restart - 1)
+}
+
+// together goes over a scan of several parts' blocks, or of their means.
+func (w *walk) together(c *coded, s *scan) bool {
+	for u := range w.units() {
+		if w.due(u) && !w.begin(c, s, u) {
+			return false
 		}
-		for k := range s.parts {
-			for range w.parts[k].h * w.parts[k].v {
-				if !c.block(s.dc[k], s.ac[k], &s.means[k]) {
+		for k, p := range s.parts {
+			for range w.parts[p].h * w.parts[p].v {
+				if w.progressive && !c.means(s, k) || !w.progressive && !c.block(s.dc[k], s.ac[k], &s.means[k]) {
 					return false
 				}
 			}
 		}
 		if c.zeros > 64 { // far behind the end
-			return false
-		}
-	}
-	return true
-}
-
-// together goes over a scan of the means of several parts' blocks.
-func (w *walk) together(c *coded, s *scan) bool {
-	for range w.units() {
-		for k, p := range s.parts {
-			for range w.parts[p].h * w.parts[p].v {
-				if !c.means(s, k) {
-					return false
-				}
-			}
-		}
-		if c.zeros > 64 {
 			return false
 		}
 	}
@@ -332,10 +317,18 @@ func (c *coded) means(s *scan, k int) bool {
 func (w *walk) alone(c *coded, s *scan) bool {
 	p := w.parts[s.parts[0]]
 	across, down := w.across(p)
-	masks, run := w.masks[s.parts[0]], 0
+	masks, run := []uint64(nil), 0
+	if w.progressive {
+		masks = w.masks[s.parts[0]]
+	}
 	for b := range across * down {
+		if w.due(b) && (run > 0 || !w.begin(c, s, b)) {
+			return false
+		}
 		ok := true
 		switch {
+		case !w.progressive:
+			ok = c.block(s.dc[0], s.ac[0], &s.means[0])
 		case s.from == 0:
 			ok = c.means(s, 0)
 		case s.high == 0:

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"iter"
 	"path/filepath"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 type frame struct {
 	progressive bool
 	plain       bool // of one component, with one block at a time
+	apart       bool // it is sequential, and not all components are in the first scan
 	w, h        int
 	mcuW, mcuH  int // pixels that are coded together
 	parts       []part
@@ -49,23 +51,10 @@ func readFrame(r *bufio.Reader) (*frame, error) {
 		return nil, err
 	}
 	for {
-		// What stands between segments is skipped, as decoders do.
-		b, err := r.ReadByte()
-		for ; err == nil && b != 0xff; b, err = r.ReadByte() {
-		}
-		for ; err == nil && b == 0xff; b, err = r.ReadByte() {
-		}
+		b, n, err := nextSegment(r)
 		if err != nil {
 			return nil, err
 		}
-		if b <= 1 || b >= 0xd0 && b <= 0xd8 { // markers without a segment
-			continue
-		}
-		var length [2]byte
-		if _, err := io.ReadFull(r, length[:]); err != nil {
-			return nil, err
-		}
-		n := int(length[0])<<8 + int(length[1]) - 2
 		switch {
 		case b == 0xd9, b == 0xda:
 			return nil, fmt.Errorf("no frame before the pixels")
@@ -85,7 +74,50 @@ func readFrame(r *bufio.Reader) (*frame, error) {
 		if _, err := io.ReadFull(r, body); err != nil {
 			return nil, err
 		}
-		return newFrame(b, body)
+		f, err := newFrame(b, body)
+		if err == nil && !f.progressive {
+			f.apart = partsOfScan(r) < len(f.parts)
+		}
+		return f, err
+	}
+}
+
+// nextSegment reads the marker of the next segment and how many bytes follow its length.
+func nextSegment(r *bufio.Reader) (marker byte, n int, err error) {
+	for {
+		// What stands between segments is skipped, as decoders do.
+		b, err := r.ReadByte()
+		for ; err == nil && b != 0xff; b, err = r.ReadByte() {
+		}
+		for ; err == nil && b == 0xff; b, err = r.ReadByte() {
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if b <= 1 || b >= 0xd0 && b <= 0xd8 { // markers without a segment
+			continue
+		}
+		var length [2]byte
+		_, err = io.ReadFull(r, length[:])
+		return b, int(length[0])<<8 + int(length[1]) - 2, err
+	}
+}
+
+// partsOfScan reads on to the next scan and returns how many components it has, 0 if there is
+// none.
+func partsOfScan(r *bufio.Reader) int {
+	for {
+		marker, n, err := nextSegment(r)
+		if err != nil || marker == 0xd9 {
+			return 0
+		}
+		if marker == 0xda {
+			parts, _ := r.ReadByte()
+			return int(parts)
+		}
+		if _, err := r.Discard(n); err != nil {
+			return 0
+		}
 	}
 }
 
@@ -137,8 +169,9 @@ func sizeJPEG(r io.ReaderAt, bytes int64) (claim, error) {
 	return claim{c.Width, c.Height, func() error { return f.plausible(bytes) }, f.memory}, nil
 }
 
-// memory returns the bytes that decoding takes: samples, pixels, and for a progressive
-// file, which fills them step by step, the coefficients.
+// memory returns the bytes that decoding takes: samples, pixels, and for a file of several
+// scans the coefficients, of four bytes in Go's decoder, which keeps them of progressive files
+// alone, and of two in libjpeg-turbo.
 func (f *frame) memory() int64 {
 	samples := int64(0)
 	for _, p := range f.parts {
@@ -146,6 +179,8 @@ func (f *frame) memory() int64 {
 	}
 	if f.progressive {
 		samples *= 5
+	} else if f.apart {
+		samples *= 3
 	}
 	pixels := int64(f.w) * int64(f.h)
 	switch len(f.parts) {
@@ -212,6 +247,9 @@ func decodeJPEGWithin(data []byte, visits *int64, fit func(w, h int) int) (Image
 	if m, ok := f.turbo(data, fit); ok {
 		return m, nil
 	}
+	if f.miscounted(data) {
+		return Image{}, errRestart()
+	}
 	decoded, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {
 		return Image{}, err
@@ -273,50 +311,87 @@ var ratios = map[[2]int]image.YCbCrSubsampleRatio{
 // explains. A scan may be nearly empty and still visit every block; one that refines
 // earlier scans costs more.
 func (f *frame) scans(data []byte, visits *int64) error {
-	for i := 2; i+4 <= len(data); {
-		if data[i] != 0xff {
-			next := bytes.IndexByte(data[i:], 0xff)
-			if next < 0 {
-				break
-			}
-			i += next
+	for marker, body := range segments(data) {
+		if marker != 0xda {
 			continue
 		}
-		marker := data[i+1]
-		if marker == 0xff {
-			i++
-			continue
-		}
-		if marker <= 1 || marker >= 0xd0 && marker <= 0xd8 {
-			i += 2
-			continue
-		}
-		length := 2 + int(data[i+2])<<8 + int(data[i+3])
-		if marker == 0xd9 || length < 4 || i+length > len(data) {
+		if len(body) < 1 || len(body) < 4+2*int(body[0]) {
 			break
 		}
-		if marker == 0xda {
-			body := data[i+4 : i+length]
-			if len(body) < 1 || len(body) < 4+2*int(body[0]) {
-				break
-			}
-			n := int(body[0])
-			cost := int64(1)
-			if first, refines := body[1+2*n], body[3+2*n]>>4 != 0; first > 0 && refines {
-				cost = 4
-			}
-			for k := range n {
-				for _, p := range f.parts {
-					if p.id == body[1+2*k] {
-						*visits -= cost * f.blocks(p)
-					}
+		n := int(body[0])
+		cost := int64(1)
+		if first, refines := body[1+2*n], body[3+2*n]>>4 != 0; first > 0 && refines {
+			cost = 4
+		}
+		for k := range n {
+			for _, p := range f.parts {
+				if p.id == body[1+2*k] {
+					*visits -= cost * f.blocks(p)
 				}
 			}
-			if *visits < 0 {
-				return fmt.Errorf("more scans than its %d bytes explain", len(data))
-			}
 		}
-		i += length
+		if *visits < 0 {
+			return fmt.Errorf("more scans than its %d bytes explain", len(data))
+		}
 	}
 	return nil
+}
+
+// segments goes over the markers of a file and what belongs to each, as far as they are whole.
+func segments(data []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for i := 2; i+4 <= len(data); {
+			if data[i] != 0xff {
+				next := bytes.IndexByte(data[i:], 0xff)
+				if next < 0 {
+					return
+				}
+				i += next
+				continue
+			}
+			marker := data[i+1]
+			if marker == 0xff {
+				i++
+				continue
+			}
+			if marker <= 1 || marker >= 0xd0 && marker <= 0xd8 {
+				i += 2
+				continue
+			}
+			length := 2 + int(data[i+2])<<8 + int(data[i+3])
+			if marker == 0xd9 || length < 4 || i+length > len(data) || !yield(marker, data[i+4:i+length]) {
+				return
+			}
+			i += length
+		}
+	}
+}
+
+// miscounted reports whether Go's decoder misses markers of restart, or its pixels: in a scan
+// of one component it takes as many blocks for one as other scans have of it together.
+func (f *frame) miscounted(data []byte) bool {
+	restart := 0
+	for marker, body := range segments(data) {
+		switch {
+		case marker == 0xdd && len(body) == 2:
+			restart = int(body[0])<<8 + int(body[1])
+		case marker == 0xda && restart > 0 && len(f.parts) > 1 && len(body) > 1 && body[0] == 1:
+			if k := f.part(body[1]); k >= 0 && f.parts[k].h*f.parts[k].v > 1 {
+				if across, down := f.across(f.parts[k]); restart < across*down {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// errRestart refuses a file whose markers of restart are miscounted and that is not decoded by
+// libjpeg-turbo: it is not there, or the file is no everyday one.
+func errRestart() error {
+	const kind = "restart markers in a scan of one component"
+	if Library() == "" {
+		return unsupportedError(kind + "; jpegtran takes them out, and " + turbo.Name + " reads them, in the build with tag native")
+	}
+	return unsupportedError(kind + ", and something that is rare or damaged")
 }

@@ -64,6 +64,17 @@ for name, subsampling, args in (
         f.write(subprocess.run(["jpegtran"] + args + ["source"], stdout=subprocess.PIPE, check=True).stdout)
     os.remove("source"), os.remove("script")
     raw(name, repeated(name))
+# The same pixels as those of rough420.jpg, with marks in scans of one component.
+os.makedirs("restart", exist_ok=True)
+bits = "0,1,2: 0-0, 0, 1; 0: 0-0, 1, 0; 1: 0-0, 1, 0; 2: 0-0, 1, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;"
+for name, script, every in (("progressive.jpg", "", "3b"), ("rows.jpg", "", "1"), ("scans.jpg", "0; 1; 2;", "2b"),
+                            ("two.jpg", "0 1; 2;", "2b"), ("bits.jpg", bits, "1b")):
+    with open("script", "w") as f:
+        f.write(script)
+    with open("restart/" + name, "wb") as f:
+        f.write(subprocess.run(["jpegtran"] + (["-scans", "script"] if script else ["-progressive"]) +
+                               ["-restart", every, "rough420.jpg"], stdout=subprocess.PIPE, check=True).stdout)
+    os.remove("script")
 save("cmyk.jpg", colour.convert("CMYK"), quality=95, subsampling=0)
 
 # PNG

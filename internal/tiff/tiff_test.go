@@ -360,7 +360,8 @@ func TestDeflateChecksum(t *testing.T) {
 		for i := range 8 * len(last) {
 			bad := bytes.Clone(last)
 			bad[i/8] ^= 1 << (i % 8)
-			if p, err := decode(build(binary.LittleEndian, tags, top, bad)); err == nil && !bytes.Equal(p.Pix, pix[:w*h]) {
+			p, err := decode(build(binary.LittleEndian, tags, top, bad))
+			if err == nil && !bytes.Equal(p.Pix, pix[:w*h]) {
 				t.Errorf("a last strip %s with bit %d turned: other pixels", name, i)
 			}
 		}

@@ -1,6 +1,12 @@
 package vicreg_test
 
 import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -39,5 +45,29 @@ func TestJudgeMeasures(t *testing.T) {
 		!reflect.DeepEqual(more.Verdict, j.Verdict) ||
 		more.Unlabelled.Trained.Representation == j.Unlabelled.Trained.Representation {
 		t.Errorf("%v: 4 views of 30 images: %+v", err, more)
+	}
+
+	// Of other images none are held out, whatever their folders say.
+	dir := t.TempDir()
+	for i := range 20 {
+		m := image.NewGray(image.Rect(0, 0, 12, 12))
+		for k := range m.Pix {
+			m.Pix[k] = uint8(k * (i + 3))
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, fmt.Sprint("class", i%2), fmt.Sprint(i, ".png"))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := vicreg.Data{Source: dir, Holdout: 0.2}
+	if j, err = m.Judge(ctx, other, vicreg.EvalOptions{}); err != nil || j.Items != 20 || j.HeldOut {
+		t.Errorf("%v: judged by %+v", err, j)
 	}
 }

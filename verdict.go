@@ -61,6 +61,9 @@ func (m *Model) Judge(ctx context.Context, d Data, o EvalOptions) (*Judged, erro
 	if err != nil {
 		return nil, err
 	}
+	if d.Source != c.Data.Source {
+		d.Holdout = 0 // nothing is fitted to other images, so all of them are there to judge by
+	}
 	train, test, err := dataset.Open(d.Source, dataset.Options{Labels: d.Labels, Holdout: d.Holdout})
 	if err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func (r *run) needs() string {
 		about += fmt.Sprintf(", about %s", advice.Span(seconds))
 	}
 	if bytes > 0 {
-		about += fmt.Sprintf(", about %s of memory", host.Bytes(bytes))
+		about += fmt.Sprintf(", at least %s of memory", host.Bytes(bytes))
 	}
 	if device > 0 {
 		about += fmt.Sprintf(" and %s of the device's", host.Bytes(device))

@@ -21,8 +21,11 @@ type finder struct {
 
 type keyTable map[string]int32
 
-// several stands for images that share a key.
-const several = -1
+// What stands for images that share a key, and for no image.
+const (
+	several = -1
+	none    = -2
+)
 
 // Bits of the levels: which part of a name is compared, and how.
 const (
@@ -59,9 +62,14 @@ func newFinder(items []*Item, root, inside, beside string) *finder {
 }
 
 // find returns the index of the image that a name means, several if it may mean more
-// than one, or -2 if it means none.
+// than one, or none.
 func (f *finder) find(name string) int32 {
-	const none = -2
+	at, _ := f.look(name)
+	return at
+}
+
+// look is find, and whether the name is whole, with its ending.
+func (f *finder) look(name string) (at int32, whole bool) {
 	forms := []string{name}
 	if strings.Contains(name, `\`) {
 		forms = append(forms, strings.ReplaceAll(name, `\`, "/"))
@@ -75,17 +83,17 @@ func (f *finder) find(name string) int32 {
 		for _, ending := range []int{0, bare} {
 			for _, key := range full {
 				if at, ok := f.table(how | ending)[fold(key, how)]; ok {
-					return at
+					return at, ending == 0
 				}
 			}
 			if !strings.Contains(last, "/") {
 				if at, ok := f.table(how | ending | own)[fold(last, how)]; ok {
-					return at
+					return at, ending == 0
 				}
 			}
 		}
 	}
-	return none
+	return none, false
 }
 
 // below returns the forms that a path may have below the data's folder.

@@ -10,7 +10,8 @@ import (
 	"vicreg/internal/table"
 )
 
-// Names of columns, as simple makes them, those to prefer first.
+// Names of columns, as simple makes them, those to prefer first. A column y tells labels
+// only where no other tells x: else the two are places in the image.
 var (
 	pathColumns = []string{"path", "filepath", "imagepath", "file", "filename", "imagefile", "imagefilename", "imagename", "image", "img", "imgpath", "imgname",
 		"photo", "picture", "imageid", "imgid", "name", "id"}
@@ -44,7 +45,8 @@ func labelTable(path string, raw []byte) (*labelRows, error) {
 		}
 		return found
 	}
-	paths, labels := known(pathColumns), known(labelColumns)
+	boxes := slices.ContainsFunc(head.Columns, func(c string) bool { return simple(c) == "x" })
+	paths, labels := known(pathColumns), known(labelNames(boxes))
 	if len(head.Rows) == 1 && len(paths) == 0 && !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
 		t, err := table.ParseMap(path, what, raw)
 		return &labelRows{Table: t, json: true, pair: true}, err
@@ -57,6 +59,13 @@ func labelTable(path string, raw []byte) (*labelRows, error) {
 	t, err := table.Parse(path, what, raw, wanted)
 	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(paths, func(c string) bool { return tierOf(c) == pathTier }) {
+		// Others may name images better, if they hold texts and numbers.
+		all, err := table.Parse(path, what, raw, head.Columns)
+		if err == nil && !slices.ContainsFunc(all.Rows, func(r table.Record) bool { return r.Err != nil }) {
+			t, wanted = all, head.Columns
+		}
 	}
 	all := t.Columns
 	t.Columns = slices.Clone(wanted)
@@ -73,6 +82,24 @@ const (
 	mostLooked  = 50  // columns that are looked at for paths
 )
 
+// labelNames are the names of columns of labels, in a table with a column x or without.
+func labelNames(x bool) []string {
+	if x {
+		return slices.DeleteFunc(slices.Clone(labelColumns), func(name string) bool { return name == "y" })
+	}
+	return labelColumns
+}
+
+// hasX reports whether a column other than one is called x.
+func (t *labelRows) hasX(but int) bool {
+	for i, c := range t.Columns {
+		if i != but && simple(c) == "x" {
+			return true
+		}
+	}
+	return false
+}
+
 // columns says which columns hold what; -1 is none.
 type columns struct {
 	path, label, split int
@@ -81,10 +108,21 @@ type columns struct {
 }
 
 func (c columns) pathName(t *labelRows) string {
-	if c.named {
-		return table.Clip(t.Columns[c.path])
+	switch {
+	case !c.named:
+		return fmt.Sprint(c.path + 1)
+	case t.Columns[c.path] == "":
+		return t.called(c.path)
 	}
-	return fmt.Sprint(c.path + 1)
+	return table.Clip(t.Columns[c.path])
+}
+
+// called is a column's name for messages, or else its number.
+func (t *labelRows) called(column int) string {
+	if name := t.Columns[column]; name != "" {
+		return short(name)
+	}
+	return fmt.Sprintf("%d (without a name)", column+1)
 }
 
 // columns finds the columns of paths, labels and parts: by their names, or else the
@@ -115,21 +153,21 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 			paths, labels, splits, c.named = nil, nil, nil, false
 		}
 	}
-	if len(paths) == 0 {
-		for i := range min(mostLooked, len(t.Columns)) {
+	for i := range min(mostLooked, len(t.Columns)) {
+		if !slices.Contains(paths, i) {
 			paths = append(paths, i)
 		}
 	}
 	if len(paths) == 0 {
 		return c, fmt.Errorf("%s: no row names a column; a file of labels has one of paths and one of labels", t.Name)
 	}
-	best := -1
-	for _, i := range paths {
-		if n := t.found(i, f); n > best {
-			best, c.path = n, i
-		}
+	if _, err := t.takePath(&c, paths, f); err != nil {
+		return c, err
 	}
-	labels = slices.DeleteFunc(labels, func(i int) bool { return i == c.path })
+	x := c.named && t.hasX(c.path)
+	labels = slices.DeleteFunc(labels, func(i int) bool {
+		return i == c.path || !slices.Contains(labelNames(x), simple(t.Columns[i]))
+	})
 	if len(labels) > 0 {
 		c.label = labels[0]
 	}
@@ -141,6 +179,9 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 				!strings.HasPrefix(simple(column), "unnamed:")) && !slices.Contains(pathColumns, simple(column)) {
 				rest = append(rest, i)
 			}
+		}
+		if !c.named && len(rest) > 1 && t.runs(rest[0]) {
+			rest = rest[1:]
 		}
 		switch {
 		case len(rest) == 1 || len(rest) > 1 && !c.named:
@@ -199,7 +240,7 @@ func (t *labelRows) explain(c *columns) {
 		c.notes = append(c.notes, note)
 	case !slices.Contains(pathColumns, simple(t.Columns[c.path])) ||
 		!slices.Contains(labelColumns, simple(t.Columns[c.label])):
-		c.notes = append(c.notes, fmt.Sprintf("%s: column %s is taken for paths and column %s for labels", t.Name, short(t.Columns[c.path]), short(t.Columns[c.label])))
+		c.notes = append(c.notes, fmt.Sprintf("%s: column %s is taken for paths and column %s for labels", t.Name, t.called(c.path), t.called(c.label)))
 	}
 	if c.named && len(rest) > 0 {
 		one, more := "column is", "columns are"
@@ -214,19 +255,6 @@ func (t *labelRows) list(columns []int) string {
 		names = append(names, t.Columns[i])
 	}
 	return someCells(names, 5)
-}
-
-// found counts the first rows whose cell in a column names an image.
-func (t *labelRows) found(column int, f *finder) int {
-	const most = 1000
-	n := 0
-	for _, r := range t.Rows[:min(most, len(t.Rows))] {
-		if column < len(r.Cells) && strings.TrimSpace(r.Cells[column]) != "" &&
-			f.find(strings.TrimSpace(r.Cells[column])) != -2 {
-			n++
-		}
-	}
-	return n
 }
 
 // short is a cell for a message, of a long one the beginning.

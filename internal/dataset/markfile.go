@@ -220,8 +220,9 @@ func (m *markFile) lines(of []int32) (lines []int) {
 // flagColumns returns the columns of 0 and 1, one a class: nil if a column of labels is
 // named, or there are none. One with another value in a few rows is an error.
 func (t *labelRows) flagColumns(f *finder) ([]int, error) {
+	known := labelNames(t.hasX(-1))
 	if t.pair || slices.ContainsFunc(t.Columns, func(c string) bool {
-		return len(c) < longestName && slices.Contains(labelColumns, simple(c))
+		return len(c) < longestName && slices.Contains(known, simple(c))
 	}) {
 		return nil, nil
 	}
@@ -312,13 +313,14 @@ func (t *labelRows) flagged(flags []int, f *finder) (columns, error) {
 			paths = append(paths, i)
 		}
 	}
-	best := 0
-	for _, i := range paths {
-		if n := t.found(i, f); n > best {
-			best, c.path = n, i
+	found := 0
+	if len(paths) > 0 {
+		var err error
+		if found, err = t.takePath(&c, paths, f); err != nil {
+			return c, err
 		}
 	}
-	if c.path < 0 {
+	if found == 0 {
 		return c, fmt.Errorf("%s: no column names images of the data, beside those of 0 and 1 (%s)", t.Name, t.list(flags))
 	}
 	t.takeSplit(&c, splits)

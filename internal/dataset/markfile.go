@@ -30,7 +30,7 @@ type markFile struct {
 	marks map[int32][]int8   // of each class
 	sets  map[int32][]string // labels of an image, while the classes are not known
 
-	listed bool // cells are lists, of JSON, and labels as they stand
+	listed bool // cells are lists, and labels as they stand
 }
 
 // readMarks reads a file of several labels an image.
@@ -68,6 +68,18 @@ func parseMarks(path string, raw []byte, f *finder, data string) (*markFile, err
 	for _, i := range flags {
 		m.names = append(m.names, norm.NFC.String(strings.TrimSpace(t.Columns[i])))
 	}
+	m.column = "of labels"
+	if flags == nil && c.named {
+		m.column = t.called(c.label)
+	}
+	if flags == nil {
+		if first, are := t.ofLists(c.label); are {
+			m.listed = true
+			m.notes = append(m.notes, fmt.Sprintf("%s: column %s: cells are read as lists, such as %s in row %d", t.Name, m.column,
+				short(t.cell(first, c.label)), first.Line))
+		}
+	}
+	written := m.listed
 	read := reader{labelRows: t, columns: c, finder: f, data: data}
 	for _, r := range t.Rows {
 		var list *table.Listed // of labels, in JSON
@@ -105,17 +117,20 @@ func parseMarks(path string, raw []byte, f *finder, data string) (*markFile, err
 			m.sets[at] = append(m.sets[at], list.Values...)
 			continue
 		}
-		m.sets[at] = append(m.sets[at], strings.TrimSpace(r.Cells[c.label]))
+		labels := []string{t.cell(r, c.label)}
+		if written {
+			if labels, err = listOf(labels[0]); err != nil {
+				return nil, fmt.Errorf("%s: row %d: column %s is %s: %w; write a list such as ['cat', 'dog']", t.Name, r.Line, m.column,
+					table.Clip(t.cell(r, c.label)), err)
+			}
+		}
+		m.sets[at] = append(m.sets[at], labels...)
 	}
 	if len(m.rows) == 0 {
 		return nil, read.nothing()
 	}
 	m.notes = append(m.notes, read.notes()...)
 	if flags == nil {
-		m.column = "of labels"
-		if c.named {
-			m.column = short(t.Columns[c.label])
-		}
 		if err := m.collect(); err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ func FuzzMarks(f *testing.F) {
 		{"l.csv", "path,labels\ncat/1.jpg,a;b\n02,b\n3,\n"}, {"l.csv", "cat/1.jpg,a|b\n02,b\n02,c\n"},
 		{"l.csv", "image,a,b,split\n3.jpg,1,0,train\n02,-1,,test\n"}, {"l.tsv", "image\ta\tb\n3.jpg\t1\t0\n02\ttrue\tx\n"},
 		{"l.json", `{"cat/1.jpg": "a b", "3": 7, "x": null}`}, {"l.json", `[{"id": 3, "label": ["a", "b;c"]}, {"id": "02", "label": [[]]}]`}, {"l.json", `[{"id": 3, "a": 1, "b": 0}, {"id": "02", "a": -1}]`},
-		{"l.csv", "image,a,a\n3.jpg,1,1\n"}, {"l.csv", "a,b\n1,0\n"}, {"l.csv", "\n"}, {"l.json", "{}"}, {"l.csv", ",,\n,1,0\n"},
+		{"l.csv", "image,a,a\n3.jpg,1,1\n"}, {"l.csv", "image,labels\n3.jpg,\"['a', \"\"b's\"\", '\\xe9']\"\n02,[1 2]\n"}, {"l.csv", "a,b\n1,0\n"}, {"l.csv", "\n"}, {"l.json", "{}"}, {"l.csv", ",,\n,1,0\n"},
 	} {
 		f.Add(seed.name, []byte(seed.text))
 	}

@@ -3,10 +3,10 @@ package vicreg
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"vicreg/internal/dataset"
@@ -122,6 +122,9 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if d.Labels == "none" {
 			return nil, fmt.Errorf("%w, but labels is none", ErrNoLabels)
 		}
+		if train.Classes != nil && train.Parted {
+			return nil, dataset.Because(fmt.Errorf("%s has nothing to score on", d.Source), train.Notes)
+		}
 		if train.Classes != nil && d.Holdout > 0 {
 			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; "+
 				"scoring needs two or more of a class", d.Source)
@@ -129,12 +132,8 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 		if train.Classes != nil {
 			return nil, fmt.Errorf("%s has no test set and holdout is 0, so nothing is left to score on", d.Source)
 		}
-		why := ""
-		if len(train.Notes) > 0 {
-			why = " (" + strings.Join(train.Notes, "; ") + ")"
-		}
-		return nil, unlabelled(fmt.Sprintf("%s has no labels, which scoring needs: put the images of each class into a folder "+
-			"of its own, or name a file of paths and labels (--labels labels.csv)%s", d.Source, why))
+		return nil, dataset.Because(unlabelled(fmt.Sprintf("%s has no labels, which scoring needs: put the images of each class into a folder "+
+			"of its own, or name a file of paths and labels (--labels labels.csv)", d.Source)), train.Notes)
 	}
 	fit, held, bad, err := m.sources(ctx, train, test, d, &o)
 	if err != nil {
@@ -239,6 +238,9 @@ func score(ctx context.Context, e *pretrained.Embedder, untrained model.Encoder,
 		phase = what
 		o.Progress(what)
 	})
+	if errors.As(err, new(eval.LabelError)) {
+		err = dataset.Because(err, notes)
+	}
 	if err != nil {
 		return nil, err
 	}

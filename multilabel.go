@@ -52,8 +52,8 @@ func (m *Model) EvaluateMultilabel(ctx context.Context, d Data, o EvalOptions) (
 		return nil, err
 	}
 	if test == nil {
-		return nil, fmt.Errorf("%s has no images to score on: write train or test into a column split of %s, or hold out a "+
-			"share (--holdout)", d.Source, d.Labels)
+		return nil, dataset.Because(fmt.Errorf("%s has no images to score on: write train or test into a column split of %s, or hold out a "+
+			"share (--holdout)", d.Source, d.Labels), train.Notes)
 	}
 	fit, held, bad, err := m.sources(ctx, train, test, d, &o)
 	if err != nil {

@@ -108,6 +108,8 @@ type Dataset struct {
 	// image may be of several classes. Labels are then 0 for images that have marks.
 	Marks map[string][]int8
 
+	Parted bool // a file of labels says which images train and which score
+
 	sum string // of the packed file that holds the items
 }
 

@@ -102,6 +102,13 @@ func TestLabelFiles(t *testing.T) {
 			"; 1 of 5 images is in no row of l.csv and has no label: 5.jpg; 1 class has only images to train on and none to score on: b; 1 image of l.csv for validation is not used, since others are to test"},
 		{"l.csv", "path,label,subset\n1.jpg,a,train\n02.JPG,a,valid\n3.png,b,train\n4.jpg,b,valid\n5.jpg,,valid\n", "cat/1.jpg=a dog/3.png=b | cat/02.JPG=a dog/4.jpg=b | " + other +
 			"; l.csv: 1 row has no label: row 6; l.csv names none to test; those for validation score; 1 image of the part to score on of l.csv has no label and is not used"},
+		{"l.csv", "path,label,split\n1.jpg,a,train\n02.JPG,a,val\n3.png,b,train\n4.jpg,,test\n5.jpg,,test\n", "cat/1.jpg=a dog/3.png=b | cat/02.JPG=a | " + other +
+			"; l.csv: 2 rows have no label, the first in row 5; l.csv has no label for those to test; those for validation score; 1 class has only images to train on and none to score on: b; 2 images of l.csv to test are not used, as none has a label"},
+		{"l.csv", "path,label,split\n1.jpg,a,train\n02.JPG,a,train\n3.png,b,train\n4.jpg,,test\n5.jpg,,val\n", "cat/02.JPG=a cat/1.jpg=a dog/3.png=b | none | " + other +
+			"; l.csv: 2 rows have no label, the first in row 5; l.csv says which images train and has none with a label to score on, and nothing is held out" +
+			"; 1 image of l.csv to test is not used, as none has a label; 1 image of l.csv for validation is not used, as none has a label"},
+		{"l.csv", "path,label,split\n1.jpg,a,train\n02.JPG,a,train\n3.png,b,train\n4.jpg,b,train\n5.jpg,b,train\n", all + other +
+			"; l.csv says which images train and has none with a label to score on, and nothing is held out"},
 		{"l.csv", "path,label,set\n1.jpg,a,big\n02.JPG,a,big\n3.png,b,small\n4.jpg,b,big\n5.jpg,b,big\n", all + other + "; l.csv: 1 column is not used: set"},
 
 		// Errors.
@@ -109,7 +116,8 @@ func TestLabelFiles(t *testing.T) {
 		{"l.csv", "path,label,split\n1.jpg,a,train\n02.JPG,a,later\n", `l.csv: row 3: split is "later", but must be train, test or val`},
 		{"l.csv", "path,label\n1.jpg,a\n02.JPG,a,b\n", `l.csv: row 3: it has 3 fields, but the header has 2`},
 		{"l.csv", "path,label\nx.jpg,a\ny.jpg,b\n", `l.csv: no row of column "path" names an image of photos (the first is "x.jpg" in row 2); write paths below that folder, below the folder of l.csv, or names of files`},
-		{"l.csv", "path,label\n1.jpg,\n02.JPG,\n", "labels of photos/l.csv: every label is empty"},
+		{"l.csv", "path,label\n1.jpg,\n02.JPG,\n", "labels of photos/l.csv: every label is empty (l.csv: 2 rows have no label, the first in row 2)"},
+		{"l.csv", "path,label\n1.jpg,\ngone.jpg,a\n", "labels of photos/l.csv: every label is empty (l.csv: 1 row of 2 names no image of photos: gone.jpg; l.csv: 1 row has no label: row 2)"},
 		{"l.csv", "path,height,width\n1.jpg,3,4\n", "l.csv: which column holds the labels is not clear, of height, width; call it label or class"},
 		{"l.csv", "path label\n1.jpg a\n", `l.csv: there is no column of labels beside that of paths ("path label"); separate the two by commas, semicolons or tabs`},
 		{"l.csv", "path,label,label\n1.jpg,a,b\n", `l.csv: the header names column "label" twice`},
@@ -127,6 +135,18 @@ func TestLabelFiles(t *testing.T) {
 		if got := labelsOf(t, root, file, 0); got != c.want {
 			t.Errorf("%s %q:\n%s\nwant\n%s", c.name, c.text, got, c.want)
 		}
+	}
+}
+
+// Where a file says which images train, none of them is held out.
+func TestNothingHeldOut(t *testing.T) {
+	root := tree(t, pets...)
+	file := filepath.Join(filepath.Dir(root), "l.csv")
+	if err := os.WriteFile(file, []byte("path,label,split\n1,a,train\n02,a,train\n3,b,train\n4,b,train\n5,b,train\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := labelsOf(t, root, file, 0.5); !strings.Contains(got, " | none | ") || !strings.Contains(got, "nothing is held out") {
+		t.Error(got)
 	}
 }
 

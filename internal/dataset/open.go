@@ -139,7 +139,7 @@ func Open(spec string, o Options) (train, test *Dataset, err error) {
 		train.forgetLabels()
 	case s.test != nil:
 		test = s.test
-	default:
+	case !train.Parted:
 		train, test = s.holdOut(o.Holdout)
 	}
 	train.Notes = append(s.notes, s.unused...)

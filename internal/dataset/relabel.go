@@ -20,7 +20,9 @@ type part struct {
 
 // relabel gives all images of a source the classes that a labeller says. If it also says
 // which image is in which part, the parts are made anew.
-func (s *source) relabel(by *labeller, root string) error {
+func (s *source) relabel(by *labeller, root string) (err error) {
+	told := len(s.notes)
+	defer func() { err = Because(err, s.notes[told:]) }()
 	if s.test != nil {
 		s.others = append(s.others, part{s.part, s.test})
 	}
@@ -43,7 +45,6 @@ func (s *source) relabel(by *labeller, root string) error {
 	find := func() *finder { return newFinder(items, root, s.inner, filepath.Dir(by.file)) }
 	switch {
 	case by.several:
-		var err error
 		if marks, err = readMarks(by.file, find(), s.people(root)); err != nil {
 			return err
 		}
@@ -59,7 +60,6 @@ func (s *source) relabel(by *labeller, root string) error {
 			classes[i] = by.name.class(item.Name)
 		}
 	default:
-		var err error
 		if file, err = readLabels(by.file, find(), s.people(root)); err != nil {
 			return err
 		}
@@ -124,6 +124,14 @@ func (s *source) relabel(by *labeller, root string) error {
 		s.oneSided()
 	}
 	return nil
+}
+
+// Because adds to an error the notes that may explain it.
+func Because(err error, notes []string) error {
+	if err == nil || len(notes) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(notes, "; "))
 }
 
 // below is an image's name below the folder that holds the parts.
@@ -242,15 +250,11 @@ func (s *source) score(name string, d *Dataset) {
 	d.KeepLabelled()
 }
 
-// divide puts each image into the part that a file says. Those that the file does not
-// name stay where they are.
+// divide puts each image into the part that a file says: those to test score, or those for
+// validation if none to test has a label. Those that the file does not name stay where they
+// are, and nothing is held out.
 func (s *source) divide(file *labelFile, items []*Item) {
-	var train, rest, val, test []Item
-	forTest := func(row labelled) bool { return row.rank >= 0 && strings.HasPrefix(roles[row.rank/2].name, "test") }
-	testing := false
-	for _, row := range file.rows {
-		testing = testing || forTest(row)
-	}
+	var train, rest, test, val []Item
 	n := 0
 	for i, item := range items {
 		row, told := file.rows[int32(i)]
@@ -259,10 +263,10 @@ func (s *source) divide(file *labelFile, items []*Item) {
 			train = append(train, *item)
 		case !told:
 			rest = append(rest, *item)
-		case testing && !forTest(row):
-			val = append(val, *item)
-		default:
+		case row.rank >= 0 && strings.HasPrefix(roles[row.rank/2].name, "test"):
 			test = append(test, *item)
+		default:
+			val = append(val, *item)
 		}
 		if !told && i >= len(s.train.Items) && i < len(items)-len(s.rest) {
 			n++
@@ -271,17 +275,33 @@ func (s *source) divide(file *labelFile, items []*Item) {
 	if n > 0 {
 		s.unuse("%s outside the part that trains %s not used, as %s does not name %s", images(n), is(n), file.name, map[bool]string{true: "it", false: "them"}[n == 1])
 	}
-	if len(val) > 0 {
-		s.unuse("%s of %s for validation %s not used, since others are to test", show.Plural(len(val), "image", "images"), file.name, is(len(val)))
-	}
-	s.train.Items, s.rest = train, append(rest, val...)
-	if len(test) > 0 && !testing {
-		s.note("%s names none to test; those for validation score", file.name)
-	}
-	if len(test) > 0 {
+	s.train.Items, s.train.Parted, s.rest = train, true, rest
+	for _, p := range []struct {
+		what  string
+		items []Item
+	}{{"to test", test}, {"for validation", val}} {
 		d := *s.train
-		d.Items = test
-		s.score("the part to score on of "+file.name, &d)
+		d.Items = p.items
+		switch n := len(d.Items); {
+		case n == 0:
+			continue
+		case s.test != nil:
+			s.unuse("%s of %s %s %s not used, since others are to test", images(n), file.name, p.what, is(n))
+		case d.unlabelled() == n:
+			s.unuse("%s of %s %s %s not used, as none has a label", images(n), file.name, p.what, is(n))
+		default:
+			s.score("the part to score on of "+file.name, &d)
+			continue
+		}
+		s.rest = append(s.rest, d.Items...)
+	}
+	switch {
+	case s.test == nil:
+		s.note("%s says which images train and has none with a label to score on, and nothing is held out", file.name)
+	case len(test) == 0:
+		s.note("%s names none to test; those for validation score", file.name)
+	case !slices.ContainsFunc(test, func(item Item) bool { return item.Label >= 0 }):
+		s.note("%s has no label for those to test; those for validation score", file.name)
 	}
 }
 

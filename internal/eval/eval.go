@@ -47,6 +47,11 @@ func (s Set) some(x features, n int) (Set, error) {
 	return out, nil
 }
 
+// LabelError says that labels are too few to score by.
+type LabelError string
+
+func (e LabelError) Error() string { return string(e) }
+
 // Options say how to score. A zero field means the default.
 type Options struct {
 	K           int     // neighbours that vote: 20
@@ -165,7 +170,7 @@ func newTask(train, test Set) (task, error) {
 		if t.classes == 1 {
 			have = "labels of 1 class"
 		}
-		return t, fmt.Errorf("the training images have %s: scoring needs at least 2 classes", have)
+		return t, LabelError("the training images have " + have + ": scoring needs at least 2 classes")
 	}
 	for _, s := range []struct {
 		from Set

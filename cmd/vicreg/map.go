@@ -254,7 +254,7 @@ func mapped(m *atlas.Map, info *vicreg.MapInfo) map[string]any {
 	for i, c := range m.Clusters {
 		g := group{Images: c.Size, Cosine: rounded(float64(c.Cosine)), Nearest: m.Points[c.Examples[0]].Name}
 		if class, share := m.Mostly(i); class >= 0 {
-			g.Class, g.Share = m.Classes[class], rounded(share)
+			g.Class, g.Share = show.Valid(m.Classes[class]), rounded(share)
 		}
 		clusters = append(clusters, g)
 	}

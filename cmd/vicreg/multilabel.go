@@ -58,7 +58,7 @@ func printMultilabel(s *vicreg.MultilabelScores, asJSON bool) error {
 	if asJSON {
 		classes := map[string]any{}
 		for _, c := range s.ByClass {
-			classes[c.Name] = map[string]any{"ap": c.AP, "ap_11": c.AP11, "random_init_ap": c.RandomInitAP, "cost": c.Cost,
+			classes[show.Valid(c.Name)] = map[string]any{"ap": c.AP, "ap_11": c.AP11, "random_init_ap": c.RandomInitAP, "cost": c.Cost,
 				"train": c.Train, "test": c.Test, "scored": c.Scored}
 		}
 		return printJSON(map[string]any{"dataset": s.Dataset, "train_images": s.Train, "test_images": s.Test,

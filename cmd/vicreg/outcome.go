@@ -187,7 +187,7 @@ func writeClasses(out io.Writer, what string, o vicreg.Outcome) {
 func classesOf(o vicreg.Outcome) map[string]any {
 	all := map[string]any{}
 	for _, c := range o.Classes {
-		all[className(c)] = map[string]any{"items": c.Items, "right": c.Right, "right5": c.Right5, "accuracy": shareOf(c.Right, c.Items)}
+		all[show.Valid(className(c))] = map[string]any{"items": c.Items, "right": c.Right, "right5": c.Right5, "accuracy": shareOf(c.Right, c.Items)}
 	}
 	return all
 }

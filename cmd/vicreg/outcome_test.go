@@ -33,3 +33,14 @@ func TestWriteConfusion(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", b.String(), want)
 	}
 }
+
+// Classes whose names differ in bytes that are no UTF-8 stay apart in JSON.
+func TestClassesOfBytes(t *testing.T) {
+	o := vicreg.Outcome{Classes: []vicreg.ClassOutcome{{Class: 0, Name: "caf\xe8"}, {Class: 1, Name: "caf\xe9"}}}
+	counts := []vicreg.ClassCount{{Name: "caf\xe8"}, {Name: "caf\xe9"}}
+	for _, all := range []map[string]any{classesOf(o), countsOf(counts)} {
+		if all[`caf\xe8`] == nil || all[`caf\xe9`] == nil {
+			t.Errorf("%v", all)
+		}
+	}
+}

@@ -210,7 +210,7 @@ func (p *probing) print(c recipe.Config) error {
 	if p.json {
 		classes := map[string]any{}
 		for _, class := range o.Classes {
-			classes[class.Name] = map[string]any{"items": class.Items, "right": class.Right, "right5": class.Right5,
+			classes[show.Valid(class.Name)] = map[string]any{"items": class.Items, "right": class.Right, "right5": class.Right5,
 				"accuracy": shareOf(class.Right, class.Items)}
 		}
 		return printJSON(map[string]any{"protocol": c.Tune.Protocol, "folder": p.folder, "dataset": s.Dataset,

@@ -60,7 +60,7 @@ func printScores(s *vicreg.Scores, what string, asJSON bool) error {
 func countsOf(classes []vicreg.ClassCount) map[string]any {
 	all := map[string]any{}
 	for _, c := range classes {
-		all[c.Name] = map[string]int{"train": c.Train, "test": c.Test}
+		all[show.Valid(c.Name)] = map[string]int{"train": c.Train, "test": c.Test}
 	}
 	return all
 }

@@ -64,6 +64,25 @@ func Text(s string) string {
 	return b.String()
 }
 
+// Valid returns a name as it is, but for bytes that are no UTF-8, which it escapes (caf\xe9):
+// JSON would make one character of them all, and names that differ the same.
+func Valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		} else {
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
 // Line is Text on one line: line breaks and tabs are escaped too.
 func Line(s string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Text(s))

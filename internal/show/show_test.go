@@ -52,6 +52,14 @@ func TestTextKeepsNothingThatActs(t *testing.T) {
 	}
 }
 
+func TestValid(t *testing.T) {
+	for in, want := range map[string]string{"caf\xe9": `caf\xe9`, "caf\xe8\xff": `caf\xe8\xff`, "café\n\ufffd\\": "café\n\ufffd\\", "é\xe9": `é\xe9`} {
+		if got := Valid(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestTally(t *testing.T) {
 	counts := map[string]int{".heic": 30, "": 1, ".ppm": 1}
 	if got := Tally(counts, "without an ending"); got != "30 .heic, 1 without an ending, 1 .ppm" {

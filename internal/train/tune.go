@@ -167,7 +167,7 @@ func (r *run) grade(ctx context.Context, s *runlog.Summary) error {
 	names := r.corpus.(*images).trainData.Classes
 	for _, c := range o.Classes {
 		s.Classifier.Classes = append(s.Classifier.Classes,
-			runlog.ClassScore{Name: names[c.Class], Items: c.Items, Right: c.Right, Right5: c.Right5})
+			runlog.ClassScore{Name: show.Valid(names[c.Class]), Items: c.Items, Right: c.Right, Right5: c.Right5})
 	}
 	for _, c := range o.Confusion {
 		s.Classifier.Confusion = append(s.Classifier.Confusion, [3]int{c.Class, c.Predicted, c.Items})

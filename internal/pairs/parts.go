@@ -3,6 +3,7 @@ package pairs
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"vicreg/internal/dataset"
@@ -36,11 +37,15 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 	if len(parts["train"]) == 0 {
 		return nil, nil, fmt.Errorf("%s: no row has train in column %s", t.Name, column)
 	}
-	held := "test"
-	if len(parts[held]) == 0 {
-		held = "val"
-	}
 	rest := *d
+	held, blank := "test", false
+	if n := len(parts["test"]); n == 0 {
+		held = "val"
+	} else if blank = d.Classes != nil && !labelled(parts["test"]) && labelled(parts["val"]); blank {
+		held = "val"
+		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of test in column %s left out, as none has a label; those of val are scored on",
+			t.Name, show.Plural(n, "row is", "rows are"), column))
+	}
 	rest.Rows = parts["train"]
 	rest.About = fmt.Sprintf("%d rows of %s to train on", len(rest.Rows), t.Name)
 	if len(parts[held]) > 0 {
@@ -49,7 +54,7 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
 		test = &out
 	}
-	if held == "val" && len(parts[held]) > 0 {
+	if held == "val" && !blank && len(parts[held]) > 0 {
 		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: column %s has no rows of test; those of val are scored on", t.Name, column))
 	}
 	if n := len(parts["val"]); held == "test" && n > 0 {
@@ -57,6 +62,11 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: %s of val in column %s left out, since there are rows of test to score on", t.Name, show.Plural(n, "row is", "rows are"), column))
 	}
 	return &rest, test, nil
+}
+
+// labelled reports whether any of some rows has a label.
+func labelled(rows []Row) bool {
+	return slices.ContainsFunc(rows, func(r Row) bool { return r.Label >= 0 })
 }
 
 // parted divides the rows into the first n, which train, and the others, which score.

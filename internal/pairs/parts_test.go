@@ -37,6 +37,9 @@ func TestNotes(t *testing.T) {
 		{"a,k\nx,cat\ny,dog,z\nz,cat\n", Options{Label: "k"}, nil}, // a broken row has no class
 		{"a,p\nx,train\ny,val\nz,test\nw,val\n", Options{Split: "p"}, []string{"m.csv: 2 rows are of val in column p left out, since there are rows of test to score on"}},
 		{"a,p\nx,train\ny,val\n", Options{Split: "p"}, []string{"m.csv: column p has no rows of test; those of val are scored on"}},
+		{"a,k,p\nx,cat,train\ny,cat,val\nz,,test\nw,,test\n", Options{Label: "k", Split: "p"}, []string{"m.csv: 2 rows have no k, and are never scored, the first in row 4",
+			"m.csv: 2 rows are of test in column p left out, as none has a label; those of val are scored on"}},
+		{"a,p\nx,train\ny,val\nz,test\n", Options{Split: "p"}, []string{"m.csv: 1 row is of val in column p left out, since there are rows of test to score on"}},
 		{"a,k,p\nx,cat,train\ny,dog,test\nz,emu,train\nw,emu,test\n", Options{Label: "k", Split: "p"}, []string{
 			`m.csv: no rows to train on, only to score on, of 1 class: "dog"`, `m.csv: no rows to score on, only to train on, of 1 class: "cat"`}},
 		{"a,k\nx,cat\ny,dog\n", Options{Label: "k", Holdout: 0.5}, []string{"m.csv: nothing is held out to score on, since every class has one row only, or rows that share a file"}},

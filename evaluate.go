@@ -123,7 +123,7 @@ func (m *Model) Evaluate(ctx context.Context, d Data, o EvalOptions) (*Scores, e
 			return nil, fmt.Errorf("%w, but labels is none", ErrNoLabels)
 		}
 		if train.Classes != nil && train.Parted {
-			return nil, dataset.Because(fmt.Errorf("%s has nothing to score on", d.Source), train.Notes)
+			return nil, dataset.Because(fmt.Errorf("%s has nothing to score on: write test into some rows of column split, or leave that out", d.Source), train.Notes)
 		}
 		if train.Classes != nil && d.Holdout > 0 {
 			return nil, fmt.Errorf("%s has no test set, and every class has one image, so none can be held out to score on; "+

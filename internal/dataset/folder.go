@@ -55,6 +55,9 @@ func openImages(root string, o Options) (*source, error) {
 		return nil, err
 	}
 	f.wrapped(root)
+	if f.train.Classes != nil {
+		f.alike("sub-folders of "+show.Name(filepath.Join(f.root, l.train)), f.train.Classes, f.train.sizes())
+	}
 	if abs, err := filepath.Abs(root); err == nil {
 		root = abs
 	}

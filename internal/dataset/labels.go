@@ -65,7 +65,8 @@ func isPattern(spec string) bool { return strings.Contains(spec, "{") && table.I
 
 // compilePattern makes a regular expression of a pattern: {label} is the class, {number}
 // digits, * anything; none of these crosses into another folder. The ending of an image
-// counts in upper or lower case; a pattern without an ending fits names without theirs.
+// counts in upper or lower case; a pattern without an image's ending, or * in its place, fits
+// names without theirs.
 func compilePattern(spec string) (*pattern, error) {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("labels %q: %s", spec, fmt.Sprintf(format, args...))
@@ -75,10 +76,10 @@ func compilePattern(spec string) (*pattern, error) {
 	}
 	p := &pattern{folders: strings.Contains(spec, "/")}
 	end := path.Ext(path.Base(spec))
-	p.bare = end == ""
 	rest := spec
+	p.bare = !strings.Contains(end, "*")
 	if lower := strings.ToLower(end); lower == imagefile.Array || slices.Contains(imagefile.Extensions, lower) {
-		rest = strings.TrimSuffix(spec, end)
+		rest, p.bare = strings.TrimSuffix(spec, end), false
 	} else {
 		end = ""
 	}
@@ -118,7 +119,7 @@ func compilePattern(spec string) (*pattern, error) {
 type pattern struct {
 	match   *regexp.Regexp
 	folders bool // it is of the whole path
-	bare    bool // it is of the name without its ending
+	bare    bool // it is of the name without its ending, which may have none
 }
 
 // class returns the class in a name, "" if it does not fit.
@@ -127,7 +128,9 @@ func (p *pattern) class(name string) string {
 		name = path.Base(name)
 	}
 	if p.bare {
-		name = strings.TrimSuffix(name, path.Ext(name))
+		if m := p.match.FindStringSubmatch(strings.TrimSuffix(name, path.Ext(name))); m != nil {
+			return m[1]
+		}
 	}
 	if m := p.match.FindStringSubmatch(name); m != nil {
 		return m[1]
@@ -138,6 +141,7 @@ func (p *pattern) class(name string) string {
 // labeller finds the class of each image from its name or from a file. nil: the kind of
 // data says it.
 type labeller struct {
+	spec  string // Options.Labels
 	about string // in words for people
 	leaf  bool
 	name  *pattern
@@ -150,15 +154,15 @@ type labeller struct {
 func (o Options) labeller() (*labeller, error) {
 	switch file := LabelFile(o.Labels); {
 	case o.Labels == "leaf":
-		return &labeller{about: "the folder of each image as its class", leaf: true}, nil
+		return &labeller{spec: o.Labels, about: "the folder of each image as its class", leaf: true}, nil
 	case file != "":
 		if err := table.IsFile(file); err != nil {
 			return nil, fmt.Errorf("the file of labels cannot be read: %w", err)
 		}
-		return &labeller{about: "labels of " + show.Name(file), file: file, several: o.Several}, nil
+		return &labeller{spec: o.Labels, about: "labels of " + show.Name(file), file: file, several: o.Several}, nil
 	case isPattern(o.Labels):
 		p, err := compilePattern(o.Labels)
-		return &labeller{about: "labels by names like " + show.Name(o.Labels), name: p}, err
+		return &labeller{spec: o.Labels, about: "labels by names like " + show.Name(o.Labels), name: p}, err
 	}
 	return nil, nil
 }

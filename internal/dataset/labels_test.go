@@ -47,6 +47,19 @@ func TestLeafAndPatterns(t *testing.T) {
 		{breeds, "{label}_*", "Abyssinian_1.jpg=Abyssinian cover.jpg great_pyrenees_12.jpg=great great_pyrenees_3.JPG=great | none | " +
 			"1 of 4 images is under names that the pattern does not fit and has no label: cover.jpg"},
 		{[]string{"cat.0.jpg", "dog.0.jpg", "dog.1.jpg"}, "{label}.*", "cat.0.jpg=cat dog.0.jpg=dog dog.1.jpg=dog | none | "},
+		{[]string{"x/cat.0.jpg", "y/dog.1.JPG"}, "{label}.{number}", "x/cat.0.jpg=cat y/dog.1.JPG=dog | none | "},
+		{[]string{"cat_0.v2.jpg", "dog_1.v2.jpg"}, "{label}_{number}.v2", "cat_0.v2.jpg=cat dog_1.v2.jpg=dog | none | "},
+		{[]string{"0.cat.jpg", "1.dog.png"}, "{number}.{label}", "0.cat.jpg=cat 1.dog.png=dog | none | "},
+		{[]string{"cat_0.jpg", "cat _1.jpg", "Dog_2.jpg", "dog_3.jpg", "bird_4.jpg"}, "{label}_{number}",
+			"Dog_2.jpg=Dog bird_4.jpg=bird cat _1.jpg=cat  cat_0.jpg=cat dog_3.jpg=dog | none | " +
+				`labels {label}_{number}: "cat" (1), "cat " (1) are different classes, though they differ only in case, spaces or the spelling of a number; and 1 more such`},
+		{[]string{"x/1/0.jpg", "y/01/1.jpg", "z/2/2.jpg"}, "leaf", "x/1/0.jpg=1 y/01/1.jpg=01 z/2/2.jpg=2 | none | " +
+			`labels leaf: "01" (1), "1" (1) are different classes, though they differ only in case, spaces or the spelling of a number`},
+		{[]string{"A/0.jpg", "a/1.jpg", "a /2.jpg", "b/3.jpg"}, "folders", "A/0.jpg=A a/1.jpg=a a /2.jpg=a  b/3.jpg=b | none | " +
+			`sub-folders of photos: "A" (1), "a" (1), "a " (1) are different classes, though they differ only in case, spaces or the spelling of a number`},
+		{[]string{"train/A/0.jpg", "train/a/1.jpg", "train/a/2.jpg", "train/A/3.jpg", "test/a/2.jpg", "test/A/3.jpg"}, "auto",
+			"train/A/0.jpg=A train/A/3.jpg=A train/a/1.jpg=a train/a/2.jpg=a | test/A/3.jpg=A test/a/2.jpg=a | " +
+				`sub-folders of photos/train: "A" (2), "a" (2) are different classes, though they differ only in case, spaces or the spelling of a number`},
 		{years, "*/{label}/*.jpg", "2019/beach/a_1.jpg=beach 2019/hill/b_2.jpg=hill 2020/beach/c_3.jpg=beach 2020/d_4.jpg | none | " +
 			"1 of 4 images is under names that the pattern does not fit and has no label: 2020/d_4.jpg"},
 		{breeds, "x{label}.png", "labels by names like x{label}.png: no image has such a name; the first is Abyssinian_1.jpg"},

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"vicreg/internal/show"
+	"vicreg/internal/table"
 )
 
 // part is a part of a data set that may score.
@@ -100,6 +101,15 @@ func (s *source) relabel(by *labeller, root string) (err error) {
 			s.train.Marks[items[at].Name] = m
 		}
 	}
+	if file == nil {
+		size := make([]int, len(names))
+		for _, item := range items {
+			if item.Label >= 0 {
+				size[item.Label]++
+			}
+		}
+		s.alike("labels "+by.spec, names, size)
+	}
 	s.withoutLabel(by, file, items)
 	if file != nil && file.splits {
 		s.divide(file, items)
@@ -124,6 +134,18 @@ func (s *source) relabel(by *labeller, root string) (err error) {
 		s.oneSided()
 	}
 	return nil
+}
+
+// alike notes classes, of so many images, whose names differ in nothing that counts. where is
+// messages' name for what tells them.
+func (s *source) alike(where string, classes []string, size []int) {
+	count := make(map[string]int, len(classes))
+	for i, n := range size {
+		if n > 0 {
+			count[classes[i]] = n
+		}
+	}
+	s.notes = append(s.notes, table.Alike(where, count)...)
 }
 
 // Because adds to an error the notes that may explain it.

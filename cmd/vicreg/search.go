@@ -218,7 +218,8 @@ func (f *searchFlags) answers(x *vicreg.Index, names []string, matches [][]vicre
 			if m.Item == itself && f.others {
 				continue
 			}
-			a.Matches = append(a.Matches, likeness{m.Item, m.Name, m.File, show.Valid(m.Class), m.Cosine, m.Item == itself})
+			class := show.Valid(m.Class)
+			a.Matches = append(a.Matches, likeness{m.Item, m.Name, m.File, class, m.Cosine, m.Item == itself})
 		}
 		a.Matches = a.Matches[:min(f.k, len(a.Matches))]
 		all[q] = a

@@ -58,6 +58,7 @@ func (s *source) labelTexts(sets []*Dataset, texts []string, about string) error
 		texts = texts[len(d.Items):]
 	}
 	s.train.About += fmt.Sprintf(", %s: %d classes", about, len(classes))
+	s.alike("the classes", classes, s.train.sizes())
 	if none > 0 {
 		s.note("%s no label, first %s", show.Plural(none, "image has", "images have"), show.Name(first))
 	}

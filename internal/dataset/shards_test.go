@@ -121,6 +121,8 @@ func TestShards(t *testing.T) {
 			"x.tar/a.jpg x.tar/b.jpg=1 x.tar/c.jpg=1", "none", []string{"1 image has no label, first x.tar/a.jpg"}},
 		{"the first JSON tells no class", map[string][]string{"x.tar": {"a.jpg", "a.json={}", "b.jpg", "b.json=\ufeff{\"label\": \"cat\"}"}}, "x.tar",
 			Options{}, "x.tar/a.jpg x.tar/b.jpg=cat", "none", []string{"1 image has no label, first x.tar/a.jpg"}},
+		{"classes that look alike", map[string][]string{"x.tar": {"a.jpg", "a.cls=1", "b.jpg", "b.cls=01"}}, "x.tar", Options{},
+			"x.tar/a.jpg=1 x.tar/b.jpg=01", "none", []string{`the classes: "01" (1), "1" (1) are different classes`}},
 		{"JSON that tells no class", map[string][]string{"x.tar": {"a.jpg", `a.json={"width": 3}`}}, "x.tar", Options{}, "x.tar/a.jpg", "none",
 			[]string{"--labels @json.KEY names another key"}},
 		{"other files beside shards", map[string][]string{"a.tar": {"1.jpg"}, "x/y/b.tar": {"2.jpg"}, "notes.md": {}, "c.tar.gz": {"3.jpg"}}, "",

@@ -151,7 +151,7 @@ func stateOf(f *safetensors.File) (s State, err error) {
 		return s, errors.New("is a checkpoint without its checksums: another program has changed it")
 	case name == format || name == oldFormat:
 	case strings.HasPrefix(name, kind):
-		return s, errors.New("is a checkpoint of another version of vicreg")
+		return s, errVersion
 	default:
 		return s, errors.New("is not a checkpoint of vicreg")
 	}
@@ -184,11 +184,21 @@ func verify(f *safetensors.File, path string) error {
 	return nil
 }
 
+// errVersion is the error of a checkpoint that is whole, though not for this program.
+var errVersion = errors.New("is a checkpoint of another version of vicreg; go on with the version that wrote it")
+
 // explain adds to an error of open or verify which file is meant, and which file can
-// take its place.
+// take its place if it is damaged.
 func explain(path string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return missing{fmt.Sprintf("there is no checkpoint %s%s", path, previous(path))}
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("checkpoint %s cannot be read: %w; give yourself the permission to read it, or go on as the user who has it", path, durable.Reason(err))
+	case durable.Unreadable(err):
+		return fmt.Errorf("checkpoint %s cannot be read: %w; that tells nothing of what it holds, so leave it and try again", path, durable.Reason(err))
+	case errors.Is(err, errVersion):
+		return err
 	}
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
 		return fmt.Errorf("%s is %s, not a checkpoint; move it away%s", path, durable.Kind(st.Mode()), previous(path))

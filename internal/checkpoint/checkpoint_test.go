@@ -2,6 +2,9 @@ package checkpoint
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -146,6 +149,7 @@ func TestEveryByteIsChecked(t *testing.T) {
 	if err := os.Link(path+Suffix, flipped+Suffix); err != nil {
 		t.Fatal(err)
 	}
+	commands := fmt.Sprintf("mv %[1]s %[1]s.damaged; mv %[1]s.previous %[1]s", flipped)
 	head := 8 + int(good[0]) + int(good[1])<<8
 	for i := range good {
 		bit := i % 8
@@ -156,7 +160,7 @@ func TestEveryByteIsChecked(t *testing.T) {
 		}
 		before, after := arrays(7), arrays(7)
 		_, err := Load(flipped, after)
-		if err == nil || !strings.Contains(err.Error(), flipped) || !strings.Contains(err.Error(), "after step 1, is whole: mv "+flipped+Suffix) {
+		if err == nil || !strings.Contains(err.Error(), flipped) || !strings.Contains(err.Error(), "after step 1, is whole: "+commands) {
 			t.Errorf("byte %d (%q), bit %d: %v", i, good[i], bit, err)
 		}
 		if !reflect.DeepEqual(before, after) {
@@ -167,6 +171,44 @@ func TestEveryByteIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// The one before is offered where damage was proven alone, and what is damaged is kept.
+func TestWhatTheOneBeforeIsOfferedFor(t *testing.T) {
+	path := save2(t)
+	denied := &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+	disk := fmt.Errorf("%s: %w", path, &fs.PathError{Op: "read", Path: path, Err: errors.New("input/output error")})
+	for want, err := range map[string]error{
+		path + " cannot be read: permission denied; give yourself the permission to read it, or go on as the user who has it":               denied,
+		path + " cannot be read: input/output error; that tells nothing of what it holds, so leave it and try again":                        disk,
+		path + " is a checkpoint of another version of vicreg; go on with the version that wrote it":                                        fmt.Errorf("%s %w", path, errVersion),
+		path + " is odd; the one before it, after step 1, is whole: mv " + path + " " + path + ".damaged; mv " + path + Suffix + " " + path: fmt.Errorf("%s is odd", path),
+	} {
+		if got := explain(path, err).Error(); got != want && got != "checkpoint "+want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+	if !errors.Is(explain(path, denied), fs.ErrPermission) {
+		t.Error("the cause is lost")
+	}
+	if err := os.WriteFile(path+".damaged", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := previous(path), "mv "+path+" "+path+".damaged2; mv "; !strings.Contains(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	os.Remove(path)
+	if got, want := previous(path), "is whole: mv "+path+Suffix+" "+path; !strings.HasSuffix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, _, short := cut(broken{}, 100); short {
+		t.Error("a disk that fails cuts files short")
+	}
+}
+
+// broken is a disk that fails.
+type broken struct{}
+
+func (broken) ReadAt([]byte, int64) (int, error) { return 0, errors.New("input/output error") }
 
 // write writes a checkpoint whose metadata may be anything.
 func write(t testing.TB, path string, meta map[string]string, sealed bool) {

@@ -21,6 +21,7 @@ type File struct {
 	f    *os.File
 	path string
 	done bool
+	err  error // the first of writing
 }
 
 // Create begins to write path. What is there stays until Commit. It removes what killed
@@ -123,32 +124,66 @@ func Abandon() {
 func (f *File) Name() string { return f.f.Name() }
 
 // Write appends to the new contents.
-func (f *File) Write(b []byte) (int, error) { return write(f.f, b) }
+func (f *File) Write(b []byte) (int, error) {
+	n, err := write(f.f, b)
+	return n, f.failed(err)
+}
 
 // WriteAt writes over part of the new contents.
 func (f *File) WriteAt(b []byte, at int64) (int, error) {
 	if err := fault("write", f.Name()); err != nil {
-		return 0, err
+		return 0, f.failed(err)
 	}
-	return f.f.WriteAt(b, at)
+	n, err := f.f.WriteAt(b, at)
+	return n, f.failed(err)
 }
 
 // Sync brings what was written to the disk.
-func (f *File) Sync() error { return syncFile(f.f) }
+func (f *File) Sync() error { return f.failed(syncFile(f.f)) }
 
-// Commit brings what was written to the disk and puts it in place.
-func (f *File) Commit() error {
-	err := f.Sync()
-	if err == nil {
-		err = place(f.f, f.path)
+// failed returns err, and remembers the first for Commit.
+func (f *File) failed(err error) error {
+	if f.err == nil {
+		f.err = err
 	}
-	if err != nil {
-		f.Discard()
-		return Reason(err)
+	return err
+}
+
+// Commit brings what was written to the disk and puts it in place. Where anything could not
+// be written, it returns the first error of that and leaves the path as it is.
+func (f *File) Commit() error { return Commit(f) }
+
+// Commit is [File.Commit] of files that belong together: all are on the disk before the
+// first is put in place, and the others follow at once. What a process that is killed in
+// between leaves of them [Left] tells.
+func Commit(files ...*File) (err error) {
+	defer func() {
+		for _, f := range files {
+			f.Discard()
+		}
+		err = Reason(err)
+	}()
+	for _, f := range files {
+		if f.err == nil {
+			f.Sync()
+		}
+		if f.err != nil {
+			return f.err
+		}
 	}
-	f.done = true
-	begun.Delete(f)
-	return Reason(syncDir(filepath.Dir(f.path)))
+	for i, f := range files {
+		if err := place(f.f, f.path); err != nil {
+			return err
+		}
+		f.done = true
+		for _, f := range files[i:] { // what is left of them is to stay now
+			begun.Delete(f)
+		}
+	}
+	for _, f := range files {
+		err = errors.Join(err, syncDir(filepath.Dir(f.path)))
+	}
+	return err
 }
 
 // Discard throws the new contents away. After Commit it does nothing.
@@ -217,6 +252,13 @@ func Reason(err error) error {
 		return link.Err
 	}
 	return err
+}
+
+// Unreadable reports whether an error is of an operation on a file, such as one that is not
+// permitted, and so tells nothing of what the file holds.
+func Unreadable(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
 }
 
 type diskFull struct{ error }

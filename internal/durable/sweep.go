@@ -24,26 +24,32 @@ func prefix(path string) string {
 // killed for example, was writing new contents of path. Files of a process that
 // still runs stay, and so do all files of other programs.
 func Sweep(path string) {
+	for _, name := range Left(path) {
+		sweep(name)
+	}
+}
+
+// Left returns the files beside path in which a process is writing new contents of path, or
+// was when it ended.
+func Left(path string) (left []string) {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return
+		return nil
 	}
 	defer dir.Close()
-	var left []string
 	for {
 		names, err := dir.Readdirnames(1000)
 		for _, name := range names {
-			if leftover(name, prefix(path)) {
-				left = append(left, filepath.Join(filepath.Dir(path), name))
+			if !leftover(name, prefix(path)) {
+				continue
+			}
+			name = filepath.Join(filepath.Dir(path), name)
+			if st, err := os.Lstat(name); err == nil && st.Mode().IsRegular() {
+				left = append(left, name)
 			}
 		}
 		if err != nil {
-			break
-		}
-	}
-	for _, name := range left {
-		if st, err := os.Lstat(name); err == nil && st.Mode().IsRegular() {
-			sweep(name)
+			return left
 		}
 	}
 }

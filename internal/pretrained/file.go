@@ -133,7 +133,8 @@ func Save(path string, meta Meta, encoder model.Encoder, expander *model.Expande
 }
 
 // Replaces returns an error if the file at path is somebody else's: one that Save did
-// not write with the same meta, at whatever step.
+// not write with the same meta, at whatever step. The name of the data is left out: a
+// folder may be moved, and a file holds its name as UTF-8 alone.
 func (m *Meta) Replaces(path string) error {
 	f, err := safetensors.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -148,9 +149,30 @@ func (m *Meta) Replaces(path string) error {
 		if _, ok := f.Metadata[key]; !ok && ours {
 			continue // an older version did not write it
 		}
-		if key != "format" && key != "step" && f.Metadata[key] != want {
+		if key != "format" && key != "step" && key != "dataset" && f.Metadata[key] != want {
 			return fmt.Errorf("%s is another model: its %s is %.40q, not %.40q", path, key, f.Metadata[key], want)
 		}
+	}
+	return nil
+}
+
+// Whole returns an error if the file of a model at path is not as it was written. Files of
+// earlier versions, which carry no checksum, pass.
+func Whole(path string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return whole(f, path)
+}
+
+func whole(f *safetensors.File, path string) error {
+	switch {
+	case f.Sealed():
+		return f.Verify()
+	case f.Metadata["format"] == format:
+		return fmt.Errorf("%s has lost its checksum, so it was changed after it was written", path)
 	}
 	return nil
 }
@@ -238,14 +260,12 @@ func read(f *safetensors.File, path string) (m *Model, err error) {
 	if err := m.room(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	switch {
-	case f.Sealed():
-		if err := f.Verify(); err != nil {
-			return nil, advised(err)
-		}
-	case f.Metadata["format"] == format:
-		return nil, fmt.Errorf("%s has lost its checksum, so it was changed after it was written; %s", path, advice)
-	default:
+	if err := whole(f, path); durable.Unreadable(err) {
+		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%w; %s", err, advice)
+	}
+	if !f.Sealed() {
 		m.Notes = append(m.Notes, fmt.Sprintf("%s carries no checksum, as an earlier version wrote it: damage to it would go unseen", show.Name(path)))
 	}
 	if m.Step < m.Steps {

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"vicreg/internal/checkpoint"
+	"vicreg/internal/durable"
 	"vicreg/internal/pretrained"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
 )
 
 // ended does what is left to do in a run that has a summary: it says which of its files
-// are no longer those it ended with, and writes a model that is missing.
+// are no longer those it ended with, and writes a model that is missing or damaged.
 func (r *run) ended(s *runlog.Summary) error {
 	at, err := checkpoint.Peek(r.file(runlog.CheckpointFile))
 	if err == nil && (!at.Started.Equal(s.Started) || at.Epoch != s.Epochs || at.Steps != s.Steps) {
@@ -43,32 +44,50 @@ func (r *run) ended(s *runlog.Summary) error {
 			}
 		}
 	}
-	var missing []int
-	branches := 1
-	if r.config.Separate() {
-		branches = 2
+	lost, why, unknown := r.lost(s)
+	if unknown != nil || len(lost) == 0 {
+		return unknown
 	}
-	for i := range branches {
-		if _, err := os.Lstat(r.file(runlog.ModelFiles[i])); errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, i)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	var names []string
-	for _, i := range missing {
-		names = append(names, runlog.ModelFiles[i])
-	}
-	what := strings.Join(names, " and ")
 	if err == nil {
-		err = r.rewrite(s, missing)
+		err = r.rewrite(s, lost)
 	}
 	if err != nil {
-		return fmt.Errorf("the run in %s has ended, but its %s is missing and cannot be written anew: %w", show.Name(r.folder), what, err)
+		return fmt.Errorf("the run in %s has ended, but its %s is %s and cannot be written anew: %w", show.Name(r.folder),
+			runlog.ModelFiles[lost[0]], why[0], err)
 	}
-	tell(fmt.Sprintf("%s was missing; it is written anew, from the checkpoint", what))
+	for i, branch := range lost {
+		tell(fmt.Sprintf("%s was %s; it is written anew, from the checkpoint", runlog.ModelFiles[branch], why[i]))
+	}
 	return nil
+}
+
+// lost returns the branches whose models a run that has ended no longer has, and what became
+// of each. A file that is not the run's own by its header, and is damaged besides, may be
+// anything: it is left as it is, and keep refuses it.
+func (r *run) lost(s *runlog.Summary) (branches []int, why []string, err error) {
+	for i := range r.branches() {
+		name := runlog.ModelFiles[i]
+		what := ""
+		if _, err := os.Lstat(r.file(name)); errors.Is(err, fs.ErrNotExist) {
+			what = "missing"
+		} else if err := pretrained.Whole(r.file(name)); durable.Unreadable(err) {
+			return nil, nil, fmt.Errorf("%s cannot be read, so whether it is whole is not known: %w", r.file(name), durable.Reason(err))
+		} else if err != nil && s.Files[name] != "" && !slices.Contains(s.Changed, name) {
+			what = "damaged"
+		}
+		if what != "" {
+			branches, why = append(branches, i), append(why, what)
+		}
+	}
+	return branches, why, nil
+}
+
+// branches is how many models the run writes.
+func (r *run) branches() int {
+	if r.config.Separate() {
+		return 2
+	}
+	return 1
 }
 
 // rewrite writes the models of some branches from the checkpoint of a run that has

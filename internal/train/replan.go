@@ -8,12 +8,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"vicreg/internal/advice"
 	"vicreg/internal/batch"
 	"vicreg/internal/checkpoint"
 	"vicreg/internal/durable"
 	"vicreg/internal/optim"
+	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
@@ -163,7 +166,8 @@ func (r *run) onward() error {
 }
 
 // keep copies the results of a run that has ended into a folder inside its own. That is
-// a run that has ended as well; it only lacks the checkpoint.
+// a run that has ended as well; it only lacks the checkpoint. It refuses a model that is not
+// the run's own, or not whole: the new epochs replace the checkpoint, which has the weights.
 func (r *run) keep(ended *runlog.Summary) error {
 	name := fmt.Sprintf("epochs-%d", ended.Epochs)
 	folder := r.file(name)
@@ -178,6 +182,16 @@ func (r *run) keep(ended *runlog.Summary) error {
 		}
 		folder = r.file(fmt.Sprintf("%s-%d", name, i))
 	}
+	models := runlog.ModelFiles[:r.branches()]
+	for _, model := range models {
+		err := pretrained.Whole(r.file(model))
+		if slices.Contains(ended.Changed, model) {
+			err = errors.New(runlog.Altered(r.folder, model))
+		}
+		if err != nil {
+			return fmt.Errorf("%w; move it away, and --resume %s writes that one anew", err, show.Name(r.folder))
+		}
+	}
 	part, err := os.MkdirTemp(r.folder, keeping)
 	if err != nil {
 		return durable.Reason(err)
@@ -186,8 +200,7 @@ func (r *run) keep(ended *runlog.Summary) error {
 	if err := os.Chmod(part, 0o755); err != nil {
 		return durable.Reason(err)
 	}
-	for _, file := range append([]string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile},
-		runlog.ModelFiles[:]...) {
+	for _, file := range append([]string{runlog.ConfigFile, runlog.MetricsFile, runlog.SummaryFile}, models...) {
 		err := duplicate(r.file(file), filepath.Join(part, file))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s: %w", r.file(file), durable.Reason(err))
@@ -201,9 +214,11 @@ const keeping = ".vicreg-keep-"
 
 // sweep removes such folders that killed processes have left.
 func (r *run) sweep() {
-	left, _ := filepath.Glob(r.file(keeping + "*"))
-	for _, part := range left {
-		os.RemoveAll(part)
+	all, _ := os.ReadDir(r.folder)
+	for _, part := range all {
+		if strings.HasPrefix(part.Name(), keeping) {
+			os.RemoveAll(r.file(part.Name()))
+		}
 	}
 }
 

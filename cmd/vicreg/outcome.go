@@ -73,7 +73,13 @@ func (f *confusionFlag) write(o vicreg.Outcome) (notes []string, err error) {
 			show.Name(f.path), n))
 	}
 	w := bufio.NewWriter(f.file)
-	if err = cmp.Or(writeConfusion(w, o), w.Flush(), f.file.Commit()); err != nil {
+	if err = writeConfusion(w, o); err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = f.file.Commit()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("--confusion %s cannot be written: %w", f.path, durable.Reason(err))
 	}
 	return notes, nil

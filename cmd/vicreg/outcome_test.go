@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"vicreg"
+	"vicreg/internal/durable"
 )
 
 // A square of few classes, with the classes that are not fitted on at the end; a list of
@@ -42,5 +46,33 @@ func TestClassesOfBytes(t *testing.T) {
 		if all[`caf\xe8`] == nil || all[`caf\xe9`] == nil {
 			t.Errorf("%v", all)
 		}
+	}
+}
+
+// A disk that is full costs no matrix that is there.
+func TestConfusionOnAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.csv")
+	if err := os.WriteFile(path, []byte("earlier"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := confusionFlag{path: path}
+	var err error
+	if f.file, err = durable.Create(path); err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	restore := durable.Inject(func(op, _ string) error {
+		if op == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	defer restore()
+	_, err = f.write(vicreg.Outcome{Classes: []vicreg.ClassOutcome{{Class: 2, Name: "a"}}})
+	if err == nil || !strings.Contains(err.Error(), "c.csv cannot be written: the disk is full") {
+		t.Errorf("%v", err)
+	}
+	if raw, _ := os.ReadFile(path); string(raw) != "earlier" {
+		t.Errorf("the matrix holds %q", raw)
 	}
 }

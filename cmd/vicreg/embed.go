@@ -140,7 +140,7 @@ func (g *guard) looks(path string, in looker) {
 	}
 }
 
-// writeEmbeddings puts both files in place, the names first.
+// writeEmbeddings puts both files in place at once, as [embeddings] knows them again.
 func writeEmbeddings(array *durable.File, names string, e *vicreg.Embeddings) error {
 	w, err := npy.NewWriter(array, len(e.Features), len(e.Features[0]))
 	if err != nil {
@@ -154,10 +154,15 @@ func writeEmbeddings(array *durable.File, names string, e *vicreg.Embeddings) er
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(names, []byte(lines(e.Names))); err != nil {
+	named, err := durable.Create(names)
+	if err != nil {
 		return err
 	}
-	return array.Commit()
+	defer named.Discard()
+	if _, err := named.Write([]byte(lines(e.Names))); err != nil {
+		return err
+	}
+	return durable.Commit(array, named)
 }
 
 // lines writes a name a line, those that hold line breaks or control characters

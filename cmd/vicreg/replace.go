@@ -63,11 +63,12 @@ func isProfile(path string) bool {
 }
 
 // embeddings is the kind of an array together with the names of its rows. If only one of
-// the two exists it is somebody else's file.
+// the two exists it is somebody else's file, unless an embed was killed before it could put
+// the names in place: then what it was writing is left beside.
 func embeddings(array, names string) kind {
 	return kind{"from an earlier vicreg embed, an array and its names", func(string) bool {
 		n, _, err := npy.Written(array)
-		return err == nil && hasLines(names, n)
+		return err == nil && (hasLines(names, n) || len(durable.Left(names)) > 0)
 	}}
 }
 

@@ -135,7 +135,7 @@ func (m *Model) IndexData(ctx context.Context, path string, d Data, o IndexOptio
 	for i := range places {
 		places[i] = i
 	}
-	for part := range slices.Chunk(places, chunk*e.Batch) {
+	for part := range slices.Chunk(places, chunk*min(e.Batch, max(1, n))) {
 		x, err := e.Embed(ctx, e.Images(s, part))
 		if err == nil {
 			err = add(x)

@@ -194,7 +194,7 @@ func explain(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing{fmt.Sprintf("there is no checkpoint %s%s", path, previous(path))}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("checkpoint %s cannot be read: %w; give yourself the permission to read it, or go on as the user who has it", path, durable.Reason(err))
+		return fmt.Errorf("checkpoint %s cannot be read: %w; make it readable for you, or go on as the user who owns it", path, durable.Reason(err))
 	case durable.Unreadable(err):
 		return fmt.Errorf("checkpoint %s cannot be read: %w; that tells nothing of what it holds, so leave it and try again", path, durable.Reason(err))
 	case errors.Is(err, errVersion):

@@ -89,7 +89,8 @@ func TestAModelThatIsLostIsNotKept(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 		after, _ := os.ReadFile(model(folder))
-		if now, _ := os.ReadFile(filepath.Join(folder, runlog.CheckpointFile)); !bytes.Equal(before, after) || !bytes.Equal(now, point) {
+		now, _ := os.ReadFile(filepath.Join(folder, runlog.CheckpointFile))
+		if !bytes.Equal(before, after) || !bytes.Equal(now, point) {
 			t.Error("a file was replaced")
 		}
 		if s, err := runlog.ReadSummary(folder); err != nil || s.Epochs != 2 {

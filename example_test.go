@@ -159,7 +159,6 @@ func ExampleConfig_SetPairs() {
 	if err := c.SetPairs(manifest, a, b); err != nil {
 		log.Fatal(err)
 	}
-	c.Branches = "separate" // the same type, but other columns
 	c.Encoder.Width = 16
 	c.Expander, c.Batch, c.Epochs, c.Warmup = "32-32", 16, 2, 0
 	c.Out = filepath.Join(folder, "run")

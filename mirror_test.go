@@ -197,7 +197,7 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// Sides of two kinds get branches and encoders of their own, as from the command's flags.
+// Sides get branches and encoders of their own, as from the command's flags.
 func TestSetPairs(t *testing.T) {
 	side := func(spec string) Side {
 		s, err := ParseSide(spec)
@@ -211,6 +211,8 @@ func TestSetPairs(t *testing.T) {
 		{"waveform=wav", "spectrogram=wav", "separate", "resnet1d-18", "large", "resnet18"},
 		{"series=path", "numeric=temp,load", "separate", "resnet1d-18", "small", "mlp"},
 		{"image=left", "image=right", "shared", "resnet18", "small", ""},
+		{"numeric=temp", "numeric=load,rpm", "separate", "mlp", "small", ""},
+		{"text=title", "text=caption", "separate", "text", "small", ""},
 	} {
 		c, err := Recipe("")
 		if err != nil {

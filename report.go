@@ -42,6 +42,7 @@ type Plan struct {
 	Dataset string   // name of the data
 	Images  int      // images, or pairs, that it trains on
 	Kind    string   // of them: images or pairs
+	Apart   bool     // each branch has weights of its own
 	After   float64  // seconds that scores take after the last step; 0: none, or not known
 }
 

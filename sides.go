@@ -148,10 +148,11 @@ func ParseSide(spec string) (Side, error) {
 	return outer[Side](s), err
 }
 
-// SetPairs makes c a run on the pairs of a manifest. As the command does, it gives sides of
-// different types branches of their own, and each side that Config.Encoder cannot read the
-// usual encoder of its type: resnet18, resnet1d-18, mlp or text. Set Encoder and EncoderB
-// afterwards to choose others. An error tells what is wrong with a side.
+// SetPairs makes c a run on the pairs of a manifest. As the command does, it gives each
+// side a branch of its own, unless both are images or the method's branches are always
+// shared, and each side that Config.Encoder cannot read the usual encoder of its type:
+// resnet18, resnet1d-18, mlp or text. Set Branches, Encoder and EncoderB afterwards to
+// choose others. An error tells what is wrong with a side.
 func (c *Config) SetPairs(manifest string, a, b Side) error {
 	inner := c.inner()
 	p := recipe.Pairs{A: inward[pairs.Side](a), B: inward[pairs.Side](b)}
@@ -164,9 +165,7 @@ func (c *Config) SetPairs(manifest string, a, b Side) error {
 		p.Label, p.Split = c.Pairs.Label, c.Pairs.Split
 	}
 	inner.Data.Source, inner.Pairs = manifest, &p
-	if a.Type != b.Type {
-		inner.Branches = "separate"
-	}
+	inner.Divide(false)
 	inner.Suit([2]bool{}, false)
 	*c = outer[Config](inner)
 	return nil

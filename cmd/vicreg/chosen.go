@@ -139,6 +139,9 @@ func writePlan(p *train.Forecast) {
 		}
 		line("network", "%s%s, %s %s", e.Arch, width, head, c.ExpanderOf(b))
 	}
+	if c.Pairs != nil {
+		line("branches", "%s", train.Sharing(c))
+	}
 	line("run", "%s, %s of %s of %d %s%s: %s in all", c.Method, show.Count(c.Epochs, "epoch"),
 		show.Count(p.StepsPerEpoch, "step"), c.Batch, p.Kind, c.InPieces(), show.Count(p.Steps, "step"))
 	if p.Seconds > 0 {
@@ -179,6 +182,7 @@ type plannedRun struct {
 	Width         int           `json:"width"`
 	Stem          string        `json:"stem"`
 	Expander      string        `json:"expander"`
+	Branches      string        `json:"branches"` // shared or separate
 	Size          int           `json:"size"`
 	Batch         int           `json:"batch"`
 	MicroBatch    int           `json:"micro_batch,omitempty"`
@@ -198,7 +202,8 @@ func planned(p *train.Forecast) plannedRun {
 	c := p.Config
 	out := plannedRun{Event: "plan", Recipe: c.Recipe, Dataset: p.Dataset, Images: p.Images, Scored: p.Scored,
 		Chosen: []chosenValue{},
-		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem, Expander: c.Expander,
+		Method: c.Method, Encoder: c.Encoder.Arch, Width: c.Encoder.Width, Stem: c.Encoder.Stem,
+		Expander: c.Expander, Branches: c.Branches,
 		Size: c.Size, Batch: c.Batch, MicroBatch: c.MicroBatch,
 		Epochs: c.Epochs, Warmup: c.Warmup, StepsPerEpoch: p.StepsPerEpoch,
 		Steps:  p.Steps,

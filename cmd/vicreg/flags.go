@@ -69,7 +69,7 @@ func (f *configFlags) branches() {
 		}
 		return c.EncoderB
 	}
-	bind(f, s, "branches", "`kind` of branches; shared: both views go through the same weights; separate: each has its own", func(c *recipe.Config) *string { return &c.Branches })
+	bind(f, s, "branches", "`kind` of branches; shared: both views go through the same weights; separate: each has its own (as usual for --pairs that are not both images)", func(c *recipe.Config) *string { return &c.Branches })
 	bind(f, s, "encoder-a", "`architecture` of the first branch, as --encoder", func(c *recipe.Config) *string { return &c.Encoder.Arch })
 	bind(f, s, "encoder-b", "`architecture` of the second branch, if it is another; branches are separate then", func(c *recipe.Config) *string { return &b(c).Arch })
 	bind(f, i, "width-b", "`channels` of the second encoder's first stage", func(c *recipe.Config) *int { return &b(c).Width })

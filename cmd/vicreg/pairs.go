@@ -70,16 +70,18 @@ func ofPairs(given []string, c *recipe.Config) error {
 	return nil
 }
 
-// suit adapts a configuration to its pairs, if it has any: it gives sides of different
-// types a branch each, and encoders that can read them. recipes is the recipe's own
-// encoder; if the configuration has another, that one was chosen and stays.
-func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder) {
+// suit adapts a configuration to its pairs, if it has any: it gives the sides a branch
+// each, as [recipe.Config.Divide] says, and encoders that can read them. recipes is the
+// recipe's own encoder; if the configuration has another, that one was chosen and stays. So
+// do the branches that the file at path names.
+func (f *configFlags) suit(c *recipe.Config, recipes recipe.Encoder, path string) {
 	if c.Pairs == nil || c.Pairs.A.Check() != nil || c.Pairs.B.Check() != nil {
 		return // Validate tells
 	}
 	given := f.flags.Changed
-	if c.Pairs.A.Type != c.Pairs.B.Type && !given("branches") {
-		c.Branches = "separate"
+	if !given("branches") {
+		file := recipe.Config{}
+		c.Divide(path != "" && file.MergeFile(path) == nil && file.Branches != "")
 	}
 	chosen := [2]bool{
 		given("encoder") || given("encoder-a") || c.Encoder.Arch != recipes.Arch,

@@ -290,7 +290,7 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 	if (c.EncoderB != nil || c.ExpanderB != "") && !config.flags.Changed("branches") {
 		c.Branches = "separate"
 	}
-	config.suit(&c, recipes)
+	config.suit(&c, recipes, f.config)
 	if f.out != "" {
 		c.Out = f.out
 	}

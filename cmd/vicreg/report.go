@@ -343,8 +343,13 @@ func (c *console) Done(s runlog.Summary) {
 		{"vicreg eval " + folder + " --data DIR", "its scores on labelled images"},
 		{"vicreg info " + folder, "what the run was"},
 	}
-	if kind == "pairs" {
+	switch {
+	case kind == "pairs" && !c.plan.Apart:
+		next[0] = [2]string{"vicreg embed " + folder + " --out a.npy", "the encoder's features of the first side of the pairs"}
+	case kind == "pairs":
 		next[0] = [2]string{"vicreg embed " + folder + " --branch b --out b.npy", "the second encoder's features of its side of the pairs"}
+	}
+	if kind == "pairs" {
 		next[1] = [2]string{"vicreg eval " + folder + " --retrieval", "how well the pairs held out find each other"}
 	}
 	fmt.Fprintf(c.out, "\nRun folder: %s\n", folder)

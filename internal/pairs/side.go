@@ -331,7 +331,7 @@ func (s *Side) About() string {
 	case "series":
 		return fmt.Sprintf("%s, %d points × %d channels", what, s.Length, s.Channels)
 	case "numeric":
-		what = fmt.Sprintf("%s, %d columns", what, len(s.Columns))
+		what = fmt.Sprintf("%s, %s", what, show.Count(len(s.Columns), "column"))
 		if n := len(s.Incomplete); n > 0 {
 			what += fmt.Sprintf(", missing values filled with the mean, and %d indicators of them", n)
 		}

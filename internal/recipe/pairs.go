@@ -60,6 +60,17 @@ func kindOf(sideType string) model.Kind {
 	return model.Images // and spectrograms
 }
 
+// Divide gives the sides of pairs a branch each where nobody chose how branches are: sides
+// of different types need one, others have one unless both are images, which an encoder is
+// as good for on either side, or the method's branches are always shared.
+func (c *Config) Divide(chosen bool) {
+	a, b := c.Pairs.A.Type, c.Pairs.B.Type
+	m, err := MachineryOf(c.Method)
+	if a != b || !chosen && a != "image" && err == nil && m.Shared == "" {
+		c.Branches = "separate"
+	}
+}
+
 // Suit gives each branch of pairs the usual encoder for its side, unless the one it has
 // reads such data; a recipe's encoder is for images. An encoder that was chosen for the
 // branch stays, right or wrong, and so does a stem that was chosen.

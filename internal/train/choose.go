@@ -41,7 +41,8 @@ func (r *run) choose(ctx context.Context) error {
 		return r.failed(err)
 	}
 	if err != nil {
-		r.speed = advice.Speed{} // the run comes to it as well, and tells
+		r.speed = advice.Speed{}
+		r.untimed = fmt.Sprintf("no steps could be timed: %v", err) // for a plan; a run comes to it and tells
 	}
 	if c.Epochs == 0 {
 		made := advice.Epochs(*c, f, r.speed)

@@ -47,8 +47,10 @@ func Preview(ctx context.Context, c recipe.Config, o Options) (p *Forecast, err 
 	if r.shrunk != "" {
 		p.Notes = append(slices.Clip(p.Notes), r.shrunk)
 	}
-	if r.memory != "" {
-		p.Warnings = append(p.Warnings, r.memory)
+	for _, said := range []string{r.memory, r.untimed} {
+		if said != "" {
+			p.Warnings = append(p.Warnings, said)
+		}
 	}
 	p.Steps = p.StepsPerEpoch * r.config.Epochs
 	p.Seconds, p.Bytes, p.DeviceBytes = r.outlook()

@@ -30,7 +30,7 @@ func From(c recipe.Config, path string) (recipe.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if c.Pairs != nil && c.Separate() && len(metas) == 1 {
+	if c.Pairs != nil && c.Pairs.A.Type != c.Pairs.B.Type && c.Separate() && len(metas) == 1 {
 		return c, fewBranches(path, 1, c)
 	}
 	c.Init = &recipe.Init{Path: absolute(path)}

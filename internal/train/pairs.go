@@ -98,8 +98,8 @@ func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done
 	resolved := *c.Pairs
 	resolved.A, resolved.B = sides[0], sides[1]
 	c.Pairs = &resolved
-	if a, b := sides[0].Shape(), sides[1].Shape(); !c.Separate() && !slices.Equal(a, b) {
-		return nil, nil, fmt.Errorf("branches are shared, but a view of %s is of shape %v and one of %s of %v; set branches to separate", &sides[0], a, &sides[1], b)
+	if err := alike(c); err != nil {
+		return nil, nil, err
 	}
 	if s.testData != nil {
 		s.testSource = pairs.NewSource(s.testData, sides, 0)
@@ -112,6 +112,16 @@ func (s *pairing) scan(ctx context.Context, c *recipe.Config, progress func(done
 		s.found = append(s.found, held.Notes...)
 	}
 	return badItems(found.Bad), test, nil
+}
+
+// alike returns an error if one network has to read both sides, which are resolved, and
+// their views have different shapes.
+func alike(c *recipe.Config) error {
+	sides := c.Sides()
+	if a, b := sides[0].Shape(), sides[1].Shape(); !c.Separate() && !slices.Equal(a, b) {
+		return fmt.Errorf("branches are shared, but a view of %s is of shape %v and one of %s of %v; set branches to separate", &sides[0], a, &sides[1], b)
+	}
+	return nil
 }
 
 func (s *pairing) without(c recipe.Config, train, test []checkpoint.Bad) {

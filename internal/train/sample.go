@@ -218,6 +218,9 @@ func (s *pairing) sample(ctx context.Context, c *recipe.Config) (*sample, error)
 	sides := source.Sides()
 	resolved.A, resolved.B = sides[0], sides[1]
 	c.Pairs = &resolved
+	if err := alike(c); err != nil {
+		return nil, err
+	}
 	rows := len(source.Data().Rows)
 	some := source.Data().Some(repeated(spread(rows, 0, func(int) bool { return true }), max(c.Batch, rows)))
 	of := func(cache int64) *pairing {

@@ -55,6 +55,7 @@ type run struct {
 	adapted string          // what was changed in it, a sentence
 	shrunk  string          // likewise, of its batch
 	speed   advice.Speed    // that was measured for them
+	untimed string          // why it was not, a sentence
 
 	goal   Goal
 	summed *runlog.Summary // what a run came to that goes on beyond its end
@@ -497,6 +498,9 @@ func (r *run) plan() Plan {
 			about += fmt.Sprintf("; predictor %s", c.Heads.Predictor)
 		}
 	}
+	if c.Pairs != nil {
+		about += "\nbranches " + Sharing(c)
+	}
 	about += fmt.Sprintf("\nrun      %s, %s, %s of %s of %d %s%s, %s", r.folder, c.Method,
 		show.Count(c.Epochs, "epoch"), show.Count(r.steps, "step"), c.Batch, r.corpus.kind(), c.InPieces(),
 		r.threadsOf())
@@ -526,7 +530,15 @@ func (r *run) plan() Plan {
 	return Plan{Folder: r.folder, About: about, Advice: unwise, Replans: replans, Epochs: c.Epochs,
 		Steps: c.Epochs * r.steps, Done: r.at.Steps,
 		Batch: c.Batch, Dataset: r.corpus.name(), Images: n, Kind: r.corpus.kind(),
-		After: advice.After(r.facts(), r.speed)}
+		Apart: c.Separate(), After: advice.After(r.facts(), r.speed)}
+}
+
+// Sharing says for people whether the sides of pairs share their weights.
+func Sharing(c recipe.Config) string {
+	if c.Separate() {
+		return "separate: each side has weights of its own"
+	}
+	return "shared: both sides go through the same weights"
 }
 
 // threadsOf says for people how much computes at once.

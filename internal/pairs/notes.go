@@ -141,8 +141,8 @@ func (s *Side) unit() string {
 // ofFiles says what was left out, filled in or guessed of the files of a series.
 func (s *Side) ofFiles(good []*found) (notes []string) {
 	dropped, counters, same := map[string]int{}, map[string]int{}, map[string]int{}
-	var numbered, doubtful, dotted, either, coarse, without, filled, values, ordered, otherwise, commented, comments,
-		flat, counting int
+	var numbered, doubtful, dotted, either, coarse, without, filled, values, ordered, otherwise, bare, commented,
+		comments, flat, counting int
 	other, line, point, header, row := "", "", "", "", ""
 	for _, f := range good {
 		if f.channels > f.length {
@@ -194,12 +194,14 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 			counters[f.facts.counter]++
 		}
 		switch names := f.facts.names; {
-		case len(names) == 0 || len(s.Names) == 0 || slices.Equal(names, s.Names):
+		case len(s.Names) == 0 || slices.Equal(names, s.Names):
+		case len(names) == 0:
+			bare++
 		case orderOf(names, s.Names) != nil:
 			ordered++
 		default:
 			if otherwise++; otherwise == 1 {
-				other = show.Some(names, 5)
+				other = show.Some(shown(names), 5)
 			}
 		}
 	}
@@ -209,11 +211,12 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 			notes = append(notes, about+fmt.Sprintf(format, args...))
 		}
 	}
-	names := show.Some(s.Names, 5)
+	names := show.Some(shown(s.Names), 5)
 	note(without, "have columns without any number, which are left out: %s", show.Tally(dropped, ""))
 	note(filled, "miss values, %d in all, which are filled in from those beside them", values)
 	note(ordered, "have their columns in another order; they are put into that of the others, %s", names)
 	note(otherwise, "have columns of other names, as %s; they are taken by their places for %s", other, names)
+	note(bare, "have no names of columns; they are taken by their places for %s", names)
 	note(commented, "have lines that begin with # among the values, %d in all, which are left out", comments)
 	note(either, "have lines like %s, which are read as several numbers; if each is one, give the file a header of one column, or write it without commas and spaces", table.Clip(line))
 	note(numbered, "begin with a row of whole numbers (%s) above numbers with decimals; it is taken as a header and left out", header)
@@ -227,4 +230,13 @@ func (s *Side) ofFiles(good []*found) (notes []string) {
 		note(flat, "have more channels than points; a row is a point and a column a channel, so they may have to be transposed")
 	}
 	return notes
+}
+
+// shown returns names of columns for people, of which one may be empty.
+func shown(names []string) []string {
+	out := slices.Clone(names)
+	if i := slices.Index(out, ""); i >= 0 {
+		out[i] = "(no name)"
+	}
+	return out
 }

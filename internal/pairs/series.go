@@ -119,7 +119,7 @@ func (s *series) counter() string {
 		case found != "":
 			return "" // so do several
 		case c < len(s.facts.names):
-			found = s.facts.names[c]
+			found = shown(s.facts.names[c : c+1])[0]
 		default:
 			found = fmt.Sprintf("channel %d", c+1)
 		}

@@ -84,7 +84,7 @@ func TestSeriesText(t *testing.T) {
 		{"t;v\n0;999\n1;1.137\n2;1.25\n", "2 [0 999 1 1.137 2 1.25] t,v"},
 		{"t,v\n0,1e-50\n1,2e-50\n2,3e-50\n", "2 [0 0 1 0 2 0] t,v =v"},
 		{"# made by x\n# t y\n1 2\n3 4\n# a pause\n5 6\n", "2 [1 2 3 4 5 6] #1"},
-		{",0,1\n0,0.5,1.5\n1,2.5,3.5\n", "3 [0 0.5 1.5 1 2.5 3.5]"},
+		{",0,1\n0,0.5,1.5\n1,2.5,3.5\n", "3 [0 0.5 1.5 1 2.5 3.5] ,0,1"},
 
 		// What is no number.
 		{"time,x\n10:00,1\n10:01,2\n", "1 [1 2] x -time"},
@@ -99,7 +99,9 @@ func TestSeriesText(t *testing.T) {
 		{"x,y\n1,2\n2,1_000\n", `line 3: "1_000" is not a number`},
 		{"t,x\n1700000001,1\n1700000002,2\n1700000003,4\n", "2 [1.7e+09 1 1.7e+09 2 1.7e+09 4] t,x =t"},
 		{"\xb0C,x\n1,2\n3,4\n", "2 [1 2 3 4] �C,x"},
-		{"x,x\n1,2\n3,4\n", "2 [1 2 3 4]"},
+		{"x,x\n1,2\n3,4\n", "2 [1 2 3 4] x,x (2)"},
+		{"x (2),x,x,x\n1,2,3,4\n3,4,5,6\n", "4 [1 2 3 4 3 4 5 6] x (2),x,x (3),x (4)"},
+		{strings.Repeat("x", 201) + ",y\n1,2\n3,4\n", "2 [1 2 3 4] " + strings.Repeat("x", 200) + ",y"},
 		{"x;y\n1;1 003\n2;1 004,5\n", "2 [1 1003 2 1004.5] x,y"},
 		{"x,y\n1,\"2\n3,4\n", `line 2: the quote mark that opens field 2 is never closed; double a quote mark that stands for itself ("") and enclose the field in quote marks`},
 		{strings.Repeat("1,", 20_000) + "\n" + strings.Repeat("1,", 20_000) + "\n", "line 1 has 20001 values; a row is a point, and a series has 4096 channels at most, so it may have to be transposed"},
@@ -207,6 +209,63 @@ func TestSeriesNotes(t *testing.T) {
 	if err := side.Check(); err != nil || !slices.Equal(side.Names, []string{"t", "x", "y"}) ||
 		!near(side.Mean[2], 7-225./6) {
 		t.Errorf("%v %+v", err, side)
+	}
+}
+
+// A column without a name, or two of one name, do not keep channels from their order.
+func TestSeriesOrderOfOddNames(t *testing.T) {
+	for _, c := range []struct{ usual, other, note string }{
+		{",x,y", ",y,x", "have their columns in another order; they are put into that of the others, (no name), x, y"},
+		{"x,y,y", "y,x,y", "have their columns in another order; they are put into that of the others, x, y, y (2)"},
+		{",,y", "y,,", "have their columns in another order; they are put into that of the others, (no name), (2), y"},
+		{",x,y", "t,y,x", "have columns of other names, as t, y, x; they are taken by their places for (no name), x, y"},
+		{"t,x,y", "", "have no names of columns; they are taken by their places for t, x, y"},
+	} {
+		dir := t.TempDir()
+		files := map[string]string{"m.csv": "path\n"}
+		usual, other := strings.Split(c.usual, ","), strings.Split(c.other, ",")
+		for i := range 10 {
+			header, at := usual, []int{0, 1, 2}
+			if i == 4 && strings.Contains(c.note, "order") {
+				header, at = other, nil
+				left := slices.Clone(usual)
+				for _, name := range other {
+					at = append(at, slices.Index(left, name))
+					left[at[len(at)-1]] = "taken"
+				}
+			} else if i == 4 {
+				header = other
+			}
+			text := strings.Join(header, ",") + "\n"
+			for j := range 6 {
+				row := []int{j*j + 2, 50 - j*j*j, i + j%2}
+				text += fmt.Sprintf("%d,%d,%d\n", row[at[0]], row[at[1]], row[at[2]])
+			}
+			name := fmt.Sprintf("%d.csv", i)
+			files[name] = strings.TrimLeft(text, "\n")
+			files["m.csv"] += name + "\n"
+		}
+		write(t, dir, files)
+		list := sides(t, "series=path")
+		d, _, err := Open(filepath.Join(dir, "m.csv"), list, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSource(d, list, 0)
+		r, err := s.Scan(context.Background(), ScanOptions{})
+		if err != nil {
+			t.Fatal(c, err)
+		}
+		if want := []string{"series=path: 1 of 10 rows " + c.note}; !slices.Equal(r.Notes, want) {
+			t.Errorf("%q, %q: %q", c.usual, c.other, r.Notes)
+		}
+		if x := all(t, s, 0); strings.Contains(c.note, "order") && !slices.Equal(x[4][:2], x[3][:2]) {
+			t.Errorf("%q: %v, %v", c.other, x[3], x[4])
+		}
+		side := s.Sides()[0]
+		if err := side.Check(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

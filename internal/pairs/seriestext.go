@@ -358,9 +358,7 @@ func (l *layout) read(text string) (series, error) {
 			s.facts.dropped = append(s.facts.dropped, l.name(i))
 		}
 	}
-	if unnamed(s.facts.names) {
-		s.facts.names = nil
-	}
+	s.facts.names = distinct(s.facts.names)
 	s.values = make([]float32, 0, l.rows*s.c)
 	c := table.NewCutter(text, l.separator)
 	c.Comments = true
@@ -433,10 +431,35 @@ func (l *layout) name(i int) string {
 	return fmt.Sprintf("column %d", i+1)
 }
 
+// distinct makes names differ from each other: what repeats an earlier one is numbered. One
+// that is empty is a name like others, unless all are: then there are none.
+func distinct(names []string) []string {
+	if !slices.ContainsFunc(names, func(name string) bool { return name != "" }) {
+		return nil
+	}
+	count, taken := map[string]int{}, map[string]bool{}
+	for i, name := range names {
+		names[i] = strings.ToValidUTF8(name[:min(len(name), longestName)], "")
+		taken[names[i]] = true
+	}
+	for i, name := range names {
+		if count[name]++; count[name] == 1 {
+			continue
+		}
+		for taken[names[i]] {
+			names[i] = strings.TrimSpace(fmt.Sprintf("%s (%d)", name, count[name]))
+			count[name]++
+		}
+		count[name]--
+		taken[names[i]] = true
+	}
+	return names
+}
+
+// longestName is the most bytes of a channel's name.
+const longestName = 200
+
 // unnamed reports whether names cannot tell channels apart, or are not names.
 func unnamed(names []string) bool {
-	const longest = 200 // bytes
-	sorted := slices.Sorted(slices.Values(names))
-	return len(sorted) == 0 || sorted[0] == "" || len(slices.Compact(sorted)) < len(names) ||
-		slices.ContainsFunc(names, func(name string) bool { return len(name) > longest })
+	return !slices.Equal(names, distinct(slices.Clone(names)))
 }

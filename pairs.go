@@ -109,7 +109,7 @@ func (m *Model) open(ctx context.Context, d PairData, to purpose, workers int) (
 		o.Holdout = *d.Holdout
 	}
 	if to == toEmbed {
-		o.Split, o.Holdout, o.Limit = "", 0, d.Limit
+		o.Split, o.Holdout, o.Limit, o.All = "", 0, d.Limit, true
 	}
 	o.Images, o.Most = Data{MaxPixels: d.MaxPixels, Bands: m.file.Bands}.limits(), d.MaxBad
 	train, test, err := pairs.Open(d.Manifest, sides, o)

@@ -20,10 +20,12 @@
 package pairs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc64"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,6 +83,7 @@ type Options struct {
 	Split   string  // column that says train or test; empty: none
 	Holdout float64 // share of each class kept for scoring where there is no split column; 0: none
 	Limit   int     // take this many training rows, spread evenly; 0: all
+	All     bool    // all rows are wanted, whichever part they are of
 
 	Images imagefile.Limits // of the sides that are images
 	Most   *float64         // the share of rows that may be bad; nil: a tenth
@@ -128,6 +131,9 @@ func Open(manifest string, sides []Side, o Options) (train, test *Data, err erro
 		}
 	}
 	d.About = fmt.Sprintf("%d rows in %s", len(d.Rows), t.Name)
+	if o.Split == "" && !o.All {
+		d.unsplit(t, wanted(sides, o))
+	}
 	if o.Split != "" {
 		train, test, err = d.splitBy(t, o.Split)
 	} else if in.train > 0 {
@@ -312,17 +318,24 @@ func (d *Data) ItemName(i, side int) string {
 	return d.Rows[i].name()
 }
 
-// Items numbers the different items of a side: rows of the same number have the
-// same content there, as several captions of one image.
+// Items numbers the different items of a side: rows of the same number have the same
+// content there, as several captions of one image. What counts is the file, the numbers or
+// the text, however the manifest writes it.
 func (d *Data) Items(side int) []int {
-	seen := map[string]int{}
+	seen, real := map[string]int{}, d.real()
 	items := make([]int, len(d.Rows))
 	for i, r := range d.Rows {
-		key := strings.Join(r.cells[side], "\x00")
-		if d.matrix[side] != nil {
-			key = fmt.Sprint(r.Index)
-		} else if d.sides[side].files() {
-			key = d.path(key)
+		key := strings.TrimSpace(strings.Join(r.cells[side], "\x00"))
+		switch s, m := &d.sides[side], d.matrix[side]; {
+		case m != nil:
+			width := m.Shape[1]
+			key = bits(m.Values[r.Index*width : (r.Index+1)*width])
+		case s.files():
+			key = real(key)
+		case s.Type == "numeric":
+			if m, err := d.numeric(side, r.cells[side]); err == nil {
+				key = bits(m.Values)
+			}
 		}
 		item, ok := seen[key]
 		if !ok {
@@ -332,6 +345,15 @@ func (d *Data) Items(side int) []int {
 		items[i] = item
 	}
 	return items
+}
+
+// bits writes numbers as they are stored.
+func bits(values []float32) string {
+	b := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v+0)) // -0 is 0
+	}
+	return string(b)
 }
 
 // Remove drops the rows of the given names.

@@ -193,6 +193,24 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// Items are the same whichever way the manifest writes them.
+func TestItems(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"pairs.csv": "photo,caption,x,y\n1.png,a,1.5,-0\n" + dir + "/1.png,a ,1.50,0\n" +
+		"./1.png, a,15e-1,0.0\n2.png,b,1.5,\nq/../2.png,b,1.5,NA\n"})
+	writeArray(t, filepath.Join(dir, "all.npy"), 5, 2, func(i, _ int) float32 { return float32(i / 3) })
+	list := sides(t, "image=photo", "text=caption", "numeric=x,y", "embedding=all.npy")
+	d, _, err := Open(filepath.Join(dir, "pairs.csv"), list, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range list {
+		if got := d.Items(k); !slices.Equal(got, []int{0, 0, 0, 1, 1}) {
+			t.Errorf("%s: %v", &list[k], got)
+		}
+	}
+}
+
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"pairs.csv": "photo,caption,part,,none\n1.png,a,train,,\n2.png,b,tset,,\n"})

@@ -54,6 +54,7 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 		rest.About += fmt.Sprintf(", %d (%s) to score on", len(out.Rows), held)
 		test = &out
 	}
+	rest.Notes = append(rest.Notes, d.shared(t.Name, parts["train"], parts[held])...)
 	if held == "val" && !blank && len(parts[held]) > 0 {
 		rest.Notes = append(rest.Notes, fmt.Sprintf("%s: column %s has no rows of test; those of val are scored on", t.Name, column))
 	}
@@ -67,6 +68,49 @@ func (d *Data) splitBy(t *table.Table, column string) (train, test *Data, err er
 // labelled reports whether any of some rows has a label.
 func labelled(rows []Row) bool {
 	return slices.ContainsFunc(rows, func(r Row) bool { return r.Label >= 0 })
+}
+
+// shared says how many rows to score on name files that rows to train on name as well.
+func (d *Data) shared(name string, train, test []Row) []string {
+	real, trained := d.real(), map[string]*Row{}
+	each := func(rows []Row, see func(r *Row, file string) bool) {
+		for i := range rows {
+			for s := range d.sides {
+				if r := &rows[i]; r.err == nil && d.sides[s].files() && !table.Missing(r.cells[s][0]) &&
+					see(r, real(r.cells[s][0])) {
+					break
+				}
+			}
+		}
+	}
+	each(train, func(r *Row, file string) bool {
+		trained[file] = r
+		return false
+	})
+	n, first := 0, ""
+	each(test, func(r *Row, file string) bool {
+		twin := trained[file]
+		if twin == nil {
+			return false
+		}
+		if n++; n == 1 {
+			first = fmt.Sprintf("%s (as %s)", r.name(), twin.name())
+		}
+		return true
+	})
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %s of a file that is trained on, too, the first %s; scores come out too high", name, show.Plural(n, "row to score on is", "rows to score on are"), first)}
+}
+
+// unsplit tells of a column called split that nobody asks for.
+func (d *Data) unsplit(t *table.Table, asked []string) {
+	for _, c := range t.Columns {
+		if strings.EqualFold(strings.TrimSpace(c), "split") && !slices.Contains(asked, c) {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: column %s is not used; if it says which rows are to train on and which to test, name it by --split", t.Name, show.Name(c)))
+		}
+	}
 }
 
 // parted divides the rows into the first n, which train, and the others, which score.
@@ -139,27 +183,17 @@ func (d *Data) groups() [][]int {
 		}
 		return i
 	}
-	first, reals := map[string]int{}, map[string]string{}
+	first, real := map[string]int{}, d.real()
 	for i, r := range d.Rows {
 		above[i] = i
 		for s := range d.sides {
 			if !d.sides[s].files() || table.Blank(r.cells[s][0]) {
 				continue
 			}
-			path := d.path(r.cells[s][0])
-			if table.Missing(r.cells[s][0]) && d.present(path) != nil {
+			if table.Missing(r.cells[s][0]) && d.present(d.path(r.cells[s][0])) != nil {
 				continue // NA and the like, which no rows share
 			}
-			dir, name := filepath.Split(path)
-			real, ok := reals[dir]
-			if !ok {
-				var err error
-				if real, err = dataset.RealPath(dir); err != nil {
-					real = filepath.Clean(dir)
-				}
-				reals[dir] = real
-			}
-			file := filepath.Join(real, name)
+			file := real(r.cells[s][0])
 			j, ok := first[file]
 			if !ok {
 				first[file] = i
@@ -180,6 +214,27 @@ func (d *Data) groups() [][]int {
 		groups[at[r]] = append(groups[at[r]], i)
 	}
 	return groups
+}
+
+// real returns a function that returns where a file that the manifest names really lies,
+// by whichever path it is named. It looks at each folder once.
+func (d *Data) real() func(name string) string {
+	reals := map[string]string{}
+	return func(name string) string {
+		if d.files != nil {
+			return name
+		}
+		dir, file := filepath.Split(d.path(name))
+		real, ok := reals[dir]
+		if !ok {
+			var err error
+			if real, err = dataset.RealPath(dir); err != nil {
+				real = filepath.Clean(dir)
+			}
+			reals[dir] = real
+		}
+		return filepath.Join(real, file)
+	}
 }
 
 // Some returns the data with only the rows of some indices, any of which may occur more

@@ -22,6 +22,18 @@ func notesOf(t testing.TB, text string, o Options, specs ...string) []string {
 	return d.Notes
 }
 
+// A file that is both trained and scored on is told, whichever way it is named.
+func TestFileInBothParts(t *testing.T) {
+	const want = "m.csv: 2 rows to score on are of a file that is trained on, too, the first row 4 (as row 2); scores come out too high"
+	rows := "a,t,p\n1.png,x,train\n2.png,y,train\n./1.png,x,test\n3.png,y,test\ns/../2.png,z,test\nNA,z,test\nNA,z,train\n"
+	if got := notesOf(t, rows, Options{Split: "p"}, "image=a", "text=t"); !slices.Equal(got, []string{want}) {
+		t.Errorf("%q", got)
+	}
+	if got := notesOf(t, rows, Options{Split: "p"}, "text=t"); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -44,6 +56,10 @@ func TestNotes(t *testing.T) {
 			`m.csv: no rows to train on, only to score on, of 1 class: "dog"`, `m.csv: no rows to score on, only to train on, of 1 class: "cat"`}},
 		{"a,k\nx,cat\ny,dog\n", Options{Label: "k", Holdout: 0.5}, []string{"m.csv: nothing is held out to score on, since every class has one row only, or rows that share a file"}},
 		{"a,k\nx,cat\ny,dog\nz,cat\n", Options{Label: "k", Holdout: 0.5}, []string{`m.csv: no rows to score on, only to train on, of 1 class: "dog"`}},
+		{"a,Split\nx,train\ny,test\n", Options{}, []string{"m.csv: column Split is not used; if it says which rows are to train on and which to test, name it by --split"}},
+		{"a,split\nx,train\ny,test\n", Options{All: true}, nil},
+		{"a,split\nx,train\ny,test\n", Options{Split: "split"}, nil},
+		{"a,split\nx,train\ny,test\n", Options{Label: "split"}, nil},
 	} {
 		if got := notesOf(t, c.text, c.o, "text=a"); !slices.Equal(got, c.want) {
 			t.Errorf("%q:\n%s\nwant\n%s", c.text, strings.Join(got, "\n"), strings.Join(c.want, "\n"))

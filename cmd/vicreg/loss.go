@@ -122,7 +122,7 @@ func lossMethods() []string { return append([]string{"vicreg"}, loss.AloneNames(
 // aloneVICReg is VICReg's loss, whose constants are flags.
 func aloneVICReg(v loss.VICReg) loss.Alone {
 	var ws loss.Workspace
-	return loss.Alone{Square: loss.Columns, Eval: func(g *loss.Given) error {
+	return loss.Alone{Square: loss.Columns, Shift: true, Eval: func(g *loss.Given) error {
 		t := v.Eval(&ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.DZ[1])
 		g.Terms = []loss.Term{
 			{Name: "invariance", Value: t.Invariance}, {Name: "variance", Value: t.Variance},

@@ -19,6 +19,7 @@ import (
 type tensors interface {
 	Info(name string) (safetensors.Info, bool)
 	Float32(name string) ([]float32, error)
+	Float64(name string) ([]float64, error)
 	Int64(name string) ([]int64, error)
 	Close() error
 }
@@ -84,19 +85,26 @@ func (a arrays) Info(name string) (safetensors.Info, bool) {
 }
 
 func (a arrays) Float32(name string) ([]float32, error) {
+	values, _, err := a.split(name)
+	return values, err
+}
+
+func (a arrays) split(name string) (values, rest []float32, err error) {
 	x, ok := a[name]
 	if !ok {
-		return nil, a.none(name)
+		return nil, nil, a.none(name)
 	}
 	read, err := npy.Read(x.path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if n := x.shape[0] * x.shape[1]; len(read.Values) != n { // it changed meanwhile
-		return nil, fmt.Errorf("%s holds %d values now, not %d", x.path, len(read.Values), n)
+		return nil, nil, fmt.Errorf("%s holds %d values now, not %d", x.path, len(read.Values), n)
 	}
-	return read.Values, nil
+	return read.Values, read.Rest, nil
 }
+
+func (a arrays) Float64(name string) ([]float64, error) { return nil, a.none(name) }
 
 func (a arrays) Int64(name string) ([]int64, error) { return nil, a.none(name) }
 
@@ -105,3 +113,27 @@ func (arrays) none(name string) error {
 }
 
 func (arrays) Close() error { return nil }
+
+// split returns the values of a tensor in 32 bits, and what these leave off of them; nil:
+// nothing.
+func split(f tensors, name string) (values, rest []float32, err error) {
+	if a, ok := f.(arrays); ok {
+		return a.split(name)
+	}
+	switch info, _ := f.Info(name); info.DType {
+	case safetensors.F64, safetensors.I64, safetensors.U64, safetensors.I32, safetensors.U32:
+	default:
+		values, err = f.Float32(name)
+		return values, nil, err
+	}
+	exact, err := f.Float64(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, rest = make([]float32, len(exact)), make([]float32, len(exact))
+	for i, v := range exact {
+		values[i] = float32(v)
+		rest[i] = float32(v - float64(values[i]))
+	}
+	return values, rest, nil
+}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 
 	"vicreg/internal/eval"
 	"vicreg/internal/host"
 	"vicreg/internal/loss"
+	"vicreg/internal/npy"
 	"vicreg/internal/safetensors"
 )
 
@@ -120,15 +122,70 @@ func readPair(f tensors, path, method string, a *loss.Alone, grads bool) (*loss.
 	if need, has := lossMemory(a, g, grads), host.MemoryLimit(); need > has.Bytes {
 		return nil, fmt.Errorf("%s: the loss of %s of %d × %d embeddings takes some %s, but %s; give it fewer rows", path, method, g.N, g.D, host.Bytes(need), has)
 	}
+	var rest [2][]float32
 	for i, name := range names {
-		if g.Z[i], err = f.Float32(name); err != nil {
+		if g.Z[i], rest[i], err = split(f, name); err != nil {
 			return nil, err
 		}
 		if at := notFinite(g.Z[i]); at >= 0 {
 			return nil, fmt.Errorf("%s: %s holds %v in row %d, column %d (from 0), but embeddings must be finite", path, name, g.Z[i][at], at/g.D, at%g.D)
 		}
 	}
+	if err := narrow(g, rest, a); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return g, nil
+}
+
+// narrow sees to it that the loss of numbers that were written in more than 32 bits is
+// right, or returns why it cannot be. rest is what 32 bits leave off of them. Columns whose
+// values differ by less than these tell are moved, both by the same offset, where that
+// leaves the loss as it is.
+func narrow(g *loss.Given, rest [2][]float32, a *loss.Alone) error {
+	if rest[0] == nil && rest[1] == nil {
+		return nil
+	}
+	for i, r := range rest {
+		if r == nil {
+			rest[i] = make([]float32, g.N*g.D)
+		}
+	}
+	if a.Scores {
+		for i, r := range rest {
+			if at := slices.IndexFunc(r, func(v float32) bool { return math.Abs(float64(v)) > 1e-3 }); at >= 0 {
+				return fmt.Errorf("z%d holds the score %v in row %d, column %d (from 0), whose decimals are lost in the 32 bits that it is computed with; take the same off all scores of a row", i+1, g.Z[i][at], at/g.D, at%g.D)
+			}
+		}
+	}
+	if !a.Shift {
+		return nil // what counts are directions
+	}
+	const fine, coarse = 1e-5, 1e-3
+	for c := range g.D {
+		of := func(i int) *npy.Spread {
+			s := new(npy.Spread)
+			for at := c; at < len(g.Z[i]); at += g.D {
+				s.Add(g.Z[i][at], rest[i][at])
+			}
+			return s
+		}
+		first := of(0)
+		if !first.Coarse(fine) && !of(1).Coarse(fine) {
+			continue
+		}
+		offset := first.Mean()
+		for i, z := range g.Z {
+			for at := c; at < len(z); at += g.D {
+				exact := float64(z[at]) - offset + float64(rest[i][at])
+				z[at] = float32(exact)
+				rest[i][at] = float32(exact - float64(z[at]))
+			}
+			if of(i).Coarse(coarse) {
+				return fmt.Errorf("column %d (from 0) of z%d differs by less than the 32 bits that it is computed with tell, as it lies far from that of z1; move them closer together", c, i+1)
+			}
+		}
+	}
+	return nil
 }
 
 // A loss whose work grows with the square of its rows or columns takes no more of them

@@ -14,6 +14,7 @@ type Alone struct {
 	Constants []Constant
 	Scores    bool // the matrices are scores of prototypes, n × K
 	Square    Square
+	Shift     bool // the same number added to a column of both matrices changes nothing
 
 	// Memory reckons how many values the loss holds beside the matrices and their
 	// gradients. If it is nil, that is what variances and covariances take.

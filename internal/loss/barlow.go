@@ -242,7 +242,7 @@ func init() {
 	alone("barlow-twins", Alone{
 		Constants: []Constant{{Name: "lambda", Value: b.Lambda, Equal: true}, {Name: "scale", Value: b.Scale},
 			{Name: "eps", Value: b.Eps}},
-		Square: Columns,
+		Square: Columns, Shift: true,
 		Eval: func(g *Given) error {
 			b := BarlowTwins{Lambda: g.Set["lambda"], Scale: g.Set["scale"], Eps: g.Set["eps"]}
 			t := b.Eval(&g.ws, g.Z[0], g.Z[1], g.N, g.D, g.DZ[0], g.DZ[1])

@@ -131,6 +131,7 @@ func init() {
 			{Name: "eps", Value: w.Eps, Equal: true},
 			{Name: "seed", Equal: true, Whole: true},
 		},
+		Shift:  true,
 		Memory: func(n, d float64, _ Others) float64 { return 12*n*d + 8*min(n, d)*min(n, d) }, // in float64
 		Eval:   (*Given).wmse,
 	})

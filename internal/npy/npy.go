@@ -84,6 +84,7 @@ func (e UnsupportedError) Error() string { return string(e) }
 type Array struct {
 	Shape  []int
 	Values []float32
+	Rest   []float32 // what 32 bits leave off of each of Values; nil: nothing
 }
 
 // Read reads the file at path: float16, float32, float64, bool or any integer type,
@@ -158,11 +159,14 @@ func decode(r io.Reader, size int64) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Array{h.shape, make([]float32, n)}
-	if err := h.values(r, h.width, a.Values); err != nil || !h.fortran || len(h.shape) < 2 || n == 0 {
+	a := &Array{Shape: h.shape, Values: make([]float32, n)}
+	a.Rest, err = h.values(r, h.width, a.Values)
+	if err != nil || !h.fortran || len(h.shape) < 2 || n == 0 {
 		return a, err
 	}
-	a.Values = h.rows(a.Values)
+	if a.Values = h.rows(a.Values); a.Rest != nil {
+		a.Rest = h.rows(a.Rest)
+	}
 	return a, nil
 }
 
@@ -316,9 +320,23 @@ func (h header) widthOf() (int, error) {
 	return 0, UnsupportedError(fmt.Sprintf("its type %q %s; save it as float32", h.descr, what))
 }
 
-// values converts len(out) elements. A number that is too large for 32 bits is an
-// error, as are numbers that are all too small for them.
-func (h header) values(r io.Reader, width int, out []float32) error {
+// values converts len(out) elements, and returns what that leaves off of them, nil for
+// nothing. A number that is too large for 32 bits is an error, as are numbers that are all
+// too small for them.
+func (h header) values(r io.Reader, width int, out []float32) (rest []float32, err error) {
+	keep := func(i int, exact float64) {
+		out[i] = float32(exact)
+		left := exact - float64(out[i])
+		if left-left != 0 || left == 0 {
+			return
+		}
+		if rest == nil {
+			rest = make([]float32, len(out))
+		}
+		if rest[i] = float32(left); rest[i] == 0 {
+			rest[i] = math.SmallestNonzeroFloat32
+		}
+	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if h.descr[0] == '>' {
 		order = binary.BigEndian
@@ -327,7 +345,7 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 	some, left := false, h.descr[1:] != "f8" // whether any is not zero; whether any of them is not zero in 32 bits
 	for i := range out {
 		if _, err := io.ReadFull(r, b[:width]); err != nil {
-			return fmt.Errorf("after %d of %d values: %w", i, len(out), err)
+			return nil, fmt.Errorf("after %d of %d values: %w", i, len(out), err)
 		}
 		switch h.descr[1:] {
 		case "f2":
@@ -336,9 +354,9 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 			out[i] = math.Float32frombits(order.Uint32(b))
 		case "f8":
 			v := math.Float64frombits(order.Uint64(b))
-			out[i] = float32(v)
+			keep(i, v)
 			if math.IsInf(float64(out[i]), 0) && !math.IsInf(v, 0) {
-				return fmt.Errorf("value %d is %g, which is too large for the 32 bits that values are computed with; scale them", i+1, v)
+				return nil, fmt.Errorf("value %d is %g, which is too large for the 32 bits that values are computed with; scale them", i+1, v)
 			}
 			some, left = some || v != 0, left || out[i] != 0
 		case "i1":
@@ -346,23 +364,23 @@ func (h header) values(r io.Reader, width int, out []float32) error {
 		case "i2":
 			out[i] = float32(int16(order.Uint16(b)))
 		case "i4":
-			out[i] = float32(int32(order.Uint32(b)))
+			keep(i, float64(int32(order.Uint32(b))))
 		case "i8":
-			out[i] = float32(int64(order.Uint64(b)))
+			keep(i, float64(int64(order.Uint64(b))))
 		case "u1", "b1":
 			out[i] = float32(b[0])
 		case "u2":
 			out[i] = float32(order.Uint16(b))
 		case "u4":
-			out[i] = float32(order.Uint32(b))
+			keep(i, float64(order.Uint32(b)))
 		case "u8":
-			out[i] = float32(order.Uint64(b))
+			keep(i, float64(order.Uint64(b)))
 		}
 	}
 	if some && !left {
-		return errors.New("all of its values are too small for the 32 bits that they are computed with; scale them")
+		return nil, errors.New("all of its values are too small for the 32 bits that they are computed with; scale them")
 	}
-	return nil
+	return rest, nil
 }
 
 // Half returns the value of a float16.

@@ -9,6 +9,7 @@ import (
 	"vicreg/internal/audio"
 	"vicreg/internal/batch"
 	"vicreg/internal/imagefile"
+	"vicreg/internal/npy"
 	"vicreg/internal/show"
 	"vicreg/internal/table"
 )
@@ -59,6 +60,8 @@ func (s *Side) notes(good []*found) []string {
 		return append(s.lengths(good), s.ofFiles(good)...)
 	case "waveform", "spectrogram":
 		return append(s.lengths(good), s.ofSounds(good)...)
+	case "embedding":
+		return s.ofEmbeddings(good)
 	}
 	return s.lengths(good)
 }
@@ -82,6 +85,40 @@ func (s *Side) gaps(good []*found) (notes []string) {
 		notes = append(notes, note)
 	}
 	return notes
+}
+
+// ofEmbeddings says of how many numbers of embeddings that are files little is left in 32
+// bits.
+func (s *Side) ofEmbeddings(good []*found) []string {
+	if !slices.ContainsFunc(good, func(f *found) bool { return f.rest != nil }) {
+		return nil
+	}
+	spreads := make([]npy.Spread, s.Width)
+	for _, f := range good {
+		for c := range spreads {
+			var rest float32
+			if f.rest != nil {
+				rest = f.rest[c]
+			}
+			spreads[c].Add(float32(f.mean[c]), rest)
+		}
+	}
+	return s.coarse(spreads)
+}
+
+// coarse says of how many numbers of an embedding, measured over the rows, little is left
+// in 32 bits.
+func (s *Side) coarse(spreads []npy.Spread) []string {
+	n := 0
+	for i := range spreads {
+		if spreads[i].Coarse(0.05) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %d of its %d numbers differ between rows by hardly more than the 32 bits they are computed with tell; take off what they have in common", s, n, len(spreads))}
 }
 
 // lengths says how many samples are cut or padded.

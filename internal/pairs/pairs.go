@@ -283,6 +283,12 @@ func (d *Data) takeMatrix(t *table.Table, s int) error {
 		return fmt.Errorf("%s: %w", &d.sides[s], plain(path, err))
 	}
 	d.matrix[s] = a
+	spreads := make([]npy.Spread, shape[1])
+	for i, r := range a.Rest {
+		spreads[i%len(spreads)].Add(a.Values[i], r)
+	}
+	a.Rest = nil // is measured
+	d.Notes = append(d.Notes, d.sides[s].coarse(spreads)...)
 	return nil
 }
 

@@ -41,6 +41,7 @@ type found struct {
 	channels      int             // of an image or a series; the width of an embedding
 	rate          int
 	mean, squares []float64    // over the sample's values, by channel or column; of an image 3
+	rest          []float32    // of an embedding, see Sample
 	gaps          []bool       // of numeric columns
 	facts         *facts       // of a series
 	sound         *audio.Sound // see Sample
@@ -180,7 +181,7 @@ func (s *Source) look(i, k int, decode bool, f *found) {
 	case "text":
 		f.length = len(m.Text)
 	case "embedding":
-		f.channels = len(m.Values)
+		f.channels, f.rest = len(m.Values), m.rest
 		f.mean, f.squares = moments(m.Values, len(m.Values))
 	}
 }

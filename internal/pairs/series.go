@@ -96,6 +96,12 @@ func readSeriesArray(path string) (series, error) {
 	if len(s.values) == 0 {
 		return s, fmt.Errorf("%s: the array is empty", show.Name(path))
 	}
+	n := len(s.values) / s.c
+	for c := range s.c {
+		if 10*a.Alike(c, s.c, n) > n {
+			s.facts.coarse = append(s.facts.coarse, fmt.Sprintf("column %d", c+1))
+		}
+	}
 	return s, nil
 }
 

@@ -27,6 +27,7 @@ type Sample struct {
 	Values []float32
 	Text   string
 
+	rest     []float32    // of an embedding: what 32 bits leave off of each of Values; nil: nothing
 	channels int          // of Values: a series' c
 	facts    *facts       // of a series
 	rate     int          // of a sound, in Hz
@@ -34,7 +35,7 @@ type Sample struct {
 }
 
 // size returns the bytes that the cache has to keep.
-func (s *Sample) size() int64 { return int64(len(s.Image.Pix) + 4*len(s.Values)) }
+func (s *Sample) size() int64 { return int64(len(s.Image.Pix) + 4*len(s.Values) + 4*len(s.rest)) }
 
 // Source decodes the samples of a data set. Its cache keeps the samples of as many files
 // as fit. Any number of goroutines may use it.
@@ -247,7 +248,7 @@ func readEmbedding(path string) (Sample, error) {
 	if len(a.Values) == 0 || len(a.Shape) > 2 || len(a.Shape) == 2 && a.Shape[0] != 1 {
 		return Sample{}, fmt.Errorf("%s: an array of shape %v; one embedding is a vector (to take the rows of a matrix, give the file itself instead of a column)", path, a.Shape)
 	}
-	return Sample{Values: a.Values}, nil
+	return Sample{Values: a.Values, rest: a.Rest}, nil
 }
 
 // numeric reads the cells of side k as numbers, NaN for missing ones. It is an

@@ -36,6 +36,9 @@ moco-v2 also reads queue (d × K, unit columns). swav and deepcluster take z1 an
 z2 as scores of K prototypes; swav reads its assignments q1 and q2 (n × K) or, if
 the file has none, computes them; deepcluster reads assignment (n whole numbers).
 
+What is computed has 32 bits. Where numbers of 64 differ by less than these tell, vicreg,
+barlow-twins and wmse move that column of both matrices to around 0 first.
+
 Weights and constants come from the flags alone; whatever the file's metadata
 says about them is not read.`,
 		Example: `  vicreg loss pair.safetensors

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"os"
@@ -69,6 +70,61 @@ func TestLossGolden(t *testing.T) {
 				check.Close64(t, what+", "+name, dz, g.F64(convention+"_"+name), 1e-5)
 			}
 		}
+	}
+}
+
+// Numbers of 64 bits that lie far from 0 have the loss that they have near it, as long as
+// 32 bits hold what is left when both are moved.
+func TestLossOfDoubles(t *testing.T) {
+	dir := t.TempDir()
+	const n, d = 16, 3
+	z := func(view, i, j int) float64 { return float64((i*i+5*j)%7)/4 + float64(view*((3*i+j)%5))/64 }
+	run := func(method string, far float64, z2 float64, tensors bool) ([]byte, error) {
+		var files []string
+		var both []safetensors.Tensor
+		for view, move := range []float64{far, z2} {
+			at := func(i, j int) float64 { return z(view, i, j) + move*float64(1-j) }
+			name := filepath.Join(dir, []string{"a.npy", "b.npy"}[view])
+			check.Doubles(t, name, n, d, at)
+			values := make([]float64, n*d)
+			for k := range values {
+				values[k] = at(k/d, k%d)
+			}
+			files = append(files, name)
+			both = append(both, safetensors.Tensor{Name: []string{"z1", "z2"}[view], Shape: []int{n, d}, Data: values})
+		}
+		if tensors {
+			files = []string{filepath.Join(dir, "z.safetensors")}
+			if err := safetensors.WriteFile(files[0], both, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return exec.Command("vicreg", append([]string{"loss", "--method", method}, files...)...).CombinedOutput()
+	}
+	terms := func(method string, out []byte, err error) (total, invariance float64) {
+		t.Helper()
+		var got struct{ Total, Invariance float64 }
+		if err = cmp.Or(err, json.Unmarshal(out, &got)); err != nil {
+			t.Fatalf("%s: %v, %s", method, err, out)
+		}
+		return got.Total, got.Invariance
+	}
+	for _, method := range []string{"vicreg", "barlow-twins", "wmse"} {
+		out, err := run(method, 0, 0, false)
+		total, invariance := terms(method, out, err)
+		for _, tensors := range []bool{false, true} {
+			out, err := run(method, 1e9, 1e9, tensors)
+			farTotal, farInvariance := terms(method, out, err)
+			check.Close64(t, method, []float64{farTotal, farInvariance}, []float64{total, invariance}, 1e-5)
+		}
+	}
+	out, err := run("vicreg", 0, 1e9, false)
+	if err == nil || !bytes.Contains(out, []byte("column 0 (from 0) of z2 differs by less than the 32 bits")) {
+		t.Errorf("%v, %s", err, out)
+	}
+	out, err = run("swav", 1e9, 1e9, false)
+	if err == nil || !bytes.Contains(out, []byte("take the same off all scores of a row")) {
+		t.Errorf("%v, %s", err, out)
 	}
 }
 

@@ -158,6 +158,69 @@ func TestFortranOrder(t *testing.T) {
 	}
 }
 
+// What 32 bits leave off is kept, and told apart from what they hold.
+func TestRest(t *testing.T) {
+	read := func(descr string, data []byte) *Array {
+		t.Helper()
+		b := file(1, fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (2, 2), }\n", descr), data)
+		a, err := decode(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if a := read("<f8", doubles(0.5, 3, math.Inf(1), math.NaN())); a.Rest != nil {
+		t.Errorf("%v", a.Rest)
+	}
+	a := read("<f8", doubles(1e9+1, 0.1, 1e9+2, 1e-50))
+	if a.Rest[0] != 1 || a.Rest[2] != 2 || float64(a.Values[1])+float64(a.Rest[1])-0.1 > 1e-16 || a.Rest[3] == 0 {
+		t.Errorf("%v", a.Rest)
+	}
+	if x, y := a.Alike(0, 2, 2), a.Alike(1, 2, 2); x != 1 || y != 1 {
+		t.Errorf("%d and %d are alike", x, y)
+	}
+	b := binary.LittleEndian.AppendUint32(nil, 1<<24)
+	for _, v := range []uint32{1<<24 + 1, 1<<32 - 1, 5} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	f := file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }\n", doubles(1e9+1, 1e9+2, 0, 0.5))
+	if a, err := decode(bytes.NewReader(f), int64(len(f))); err != nil || !reflect.DeepEqual(a.Rest, []float32{1, 0, 2, 0}) {
+		t.Errorf("%v, %v", a, err)
+	}
+	if a := read("<u4", b); !reflect.DeepEqual(a.Rest, []float32{0, 1, -1, 0}) || a.Alike(0, 1, 2) != 1 {
+		t.Errorf("%v", a.Rest)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	of := func(values ...float64) *Spread {
+		s := new(Spread)
+		for _, v := range values {
+			s.Add(float32(v), float32(v-float64(float32(v))))
+		}
+		return s
+	}
+	if m := of(1e9+1, 1e9+2, 1e9+6).Mean(); m != 1e9+3 {
+		t.Error(m)
+	}
+	for _, c := range []struct {
+		s      *Spread
+		share  float64
+		coarse bool
+	}{
+		{of(1e9+1, 1e9-1, 1e9+2), 0.5, true},
+		{of(1e6+1.1, 1e6-1.2, 1e6+2.3), 0.05, false},
+		{of(1e6+1.1, 1e6-1.2, 1e6+2.3), 1e-4, true},
+		{of(0.1, 0.7, -0.3), 1e-6, false},
+		{of(0.1, 0.1, 0.1), 1e-6, false},
+		{of(0.1, math.Nextafter(0.1, 1), 0.1), 1e-6, false}, // float64's own rounding
+	} {
+		if got := c.s.Coarse(c.share); got != c.coarse {
+			t.Errorf("%+v, %v: %v", *c.s, c.share, got)
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	dict := func(descr, order, shape string) string {
 		return fmt.Sprintf("{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr, order, shape)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vicreg/internal/check"
 )
 
 // notesOf opens a manifest and returns what is said of it.
@@ -31,6 +33,40 @@ func TestFileInBothParts(t *testing.T) {
 	}
 	if got := notesOf(t, rows, Options{Split: "p"}, "text=t"); len(got) > 0 {
 		t.Errorf("%q", got)
+	}
+}
+
+// Numbers of 64 bits that are alike in 32 are told.
+func TestCoarseArrays(t *testing.T) {
+	dir := t.TempDir()
+	rows := "s,e\n"
+	far := func(i, j int) float64 { return []float64{1e9, 0, 3e9}[j] + float64(i*i%7) }
+	for i := range 12 {
+		check.Doubles(t, filepath.Join(dir, fmt.Sprintf("s%d.npy", i)), 30, 2, func(k, j int) float64 {
+			return float64(k*k%11) + float64(1-j)*(1.7e9+float64(k)/50)
+		})
+		check.Doubles(t, filepath.Join(dir, fmt.Sprintf("e%d.npy", i)), 1, 3, func(_, j int) float64 { return far(i, j) })
+		rows += fmt.Sprintf("s%d.npy,e%[1]d.npy\n", i)
+	}
+	check.Doubles(t, filepath.Join(dir, "all.npy"), 12, 3, far)
+	write(t, dir, map[string]string{"m.csv": rows})
+	const lost = "2 of its 3 numbers differ between rows by hardly more than the 32 bits they are computed with tell; take off what they have in common"
+	for spec, want := range map[string]string{
+		"series=s":          "series=s: 12 of 12 rows have values that differ and are the same in the 32 bits they are computed with: 12 column 1; take off what they have in common, or multiply what is very small",
+		"embedding=e":       "embedding=e: " + lost,
+		"embedding=all.npy": "embedding=all.npy: " + lost,
+	} {
+		d, _, err := Open(filepath.Join(dir, "m.csv"), sides(t, spec), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewSource(d, sides(t, spec), 0).Scan(context.Background(), ScanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Concat(d.Notes, r.Notes); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q", spec, got)
+		}
 	}
 }
 

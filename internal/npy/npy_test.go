@@ -184,7 +184,8 @@ func TestRest(t *testing.T) {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	f := file(1, "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }\n", doubles(1e9+1, 1e9+2, 0, 0.5))
-	if a, err := decode(bytes.NewReader(f), int64(len(f))); err != nil || !reflect.DeepEqual(a.Rest, []float32{1, 0, 2, 0}) {
+	a, err := decode(bytes.NewReader(f), int64(len(f)))
+	if err != nil || !reflect.DeepEqual(a.Rest, []float32{1, 0, 2, 0}) {
 		t.Errorf("%v, %v", a, err)
 	}
 	if a := read("<u4", b); !reflect.DeepEqual(a.Rest, []float32{0, 1, -1, 0}) || a.Alike(0, 1, 2) != 1 {

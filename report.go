@@ -55,6 +55,8 @@ type Turn struct {
 	LR      float64 // learning rate of the last step that was done
 	NextLR  float64 // to which it goes in a straight line
 	Passage float64 // in so many epochs
+
+	Withdrawn []string // warnings before it that no longer hold
 }
 
 // Term is one term of a loss, before its coefficient.

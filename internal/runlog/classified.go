@@ -20,6 +20,19 @@ type Classifier struct {
 	Confusion [][3]int `json:"confusion"`
 }
 
+// Commonest is what naming always the commonest of the classes would get right, as a share
+// from 0 to 1: an answer that knows nothing of an image. It is 0 where nothing was scored.
+func (c *Classifier) Commonest() float64 {
+	most, all := 0, 0
+	for _, s := range c.Classes {
+		most, all = max(most, s.Items), all+s.Items
+	}
+	if all == 0 {
+		return 0
+	}
+	return float64(most) / float64(all)
+}
+
 // ClassScore is what a classifier gets right of a class.
 type ClassScore struct {
 	Name   string `json:"name"`

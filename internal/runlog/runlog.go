@@ -107,6 +107,8 @@ type Replan struct {
 	LR      float64 `json:"lr"`          // of the last step that was done
 	NextLR  float64 `json:"next_lr"`     // to which it goes in a straight line,
 	Passage float64 `json:"passage"`     // in so many epochs
+
+	Withdrawn []string `json:"withdrawn,omitempty"` // warnings before it that the new plan takes back
 }
 
 // Scores are the scores of an encoder and of the same one untrained: shares from 0 to 1,

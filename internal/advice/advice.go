@@ -190,8 +190,8 @@ func Warnings(c recipe.Config, images int) (all []string) {
 		}
 		warn("an epoch of %d images has only %s of %d; %s", images, show.Count(steps, "step"), c.Batch, more)
 	}
-	if total := steps * c.Epochs; total < 300 {
-		warn("the run has only %s in all, and an encoder hardly learns in fewer than 300; more --epochs give more", show.Count(total, "step"))
+	if short := Short(c, images); short != "" {
+		all = append(all, short)
 	}
 	if lost := images % c.Batch; float64(lost) > fewLost*float64(images) {
 		warn("%d of %d images (%.0f%%) are left out of each epoch, others each time, as %d do not divide into steps of %d; another --batch may leave fewer",
@@ -207,6 +207,16 @@ func Warnings(c recipe.Config, images int) (all []string) {
 		}
 	}
 	return all
+}
+
+// Short says that a run has too few steps; empty if it has not. Of all that [Warnings] say this
+// alone is of the number of epochs, so it changes with them.
+func Short(c recipe.Config, images int) string {
+	if total := images / c.Batch * c.Epochs; total < 300 {
+		return fmt.Sprintf("the run has only %s in all, and an encoder hardly learns in fewer than 300; more --epochs give more",
+			show.Count(total, "step"))
+	}
+	return ""
 }
 
 // Rise returns the warm-up. Where it is open or longer than the run, one is chosen; in

@@ -192,6 +192,14 @@ func (r *run) needs() string {
 	return about
 }
 
+// short says that a plan has too few steps for images of the user's own; empty if it has not.
+func (r *run) short(c recipe.Config) string {
+	if s, ok := r.corpus.(*images); ok && s.own && c.Tune == nil {
+		return advice.Short(c, s.len())
+	}
+	return ""
+}
+
 // advise lists what is unwise in the configuration.
 func (r *run) advise() []string {
 	if r.config.Tune != nil {

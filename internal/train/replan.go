@@ -250,11 +250,15 @@ func (r *run) replans(known int) (all []runlog.Replan) {
 		if i+1 < len(changes) {
 			to = changes[i+1].Epochs
 		}
+		var withdrawn []string
+		if told := r.short(r.config.Before(i)); told != "" {
+			withdrawn = []string{told}
+		}
 		passage := int(math.Round(change.Passage * float64(r.steps)))
 		all = append(all, runlog.Replan{Event: "replan", Epoch: change.Step / r.steps, Step: change.Step,
 			From: change.Epochs, To: to,
 			Passage: change.Passage, LR: schedule.At(max(0, change.Step-1)),
-			NextLR: schedule.At(change.Step + passage)})
+			NextLR: schedule.At(change.Step + passage), Withdrawn: withdrawn})
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func TestLonger(t *testing.T) {
 	}
 	event := runlog.Replan{Event: "replan", Epoch: 2, Step: 10, From: 2, To: 12, LR: m.Steps[9].LR,
 		NextLR: m.Steps[15].LR, Passage: 1}
-	if len(m.Replans) != 1 || m.Replans[0] != event {
+	if len(m.Replans) != 1 || !reflect.DeepEqual(m.Replans[0], event) {
 		t.Errorf("the log has %+v, want %+v", m.Replans, event)
 	}
 

@@ -189,10 +189,14 @@ func (r *run) goOn() error {
 		}
 	}
 	for _, e := range replans {
+		r.at.Notes = slices.DeleteFunc(r.at.Notes, func(note string) bool { return slices.Contains(e.Withdrawn, note) })
 		if err := r.write(e); err != nil {
 			return err
 		}
 		r.at.Notes = append(r.at.Notes, ofReplan(e))
+	}
+	if short := r.short(r.config); short != "" && len(replans) > 0 {
+		r.changes = append(r.changes, short)
 	}
 	for _, change := range r.changes {
 		if err := r.warn("%s", change); err != nil {

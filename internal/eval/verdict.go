@@ -133,7 +133,7 @@ func (j *Judgement) spread() string {
 	if j.Untrained != nil {
 		untrained = fmt.Sprintf(", untrained %.0f", j.Untrained.Rank)
 	}
-	return fmt.Sprintf("%s: effective rank %.0f%s.", is, j.Trained.Rank, untrained)
+	return fmt.Sprintf("%s: effective rank of the features %.0f%s.", is, j.Trained.Rank, untrained)
 }
 
 // rising reports whether R1 still rose in the last third of the run.

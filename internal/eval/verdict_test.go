@@ -98,13 +98,13 @@ func TestJudge(t *testing.T) {
 		if v.Is != tt.is || v.Rising != tt.rising || !strings.Contains(v.Next, tt.next) {
 			t.Errorf("%s: %s, rising %v, %s", tt.name, v.Is, v.Rising, v.Next)
 		}
-		spread, ok := map[string]string{"alike": "The features are all but alike: effective rank 0, untrained 25.",
-			"no variance":      "The embedding has collapsed: effective rank 35, untrained 25.",
-			"a few directions": "The features lie in few directions: effective rank 5, untrained 25.",
-			"embeddings collapsed, representations did not": "The embedding has collapsed, the features have not: effective rank 110, untrained 25.",
+		spread, ok := map[string]string{"alike": "The features are all but alike: effective rank of the features 0, untrained 25.",
+			"no variance":      "The embedding has collapsed: effective rank of the features 35, untrained 25.",
+			"a few directions": "The features lie in few directions: effective rank of the features 5, untrained 25.",
+			"embeddings collapsed, representations did not": "The embedding has collapsed, the features have not: effective rank of the features 110, untrained 25.",
 		}[tt.name]
 		if !ok {
-			spread = fmt.Sprintf("Nothing has collapsed: effective rank %.0f, untrained 25.", v.Trained.Rank)
+			spread = fmt.Sprintf("Nothing has collapsed: effective rank of the features %.0f, untrained 25.", v.Trained.Rank)
 		}
 		if v.Spread != spread {
 			t.Errorf("%s: %s, want %s", tt.name, v.Spread, spread)
@@ -114,7 +114,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	pairs := Judge(Judgement{Training: run, Trained: sight(0.3, 40, 0.6), Chance: 0.01, Items: 100})
-	if want := "Nothing has collapsed: effective rank 40."; pairs.Spread != want {
+	if want := "Nothing has collapsed: effective rank of the features 40."; pairs.Spread != want {
 		t.Errorf("pairs: %s, want %s", pairs.Spread, want)
 	}
 	if pairs.Is != runlog.Learned || pairs.Untrained != nil || !strings.Contains(pairs.Text, "sides of pairs") {

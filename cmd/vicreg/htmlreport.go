@@ -13,6 +13,7 @@ import (
 	"vicreg/internal/atlas"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
+	"vicreg/internal/pretrained"
 	"vicreg/internal/recipe"
 	"vicreg/internal/report"
 	"vicreg/internal/runlog"
@@ -76,8 +77,13 @@ there is.`,
 		if err := durable.WriteFile(where, b.Bytes()); err != nil {
 			return fmt.Errorf("cannot write %s: %w", where, err)
 		}
-		_, err = fmt.Fprintf(stdout, "%s, %d KiB, needs nothing beside it\n", out, (b.Len()+1023)/1024)
-		return err
+		if _, err := fmt.Fprintf(stdout, "%s, %d KiB, needs nothing beside it\n", out, (b.Len()+1023)/1024); err != nil {
+			return err
+		}
+		if r.Stale != "" {
+			writeWarning(stdout, "its map is an old one. "+r.Stale)
+		}
+		return nil
 	}
 	return cmd
 }
@@ -103,7 +109,10 @@ func reportOf(folder string) (*report.Run, error) {
 		r.Metrics = *info.metrics
 	}
 	r.Facts = report.Facts{Method: c.Method, Network: networkOf(info), Data: filepath.Base(c.Data.Source),
-		Epochs: c.Epochs, K: cmp.Or(c.Eval.K, 20), Pairs: c.Pairs != nil, Tuned: c.Tune != nil}
+		Epochs: c.Epochs, K: cmp.Or(c.Eval.K, 20), Pairs: c.Pairs != nil, Tuned: c.Tune != nil, Every: c.LogEvery}
+	if c.Init != nil {
+		r.Facts.From = c.Init.Path
+	}
 	if m, err := recipe.MachineryOf(c.Method); err == nil {
 		r.Facts.Title = m.Title
 	}
@@ -120,7 +129,11 @@ func reportOf(folder string) (*report.Run, error) {
 	if r.Summary == nil {
 		r.State = unended(info)
 	}
-	r.AddMap(filepath.Join(folder, atlas.Folder))
+	weights := ""
+	if m, err := pretrained.Open(folder, 0); err == nil {
+		weights = m.Weights()
+	}
+	r.AddMap(filepath.Join(folder, atlas.Folder), weights)
 	return r, nil
 }
 

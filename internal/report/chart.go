@@ -16,6 +16,8 @@ type Chart struct {
 	Refs  []Ref // what to hold the lines against
 	Marks []Moment
 	Floor *float64 // that the axis of y reaches down to
+	To    float64  // that the axis of x reaches at least
+	Room  float64  // for labels beside the plot, at least
 	Log   bool     // both axes
 
 	Place func(float64) string // writes a value; nil: to three figures
@@ -47,7 +49,9 @@ type Moment struct {
 const (
 	chartWidth, chartHeight = 340.0, 208.0
 	left, top, bottom       = 46.0, 22.0, 38.0
-	letter                  = 6.9 // width of one, about
+	letter                  = 6.9  // width of one, about
+	row                     = 12.0 // height of one of names above the plot
+	mostRows                = 3
 )
 
 // scale maps values to places.
@@ -76,12 +80,9 @@ func (c *Chart) SVG() template.HTML {
 	if place == nil {
 		place = figure
 	}
-	room := 0.0
-	for _, l := range c.Lines {
-		room = max(room, letter*float64(len([]rune(l.Label)))+8)
-	}
-	x.from, x.to, x.log = left, width-max(room, 10), c.Log
-	y.from, y.to, y.log = chartHeight-bottom, top, c.Log
+	x.from, x.to, x.log = left, width-c.room(), c.Log
+	names, rows := c.named(x)
+	y.from, y.to, y.log = chartHeight-bottom, top+row*float64(rows), c.Log
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, chartHeight, html.EscapeString(c.spoken(place)))
 	for _, t := range ticks(y, 4) {
@@ -103,17 +104,53 @@ func (c *Chart) SVG() template.HTML {
 			left, at, x.to, x.to-3, at-3, html.EscapeString(r.Name))
 	}
 	for _, m := range c.Marks {
-		at := x.at(m.X)
-		anchor, shift := "start", 3.0
-		if at > (left+x.to)/2 {
-			anchor, shift = "end", -3.0
-		}
-		fmt.Fprintf(&b, `<path class="mark %s" d="M%.1f %gV%g"/><text class="%s" x="%.1f" y="%g" text-anchor="%s">%s</text>`,
-			m.Class, at, top, y.from, m.Class, at+shift, y.from-5, anchor, html.EscapeString(m.Name))
+		fmt.Fprintf(&b, `<path class="mark %s" d="M%.1f %gV%g"/>`, m.Class, x.at(m.X), y.to, y.from)
+	}
+	for _, n := range names {
+		fmt.Fprintf(&b, `<text class="%s" x="%.1f" y="%.1f">%s</text>`, n.Class, n.from, y.to-5-row*float64(n.row), html.EscapeString(n.Name))
 	}
 	c.draw(&b, x, y)
 	b.WriteString("</svg>")
 	return template.HTML(b.String())
+}
+
+// room is how wide the labels beside the plot are.
+func (c *Chart) room() float64 {
+	room := max(c.Room, 10)
+	for _, l := range c.Lines {
+		room = max(room, letter*float64(len([]rune(l.Label)))+8)
+	}
+	return room
+}
+
+// name is that of a moment, at a place above the plot.
+type name struct {
+	Moment
+	from float64
+	row  int // from below
+}
+
+// named places the names of moments above the plot, where no curve runs through them: each in
+// the lowest row where it does not overlap an earlier one. What fits into no row has its line
+// alone.
+func (c *Chart) named(x scale) (all []name, rows int) {
+	var ends []float64 // of the last name in each row
+	for _, m := range c.Marks {
+		wide := letter * float64(len([]rune(m.Name)))
+		n := name{Moment: m, from: max(left, min(x.at(m.X)-wide/2, chartWidth-wide))}
+		for n.row < len(ends) && n.from < ends[n.row]+letter {
+			n.row++
+		}
+		if n.row == mostRows {
+			continue
+		}
+		if n.row == len(ends) {
+			ends = append(ends, 0)
+		}
+		ends[n.row] = n.from + wide
+		all = append(all, n)
+	}
+	return all, len(ends)
 }
 
 // draw draws the lines, and labels that keep apart at their ends.
@@ -126,7 +163,7 @@ func (c *Chart) draw(b *strings.Builder, x, y scale) {
 	for _, l := range c.Lines {
 		l = l.thinned(500)
 		var d strings.Builder
-		broken, last := true, math.NaN()
+		broken, last, end := true, math.NaN(), 0.0
 		for i, v := range l.Y {
 			if !c.drawable(l.X[i], v) {
 				broken = true
@@ -137,8 +174,8 @@ func (c *Chart) draw(b *strings.Builder, x, y scale) {
 				verb = "M"
 			}
 			broken = false
-			last = y.at(v)
-			fmt.Fprintf(&d, "%s%.1f %.1f", verb, x.at(l.X[i]), last)
+			last, end = y.at(v), x.at(l.X[i])
+			fmt.Fprintf(&d, "%s%.1f %.1f", verb, end, last)
 		}
 		if math.IsNaN(last) {
 			continue
@@ -156,6 +193,9 @@ func (c *Chart) draw(b *strings.Builder, x, y scale) {
 			}
 		}
 		if l.Label != "" {
+			if end < x.to-1 {
+				fmt.Fprintf(b, `<path class="lead" d="M%.1f %.1fH%.1f"/>`, end+3, last, x.to)
+			}
 			labels = append(labels, label{last, l.Class, l.Label})
 		}
 	}
@@ -215,6 +255,7 @@ func (c *Chart) reach() (x, y scale, any bool) {
 		return widened(x), widened(y), any
 	}
 	grow(&x, 0)
+	grow(&x, c.To)
 	if x.hi <= x.lo {
 		x.hi = x.lo + 1
 	}

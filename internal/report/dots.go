@@ -141,6 +141,12 @@ func (m *Many) curves(all []entry, best int) (panels []Panel) {
 	if best >= 0 {
 		order = append(order, best) // on top
 	}
+	last := 0
+	for _, r := range m.Runs {
+		if n := len(r.Epochs); n > 0 {
+			last = max(last, r.Epochs[n-1].Epoch)
+		}
+	}
 	for _, kind := range []struct {
 		title, unit, about string
 		floor              bool
@@ -158,11 +164,11 @@ func (m *Many) curves(all []entry, best int) (panels []Panel) {
 				return hundred(&e.Views.R1)
 			}, func(e entry) compare.Stat { return e.viewsBefore }},
 		{"Standard deviation", "std", "Of the embedding; 0 is a collapse.", true,
-			func(e runlog.Epoch) *float64 { return &e.EmbeddingStd }, nil},
-		{"Effective rank", "directions", "In how many directions embeddings differ; near 1 is a collapse.", true,
-			func(e runlog.Epoch) *float64 { return &e.Rank }, nil},
+			func(e runlog.Epoch) *float64 { return ofEmbedding(e, e.EmbeddingStd) }, nil},
+		{"Effective rank of the embedding", "directions", "In how many directions embeddings differ; near 1 is a collapse.", true,
+			func(e runlog.Epoch) *float64 { return ofEmbedding(e, e.Rank) }, nil},
 	} {
-		c := Chart{X: "epoch", Y: kind.unit}
+		c := Chart{X: "epoch", Y: kind.unit, To: float64(last)}
 		if kind.floor {
 			c.Floor = new(float64)
 		}
@@ -188,6 +194,14 @@ func (m *Many) curves(all []entry, best int) (panels []Panel) {
 	return panels
 }
 
+// ofEmbedding is a figure of the embedding; nil of a run that has none.
+func ofEmbedding(e runlog.Epoch, v float64) *float64 {
+	if !e.Embedded() {
+		return nil
+	}
+	return &v
+}
+
 // line is the mean over the runs of a group of a figure at the epochs that have it.
 func (e *entry) line(of func(runlog.Epoch) *float64) (l Line) {
 	values := map[int][]float64{}
@@ -207,5 +221,6 @@ func (e *entry) line(of func(runlog.Epoch) *float64) (l Line) {
 		s := compare.NewStat(values[at])
 		l.X, l.Y, l.Error = append(l.X, float64(at)), append(l.Y, s.Mean), append(l.Error, s.Deviation)
 	}
+	l.Dots = len(l.X) < 30
 	return l
 }

@@ -227,6 +227,9 @@ func (e *entry) row(keys []string, best bool) groupRow {
 	default:
 		r.Collapsed, r.HasCollapsed = fmt.Sprintf("%d of %d", collapsed, len(e.Runs)), true
 	}
+	if !slices.ContainsFunc(e.Runs, func(r compare.Run) bool { return r.Summary.Embedded() }) {
+		r.Std, r.Correlation, r.Rank, r.Collapsed = "–", "–", "–", "–"
+	}
 	for _, k := range keys {
 		value := "–"
 		for _, s := range e.settings {

@@ -73,6 +73,10 @@ func TestMany(t *testing.T) {
 			"No such figure: “a”.", "“b” was measured on 80, “c” of 256."}, "points ahead of “a”"},
 		"below untrained": {several(map[string][]float64{"a": {0.45}, "b": {0.46}}, nil),
 			[]string{"“a”: kNN and linear probe are below the untrained encoder"}, ""},
+		"one epoch, and one taught classes": {&Many{Runs: []compare.Run{
+			{Name: "a", Epochs: []runlog.Epoch{{Epoch: 1, Rank: 5, EmbeddingStd: 0.2}}, Summary: runlog.Summary{Rank: 5}},
+			{Name: "b", Epochs: []runlog.Epoch{{Epoch: 3}}}}, Configs: [][]byte{nil, nil}},
+			[]string{`r="2.4"`, `class="lead"`, `<td class="n">–</td><td class="n">–</td><td class="n">–</td><td>–</td>`}, ">b</text>"},
 		"none": {&Many{Runs: []compare.Run{{Name: "a"}}, Configs: [][]byte{nil}}, []string{"None of the runs has a score"}, "<circle"},
 	} {
 		var b bytes.Buffer

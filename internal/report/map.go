@@ -18,19 +18,45 @@ const (
 	examples      = 12
 )
 
-// AddMap adds the map of the embedding that lies in the run's folder, if there is one. What of
-// it cannot be shown is a note.
-func (r *Run) AddMap(folder string) {
+// AddMap adds the map of the embedding that lies in the run's folder, if there is one, and says
+// so where it is of other weights than those whose checksum is given; an empty one is not known.
+// What of the map cannot be shown is a note.
+func (r *Run) AddMap(folder, weights string) {
 	m, err := atlas.Read(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
 	if err == nil {
+		r.Stale = r.outdated(m, weights)
 		err = r.addMap(m, folder)
 	}
 	if err != nil {
 		r.Notes = append(r.Notes, fmt.Sprintf("The map in %s is left out: %s", filepath.Base(folder), err))
 	}
+}
+
+// outdated says whether a map is of what the run's encoder was and no longer is.
+func (r *Run) outdated(m *atlas.Map, weights string) string {
+	anew := fmt.Sprintf("vicreg map %s draws it anew", show.Name(r.Folder))
+	done := r.done()
+	switch {
+	case m.Epochs > 0 && done > 0 && m.Epochs != done:
+		return fmt.Sprintf("This is what it saw after epoch %d, and the run has come to epoch %d since; %s.", m.Epochs, done, anew)
+	case weights != "" && m.Weights != weights:
+		return fmt.Sprintf("This is what an encoder of other weights saw than the run has now; %s.", anew)
+	}
+	return ""
+}
+
+// done is how many epochs the run has done.
+func (r *Run) done() int {
+	if r.Summary != nil {
+		return r.Summary.Epochs
+	}
+	if n := len(r.Metrics.Epochs); n > 0 {
+		return r.Metrics.Epochs[n-1].Epoch
+	}
+	return 0
 }
 
 func (r *Run) addMap(m *atlas.Map, folder string) (err error) {
@@ -52,9 +78,6 @@ func (r *Run) addMap(m *atlas.Map, folder string) (err error) {
 	}
 	if n := len(m.Duplicates); n > 0 {
 		r.About += fmt.Sprintf(" %s show the same image more than once.", show.Plural(n, "group", "groups"))
-	}
-	if s := r.Summary; s != nil && m.Epochs > 0 && m.Epochs != s.Epochs {
-		r.Notes = append(r.Notes, fmt.Sprintf("The map was made when the run had %s; vicreg map makes it anew.", show.Count(m.Epochs, "epoch")))
 	}
 	for _, n := range m.Note {
 		r.Notes = append(r.Notes, sentence(n)+".")

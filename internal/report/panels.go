@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"vicreg/internal/runlog"
+	"vicreg/internal/show"
 )
 
 // curve is a panel before it is drawn. The last of its lines is the strong one.
@@ -18,7 +19,8 @@ type curve struct {
 	low                bool // the axis need not reach down to 0
 }
 
-func (c curve) panel() (Panel, bool) {
+// chart is the picture, with the last value of the strong line beside it.
+func (c curve) chart() Chart {
 	strong := &c.lines[len(c.lines)-1]
 	if n := len(strong.Y); n > 0 {
 		strong.Label = c.place(strong.Y[n-1])
@@ -27,8 +29,7 @@ func (c curve) panel() (Panel, bool) {
 	if !c.low {
 		chart.Floor = new(float64)
 	}
-	svg := chart.SVG()
-	return Panel{Title: c.title, About: c.about, SVG: svg}, svg != ""
+	return chart
 }
 
 func four(v float64) string { return fmt.Sprintf("%.4g", v) }
@@ -50,9 +51,17 @@ func (r *Run) panels() (all []Panel) {
 	if !r.Facts.Tuned {
 		curves = append(curves, r.spread()...)
 	}
-	for _, c := range append(curves, r.pace()...) {
-		if p, any := c.panel(); any {
-			all = append(all, p)
+	curves = append(curves, r.pace()...)
+	charts := make([]Chart, len(curves))
+	room := 0.0
+	for i, c := range curves {
+		charts[i] = c.chart()
+		room = max(room, charts[i].room())
+	}
+	for i, c := range curves { // an epoch lies at the same place in all
+		charts[i].To, charts[i].Room = r.reached(), room
+		if svg := charts[i].SVG(); svg != "" {
+			all = append(all, Panel{Title: c.title, About: c.about, SVG: svg})
 		}
 	}
 	return append(all, r.spectrum()...)
@@ -141,6 +150,9 @@ func (r *Run) scored() []curve {
 			}
 			return hundred(&e.Classified.Top1)
 		})}}
+	if s != nil && s.Classifier != nil {
+		top.refs = []Ref{{100 * s.Classifier.Commonest(), "always the commonest class"}}
+	}
 	views := curve{title: "Views that find each other", unit: "%", place: shared, marks: r.replans(),
 		about: "Share of views whose other view is the nearest of all. It needs no labels, and should rise.",
 		lines: []Line{r.atEpochs(func(e runlog.Epoch) *float64 {
@@ -180,17 +192,17 @@ func (r *Run) losses() []curve {
 // spread are the curves that show a collapse.
 func (r *Run) spread() []curve {
 	std := curve{title: "Standard deviation", unit: "std", place: three, marks: r.collapse(),
-		about: "How much a number of the description changes from image to image. 0 is a collapse.",
+		about: "How much a number of the embedding changes from image to image. 0 is a collapse.",
 		lines: []Line{r.atEpochs(func(e runlog.Epoch) *float64 { return &e.EmbeddingStd })}}
 	if t := r.Facts.Target; t > 0 {
 		std.refs = []Ref{{t, "what it aims at"}}
 	}
 	return []curve{std,
 		{title: "Correlation", unit: "mean absolute", place: three, marks: r.collapse(),
-			about: "How much two numbers of the description say the same. It should be low; 1 is a collapse.",
+			about: "How much two numbers of the embedding say the same. It should be low; 1 is a collapse.",
 			lines: []Line{r.atEpochs(func(e runlog.Epoch) *float64 { return &e.Correlation })}},
-		{title: "Effective rank", unit: "directions", place: tenths, marks: r.collapse(),
-			about: "In how many directions descriptions differ. High is good; near 1 is a collapse.",
+		{title: "Effective rank of the embedding", unit: "directions", place: tenths, marks: r.collapse(),
+			about: "In how many directions embeddings differ from their mean. High is good; near 1 is a collapse.",
 			lines: []Line{r.atEpochs(func(e runlog.Epoch) *float64 { return &e.Rank })}}}
 }
 
@@ -223,6 +235,17 @@ func (r *Run) stepsPerEpoch() float64 {
 	return float64(last)
 }
 
+// reached is how many epochs the run has come to, with a share of one that has begun.
+func (r *Run) reached() (epochs float64) {
+	if n := len(r.Metrics.Epochs); n > 0 {
+		epochs = float64(r.Metrics.Epochs[n-1].Epoch)
+	}
+	if n := len(r.Metrics.Steps); n > 0 {
+		epochs = max(epochs, float64(r.Metrics.Steps[n-1].Step)/r.stepsPerEpoch())
+	}
+	return epochs
+}
+
 // terms are the names of the terms of the loss.
 func (r *Run) terms() (names []string) {
 	add := func(all runlog.Terms) {
@@ -244,7 +267,7 @@ func (r *Run) terms() (names []string) {
 // replans marks where the number of epochs was changed.
 func (r *Run) replans() (all []Moment) {
 	for _, p := range r.Metrics.Replans {
-		all = append(all, Moment{float64(p.Epoch), fmt.Sprintf("now to %d", p.To), "plain"})
+		all = append(all, Moment{float64(p.Epoch), fmt.Sprintf("to %s", show.Count(p.To, "epoch")), "plain"})
 	}
 	return all
 }

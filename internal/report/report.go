@@ -29,7 +29,9 @@ type Facts struct {
 	K       int     // neighbours of kNN
 	Target  float64 // standard deviation that the method aims at; 0: none
 	Pairs   bool
-	Tuned   bool // it was taught classes
+	Tuned   bool   // it was taught classes
+	From    string // file of the weights that it began with; empty: random ones
+	Every   int    // of how many steps the log has one
 }
 
 // Run is what a report tells.
@@ -49,6 +51,7 @@ type Run struct {
 
 	Map      template.HTML // the map of the embedding as SVG, empty: there is none
 	About    string        // what it shows
+	Stale    string        // that it is of other weights than the run has now; empty: it is of those
 	Walls    template.HTML // of neighbours
 	Clusters template.HTML // with images
 	Notes    []string      // on the map
@@ -137,16 +140,16 @@ func Write(w io.Writer, r *Run) error {
 	p.Panels = r.panels()
 	if s := r.Summary; s != nil {
 		if u := s.Unlabelled; u != nil {
-			p.Layers = append(p.Layers, layer{"Representation, which is kept and used", measures(&u.Trained.Representation, &u.Untrained.Representation)})
+			p.Layers = append(p.Layers, layer{"Representation, which is kept and used", measures("representation", &u.Trained.Representation, &u.Untrained.Representation)})
 			if u.Trained.Embedding != nil {
-				p.Layers = append(p.Layers, layer{"Embedding, which the loss sees", measures(u.Trained.Embedding, u.Untrained.Embedding)})
+				p.Layers = append(p.Layers, layer{"Embedding, which the loss sees", measures("embedding", u.Trained.Embedding, u.Untrained.Embedding)})
 			}
 		}
 		p.machine(s)
 		p.Bad = s.Bad[:min(len(s.Bad), most)]
 		p.BadLeft = s.BadImages - len(p.Bad)
 	}
-	p.Warnings = distinct(m.Warnings)
+	p.Warnings = distinct(m.Standing())
 	if n := len(p.Warnings) - most; n > 0 {
 		p.Left, p.Warnings = n, p.Warnings[:most]
 	}
@@ -194,8 +197,9 @@ func (p *page) judge() {
 		p.Next = sentence(strings.ReplaceAll(p.Next, "--resume RUN ", "--resume "+show.Name(p.Folder)+" "))
 	case s.Classifier != nil:
 		c := s.Classifier
-		p.Verdict, p.Is = "learned", fmt.Sprintf("It names the class of %s of the images.", percent(c.Top1))
-		p.Rests = fmt.Sprintf("Of %s that it was not trained on, in %s.", show.Count(c.Scored, "image"), show.Plural(len(c.Classes), "class", "classes"))
+		p.Verdict, p.Is = taught(c)
+		p.Rests = fmt.Sprintf("Of %s that it was not trained on, in %s. Naming always the commonest class would be right for %s of them.",
+			show.Count(c.Scored, "image"), show.Plural(len(c.Classes), "class", "classes"), percent(c.Commonest()))
 	case s.Collapsed:
 		p.Verdict, p.Is = "collapsed", "It collapsed."
 	default:
@@ -204,17 +208,26 @@ func (p *page) judge() {
 	}
 }
 
+// taught judges a classifier: it has learned if it is right more often than naming always the
+// commonest class would be, by more than two standard errors of both shares.
+func taught(c *runlog.Classifier) (verdict, is string) {
+	right, blind := percent(c.Top1), c.Commonest()
+	switch said(c.Top1, blind, c.Scored) {
+	case "within the noise":
+		return "learned-little", fmt.Sprintf("It names the class of %s of the images, which is what chance gives.", right)
+	case "worse than untrained":
+		return "learned-little", fmt.Sprintf("It names the class of %s of the images, fewer than chance gives.", right)
+	}
+	return "learned", fmt.Sprintf("It names the class of %s of the images.", right)
+}
+
 // subtitle is what stands under the name.
 func (r *Run) subtitle() string {
 	parts := []string{r.Folder}
 	if s := r.Summary; s != nil {
 		parts = append(parts, s.Method, show.Count(s.Epochs, "epoch"), took(s.Seconds), s.Finished.Format("2 January 2006"))
 	} else if r.Config != nil {
-		done := 0
-		if n := len(r.Metrics.Epochs); n > 0 {
-			done = r.Metrics.Epochs[n-1].Epoch
-		}
-		parts = append(parts, r.Facts.Method, fmt.Sprintf("%d of %s", done, show.Count(r.Facts.Epochs, "epoch")))
+		parts = append(parts, r.Facts.Method, fmt.Sprintf("%d of %s", r.done(), show.Count(r.Facts.Epochs, "epoch")))
 	}
 	return show.Line(strings.Join(parts, " · "))
 }

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
+	"vicreg/internal/atlas"
 	"vicreg/internal/runlog"
 )
 
@@ -82,7 +84,12 @@ func TestPageOfWhatThereIs(t *testing.T) {
 	tuned.Facts.Tuned = true
 	tuned.Summary.Verdict, tuned.Summary.KNN, tuned.Summary.Linear = nil, nil, nil
 	tuned.Summary.Classifier = &runlog.Classifier{Classified: runlog.Classified{Top1: 0.7, Scored: 50},
-		Classes: make([]runlog.ClassScore, 3)}
+		Classes: []runlog.ClassScore{{Items: 20}, {Items: 20}, {Items: 10}}}
+	tuned.Facts.From = "runs/a/model.safetensors"
+	guess := long(2, 2)
+	guess.Facts.Tuned = true
+	guess.Summary.Verdict = nil
+	guess.Summary.Classifier = &runlog.Classifier{Classified: runlog.Classified{Top1: 0.42, Scored: 50}, Classes: tuned.Summary.Classifier.Classes}
 	paired := long(2, 2)
 	paired.Facts.Pairs = true
 	paired.Summary.Retrieval = &runlog.Retrieval{
@@ -92,12 +99,14 @@ func TestPageOfWhatThereIs(t *testing.T) {
 		want []string
 		not  string
 	}{
-		"going on":   {going, []string{"It has collapsed.", "3 of 9 epochs are done.", "<svg"}, "Scores</h2>"},
-		"begun":      {begun, []string{"It has not ended."}, "<svg"},
-		"first":      {first, []string{"It has not ended.", "<svg"}, "Has anything collapsed"},
-		"classifier": {tuned, []string{"names the class of 70.0%", "with their labels"}, "Has anything collapsed"},
-		"pairs":      {paired, []string{"two sides of a pair", "First side finds second", "30.0%", "by chance 1.0%"}, "crops"},
-		"model":      {&Run{Name: "m", Model: []Setting{{"encoder", "resnet50"}}}, []string{"A model without a run.", "resnet50"}, "How it went"},
+		"going on": {going, []string{"It has collapsed.", "3 of 9 epochs are done.", "<svg"}, "Scores</h2>"},
+		"begun":    {begun, []string{"It has not ended."}, "<svg"},
+		"first":    {first, []string{"It has not ended.", "<svg"}, "Has anything collapsed"},
+		"classifier": {tuned, []string{"names the class of 70.0% of the images.", "with their labels",
+			"verdict learned\"", "the weights of “runs/a/model.safetensors”", "commonest class would be right for 40.0%"}, "Has anything collapsed"},
+		"guess": {guess, []string{"which is what chance gives", "verdict learned-little", "random weights"}, "verdict learned\""},
+		"pairs": {paired, []string{"two sides of a pair", "First side finds second", "30.0%", "by chance 1.0%"}, "crops"},
+		"model": {&Run{Name: "m", Model: []Setting{{"encoder", "resnet50"}}}, []string{"A model without a run.", "resnet50"}, "How it went"},
 	} {
 		page := write(t, c.run)
 		for _, want := range c.want {
@@ -113,15 +122,30 @@ func TestPageOfWhatThereIs(t *testing.T) {
 
 func TestMap(t *testing.T) {
 	r := long(2, 2)
-	r.AddMap("../atlas/testdata/map")
+	r.AddMap("../atlas/testdata/map", "")
 	page := write(t, r)
 	for _, want := range []string{"What it sees", "data:image/jpeg;base64,", "Groups that it found", "Map of 240 images"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	const old = "This is what it saw after epoch 20, and the run has come to epoch 2 since; vicreg map runs/a draws it anew."
+	if r.Stale != old || !strings.Contains(page, old) {
+		t.Errorf("an old map: %q", r.Stale)
+	}
+	m := &atlas.Map{Weights: "1", Epochs: 2}
+	for weights, want := range map[string]string{"": "", "1": "",
+		"2": "This is what an encoder of other weights saw than the run has now; vicreg map runs/a draws it anew."} {
+		if got := r.outdated(m, weights); got != want {
+			t.Errorf("a map of weights 1 of a run of weights %q: %q", weights, got)
+		}
+	}
+	r.Summary = nil // it goes on
+	if got := r.outdated(m, ""); got != "" {
+		t.Errorf("of the last epoch so far: %q", got)
+	}
 	none := long(2, 2)
-	none.AddMap(t.TempDir())
+	none.AddMap(t.TempDir(), "")
 	if page := write(t, none); strings.Contains(page, "What it sees") || len(none.Notes) > 0 {
 		t.Errorf("a map that is not there is told of: %q", none.Notes)
 	}
@@ -129,7 +153,7 @@ func TestMap(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "map.json"), []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	broken.AddMap(folder)
+	broken.AddMap(folder, "")
 	if page := write(t, broken); !strings.Contains(page, "is left out: ") {
 		t.Error("a damaged map is not told of")
 	}
@@ -199,6 +223,36 @@ func TestChart(t *testing.T) {
 	}
 	if svg := (&Chart{Lines: []Line{{X: []float64{1}, Y: []float64{nan}}}}).SVG(); svg != "" {
 		t.Errorf("no point gives %s", svg)
+	}
+}
+
+// Names of moments stand above the plot, none over another, and all charts of a run have an
+// epoch at the same place.
+func TestMomentsAndAxes(t *testing.T) {
+	r := long(5, 6)
+	for e := 2; e < 5; e++ {
+		r.Metrics.Replans = append(r.Metrics.Replans, runlog.Replan{Epoch: e, To: e + 1})
+	}
+	c := Chart{Marks: r.replans(), Lines: []Line{{X: []float64{0, 5}, Y: []float64{1, 2}}}}
+	names, rows := c.named(scale{lo: 0, hi: 5, from: left, to: 280})
+	if len(names) != 3 || rows < 2 {
+		t.Fatalf("%+v in %d rows", names, rows)
+	}
+	for i, a := range names {
+		for _, b := range names[:i] {
+			if a.row == b.row && a.from < b.from+letter*float64(len(b.Name)) {
+				t.Errorf("%+v lies over %+v", a, b)
+			}
+		}
+	}
+	ticks := map[string]bool{}
+	for _, p := range r.panels() {
+		if at := regexp.MustCompile(`x="([0-9.]+)" y="[0-9.]+" text-anchor="middle">5<`).FindStringSubmatch(string(p.SVG)); at != nil {
+			ticks[at[1]] = true
+		}
+	}
+	if len(ticks) != 1 {
+		t.Errorf("epoch 5 lies at %v", ticks)
 	}
 }
 

@@ -52,12 +52,19 @@ func (r *Run) story() []string {
 	var second, third string
 	switch {
 	case f.Tuned:
-		second = "It was shown crops of labelled images, which were also mirrored now and then, and learned to name their classes."
-		third = "What counts is the share of images that it was not trained on whose class it names."
+		began := "It began with random weights"
+		if f.From != "" {
+			began = fmt.Sprintf("It began with the weights of “%s”", show.Line(f.From))
+		}
+		second = began + ", was shown crops of labelled images, which were also mirrored now and then, and learned to name their classes."
+		third = "What counts is the share of images that it was not trained on whose class it names, beside that of an answer that is always the commonest class."
 		return []string{first, second, third}
 	case f.Pairs:
 		second = "The two sides of a pair are two views of one thing. " + about(f.Method, f.Title)
 	default:
+		if f.From != "" {
+			first += fmt.Sprintf(" It began with the weights of “%s”.", show.Line(f.From))
+		}
 		second = "Of each image it sees two views: crops at random places whose colours are changed at random, two looks at one thing. " + about(f.Method, f.Title)
 	}
 	third = "It has learned something if things that are alike get descriptions that are alike: views, or sides, of one thing should find each other among many"
@@ -78,9 +85,9 @@ func (r *Run) figures(std, correlation, rank float64) []Measure {
 		target = fmt.Sprintf("near %g; 0 is a collapse", f.Target)
 	}
 	return []Measure{
-		{"Standard deviation", three(std), "", target, "How much a number of the description changes from image to image."},
-		{"Correlation", fmt.Sprintf("%.3f", correlation), "", "near 0; 1 is a collapse", "How much two numbers of the description say the same, on average."},
-		{"Effective rank", fmt.Sprintf("%.1f", rank), "", "high; 1 is a collapse", "In how many directions the descriptions differ."},
+		{"Standard deviation", three(std), "", target, "How much a number of the embedding changes from image to image."},
+		{"Correlation", fmt.Sprintf("%.3f", correlation), "", "near 0; 1 is a collapse", "How much two numbers of the embedding say the same, on average."},
+		{"Effective rank", fmt.Sprintf("%.1f", rank), "", "high; 1 is a collapse", "In how many directions the embeddings differ from their mean."},
 	}
 }
 
@@ -124,7 +131,8 @@ func (r *Run) scores() (all []Score) {
 		add("Second encoder, linear probe", linear, b.Linear, b.RandomInitLinear, b.Scored)
 	}
 	if c := s.Classifier; c != nil {
-		add("Top-1", "the class that the classifier names first", &c.Top1, nil, c.Scored)
+		add("Top-1", fmt.Sprintf("the class that the classifier names first; naming always the commonest class: %s", percent(c.Commonest())),
+			&c.Top1, nil, c.Scored)
 		add("Top-5", "the class is among the first five that it names", c.Top5, nil, c.Scored)
 	}
 	if v := s.Verdict; v != nil {
@@ -163,7 +171,7 @@ func said(trained, untrained float64, n int) string {
 }
 
 // measures are those without labels.
-func measures(trained, untrained *runlog.Measures) []Measure {
+func measures(layer string, trained, untrained *runlog.Measures) []Measure {
 	row := func(name, form string, of func(*runlog.Measures) *float64, good, what string) Measure {
 		m := Measure{Name: name, Value: "–", Before: "–", Good: good, What: what}
 		if v := of(trained); v != nil {
@@ -179,8 +187,8 @@ func measures(trained, untrained *runlog.Measures) []Measure {
 	return []Measure{
 		row("Standard deviation", "%.3f", func(m *runlog.Measures) *float64 { return &m.Std }, "above 0", "how much a number changes from image to image"),
 		row("Correlation", "%.3f", func(m *runlog.Measures) *float64 { return &m.Correlation }, "near 0", "how much two numbers say the same"),
-		row("RankMe", "%.1f", func(m *runlog.Measures) *float64 { return &m.RankMe }, "high", fmt.Sprintf("effective rank, %d at most", trained.Width)),
-		row("LiDAR", "%.1f", func(m *runlog.Measures) *float64 { return &m.LiDAR }, "high", "effective rank of what tells images apart; compares runs, not a run with its beginning"),
+		row("RankMe", "%.1f", func(m *runlog.Measures) *float64 { return &m.RankMe }, "high", fmt.Sprintf("effective rank of the %s, not centred, %d at most", layer, trained.Width)),
+		row("LiDAR", "%.1f", func(m *runlog.Measures) *float64 { return &m.LiDAR }, "high", fmt.Sprintf("effective rank of what in the %s tells images apart; compares runs, not a run with its beginning", layer)),
 		row("α-ReQ", "%.2f", func(m *runlog.Measures) *float64 { return m.AlphaReQ }, "near 1", "how fast the spectrum falls"),
 		row("Alignment", "%.3f", func(m *runlog.Measures) *float64 { return &m.Alignment }, "low, if uniformity is low too", "distance of views of an image"),
 		row("Uniformity", "%.2f", func(m *runlog.Measures) *float64 { return &m.Uniformity }, "low; about −4 is best", "how evenly images lie on the sphere"),

@@ -105,10 +105,12 @@ func Markdown(w io.Writer, runs []Run) error {
 		if uses == "" {
 			uses = "nothing"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.3f | %.3f | %.1f | %s | %.0f | %.0f | %.0f MiB | %s |%s\n", name, g.KNN, g.Linear,
-			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
-			mean(func(s runlog.Summary) float64 { return s.Correlation }),
-			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed,
+		embedding := fmt.Sprintf("%.3f | %.3f | %.1f | %s", mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
+			mean(func(s runlog.Summary) float64 { return s.Correlation }), mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed)
+		if !slices.ContainsFunc(g.Runs, func(r Run) bool { return r.Summary.Embedded() }) {
+			embedding = "– | – | – | –"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f | %.0f | %.0f MiB | %s |%s\n", name, g.KNN, g.Linear, embedding,
 			mean(func(s runlog.Summary) float64 { return s.TrainSeconds }),
 			mean(func(s runlog.Summary) float64 { return s.ImagesPerSecond }),
 			mean(func(s runlog.Summary) float64 { return s.PeakRSSMiB }), uses,

@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"image/color"
+	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -52,11 +54,13 @@ func Curves(path string, r Run) error {
 		panels = append(panels, panel(t.Name, byStep(func(s runlog.Step) float64 { return s.Terms.Get(t.Name) }),
 			byEpoch(0.5, func(e runlog.Epoch) float64 { return e.Terms.Get(t.Name) })))
 	}
-	std := panel("standard deviation of the embedding", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.EmbeddingStd }))
-	collapsed(std)
-	panels = append(panels, std,
-		panel("correlation, mean absolute", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Correlation })),
-		panel("effective rank", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Rank })))
+	if slices.ContainsFunc(r.Epochs, func(e runlog.Epoch) bool { return e.Embedded() }) {
+		std := panel("standard deviation of the embedding", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.EmbeddingStd }))
+		collapsed(std)
+		panels = append(panels, std,
+			panel("correlation in the embedding", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Correlation })),
+			panel("effective rank of the embedding", nil, byEpoch(0, func(e runlog.Epoch) float64 { return e.Rank })))
+	}
 	if curve, _ := Groups([]Run{r})[0].knn(); len(curve) > 0 {
 		p := panel("kNN, %", nil, curve)
 		untrained(p, r.Summary.RandomInitKNN)
@@ -67,8 +71,11 @@ func Curves(path string, r Run) error {
 			untrained(p, &v.Untrained.R1)
 		}
 		panels = append(panels, p)
+	} else if curve := r.taught(); len(curve) > 0 {
+		panels = append(panels, panel("top-1, %", nil, curve))
 	}
 	for _, p := range panels {
+		roomy(p)
 		p.X.Label.Text, p.X.Max = "epoch", float64(last.Epoch)
 	}
 	columns := min(4, (len(panels)+1)/2)
@@ -85,6 +92,25 @@ func (r *Run) views() (xy plotter.XYs) {
 		}
 	}
 	return xy
+}
+
+// taught is how many images a classifier gets right, in percent by epoch.
+func (r *Run) taught() (xy plotter.XYs) {
+	for _, e := range r.Epochs {
+		if e.Classified != nil {
+			xy = append(xy, plotter.XY{X: float64(e.Epoch), Y: 100 * e.Classified.Top1})
+		}
+	}
+	return xy
+}
+
+// roomy gives a figure that has but one value, or none, a range around it, which is not of both
+// signs unless the value is 0.
+func roomy(p *plot.Plot) {
+	if y := &p.Y; y.Max-y.Min <= 1e-9*math.Abs(y.Max) {
+		margin := max(0.1*math.Abs(y.Max), 1e-3)
+		y.Min, y.Max = y.Min-margin, y.Max+margin
+	}
 }
 
 // untrained draws the share that the untrained encoder comes to, if it is known.

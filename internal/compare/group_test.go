@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/plot/plotter"
+
 	"vicreg/internal/runlog"
 )
 
@@ -48,6 +50,38 @@ func TestSeedsAreOneGroup(t *testing.T) {
 	}
 }
 
+// A run of one epoch has axes around its one value, none of them through 0, and one that was
+// taught classes has its classifier's figure in place of those of embeddings.
+func TestCurvesOfLittle(t *testing.T) {
+	p := panel("loss", nil, plotter.XYs{{X: 0.5, Y: 0.15}})
+	roomy(p)
+	if p.Y.Min <= 0 || p.Y.Max <= 0.15 || p.Y.Max > 0.2 {
+		t.Errorf("from %v to %v", p.Y.Min, p.Y.Max)
+	}
+	top := runlog.Classified{Top1: 0.5}
+	r := Run{Name: "tuned", Epochs: []runlog.Epoch{{Epoch: 1, Step: 2, Loss: 1, Classified: &top}},
+		Summary: runlog.Summary{Classifier: &runlog.Classifier{Classified: top}}}
+	path := filepath.Join(t.TempDir(), "a.svg")
+	if err := Curves(path, r); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(raw, []byte("top-1")) || bytes.Contains(raw, []byte("embedding")) {
+		t.Errorf("%v\n%s", err, raw)
+	}
+	if err := Plot(path, []Run{r, {Name: "unlabelled"}}); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = os.ReadFile(path); err != nil || !bytes.Contains(raw, []byte("its classifier: 50.00%")) ||
+		!bytes.Contains(raw, []byte("not scored, for want of labels")) {
+		t.Errorf("%v\n%s", err, raw)
+	}
+	var b bytes.Buffer
+	if err := Markdown(&b, []Run{r}); err != nil || !strings.Contains(b.String(), "| tuned | – | – | – | – | – | – |") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
 func TestTicksAreRound(t *testing.T) {
 	for _, c := range []struct {
 		lo, hi float64
@@ -76,6 +110,7 @@ func TestCurves(t *testing.T) {
 	}
 	for i := range r.Epochs {
 		e := &r.Epochs[i]
+		e.Rank = 20
 		e.Step, e.Loss, e.Terms, e.Collapsed = 10*(i+1), 20-float64(i),
 			runlog.Terms{{Name: "invariance", Value: 0.3}, {Name: "variance", Value: 0.5 / float64(i+1)}}, i == 3
 		r.Steps = append(r.Steps, runlog.Step{Step: 10 * (i + 1), Loss: e.Loss, Terms: e.Terms})

@@ -165,12 +165,35 @@ func scores(groups []Group) *plot.Plot {
 	p.Y.Min, p.Y.Max = -0.9, top+0.3
 	p.Y.Tick.Label.Font.Size = vg.Points(9)
 	p.X.Tick.Marker = plot.TickerFunc(few)
+	if math.IsInf(p.X.Min, 0) { // nothing is scored
+		p.X.Min, p.X.Max = 0, 100
+	}
 	if margin := 0.04 * (p.X.Max - p.X.Min); margin > 0 {
 		p.X.Min, p.X.Max = p.X.Min-margin, p.X.Max+margin
 	} else {
 		p.X.Min, p.X.Max = p.X.Min-1, p.X.Max+1
 	}
+	for row, g := range sorted {
+		if g.KNN.N == 0 && g.Linear.N == 0 {
+			said := words(p, p.X.Min, float64(row), g.unscored(), quiet, draw.XLeft)
+			said.TextStyle[0].YAlign, said.Offset = draw.YCenter, vg.Point{X: vg.Points(4)}
+			p.Add(said)
+		}
+	}
 	return p
+}
+
+// unscored says what there is in place of the scores of a group that has none.
+func (g *Group) unscored() string {
+	if top := g.stat(func(r Run) *float64 {
+		if c := r.Summary.Classifier; c != nil {
+			return &c.Top1
+		}
+		return nil
+	}); top.N > 0 {
+		return fmt.Sprintf("its classifier: %s%%", top)
+	}
+	return "not scored, for want of labels"
 }
 
 // words are a few of them at a place of a plot, aligned there.

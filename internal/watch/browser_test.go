@@ -325,3 +325,38 @@ func TestBrowser(t *testing.T) {
 		p.fine(host)
 	})
 }
+
+// The figure of a run of one epoch is that of the epoch, not of its last step, and the texts at an
+// axis are told apart.
+func TestBrowserOneEpoch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it opens a browser")
+	}
+	b := openChromium(t)
+	root := t.TempDir()
+	testRun(t, filepath.Join(root, "once"), smallConfig).write(stepLine(1, 10, 20.5) + epochLine(1, 10, 20.8, 1))
+	host := serveRuns(t, root)
+	p := b.open("http://"+host+"/run?id=once", 1280, "light")
+	p.await("document.querySelectorAll('#panels canvas').length > 8", "true")
+	for name, want := range map[string]string{"loss": `"20.8"`, "kNN": `"100.0%"`} {
+		p.await("document.querySelector('[data-name="+name+"] .value').textContent", want)
+	}
+	source, err := os.ReadFile("_web/src/axis.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for call, want := range map[string]string{
+		"[0, 0.0005, 0.001, 0.0015], 0.0005, true":      `["0%","0.05%","0.10%","0.15%"]`,
+		"[0.5, 0.75, 1], 0.25, true":                    `["50%","75%","100%"]`,
+		"[20.8, 20.825, null], 0.025, false":            `["20.800","20.825",null]`,
+		"[0, 2e6, 4e6], 2e6, false":                     `["0","2e+6","4e+6"]`,
+		"[0.0000005, 0.000001, 0.0000015], 5e-7, false": `["5.0e-7","1.0e-6","1.5e-6"]`,
+	} {
+		script := fmt.Sprintf("(() => { %s; return tickTexts(%s); })()", strings.Replace(string(source), "export ", "", 1), call)
+		if got := p.eval(script); got != want {
+			t.Errorf("%s: %s, want %s", call, got, want)
+		}
+	}
+	p.picture("once")
+	p.fine(host)
+}

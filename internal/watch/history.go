@@ -115,9 +115,11 @@ func (h *history) add(l runlog.Line) {
 		e := l.Epoch
 		put("loss", e.Loss)
 		terms(e.Terms)
-		put("std", e.EmbeddingStd)
-		put("correlation", e.Correlation)
-		put("rank", e.Rank)
+		if e.Embedded() {
+			put("std", e.EmbeddingStd)
+			put("correlation", e.Correlation)
+			put("rank", e.Rank)
+		}
 		put("learning rate", e.LR)
 		put("images a second", e.Images)
 		put("time waited", e.WaitShare)
@@ -140,6 +142,9 @@ func (h *history) add(l runlog.Line) {
 	case l.Warn != nil:
 		h.mark(l.Warn.Step, l.Warn.Message)
 	case l.Replan != nil:
+		h.marks = slices.DeleteFunc(h.marks, func(m mark) bool {
+			return slices.ContainsFunc(l.Replan.Withdrawn, func(text string) bool { return m.text == short(text) })
+		})
 		h.mark(l.Replan.Step, replanned(l.Replan))
 	}
 }
@@ -160,11 +165,16 @@ func (h *history) mark(step int, text string) {
 		h.marks = slices.Delete(h.marks, 0, 1)
 		h.more++
 	}
+	h.marks = append(h.marks, mark{step, short(text)})
+}
+
+// short is as much of a text as a page shows.
+func short(text string) string {
 	const most = 500
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most]) + "…"
 	}
-	h.marks = append(h.marks, mark{step, text})
+	return text
 }
 
 // keep adds a spectrum. Of too many, every second goes.

@@ -54,6 +54,7 @@ func (s *server) atlas(id string) (*atlas.Map, string, error) {
 type mapPage struct {
 	ID, Name string
 	*atlas.Map
+	Stale    string // that the run has gone on since
 	Wordings []string
 }
 
@@ -69,6 +70,9 @@ func (s *server) chart(w http.ResponseWriter, req *http.Request) error {
 	s.mu.Lock()
 	if r := s.runs[id]; r != nil {
 		p.Name = r.name()
+		if done := int(r.done()); m.Epochs > 0 && done > m.Epochs {
+			p.Stale = fmt.Sprintf("The run has come to epoch %d since; vicreg map %s draws it anew.", done, show.Name(r.dir))
+		}
 	}
 	s.mu.Unlock()
 	for _, note := range m.Note {

@@ -60,8 +60,10 @@ type column struct {
 // figureColumns are the columns of figures, in the order of row.Cells.
 var figureColumns = []column{
 	{"loss", "mean over the last epoch", true},
+	{"views", "share of the views that find the other one of their image first; needs no labels", false},
 	{"kNN", "share of the scoring set that its neighbours name right", false},
 	{"linear", "accuracy of a linear probe", false},
+	{"top 1", "share of the images that the classifier of a fine-tuned run names right", false},
 	{"recall", "R@1 of pairs, mean of both ways", true},
 	{"rank", "effective rank of the embeddings", false},
 	{"std", "of the embeddings, mean over dimensions", true},
@@ -90,35 +92,44 @@ func (w *Watcher) row(r *run) row {
 		x.Of, x.Done = strconv.Itoa(of), min(1, done/float64(of))
 	}
 	var loss, rank, std, rate, linear, recall *float64
+	knn, top, views := r.knn, r.top, r.views
 	if r.step != nil {
 		loss, rate = &r.step.Loss, &r.step.Images
 	}
 	if r.epoch != nil {
-		loss, rank, std = &r.epoch.Loss, &r.epoch.Rank, &r.epoch.EmbeddingStd
+		loss = &r.epoch.Loss
+		if r.epoch.Embedded() {
+			rank, std = &r.epoch.Rank, &r.epoch.EmbeddingStd
+		}
 		if rate == nil {
 			rate = &r.epoch.Images
 		}
 	}
-	knn := r.knn
 	if s := r.summary; s != nil {
 		if s.KNN != nil {
 			knn = s.KNN
 		}
-		loss, rank, std, linear, rate = &s.Loss, &s.Rank, &s.EmbeddingStd, s.Linear, &s.ImagesPerSecond
+		loss, linear, rate = &s.Loss, s.Linear, &s.ImagesPerSecond
+		if s.Embedded() {
+			rank, std = &s.Rank, &s.EmbeddingStd
+		}
 		if s.Retrieval != nil {
 			mean := (s.Retrieval.AToB.R1 + s.Retrieval.BToA.R1) / 2
 			recall = &mean
 		}
 		if s.Classifier != nil {
-			linear = &s.Classifier.Top1
+			top = &s.Classifier.Top1
+		}
+		if s.Verdict != nil {
+			views = &s.Verdict.Trained.R1
 		}
 	}
 	var left cell
 	if l := r.left(); l > 0 {
 		left = cell{Text: duration(l), Sort: strconv.Itoa(int(l.Seconds()))}
 	}
-	x.Cells = []cell{number(loss, figure), number(knn, share), number(linear, share), number(recall, share),
-		number(rank, figure), number(std, figure), number(rate, figure), left}
+	x.Cells = []cell{number(loss, figure), number(views, share), number(knn, share), number(linear, share),
+		number(top, share), number(recall, share), number(rank, figure), number(std, figure), number(rate, figure), left}
 	for i := range x.Cells {
 		x.Cells[i].Wide = figureColumns[i].Wide
 	}
@@ -227,7 +238,8 @@ func (w *Watcher) page(r *run) runPage {
 		score("linear probe, branch b", "of the second branch", b.Linear, b.RandomInitLinear)
 	}
 	if c := s.Classifier; c != nil {
-		score("top 1", "share of the images that the classifier names right", &c.Top1, nil)
+		about := fmt.Sprintf("share of the images that the classifier names right; naming always the commonest class %s", share(c.Commonest()))
+		score("top 1", about, &c.Top1, nil)
 	}
 	if t := s.Retrieval; t != nil {
 		score("R@1, a to b", "share whose partner is the nearest of the other side", &t.AToB.R1, &t.AToB.Chance1)
@@ -245,15 +257,15 @@ func (w *Watcher) page(r *run) runPage {
 		add := func(name, about string, v, before float64) {
 			p.Measures = append(p.Measures, measured{name, about, figure(v), figure(before)})
 		}
-		add("RankMe", "effective rank; higher is better", t.RankMe, b.RankMe)
-		add("LiDAR", "effective rank of what tells images apart; higher is better", t.LiDAR, b.LiDAR)
+		add("RankMe", "effective rank of the representation, not centred; higher is better", t.RankMe, b.RankMe)
+		add("LiDAR", "effective rank of what in the representation tells images apart; higher is better", t.LiDAR, b.LiDAR)
 		if t.AlphaReQ != nil && b.AlphaReQ != nil {
 			add("α-ReQ", "decay of the eigenvalues; near 1 is good", *t.AlphaReQ, *b.AlphaReQ)
 		}
 		add("alignment", "of views of an image; lower is better", t.Alignment, b.Alignment)
 		add("uniformity", "of images on the sphere; lower is better", t.Uniformity, b.Uniformity)
-		add("std", "of the features, mean over dimensions", t.Std, b.Std)
-		add("correlation", "mean absolute, of two dimensions", t.Correlation, b.Correlation)
+		add("std", "of the representation, mean over dimensions", t.Std, b.Std)
+		add("correlation", "of two dimensions of the representation, mean absolute", t.Correlation, b.Correlation)
 	}
 	return p
 }

@@ -31,7 +31,9 @@ type run struct {
 	lines   []string // the last lines as they stand
 	step    *runlog.Step
 	epoch   *runlog.Epoch
-	knn     *float64        // of the last epoch that was scored
+	knn     *float64        // of the last epoch that was scored,
+	top     *float64        // likewise, by a classifier,
+	views   *float64        // and of the last that was looked at: views found
 	last    *runlog.Warning // nil unless it is the last line
 	warned  int             // warnings among the lines that were seen
 
@@ -135,7 +137,8 @@ func (r *run) look(now time.Time, locks runlog.Locks) {
 
 // forget drops what came from a log that is another one now.
 func (r *run) forget() {
-	r.lines, r.step, r.epoch, r.knn, r.last, r.warned = nil, nil, nil, nil, nil, 0
+	r.lines, r.step, r.epoch, r.last, r.warned = nil, nil, nil, nil, 0
+	r.knn, r.top, r.views = nil, nil, nil
 	r.version++
 }
 
@@ -159,6 +162,12 @@ func (r *run) add(l runlog.Line) {
 		r.epoch = l.Epoch
 		if l.Epoch.KNN != nil {
 			r.knn = l.Epoch.KNN
+		}
+		if c := l.Epoch.Classified; c != nil {
+			r.top = &c.Top1
+		}
+		if v := l.Epoch.Views; v != nil {
+			r.views = &v.R1
 		}
 	case l.Warn != nil:
 		r.last = l.Warn

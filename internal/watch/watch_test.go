@@ -240,6 +240,44 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// A run that is taught classes has no figures of embeddings, and its classifier's in a column of its
+// own; one without labels has views found. What a new plan takes back is no longer told.
+func TestFiguresOfKinds(t *testing.T) {
+	root := t.TempDir()
+	tuned := testRun(t, filepath.Join(root, "tuned"), smallConfig)
+	tuned.write(`{"event":"epoch","epoch":1,"step":5,"loss":1,"embedding_std":0,"correlation":0,"rank":0,"classified":{"top1":0.5,"scored":80},"seconds":1}` + "\n")
+	bare := testRun(t, filepath.Join(root, "bare"), smallConfig)
+	bare.write(`{"event":"warning","epoch":1,"step":0,"message":"few steps"}` + "\n" +
+		strings.Replace(epochLine(1, 5, 12, 0), `"knn":0`, `"views":{"r1":0.125}`, 1) +
+		`{"event":"replan","epoch":1,"step":5,"from_epochs":1,"to_epochs":9,"withdrawn":["few steps"]}` + "\n")
+	w := New(root)
+	w.look(time.Now())
+	for id, want := range map[string]map[string]string{
+		"tuned": {"top 1": "50.0%", "linear": "", "rank": "", "std": "", "views": ""},
+		"bare":  {"views": "12.5%", "top 1": "", "kNN": "", "rank": "40", "std": "0.5"},
+	} {
+		row := w.row(w.runs[id])
+		for i, c := range figureColumns {
+			if text, ok := want[c.Name]; ok && row.Cells[i].Text != text {
+				t.Errorf("%s, %s: %q, want %q", id, c.Name, row.Cells[i].Text, text)
+			}
+		}
+	}
+	h := New(root).handler(context.Background(), "")
+	for path, want := range map[string]string{"/curves?id=tuned": `"top 1"`, "/curves?id=bare": `"rank"`, "/run?id=bare": "now for 9"} {
+		body := get(h, path).Body.String()
+		if !strings.Contains(body, want) {
+			t.Errorf("%s lacks %s:\n%s", path, want, body)
+		}
+		if path == "/curves?id=tuned" && strings.Contains(body, `"rank"`) {
+			t.Errorf("a rank of no embedding:\n%s", body)
+		}
+		if marks, _, _ := strings.Cut(body, "End of the log"); path == "/run?id=bare" && strings.Contains(marks, "few steps") {
+			t.Errorf("a warning that is taken back:\n%s", marks)
+		}
+	}
+}
+
 func TestWhoMayAsk(t *testing.T) {
 	root := t.TempDir()
 	testRun(t, root, smallConfig)

@@ -1,5 +1,6 @@
 // Panels of curves, drawn by uPlot.
 import uPlot from 'uplot';
+import { tickTexts } from './axis.js';
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -16,6 +17,10 @@ export function digits(v) {
 const percent = (v) => (v === null || v === undefined ? '–' : `${(100 * v).toFixed(1)}%`);
 export const shares = new Set(['kNN', 'top 1', 'views found', 'time waited']);
 export const textOf = (name) => (shares.has(name) ? percent : digits);
+
+// The names of figures, and the titles of those whose names do not say what they are of.
+const titles = { std: 'embedding std', correlation: 'embedding correlation', rank: 'embedding rank' };
+const titleOf = (name) => titles[name] ?? name.replace(/^term /, '');
 
 const height = 190;
 const font = '12px system-ui, sans-serif';
@@ -90,7 +95,7 @@ export class Panel {
     this.caption = document.createElement('figcaption');
     const title = document.createElement('span');
     title.className = 'title';
-    title.textContent = name.replace(/^term /, '');
+    title.textContent = titleOf(name);
     this.value = document.createElement('span');
     this.value.className = 'value';
     this.caption.append(title, ' ', this.value);
@@ -139,20 +144,30 @@ export class Panel {
     const grid = { stroke: css('--line'), width: 1 };
     const powers = (u, values) => values.map((v) => (Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9 ? v : null));
     const ruled = (scale) => (scale?.distr === 3 ? { ...grid, filter: powers } : grid);
-    const few = (u, values) => values.map((v) => (v === null ? null : this.text(v).replace('.00e', 'e')));
-    const whole = (u, values) => values.map((v) => (v === null ? null : v >= 10000 ? `${digits(v / 1000)}k` : digits(v)));
+    const few = (u, values, axis, room, step) => (scales.y?.distr === 3
+      ? values.map((v) => (v === null ? null : this.text(v).replace('.00e', 'e'))) : tickTexts(values, step, shares.has(this.name)));
+    const whole = (u, values, axis, room, step) => {
+      if (scales.x?.distr === 3) return values.map((v) => (v === null ? null : digits(v)));
+      const thousands = step >= 100 && values.some((v) => v >= 10000) ? 1000 : 1;
+      return tickTexts(values.map((v) => v / thousands), step / thousands, false).map((t) => (thousands === 1 || t === '0' ? t : `${t}k`));
+    };
+    // wide is the width of the longest label, so that none is cut off, and at least what lines panels up.
+    const wide = (u, values, axis) => {
+      u.ctx.font = u.axes[axis].font[0];
+      return Math.max(52, Math.ceil(Math.max(0, ...(values ?? []).map((t) => u.ctx.measureText(t ?? '').width)) / devicePixelRatio) + 18);
+    };
     const labelled = this.curves.some((c) => c.label);
     return {
       width,
       height,
       legend: { show: false },
-      padding: [8, labelled ? 84 : 8, 0, 0],
+      padding: [8, labelled ? 84 : 20, 0, 0],
       cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 },
         sync: this.zoom ? { key: 'page', setSeries: false } : undefined },
       scales: { x: { time: false, auto: false, ...scales.x }, y: { ...scales.y } },
       axes: [
         { stroke: ink, font, grid: ruled(scales.x), ticks: ruled(scales.x), values: whole, size: 30, space: 60 },
-        { stroke: ink, font, grid: ruled(scales.y), ticks: ruled(scales.y), values: few, size: 52, space: 34 },
+        { stroke: ink, font, grid: ruled(scales.y), ticks: ruled(scales.y), values: few, size: wide, space: 34 },
       ],
       series: [{}, ...this.curves.map((c) => ({ stroke: c.stroke, width: c.width ?? 1.5, spanGaps: true,
         points: { show: c.x.length < 3, size: 5, fill: c.stroke } }))],
@@ -183,8 +198,9 @@ export class Panel {
     };
     const there = at !== null && at !== undefined;
     const i = there ? at : xs.length - 1;
-    const values = ys.map((y) => this.text(near(y, i)));
-    const shown = this.curves.some((c) => c.label) ? values.join(' · ') : values[values.length - 1];
+    const labelled = this.curves.some((c) => c.label);
+    const values = ys.filter((y, s) => !labelled || this.curves[s].label).map((y) => this.text(near(y, i)));
+    const shown = labelled ? values.join(' · ') : values[values.length - 1];
     let text = shown ?? '';
     if (there && xs.length) {
       text += ` at ${this.axis} ${digits(xs[i])}`;
@@ -194,7 +210,7 @@ export class Panel {
     this.value.textContent = text;
     this.value.title = text;
     if (!there) {
-      this.plot.setAttribute('aria-label', `${this.name.replace(/^term /, '')}: ${this.points} points up to ${this.axis} ${
+      this.plot.setAttribute('aria-label', `${titleOf(this.name)}: ${this.points} points up to ${this.axis} ${
         xs.length ? digits(xs[xs.length - 1]) : 0}, last ${shown ?? 'none'}. Arrow keys read values, plus and minus zoom.`);
     }
   }
@@ -296,7 +312,8 @@ export class Panels {
     return run.per ? x / run.per : null;
   }
 
-  // curves are those of a figure of a run: its steps, faint, and its epochs.
+  // curves are those of a figure of a run: its steps, faint, and its epochs. Of several runs the
+  // steps are left out where there are epochs enough for a line, or too few steps for one.
   curves(run, name, several, stroke) {
     const of = (part) => {
       const k = part.names?.indexOf(name) ?? -1;
@@ -315,9 +332,9 @@ export class Panels {
     const step = of(run.step);
     const epoch = of(run.epoch);
     const label = several ? run.name : '';
-    const bold = epoch && (epoch.x.length > 1 || !step) ? epoch : null;
+    const bold = epoch;
     const list = [];
-    if (step && !(several && bold)) {
+    if (step && !(several && bold && (bold.x.length > 1 || step.x.length < 3))) {
       list.push({ ...step, stroke: bold ? `color-mix(in srgb, ${stroke} 35%, transparent)` : stroke, width: bold ? 1 : 1.5, label: bold ? '' : label });
     }
     if (bold) list.push({ ...bold, stroke, width: 2, label });

@@ -9,7 +9,7 @@ export function spectrum(element) {
   const show = (spectra) => {
     last = spectra ?? [];
     if (!last.length) {
-      element.textContent = 'None so far.';
+      element.textContent = 'None.';
       panel = null;
       return;
     }
@@ -28,7 +28,7 @@ export function spectrum(element) {
     }).filter((c) => c.x.length);
     if (curves.length) {
       panel.show({ curves, axis: 'rank', scales: { x: { distr: 3 }, y: { distr: 3 } } });
-      panel.value.textContent = `epochs ${last[0].epoch} to ${last[n - 1].epoch}, by rank`;
+      panel.value.textContent = `${n > 1 ? `epochs ${last[0].epoch} to` : 'epoch'} ${last[n - 1].epoch}, by rank`;
     }
   };
   let width = 0;

@@ -276,8 +276,8 @@ func (r *runInfo) print() error {
 		for _, t := range e.Terms {
 			fmt.Fprintf(w, ", %s %.4g", t.Name, t.Value)
 		}
-		if c.Tune == nil {
-			fmt.Fprintf(w, "\n\tstd %.3f, corr %.3f, rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+		if e.Embedded() {
+			fmt.Fprintf(w, "\n\tembedding std %.3f, corr %.3f, rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
 		}
 		if e.Collapsed {
 			fmt.Fprint(w, ": collapsed")

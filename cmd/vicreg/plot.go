@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vicreg/internal/compare"
+	"vicreg/internal/show"
 )
 
 func newPlot() *cobra.Command {
@@ -50,7 +51,7 @@ collapse and the kNN score, or without labels how views find each other.`,
 			return err
 		}
 		last := r.Epochs[len(r.Epochs)-1]
-		_, err = fmt.Fprintf(stdout, "%d epochs of %s in %s\n", last.Epoch, folder, out)
+		_, err = fmt.Fprintf(stdout, "%s of %s in %s\n", show.Count(last.Epoch, "epoch"), folder, out)
 		return err
 	}
 	return cmd

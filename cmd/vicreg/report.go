@@ -255,11 +255,11 @@ func (c *console) Epoch(e runlog.Epoch) {
 	for _, t := range e.Terms {
 		fmt.Fprintf(&b, "  %s %.4g", t.Name, t.Value)
 	}
-	figures := fmt.Sprintf("std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+	figures := fmt.Sprintf("embedding std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
 	if e.Collapsed {
 		figures = c.out.paint(red, figures)
 	}
-	if e.Rank != 0 || e.EmbeddingStd != 0 || e.Collapsed { // else no embeddings are watched
+	if e.Embedded() {
 		fmt.Fprintf(&b, "  %s", figures)
 	}
 	if e.Classified != nil {
@@ -440,8 +440,8 @@ func writeSight(out io.Writer, v *runlog.Verdict) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tuntrained\ttrained\t")
 	fmt.Fprintf(w, "views that find each other first\t%s\t%s\t\n", percent(&v.Untrained.R1), percent(&v.Trained.R1))
-	fmt.Fprintf(w, "effective rank\t%.1f\t%.1f\t\n", v.Untrained.Rank, v.Trained.Rank)
-	fmt.Fprintf(w, "standard deviation\t%.3f\t%.3f\t\n", v.Untrained.Std, v.Trained.Std)
+	fmt.Fprintf(w, "effective rank of the features\t%.1f\t%.1f\t\n", v.Untrained.Rank, v.Trained.Rank)
+	fmt.Fprintf(w, "standard deviation of the features\t%.3f\t%.3f\t\n", v.Untrained.Std, v.Trained.Std)
 	w.Flush()
 }
 

@@ -210,6 +210,9 @@ func (r *Run) spread() []curve {
 func (r *Run) pace() []curve {
 	lr := r.atEpochs(func(e runlog.Epoch) *float64 { return &e.LR })
 	if steps := r.byStep(func(s runlog.Step) float64 { return s.LR }); len(steps.X) > len(lr.X) {
+		if n, m := len(lr.X), len(steps.X); n > 0 && lr.X[n-1] > steps.X[m-1] { // where it has come to
+			steps.X, steps.Y = append(steps.X, lr.X[n-1]), append(steps.Y, lr.Y[n-1])
+		}
 		lr.X, lr.Y, lr.Dots = steps.X, steps.Y, false
 	}
 	return []curve{

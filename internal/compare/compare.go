@@ -105,8 +105,10 @@ func Markdown(w io.Writer, runs []Run) error {
 		if uses == "" {
 			uses = "nothing"
 		}
-		embedding := fmt.Sprintf("%.3f | %.3f | %.1f | %s", mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
-			mean(func(s runlog.Summary) float64 { return s.Correlation }), mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed)
+		embedding := fmt.Sprintf("%.3f | %.3f | %.1f | %s",
+			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
+			mean(func(s runlog.Summary) float64 { return s.Correlation }),
+			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed)
 		if !slices.ContainsFunc(g.Runs, func(r Run) bool { return r.Summary.Embedded() }) {
 			embedding = "– | – | – | –"
 		}

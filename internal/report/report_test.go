@@ -89,7 +89,8 @@ func TestPageOfWhatThereIs(t *testing.T) {
 	guess := long(2, 2)
 	guess.Facts.Tuned = true
 	guess.Summary.Verdict = nil
-	guess.Summary.Classifier = &runlog.Classifier{Classified: runlog.Classified{Top1: 0.42, Scored: 50}, Classes: tuned.Summary.Classifier.Classes}
+	guess.Summary.Classifier = &runlog.Classifier{Classified: runlog.Classified{Top1: 0.42, Scored: 50},
+		Classes: tuned.Summary.Classifier.Classes}
 	paired := long(2, 2)
 	paired.Facts.Pairs = true
 	paired.Summary.Retrieval = &runlog.Retrieval{

@@ -129,7 +129,8 @@ func (w *Watcher) row(r *run) row {
 		left = cell{Text: duration(l), Sort: strconv.Itoa(int(l.Seconds()))}
 	}
 	x.Cells = []cell{number(loss, figure), number(views, share), number(knn, share), number(linear, share),
-		number(top, share), number(recall, share), number(rank, figure), number(std, figure), number(rate, figure), left}
+		number(top, share), number(recall, share), number(rank, figure), number(std, figure),
+		number(rate, figure), left}
 	for i := range x.Cells {
 		x.Cells[i].Wide = figureColumns[i].Wide
 	}

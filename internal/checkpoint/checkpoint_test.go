@@ -178,7 +178,7 @@ func TestWhatTheOneBeforeIsOfferedFor(t *testing.T) {
 	denied := &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
 	disk := fmt.Errorf("%s: %w", path, &fs.PathError{Op: "read", Path: path, Err: errors.New("input/output error")})
 	for want, err := range map[string]error{
-		path + " cannot be read: permission denied; make it readable for you, or go on as the user who owns it":               denied,
+		path + " cannot be read: permission denied; make it readable for you, or go on as the user who owns it":                             denied,
 		path + " cannot be read: input/output error; that tells nothing of what it holds, so leave it and try again":                        disk,
 		path + " is a checkpoint of another version of vicreg; go on with the version that wrote it":                                        fmt.Errorf("%s %w", path, errVersion),
 		path + " is odd; the one before it, after step 1, is whole: mv " + path + " " + path + ".damaged; mv " + path + Suffix + " " + path: fmt.Errorf("%s is odd", path),

@@ -461,8 +461,7 @@ func writeVerdict(out io.Writer, v *runlog.Verdict, folder string) {
 	if v.Spread != "" {
 		figures += " " + v.Spread
 	}
-	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures),
-		strings.ReplaceAll(show.Line(v.Next), "--resume RUN ", "--resume "+show.Name(folder)+" "))
+	fmt.Fprintf(out, "\n%s:%s %s\n", painted(out, colour, show.Line(is)), show.Line(figures), v.Advice(folder))
 }
 
 // cutLast cuts the last word off a line.

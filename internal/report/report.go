@@ -193,8 +193,7 @@ func (p *page) judge() {
 		is, figures, _ := strings.Cut(s.Verdict.Text, ":")
 		p.Verdict, p.Is, p.Rests = strings.ReplaceAll(s.Verdict.Is, " ", "-"), is+".", sentence(strings.TrimSpace(figures))
 		p.Spread = s.Verdict.Spread
-		p.Next = strings.TrimPrefix(s.Verdict.Next, "Next: ")
-		p.Next = sentence(strings.ReplaceAll(p.Next, "--resume RUN ", "--resume "+show.Name(p.Folder)+" "))
+		p.Next = sentence(strings.TrimPrefix(s.Verdict.Advice(p.Folder), "Next: "))
 	case s.Classifier != nil:
 		c := s.Classifier
 		p.Verdict, p.Is = taught(c)

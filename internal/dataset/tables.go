@@ -51,7 +51,8 @@ func openTables(name string, files []string, o Options) (*source, error) {
 		}
 	}
 	if others := tables[0].Others; len(others) > 0 {
-		s.note("images are those in column %s; %s others, which %s not read: %s", show.Name(tables[0].Image), has(len(others)), is(len(others)), show.Some(others, 5))
+		s.note("images are those in column %s; %s not read: %s", show.Name(tables[0].Image),
+			show.Plural(len(others), "other column of images is", "other columns of images are"), show.Some(others, 5))
 	}
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))
 	for _, t := range tables {

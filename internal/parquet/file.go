@@ -241,6 +241,26 @@ func signed(e *format.SchemaElement) bool {
 // imageNames are of columns that are taken for images where the metadata do not tell.
 var imageNames = []string{"image", "img", "picture", "photo", "jpg", "jpeg", "png", "webp", "bytes", "content", "image_bytes"}
 
+// almost says of a column that is called as images are why it is not taken for them; empty: there is none.
+func (f *File) almost() string {
+	for _, l := range f.leaves {
+		if !slices.Contains(imageNames, strings.ToLower(l.path[0])) {
+			continue
+		}
+		is := "has values of another kind than bytes"
+		switch {
+		case l.many:
+			is = "has lists, of which none is read"
+		case l.text:
+			is = "has texts; if they are paths, give the folder of those files as --data"
+		case l.kind == format.FixedLenByteArray:
+			is = "has bytes of one fixed length, which are no files of images"
+		}
+		return fmt.Sprintf("; %s %s", show.Name(l.name()), is)
+	}
+	return ""
+}
+
 // findImages finds the column of images: one that the metadata call so, or groups of
 // bytes and path, or bytes under a likely name.
 func (f *File) findImages() error {
@@ -263,7 +283,8 @@ func (f *File) findImages() error {
 		}
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("no column of this table holds images, as groups of bytes and path or as bytes called image; it has %s", show.Some(f.Columns, 8))
+		return fmt.Errorf("no column of this table holds images, as groups of bytes and path or as bytes called image; it has %s%s",
+			show.Some(f.Columns, 8), f.almost())
 	}
 	f.image, f.Image = found[0], found[0].path[0]
 	for _, l := range found[1:] {

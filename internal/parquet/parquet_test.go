@@ -229,6 +229,15 @@ func TestRefused(t *testing.T) {
 		{"cut short", good[:len(good)-9], "cut short"},
 		{"more metadata than bytes", tail(1 << 30), "more metadata than bytes"},
 		{"other metadata", tail(40), "make no sense"},
+		{"paths", table(t, []struct {
+			Image string `parquet:"image"`
+		}{{"a.png"}}, 1), "; image has texts; if they are paths, give the folder of those files as --data"},
+		{"lists", table(t, []struct {
+			Image [][]byte `parquet:"image"`
+		}{{[][]byte{{1}}}}, 1), "; image has lists, of which none is read"},
+		{"one length", table(t, []struct {
+			Image [4]byte `parquet:"image"`
+		}{{}}, 1), "; image has bytes of one fixed length"},
 		{"encrypted", append(slices.Clone(good[:len(good)-4]), "PARE"...), "encrypted"},
 	} {
 		if f, err := open(t, c.raw); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -95,10 +95,12 @@ NAME-seed3, and the three are one row. With run folders as arguments nothing is 
 				flags.Changed("tensorboard") {
 				return usagef("the runs named are compared as they are; leave out the flags of training")
 			}
-			var all []named
+			all, err := told(runs)
+			if err != nil {
+				return err
+			}
 			for _, run := range runs {
 				g.run(run)
-				all = append(all, named{runName(run), run})
 			}
 			files, err := g.comparison(out)
 			if err != nil {
@@ -238,6 +240,30 @@ func (stoppedIn) Is(target error) bool { return target == errStopped }
 // named is the folder of a run and what the run is called. Runs of one name differ
 // in their seeds.
 type named struct{ name, folder string }
+
+// told names the runs of some folders: each by its folder's own name, or by its path where
+// another has that name.
+func told(folders []string) ([]named, error) {
+	all := make([]named, len(folders))
+	is := make([]fs.FileInfo, len(folders))
+	for i, folder := range folders {
+		all[i] = named{runName(folder), folder}
+		is[i], _ = os.Stat(folder) // reading the run tells what is wrong
+		for j := range i {
+			if os.SameFile(is[i], is[j]) {
+				return nil, usagef("%s and %s are the same run; name it once", show.Name(folders[j]), show.Name(folder))
+			}
+		}
+	}
+	for i, folder := range folders {
+		for j := range folders {
+			if j != i && runName(folders[j]) == runName(folder) {
+				all[i].name = filepath.Clean(folder)
+			}
+		}
+	}
+	return all, nil
+}
 
 // sideBySide writes table and plots of runs that have ended.
 func sideBySide(out string, files map[string]string, all []named) error {

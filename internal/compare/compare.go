@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"vicreg/internal/durable"
 	"vicreg/internal/eval"
 	"vicreg/internal/runlog"
 	"vicreg/internal/show"
@@ -30,6 +31,9 @@ type Run struct {
 // Read reads a run from its folder. For a run that has not ended, the summary has the
 // figures of its last epoch, and the name says which epoch that is.
 func Read(name, folder string) (Run, error) {
+	if st, err := os.Stat(folder); err == nil && !st.IsDir() {
+		return Run{}, fmt.Errorf("%s is %s, not a run folder", folder, durable.Kind(st.Mode()))
+	}
 	m, err := runlog.ReadMetrics(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {

@@ -20,8 +20,10 @@ import (
 	"vicreg/internal/cpu"
 	"vicreg/internal/durable"
 	"vicreg/internal/host"
+	"vicreg/internal/kernel/winograd"
 	"vicreg/internal/show"
 	"vicreg/internal/train"
+	"vicreg/internal/turbo"
 )
 
 // Exit codes, as the help of the root command states them.
@@ -115,7 +117,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 			if cmd.HasParent() && cmd.Parent().Name() == "completion" {
 				stdout.verbatim()
 			}
-			if err := cmp.Or(cpu.EnvError(), host.EnvError()); err != nil {
+			if err := cmp.Or(cpu.EnvError(), host.EnvError(), turbo.EnvError(), winograd.EnvError()); err != nil {
 				return usageError{err}
 			}
 			host.MemoryLimit().Respect()

@@ -5,6 +5,7 @@ package turbo
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 )
 
@@ -15,6 +16,14 @@ const (
 	// Variable turns the library off if it is "go".
 	Variable = "VICREG_JPEG"
 )
+
+// EnvError says what is wrong with the value of Variable, which is then passed over.
+func EnvError() error {
+	if v := os.Getenv(Variable); v != "" && v != "go" {
+		return fmt.Errorf("%s is %q, but must be go, which keeps Go's decoder, or not be set", Variable, v)
+	}
+	return nil
+}
 
 // Frame is what a decoder is told of a picture. It is one of the kinds that every version
 // of the library knows: grey, or luma with two chroma planes.

@@ -79,3 +79,16 @@ func TestDecode(t *testing.T) {
 		}
 	}
 }
+
+func TestEnvError(t *testing.T) {
+	for _, v := range []string{"", "go"} {
+		if t.Setenv(Variable, v); EnvError() != nil {
+			t.Error(EnvError())
+		}
+	}
+	for _, v := range []string{"Go", "foo", "0"} {
+		if t.Setenv(Variable, v); EnvError() == nil {
+			t.Errorf("%q is taken", v)
+		}
+	}
+}

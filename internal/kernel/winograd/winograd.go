@@ -2,6 +2,7 @@
 package winograd
 
 import (
+	"fmt"
 	"os"
 
 	"vicreg/internal/kernel/pass"
@@ -23,11 +24,22 @@ import (
 // gradient is the transpose. For stride 1 that is the same with the weights turned by
 // 180°; for stride 2 it reads windows of 5 × 5 and makes tiles of 8 × 8.
 
-var enabled = os.Getenv("VICREG_WINOGRAD") != "0"
+// Variable turns Winograd's algorithm off if it is 0.
+const Variable = "VICREG_WINOGRAD"
+
+var enabled = os.Getenv(Variable) != "0"
+
+// EnvError says what is wrong with the value of Variable, which is then passed over.
+func EnvError() error {
+	if v := os.Getenv(Variable); v != "" && v != "0" && v != "1" {
+		return fmt.Errorf("%s is %q, but must be 0, which turns Winograd's algorithm off, or 1", Variable, v)
+	}
+	return nil
+}
 
 // Set sets whether convolutions use Winograd's algorithm where that is faster,
 // and returns what was set before. At first it is true, or false if the environment
-// variable VICREG_WINOGRAD is 0. It rounds a little more: its error is about 7e-7 of a
+// has Variable as 0. It rounds a little more: its error is about 7e-7 of a
 // result's norm, that of direct convolution 2e-7.
 func Set(on bool) (was bool) {
 	scratch.Busy.Lock()

@@ -79,3 +79,16 @@ func TestWinogradInputPairs(t *testing.T) {
 		}
 	})
 }
+
+func TestEnvError(t *testing.T) {
+	for _, v := range []string{"", "0", "1"} {
+		if t.Setenv(Variable, v); EnvError() != nil {
+			t.Error(EnvError())
+		}
+	}
+	for _, v := range []string{"false", "01"} {
+		if t.Setenv(Variable, v); EnvError() == nil {
+			t.Errorf("%q is taken", v)
+		}
+	}
+}

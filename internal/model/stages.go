@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,32 +25,14 @@ type Staged interface {
 // Freeze freezes the stages of an encoder that are named, which must be its first ones,
 // in any order. Their parameters lose their gradients.
 func Freeze(e Encoder, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
+	var all []string
 	s, ok := e.(Staged)
-	if !ok {
-		return fmt.Errorf("the encoder has no stages that could be frozen one by one; freeze all, or none")
+	if ok {
+		all = s.Stages()
 	}
-	all := s.Stages()
-	known := strings.Join(all, ", ")
-	n := 0
-	for i, name := range names {
-		at := slices.Index(all, name)
-		switch {
-		case at < 0:
-			return fmt.Errorf("the encoder has no stage %q to freeze; its stages are %s, and all stands for all of them", name, known)
-		case slices.Contains(names[:i], name):
-			return fmt.Errorf("the stage %s is to be frozen twice; name it once", name)
-		}
-		n = max(n, at+1)
-	}
-	switch {
-	case n > len(names):
-		i := slices.IndexFunc(all, func(name string) bool { return !slices.Contains(names, name) })
-		return fmt.Errorf("the stage %s is to be frozen and %s before it is not; freeze the first ones of %s", all[n-1], all[i], known)
-	case n == len(all):
-		return fmt.Errorf("all stages of the encoder are to be frozen one by one; freeze all")
+	n, err := first(all, names)
+	if err != nil || n == 0 {
+		return err
 	}
 	for _, p := range s.Freeze(n) {
 		p.Freeze()
@@ -57,8 +40,58 @@ func Freeze(e Encoder, names []string) error {
 	return nil
 }
 
-// Stages are the stem and the four groups of blocks, under torchvision's names.
-func (m *ResNet) Stages() []string { return []string{"stem", "layer1", "layer2", "layer3", "layer4"} }
+// CheckStages returns what Freeze would say of the encoder that New would build.
+func CheckStages(c Config, names []string) error {
+	var all []string
+	switch {
+	case slices.Contains(Archs2D(), c.Arch):
+		all = ofResNet
+	case c.isViT():
+		depth := c.Blocks
+		for _, v := range vits {
+			if v.name == c.Arch {
+				depth = cmp.Or(depth, v.depth)
+			}
+		}
+		all = ofViT(depth)
+	}
+	_, err := first(all, names)
+	return err
+}
+
+// first counts the stages that are named, which must be the first of all.
+func first(all, names []string) (n int, err error) {
+	if len(names) == 0 {
+		return 0, nil
+	}
+	if len(all) == 0 {
+		return 0, fmt.Errorf("the encoder has no stages that could be frozen one by one; freeze all, or none")
+	}
+	known := strings.Join(all, ", ")
+	for i, name := range names {
+		at := slices.Index(all, name)
+		switch {
+		case at < 0:
+			return 0, fmt.Errorf("the encoder has no stage %q to freeze; its stages are %s, and all stands for all of them", name, known)
+		case slices.Contains(names[:i], name):
+			return 0, fmt.Errorf("the stage %s is to be frozen twice; name it once", name)
+		}
+		n = max(n, at+1)
+	}
+	switch {
+	case n > len(names):
+		i := slices.IndexFunc(all, func(name string) bool { return !slices.Contains(names, name) })
+		return 0, fmt.Errorf("the stage %s is to be frozen and %s before it is not; freeze the first ones of %s", all[n-1], all[i], known)
+	case n == len(all):
+		return 0, fmt.Errorf("all stages of the encoder are to be frozen one by one; freeze all")
+	}
+	return n, nil
+}
+
+// ofResNet are the stem and the four groups of blocks, under torchvision's names.
+var ofResNet = []string{"stem", "layer1", "layer2", "layer3", "layer4"}
+
+func (m *ResNet) Stages() []string { return slices.Clone(ofResNet) }
 
 // Freeze freezes the stem and n − 1 groups of blocks.
 func (m *ResNet) Freeze(n int) []*nn.Param {
@@ -70,10 +103,12 @@ func (m *ResNet) Freeze(n int) []*nn.Param {
 	return ps
 }
 
-// Stages are the stem, which makes tokens of patches, and the blocks, under timm's names.
-func (m *ViT) Stages() []string {
+func (m *ViT) Stages() []string { return ofViT(len(m.blocks.MLP)) }
+
+// ofViT are the stem, which makes tokens of patches, and the blocks, under timm's names.
+func ofViT(depth int) []string {
 	names := []string{"stem"}
-	for i := range m.blocks.MLP {
+	for i := range depth {
 		names = append(names, fmt.Sprintf("blocks.%d", i))
 	}
 	return names

@@ -93,6 +93,8 @@ func TestFreeze(t *testing.T) {
 		} {
 			if err := Freeze(e, names); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v: %v", c.Arch, names, err)
+			} else if was := CheckStages(c, names); was == nil || was.Error() != err.Error() {
+				t.Errorf("%s: %v: %v, but before it is built: %v", c.Arch, names, err, was)
 			}
 		}
 	}
@@ -101,6 +103,24 @@ func TestFreeze(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Freeze(mlp, []string{"stem"}); err == nil || !strings.Contains(err.Error(), "freeze all, or none") {
+		t.Error(err)
+	}
+}
+
+func TestCheckStages(t *testing.T) {
+	for arch, last := range map[string]string{"resnet18": "layer4", "vit-tiny": "blocks.11"} {
+		c := Config{Arch: arch}
+		if err := CheckStages(c, []string{"stem"}); err != nil {
+			t.Errorf("%s: %v", arch, err)
+		}
+		if err := CheckStages(c, []string{last}); err == nil || !strings.Contains(err.Error(), last+" is to be frozen and stem before it is not") {
+			t.Errorf("%s: %v", arch, err)
+		}
+	}
+	if err := CheckStages(Config{Arch: "mlp"}, nil); err != nil {
+		t.Error(err)
+	}
+	if err := CheckStages(Config{Arch: "mlp"}, []string{"stem"}); err == nil || !strings.Contains(err.Error(), "freeze all, or none") {
 		t.Error(err)
 	}
 }

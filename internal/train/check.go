@@ -2,6 +2,7 @@ package train
 
 import (
 	"vicreg/internal/method"
+	"vicreg/internal/model"
 	"vicreg/internal/recipe"
 	"vicreg/internal/reckon"
 )
@@ -14,6 +15,9 @@ func Check(c recipe.Config) error {
 	}
 	c = c.Filled()
 	if err := method.Check(c, method.Data{}); err != nil {
+		return err
+	}
+	if err := model.CheckStages(method.EncoderConfig(c, 0), c.Tune.Stages()); err != nil {
 		return err
 	}
 	_, err := reckon.Run(c, reckon.Data{}) // finds networks that cannot be built

@@ -18,6 +18,7 @@ import (
 //	momentum-encoder
 //	temperature
 //	queue
+//	queue-start       epochs before it counts
 //	prototypes
 //	redundancy        Barlow Twins' constants
 //	whitening         W-MSE's

@@ -67,8 +67,8 @@ on, and once it has ended the result is there at once.`,
 	confusion := newConfusionFlag(flags, "the linear probe (or that of --protocol)")
 	g.forcible(flags)
 	others := asks()
-	for _, a := range others {
-		a.bind(flags)
+	for i := range others {
+		others[i].register(flags)
 	}
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ type searchFlags struct {
 	k, probe       int
 	others, asJSON bool
 	guard          guard
-	given          func(name string) bool // whether a flag was
+	given          func() []string // the flags of data and machine that were
 }
 
 func newSearch() *cobra.Command {
@@ -58,7 +59,7 @@ leaves it out.`,
 	config.machine()
 	where := newDeviceFlag(flags)
 	flags.BoolVar(&f.asJSON, "json", false, "print JSON")
-	f.given = flags.Changed
+	f.given = config.given
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {
 			return err
@@ -96,8 +97,8 @@ func (f *searchFlags) check() error {
 		return usagef("--html %q must name a file that ends in .html", f.html)
 	}
 	if f.index != "" {
-		for _, name := range []string{"data", "labels", "limit", "max-bad"} {
-			if f.given(name) {
+		for _, name := range f.given() {
+			if !slices.Contains([]string{"max-pixels", "threads", "workers"}, name) {
 				return usagef("--%s says which images to embed, and those of --index are embedded already; give one", name)
 			}
 		}

@@ -138,6 +138,7 @@ func aloneVICReg(v loss.VICReg) loss.Alone {
 // setFlags sets VICReg's flags to the values of --set.
 func setFlags(flags *pflag.FlagSet, config *configFlags, settings []string) error {
 	known := slices.Sorted(maps.Keys(config.set))
+	given := config.given()
 	for _, s := range settings {
 		key, value, ok := strings.Cut(s, "=")
 		key = strings.TrimSuffix(key, "_")
@@ -146,7 +147,10 @@ func setFlags(flags *pflag.FlagSet, config *configFlags, settings []string) erro
 			return usagef("--set %q is not of the form name=value", s)
 		case !slices.Contains(known, key):
 			return usagef("the loss of vicreg has no constant %q to --set; it has %s", key, strings.Join(known, ", "))
+		case slices.Contains(given, key):
+			return usagef("%s is given twice, the second time by --set %s; give one value", key, s)
 		}
+		given = append(given, key)
 		if err := flags.Set(key, value); err != nil {
 			return usagef("--set %s: %q is not a number", key, value)
 		}
@@ -172,7 +176,7 @@ func methodsHelp() string {
 // parseSettings reads key=value pairs.
 func parseSettings(method string, known []loss.Constant, given []string) (map[string]float64, error) {
 	set := map[string]float64{}
-	var names []string
+	var names, settled []string
 	for _, c := range known {
 		set[c.Name] = c.Value
 		names = append(names, c.Name)
@@ -187,6 +191,10 @@ func parseSettings(method string, known []loss.Constant, given []string) (map[st
 		if at < 0 {
 			return nil, usagef("the loss of %s has no constant %q to --set; it has %s", method, key, strings.Join(names, ", "))
 		}
+		if slices.Contains(settled, key) {
+			return nil, usagef("%s is given twice, the second time by --set %s; give one value", key, s)
+		}
+		settled = append(settled, key)
 		c := known[at]
 		v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 		switch {

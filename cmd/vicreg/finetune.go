@@ -240,6 +240,9 @@ func (f *tuneFlags) configuration(args []string, config *configFlags) (c recipe.
 	asked := recipe.Config{Tune: new(recipe.Tune)}
 	config.apply(&asked)
 	changed := f.flags.Changed
+	if changed("fraction") && asked.Tune.Fraction == 0 {
+		return c, usagef("--fraction is 0, which leaves no images; give a share above 0, or 1 for all")
+	}
 	name, linear := f.protocol, slices.Contains(asked.Tune.Freeze, recipe.All)
 	if f.config != "" {
 		file := recipe.Config{Tune: new(recipe.Tune)}

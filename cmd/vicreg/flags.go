@@ -136,7 +136,7 @@ func (f *configFlags) holdout() {
 func (f *configFlags) run() {
 	s, i, x := f.flags.String, f.flags.Int, f.flags.Float64
 	bind(f, i, "epochs", "`passes` over the data", func(c *recipe.Config) *int { return &c.Epochs })
-	bind(f, x, "warmup", "`epochs` over which the learning rate rises", func(c *recipe.Config) *float64 { return &c.Warmup })
+	bind(f, x, "warmup", "`epochs` over which the learning rate rises; -1, of recipe photos or with --time: chosen from the epochs", func(c *recipe.Config) *float64 { return &c.Warmup })
 	f.rate()
 	bind(f, s, "optimizer", "`name`: lars, sgd or adamw", func(c *recipe.Config) *string { return &c.Optimizer.Name })
 	bind(f, x, "weight-decay", "`factor` of the weights added to their gradients", func(c *recipe.Config) *float64 { return &c.Optimizer.WeightDecay })
@@ -144,7 +144,7 @@ func (f *configFlags) run() {
 	bind(f, x, "trust", "trust `coefficient` of lars", func(c *recipe.Config) *float64 { return &c.Optimizer.Eta })
 	bind(f, f.flags.Bool, "clip", "lars: let no trust ratio exceed the plain learning rate", func(c *recipe.Config) *bool { return &c.Optimizer.Clip })
 	bind(f, f.flags.Uint64, "seed", "`number` that fixes every random choice", func(c *recipe.Config) *uint64 { return &c.Seed })
-	bind(f, i, "eval-every", "`epochs` between kNN scores; 0: only at the end", func(c *recipe.Config) *int { return &c.Eval.Every })
+	bind(f, i, "eval-every", "`epochs` between kNN scores; 0: only at the end; -1, of recipe photos or with --time: chosen", func(c *recipe.Config) *int { return &c.Eval.Every })
 	bind(f, x, "checkpoint-every", "`minutes` between checkpoints, besides one at each epoch", func(c *recipe.Config) *float64 { return &c.CheckpointMinutes })
 }
 

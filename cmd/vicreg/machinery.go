@@ -30,13 +30,14 @@ func (f *configFlags) method() {
 // parts names the part that a method must have for a flag to have an effect.
 var parts = map[string]string{
 	"predictor": "predictor", "stop-gradient": "stop-gradient", "momentum-encoder": "momentum-encoder", "tau": "momentum-encoder",
-	"temperature": "temperature", "queue": "queue", "queue-start": "queue", "prototypes": "prototypes",
+	"temperature": "temperature", "queue": "queue", "queue-start": "queue-start", "prototypes": "prototypes",
 	"whitening-size": "whitening", "redundancy": "redundancy",
 	"lambda": "coefficients", "mu": "coefficients", "nu": "coefficients",
+	"mu-b": "coefficients", "nu-b": "coefficients",
 }
 
-// idle returns an error if a flag was given that has no effect on the method.
-func idle(given []string, method string) error {
+// noPart returns an error if a flag was given of a part that the method has not.
+func noPart(given []string, method string) error {
 	m, err := recipe.MachineryOf(method)
 	if err != nil {
 		return usageError{err}

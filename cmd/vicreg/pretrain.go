@@ -299,10 +299,8 @@ func (f *pretrainFlags) configuration(config *configFlags) (recipe.Config, error
 			return c, err
 		}
 	}
-	if err := cmp.Or(contradiction(config.given(), &c), ofImages(config.given(), &c)); err != nil {
-		return c, err
-	}
-	if err := idle(config.given(), c.Method); err != nil {
+	given := config.given()
+	if err := cmp.Or(contradiction(given), ofPairs(given, &c), idle(given, &c)); err != nil {
 		return c, err
 	}
 	if f.resume != "" {
@@ -369,29 +367,15 @@ func (f *pretrainFlags) from(c recipe.Config, config *configFlags) (recipe.Confi
 	return c, nil
 }
 
-// contradiction finds a given flag that the rest of the configuration leaves
-// without effect.
-func contradiction(given []string, c *recipe.Config) error {
-	if slices.Contains(given, "encoder") && slices.Contains(given, "encoder-a") {
-		return usagef("--encoder and --encoder-a are the same; give one")
-	}
-	if slices.Contains(given, "time") && slices.Contains(given, "epochs") {
-		return usagef("--time says for how long to train and --epochs for how many epochs; give one")
-	}
-	if slices.Contains(given, "data") && slices.Contains(given, "pairs") {
-		return usagef("--data names images and --pairs a table of pairs; give one")
-	}
-	if err := ofPairs(given, c); err != nil {
-		return err
-	}
-	for _, name := range given {
-		switch optimizer := c.Optimizer.Name; {
-		case name == "trust" && optimizer != "lars":
-			return usagef("--trust is a constant of lars, but the optimizer is %s", optimizer)
-		case name == "momentum" && optimizer == "adamw":
-			return usagef("--momentum is a constant of lars and sgd, but the optimizer is adamw")
-		case (name == "eval-every" || name == "holdout") && c.Data.Labels == "none":
-			return usagef("--%s is about scoring, which needs labels, but --labels is none", name)
+// contradiction finds given flags of which only one can count.
+func contradiction(given []string) error {
+	for _, two := range []struct{ one, other, why string }{
+		{"encoder", "encoder-a", "--encoder and --encoder-a are the same"},
+		{"time", "epochs", "--time says for how long to train and --epochs for how many epochs"},
+		{"data", "pairs", "--data names images and --pairs a table of pairs"},
+	} {
+		if slices.Contains(given, two.one) && slices.Contains(given, two.other) {
+			return usagef("%s; give one", two.why)
 		}
 	}
 	return nil

@@ -22,10 +22,11 @@ import (
 var together = []struct{ key, flag string }{{"size", "size"}, {"encoder.stem", "stem"}, {"batch", "batch"}, {"epochs", "epochs"}, {"warmup", "warmup"}}
 
 // openOf returns the flags of what a configuration leaves to be chosen together.
-// What follows from the epochs alone is left to the run where the epochs are given.
+// What follows from the epochs alone is left to the run where the epochs are given, and
+// so is what its encoder has not.
 func openOf(c *recipe.Config) (flags []string) {
 	for _, t := range together {
-		if slices.Contains(c.Open(), t.key) {
+		if slices.Contains(c.Open(), t.key) && (t.flag != "stem" || anyEncoder(c, residual)) {
 			flags = append(flags, t.flag)
 		}
 	}

@@ -43,16 +43,3 @@ func (f *configFlags) views() {
 		}
 	}
 }
-
-// ofImages finds a given flag of views where neither side of the pairs is an image.
-func ofImages(given []string, c *recipe.Config) error {
-	if c.Pairs == nil || c.Pairs.Images() {
-		return nil
-	}
-	for _, v := range viewFlags {
-		if slices.Contains(given, v.name) {
-			return usagef("--%s is about views of images, but the sides of these pairs are %s and %s", v.name, c.Pairs.A.Type, c.Pairs.B.Type)
-		}
-	}
-	return nil
-}

@@ -122,7 +122,7 @@ func (f *configFlags) network() (recipe.Config, error) {
 	}
 	c.Channels, c.Batch = 3, 128
 	f.apply(&c)
-	if err := idle(f.given(), c.Method); err != nil {
+	if err := idle(f.given(), &c); err != nil {
 		return c, err
 	}
 	if err := train.Check(c); err != nil {

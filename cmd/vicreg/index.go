@@ -133,13 +133,17 @@ func (f *branchFlag) images(run string, config *configFlags) (l looker, err erro
 	}
 	unopened := err
 	var data recipe.Data
-	if own := runOwn(l.model); own != nil && !f.flags.Changed("data") {
+	own, damaged := runOwn(l.model)
+	switch given := f.flags.Changed("data"); {
+	case damaged != nil && !given:
+		return l, damaged
+	case own != nil && !given:
 		config.apply(own)
 		if err = own.Validate(); err != nil {
 			err = usageError{err}
 		}
 		data, l.threads, l.workers = own.Data, own.Threads, own.Workers
-	} else {
+	default:
 		data, l.threads, l.workers, err = config.source()
 	}
 	l.images = vicreg.Data(data)

@@ -136,9 +136,12 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 	} else if l.paired, err = f.wanted(l.model); err != nil {
 		return l, err
 	}
-	switch own := runOwn(l.model); {
+	own, damaged := runOwn(l.model)
+	switch {
 	case l.paired:
 		l.pairs, l.threads, l.workers, err = f.given(l.model, config)
+	case damaged != nil && !f.flags.Changed("data"):
+		return l, damaged
 	case own != nil && !f.flags.Changed("data"):
 		config.apply(own)
 		if err = own.Validate(); err != nil {
@@ -153,19 +156,6 @@ func (f *modelFlags) open(run string, config *configFlags) (l looker, err error)
 		l.images = vicreg.Data(data)
 	}
 	return l, cmp.Or(err, unopened) // what is wrong with the flags comes first
-}
-
-// runOwn returns the configuration of the run that a model is from, nil if the model is
-// not in a run's folder.
-func runOwn(m *vicreg.Model) *recipe.Config {
-	if m == nil {
-		return nil
-	}
-	c, err := recipe.ReadFile(filepath.Join(filepath.Dir(m.Info().Path), runlog.ConfigFile))
-	if err != nil || c.Pairs != nil {
-		return nil
-	}
-	return &c
 }
 
 // aboutPairs returns a flag that was given and means nothing for images, or "".
@@ -196,6 +186,11 @@ func (f *modelFlags) wanted(m *vicreg.Model) (bool, error) {
 func (f *modelFlags) given(m *vicreg.Model, config *configFlags) (vicreg.PairData, int, int, error) {
 	if f.flags.Changed("max-pixels") && !anyImages(m) {
 		return f.pairs, 0, 0, usagef("--max-pixels is a limit of images, and the pairs of this run have none")
+	}
+	for _, name := range []string{"labels", "bands", "values"} {
+		if f.flags.Lookup(name) != nil && f.flags.Changed(name) {
+			return f.pairs, 0, 0, usagef("--%s is for runs on images, but this one was trained on pairs; leave it out", name)
+		}
 	}
 	c, err := recipe.Load(recipe.Default)
 	if err != nil {

@@ -144,7 +144,7 @@ func viewsOf(args []string, f *pretrainFlags, config *configFlags) (recipe.Confi
 	if err := runlog.CheckFolder(args[0]); err != nil {
 		return recipe.Config{}, err
 	}
-	c, err := recipe.ReadFile(filepath.Join(args[0], runlog.ConfigFile))
+	c, err := readOwn(args[0])
 	if err != nil {
 		return c, err
 	}

@@ -12,7 +12,7 @@ import (
 	"vicreg/internal/runlog"
 )
 
-const labelsUsage = "classes for scoring: auto, folders (the first on an image's path), leaf (the last), none, a `file` (CSV, TSV, JSON) of paths and labels, a pattern such as {label}_{number}.jpg, or @cls, @json.key"
+const labelsUsage = "classes for scoring: auto, folders (first on an image's path), leaf (last), none, a `file` (CSV, TSV, JSON) of paths and labels, a pattern such as {label}_{number}.jpg, @cls or @json.key"
 
 func newEval() *cobra.Command {
 	cmd := &cobra.Command{

@@ -92,7 +92,7 @@ type killer struct {
 }
 
 func (r *killer) start(out string) []string {
-	args := append([]string{"pretrain"}, tiny...)
+	args := append([]string{"pretrain"}, tinyFor(r.flags)...)
 	args = append(args, "--out", out, "--json",
 		"--epochs", "12", "--checkpoint-every", "0.0005") // also within epochs: every 30 ms
 	return append(args, r.flags...)

@@ -93,7 +93,7 @@ a cosine. What the run had come to stays within its folder, as epochs-100.`,
 	flags.StringVar(&f.config, "config", "", "YAML `file` laid over the recipe")
 	flags.StringVar(&f.out, "out", "", "run `folder` to create (default a new one under runs)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the run in `folder`, to --epochs or --time")
-	flags.StringVar(&f.init, "init", "", "start from the weights of a run's `folder`, or of a model")
+	flags.StringVar(&f.init, "init", "", "start from the weights of a run's `folder` or a model")
 	config.method()
 	config.encoder()
 	config.expander()

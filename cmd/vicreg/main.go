@@ -126,7 +126,7 @@ Exit codes: 0 done; 1 the work failed; 2 the command was called wrongly;
 		SuggestionsMinimumDistance: 2,
 	}
 	colours = "auto"
-	root.PersistentFlags().Var(&colours, "color", "`when` to write colours: auto (on a terminal, unless NO_COLOR or TERM=dumb is set), always or never")
+	root.PersistentFlags().Var(&colours, "color", "`when` to colour: auto (on a terminal without NO_COLOR or TERM=dumb), always or never")
 	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		message := flagMessage(err)

@@ -39,11 +39,10 @@ func listOf(cell string) (labels []string, err error) {
 	if cell == "" {
 		return nil, nil
 	}
-	rest, ok := strings.CutPrefix(cell, "[")
-	if rest, ok = strings.CutSuffix(rest, "]"); !ok || cell[0] != '[' {
+	if cell[0] != '[' || !strings.HasSuffix(cell, "]") {
 		return nil, errors.New("it is no list, as in other rows")
 	}
-	for rest = strings.TrimSpace(rest); rest != ""; {
+	for rest := strings.TrimSpace(cell[1 : len(cell)-1]); rest != ""; {
 		var label string
 		if quote := rest[0]; quote == '\'' || quote == '"' {
 			if label, rest, err = unquoted(rest[1:], quote); err != nil {

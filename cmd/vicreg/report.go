@@ -255,7 +255,7 @@ func (c *console) Epoch(e runlog.Epoch) {
 	for _, t := range e.Terms {
 		fmt.Fprintf(&b, "  %s %.4g", t.Name, t.Value)
 	}
-	figures := fmt.Sprintf("embedding std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
+	figures := fmt.Sprintf("std %.3f  corr %.3f  rank %.1f", e.EmbeddingStd, e.Correlation, e.Rank)
 	if e.Collapsed {
 		figures = c.out.paint(red, figures)
 	}

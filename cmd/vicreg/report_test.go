@@ -54,7 +54,7 @@ func TestPlainConsole(t *testing.T) {
 	got := speak(false, 0)
 	for _, want := range []string{
 		"\nepoch 2/10  step 15/100  260 images/s  8m30s left  25% waiting for data  invariance 0.125  variance 0.5  covariance 3.25\n",
-		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  embedding std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
+		"\nepoch  2/10  loss 12.5  invariance 0.125  variance 0.5  covariance 3.25  std 0.900  corr 0.050  rank 31.5  kNN 75.50%  260 images/s\n",
 		"\nwarning: looks like collapse\nlinear probe: 5 of 6\n",
 		"\nSkipped 25 images that could not be read; runs/a/summary.json lists them\n",
 		"            kNN      75.50%    84.40%\n",

@@ -203,6 +203,8 @@ func TestBrowser(t *testing.T) {
 		}
 		p := b.open(base, 1280, "light")
 		p.await("document.querySelectorAll('#runs tbody tr').length", "2")
+		heads := "[...document.querySelectorAll('#runs thead th')].filter((x) => x.checkVisibility()).map((x) => x.innerText).join(' ')"
+		p.await(heads+".includes('loss') && !"+heads+".includes('recall')", "true") // a figure that no run has
 		shown := "[...document.querySelectorAll('#runs tbody tr')].filter((x) => x.checkVisibility()).map((x) => x.dataset.id)"
 		filter := func(text string) {
 			p.eval(fmt.Sprintf("(() => { const f = document.getElementById('filter'); f.value = %q; "+

@@ -25,6 +25,15 @@ export function table(main) {
     }
     list.forEach((tr, i) => { if (body.rows[i] !== tr) body.insertBefore(tr, body.rows[i] ?? null); });
   };
+  // thin leaves out the figures that no run has, so that the others fit the page.
+  const thin = () => {
+    for (const th of get('runs').tHead.rows[0].cells) {
+      if (!th.matches('.figure') || th.contains(document.activeElement)) continue;
+      const cells = [...rows.values()].map((tr) => tr.cells[th.cellIndex]);
+      const blank = cells.every((td) => !td.textContent.trim());
+      for (const cell of [th, ...cells]) cell.classList.toggle('blank', blank);
+    }
+  };
   for (const button of get('runs').querySelectorAll('thead button')) {
     button.addEventListener('click', () => {
       const column = Number(button.dataset.column);
@@ -186,6 +195,7 @@ export function table(main) {
     }
     if (c.order) order = c.order;
     get('notes').innerHTML = c.notes;
+    thin();
     arrange();
     sift();
     const left = chosen.filter((id) => rows.has(id));
@@ -210,6 +220,7 @@ export function table(main) {
   const q = new URLSearchParams(location.hash.slice(1));
   filter.value = q.get('filter') ?? '';
   chosen = q.getAll('run').filter((id) => rows.has(id)).slice(0, most);
+  thin();
   sift();
   choose();
 }

@@ -327,6 +327,9 @@ func writeNotes(out io.Writer, notes []string) {
 
 func (c *console) Done(s runlog.Summary) {
 	c.clear()
+	if c.began.IsZero() {
+		fmt.Fprintln(c.out, "The run had ended before, so there was nothing to do.")
+	}
 	if s.BadImages > 0 { // named when they were found
 		fmt.Fprintf(c.out, "\nSkipped %s that could not be read; %s lists them\n", show.Count(s.BadImages,
 			badKind(c.plan.Kind == "pairs")), show.Line(filepath.Join(c.plan.Folder, runlog.SummaryFile)))

@@ -113,7 +113,7 @@ func Markdown(w io.Writer, runs []Run) error {
 			mean(func(s runlog.Summary) float64 { return s.EmbeddingStd }),
 			mean(func(s runlog.Summary) float64 { return s.Correlation }),
 			mean(func(s runlog.Summary) float64 { return s.Rank }), collapsed)
-		if !slices.ContainsFunc(g.Runs, func(r Run) bool { return r.Summary.Embedded() }) {
+		if !g.Embedded() {
 			embedding = "– | – | – | –"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f | %.0f | %.0f MiB | %s |%s\n", name, g.KNN, g.Linear, embedding,

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot/plotter"
 )
@@ -53,6 +54,11 @@ func (g *Group) Stat(of func(Run) *float64) Stat {
 		}
 	}
 	return NewStat(values)
+}
+
+// Embedded reports whether any of the runs has figures of embeddings.
+func (g *Group) Embedded() bool {
+	return slices.ContainsFunc(g.Runs, func(r Run) bool { return r.Summary.Embedded() })
 }
 
 // stat returns the mean and deviation of shares, in per cent.

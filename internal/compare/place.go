@@ -35,7 +35,7 @@ func (g *Group) bare() bare {
 // Groups that were measured on different numbers of images have no places: unlike says which.
 func places(groups []Group) (out []int, unlike string) {
 	out = make([]int, len(groups))
-	if unlike = unlikely(groups); unlike != "" {
+	if unlike = unalike(groups); unlike != "" {
 		return out, unlike
 	}
 	for i := range groups {
@@ -53,8 +53,8 @@ func places(groups []Group) (out []int, unlike string) {
 	return out, ""
 }
 
-// unlikely names the numbers of images among which views were looked for, if they differ.
-func unlikely(groups []Group) string {
+// unalike names the numbers of images among which views were looked for, if they differ.
+func unalike(groups []Group) string {
 	var said []string
 	items, differ := 0, false
 	for _, g := range groups {

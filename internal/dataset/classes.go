@@ -123,7 +123,7 @@ func (s *source) folderTexts(sets []*Dataset, within folders, labels string) ([]
 	for k, d := range sets {
 		for i := range d.Items {
 			item := &d.Items[i]
-			if within.role(topOf(strings.TrimPrefix(inShard(item), within.inner))) == unlabelled {
+			if within.role(within.top(item)) == unlabelled {
 				files = append(files, "")
 				continue
 			}

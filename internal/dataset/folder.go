@@ -26,8 +26,8 @@ func openImages(root string, o Options) (*source, error) {
 	w.notes(f.source)
 	f.keeping(w.lists.Report)
 	if len(w.many) > 0 {
-		for _, d := range w.denied {
-			return nil, w.closed(d)
+		if len(w.denied) > 0 {
+			return nil, w.closed(w.denied[0])
 		}
 		s, err := w.openMany(o)
 		if err == nil {
@@ -106,16 +106,20 @@ func (f *sorter) form(trees ...subtree) {
 	}
 }
 
+func haveNames(n int) string {
+	if n == 1 {
+		return "has the name"
+	}
+	return "have the names"
+}
+
 // oddly notes that folders have the names of parts.
 func (f *sorter) oddly(taken bool) {
 	dirs := make([]string, len(f.at.odd))
 	for i, top := range f.at.odd {
 		dirs[i] = top + "/"
 	}
-	root, list, names := show.Name(f.root), show.Some(dirs, 5), "have the names"
-	if len(dirs) == 1 {
-		names = "has the name"
-	}
+	root, list, names := show.Name(f.root), show.Some(dirs, 5), haveNames(len(dirs))
 	if taken {
 		f.note("%s %s of parts that train or score, and %s taken for classes", list, names, is(len(dirs)))
 		return

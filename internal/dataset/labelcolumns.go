@@ -45,8 +45,7 @@ func labelTable(path string, raw []byte) (*labelRows, error) {
 		}
 		return found
 	}
-	boxes := slices.ContainsFunc(head.Columns, func(c string) bool { return simple(c) == "x" })
-	paths, labels := known(pathColumns), known(labelNames(boxes))
+	paths, labels := known(pathColumns), known(labelNames(hasX(head.Columns, -1)))
 	if len(head.Rows) == 1 && len(paths) == 0 && !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
 		t, err := table.ParseMap(path, what, raw)
 		return &labelRows{Table: t, json: true, pair: true}, err
@@ -91,8 +90,8 @@ func labelNames(x bool) []string {
 }
 
 // hasX reports whether a column other than one is called x.
-func (t *labelRows) hasX(but int) bool {
-	for i, c := range t.Columns {
+func hasX(columns []string, but int) bool {
+	for i, c := range columns {
 		if i != but && simple(c) == "x" {
 			return true
 		}
@@ -164,7 +163,7 @@ func (t *labelRows) columns(f *finder) (columns, error) {
 	if _, err := t.takePath(&c, paths, f); err != nil {
 		return c, err
 	}
-	x := c.named && t.hasX(c.path)
+	x := c.named && hasX(t.Columns, c.path)
 	labels = slices.DeleteFunc(labels, func(i int) bool {
 		return i == c.path || !slices.Contains(labelNames(x), simple(t.Columns[i]))
 	})

@@ -235,7 +235,7 @@ func (m *markFile) lines(of []int32) (lines []int) {
 // flagColumns returns the columns of 0 and 1, one a class: nil if a column of labels is
 // named, or there are none. One with another value in a few rows is an error.
 func (t *labelRows) flagColumns(f *finder) ([]int, error) {
-	known := labelNames(t.hasX(-1))
+	known := labelNames(hasX(t.Columns, -1))
 	if t.pair || slices.ContainsFunc(t.Columns, func(c string) bool {
 		return len(c) < longestName && slices.Contains(known, simple(c))
 	}) {

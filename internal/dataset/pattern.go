@@ -127,9 +127,9 @@ func (w *walker) openMany(o Options) (*source, error) {
 		}
 	}
 	if len(broken) > 0 {
-		return nil, fmt.Errorf("%s: %s nowhere, so %s not there: %s", show.Name(w.base),
-			show.Plural(len(broken), "link of a file of many images leads", "links of files of many images lead"),
-			isIt(len(broken)), show.Some(broken, 3))
+		return nil, fmt.Errorf("%s: %s: %s", show.Name(w.base), show.Plural(len(broken),
+			"link of a file of many images leads nowhere, so it is not there",
+			"links of files of many images lead nowhere, so they are not there"), show.Some(broken, 3))
 	}
 	if len(files) == 0 {
 		files, packed = packed, nil // opening one says what to do
@@ -145,24 +145,10 @@ func (w *walker) openMany(o Options) (*source, error) {
 	}
 	s, err := openMany(w.base, files, o)
 	if err == nil && len(packed) > 0 {
-		s.note("%s not read; unpack %s (gunzip, zstd -d, xz -d): %s", show.Plural(len(packed), "compressed shard is", "compressed shards are"),
-			itOrThem(len(packed)), show.Some(packed, 3))
+		s.note("%s (gunzip, zstd -d, xz -d): %s", show.Plural(len(packed), "compressed shard is not read; unpack it",
+			"compressed shards are not read; unpack them"), show.Some(packed, 3))
 	}
 	return s, err
-}
-
-func isIt(n int) string {
-	if n == 1 {
-		return "it is"
-	}
-	return "they are"
-}
-
-func itOrThem(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
 }
 
 // belowCommon returns what each of some files is called below the folder that all lie in,

@@ -66,7 +66,7 @@ func openShards(name string, files []string, o Options) (*source, error) {
 	}
 	if len(within.odd) > 0 && o.Labels != "folders" {
 		s.note("%s in the shards %s of parts that train or score, but all images train", show.Some(within.odd, 5),
-			haveName(len(within.odd)))
+			haveNames(len(within.odd)))
 	}
 	s.train = &Dataset{Name: nameOf(dir, names), Items: first, sum: sum,
 		About: fmt.Sprintf("%s in %s of %s", images(len(first)), show.Count(len(train), "shard"), name)}
@@ -78,13 +78,6 @@ func openShards(name string, files []string, o Options) (*source, error) {
 		return s, nil
 	}
 	return s, s.labelBy(&from, texts, within, o)
-}
-
-func haveName(n int) string {
-	if n == 1 {
-		return "has the name"
-	}
-	return "have the names"
 }
 
 // folders are those within shards, as a tree has them: below inner, which holds all images, lie
@@ -106,10 +99,7 @@ func foldersOf(labels string, sets ...[]Item) folders {
 			}
 			known[dir] = true
 			w.files = append(w.files, dir+"x") // one for all that lie there
-			for dir = strings.TrimSuffix(dir, "/"); dir != ""; dir, _, _ = cutLast(dir, "/") {
-				if known[dir] {
-					break
-				}
+			for dir = strings.TrimSuffix(dir, "/"); dir != "" && !known[dir]; dir = above(dir) {
 				known[dir] = true
 				w.dirs = append(w.dirs, dir)
 			}
@@ -121,18 +111,13 @@ func foldersOf(labels string, sets ...[]Item) folders {
 	return folders{in.inner, l}
 }
 
-// cutLast is strings.Cut at the last sep; before is empty if there is none.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return "", s, false
-}
+// top is the folder below inner that an image lies in, "" if it lies in none.
+func (f *folders) top(item *Item) string { return topOf(strings.TrimPrefix(inShard(item), f.inner)) }
 
 // name is what an image is called below the folder of its part.
 func (f *folders) name(item *Item) string {
 	name := strings.TrimPrefix(inShard(item), f.inner)
-	if top := topOf(name); f.role(top) != outside {
+	if top := f.top(item); f.role(top) != outside {
 		name = name[len(top)+1:]
 	}
 	return name
@@ -146,7 +131,7 @@ func (s *source) sort(f folders, items []Item, texts []string) (train, test []It
 	}
 	more := 0
 	for i := range items {
-		top := topOf(strings.TrimPrefix(inShard(&items[i]), f.inner))
+		top := f.top(&items[i])
 		switch r := f.role(top); {
 		case r == trains:
 			train, first = append(train, items[i]), append(first, texts[i])
@@ -342,9 +327,13 @@ func (s *source) shardNotes(parts []shardPart) {
 		}
 	}
 	if bare > 0 {
+		of := "it"
+		if bare > 1 {
+			of = "them"
+		}
 		_, list := tally(kinds)
 		s.note("%s no image and %s left out, first %s (files of %s: %s)", show.Plural(bare, "sample has", "samples have"), is(bare),
-			show.Name(firstBare), itOrThem(bare), list)
+			show.Name(firstBare), of, list)
 	}
 	if many > 0 {
 		s.note("%s several images, as names that are the same up to the first dot are of one sample; of each one is taken, such as %s, and %s left out",

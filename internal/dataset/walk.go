@@ -208,7 +208,7 @@ func namesIn(rel string, entries []listing.Entry) []string {
 }
 
 func (w *walker) count(name, kind string) {
-	dir := name[:max(0, strings.LastIndex(name, "/"))]
+	dir := above(name)
 	if w.other[dir] == nil {
 		w.other[dir] = map[string]int{}
 	}
@@ -219,6 +219,9 @@ func (w *walker) count(name, kind string) {
 func (w *walker) tops() []string {
 	return slices.DeleteFunc(slices.Clone(w.dirs), func(dir string) bool { return strings.Contains(dir, "/") })
 }
+
+// above returns the folder that a name lies in, "" if it lies in none.
+func above(name string) string { return name[:max(0, strings.LastIndex(name, "/"))] }
 
 // topOf returns the first folder of a name, "" if it lies in none.
 func topOf(name string) string {

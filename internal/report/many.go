@@ -63,7 +63,7 @@ type entry struct {
 	views, score       compare.Stat
 	viewsBefore        compare.Stat
 	std, rank, seconds compare.Stat
-	shown              bool // the score is of views that find each other
+	items              int // that the score is a share of, 0 if unknown
 }
 
 // WriteMany writes a report of many runs.
@@ -119,16 +119,26 @@ func (m *Many) entries() (all []entry) {
 	return all
 }
 
-// kind is what groups are compared by.
+// kind is what groups are compared by: a score, which is a share of so many items of each run.
 type kind struct {
-	name string
-	of   func(*entry) compare.Stat
+	name  string
+	of    func(*entry) compare.Stat
+	items func(runlog.Summary) int
 }
 
 var kinds = []kind{
-	{"a linear probe", func(e *entry) compare.Stat { return e.Linear }},
-	{"kNN", func(e *entry) compare.Stat { return e.KNN }},
-	{"views that find each other", func(e *entry) compare.Stat { return e.views }},
+	{"a linear probe", func(e *entry) compare.Stat { return e.Linear }, labelled},
+	{"kNN", func(e *entry) compare.Stat { return e.KNN }, labelled},
+	{"views that find each other", func(e *entry) compare.Stat { return e.views }, looked},
+}
+
+func labelled(s runlog.Summary) int { return s.Scored }
+
+func looked(s runlog.Summary) int {
+	if s.Verdict == nil {
+		return 0
+	}
+	return s.Verdict.Items
 }
 
 // judge gives the groups their scores, all of the one kind that most of them have, and returns
@@ -150,8 +160,7 @@ func judge(all []entry) string {
 		return ""
 	}
 	for i := range all {
-		all[i].score = best.of(&all[i])
-		all[i].shown = best.name == kinds[len(kinds)-1].name
+		all[i].score, all[i].items = best.of(&all[i]), best.items(all[i].Runs[0].Summary)
 	}
 	return best.name
 }
@@ -227,7 +236,7 @@ func (e *entry) row(keys []string, best bool) groupRow {
 	default:
 		r.Collapsed, r.HasCollapsed = fmt.Sprintf("%d of %d", collapsed, len(e.Runs)), true
 	}
-	if !slices.ContainsFunc(e.Runs, func(r compare.Run) bool { return r.Summary.Embedded() }) {
+	if !e.Embedded() {
 		r.Std, r.Correlation, r.Rank, r.Collapsed = "–", "–", "–", "–"
 	}
 	for _, k := range keys {
@@ -262,8 +271,8 @@ func lead(all []entry, by string, best int) (text []string) {
 		name := "“" + show.Line(e.Name) + "”"
 		if e.score.N == 0 {
 			without = append(without, name)
-		} else if n := e.items(); n != b.items() && n > 0 && b.items() > 0 {
-			others = append(others, fmt.Sprintf("%s of %d", name, n))
+		} else if e.items != b.items && e.items > 0 && b.items > 0 {
+			others = append(others, fmt.Sprintf("%s of %d", name, e.items))
 		}
 		if i != best && e.score.N > 0 && (next < 0 || e.score.Mean > all[next].score.Mean) {
 			next = i
@@ -284,7 +293,7 @@ func lead(all []entry, by string, best int) (text []string) {
 	}
 	if len(others) > 0 {
 		text = append(text, fmt.Sprintf("The figures are not of the same images, so they are not quite comparable: “%s” was measured on %d, %s.",
-			show.Line(b.Name), b.items(), strings.Join(others, ", ")))
+			show.Line(b.Name), b.items, strings.Join(others, ", ")))
 	}
 	for i := range all {
 		if below := all[i].Below(); below != "" {
@@ -311,19 +320,7 @@ func (e *entry) spread() float64 {
 	if e.score.N > 1 {
 		return e.score.Deviation / math.Sqrt(float64(e.score.N))
 	}
-	return single(e.score.Mean, e.items())
-}
-
-// items are those that the score of a group is a share of, 0 if unknown.
-func (e *entry) items() int {
-	s := e.Runs[0].Summary
-	if e.shown {
-		if s.Verdict == nil {
-			return 0
-		}
-		return s.Verdict.Items
-	}
-	return s.Scored
+	return single(e.score.Mean, e.items)
 }
 
 // single is the standard error of a share in per cent of n items, 0 if n is not known.

@@ -182,6 +182,11 @@ func Fresh(dir string) error {
 	return nil
 }
 
+// ofRun reports whether an event is one that a run writes.
+func ofRun(event string) bool {
+	return slices.Contains([]string{"step", "epoch", "warning", "replan"}, event)
+}
+
 // freshLines is Fresh for what r holds. Its error is to follow the file's name.
 func freshLines(r io.ReaderAt) error {
 	const start = `{"event":"`
@@ -194,7 +199,7 @@ func freshLines(r io.ReaderAt) error {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
 		}
-		if !slices.Contains([]string{"step", "epoch", "warning", "replan"}, e.Event) {
+		if !ofRun(e.Event) {
 			return errors.New("unknown event")
 		}
 		if lines++; e.Event != "warning" || e.Step != 0 {

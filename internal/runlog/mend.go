@@ -76,8 +76,7 @@ func copyLines(w io.Writer, r io.Reader) (size int64, sum uint32, err error) {
 	var failed error
 	_, err = scan(r, func(line []byte) error {
 		var e struct{ Event string }
-		if json.Unmarshal(line, &e) != nil ||
-			e.Event != "step" && e.Event != "epoch" && e.Event != "warning" && e.Event != "replan" || new(Metrics).add(line) != nil {
+		if json.Unmarshal(line, &e) != nil || !ofRun(e.Event) || new(Metrics).add(line) != nil {
 			return nil
 		}
 		line = append(line, '\n')

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
+	"vicreg/internal/cpu"
 	"vicreg/internal/kernel/plain"
 	"vicreg/internal/kernel/row"
 	"vicreg/internal/kernel/shape"
@@ -262,6 +263,20 @@ func useWinograd() (undo func()) {
 		winograd.Set(was)
 		winograd.Always = false
 	}
+}
+
+// usePairs has convolutions in bfloat16 multiply pairs under AVX-512 until the test ends, whether or not that
+// is faster here than float32.
+func usePairs(t *testing.T) {
+	check.NeedBF16(t)
+	fast := cpu.FastPairs
+	cpu.FastPairs = func() bool { return true }
+	restore, err := cpu.Set("avx512")
+	t.Cleanup(func() { cpu.FastPairs = fast })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(restore)
 }
 
 func TestConv(t *testing.T) {

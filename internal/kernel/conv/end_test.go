@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/cpu"
 	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/shape"
 	"vicreg/internal/kernel/winograd"
@@ -19,14 +18,7 @@ func TestConvEnds(t *testing.T) {
 	defer winograd.Set(winograd.Set(false))
 	defer parallel.SetWorkers(0)
 	defer func(on bool) { endsInRegisters = on }(endsInRegisters)
-	defer func(fast func() bool) { cpu.FastPairs = fast }(cpu.FastPairs)
-	cpu.FastPairs = func() bool { return true }
-	check.NeedBF16(t)
-	restore, err := cpu.Set("avx512")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer restore()
+	usePairs(t)
 	r := rand.New(rand.NewPCG(7, 9))
 	for i, s := range []shape.Conv{
 		{N: 1, H: 1, W: 1, C: 2, K: 32, R: 1, S: 1, Stride: 1},

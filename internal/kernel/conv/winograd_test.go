@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"vicreg/internal/check"
-	"vicreg/internal/cpu"
 	"vicreg/internal/kernel/pass"
 	"vicreg/internal/kernel/plain"
 	"vicreg/internal/kernel/row"
@@ -44,18 +43,11 @@ func TestWinogradError(t *testing.T) {
 // Inference by tiles of 2 × 2 and products of bfloat16, against direct convolution, beside which stands
 // the error of direct products of bfloat16. Activations are bfloat16 already.
 func TestWinogradPairs(t *testing.T) {
-	check.NeedBF16(t)
+	usePairs(t)
 	defer useWinograd()()
 	defer parallel.SetWorkers(0)
-	defer func(fast func() bool) { cpu.FastPairs = fast }(cpu.FastPairs)
-	cpu.FastPairs = func() bool { return true }
 	defer func(n int) { winograd.PairsLeast = n }(winograd.PairsLeast)
 	winograd.PairsLeast = 1
-	restore, err := cpu.Set("avx512")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer restore()
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, s := range []shape.Conv{
 		{N: 2, H: 16, W: 16, C: 64, K: 64, R: 3, S: 3, Stride: 1, Pad: 1},

@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"github.com/mmcloughlin/avo/ir"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -27,6 +29,15 @@ func Stride(name string) Register {
 	s := Load(Param(name), GP64())
 	SHLQ(Imm(2), s)
 	return s
+}
+
+// StoreHalf stores v, of AVX-512, rounded to bfloat16. Y31 holds what was stored.
+func StoreHalf(v VecVirtual, to Mem) {
+	VMOVAPS(v, Z31)
+	// VCVTNEPS2BF16 Z31, Y31, which the assembler does not know
+	Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(0x487e0262)}})
+	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0xff72)}})
+	VMOVDQU32(Y31, to)
 }
 
 // Tail holds as many ones as a vector of AVX2 has lanes, then as many zeros, to

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/ir"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -75,11 +73,7 @@ func (s isa) write(v VecVirtual, o operand, i Register, j int, back bool) {
 		return
 	}
 	if s.wide() {
-		VMOVAPS(v, Z31)
-		// VCVTNEPS2BF16 Z31, Y31, which the assembler does not know
-		Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(0x487e0262)}})
-		Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0xff72)}})
-		VMOVDQU32(Y31, to)
+		emit.StoreHalf(v, to)
 		if back {
 			VPMOVZXWD(Y31, v)
 			VPSLLD(Imm(16), v, v)

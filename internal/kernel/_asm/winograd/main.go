@@ -8,11 +8,11 @@ import (
 	"math"
 	"slices"
 
-	"github.com/mmcloughlin/avo/ir"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"vicreg/internal/kernel/_asm/emit"
 )
 
 type isa struct {
@@ -256,22 +256,13 @@ func (t *transform) emit(e *emitter, g int, some, rows []int, i, src, srcCol, ds
 			out := t.rows(e, g, func(i int) element { return e.val(y[n][i]) })
 			for k, col := range group {
 				if t.half {
-					storeHalf(out[k], to.at(col))
+					emit.StoreHalf(out[k], to.at(col))
 				} else {
 					VMOVUPS(out[k], to.at(col))
 				}
 			}
 		}
 	}
-}
-
-// storeHalf stores v, rounded to bfloat16.
-func storeHalf(v VecVirtual, to Mem) {
-	VMOVAPS(v, Z31)
-	// VCVTNEPS2BF16 Z31, Y31, which the assembler does not know
-	Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(0x487e0262)}})
-	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(0xff72)}})
-	VMOVDQU32(Y31, to)
 }
 
 // steps4 addresses base + n·stride for n below 9, with a register for 3·stride

@@ -129,11 +129,13 @@ func reportOf(folder string) (*report.Run, error) {
 	if r.Summary == nil {
 		r.State = unended(info)
 	}
-	weights := ""
-	if m, err := pretrained.Open(folder, 0); err == nil {
-		weights = m.Weights()
-	}
-	r.AddMap(filepath.Join(folder, atlas.Folder), weights)
+	r.AddMap(filepath.Join(folder, atlas.Folder), func() string {
+		m, err := pretrained.Open(folder, 0)
+		if err != nil {
+			return ""
+		}
+		return m.Weights()
+	})
 	return r, nil
 }
 

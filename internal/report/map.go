@@ -19,9 +19,9 @@ const (
 )
 
 // AddMap adds the map of the embedding that lies in the run's folder, if there is one, and says
-// so where it is of other weights than those whose checksum is given; an empty one is not known.
-// What of the map cannot be shown is a note.
-func (r *Run) AddMap(folder, weights string) {
+// so where it is of other weights than those whose checksum weights returns; an empty one is not
+// known. What of the map cannot be shown is a note.
+func (r *Run) AddMap(folder string, weights func() string) {
 	m, err := atlas.Read(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -36,13 +36,12 @@ func (r *Run) AddMap(folder, weights string) {
 }
 
 // outdated says whether a map is of what the run's encoder was and no longer is.
-func (r *Run) outdated(m *atlas.Map, weights string) string {
+func (r *Run) outdated(m *atlas.Map, weights func() string) string {
 	anew := fmt.Sprintf("vicreg map %s draws it anew", show.Name(r.Folder))
-	done := r.done()
-	switch {
-	case m.Epochs > 0 && done > 0 && m.Epochs != done:
+	if done := r.done(); m.Epochs > 0 && done > 0 && m.Epochs != done {
 		return fmt.Sprintf("This is what it saw after epoch %d, and the run has come to epoch %d since; %s.", m.Epochs, done, anew)
-	case weights != "" && m.Weights != weights:
+	}
+	if now := weights(); now != "" && m.Weights != now {
 		return fmt.Sprintf("This is what an encoder of other weights saw than the run has now; %s.", anew)
 	}
 	return ""
